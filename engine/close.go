@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/utf8"
+)
+
+// Close closes the connection with CloseNormal. See CloseWith.
+func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
+
+// CloseWith performs the closing handshake (RFC 6455 section 7.1.2) and closes
+// the transport: it sends a close frame with code and reason, unless one was sent
+// already, and waits for the peer to end the connection, at most
+// Limits.CloseTimeout. What the peer sends meanwhile is discarded. With a Handler
+// it does not wait: data still goes to OnData, and OnClose tells the end.
+//
+// It may be called from any goroutine, any number of times; only the first call
+// does anything. A receive under way returns a *CloseError with Local set.
+//
+// Errors before anything is done: ErrCloseCode, ErrInvalidUTF8 for the reason,
+// ErrControlTooLong for a reason of more than 123 bytes. Otherwise the transport
+// is closed, and the error says why the closing handshake is incomplete: one that
+// is ErrTimeout, or the *CloseError of a failed write.
+func (c *Conn) CloseWith(code CloseCode, reason string) error {
+	switch {
+	case !code.Sendable() && code != CloseNoStatus, code == CloseNoStatus && reason != "":
+		return ErrCloseCode
+	case len(reason) > maxCloseReason:
+		return ErrControlTooLong
+	case !utf8.Valid([]byte(reason)):
+		return ErrInvalidUTF8
+	}
+	s := &c.send
+	s.mu.Lock()
+	var err error
+	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason) {
+		err = c.commit()
+	}
+	pushed := s.pushed
+	s.mu.Unlock()
+	if pushed {
+		c.boundReceive()
+		return err
+	}
+	return errors.Join(err, c.end())
+}
+
+// encodeClose puts a close frame into the batch, after which nothing can be sent,
+// and reports whether it did: at most one is ever sent. how says what further
+// sends return. The lock is held.
+func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool {
+	s := &c.send
+	if s.closing != nil {
+		return false
+	}
+	s.closing = how
+	s.corked = false
+	s.dropPing()
+	if s.err != nil {
+		return false
+	}
+	c.t.SetWriteDeadline(time.Now().Add(c.closeTimeout())) // if it fails, so does the write
+	var payload [maxControlPayload]byte
+	c.encode(OpClose, true, AppendClose(payload[:0], code, reason))
+	return true
+}
+
+// closeTimeout bounds a close frame's write also where nobody waits for the peer.
+func (c *Conn) closeTimeout() time.Duration {
+	if c.limits.CloseTimeout < 0 {
+		return DefaultCloseTimeout
+	}
+	return c.limits.CloseTimeout
+}
+
+// boundReceive makes a Handler's transport give up on a peer that doesn't
+// complete the closing handshake.
+func (c *Conn) boundReceive() {
+	c.t.SetReadDeadline(time.Now().Add(max(c.limits.CloseTimeout, 0))) // closed already: nothing to bound
+}
+
+// end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
+// once when the peer's close frame is here; the client when the server did.
+func (c *Conn) end() error {
+	s := &c.send
+	s.mu.Lock()
+	again := s.ending
+	s.ending = true
+	atOnce := s.err != nil || s.ended && c.role == Server
+	s.mu.Unlock()
+	linger, ok := c.t.(Lingerer)
+	switch {
+	case again:
+		return nil
+	case atOnce || !ok || c.limits.CloseTimeout < 0:
+		return c.t.Close()
+	}
+	if c.role == Server {
+		if t, ok := c.t.(closeWriter); ok {
+			t.CloseWrite() // without it, the peer's timeout ends the wait
+		}
+	}
+	err := linger.Linger(c.limits.CloseTimeout)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
+	}
+	return err
+}
+
+// peerClosed answers the peer's close frame (RFC 6455 section 5.5.1) and returns
+// what further receives return.
+func (c *Conn) peerClosed(payload []byte) error {
+	code, reason, _ := ParseClose(payload) // the Decoder has checked it
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
+		c.release() // a failed write shows in further sends
+	}
+	c.receive.err = s.closing
+	return s.closing
+}
+
+// fail tells the peer what it did wrong (RFC 6455 section 7.1.7) and returns the
+// error that further receives return.
+func (c *Conn) fail(err error) error {
+	code := CloseProtocolError
+	reason := ""
+	switch err := err.(type) {
+	case *ProtocolError:
+		code, reason = err.Code, err.Rule
+	case *LimitError:
+		code, reason = err.Code, "limit "+err.Limit+" exceeded"
+	}
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
+		c.release() // a failed write shows in further sends
+	}
+	c.receive.err = err
+	return err
+}
+
+// endOfStream notes that nothing more comes, for the reason err, and returns what
+// further calls return.
+func (c *Conn) endOfStream(err error) error {
+	s := &c.send
+	s.mu.Lock()
+	s.ended = true
+	how := s.closing
+	closing, pushed := how != nil, s.pushed
+	if !closing {
+		how = &CloseError{Code: CloseAbnormal, Err: err}
+	}
+	if s.err == nil {
+		s.err = how
+	}
+	if s.turn != nil {
+		s.turn.Broadcast()
+	}
+	s.mu.Unlock()
+	if !closing && !pushed { // else Close or the transport ends it
+		c.t.Close()
+	}
+	return how
+}

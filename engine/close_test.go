@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestCloseSendsOneCloseFrameAndLingers(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		c, s := newScripted(role, Limits{})
+		var closers sync.WaitGroup
+		for range 4 {
+			closers.Go(func() {
+				if err := c.CloseWith(4002, "done"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		closers.Wait()
+		if got, want := unframe(role, s.out), "close "+closePayload(4002, "done"); got != want {
+			t.Errorf("%v sent %q, want %q", role, got, want)
+		}
+		if !s.lingered {
+			t.Errorf("%v doesn't wait for the peer", role)
+		}
+		err := c.SendText(nil)
+		var closed *CloseError
+		if !errors.Is(err, ErrClosed) || !errors.Is(err, net.ErrClosed) || !errors.As(err, &closed) || !closed.Local || closed.Code != 4002 {
+			t.Errorf("a send returns %v", err)
+		}
+	}
+}
+
+func TestCloseWithoutStatusSendsAnEmptyCloseFrame(t *testing.T) {
+	c, s := newScripted(Client, Limits{})
+	if err := c.CloseWith(CloseNoStatus, ""); err != nil || unframe(Client, s.out) != "close" {
+		t.Errorf("%v, sent %q", err, unframe(Client, s.out))
+	}
+}
+
+func TestCloseAnswersThePeersCloseFrameWithItsCode(t *testing.T) {
+	for _, test := range []struct{ received, want string }{
+		{"close ", "close"},
+		{"close " + closePayload(1000, ""), "close " + closePayload(1000, "")},
+		{"close " + closePayload(4999, strings.Repeat("r", maxCloseReason)), "close " + closePayload(4999, "")},
+	} {
+		for _, role := range []Role{Client, Server} {
+			c, s := newScripted(role, Limits{}, frames(role, test.received))
+			if _, err := recvAll(c, 10); !errors.As(err, new(*CloseError)) {
+				t.Fatal(err)
+			}
+			c.Close()
+			if got := unframe(role, s.out); got != test.want {
+				t.Errorf("%v sent %q, want %q", role, got, test.want)
+			}
+			if s.closed != (role == Server) || s.lingered != (role == Client) {
+				t.Errorf("%v: closed %v, lingered %v: the server closes first", role, s.closed, s.lingered)
+			}
+		}
+	}
+}
+
+func TestReceiveAfterCloseTellsThatWeClosed(t *testing.T) {
+	c, s := newScripted(Client, Limits{})
+	c.CloseWith(CloseGoingAway, "bye")
+	s.err = net.ErrClosed
+	_, _, err := c.Recv(nil)
+	var closed *CloseError
+	if !errors.As(err, &closed) || !closed.Local || closed.Code != CloseGoingAway || !errors.Is(err, ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPeersCloseFrameIsReadThoughSendingFailed(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "close "+closePayload(1013, "busy")))
+	s.writeErr = errors.New("broken pipe")
+	c.SendText(nil)
+	_, err := recvAll(c, 10)
+	var closed *CloseError
+	if !errors.As(err, &closed) || closed.Code != CloseTryAgainLater {
+		t.Errorf("%v", err)
+	}
+}
+
+// stubborn is a peer that never ends the connection.
+type stubborn struct{ script }
+
+func (s *stubborn) Linger(time.Duration) error {
+	s.lingered = true
+	return &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+}
+
+func TestCloseReportsAPeerThatDoesNotComplete(t *testing.T) {
+	c := NewConn(&stubborn{}, Options{})
+	if err := c.Close(); !errors.Is(err, ErrTimeout) {
+		t.Errorf("%v, want ErrTimeout", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+func TestCloseDoesNotWaitIfToldSo(t *testing.T) {
+	c, s := newScripted(Client, Limits{CloseTimeout: -1})
+	if err := c.Close(); err != nil || !s.closed || s.lingered {
+		t.Errorf("%v; closed %v, lingered %v", err, s.closed, s.lingered)
+	}
+	if unframe(Client, s.out) != "close "+closePayload(CloseNormal, "") {
+		t.Errorf("sent %q", unframe(Client, s.out))
+	}
+}
+
+func TestCloseBoundsItsWrite(t *testing.T) {
+	c, s := newScripted(Client, Limits{CloseTimeout: time.Minute})
+	c.Close()
+	if in := time.Until(s.writeDeadline); in <= 0 || in > time.Minute {
+		t.Errorf("write deadline in %v", in)
+	}
+}
+
+func TestAppendCloseCutsLongReasonsAtACharacter(t *testing.T) {
+	for _, pad := range []int{0, 1, 2} {
+		reason := strings.Repeat("x", pad) + strings.Repeat("€", 60)
+		p := AppendClose(nil, CloseNormal, reason)
+		code, got, err := ParseClose(p)
+		if err != nil || code != CloseNormal || len(p) > maxControlPayload || len(p) < maxControlPayload-2 {
+			t.Errorf("%d bytes, %v, %v", len(p), code, err)
+		}
+		if !strings.HasPrefix(reason, string(got)) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestCloseCodesThatMayBeSent(t *testing.T) {
+	sendable := map[CloseCode]bool{}
+	for _, r := range [][2]CloseCode{{1000, 1003}, {1007, 1014}, {3000, 4999}} {
+		for code := r[0]; code <= r[1]; code++ {
+			sendable[code] = true
+		}
+	}
+	for code := range CloseCode(65535) {
+		if code.Sendable() != sendable[code] {
+			t.Errorf("%v: sendable %v", code, code.Sendable())
+		}
+		_, _, err := ParseClose([]byte{byte(code >> 8), byte(code)})
+		if (err == nil) != sendable[code] {
+			t.Errorf("%v: received with %v", code, err)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"encoding/binary"
+	"strconv"
+	"unicode/utf8"
+)
+
+// CloseCode says why a connection was closed (RFC 6455 section 7.4).
+type CloseCode uint16
+
+// The close codes of RFC 6455 section 7.4.1 and of the registry it set up.
+const (
+	CloseNormal             CloseCode = 1000 // the purpose is fulfilled
+	CloseGoingAway          CloseCode = 1001 // a server stops, a page is left
+	CloseProtocolError      CloseCode = 1002 // the peer broke the protocol
+	CloseUnsupportedData    CloseCode = 1003 // a kind of data that can't be handled
+	CloseNoStatus           CloseCode = 1005 // never sent: the close frame had no code
+	CloseAbnormal           CloseCode = 1006 // never sent: no close frame came
+	CloseInvalidPayload     CloseCode = 1007 // text that is not UTF-8
+	ClosePolicyViolation    CloseCode = 1008 // a rule of the application's own
+	CloseMessageTooBig      CloseCode = 1009 // a message above the limits
+	CloseMandatoryExtension CloseCode = 1010 // the server lacks an extension
+	CloseInternalError      CloseCode = 1011 // an unexpected condition
+	CloseServiceRestart     CloseCode = 1012 // reconnect after a random delay
+	CloseTryAgainLater      CloseCode = 1013 // the service is overloaded
+	CloseBadGateway         CloseCode = 1014 // a gateway's upstream answered wrongly
+	CloseTLSHandshake       CloseCode = 1015 // never sent: TLS failed
+)
+
+const (
+	maxControlPayload = 125 // RFC 6455 section 5.5
+	closeCodeSize     = 2
+	maxCloseReason    = maxControlPayload - closeCodeSize
+)
+
+// Sendable reports whether the code may stand in a close frame: the codes of
+// the RFC except 1004, 1005, 1006 and 1015, and 3000 to 4999 (RFC 6455 section
+// 7.4).
+func (c CloseCode) Sendable() bool {
+	switch {
+	case c >= CloseNormal && c <= CloseUnsupportedData:
+		return true
+	case c >= CloseInvalidPayload && c <= CloseBadGateway:
+		return true
+	}
+	return c >= 3000 && c <= 4999
+}
+
+// String returns the code's number and, where the registry has one, its name.
+func (c CloseCode) String() string {
+	number := strconv.Itoa(int(c))
+	if name := c.name(); name != "" {
+		return number + " (" + name + ")"
+	}
+	return number
+}
+
+func (c CloseCode) name() string {
+	switch c {
+	case CloseNormal:
+		return "normal closure"
+	case CloseGoingAway:
+		return "going away"
+	case CloseProtocolError:
+		return "protocol error"
+	case CloseUnsupportedData:
+		return "unsupported data"
+	case CloseNoStatus:
+		return "no status received"
+	case CloseAbnormal:
+		return "abnormal closure"
+	case CloseInvalidPayload:
+		return "invalid payload data"
+	case ClosePolicyViolation:
+		return "policy violation"
+	case CloseMessageTooBig:
+		return "message too big"
+	case CloseMandatoryExtension:
+		return "mandatory extension"
+	case CloseInternalError:
+		return "internal error"
+	case CloseServiceRestart:
+		return "service restart"
+	case CloseTryAgainLater:
+		return "try again later"
+	case CloseBadGateway:
+		return "bad gateway"
+	case CloseTLSHandshake:
+		return "TLS handshake"
+	}
+	return ""
+}
+
+// ParseClose takes the payload of a close frame apart (RFC 6455 section
+// 5.5.1). An empty payload means CloseNoStatus. The reason is a view of
+// payload. The error is a *ProtocolError: a payload of one byte, a code that
+// must not be sent, or a reason that is not UTF-8.
+func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
+	if len(payload) == 0 {
+		return CloseNoStatus, nil, nil
+	}
+	if len(payload) < closeCodeSize {
+		return 0, nil, errCloseTooShort
+	}
+	code = CloseCode(binary.BigEndian.Uint16(payload))
+	if !code.Sendable() {
+		return 0, nil, errCloseCode
+	}
+	reason = payload[closeCodeSize:]
+	if !utf8.Valid(reason) {
+		return 0, nil, errCloseReason
+	}
+	return code, reason, nil
+}
+
+// AppendClose appends the payload of a close frame to dst (RFC 6455 section
+// 5.5.1). CloseNoStatus appends nothing. A reason of more than 123 bytes is cut
+// at a character's border.
+func AppendClose(dst []byte, code CloseCode, reason string) []byte {
+	if code == CloseNoStatus {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
+	return append(dst, fitCloseReason(reason)...)
+}
+
+func fitCloseReason(reason string) string {
+	if len(reason) <= maxCloseReason {
+		return reason
+	}
+	end := maxCloseReason
+	for end > 0 && !utf8.RuneStart(reason[end]) {
+		end--
+	}
+	return reason[:end]
+}

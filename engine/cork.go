@@ -1,0 +1,23 @@
+package engine
+
+// Cork holds back what is sent from now on, by any goroutine, until Flush, so
+// that it leaves in one write. When Limits.SendQueue bytes have gathered they are
+// written at once. A Flush is owed: pongs are held back too.
+func (c *Conn) Cork() {
+	c.send.mu.Lock()
+	c.send.corked = true
+	c.send.mu.Unlock()
+}
+
+// Flush ends what Cork began and writes what gathered. Errors are those of the
+// sends that it makes good for.
+func (c *Conn) Flush() error {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.corked = false
+	if s.batch == nil {
+		return s.err
+	}
+	return c.commit()
+}

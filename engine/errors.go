@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+)
+
+// The errors of this module are of five kinds, all told apart with errors.Is
+// and errors.As:
+//
+//   - ErrTimeout: nothing is lost; call again.
+//   - *ProtocolError: the peer broke RFC 6455; the connection is over.
+//   - *LimitError: something is larger than Limits allows.
+//   - *CloseError: the connection is closed, by the peer, by us, or by the
+//     network.
+//   - *HandshakeError: there never was a connection.
+
+// ErrTimeout is what a receive returns when its time is over. It changes
+// nothing: the same call can be made again, at any byte of a header or payload.
+// It is a net.Error, and errors.Is(err, os.ErrDeadlineExceeded) holds.
+var ErrTimeout error = timeoutError{}
+
+// ErrWouldBlock is what a Source answers, instead of parking its caller, when
+// it has no bytes yet and is driven by events.
+var ErrWouldBlock = errors.New("websock: no bytes yet")
+
+// ErrClosed is in the chain of the errors of every call that comes after Close.
+// errors.Is(ErrClosed, net.ErrClosed) holds.
+var ErrClosed error = closedError{}
+
+// ErrInvalidUTF8 is what a send returns for text that is not UTF-8 (RFC 6455
+// section 5.6). Nothing was sent; the connection stays usable.
+var ErrInvalidUTF8 = errors.New("websock: text to send is not valid UTF-8")
+
+// ErrFrameOrder is what a send returns for a frame that can't stand at this
+// place: a continuation with no message begun, a new message before the last
+// one's final fragment, a fragmented or reserved opcode (RFC 6455 section 5.4).
+// Nothing was sent; the connection stays usable.
+var ErrFrameOrder = errors.New("websock: a frame of this opcode can't be sent here")
+
+// ErrControlTooLong is what a send returns for a control frame of more than 125
+// bytes (RFC 6455 section 5.5). Nothing was sent.
+var ErrControlTooLong = errors.New("websock: control frame of more than 125 bytes")
+
+// ErrCloseCode is what CloseWith returns for a code that must not be sent (RFC
+// 6455 section 7.4). Nothing was sent; the connection stays open.
+var ErrCloseCode = errors.New("websock: close code must not be sent")
+
+// ErrHandler is what a receiving call returns on a connection whose data goes
+// to a Handler, and SetHandler when there is one already.
+var ErrHandler = errors.New("websock: data goes to the connection's handler")
+
+// ErrNoPush is what SetHandler returns when the connection's transport can't
+// deliver data by callback.
+var ErrNoPush = errors.New("websock: transport can't deliver data by callback")
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "websock: timeout" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Temporary() bool      { return true }
+func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "websock: connection closed" }
+func (closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// A ProtocolError says what the peer broke, and the close code that it was
+// told (RFC 6455 section 7.1.7). The connection is over.
+type ProtocolError struct {
+	Code    CloseCode // sent to the peer: 1002, or 1007 for text that is not UTF-8
+	Rule    string    // the rule that was broken
+	Section string    // where RFC 6455 states it
+}
+
+func (e *ProtocolError) Error() string {
+	return "websock: protocol error: " + e.Rule + " (RFC 6455 section " + e.Section + ")"
+}
+
+// A LimitError says which field of Limits was exceeded. On receiving, the peer
+// was told Code and the connection is over; on sending, nothing was sent.
+type LimitError struct {
+	Limit string    // the field of Limits
+	Max   int64     // its value
+	Code  CloseCode // 1009 for sizes, 1008 for counts
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("websock: limit %s of %d exceeded", e.Limit, e.Max)
+}
+
+// A CloseError says how the connection ended.
+//
+// With the peer's close frame, Code and Reason are the peer's. After our own
+// Close, they are ours, Local is set and ErrClosed is in the chain. Without a
+// close frame, Code is CloseAbnormal and Err says what happened on the network:
+// io.ErrUnexpectedEOF when the peer just hung up (RFC 6455 section 7.1.5).
+type CloseError struct {
+	Code   CloseCode
+	Reason string
+	Local  bool  // we closed first
+	Err    error // the cause, or nil
+}
+
+func (e *CloseError) Error() string {
+	text := "websock: closed by the peer: "
+	if e.Local {
+		text = "websock: closed by us: "
+	} else if e.Code == CloseAbnormal {
+		text = "websock: connection lost: "
+	}
+	text += e.Code.String()
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	if e.Err != nil && e.Err != ErrClosed {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// A HandshakeError says why the opening handshake failed (RFC 6455 section 4).
+// There is no connection; what was dialled is closed.
+type HandshakeError struct {
+	Reason string      // what was wrong
+	Status int         // HTTP status of the answer; 0 when there was none
+	Header http.Header // of the answer; nil when there was none
+	Body   []byte      // the start of the answer's body, at most 1 KiB
+	Err    error       // the cause, or nil
+}
+
+func (e *HandshakeError) Error() string {
+	text := "websock: handshake: " + e.Reason
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// What a peer can break, each with the place in RFC 6455 that forbids it.
+var (
+	errReservedBits      = &ProtocolError{CloseProtocolError, "reserved bit set without an extension", "5.2"}
+	errReservedOpcode    = &ProtocolError{CloseProtocolError, "reserved opcode", "5.2"}
+	errControlFragmented = &ProtocolError{CloseProtocolError, "fragmented control frame", "5.5"}
+	errControlTooLong    = &ProtocolError{CloseProtocolError, "control frame of more than 125 bytes", "5.5"}
+	errLengthNotMinimal  = &ProtocolError{CloseProtocolError, "payload length not in its shortest form", "5.2"}
+	errLengthOverflow    = &ProtocolError{CloseProtocolError, "payload length of more than 63 bits", "5.2"}
+	errMasked            = &ProtocolError{CloseProtocolError, "masked frame from a server", "5.1"}
+	errNotMasked         = &ProtocolError{CloseProtocolError, "unmasked frame from a client", "5.1"}
+	errNothingToContinue = &ProtocolError{CloseProtocolError, "continuation frame without a message begun", "5.4"}
+	errMessageUnfinished = &ProtocolError{CloseProtocolError, "new message before the last one ended", "5.4"}
+	errCloseTooShort     = &ProtocolError{CloseProtocolError, "close frame of one byte", "5.5.1"}
+	errCloseCode         = &ProtocolError{CloseProtocolError, "close code that must not be sent", "7.4"}
+	errCloseReason       = &ProtocolError{CloseInvalidPayload, "close reason that is not UTF-8", "5.5.1"}
+	errNotUTF8           = &ProtocolError{CloseInvalidPayload, "text that is not UTF-8", "8.1"}
+)

@@ -1,0 +1,176 @@
+package engine
+
+import "encoding/binary"
+
+// MaxHeaderSize is the size of the longest frame header, in bytes: two, eight
+// of extended length and four of masking key (RFC 6455 section 5.2).
+const MaxHeaderSize = 14
+
+// A Header is the header of a frame (RFC 6455 section 5.2), and how much of the
+// frame's payload is still to come.
+type Header struct {
+	Fin       bool    // the final fragment of a message
+	Rsv       uint8   // RSV1 is 4, RSV2 is 2, RSV3 is 1
+	Opcode    Opcode  // OpNone: the header is not complete yet
+	Masked    bool    // the payload is masked with Key
+	Key       [4]byte // the masking key
+	Length    int64   // payload of this frame, bytes
+	Remaining int64   // of those, still to be delivered; Fin && Remaining == 0 ends the message
+}
+
+const (
+	finBit      = 0x80
+	rsvShift    = 4
+	rsvBits     = 0x7
+	opcodeBits  = 0x0f
+	maskBit     = 0x80
+	lengthBits  = 0x7f
+	length16    = 126 // the length is in the next two bytes
+	length64    = 127 // the length is in the next eight bytes
+	maxLength7  = 125
+	maxLength16 = 1<<16 - 1
+)
+
+// ParseHeader reads one frame header from the start of b. n is its size in
+// bytes; n == 0 with no error means that b holds only a part of it. Remaining
+// is set to Length. It keeps nothing of b and allocates nothing.
+//
+// The error is a *ProtocolError for what no frame may have, whatever came
+// before it: a reserved opcode, a control frame that is fragmented or longer
+// than 125 bytes, a length that is not in its shortest form or has more than
+// 63 bits (RFC 6455 sections 5.2 and 5.5).
+func ParseHeader(b []byte) (h Header, n int, err error) {
+	n, err = parseHeader(&h, b)
+	if n == 0 {
+		return Header{Opcode: OpNone}, 0, err
+	}
+	return h, n, nil
+}
+
+// parseHeader is ParseHeader without the copy. It writes h only once the header
+// is whole and right.
+func parseHeader(h *Header, b []byte) (n int, err error) {
+	if len(b) < 2 {
+		return 0, nil
+	}
+	b0, b1 := b[0], b[1]
+	op := Opcode(b0 & opcodeBits)
+	length := int64(b1 & lengthBits)
+	n = 2
+	switch length {
+	case length16:
+		if len(b) < 4 {
+			return 0, checkFirstBytes(b0, b1)
+		}
+		length = int64(binary.BigEndian.Uint16(b[2:]))
+		n = 4
+	case length64:
+		if len(b) < 10 {
+			return 0, checkFirstBytes(b0, b1)
+		}
+		length = int64(binary.BigEndian.Uint64(b[2:]))
+		n = 10
+	}
+	if n > 2 || op > OpBinary {
+		if err := checkHeader(b0, b1, length); err != nil {
+			return 0, err
+		}
+	}
+	var key [4]byte
+	masked := b1&maskBit != 0
+	if masked {
+		if len(b) < n+4 {
+			return 0, nil
+		}
+		key = [4]byte(b[n : n+4])
+		n += 4
+	}
+	*h = Header{
+		Fin:       b0&finBit != 0,
+		Rsv:       b0 >> rsvShift & rsvBits,
+		Opcode:    op,
+		Masked:    masked,
+		Key:       key,
+		Length:    length,
+		Remaining: length,
+	}
+	return n, nil
+}
+
+// checkFirstBytes tells what is wrong with the first two bytes of a header,
+// however it goes on.
+func checkFirstBytes(b0, b1 byte) error {
+	op := Opcode(b0 & opcodeBits)
+	switch {
+	case !op.defined():
+		return errReservedOpcode
+	case op.IsControl() && b0&finBit == 0:
+		return errControlFragmented
+	case op.IsControl() && b1&lengthBits > maxLength7:
+		return errControlTooLong
+	}
+	return nil
+}
+
+func checkHeader(b0, b1 byte, length int64) error {
+	if err := checkFirstBytes(b0, b1); err != nil {
+		return err
+	}
+	switch b1 & lengthBits {
+	case length16:
+		if length <= maxLength7 {
+			return errLengthNotMinimal
+		}
+	case length64:
+		if length < 0 {
+			return errLengthOverflow
+		}
+		if length <= maxLength16 {
+			return errLengthNotMinimal
+		}
+	}
+	return nil
+}
+
+// AppendHeader appends the header in wire form to dst and returns the extended
+// slice. Length is written in its shortest form; Remaining is not used. It
+// checks nothing: a Header that breaks RFC 6455 section 5.2 makes such a frame.
+func AppendHeader(dst []byte, h Header) []byte {
+	b0 := byte(h.Opcode)&opcodeBits | h.Rsv&rsvBits<<rsvShift
+	if h.Fin {
+		b0 |= finBit
+	}
+	var b1 byte
+	if h.Masked {
+		b1 = maskBit
+	}
+	switch {
+	case h.Length <= maxLength7:
+		dst = append(dst, b0, b1|byte(h.Length))
+	case h.Length <= maxLength16:
+		dst = append(dst, b0, b1|length16, byte(h.Length>>8), byte(h.Length))
+	default:
+		dst = append(dst, b0, b1|length64)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(h.Length))
+	}
+	if h.Masked {
+		dst = append(dst, h.Key[:]...)
+	}
+	return dst
+}
+
+// headerSize returns the size in bytes of the header of a frame with that
+// payload.
+func headerSize(length int, masked bool) int {
+	size := 2
+	switch {
+	case length > maxLength16:
+		size = 10
+	case length > maxLength7:
+		size = 4
+	}
+	if masked {
+		size += 4
+	}
+	return size
+}

@@ -1,0 +1,90 @@
+package engine
+
+import "time"
+
+// Limits bounds what a connection may cost. In every field zero means the
+// default and a negative value means no limit, unless it says otherwise. What
+// exceeds a limit ends in a *LimitError that names the field.
+type Limits struct {
+	// MessageSize bounds the payload of one message received, all fragments
+	// together, in bytes. A frame's declared length counts, before any of its
+	// payload came. Default: 16 MiB. Close code 1009.
+	MessageSize int64
+
+	// FrameSize bounds the payload of one data frame received, in bytes.
+	// Default: no bound but MessageSize. Close code 1009.
+	FrameSize int64
+
+	// Fragments bounds the number of frames of one message received, so that a
+	// flood of tiny or empty fragments ends. Default: 4096. Close code 1008.
+	Fragments int
+
+	// PongRate bounds the pings answered within a second. Above it, only the
+	// latest ping is answered, in a later second (RFC 6455 section 5.5.3).
+	// Nothing fails. Default: 1000.
+	PongRate int
+
+	// SendQueue bounds the bytes that may wait to be written: frames held by
+	// Cork or gathered while a batch of received bytes is handled. At the limit
+	// they are written at once. Default: 64 KiB.
+	SendQueue int
+
+	// HandshakeSize bounds the opening handshake received, headers and status
+	// line together, in bytes. Default: 64 KiB. Ends in a *HandshakeError whose
+	// cause is the *LimitError.
+	HandshakeSize int
+
+	// CloseTimeout bounds how long Close waits for the peer to complete the
+	// closing handshake (RFC 6455 section 7.1.1). Negative: not at all.
+	// Default: 5 s.
+	CloseTimeout time.Duration
+}
+
+// The defaults of Limits.
+const (
+	DefaultMessageSize   = 16 << 20
+	DefaultFragments     = 4096
+	DefaultPongRate      = 1000
+	DefaultSendQueue     = 64 << 10
+	DefaultHandshakeSize = 64 << 10
+	DefaultCloseTimeout  = 5 * time.Second
+)
+
+const unlimited = 1<<63 - 1
+
+// WithDefaults returns l with every zero replaced by its default and every
+// "no limit" by the largest value.
+func (l Limits) WithDefaults() Limits {
+	return Limits{
+		MessageSize:   bound(l.MessageSize, DefaultMessageSize),
+		FrameSize:     bound(l.FrameSize, unlimited),
+		Fragments:     boundInt(l.Fragments, DefaultFragments),
+		PongRate:      boundInt(l.PongRate, DefaultPongRate),
+		SendQueue:     boundInt(l.SendQueue, DefaultSendQueue),
+		HandshakeSize: boundInt(l.HandshakeSize, DefaultHandshakeSize),
+		CloseTimeout:  closeTimeout(l.CloseTimeout),
+	}
+}
+
+func bound(value, byDefault int64) int64 {
+	switch {
+	case value == 0:
+		return byDefault
+	case value < 0:
+		return unlimited
+	}
+	return value
+}
+
+func boundInt(value, byDefault int) int {
+	return int(min(bound(int64(value), int64(byDefault)), int64(maxInt)))
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+func closeTimeout(d time.Duration) time.Duration {
+	if d == 0 {
+		return DefaultCloseTimeout
+	}
+	return d
+}

@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestRecvMessageAppendsWholeMessages(t *testing.T) {
+	long := strings.Repeat("0123456789", 10000)
+	stream := frames(Client, "text Hello; bin+ a; cont+ ; ping ; cont b; text ; bin "+long+"; bin+ x; cont "+long)
+	want := []struct {
+		op  Opcode
+		msg string
+	}{{OpText, "Hello"}, {OpBinary, "ab"}, {OpText, ""}, {OpBinary, long}, {OpBinary, "x" + long}}
+	for _, chunks := range [][][]byte{{stream}, everyByte(stream)} {
+		for _, room := range []int{0, 1, 5, 6, 600, 200000} {
+			c, _ := newScripted(Client, Limits{}, chunks...)
+			for i, w := range want {
+				dst := append(make([]byte, 0, room+2), "> "...)
+				op, msg, err := c.RecvMessage(dst)
+				if op != w.op || string(msg) != "> "+w.msg || err != nil {
+					t.Fatalf("room for %d, message %d: %v %.50q (%d bytes), %v", room, i, op, msg, len(msg), err)
+				}
+			}
+		}
+	}
+}
+
+func TestRecvMessageGoesOnAfterATimeout(t *testing.T) {
+	stream := frames(Client, "text+ Hel; cont lo")
+	for cut := 1; cut < len(stream); cut++ {
+		c, _ := newScripted(Client, Limits{}, stream[:cut], nil, stream[cut:])
+		op, msg, err := c.RecvMessage(nil)
+		if err != ErrTimeout {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		op, msg, err = c.RecvMessage(msg)
+		if op != OpText || string(msg) != "Hello" || err != nil {
+			t.Fatalf("cut at %d: %v %q, %v", cut, op, msg, err)
+		}
+	}
+}
+
+func TestRecvMessageDoesNotAllocateWhatIsOnlyDeclared(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, AppendHeader(nil, Header{Fin: true, Opcode: OpBinary, Length: DefaultMessageSize}), []byte("x"))
+	_, msg, err := c.RecvMessage(nil)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || cap(msg) > 2<<20 {
+		t.Errorf("%v with %d bytes allocated", err, cap(msg))
+	}
+}
+
+func TestNextReaderReadsMessageByMessage(t *testing.T) {
+	stream := frames(Client, "text+ Hel; ping ; cont+ ; cont lo; bin ; bin skipped; text+ half; cont skipped; bin end; close ")
+	for _, chunks := range [][][]byte{{stream}, everyByte(stream)} {
+		c, _ := newScripted(Client, Limits{}, chunks...)
+		for i, want := range []struct {
+			op   Opcode
+			read int // bytes read before the next NextReader; -1: all
+			msg  string
+		}{{OpText, -1, "Hello"}, {OpBinary, -1, ""}, {OpBinary, 0, ""}, {OpText, 4, "half"}, {OpBinary, -1, "end"}} {
+			op, r, err := c.NextReader()
+			if op != want.op || err != nil {
+				t.Fatalf("message %d: %v, %v", i, op, err)
+			}
+			if want.read >= 0 {
+				r = io.LimitReader(r, int64(want.read))
+			}
+			if msg, err := io.ReadAll(r); string(msg) != want.msg || err != nil {
+				t.Fatalf("message %d: %q, %v", i, msg, err)
+			}
+		}
+		if _, _, err := c.NextReader(); !errors.As(err, new(*CloseError)) {
+			t.Errorf("at the end: %v", err)
+		}
+	}
+}
+
+func TestNextReaderGoesOnAfterATimeout(t *testing.T) {
+	stream := frames(Client, "text Hello")
+	c, _ := newScripted(Client, Limits{}, nil, stream[:4], nil, stream[4:])
+	if _, _, err := c.NextReader(); err != ErrTimeout {
+		t.Fatal(err)
+	}
+	_, r, err := c.NextReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := io.ReadAll(r)
+	if string(first) != "He" || err != ErrTimeout {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if rest, err := io.ReadAll(r); string(rest) != "llo" || err != nil {
+		t.Errorf("%q, %v", rest, err)
+	}
+}
+
+func TestNetConnIsAStreamOfBytes(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "bin+ ab; cont c; text ; bin def; close "+closePayload(1001, "")))
+	stream := c.NetConn(OpBinary)
+	if n, err := stream.Read(nil); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if got, err := io.ReadAll(stream); string(got) != "abcdef" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if stream.LocalAddr().String() != "local" || stream.RemoteAddr().String() != "remote" {
+		t.Error("addresses")
+	}
+	c, s = newScripted(Client, Limits{})
+	stream = c.NetConn(OpText)
+	for _, p := range []string{"one", "two"} {
+		if n, err := io.WriteString(stream, p); n != 3 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if err := stream.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := unframe(Client, s.out); !strings.HasPrefix(got, "text one; text two; close ") {
+		t.Errorf("sent %q", got)
+	}
+	if _, err := stream.Write(nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("Write after Close: %v", err)
+	}
+	if _, err := c.NetConn(OpPing).Write(nil); err != ErrFrameOrder {
+		t.Errorf("stream of pings: %v", err)
+	}
+}
+
+func TestNetConnErrorsAreThoseOfTheConnection(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, nil, frames(Client, "close "+closePayload(4000, "")))
+	stream := c.NetConn(OpBinary)
+	buf := make([]byte, 1)
+	if _, err := stream.Read(buf); err != ErrTimeout {
+		t.Errorf("%v, want ErrTimeout", err)
+	}
+	var closed *CloseError
+	if _, err := stream.Read(buf); !errors.As(err, &closed) || closed.Code != 4000 {
+		t.Errorf("%v, want close code 4000", err)
+	}
+	deadline := s.readDeadline.AddDate(100, 0, 0)
+	if err := stream.SetDeadline(deadline); err != nil || !s.readDeadline.Equal(deadline) || !s.writeDeadline.Equal(deadline) {
+		t.Error("SetDeadline")
+	}
+	if stream.SetReadDeadline(deadline.AddDate(1, 0, 0)); !s.readDeadline.Equal(deadline.AddDate(1, 0, 0)) {
+		t.Error("SetReadDeadline")
+	}
+	if stream.SetWriteDeadline(deadline.AddDate(2, 0, 0)); !s.writeDeadline.Equal(deadline.AddDate(2, 0, 0)) {
+		t.Error("SetWriteDeadline")
+	}
+}

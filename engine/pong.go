@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+// pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
+// receiver turns to the transport or to its caller. Behind another sender's write,
+// and above Limits.PongRate, only the latest ping is remembered.
+func (c *Conn) pong(payload []byte) {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || s.closing != nil {
+		return
+	}
+	s.dropPing()
+	if s.writing || !s.pongAllowed(c.limits) {
+		s.ping = buffer.Get(maxControlPayload)
+		s.ping.B = append(s.ping.B, payload...)
+		return
+	}
+	c.encodePong(payload)
+	c.receive.answered = true
+}
+
+func (c *Conn) encodePong(payload []byte) {
+	s := &c.send
+	if now := unixSecond(); now != s.second {
+		s.second, s.pongs = now, 0
+	}
+	s.pongs++
+	c.encode(OpPong, true, payload)
+}
+
+// pingDue reports whether a ping was remembered that may be answered now.
+func (s *sendState) pingDue(limits *Limits) bool {
+	return s.ping != nil && s.closing == nil && s.pongAllowed(limits)
+}
+
+func (s *sendState) pongAllowed(limits *Limits) bool {
+	return int64(s.pongs) < int64(limits.PongRate) || s.second != unixSecond()
+}
+
+func (s *sendState) dropPing() {
+	if s.ping != nil {
+		s.ping.Put()
+		s.ping = nil
+	}
+}
+
+func unixSecond() uint32 { return uint32(time.Now().Unix()) }
+
+// flushAnswers sends the pongs that were encoded.
+func (c *Conn) flushAnswers() {
+	c.send.mu.Lock()
+	c.release() // a failed write shows in the next send or receive
+	c.send.mu.Unlock()
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPingsAreAnsweredInside(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		stream := frames(role, "ping ; text+ a; ping "+strings.Repeat("p", 125)+"; pong x; cont b")
+		for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
+			c, s := newScripted(role, Limits{}, chunks...)
+			_, msg, err := c.RecvMessage(nil)
+			if string(msg) != "ab" || err != nil {
+				t.Fatalf("%q, %v", msg, err)
+			}
+			if got, want := unframe(role, s.out), "pong; pong "+strings.Repeat("p", 125); got != want {
+				t.Errorf("%v sent %q, want %q", role, got, want)
+			}
+			c.Recv(nil)
+			if st := c.Stats(); st.PingsReceived != 2 || st.PongsReceived != 1 || st.PongsSent != 2 {
+				t.Errorf("%+v", st)
+			}
+		}
+	}
+}
+
+func TestPongsLeaveTogether(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "ping 1; ping 2; ping 3"))
+	c.Recv(nil)
+	if got := unframe(Client, s.out); got != "pong 1; pong 2; pong 3" || s.writes != 1 {
+		t.Errorf("sent %q in %d writes", got, s.writes)
+	}
+}
+
+func TestPingsAboveTheRateCollapseToTheLatest(t *testing.T) {
+	c, s := newScripted(Client, Limits{PongRate: 2}, frames(Client, "ping 1; ping 2; ping 3; ping 4; text x"))
+	for s := time.Now(); s.Nanosecond() > 900e6; s = time.Now() {
+		time.Sleep(time.Millisecond) // keep within one second
+	}
+	c.Recv(make([]byte, 1))
+	if got := unframe(Client, s.out); got != "pong 1; pong 2" {
+		t.Fatalf("sent %q", got)
+	}
+	c.send.second-- // a second later
+	c.SendText([]byte("y"))
+	if got := unframe(Client, s.out); got != "pong 1; pong 2; text y; pong 4" && got != "pong 1; pong 2; pong 4; text y" {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func TestReceivingGoesOnBehindABlockedWrite(t *testing.T) {
+	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	var pings strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&pings, "ping %d; ", i)
+	}
+	s.chunks = [][]byte{frames(Client, pings.String()+"text x")}
+	c := NewConn(s, Options{Role: Client})
+	sent := make(chan error)
+	go func() { sent <- c.SendBinary([]byte("big")) }()
+	<-s.begun
+	if _, msg, err := c.RecvMessage(nil); string(msg) != "x" || err != nil {
+		t.Fatalf("%q, %v", msg, err)
+	}
+	close(s.free)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if got := unframe(Client, s.out); got != "bin big; pong 4" {
+		t.Errorf("sent %q, want the answer to the latest ping only", got)
+	}
+}
+
+func TestNoPongAfterClose(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "ping x"))
+	c.Close()
+	sent := len(s.out)
+	c.Recv(nil)
+	if len(s.out) != sent {
+		t.Errorf("sent %q", unframe(Client, s.out))
+	}
+}

@@ -1,0 +1,115 @@
+package engine
+
+// SetHandler makes data arrive by callback from now on, instead of through Recv:
+// first what is here already, then what the transport says has come. It must not
+// be called while a receive is under way. From then on the receiving calls return
+// ErrHandler.
+//
+// ErrNoPush says that the transport can't do it, ErrHandler that there is a
+// Handler already or that h is nil.
+func (c *Conn) SetHandler(h Handler) error {
+	pusher, ok := c.t.(Pusher)
+	if !ok {
+		return ErrNoPush
+	}
+	r := &c.receive
+	switch {
+	case r.err != nil:
+		return r.err
+	case h == nil:
+		return ErrHandler
+	}
+	r.handler = h
+	r.err = ErrHandler
+	c.send.mu.Lock()
+	c.send.pushed = true
+	c.send.mu.Unlock()
+	return pusher.Push((*receiver)(c))
+}
+
+// A receiver is a Conn as its transport sees it.
+type receiver Conn
+
+func (r *receiver) Receive() error {
+	c := (*Conn)(r)
+	c.gatherSends()
+	err := c.receiveAll()
+	if err == ErrTimeout {
+		err = c.endOfStream(err)
+	}
+	c.releaseSends()
+	if err == ErrWouldBlock {
+		return nil
+	}
+	c.receive.handler.OnClose(c, err)
+	return err
+}
+
+func (r *receiver) Finish() {
+	c := (*Conn)(r)
+	c.end() // OnClose has told what there is to tell
+}
+
+// receiveAll hands all payload that has come to the Handler.
+func (c *Conn) receiveAll() error {
+	r := &c.receive
+	d := &r.dec
+	for {
+		if len(r.view) == 0 {
+			if err := c.fill(); err != nil {
+				return err
+			}
+		}
+		n, err := d.begin(r.view)
+		if err != nil {
+			return c.fail(err)
+		}
+		if d.open && d.h.Opcode.IsData() {
+			r.view = r.view[n:]
+			err = c.handOver()
+		} else {
+			c.used(n)
+			if d.open {
+				err = c.control()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// handOver gives the Handler what the view has of the open data frame.
+func (c *Conn) handOver() error {
+	r := &c.receive
+	d := &r.dec
+	payload := r.view
+	if int64(len(payload)) > d.h.Remaining {
+		payload = payload[:d.h.Remaining]
+	}
+	if len(payload) > 0 || d.h.Remaining == 0 {
+		d.unmask(payload)
+		if err := d.deliver(payload); err != nil {
+			return c.fail(err)
+		}
+		r.stats.count(&d.h, len(payload))
+		r.handler.OnData(c, d.h, payload)
+	}
+	c.used(len(payload))
+	return nil
+}
+
+// gatherSends holds back what is sent until releaseSends.
+func (c *Conn) gatherSends() {
+	c.send.mu.Lock()
+	c.send.handling = true
+	c.send.mu.Unlock()
+}
+
+func (c *Conn) releaseSends() {
+	c.send.mu.Lock()
+	c.send.handling = false
+	c.receive.answered = false
+	c.release() // a failed write shows in the next send or receive
+	c.send.mu.Unlock()
+}

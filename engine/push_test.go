@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// recorder is a Handler that writes down what it is called with.
+type recorder struct {
+	events  []string
+	payload []byte
+	closed  []error
+	onData  func(c *Conn, h Header, payload []byte)
+}
+
+func (r *recorder) OnData(c *Conn, h Header, payload []byte) {
+	if r.onData != nil {
+		r.onData(c, h, payload)
+	}
+	r.payload = append(r.payload, payload...)
+	if h.Remaining > 0 {
+		return
+	}
+	more := ""
+	if !h.Fin {
+		more = "+"
+	}
+	r.events = append(r.events, fmt.Sprintf("%v%s %s", h.Opcode, more, r.payload))
+	r.payload = r.payload[:0]
+}
+
+func (r *recorder) OnClose(c *Conn, err error) { r.closed = append(r.closed, err) }
+
+func TestHandlerGetsTheSameFramesHoweverTheStreamIsCut(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		for _, test := range decoderTests {
+			t.Run(role.String()+"/"+test.name, func(t *testing.T) {
+				stream := frames(role, test.stream)
+				for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
+					c, s := newScripted(role, Limits{}, chunks...)
+					s.err = io.EOF
+					r := &recorder{}
+					if err := c.SetHandler(r); err != nil {
+						t.Fatal(err)
+					}
+					err := s.play()
+					if got := strings.Join(r.events, "; "); got != withoutControl(test.want) {
+						t.Errorf("%.200q; want %.200q", got, test.want)
+					}
+					if len(r.closed) != 1 || r.closed[0] != err || err == nil {
+						t.Errorf("OnClose got %v, Receive returned %v", r.closed, err)
+					}
+					if test.err != nil && err != test.err {
+						t.Errorf("%v; want %v", err, test.err)
+					}
+					if !s.closed && !s.lingered {
+						t.Error("the transport wasn't closed")
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestHandlerGetsViews(t *testing.T) {
+	chunk := frames(Client, "bin Hello")
+	c, s := newScripted(Client, Limits{}, chunk)
+	c.SetHandler(&recorder{onData: func(_ *Conn, _ Header, payload []byte) {
+		if &payload[0] != &chunk[2] {
+			t.Error("payload was copied")
+		}
+	}})
+	s.play()
+}
+
+func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text a; ping p; text b; text c"), frames(Client, "text d"))
+	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) {
+		if err := c.SendText(payload); err != nil {
+			t.Error(err)
+		}
+	}})
+	s.play()
+	if got := unframe(Client, s.out); got != "text a; pong p; text b; text c; text d" {
+		t.Errorf("sent %q", got)
+	}
+	if s.writes != 2 {
+		t.Errorf("%d writes for 2 chunks, want 2", s.writes)
+	}
+}
+
+func TestHandlerCanClose(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text a; text b"), frames(Client, "text c; close "+closePayload(4000, "")))
+	r := &recorder{}
+	r.onData = func(c *Conn, _ Header, _ []byte) {
+		if err := c.CloseWith(4000, "enough"); err != nil {
+			t.Error(err)
+		}
+	}
+	c.SetHandler(r)
+	err := s.play()
+	if got := strings.Join(r.events, "; "); got != "text a; text b; text c" {
+		t.Errorf("%q: what was on its way must still come", got)
+	}
+	var closed *CloseError
+	if !errors.As(err, &closed) || !closed.Local || closed.Code != 4000 {
+		t.Errorf("%v", err)
+	}
+	if got, want := unframe(Client, s.out), "close "+closePayload(4000, "enough"); got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	if s.readDeadline.IsZero() {
+		t.Error("a peer that doesn't answer would keep the connection")
+	}
+}
+
+func TestRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, nil)
+	r := &recorder{}
+	c.SetHandler(r)
+	if err := s.play(); !errors.Is(err, ErrTimeout) || len(r.closed) != 1 {
+		t.Errorf("%v, OnClose got %v", err, r.closed)
+	}
+}
+
+func TestHandlerExcludesReceiving(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, frames(Client, "text a"))
+	if err := c.SetHandler(nil); err != ErrHandler {
+		t.Errorf("no handler: %v", err)
+	}
+	if err := c.SetHandler(&recorder{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetHandler(&recorder{}); err != ErrHandler {
+		t.Errorf("second handler: %v", err)
+	}
+	if _, _, err := c.Recv(nil); err != ErrHandler {
+		t.Errorf("Recv: %v", err)
+	}
+	if _, _, err := c.RecvTimeout(nil, 0); err != ErrHandler {
+		t.Errorf("RecvTimeout: %v", err)
+	}
+	if _, _, err := c.RecvMessage(nil); err != ErrHandler {
+		t.Errorf("RecvMessage: %v", err)
+	}
+	if _, _, err := c.NextReader(); err != ErrHandler {
+		t.Errorf("NextReader: %v", err)
+	}
+}
+
+func TestHandlerTakesOverWhatWasReceivedAlready(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text Hello; text rest"))
+	buf := make([]byte, 2)
+	if _, n, err := c.Recv(buf); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	r := &recorder{}
+	c.SetHandler(r)
+	s.play()
+	if got := strings.Join(r.events, "; "); got != "text llo; text rest" {
+		t.Errorf("%q", got)
+	}
+}
+
+// pullOnly is a transport without a way to push.
+type pullOnly struct{ Transport }
+
+func TestTransportMayBeUnableToPush(t *testing.T) {
+	c := NewConn(pullOnly{&script{}}, Options{})
+	if err := c.SetHandler(&recorder{}); err != ErrNoPush {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMessagesGathersWholeMessages(t *testing.T) {
+	stream := frames(Client, "text Hello; bin+ a; ping ; cont+ ; cont b; text ; text+ ; cont c; close ")
+	for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
+		c, s := newScripted(Client, Limits{}, chunks...)
+		var got []string
+		var closed error
+		c.SetHandler(Messages(func(c *Conn, op Opcode, msg []byte) {
+			got = append(got, fmt.Sprintf("%v %s", op, msg))
+		}, func(_ *Conn, err error) { closed = err }))
+		s.play()
+		if want := "text Hello; binary ab; text ; text c"; strings.Join(got, "; ") != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if !errors.As(closed, new(*CloseError)) {
+			t.Errorf("closed with %v", closed)
+		}
+	}
+}
+
+func TestMessagesNeedsNoCloseFunction(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "close "))
+	c.SetHandler(Messages(func(*Conn, Opcode, []byte) {}, nil))
+	if err := s.play(); !errors.As(err, new(*CloseError)) {
+		t.Error(err)
+	}
+}

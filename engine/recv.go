@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// directSize is how much of a frame must be missing, and fit the caller's
+// buffer, for the transport to read straight into it. Below, one read through
+// the transport's buffer that takes following frames along is cheaper.
+const directSize = 4 << 10
+
+// receiveState is what the receiving side of a Conn remembers. It belongs to the
+// goroutine that receives.
+type receiveState struct {
+	dec      Decoder
+	view     []byte // received bytes not handled yet
+	viewed   int    // size of the transport's view that they are the end of
+	err      error  // what every further receive returns
+	gathered []byte // for Messages: the message under way
+	reader   messageReader
+	stats    receiveStats
+	answered bool // pongs wait in the send buffer
+	timed    bool // the transport's deadline isn't that of SetRecvDeadline
+	handler  Handler
+}
+
+// Recv receives payload into buf, as much as is there, and returns the header of
+// the frame that it belongs to and the number of bytes. It waits until it can
+// make progress, which is not always payload:
+//
+//   - h.Opcode == OpNone: some bytes of the next frame's header came, but not
+//     all. This is no error: call again.
+//   - n == 0 with h.Remaining > 0: the header is known, its payload is to come.
+//   - h.Remaining > 0: this frame has more payload.
+//   - h.Fin && h.Remaining == 0: this was the last of the message.
+//
+// Pings are answered and pongs taken inside (RFC 6455 section 5.5). Text is
+// validated up to the last byte returned. Large payloads are read from the
+// transport straight into buf.
+//
+// ErrTimeout says that the receive deadline passed; nothing is lost and h tells
+// where the stream stands. All other errors are final: *CloseError after the
+// peer's close frame, which has been answered, after our own Close, and when the
+// connection was lost; *ProtocolError and *LimitError, of which the peer has been
+// told.
+func (c *Conn) Recv(buf []byte) (Header, int, error) {
+	r := &c.receive
+	if r.timed {
+		if err := c.untime(); err != nil {
+			return Header{Opcode: OpNone}, 0, c.lost(err)
+		}
+	}
+	return c.recv(buf, r)
+}
+
+// RecvTimeout is Recv that waits no longer than d and then returns ErrTimeout. A
+// d of zero or less takes only what is here already. The timeout changes nothing:
+// the call can be repeated at any byte of a header or payload. A receive deadline
+// that passes earlier has the same effect.
+func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
+	r := &c.receive
+	if len(r.view) == 0 && r.err == nil {
+		r.timed = true
+		if err := c.boundWait(d); err != nil {
+			return Header{Opcode: OpNone}, 0, c.lost(err)
+		}
+	}
+	return c.recv(buf, r)
+}
+
+// untime gives the transport the deadline of SetRecvDeadline back.
+func (c *Conn) untime() error {
+	if c.receive.err != nil {
+		return nil
+	}
+	c.receive.timed = false
+	return c.t.SetReadDeadline(c.recvDeadline())
+}
+
+func (c *Conn) recv(buf []byte, r *receiveState) (Header, int, error) {
+	if r.err != nil {
+		return Header{Opcode: OpNone}, 0, r.err
+	}
+	d := &r.dec
+	for {
+		if len(r.view) == 0 {
+			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize {
+				return c.recvDirect(buf)
+			}
+			if d.open && len(buf) == 0 && !d.h.Opcode.IsControl() {
+				return d.h, 0, nil
+			}
+			if err := c.fill(); err != nil {
+				return d.header(), 0, err
+			}
+		}
+		n, err := d.begin(r.view)
+		if err != nil {
+			return Header{Opcode: OpNone}, 0, c.fail(err)
+		}
+		c.used(n)
+		if !d.open {
+			c.answer()
+			return Header{Opcode: OpNone}, 0, nil
+		}
+		if d.h.Opcode.IsControl() {
+			if err := c.control(); err != nil {
+				return Header{Opcode: OpNone}, 0, err
+			}
+			continue
+		}
+		payload := d.move(buf, r.view)
+		c.used(len(payload))
+		if err := d.deliver(payload); err != nil {
+			return Header{Opcode: OpNone}, 0, c.fail(err)
+		}
+		r.stats.count(&d.h, len(payload))
+		c.answer()
+		return d.h, len(payload), nil
+	}
+}
+
+// recvDirect receives payload of the open frame from the transport straight into
+// the caller's buffer.
+func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
+	r := &c.receive
+	d := &r.dec
+	c.answer()
+	if int64(len(buf)) > d.h.Remaining {
+		buf = buf[:d.h.Remaining]
+	}
+	r.stats.publish()
+	n, err := c.t.Read(buf)
+	if n == 0 && err != nil {
+		return d.h, 0, c.lost(err)
+	}
+	payload := buf[:n]
+	r.stats.wire += uint64(n)
+	d.unmask(payload)
+	if err := d.deliver(payload); err != nil {
+		return Header{Opcode: OpNone}, 0, c.fail(err)
+	}
+	r.stats.count(&d.h, n)
+	return d.h, n, nil
+}
+
+// fill waits for the transport's next view. Pongs leave first.
+func (c *Conn) fill() error {
+	r := &c.receive
+	c.answer()
+	r.stats.publish()
+	view, err := c.t.View()
+	if err != nil {
+		return c.lost(err)
+	}
+	r.view, r.viewed = view, len(view)
+	r.stats.wire += uint64(len(view))
+	return nil
+}
+
+// used drops n bytes of the view. With the last one the transport gets its buffer
+// back.
+func (c *Conn) used(n int) {
+	r := &c.receive
+	r.view = r.view[n:]
+	if len(r.view) == 0 && r.viewed > 0 {
+		c.t.Consume(r.viewed)
+		r.view, r.viewed = nil, 0
+	}
+}
+
+// control handles payload of the open control frame. The view may end within.
+func (c *Conn) control() error {
+	r := &c.receive
+	kind, payload, n, err := r.dec.control(r.view)
+	switch {
+	case err != nil:
+		err = c.fail(err)
+	case kind == EventPing:
+		r.stats.pings++
+		c.pong(payload)
+	case kind == EventPong:
+		r.stats.pongs++
+	case kind == EventClose:
+		err = c.peerClosed(payload)
+	}
+	c.used(n)
+	return err
+}
+
+// answer sends the pongs that wait. That they can't be sent is no error of
+// receiving.
+func (c *Conn) answer() {
+	if c.receive.answered {
+		c.receive.answered = false
+		c.flushAnswers()
+	}
+}
+
+// lost turns an error of the transport into what the caller gets, and ends the
+// connection unless it is a mere timeout.
+func (c *Conn) lost(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
+	case err == ErrWouldBlock:
+		return err
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	c.receive.err = c.endOfStream(err)
+	return c.receive.err
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/mask"
+)
+
+// ErrSendBuffer is what a SendBuffer returns that was sent or released already,
+// and for a length that it doesn't have. Nothing was sent.
+var ErrSendBuffer = errors.New("websock: send buffer used up or shorter than asked for")
+
+// A SendBuffer is memory lent by Reserve for the payload of one frame. The header
+// goes in front and the payload is masked in place, so that nothing is copied.
+// One goroutine at a time uses it. It must be sent or released.
+type SendBuffer struct {
+	c *Conn
+	b *buffer.Buffer // MaxHeaderSize bytes of room, then the payload
+}
+
+// Reserve lends a buffer for a frame with up to n bytes of payload. It may be
+// called from any goroutine. The error is that of a send.
+func (c *Conn) Reserve(n int) (SendBuffer, error) {
+	if n < 0 {
+		return SendBuffer{}, ErrSendBuffer
+	}
+	c.send.mu.Lock()
+	err := c.send.over()
+	c.send.mu.Unlock()
+	if err != nil {
+		return SendBuffer{}, err
+	}
+	b := buffer.Get(MaxHeaderSize + n)
+	b.B = b.B[:MaxHeaderSize+n]
+	return SendBuffer{c: c, b: b}, nil
+}
+
+// Bytes returns the memory to write the payload to, n bytes as given to Reserve,
+// with arbitrary content; nil after it was sent or released. It is valid until
+// then.
+func (sb *SendBuffer) Bytes() []byte {
+	if sb.b == nil {
+		return nil
+	}
+	return sb.b.B[MaxHeaderSize:]
+}
+
+// SendText sends the first n bytes as one text message. The buffer is used up,
+// whatever is returned. See Conn.SendText.
+func (sb *SendBuffer) SendText(n int) error { return sb.SendFrame(OpText, true, n) }
+
+// SendBinary sends the first n bytes as one binary message. The buffer is used
+// up, whatever is returned. See Conn.SendBinary.
+func (sb *SendBuffer) SendBinary(n int) error { return sb.SendFrame(OpBinary, true, n) }
+
+// SendFrame sends the first n bytes as one frame. The buffer is used up, whatever
+// is returned. See Conn.SendFrame.
+func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
+	if sb.b == nil || n < 0 || n > len(sb.Bytes()) {
+		sb.Release()
+		return ErrSendBuffer
+	}
+	defer sb.Release()
+	return sb.c.sendLent(op, fin, sb.b, n)
+}
+
+// Release gives the buffer back unsent. After a send it does nothing.
+func (sb *SendBuffer) Release() {
+	if sb.b != nil {
+		sb.b.Put()
+		sb.b = nil
+	}
+}
+
+// sendLent sends a frame whose payload stands in b behind room for the header.
+func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
+	payload := b.B[MaxHeaderSize : MaxHeaderSize+n]
+	s := &c.send
+	if err := checkText(op, fin, payload); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heldBack() && n <= pieceSize {
+		if err := s.admit(op, fin, payload); err != nil {
+			return err
+		}
+		c.encode(op, fin, payload)
+		return c.commit()
+	}
+	c.takeTurn()
+	if err := s.admit(op, fin, payload); err != nil {
+		return err
+	}
+	h := c.sendHeader(op, fin, n)
+	if h.Masked {
+		mask.XOR(payload, h.Key, 0)
+	}
+	start := MaxHeaderSize - headerSize(n, h.Masked)
+	AppendHeader(b.B[start:start], h)
+	s.count(op, fin, n)
+	c.write(b, b.B[start:MaxHeaderSize+n], nil)
+	return c.settle()
+}

@@ -1,0 +1,362 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/utf8"
+	"github.com/seed004e8d11/websock/mask"
+)
+
+// pieceSize is the size up to which a frame leaves in one write. A larger one is
+// masked and written piece by piece, in the memory of one piece.
+const pieceSize = 128 << 10
+
+// sendState is what the sending side of a Conn remembers, under its lock.
+//
+// Frames are encoded into a batch. One sender at a time writes, without holding
+// the lock; those who come meanwhile put their frames into the next batch, wait,
+// and one of them writes it: what gathers during a write leaves in one.
+type sendState struct {
+	mu       sync.Mutex
+	err      error          // why nothing can be sent any more
+	batch    *buffer.Buffer // frames encoded and not written; nil: none
+	gathered uint32         // number of the batch
+	written  uint32         // how many batches were written
+	writing  bool           // a sender writes, without the lock
+	left     bool           // nobody waits for the batch: who writes takes it along
+	corked   bool           // Cork was called
+	handling bool           // a batch of received bytes is being handled
+	turn     *sync.Cond     // waits for writing to end; nil until somebody did
+
+	message Opcode         // the fragmented message under way, or OpNone
+	text    utf8.Validator // of its text
+	writer  messageWriter
+
+	closing *CloseError    // a close frame was sent: how the connection ends
+	ended   bool           // the peer's close frame came, or the stream ended
+	ending  bool           // somebody ends the connection
+	pushed  bool           // data goes to a Handler
+	ping    *buffer.Buffer // payload of the latest ping not answered yet
+	second  uint32         // the second in which pongs are counted
+	pongs   uint32         // sent in that second
+
+	stats Stats // the sending half
+}
+
+// SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
+// else ErrInvalidUTF8 is returned and nothing sent. p is not changed, and not
+// kept. It returns when the frame was given to the transport, and may be called
+// from any goroutine.
+//
+// Errors: ErrFrameOrder inside a fragmented message; after Close or the peer's
+// close frame a *CloseError; after a write failed or its deadline passed, a
+// *CloseError with CloseAbnormal, also from every later send.
+func (c *Conn) SendText(p []byte) error { return c.SendFrame(OpText, true, p) }
+
+// SendBinary sends p as one binary message (RFC 6455 section 5.6). See SendText.
+func (c *Conn) SendBinary(p []byte) error { return c.SendFrame(OpBinary, true, p) }
+
+// SendPing sends a ping with at most 125 bytes of payload (RFC 6455 section
+// 5.5.2), else ErrControlTooLong. The pong is counted in Stats. See SendText.
+func (c *Conn) SendPing(p []byte) error { return c.SendFrame(OpPing, true, p) }
+
+// SendPong sends an unsolicited pong with at most 125 bytes of payload, a
+// one-way heartbeat (RFC 6455 section 5.5.3), else ErrControlTooLong. Pings are
+// answered without it. See SendText.
+func (c *Conn) SendPong(p []byte) error { return c.SendFrame(OpPong, true, p) }
+
+// SendFrame sends p as one frame. A fragmented message begins with OpText or
+// OpBinary and fin false, goes on with OpContinuation, and ends with fin true;
+// pings and pongs may come between (RFC 6455 section 5.4). Text may be cut inside
+// a character, but ErrInvalidUTF8 is returned for the first fragment that can't
+// be part of valid text, and that fragment isn't sent. Close frames are sent by
+// CloseWith. See SendText.
+func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
+	if err := checkText(op, fin, p); err != nil {
+		return err
+	}
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(p) > pieceSize {
+		return c.sendLarge(op, fin, p)
+	}
+	c.waitForRoom(len(p))
+	if err := s.admit(op, fin, p); err != nil {
+		return err
+	}
+	c.encode(op, fin, p)
+	return c.commit()
+}
+
+// checkText refuses an unfragmented text message that isn't UTF-8. It needs no
+// lock.
+func checkText(op Opcode, fin bool, p []byte) error {
+	if op == OpText && fin && !utf8.Valid(p) {
+		return ErrInvalidUTF8
+	}
+	return nil
+}
+
+// over returns why nothing can be sent any more, or nil.
+func (s *sendState) over() error {
+	if s.closing != nil {
+		return s.closing
+	}
+	return s.err
+}
+
+// admit decides whether a frame can be sent here.
+func (s *sendState) admit(op Opcode, fin bool, p []byte) error {
+	if err := s.over(); err != nil {
+		return err
+	}
+	switch {
+	case op == OpPing || op == OpPong:
+		if !fin {
+			return ErrFrameOrder
+		}
+		if len(p) > maxControlPayload {
+			return ErrControlTooLong
+		}
+		return nil
+	case !op.IsData() || op.startsMessage() != (s.message == OpNone):
+		return ErrFrameOrder
+	case fin && op != OpContinuation:
+		return nil
+	}
+	return s.admitFragment(op, fin, p)
+}
+
+func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
+	message := s.message
+	if op != OpContinuation {
+		message = op
+	}
+	if message == OpText {
+		text := s.text
+		if !text.Write(p) || fin && !text.Complete() {
+			return ErrInvalidUTF8
+		}
+		s.text = text
+	}
+	s.message = message
+	if fin {
+		s.message = OpNone
+	}
+	return nil
+}
+
+// encode appends a frame to the batch: copied and masked in one pass.
+func (c *Conn) encode(op Opcode, fin bool, p []byte) {
+	s := &c.send
+	h := c.sendHeader(op, fin, len(p))
+	size := headerSize(len(p), h.Masked) + len(p)
+	if s.batch == nil {
+		s.batch = buffer.Get(size)
+	} else {
+		s.batch.Grow(size)
+	}
+	b := AppendHeader(s.batch.B, h)
+	at := len(b)
+	b = b[:at+len(p)]
+	if h.Masked {
+		mask.Copy(b[at:], p, h.Key, 0)
+	} else {
+		copy(b[at:], p)
+	}
+	s.batch.B = b
+	s.count(op, fin, len(p))
+}
+
+func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
+	h := Header{Fin: fin, Opcode: op, Length: int64(length)}
+	if c.role == Client {
+		h.Masked = true
+		h.Key = mask.NewKey()
+	}
+	return h
+}
+
+func (s *sendState) count(op Opcode, fin bool, n int) {
+	switch {
+	case op == OpPong:
+		s.stats.PongsSent++
+	case op.IsData():
+		s.stats.FramesSent++
+		s.stats.PayloadSent += uint64(n)
+		if fin {
+			s.stats.MessagesSent++
+		}
+	}
+}
+
+// commit sees the batch written, by this sender or another, unless it is held
+// back. The lock is held, but not while writing or waiting.
+func (c *Conn) commit() error {
+	s := &c.send
+	if s.heldBack() && len(s.batch.B) < c.limits.SendQueue {
+		return nil
+	}
+	mine := s.gathered
+	for s.err == nil {
+		waiting := !s.isWritten(mine)
+		switch {
+		case waiting && s.writing:
+			s.wait()
+		case waiting, !s.writing && (s.left || s.pingDue(c.limits)):
+			c.writeBatch()
+		default:
+			return nil
+		}
+	}
+	if s.isWritten(mine) {
+		return nil
+	}
+	return s.err
+}
+
+// isWritten reports whether the batch of that number is out. Numbers wrap.
+func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch) > 0 }
+
+// heldBack reports whether frames gather until somebody flushes them.
+func (s *sendState) heldBack() bool { return s.corked || s.handling }
+
+// release sees a batch written that was held back or that nobody waits for. It
+// doesn't wait for another sender's write, which takes the batch along when it is
+// done.
+func (c *Conn) release() error {
+	s := &c.send
+	switch {
+	case s.batch == nil || s.heldBack():
+		return s.err
+	case s.writing:
+		s.left = true
+		return nil
+	}
+	return c.commit()
+}
+
+// waitForRoom keeps the batch that gathers during a write within its limit.
+func (c *Conn) waitForRoom(n int) {
+	s := &c.send
+	for s.writing && s.batch != nil && len(s.batch.B)+n > c.limits.SendQueue {
+		s.wait()
+	}
+}
+
+// wait waits until another sender's write has ended.
+func (s *sendState) wait() {
+	if s.turn == nil {
+		s.turn = sync.NewCond(&s.mu)
+	}
+	s.turn.Wait()
+}
+
+// writeBatch writes the batch, and the pong that has become due.
+func (c *Conn) writeBatch() {
+	s := &c.send
+	if s.pingDue(c.limits) {
+		c.encodePong(s.ping.B)
+		s.dropPing()
+	}
+	b := s.batch
+	s.batch, s.left = nil, false
+	s.gathered++
+	c.write(b, b.B, nil)
+	if s.err == nil {
+		s.written++
+	}
+	b.Put()
+}
+
+// write gives one or two slices to the transport, without the lock. vec lends the
+// memory for the call.
+func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
+	s := &c.send
+	s.writing = true
+	s.mu.Unlock()
+	vec.Vec = [2][]byte{first, second}
+	bufs := vec.Vec[:1]
+	if second != nil {
+		bufs = vec.Vec[:2]
+	}
+	err := c.t.Writev(bufs...)
+	s.mu.Lock()
+	s.writing = false
+	s.stats.Writes++
+	s.stats.WireSent += uint64(len(first) + len(second))
+	if err != nil {
+		c.sendFailed(err)
+	}
+	if s.turn != nil {
+		s.turn.Broadcast()
+	}
+}
+
+// sendFailed ends sending for good: a part of a frame may be out.
+func (c *Conn) sendFailed(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
+	}
+	s := &c.send
+	if s.err == nil {
+		s.err = &CloseError{Code: CloseAbnormal, Err: err}
+	}
+}
+
+// takeTurn waits until nobody else writes and all that gathered before is out.
+func (c *Conn) takeTurn() {
+	s := &c.send
+	for s.err == nil && (s.writing || s.batch != nil) {
+		if s.writing {
+			s.wait()
+		} else {
+			c.writeBatch()
+		}
+	}
+}
+
+// sendLarge sends a frame of more than one piece. Nobody else writes until all of
+// it is out.
+func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
+	s := &c.send
+	c.takeTurn()
+	if err := s.admit(op, fin, p); err != nil {
+		return err
+	}
+	s.count(op, fin, len(p))
+	h := c.sendHeader(op, fin, len(p))
+	b := buffer.Get(MaxHeaderSize + pieceSize)
+	defer b.Put()
+	b.B = AppendHeader(b.B, h)
+	if !h.Masked {
+		c.write(b, b.B, p)
+		return c.settle()
+	}
+	for pos := 0; len(p) > 0 && s.err == nil; {
+		at := len(b.B)
+		piece := p[:min(len(p), pieceSize)]
+		p = p[len(piece):]
+		b.B = b.B[:at+len(piece)]
+		pos = mask.Copy(b.B[at:], piece, h.Key, pos)
+		c.write(b, b.B, nil)
+		b.B = b.B[:0]
+	}
+	return c.settle()
+}
+
+// settle writes what others have left while this sender was writing a frame of
+// its own, and returns how that frame fared.
+func (c *Conn) settle() error {
+	s := &c.send
+	err := s.err
+	for s.err == nil && !s.writing && (s.left || s.pingDue(c.limits)) {
+		c.writeBatch()
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package buffer
+
+import (
+	"math/bits"
+	"sync"
+)
+
+const (
+	smallest      = 1 << smallestClass
+	largest       = 1 << largestClass
+	smallestClass = 7
+	largestClass  = 18
+)
+
+// One pool for each power of two, found by its exponent: on the path of every
+// frame the lookup in github.com/gobwas/pool's map costs more than the pool.
+var pools [largestClass + 1]sync.Pool
+
+// class returns the exponent of the smallest power of two that is at least n.
+func class(n int) int { return bits.Len(uint(max(n, smallest) - 1)) }
+
+// A Buffer is a borrowed byte slice. B may be appended to; beyond its capacity,
+// Grow keeps the memory borrowed.
+type Buffer struct {
+	B []byte
+
+	// Vec lends its array to calls that take a slice of slices, which then
+	// needn't be allocated.
+	Vec [2][]byte
+}
+
+// Get lends a buffer with no bytes and a capacity of at least n. It may be
+// called from any goroutine.
+func Get(n int) *Buffer {
+	k := class(n)
+	if k > largestClass {
+		return &Buffer{B: make([]byte, 0, n)}
+	}
+	if b, ok := pools[k].Get().(*Buffer); ok {
+		return b
+	}
+	return &Buffer{B: make([]byte, 0, 1<<k)}
+}
+
+// Put gives the buffer back; nothing may use it afterwards. A buffer that is too
+// large to be worth keeping is left to the garbage collector.
+func (b *Buffer) Put() {
+	k := class(cap(b.B))
+	if k > largestClass {
+		return
+	}
+	b.B = b.B[:0]
+	b.Vec = [2][]byte{}
+	pools[k].Put(b)
+}
+
+// Grow makes room for n more bytes behind those that B has.
+func (b *Buffer) Grow(n int) {
+	if cap(b.B)-len(b.B) >= n {
+		return
+	}
+	larger := Get(max(len(b.B)+n, 2*cap(b.B)))
+	larger.B = append(larger.B, b.B...)
+	b.B, larger.B = larger.B, b.B
+	larger.Put()
+}
