@@ -1,0 +1,89 @@
+package std
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+const (
+	// readSize is how much is read at once where a buffer is borrowed only for
+	// bytes that are there.
+	readSize = 16 << 10
+
+	// waitSize is how much is read at once where the buffer is held while
+	// waiting.
+	waitSize = 4 << 10
+)
+
+// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer
+// and an engine.Pusher.
+type Conn struct {
+	conn  net.Conn
+	raw   syscall.RawConn       // nil: conn has no descriptor to read from
+	read  func(fd uintptr) bool // readInto, as raw wants it
+	into  []byte                // where a direct read goes; nil: to the view
+	n     int                   // result of a direct read
+	err   error                 // of the last read
+	tried bool                  // the last wait made at least one attempt
+
+	view    []byte         // bytes read and not consumed
+	staging *buffer.Buffer // memory of the view; nil for early bytes
+	pushed  bool           // View and Read answer ErrWouldBlock
+	vec     net.Buffers    // of the write under way
+
+	deadlines sync.Mutex  // held to change the read deadline
+	lingering atomic.Bool // only Linger reads from now on
+}
+
+// New returns a transport over conn, which it owns from now on. early are bytes
+// that were read from conn before; they are received first, and belong to the
+// transport.
+func New(conn net.Conn, early []byte) *Conn {
+	t := &Conn{conn: conn, view: early}
+	t.raw = rawConn(conn)
+	t.read = t.readRaw
+	return t
+}
+
+// Transport returns what websock.Config wants: a maker of transports. It is the
+// default there.
+func Transport() Maker { return Maker{} }
+
+// A Maker makes transports of this package.
+type Maker struct{}
+
+// Attach returns New(conn, early). It never fails.
+func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	return New(conn, early), nil
+}
+
+// NetConn returns the connection underneath. Nothing may be read from or written
+// to it.
+func (t *Conn) NetConn() net.Conn { return t.conn }
+
+// LocalAddr returns the connection's local address.
+func (t *Conn) LocalAddr() net.Addr { return t.conn.LocalAddr() }
+
+// RemoteAddr returns the connection's remote address.
+func (t *Conn) RemoteAddr() net.Addr { return t.conn.RemoteAddr() }
+
+// SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.
+func (t *Conn) SetReadDeadline(deadline time.Time) error {
+	t.deadlines.Lock()
+	defer t.deadlines.Unlock()
+	if t.lingering.Load() {
+		return net.ErrClosed
+	}
+	return t.conn.SetReadDeadline(deadline)
+}
+
+// SetWriteDeadline is that of net.Conn.
+func (t *Conn) SetWriteDeadline(deadline time.Time) error {
+	return t.conn.SetWriteDeadline(deadline)
+}

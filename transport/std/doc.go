@@ -1,0 +1,10 @@
+// Package std carries connections over any net.Conn, with a goroutine for each.
+//
+// Where the net.Conn has a descriptor (TCP and Unix sockets on Unix systems), a
+// buffer is borrowed only once bytes can be read, and given back when they are
+// handled: a connection that waits holds none. Over anything else, TLS and pipes
+// among them, a small buffer is held while waiting.
+//
+// Received data can be pulled with engine.Conn's Recv, or pushed to a Handler by a
+// goroutine that the transport starts.
+package std

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package std
+
+func (p *pump) drain(uintptr) bool { return true }

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package std
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn returns nil: sockets are read through net.Conn.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+func (t *Conn) readRaw(uintptr) bool { return true }

@@ -1,0 +1,72 @@
+//go:build unix
+
+package std
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+// rawConn returns access to the descriptor of a socket, or nil.
+func rawConn(conn net.Conn) syscall.RawConn {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		return rawOf(conn)
+	case *net.UnixConn:
+		return rawOf(conn)
+	}
+	return nil
+}
+
+func rawOf(conn syscall.Conn) syscall.RawConn {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// readRaw makes one attempt to read from a descriptor that doesn't block, and
+// reports whether there is a result. A buffer is borrowed only for the attempt.
+func (t *Conn) readRaw(fd uintptr) bool {
+	t.tried = true
+	if t.into != nil {
+		n, err := readFd(fd, t.into)
+		if err == syscall.EAGAIN {
+			return false
+		}
+		t.n, t.err = n, err
+		return true
+	}
+	b := buffer.Get(readSize)
+	n, err := readFd(fd, b.B[:readSize])
+	if err == syscall.EAGAIN {
+		b.Put()
+		return false
+	}
+	t.stage(b, n, err)
+	return true
+}
+
+// readFd reads from a descriptor. The error is syscall.EAGAIN when there is
+// nothing to read yet, io.EOF at the end.
+func readFd(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, syscall.EAGAIN
+		case err != nil:
+			return 0, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}

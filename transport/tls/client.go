@@ -1,0 +1,42 @@
+package tls
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"strings"
+)
+
+// Client performs the TLS handshake over conn, in the client role, within ctx.
+// host is the host name or IP address that was dialled, with or without brackets.
+// A nil config means the system's roots. On an error conn is still open.
+func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config) (*tls.Conn, error) {
+	secured := tls.Client(conn, configFor(host, config))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return secured, nil
+}
+
+// configFor returns the caller's config, or a copy made fit for host.
+func configFor(host string, config *tls.Config) *tls.Config {
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	} else {
+		config = config.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = serverName(host)
+	}
+	config.NextProtos = []string{"http/1.1"}
+	config.Renegotiation = tls.RenegotiateNever
+	return config
+}
+
+// serverName strips what is no part of a name or address in a certificate:
+// brackets, an IPv6 zone, the dot at the end of an absolute name.
+func serverName(host string) string {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	host, _, _ = strings.Cut(host, "%")
+	return strings.TrimSuffix(host, ".")
+}
