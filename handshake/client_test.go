@@ -1,0 +1,301 @@
+package handshake
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/seed004e8d11/websock/engine"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// acceptFor computes the Sec-WebSocket-Accept of a key (RFC 6455 section 4.2.2).
+func acceptFor(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// agreed is an answer that completes the handshake, as a template: ACCEPT stands
+// for the right value.
+const agreed = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n"
+
+// shake runs Client against a server that reads the request and then calls answer
+// with it.
+func shake(t *testing.T, ctx context.Context, r *Request, answer func(conn net.Conn, request *http.Request)) (*Result, error) {
+	t.Helper()
+	client, server := net.Pipe()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		defer server.Close()
+		request, err := http.ReadRequest(bufio.NewReader(server))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		answer(server, request)
+	}()
+	result, err := Client(ctx, client, r)
+	client.Close()
+	<-served
+	return result, err
+}
+
+// reply is an answer from a template, written in pieces of the given size.
+func reply(template string, size int) func(net.Conn, *http.Request) {
+	return func(conn net.Conn, request *http.Request) {
+		text := strings.ReplaceAll(template, "ACCEPT", acceptFor(request.Header.Get("Sec-WebSocket-Key")))
+		for text != "" {
+			n := min(size, len(text))
+			if _, err := io.WriteString(conn, text[:n]); err != nil {
+				return
+			}
+			text = text[n:]
+		}
+	}
+}
+
+func TestClientSendsAProperRequest(t *testing.T) {
+	r := &Request{
+		Host:         "example.com:8080",
+		Target:       "/chat?room=1&x=%20",
+		Header:       http.Header{"Authorization": {"Bearer token"}, "X-Two": {"a", "b"}},
+		Subprotocols: []string{"mqtt", "chat.v2"},
+	}
+	if err := r.Check(); err != nil {
+		t.Fatal(err)
+	}
+	var got *http.Request
+	result, err := shake(t, t.Context(), r, func(conn net.Conn, request *http.Request) {
+		got = request
+		reply(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat.v2\r\n\r\n", 1), 1000)(conn, request)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Method != "GET" || got.Proto != "HTTP/1.1" || got.Host != r.Host || got.RequestURI != r.Target {
+		t.Errorf("%s %s %s, Host %s", got.Method, got.RequestURI, got.Proto, got.Host)
+	}
+	for name, want := range map[string]string{
+		"Upgrade": "websocket", "Connection": "Upgrade", "Sec-Websocket-Version": "13",
+		"Authorization": "Bearer token", "X-Two": "a,b", "Sec-Websocket-Protocol": "mqtt, chat.v2",
+	} {
+		if v := strings.Join(got.Header[name], ","); v != want {
+			t.Errorf("header %s: %q, want %q", name, v, want)
+		}
+	}
+	if key, err := base64.StdEncoding.DecodeString(got.Header.Get("Sec-WebSocket-Key")); len(key) != 16 || err != nil {
+		t.Errorf("key of %d bytes, %v", len(key), err)
+	}
+	if result.Subprotocol != "chat.v2" {
+		t.Errorf("subprotocol %q", result.Subprotocol)
+	}
+	if !strings.HasPrefix(string(result.RawHeader), "Upgrade: websocket\r\nConnection") || !strings.HasSuffix(string(result.RawHeader), "chat.v2\r\n") {
+		t.Errorf("header lines %q", result.RawHeader)
+	}
+}
+
+func TestBytesThatComeWithTheAnswerAreKept(t *testing.T) {
+	frames := "\x81\x05Hello\x81\x06\r\n\r\n\r\n"
+	for size := 1; size < len(agreed)+len(frames)+30; size++ {
+		r := &Request{Host: "h"}
+		client, server := net.Pipe()
+		go func() {
+			request, err := http.ReadRequest(bufio.NewReader(server))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			reply(agreed+frames, size)(server, request)
+			server.Close()
+		}()
+		result, err := Client(t.Context(), client, r)
+		if err != nil {
+			t.Fatalf("pieces of %d: %v", size, err)
+		}
+		rest, err := io.ReadAll(client)
+		if got := string(result.Early) + string(rest); got != frames || err != nil {
+			t.Fatalf("pieces of %d: %q, %v", size, got, err)
+		}
+		if result.Early != nil && len(result.Early) == 0 {
+			t.Fatal("no early bytes, but not nil")
+		}
+	}
+}
+
+func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
+	for name, answer := range map[string]string{
+		"other tokens beside Upgrade":   strings.Replace(agreed, "Connection: Upgrade", "Connection: keep-alive, upgrade", 1),
+		"Connection in two lines":       strings.Replace(agreed, "Connection: Upgrade", "connection: keep-alive\r\nconnection: Upgrade", 1),
+		"names and values in any case":  "HTTP/1.1 101 x\r\nUPGRADE: WebSocket\r\nCONNECTION: UPGRADE\r\nsec-websocket-accept: ACCEPT\r\n\r\n",
+		"no reason phrase":              strings.Replace(agreed, "101 Switching Protocols", "101 ", 1),
+		"a header of the server's own":  strings.Replace(agreed, "Upgrade:", "Server: x\r\nUpgrade:", 1),
+		"white space around the values": strings.Replace(agreed, ": ", ":\t ", -1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := shake(t, t.Context(), &Request{Host: "h"}, reply(answer, 7)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestClientRefusesAnswers(t *testing.T) {
+	without := func(line string) string { return strings.Replace(agreed, line+"\r\n", "", 1) }
+	with := func(line string) string { return strings.Replace(agreed, "\r\n\r\n", "\r\n"+line+"\r\n\r\n", 1) }
+	tests := []struct {
+		name   string
+		answer string
+		status int
+		cause  error
+		text   string
+	}{
+		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 6\r\n\r\nno key", 401, nil, "401"},
+		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, nil, "403"},
+		{"404, chunked", "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nno key\r\n0\r\n\r\n", 404, nil, "404"},
+		{"426", "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n\r\n", 426, nil, "426"},
+		{"301", "HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\n\r\n", 301, nil, "301"},
+		{"307", "HTTP/1.1 307 Moved\r\nLocation: /there\r\n\r\n", 307, nil, "307"},
+		{"200", "HTTP/1.1 200 OK\r\n\r\n<html>", 200, nil, "200"},
+		{"500 over HTTP/1.0", "HTTP/1.0 500 Oops\r\n\r\n", 500, ws.ErrHandshakeBadProtocol, "500"},
+		{"101 over HTTP/1.0", strings.Replace(agreed, "1.1", "1.0", 1), 101, ws.ErrHandshakeBadProtocol, ""},
+		{"wrong Accept", strings.Replace(agreed, "ACCEPT", acceptFor("x"), 1), 101, ws.ErrHandshakeBadSecAccept, ""},
+		{"no Accept", without("Sec-WebSocket-Accept: ACCEPT"), 101, ws.ErrHandshakeBadSecAccept, ""},
+		{"two Accepts", with("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Accept stands more than once"},
+		{"no Upgrade", without("Upgrade: websocket"), 101, ws.ErrHandshakeBadUpgrade, ""},
+		{"another Upgrade", strings.Replace(agreed, "websocket", "h2c", 1), 101, ws.ErrHandshakeBadUpgrade, ""},
+		{"no Connection", without("Connection: Upgrade"), 101, ws.ErrHandshakeBadConnection, ""},
+		{"another Connection", strings.Replace(agreed, "Connection: Upgrade", "Connection: close", 1), 101, ws.ErrHandshakeBadConnection, ""},
+		{"subprotocol not asked for", with("Sec-WebSocket-Protocol: soap"), 101, ws.ErrHandshakeBadSubProtocol, ""},
+		{"two subprotocols", with("Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt"), 101, nil, "Protocol stands more than once"},
+		{"extension not asked for", with("Sec-WebSocket-Extensions: permessage-deflate"), 101, nil, "permessage-deflate"},
+		{"nothing", "", 0, io.ErrUnexpectedEOF, "ended before"},
+		{"end within the status line", "HTTP/1.", 0, io.ErrUnexpectedEOF, "ended before"},
+		{"end within the header", agreed[:60], 0, io.ErrUnexpectedEOF, "ended before"},
+		{"another protocol", "SSH-2.0-x\r\n", 0, errNotHTTP, ""},
+		{"a status line that is none", "HTTP/1.1\r\n\r\n", 0, nil, "not proper HTTP"},
+		{"a header line that is none", strings.Replace(agreed, "Upgrade:", "Upgrade", 1), 0, nil, "not proper HTTP"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := shake(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}}, reply(test.answer, 1<<20))
+			var failed *engine.HandshakeError
+			if !errors.As(err, &failed) {
+				t.Fatalf("%v is no HandshakeError", err)
+			}
+			if failed.Status != test.status || (failed.Header != nil) != (test.status != 0) {
+				t.Errorf("status %d, want %d; header %v", failed.Status, test.status, failed.Header)
+			}
+			if test.cause != nil && test.status != 500 && !errors.Is(err, test.cause) {
+				t.Errorf("%v, want %v", err, test.cause)
+			}
+			if !strings.Contains(err.Error(), test.text) {
+				t.Errorf("%q doesn't say %q", err, test.text)
+			}
+			if body := string(failed.Body); strings.Contains(test.answer, "no key") && body != "no key" {
+				t.Errorf("body %q", body)
+			}
+		})
+	}
+}
+
+func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
+	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 503 Busy\r\n\r\n"+strings.Repeat("b", 5000), 1<<20))
+	var failed *engine.HandshakeError
+	if !errors.As(err, &failed) || string(failed.Body) != strings.Repeat("b", bodySize) {
+		t.Errorf("%v with a body of %d bytes", err, len(failed.Body))
+	}
+}
+
+func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
+	started := time.Now()
+	_, err := shake(t, t.Context(), &Request{Host: "h"}, func(conn net.Conn, _ *http.Request) {
+		io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nfirst")
+		io.Copy(io.Discard, conn) // until the client gives up
+	})
+	var failed *engine.HandshakeError
+	if !errors.As(err, &failed) || failed.Status != 503 || string(failed.Body) != "first" {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(started); d > 10*bodyWait {
+		t.Errorf("it took %v", d)
+	}
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	endless := func(conn net.Conn, _ *http.Request) {
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n")
+		for i := 0; ; i++ {
+			if _, err := fmt.Fprintf(conn, "X-%d: %s\r\n", i, strings.Repeat("x", 1000)); err != nil {
+				return
+			}
+		}
+	}
+	for _, size := range []int{0, 100, 5000} {
+		_, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size}, endless)
+		var limit *engine.LimitError
+		if !errors.As(err, &limit) || limit.Limit != "HandshakeSize" {
+			t.Errorf("MaxSize %d: %v", size, err)
+		}
+	}
+}
+
+func TestClientEndsWithItsContext(t *testing.T) {
+	drip := func(conn net.Conn, request *http.Request) {
+		for _, b := range []byte(strings.Repeat(agreed, 10)) {
+			if _, err := conn.Write([]byte{b}); err != nil {
+				return
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}
+	timeout, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := shake(t, timeout, &Request{Host: "h"}, drip)
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, new(*engine.HandshakeError)) {
+		t.Errorf("a slow drip: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err = shake(t, ctx, &Request{Host: "h"}, func(conn net.Conn, _ *http.Request) { io.Copy(io.Discard, conn) })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a server that is silent: %v", err)
+	}
+}
+
+func TestClientLeavesNoDeadlineBehind(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	client, server := net.Pipe()
+	defer client.Close()
+	go func() {
+		defer server.Close()
+		request, err := http.ReadRequest(bufio.NewReader(server))
+		if err != nil {
+			return
+		}
+		reply(agreed, 1000)(server, request)
+		<-ctx.Done()
+		time.Sleep(10 * time.Millisecond)
+		io.WriteString(server, "late")
+	}()
+	if _, err := Client(ctx, client, &Request{Host: "h"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(client); string(got) != "late" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
