@@ -1,0 +1,48 @@
+package websock
+
+import (
+	"net/http"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/handshake"
+)
+
+// AcceptOptions says what Accept agrees to. Its zero value is ready to use.
+type AcceptOptions struct {
+	// Subprotocols spoken, in order of preference. The first that the client
+	// offers is agreed; if it offers none of them, none (RFC 6455 section 4.2.2).
+	Subprotocols []string
+
+	// Header is sent with the answer, beyond what is set implicitly.
+	Header http.Header
+
+	// CheckOrigin decides about requests that a browser sends from a page of
+	// another site (RFC 6455 section 10.2). nil: only pages of the same host.
+	CheckOrigin func(r *http.Request) bool
+
+	Limits    engine.Limits  // zero fields: the defaults
+	Transport Transport      // nil: std.Transport()
+	Handler   engine.Handler // nil: data is pulled with Recv
+}
+
+// Accept performs the opening handshake in the server role (RFC 6455 section
+// 4.2), inside an http.Handler, and takes the connection away from the HTTP
+// server. opts may be nil. On an error, which is a *HandshakeError, the request
+// has been answered.
+func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engine.Conn, error) {
+	if opts == nil {
+		opts = &AcceptOptions{}
+	}
+	conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{
+		Subprotocols: opts.Subprotocols,
+		Header:       opts.Header,
+		CheckOrigin:  opts.CheckOrigin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return attach(conn, result, opts.Transport, opts.Handler, engine.Options{
+		Role:   engine.Server,
+		Limits: opts.Limits,
+	})
+}

@@ -1,0 +1,71 @@
+package websock
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// DefaultTimeout is the time that Open allows for everything up to the end of the
+// opening handshake, when Config.Timeout is zero.
+const DefaultTimeout = 30 * time.Second
+
+// A Config says where to connect and how. Its zero value, with a Host, is ready to
+// use. Open and Dial only read it: one Config can serve many calls at once.
+type Config struct {
+	Host string // host name or IP address (v4; v6 with or without brackets)
+	Port int    // 0: 80, or 443 when Secure
+	Path string // request target with query; "" means "/"
+
+	Secure bool        // wss: TLS
+	TLS    *tls.Config // never written to; nil: the system's roots, ServerName from Host
+
+	// Timeout bounds connecting, TLS and the opening handshake together. 0 means
+	// DefaultTimeout, a negative value that only the context bounds them.
+	Timeout time.Duration
+
+	// Header is sent with the opening handshake. Host, Upgrade, Connection and
+	// Sec-WebSocket-* are set implicitly; one of them in Header is an error.
+	Header http.Header
+
+	// Subprotocols offered, in order of preference (RFC 6455 section 1.9).
+	Subprotocols []string
+
+	// MaxRedirects is how many answers of status 301, 302, 303, 307 or 308 are
+	// followed. To another origin, Authorization and Cookie are left out. 0:
+	// none; such an answer is a *HandshakeError.
+	MaxRedirects int
+
+	Limits engine.Limits // zero fields: the defaults
+
+	// Transport carries the connection. nil: a goroutine-per-connection transport
+	// over net.Conn, std.Transport().
+	Transport Transport
+
+	// Handler receives the data by callback from the first byte on. nil: it is
+	// pulled with Recv.
+	Handler engine.Handler
+
+	// NetDial connects in place of a net.Dialer. network is "tcp", or "unix" for
+	// ws+unix.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// A Transport makes the engine.Transport that carries a connection, when the
+// opening handshake is done. Those of this module are std.Transport() and the
+// like.
+type Transport interface {
+	// Attach takes over conn. early are bytes that were read from it already;
+	// they are received first. On an error the caller closes conn.
+	Attach(conn net.Conn, early []byte) (engine.Transport, error)
+}
+
+// HandshakeError is what Open, Dial and Accept return.
+type HandshakeError = engine.HandshakeError
+
+// Conn is what Open, Dial and Accept return.
+type Conn = engine.Conn

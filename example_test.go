@@ -1,0 +1,110 @@
+package websock_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// echoServer is a server that sends back every message.
+func echoServer() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			return // the request has been answered
+		}
+		defer conn.Close()
+		for {
+			op, msg, err := conn.RecvMessage(nil)
+			if err != nil {
+				return
+			}
+			conn.SendFrame(op, true, msg)
+		}
+	}))
+}
+
+func ExampleDial() {
+	server := echoServer()
+	defer server.Close()
+	ctx := context.Background()
+
+	conn, err := websock.Dial(ctx, "ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+
+	conn.SendText([]byte("Hello"))
+	op, msg, err := conn.RecvMessage(nil)
+	fmt.Println(op, string(msg), err)
+	// Output: text Hello <nil>
+}
+
+// Receiving piece by piece into a small buffer, with a timeout that loses nothing.
+func ExampleOpen() {
+	server := echoServer()
+	defer server.Close()
+	addr := server.Listener.Addr().String()
+	host, port, _ := strings.Cut(addr, ":")
+	cfg := websock.Config{Host: host, Path: "/chat", Timeout: time.Second}
+	fmt.Sscan(port, &cfg.Port)
+
+	conn, err := websock.Open(context.Background(), cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+
+	conn.SendText([]byte("a long message"))
+	buf := make([]byte, 6)
+	for {
+		h, n, err := conn.RecvTimeout(buf, 5*time.Second)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if h.Opcode == engine.OpNone {
+			continue // the header isn't complete yet
+		}
+		fmt.Printf("%q, %d bytes to come\n", buf[:n], h.Remaining)
+		if h.Fin && h.Remaining == 0 {
+			return
+		}
+	}
+	// Output:
+	// "a long", 8 bytes to come
+	// " messa", 2 bytes to come
+	// "ge", 0 bytes to come
+}
+
+// A server that answers by callback.
+func ExampleAccept() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+				c.SendFrame(op, true, []byte(strings.ToUpper(string(msg))))
+			}, nil),
+		})
+	}))
+	defer server.Close()
+
+	conn, err := websock.Dial(context.Background(), "ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	conn.SendText([]byte("hello"))
+	_, msg, _ := conn.RecvMessage(nil)
+	fmt.Println(string(msg))
+	// Output: HELLO
+}

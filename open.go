@@ -1,0 +1,199 @@
+package websock
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+// Open connects to a server as cfg says and performs the opening handshake (RFC
+// 6455 section 4.1). ctx bounds that work, not the connection.
+//
+// Every error is a *HandshakeError, with the HTTP answer if there was one;
+// errors.Is and errors.As find the cause: context.DeadlineExceeded, a
+// *net.OpError, a *tls.CertificateVerificationError.
+func Open(ctx context.Context, cfg Config) (*engine.Conn, error) {
+	to := endpoint{network: "tcp", secure: cfg.Secure, host: cfg.Host, port: cfg.Port, target: cfg.Path}
+	if cfg.Host == "" {
+		return nil, &HandshakeError{Reason: "no host to connect to"}
+	}
+	return open(ctx, &cfg, to)
+}
+
+func open(ctx context.Context, cfg *Config, to endpoint) (*engine.Conn, error) {
+	ctx, cancel := withTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	header := cfg.Header
+	for redirects := 0; ; redirects++ {
+		conn, err := connect(ctx, cfg, to, header)
+		if err == nil || redirects >= cfg.MaxRedirects {
+			return conn, err
+		}
+		next, ok := redirected(to, err)
+		if !ok {
+			return nil, err
+		}
+		if !handshake.SameOrigin(to.url(), next.url()) {
+			header = handshake.StripCredentials(header)
+		}
+		to = next
+	}
+}
+
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	switch {
+	case d < 0:
+		return ctx, func() {}
+	case d == 0:
+		d = DefaultTimeout
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// connect makes one attempt to open a connection.
+func connect(ctx context.Context, cfg *Config, to endpoint, header http.Header) (*engine.Conn, error) {
+	limits := cfg.Limits.WithDefaults()
+	request := &handshake.Request{
+		Host:         to.hostHeader(),
+		Target:       to.target,
+		Header:       header,
+		Subprotocols: cfg.Subprotocols,
+		MaxSize:      limits.HandshakeSize,
+	}
+	if err := request.Check(); err != nil {
+		return nil, err
+	}
+	conn, err := dial(ctx, cfg, to)
+	if err != nil {
+		return nil, err
+	}
+	result, err := handshake.Client(ctx, conn, request)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return attach(conn, result, cfg.Transport, cfg.Handler, engine.Options{
+		Role:   engine.Client,
+		Limits: cfg.Limits,
+	})
+}
+
+// dial connects to the endpoint and secures the connection if it is to be.
+func dial(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
+	netDial := cfg.NetDial
+	if netDial == nil {
+		netDial = new(net.Dialer).DialContext
+	}
+	conn, err := netDial(ctx, to.network, to.address())
+	if err != nil {
+		return nil, &HandshakeError{Reason: "can't connect to " + to.address(), Err: inTime(ctx, err)}
+	}
+	if !to.secure {
+		return conn, nil
+	}
+	secured, err := tls.Client(ctx, conn, to.host, cfg.TLS)
+	if err != nil {
+		conn.Close()
+		return nil, &HandshakeError{Reason: "TLS with " + to.address(), Err: inTime(ctx, err)}
+	}
+	return secured, nil
+}
+
+// inTime adds to an error that the context's end caused what that was.
+func inTime(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// attach makes a Conn of a connection on which the opening handshake is done.
+func attach(conn net.Conn, result *handshake.Result, transport Transport, h engine.Handler, o engine.Options) (*engine.Conn, error) {
+	if transport == nil {
+		transport = std.Transport()
+	}
+	carrier, err := transport.Attach(conn, result.Early)
+	if err != nil {
+		conn.Close()
+		return nil, &HandshakeError{Reason: "transport refuses the connection", Err: err}
+	}
+	o.Subprotocol = result.Subprotocol
+	o.RawHeader = result.RawHeader
+	c := engine.NewConn(carrier, o)
+	if h == nil {
+		return c, nil
+	}
+	if err := c.SetHandler(h); err != nil {
+		c.Close()
+		return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
+	}
+	return c, nil
+}
+
+// An endpoint is where a connection goes.
+type endpoint struct {
+	network string // "tcp" or "unix"
+	secure  bool
+	host    string // name or address; of a Unix socket, the name for TLS and the Host header
+	port    int    // 0: that of the scheme
+	socket  string // path of a Unix socket
+	target  string // request target
+}
+
+func (e *endpoint) address() string {
+	if e.network == "unix" {
+		return e.socket
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(e.host, "["), "]")
+	return net.JoinHostPort(host, strconv.Itoa(e.portOrDefault()))
+}
+
+func (e *endpoint) portOrDefault() int {
+	switch {
+	case e.port != 0:
+		return e.port
+	case e.secure:
+		return 443
+	}
+	return 80
+}
+
+func (e *endpoint) hostHeader() string {
+	return handshake.HostHeader(e.host, e.port, e.secure)
+}
+
+func (e *endpoint) url() *url.URL {
+	u := &url.URL{Scheme: "ws", Host: e.hostHeader()}
+	if e.secure {
+		u.Scheme = "wss"
+	}
+	if target, err := url.ParseRequestURI(e.target); err == nil {
+		u.Path, u.RawPath, u.RawQuery = target.Path, target.RawPath, target.RawQuery
+	}
+	return u
+}
+
+// redirected returns where an answer sends the client, if it is a redirect that
+// can be followed.
+func redirected(from endpoint, err error) (endpoint, bool) {
+	var failed *HandshakeError
+	if from.network != "tcp" || !errors.As(err, &failed) {
+		return endpoint{}, false
+	}
+	u, err := handshake.RedirectTarget(from.url(), failed)
+	if err != nil || u == nil {
+		return endpoint{}, false
+	}
+	to, err := endpointOf(u)
+	return to, err == nil
+}
