@@ -32,12 +32,44 @@ func (c *Conn) recvDeadline() time.Time {
 	return time.Unix(0, ns)
 }
 
-// boundWait makes a receive that waits return after d, or at the receive
-// deadline if that comes first.
-func (c *Conn) boundWait(d time.Duration) error {
-	t := time.Now().Add(d)
-	if set := c.recvDeadline(); !set.IsZero() && set.Before(t) {
-		t = set
+// waiting is how long the receive under way may wait.
+type waiting struct {
+	bounded bool          // by RecvTimeout
+	begun   bool          // the bound was given to the transport
+	stale   bool          // the transport's deadline isn't that of SetRecvDeadline
+	most    time.Duration // of RecvTimeout
+	until   time.Time     // once begun
+}
+
+// beginWait gives the transport the deadline of the receive under way. Only a
+// receive that has to turn to the transport needs one.
+func (c *Conn) beginWait() error {
+	w := &c.receive.wait
+	switch {
+	case w.bounded && !w.begun:
+		w.begun, w.stale = true, true
+		w.until = time.Now().Add(w.most)
+		if set := c.recvDeadline(); !set.IsZero() && set.Before(w.until) {
+			w.until = set
+		}
+		return c.t.SetReadDeadline(w.until)
+	case !w.bounded && w.stale:
+		w.stale = false
+		return c.t.SetReadDeadline(c.recvDeadline())
 	}
-	return c.t.SetReadDeadline(t)
+	return nil
+}
+
+// waitedEnough reports whether the time of the receive under way is over, so that
+// a peer that sends nothing but control frames can't prolong it.
+func (c *Conn) waitedEnough() bool {
+	w := &c.receive.wait
+	if w.bounded && !w.begun {
+		return false
+	}
+	until := w.until
+	if !w.bounded {
+		until = c.recvDeadline()
+	}
+	return !until.IsZero() && !time.Now().Before(until)
 }

@@ -23,7 +23,7 @@ type receiveState struct {
 	reader   messageReader
 	stats    receiveStats
 	answered bool // pongs wait in the send buffer
-	timed    bool // the transport's deadline isn't that of SetRecvDeadline
+	wait     waiting
 	handler  Handler
 }
 
@@ -47,13 +47,8 @@ type receiveState struct {
 // connection was lost; *ProtocolError and *LimitError, of which the peer has been
 // told.
 func (c *Conn) Recv(buf []byte) (Header, int, error) {
-	r := &c.receive
-	if r.timed {
-		if err := c.untime(); err != nil {
-			return Header{Opcode: OpNone}, 0, c.lost(err)
-		}
-	}
-	return c.recv(buf, r)
+	c.receive.wait.bounded = false
+	return c.recv(buf)
 }
 
 // RecvTimeout is Recv that waits no longer than d and then returns ErrTimeout. A
@@ -61,26 +56,13 @@ func (c *Conn) Recv(buf []byte) (Header, int, error) {
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
+	w := &c.receive.wait
+	w.bounded, w.begun, w.most = true, false, d
+	return c.recv(buf)
+}
+
+func (c *Conn) recv(buf []byte) (Header, int, error) {
 	r := &c.receive
-	if len(r.view) == 0 && r.err == nil {
-		r.timed = true
-		if err := c.boundWait(d); err != nil {
-			return Header{Opcode: OpNone}, 0, c.lost(err)
-		}
-	}
-	return c.recv(buf, r)
-}
-
-// untime gives the transport the deadline of SetRecvDeadline back.
-func (c *Conn) untime() error {
-	if c.receive.err != nil {
-		return nil
-	}
-	c.receive.timed = false
-	return c.t.SetReadDeadline(c.recvDeadline())
-}
-
-func (c *Conn) recv(buf []byte, r *receiveState) (Header, int, error) {
 	if r.err != nil {
 		return Header{Opcode: OpNone}, 0, r.err
 	}
@@ -110,6 +92,10 @@ func (c *Conn) recv(buf []byte, r *receiveState) (Header, int, error) {
 			if err := c.control(); err != nil {
 				return Header{Opcode: OpNone}, 0, err
 			}
+			if len(r.view) == 0 && c.waitedEnough() {
+				c.answer()
+				return d.header(), 0, ErrTimeout
+			}
 			continue
 		}
 		payload := d.move(buf, r.view)
@@ -133,6 +119,9 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		buf = buf[:d.h.Remaining]
 	}
 	r.stats.publish()
+	if err := c.beginWait(); err != nil {
+		return d.h, 0, c.lost(err)
+	}
 	n, err := c.t.Read(buf)
 	if n == 0 && err != nil {
 		return d.h, 0, c.lost(err)
@@ -152,6 +141,9 @@ func (c *Conn) fill() error {
 	r := &c.receive
 	c.answer()
 	r.stats.publish()
+	if err := c.beginWait(); err != nil {
+		return c.lost(err)
+	}
 	view, err := c.t.View()
 	if err != nil {
 		return c.lost(err)

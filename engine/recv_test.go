@@ -156,6 +156,32 @@ func TestTimeoutIsAnOrdinaryTimeoutOfGo(t *testing.T) {
 	}
 }
 
+func TestControlFramesDoNotProlongATimeout(t *testing.T) {
+	flood := func() (chunks [][]byte) {
+		for range 1000 {
+			chunks = append(chunks, frames(Client, "ping x"))
+		}
+		return chunks
+	}
+	c, s := newScripted(Client, Limits{}, flood()...)
+	if _, _, err := c.RecvTimeout(nil, 0); err != ErrTimeout || len(s.chunks) != 999 {
+		t.Errorf("%v with %d of 1000 pings left", err, len(s.chunks))
+	}
+	c.SetRecvDeadline(time.Now())
+	if _, _, err := c.Recv(nil); err != ErrTimeout || len(s.chunks) != 998 {
+		t.Errorf("%v with %d of 1000 pings left", err, len(s.chunks))
+	}
+}
+
+func TestATimeoutHoldsBehindControlFramesThatAreHereAlready(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text a; ping x"), nil)
+	buf := make([]byte, 1)
+	c.Recv(buf)
+	if _, _, err := c.RecvTimeout(buf, time.Minute); err != ErrTimeout || s.readDeadline.IsZero() {
+		t.Errorf("%v, deadline %v", err, s.readDeadline)
+	}
+}
+
 func TestRecvTimeoutKeepsToAnEarlierRecvDeadline(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, nil, nil)
 	soon := time.Now().Add(time.Millisecond).Round(0)

@@ -1,0 +1,15 @@
+package engine
+
+import (
+	"testing"
+	"unsafe"
+)
+
+func TestAConnIsSmall(t *testing.T) {
+	const most = 640
+	if size := unsafe.Sizeof(Conn{}); size > most {
+		t.Errorf("a Conn takes %d bytes, want at most %d", size, most)
+	}
+	t.Logf("Conn %d, receiving %d, sending %d, counters %d",
+		unsafe.Sizeof(Conn{}), unsafe.Sizeof(receiveState{}), unsafe.Sizeof(sendState{}), unsafe.Sizeof(receiveStats{})+unsafe.Sizeof(Stats{}))
+}
