@@ -32,11 +32,11 @@ func TestRecvMessageGoesOnAfterATimeout(t *testing.T) {
 	stream := frames(Client, "text+ Hel; cont lo")
 	for cut := 1; cut < len(stream); cut++ {
 		c, _ := newScripted(Client, Limits{}, stream[:cut], nil, stream[cut:])
-		op, msg, err := c.RecvMessage(nil)
+		_, msg, err := c.RecvMessage(nil)
 		if err != ErrTimeout {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
-		op, msg, err = c.RecvMessage(msg)
+		op, msg, err := c.RecvMessage(msg)
 		if op != OpText || string(msg) != "Hello" || err != nil {
 			t.Fatalf("cut at %d: %v %q, %v", cut, op, msg, err)
 		}
@@ -97,7 +97,7 @@ func TestNextReaderGoesOnAfterATimeout(t *testing.T) {
 }
 
 func TestNetConnIsAStreamOfBytes(t *testing.T) {
-	c, s := newScripted(Client, Limits{}, frames(Client, "bin+ ab; cont c; text ; bin def; close "+closePayload(1001, "")))
+	c, _ := newScripted(Client, Limits{}, frames(Client, "bin+ ab; cont c; text ; bin def; close "+closePayload(1001, "")))
 	stream := c.NetConn(OpBinary)
 	if n, err := stream.Read(nil); n != 0 || err != nil {
 		t.Error(n, err)
@@ -108,7 +108,7 @@ func TestNetConnIsAStreamOfBytes(t *testing.T) {
 	if stream.LocalAddr().String() != "local" || stream.RemoteAddr().String() != "remote" {
 		t.Error("addresses")
 	}
-	c, s = newScripted(Client, Limits{})
+	c, s := newScripted(Client, Limits{})
 	stream = c.NetConn(OpText)
 	for _, p := range []string{"one", "two"} {
 		if n, err := io.WriteString(stream, p); n != 3 || err != nil {

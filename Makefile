@@ -1,0 +1,63 @@
+# What a person types. `make` alone lists it.
+
+FUZZTIME ?= 10s
+TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
+PACKAGES := ./...
+
+.PHONY: help test race purego arm64 cross vet lint vuln fuzz interop cover ci
+
+help:
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+test: ## all tests
+	go test $(PACKAGES)
+
+race: ## all tests under the race detector, in random order
+	go test -race -shuffle=on $(PACKAGES)
+
+purego: ## all tests without assembly
+	go test -tags purego $(PACKAGES)
+
+arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
+	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./internal/... ./engine/...
+
+PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
+
+cross: ## builds and vets for every platform, with and without assembly
+	@set -e; for p in $(PLATFORMS); do for tags in '' purego; do \
+		echo "$$p $$tags"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -tags "$$tags" $(PACKAGES); \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet -tags "$$tags" $(PACKAGES); \
+	done; done
+	@if GOOS=js GOARCH=wasm go build . 2>/tmp/js.out; then echo "js/wasm builds, but it should be refused"; exit 1; fi
+	@grep -q websock_does_not_support_js /tmp/js.out && echo "js/wasm is refused as it should be"
+
+vet: ## gofmt and go vet
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+	go vet $(PACKAGES)
+
+lint: vet ## staticcheck and the rules of .golangci.yml
+	GOBIN=$(TOOLS) CGO_ENABLED=0 go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+	$(TOOLS)/staticcheck $(PACKAGES)
+	cd interop && $(TOOLS)/staticcheck ./...
+	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	$(TOOLS)/golangci-lint run
+
+vuln: ## known vulnerabilities; needs the database on the network
+	GOBIN=$(TOOLS) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@latest
+	$(TOOLS)/govulncheck $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for d in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+		for f in $$(go test -list '^Fuzz' $$d | grep ^Fuzz); do \
+			echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d; \
+		done; done
+
+interop: ## against servers of others; interop/README.md says what to install
+	cd interop && go test ./...
+
+cover: ## statements covered by the tests of each package
+	go test -cover ./engine ./mask ./handshake ./transport/... .
+
+ci: ## what has to pass before a change lands
+	.ci/run
