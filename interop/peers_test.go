@@ -1,0 +1,184 @@
+package interop
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	coder "github.com/coder/websocket"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+	gorilla "github.com/gorilla/websocket"
+)
+
+// A peer is a server that somebody else wrote.
+type peer struct {
+	name        string
+	start       func(t *testing.T) (url string)
+	queries     []string // to be added to the URL, one for each connection; nil: any number of connections
+	subprotocol string   // without which it does something else than echo
+	largest     int      // message in bytes that it echoes in one piece; 0: any
+	chat        bool     // it speaks the subprotocol "chat"
+}
+
+var peers = []peer{
+	{name: "gobwas", start: inProcess(gobwasEcho)},
+	{name: "gorilla", start: inProcess(gorillaEcho), chat: true},
+	{name: "coder", start: inProcess(coderEcho), chat: true},
+	{name: "npm ws", start: nodeEcho, chat: true},
+	{name: "python websockets", start: pythonEcho, chat: true},
+	{
+		// Its mirror sends every message to all connections that share a
+		// mirror's name, the sender included. It has room for three of them.
+		name:        "libwebsockets",
+		start:       libwebsocketsMirror,
+		queries:     []string{"?mirror=a", "?mirror=b", "?mirror=c"},
+		subprotocol: "lws-mirror-protocol",
+		largest:     1024,
+	},
+}
+
+// eachPeer runs a test against every server.
+func eachPeer(t *testing.T, f func(t *testing.T, p peer, url string)) {
+	for _, p := range peers {
+		t.Run(p.name, func(t *testing.T) { f(t, p, p.start(t)) })
+	}
+}
+
+// missing skips a test, or fails it where everything must be installed.
+func missing(t *testing.T, what, install string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: %s", what, install)
+	}
+	t.Skipf("%s is missing: %s", what, install)
+}
+
+func inProcess(h http.HandlerFunc) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return "ws" + strings.TrimPrefix(s.URL, "http") + "/"
+	}
+}
+
+func gobwasEcho(w http.ResponseWriter, r *http.Request) {
+	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	for {
+		msg, op, err := wsutil.ReadClientData(conn)
+		if err != nil {
+			return
+		}
+		if err := wsutil.WriteServerMessage(conn, op, msg); err != nil {
+			return
+		}
+	}
+}
+
+func gorillaEcho(w http.ResponseWriter, r *http.Request) {
+	upgrader := gorilla.Upgrader{Subprotocols: []string{"chat"}}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	for {
+		op, msg, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if err := conn.WriteMessage(op, msg); err != nil {
+			return
+		}
+	}
+}
+
+func coderEcho(w http.ResponseWriter, r *http.Request) {
+	conn, err := coder.Accept(w, r, &coder.AcceptOptions{Subprotocols: []string{"chat"}})
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(16 << 20)
+	for {
+		op, msg, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := conn.Write(r.Context(), op, msg); err != nil {
+			return
+		}
+	}
+}
+
+func nodeEcho(t *testing.T) string {
+	if _, err := exec.LookPath("node"); err != nil {
+		missing(t, "node", "install Node.js")
+	}
+	if _, err := os.Stat("node_modules/ws"); err != nil {
+		missing(t, "the npm package ws", "run `npm install` in the folder interop")
+	}
+	return process(t, func(port string) *exec.Cmd { return exec.Command("node", "servers/echo.js", port) })
+}
+
+func pythonEcho(t *testing.T) string {
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import websockets").Run(); err != nil {
+		missing(t, "Debian's python3-websockets", "run `apt-get install python3-websockets`")
+	}
+	return process(t, func(port string) *exec.Cmd { return exec.Command(python, "servers/echo.py", port) })
+}
+
+func libwebsocketsMirror(t *testing.T) string {
+	const server = "libwebsockets-test-server"
+	if _, err := exec.LookPath(server); err != nil {
+		missing(t, server, "run `apt-get install libwebsockets-test-server`")
+	}
+	return process(t, func(port string) *exec.Cmd { return exec.Command(server, "--port="+port, "-d", "1") })
+}
+
+// process starts a server on a free port of loopback, waits until it listens, and
+// ends it with the test.
+func process(t *testing.T, command func(port string) *exec.Cmd) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := command(port)
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("output of the server:\n%.4000s", output.String())
+		}
+	})
+	for range 500 {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+			return fmt.Sprintf("ws://%s/", addr)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%v doesn't listen on %s", cmd.Args, addr)
+	return ""
+}
