@@ -92,6 +92,30 @@ func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
 	}
 }
 
+func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
+	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	s.chunks = [][]byte{frames(Client, "text a; ping p"), frames(Client, "text b; close ")}
+	c := NewConn(s, Options{Role: Client})
+	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) {
+		if err := c.SendText(payload); err != nil {
+			t.Error(err)
+		}
+	}})
+	sent := make(chan error)
+	go func() { sent <- c.SendBinary([]byte("big")) }()
+	<-s.begun
+	if err := s.play(); !errors.As(err, new(*CloseError)) {
+		t.Fatal(err)
+	}
+	close(s.free)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if got := unframe(Client, s.out); got != "bin big; text a; text b; close" {
+		t.Errorf("sent %q", got)
+	}
+}
+
 func TestHandlerCanClose(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a; text b"), frames(Client, "text c; close "+closePayload(4000, "")))
 	r := &recorder{}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestNamesAreThoseOfTheRFC(t *testing.T) {
+	for want, got := range map[string]string{
+		"none": OpNone.String(), "continuation": OpContinuation.String(), "text": OpText.String(),
+		"binary": OpBinary.String(), "close": OpClose.String(), "ping": OpPing.String(), "pong": OpPong.String(),
+		"opcode 3": Opcode(3).String(),
+		"client":   Client.String(), "server": Server.String(),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for kind, want := range map[EventKind]string{EventNone: "none", EventData: "data", EventPing: "ping", EventPong: "pong", EventClose: "close", 9: "invalid"} {
+		if kind.String() != want {
+			t.Errorf("%q, want %q", kind, want)
+		}
+	}
+}
+
+func TestRegisteredCloseCodesHaveNames(t *testing.T) {
+	for code := CloseNormal; code <= CloseTLSHandshake; code++ {
+		named := strings.HasSuffix(code.String(), ")")
+		if want := code != 1004; named != want {
+			t.Errorf("%v: named %v", code, named)
+		}
+	}
+	if CloseCode(4000).String() != "4000" {
+		t.Errorf("%v", CloseCode(4000))
+	}
+}
+
+func TestErrorsSayWhatHappened(t *testing.T) {
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{ErrTimeout, "websock: timeout"},
+		{ErrClosed, "websock: connection closed"},
+		{errMasked, "websock: protocol error: masked frame from a server (RFC 6455 section 5.1)"},
+		{&LimitError{"MessageSize", 5, CloseMessageTooBig}, "websock: limit MessageSize of 5 exceeded"},
+		{&CloseError{Code: CloseGoingAway, Reason: "restart"}, "websock: closed by the peer: 1001 (going away): restart"},
+		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
+		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
+		{&HandshakeError{Reason: "no answer"}, "websock: handshake: no answer"},
+		{&HandshakeError{Reason: "declined", Status: 403, Header: http.Header{}, Err: io.EOF}, "websock: handshake: declined (HTTP status 403): EOF"},
+	}
+	for _, test := range tests {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+	if !errors.Is(&HandshakeError{Err: io.EOF}, io.EOF) {
+		t.Error("a HandshakeError hides its cause")
+	}
+}
+
+func TestConnTellsWhatTheHandshakeAgreed(t *testing.T) {
+	c := NewConn(&script{}, Options{Role: Server, Subprotocol: "chat", RawHeader: []byte("X-A: 1\r\nx-a: 2\r\n")})
+	if c.Role() != Server || c.Subprotocol() != "chat" {
+		t.Errorf("%v, %q", c.Role(), c.Subprotocol())
+	}
+	if got := strings.Join(c.HandshakeHeader()["X-A"], ","); got != "1,2" {
+		t.Errorf("%q", got)
+	}
+	for _, raw := range []string{"", "no header line\r\n"} {
+		c := NewConn(&script{}, Options{RawHeader: []byte(raw)})
+		if h := c.HandshakeHeader(); h == nil || len(h) != 0 {
+			t.Errorf("%q becomes %v", raw, h)
+		}
+	}
+}
