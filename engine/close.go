@@ -154,8 +154,11 @@ func (c *Conn) endOfStream(err error) error {
 	s.ended = true
 	how := s.closing
 	closing, pushed := how != nil, s.pushed
-	if !closing {
+	switch {
+	case !closing:
 		how = &CloseError{Code: CloseAbnormal, Err: err}
+	case errors.Is(err, ErrTimeout): // the peer didn't complete the closing handshake
+		how = &CloseError{Code: how.Code, Reason: how.Reason, Local: how.Local, Err: errors.Join(how.Err, err)}
 	}
 	if s.err == nil {
 		s.err = how

@@ -22,10 +22,10 @@ type Handler interface {
 }
 
 // Messages returns a Handler that calls f with whole messages. msg is valid until
-// f returns: a view of the received bytes when the message came in one piece,
-// else of memory in which it was gathered, at most Limits.MessageSize. closed,
-// unless it is nil, is called as OnClose. One such Handler can serve many
-// connections.
+// f returns, and may be changed in place: it is a view of the received bytes when
+// the message came in one piece, else of memory in which it was gathered, at most
+// Limits.MessageSize. closed, unless it is nil, is called as OnClose. One such
+// Handler can serve many connections.
 func Messages(f func(c *Conn, op Opcode, msg []byte), closed func(c *Conn, err error)) Handler {
 	return messages{deliver: f, closed: closed}
 }
@@ -40,6 +40,9 @@ func (m messages) OnData(c *Conn, h Header, payload []byte) {
 	if whole && c.receive.gathered == nil {
 		m.deliver(c, c.receive.dec.message, payload)
 		return
+	}
+	if !whole {
+		c.receive.gathered = makeRoom(c.receive.gathered, int64(len(payload))+h.Remaining)
 	}
 	c.receive.gathered = append(c.receive.gathered, payload...)
 	if whole {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+)
+
+// dialFlags say how to connect.
+type dialFlags struct {
+	header       http.Header
+	subprotocols []string
+	insecure     bool
+	ca           string
+	timeout      time.Duration
+}
+
+func (d *dialFlags) register(fs *flag.FlagSet) {
+	d.header = http.Header{}
+	fs.Func("header", "`\"Name: value\"` to send with the opening handshake (repeatable)", d.addHeader)
+	fs.Func("subprotocol", "`name` of a subprotocol to offer (repeatable, in order of preference)", d.addSubprotocol)
+	fs.BoolVar(&d.insecure, "insecure", false, "accept any certificate of the server")
+	fs.StringVar(&d.ca, "ca", "", "`file` of PEM certificates to trust, instead of the system's")
+}
+
+func (d *dialFlags) addHeader(line string) error {
+	name, value, ok := strings.Cut(line, ":")
+	if !ok {
+		return errors.New(`not of the form "Name: value"`)
+	}
+	d.header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	return nil
+}
+
+func (d *dialFlags) addSubprotocol(name string) error {
+	d.subprotocols = append(d.subprotocols, name)
+	return nil
+}
+
+func (d *dialFlags) config() (websock.Config, error) {
+	cfg := websock.Config{Header: d.header, Subprotocols: d.subprotocols, Timeout: d.timeout}
+	if !d.insecure && d.ca == "" {
+		return cfg, nil
+	}
+	cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecure}
+	if d.ca == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(d.ca)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.TLS.RootCAs = x509.NewCertPool()
+	if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
+		return cfg, fmt.Errorf("no certificate in %s", d.ca)
+	}
+	return cfg, nil
+}
+
+// checkURL refuses what can't be the URL of a WebSocket server.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return err
+	}
+	switch u.Scheme {
+	case "ws", "wss", "ws+unix", "wss+unix":
+		return nil
+	}
+	return errors.New("not a ws:// or wss:// URL")
+}

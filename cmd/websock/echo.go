@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// An echo is one connection of a fleet: it sends messages and expects each of them
+// back, in order.
+type echo struct {
+	fleet     *fleet
+	number    int
+	conn      *engine.Conn // nil: not up
+	latencies *latency
+
+	sent     atomic.Int64 // messages sent or about to be
+	received atomic.Int64 // echoes
+	closed   atomic.Bool
+
+	// times has the times of sending of the messages in flight, each at its
+	// sequence number modulo the window.
+	times []atomic.Int64
+
+	// slots has the sequence numbers that can be sent, where the connection has
+	// a goroutine that sends; see sendAll.
+	slots chan int64
+}
+
+func newEcho(f *fleet, number int) *echo {
+	e := &echo{
+		fleet:     f,
+		number:    number,
+		latencies: f.latencies[number%len(f.latencies)],
+		times:     make([]atomic.Int64, f.window),
+	}
+	if !f.gathers() {
+		e.slots = make(chan int64, f.window)
+	}
+	return e
+}
+
+// start puts the first messages in flight.
+func (e *echo) start() {
+	e.sent.Add(int64(e.fleet.window))
+	if e.slots != nil {
+		go e.sendAll()
+		return
+	}
+	// While corked nothing leaves, so that no echo comes before all of them
+	// have their place in the order.
+	e.conn.Cork()
+	for sequence := range int64(e.fleet.window) {
+		e.send(sequence)
+	}
+	e.conn.Flush() // a failure shows in OnClose
+}
+
+// sendAll sends the first messages and then one for each echo. A window too large
+// for the buffers between us and the server needs it: were messages sent while
+// echoes are received, both sides could wait for each other to read.
+func (e *echo) sendAll() {
+	for sequence := range int64(e.fleet.window) {
+		e.send(sequence)
+	}
+	for sequence := range e.slots {
+		e.send(sequence)
+	}
+}
+
+// send sends a message in memory of the connection.
+func (e *echo) send(sequence int64) {
+	content := e.fleet.message.content
+	buffer, err := e.conn.Reserve(len(content))
+	if err != nil {
+		e.sent.Add(-1)
+		return
+	}
+	copy(buffer.Bytes(), content)
+	stamp(buffer.Bytes(), stampOf(e.number, sequence))
+	e.time(sequence).Store(e.fleet.now())
+	if buffer.SendFrame(e.fleet.message.op, true, len(content)) != nil {
+		e.sent.Add(-1)
+	}
+}
+
+func (e *echo) time(sequence int64) *atomic.Int64 {
+	return &e.times[sequence%int64(len(e.times))]
+}
+
+// deliver takes a received message.
+func (e *echo) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
+	f := e.fleet
+	sequence := e.received.Load()
+	switch {
+	case sequence == e.sent.Load(), !f.message.stamped(msg, stampOf(e.number, sequence)):
+		f.failures.add("unexpected message", 1, fmt.Errorf("%v of %d bytes: %.32q", op, len(msg), msg))
+		return
+	case !f.message.intact(op, msg):
+		f.failures.add("payload mismatch", 1, nil)
+		conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
+		return
+	}
+	now := f.now()
+	e.latencies.record(time.Duration(now - e.time(sequence).Load()))
+	if !f.stopping.Load() {
+		e.sendNext(conn, msg, now)
+	}
+	e.received.Add(1) // after sent, so that a connection in use never looks idle
+}
+
+// sendNext sends the message that takes the place of msg, in its memory: only the
+// stamp changes.
+func (e *echo) sendNext(conn *engine.Conn, msg []byte, now int64) {
+	sequence := e.sent.Add(1) - 1
+	if e.slots != nil {
+		e.slots <- sequence // there is room: one of the window has come back
+		return
+	}
+	stamp(msg, stampOf(e.number, sequence))
+	e.time(sequence).Store(now)
+	if conn.SendFrame(e.fleet.message.op, true, msg) != nil {
+		e.sent.Add(-1)
+	}
+}
+
+// finish takes the connection's end.
+func (e *echo) finish(_ *engine.Conn, err error) {
+	switch {
+	case errors.Is(err, engine.ErrTimeout):
+		e.fleet.failures.add("close timeout", 1, err)
+	case !e.fleet.closing.Load() && !endedByUs(err):
+		e.fleet.failures.add(closeFailure(err), 1, err)
+	}
+	e.closed.Store(true)
+	if e.slots != nil {
+		close(e.slots)
+	}
+	e.fleet.open.Done()
+}
+
+// inFlight returns how many echoes are to come.
+func (e *echo) inFlight() int64 {
+	if e.closed.Load() {
+		return 0
+	}
+	received := e.received.Load() // first: see deliver
+	return e.sent.Load() - received
+}

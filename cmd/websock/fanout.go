@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// fanout is the command of that name.
+type fanout struct {
+	stdio
+	dialFlags
+	urls      []string
+	n         int
+	size      int
+	window    int
+	duration  time.Duration
+	rate      float64
+	transport string
+	text      bool
+	json      bool
+}
+
+func fanoutCommand(streams stdio) *ffcli.Command {
+	f := &fanout{stdio: streams}
+	fs := streams.flagSet("fanout")
+	f.register(fs)
+	return &ffcli.Command{
+		Name:       "fanout",
+		ShortUsage: "websock fanout [flags]",
+		ShortHelp:  "open many connections, exchange messages, measure",
+		LongHelp:   "Without -url it starts an echo server of its own, as a child process.",
+		FlagSet:    fs,
+		Exec:       f.exec,
+	}
+}
+
+func (f *fanout) register(fs *flag.FlagSet) {
+	f.dialFlags.register(fs)
+	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", f.addURL)
+	fs.IntVar(&f.n, "n", 1000, "connections")
+	fs.IntVar(&f.size, "size", 128, "bytes of a message")
+	fs.IntVar(&f.window, "window", 1, "messages in flight on each connection")
+	fs.DurationVar(&f.duration, "duration", 5*time.Second, "how long messages are sent")
+	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
+	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
+	fs.StringVar(&f.transport, "transport", "std", "what carries the connections: "+transportNames())
+	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
+	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
+}
+
+func (f *fanout) addURL(raw string) error {
+	f.urls = append(f.urls, raw)
+	return checkURL(raw)
+}
+
+func (f *fanout) exec(ctx context.Context, args []string) error {
+	if err := f.check(args); err != nil {
+		return err
+	}
+	config, err := f.config()
+	if err != nil {
+		return err
+	}
+	config.Transport = transports[f.transport]
+	server := "given"
+	if len(f.urls) == 0 {
+		child, err := startServer(f.err)
+		if err != nil {
+			return err
+		}
+		defer child.stop()
+		f.urls = []string{child.url}
+		server = "child process"
+	}
+	r := f.measure(ctx, newFleet(f.urls, config, newMessage(f.text, f.size), f.window, f.fit()))
+	r.Server = server
+	if err := f.print(r); err != nil {
+		return err
+	}
+	if r.ErrorsTotal > 0 || r.Sent != r.Received {
+		return errReported
+	}
+	return nil
+}
+
+const maxWindow = 1 << 16
+
+// check refuses flags that make no sense.
+func (f *fanout) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return f.misused("fanout takes no arguments, but there is %q", args[0])
+	case f.n < 1:
+		return f.misused("-n is at least 1")
+	case f.window < 1 || f.window > maxWindow:
+		return f.misused("-window is 1 to %d", maxWindow)
+	case f.size < 0 || f.size > engine.DefaultMessageSize:
+		return f.misused("-size is 0 to %d", engine.DefaultMessageSize)
+	case f.duration <= 0 || f.timeout <= 0 || f.rate < 0:
+		return f.misused("-duration and -timeout are above 0, and -rate is not below")
+	case transports[f.transport] == nil:
+		return f.misused("there is no transport %q; there is: %s", f.transport, transportNames())
+	}
+	return nil
+}
+
+// fit returns how many connections the limit of open files allows, and says so if
+// they are fewer than asked for.
+func (f *fanout) fit() int {
+	n := fitFiles(f.n)
+	if n < f.n {
+		fmt.Fprintf(f.err, "websock: %d connections were asked for; the limit of open files allows %d, and so many are opened\n", f.n, n)
+	}
+	return n
+}
+
+// measure has the fleet do its work.
+func (f *fanout) measure(ctx context.Context, fleet *fleet) *report {
+	r := &report{URLs: f.urls, Transport: f.transport, Asked: f.n, Size: f.size, Window: f.window}
+	memory, begin := memoryInUse(), time.Now()
+	f.during(dialling(fleet), func() { fleet.dial(ctx, f.rate) })
+	r.dialled(fleet, time.Since(begin))
+	r.held(memoryInUse() - memory)
+
+	cpu, begin := cpuTime(), time.Now()
+	f.during(exchanging(fleet, f.duration), func() { fleet.exchange(ctx, f.duration) })
+	r.exchanged(fleet, time.Since(begin), cpuTime()-cpu)
+
+	fleet.drain(f.timeout)
+	fleet.close()
+	r.ended(fleet)
+	return r
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// fanoutReport runs "websock fanout -json" and returns what it reports.
+func fanoutReport(t *testing.T, args ...string) (report, outcome) {
+	t.Helper()
+	got := command(t.Context(), "", append([]string{"fanout", "-json"}, args...)...)
+	var r report
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	return r, got
+}
+
+func TestFanoutReceivesAllThatItSends(t *testing.T) {
+	url, _ := serving(t)
+	for _, size := range []int{0, 1, 7, 16, 128, 70000} {
+		for _, window := range []int{1, 16} {
+			for _, kind := range []string{"-text", "-text=false"} {
+				t.Run(fmt.Sprintf("%d bytes, window %d, %s", size, window, kind), func(t *testing.T) {
+					r, got := fanoutReport(t, "-url", url, "-n", "10", "-duration", "100ms",
+						"-size", fmt.Sprint(size), "-window", fmt.Sprint(window), kind)
+					if got.code != 0 || got.err != "" {
+						t.Errorf("%+v", got)
+					}
+					if r.Connections != 10 || r.Sent != r.Received || r.Sent < int64(10*window) || r.ErrorsTotal != 0 {
+						t.Errorf("%+v", r)
+					}
+					if r.Latency.P50 > r.Latency.P90 || r.Latency.P90 > r.Latency.P99 || r.Latency.P99 > r.Latency.Max || r.Latency.Max == 0 {
+						t.Errorf("%+v", r.Latency)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestFanoutDoesNotDeadlockOnLargeWindows(t *testing.T) {
+	url, _ := serving(t)
+	r, got := fanoutReport(t, "-url", url, "-n", "1", "-duration", "200ms", "-size", "1000000", "-window", "24", "-timeout", "1m")
+	if got.code != 0 || r.Sent != r.Received || r.Sent < 24 {
+		t.Errorf("%+v %+v", got, r)
+	}
+}
+
+func TestFanoutStartsItsOwnServerAndPrintsATable(t *testing.T) {
+	got := command(t.Context(), "", "fanout", "-n", "20", "-duration", "200ms")
+	if got.code != 0 || got.err != "" {
+		t.Errorf("%+v", got)
+	}
+	for _, row := range []string{
+		"(child process)", "20 of 20", "dial rate", "messages sent", "messages received", "messages a second",
+		"latency p50", "latency p90", "latency p99", "latency max", "client CPU per message", memoryLabel, "errors",
+	} {
+		if !strings.Contains(got.out, row) {
+			t.Errorf("no %q in\n%s", row, got.out)
+		}
+	}
+}
+
+func TestFanoutSpreadsOverURLsAtAPace(t *testing.T) {
+	first, _ := serving(t)
+	second, _ := serving(t)
+	r, got := fanoutReport(t, "-url", first, "-url", second, "-n", "10", "-rate", "100", "-duration", "50ms")
+	if got.code != 0 || len(r.URLs) != 2 || r.Connections != 10 {
+		t.Errorf("%+v %+v", got, r)
+	}
+	if r.DialRate > 112 {
+		t.Errorf("dialled %v a second", r.DialRate)
+	}
+}
+
+func TestFanoutOpensWhatTheLimitOfOpenFilesAllows(t *testing.T) {
+	limit, known := openFiles()
+	if !known || limit > 1<<20 {
+		t.Skip("no limit to speak of")
+	}
+	if got := fitFiles(limit + 1); got != limit-spareFiles {
+		t.Errorf("%d of %d", got, limit)
+	}
+	var said strings.Builder
+	f := &fanout{stdio: stdio{err: &said}, n: limit + 1}
+	if f.fit() != limit-spareFiles || !strings.Contains(said.String(), fmt.Sprint(limit+1)) {
+		t.Errorf("%q", said.String())
+	}
+}
+
+// badServer accepts connections and does with each what f does.
+func badServer(t *testing.T, f func(*engine.Conn)) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		f(conn)
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// echoing echoes what change makes of each message, until the connection ends.
+func echoing(conn *engine.Conn, change func(op engine.Opcode, msg []byte) engine.Opcode) {
+	for {
+		op, msg, err := conn.RecvMessage(nil)
+		if err != nil {
+			return
+		}
+		conn.SendFrame(change(op, msg), true, msg)
+	}
+}
+
+func TestFanoutCountsFailuresByKind(t *testing.T) {
+	teapot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer teapot.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	same := func(op engine.Opcode, _ []byte) engine.Opcode { return op }
+
+	for kind, url := range map[string]string{
+		"handshake status 418": "ws" + strings.TrimPrefix(teapot.URL, "http"),
+		"dial refused":         "ws" + strings.TrimPrefix(gone.URL, "http"),
+		"TLS":                  "wss" + strings.TrimPrefix(teapot.URL, "http"),
+		"connection lost": badServer(t, func(conn *engine.Conn) {
+			conn.RecvMessage(nil)
+			conn.SetSendDeadline(time.Unix(1, 0)) // so that no close frame leaves
+			conn.SendText(nil)
+		}),
+		"close code 4321": badServer(t, func(conn *engine.Conn) {
+			conn.RecvMessage(nil)
+			conn.CloseWith(4321, "")
+		}),
+		"payload mismatch": badServer(t, func(conn *engine.Conn) {
+			echoing(conn, func(op engine.Opcode, msg []byte) engine.Opcode {
+				msg[len(msg)-1]++
+				return op
+			})
+		}),
+		"unexpected message": badServer(t, func(conn *engine.Conn) {
+			conn.SendText([]byte("welcome"))
+			echoing(conn, same)
+		}),
+		"limit exceeded": badServer(t, func(conn *engine.Conn) {
+			conn.SendBinary(make([]byte, engine.DefaultMessageSize+1))
+		}),
+		"echo timeout": badServer(t, func(conn *engine.Conn) {
+			for {
+				if _, _, err := conn.RecvMessage(nil); err != nil {
+					return
+				}
+			}
+		}),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			r, got := fanoutReport(t, "-url", url, "-n", "3", "-duration", "100ms", "-timeout", "300ms")
+			if got.code != 1 || r.Errors[kind] != 3 || len(r.Errors) != 1 || r.ErrorsTotal != 3 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestFanoutTellsAnotherOpcodeFromAnEcho(t *testing.T) {
+	url := badServer(t, func(conn *engine.Conn) {
+		echoing(conn, func(engine.Opcode, []byte) engine.Opcode { return engine.OpText })
+	})
+	r, got := fanoutReport(t, "-url", url, "-n", "1", "-size", "4", "-duration", "100ms")
+	if got.code != 1 || r.Errors["payload mismatch"] != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFanoutRefusesImplicitHeaders(t *testing.T) {
+	r, got := fanoutReport(t, "-url", "ws://127.0.0.1:1/", "-n", "2", "-header", "Upgrade: pigeon")
+	if got.code != 1 || r.Errors["handshake failed"] != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFanoutTimesOutDialling(t *testing.T) {
+	stop := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	defer silent.Close()
+	defer close(stop)
+	url := "ws" + strings.TrimPrefix(silent.URL, "http")
+	r, got := fanoutReport(t, "-url", url, "-n", "2", "-timeout", "50ms")
+	if got.code != 1 || r.Errors["dial timeout"] != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTableNamesTheFirstErrorOfAKind(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	got := command(t.Context(), "", "fanout", "-n", "2", "-url", "ws"+strings.TrimPrefix(gone.URL, "http"))
+	if got.code != 1 || !strings.Contains(got.out, "dial refused") || !strings.Contains(got.out, "2, first: websock: handshake:") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestInterruptEndsFanoutEarlyAndCleanly(t *testing.T) {
+	url, _ := serving(t)
+	ctx := interruptedAfter(t, 200*time.Millisecond)
+	got := command(ctx, "", "fanout", "-url", url, "-n", "10", "-duration", "1m")
+	if got.code != 0 || !strings.Contains(got.out, "10 of 10") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestInterruptWhileDialling(t *testing.T) {
+	url, _ := serving(t)
+	ctx := interruptedAfter(t, 100*time.Millisecond)
+	got := command(ctx, "", "fanout", "-url", url, "-n", "1000", "-rate", "50")
+	if got.code != 0 || !strings.Contains(got.out, "of 1,000") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSignalEndsFanoutAndItsServer(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process can't be interrupted there")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr buffer
+	cmd := exec.Command(program, "fanout", "-n", "10", "-duration", "1m")
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	cmd.Process.Signal(os.Interrupt)
+	// Wait returns once nobody has the standard error any more, the server
+	// included.
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "10 of 10") {
+		t.Errorf("%v: %s %s", err, out.String(), stderr.String())
+	}
+}

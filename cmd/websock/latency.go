@@ -1,0 +1,53 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// longestLatency is the largest that can be told from larger ones.
+const longestLatency = time.Minute
+
+// A latency is a histogram of the time between sending a message and receiving its
+// echo, in microseconds. Every connection has one that it shares with few others.
+type latency struct {
+	mu sync.Mutex
+	h  *hdrhistogram.Histogram
+}
+
+func newLatency() *latency {
+	return &latency{h: hdrhistogram.New(1, longestLatency.Microseconds(), 3)}
+}
+
+func (l *latency) record(d time.Duration) {
+	µs := min(d, longestLatency).Microseconds()
+	l.mu.Lock()
+	l.h.RecordValue(µs) // within the histogram's range
+	l.mu.Unlock()
+}
+
+// merge adds what another has recorded.
+func (l *latency) merge(other *latency) {
+	other.mu.Lock()
+	l.h.Merge(other.h)
+	other.mu.Unlock()
+}
+
+// percentiles are in microseconds.
+type percentiles struct {
+	P50 int64 `json:"p50"`
+	P90 int64 `json:"p90"`
+	P99 int64 `json:"p99"`
+	Max int64 `json:"max"`
+}
+
+func (l *latency) percentiles() percentiles {
+	return percentiles{
+		P50: l.h.ValueAtQuantile(50),
+		P90: l.h.ValueAtQuantile(90),
+		P99: l.h.ValueAtQuantile(99),
+		Max: l.h.Max(),
+	}
+}

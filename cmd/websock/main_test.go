@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain makes the test binary the program where that runs itself: tests have
+// flags only, the program begins with a command.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// outcome is what a run of the program leaves.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+// command runs the program in this process.
+func command(ctx context.Context, stdin string, args ...string) outcome {
+	var out, err buffer
+	code := run(ctx, args, strings.NewReader(stdin), &out, &err)
+	return outcome{code, out.String(), err.String()}
+}
+
+// interruptedAfter returns a context that ends as it does with a signal.
+func interruptedAfter(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(d, cancel)
+	return ctx
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// serving runs "websock serve" on a free port until the test ends, and returns its
+// URL and a function that interrupts it and returns how it ended.
+func serving(t *testing.T, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var stderr buffer
+	stdout, out := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, &stderr)
+		out.Close()
+	}()
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("no URL: %v %s", err, stderr.String())
+	}
+	interrupt = sync.OnceValue(func() outcome {
+		cancel()
+		return outcome{code: <-code, err: stderr.String()}
+	})
+	t.Cleanup(func() { interrupt() })
+	return strings.TrimSpace(url), interrupt
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"", 2, "SUBCOMMANDS"},
+		{"-h", 0, "SUBCOMMANDS"},
+		{"fly", 2, `no command "fly"`},
+		{"fanout -h", 0, "-window 1"},
+		{"fanout -wings 2", 2, "not defined: -wings"},
+		{"fanout -n many", 2, "invalid value"},
+		{"fanout --n 0", 2, "-n is at least 1"},
+		{"fanout -window 0", 2, "-window is 1 to"},
+		{"fanout -size -1", 2, "-size is 0 to"},
+		{"fanout -duration 0s", 2, "-duration"},
+		{"fanout here", 2, "takes no arguments"},
+		{"fanout -url http://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
+		{"fanout -header nothing", 2, `"Name: value"`},
+		{"fanout -transport pigeon", 2, `no transport "pigeon"; there is: std`},
+		{"fanout -ca /nowhere/at/all.pem", 1, "/nowhere/at/all.pem"},
+		{"fanout -ca main.go", 1, "no certificate in main.go"},
+		{"connect", 2, "takes one URL"},
+		{"connect example.com", 2, "not a ws:// or wss:// URL"},
+		{"serve twice", 2, "takes no arguments"},
+		{"serve -tls-cert x", 2, "-tls-key"},
+		{"serve -push -1s", 2, "-push"},
+		{"serve -addr 127.0.0.1:none", 1, "none"},
+	} {
+		got := command(t.Context(), "", strings.Fields(test.args)...)
+		if got.code != test.code || !strings.Contains(got.err, test.says) || got.out != "" {
+			t.Errorf("websock %s: %+v, want %d and %q", test.args, got, test.code, test.says)
+		}
+		if test.code == 2 && !strings.Contains(got.err, "USAGE") {
+			t.Errorf("websock %s: no usage: %s", test.args, got.err)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	got := command(t.Context(), "", "version")
+	if got.code != 0 || !strings.HasPrefix(got.out, "websock ") {
+		t.Errorf("%+v", got)
+	}
+}

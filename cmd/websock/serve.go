@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// serve is the command of that name.
+type serve struct {
+	stdio
+	addr      string
+	cert, key string
+	push      time.Duration
+	size      int
+	stdin     bool
+
+	conns *connSet
+}
+
+func serveCommand(streams stdio) *ffcli.Command {
+	s := &serve{stdio: streams, conns: newConnSet()}
+	fs := streams.flagSet("serve")
+	s.register(fs)
+	return &ffcli.Command{
+		Name:       "serve",
+		ShortUsage: "websock serve [flags]",
+		ShortHelp:  "echo what comes, or with -push send to everybody",
+		LongHelp:   "The first line printed is the URL of the server. An interrupt closes all\nconnections with code 1001.",
+		FlagSet:    fs,
+		Exec:       s.exec,
+	}
+}
+
+func (s *serve) register(fs *flag.FlagSet) {
+	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "host and port to listen on (port 0: any that is free)")
+	fs.StringVar(&s.cert, "tls-cert", "", "PEM `file` with the certificate, for wss")
+	fs.StringVar(&s.key, "tls-key", "", "PEM `file` with its key")
+	fs.DurationVar(&s.push, "push", 0, "send a message to all connections at this interval, and echo nothing")
+	fs.IntVar(&s.size, "size", 128, "bytes of a pushed message")
+	fs.BoolVar(&s.stdin, "stdin", false, "end when standard input ends, not on an interrupt")
+}
+
+func (s *serve) exec(ctx context.Context, args []string) error {
+	switch {
+	case len(args) > 0:
+		return s.misused("serve takes no arguments, but there is %q", args[0])
+	case (s.cert == "") != (s.key == ""):
+		return s.misused("-tls-cert and -tls-key go together")
+	case s.push < 0 || s.size < 0 || s.size > engine.DefaultMessageSize:
+		return s.misused("-push is not below 0, and -size is 0 to %d", engine.DefaultMessageSize)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	if s.stdin {
+		ended, end := context.WithCancel(context.WithoutCancel(ctx))
+		go func() {
+			io.Copy(io.Discard, s.in)
+			end()
+		}()
+		ctx = ended
+	}
+	return s.serve(ctx, listener)
+}
+
+// serve serves until ctx ends.
+func (s *serve) serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           http.HandlerFunc(s.accept),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(s.err, "websock: ", 0),
+	}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true) // what an opening handshake is made of
+	failed := make(chan error, 1)
+	go func() { failed <- s.listen(server, listener) }()
+	if s.push > 0 {
+		go s.broadcast(ctx)
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	server.Close()
+	<-failed
+	s.conns.close(engine.CloseGoingAway)
+	return nil
+}
+
+func (s *serve) listen(server *http.Server, listener net.Listener) error {
+	url := "ws://" + listener.Addr().String() + "/"
+	if s.cert == "" {
+		fmt.Fprintln(s.out, url)
+		return server.Serve(listener)
+	}
+	fmt.Fprintln(s.out, "wss"+url[len("ws"):])
+	return server.ServeTLS(listener, s.cert, s.key)
+}
+
+// accept makes a connection of a request. Its goroutine ends with the request: the
+// handler is called by the transport.
+func (s *serve) accept(w http.ResponseWriter, r *http.Request) {
+	conn, err := websock.Accept(w, r, nil)
+	if err != nil {
+		return // the client has been told
+	}
+	if !s.conns.add(conn) {
+		conn.CloseWith(engine.CloseGoingAway, "")
+		return
+	}
+	if err := conn.SetHandler(engine.Messages(s.deliver, s.finish)); err != nil {
+		conn.Close()
+		s.conns.remove(conn)
+	}
+}
+
+func (s *serve) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
+	if s.push == 0 {
+		conn.SendFrame(op, true, msg) // a failure ends in finish
+	}
+}
+
+func (s *serve) finish(conn *engine.Conn, err error) {
+	s.conns.remove(conn)
+	var broken *engine.ProtocolError
+	if errors.As(err, &broken) {
+		fmt.Fprintln(s.err, err)
+	}
+}

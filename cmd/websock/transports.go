@@ -1,0 +1,20 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+// transports has what -transport can name.
+var transports = map[string]websock.Transport{
+	"std": std.Transport(),
+}
+
+// transportNames lists the transports.
+func transportNames() string {
+	return strings.Join(slices.Sorted(maps.Keys(transports)), ", ")
+}
