@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 
-.PHONY: help test race purego arm64 cross vet lint vuln fuzz interop cover ci
+.PHONY: help test race purego arm64 cross vet lint vuln fuzz bench generate interop cover ci
 
 help:
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,14 @@ fuzz: ## every fuzz target for FUZZTIME
 		for f in $$(go test -list '^Fuzz' $$d | grep ^Fuzz); do \
 			echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d; \
 		done; done
+
+bench: ## compared with others, in one run; see bench/doc.go
+	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .
+
+generate: ## the assembly for amd64
+	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go
+	cd internal/gen && go run ./utf8 -pkg utf8 -out ../utf8/valid_amd64.s -stubs ../utf8/valid_amd64.go
+	cd internal/gen && go run ./unmask -pkg utf8 -out ../utf8/unmask_amd64.s -stubs ../utf8/unmask_amd64.go
 
 interop: ## against servers of others; interop/README.md says what to install
 	cd interop && go test ./...

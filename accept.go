@@ -20,6 +20,10 @@ type AcceptOptions struct {
 	// another site (RFC 6455 section 10.2). nil: only pages of the same host.
 	CheckOrigin func(r *http.Request) bool
 
+	// CheckRequest has the last word on a request. An error declines it: with
+	// status 403, or as a *HandshakeError with a status of 300 to 599 says.
+	CheckRequest func(r *http.Request) error
+
 	Limits    engine.Limits  // zero fields: the defaults
 	Transport Transport      // nil: std.Transport()
 	Handler   engine.Handler // nil: data is pulled with Recv
@@ -37,6 +41,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 		Subprotocols: opts.Subprotocols,
 		Header:       opts.Header,
 		CheckOrigin:  opts.CheckOrigin,
+		CheckRequest: opts.CheckRequest,
 	})
 	if err != nil {
 		return nil, err

@@ -39,8 +39,8 @@ func open(ctx context.Context, cfg *Config, to endpoint) (*engine.Conn, error) {
 		if err == nil || redirects >= cfg.MaxRedirects {
 			return conn, err
 		}
-		next, ok := redirected(to, err)
-		if !ok {
+		next, err := redirected(to, err)
+		if err != nil {
 			return nil, err
 		}
 		if !handshake.SameOrigin(to.url(), next.url()) {
@@ -183,17 +183,19 @@ func (e *endpoint) url() *url.URL {
 	return u
 }
 
-// redirected returns where an answer sends the client, if it is a redirect that
-// can be followed.
-func redirected(from endpoint, err error) (endpoint, bool) {
+// redirected returns where a failed attempt is to be repeated, or its error if that
+// is no redirect that can be followed.
+func redirected(from endpoint, err error) (endpoint, error) {
 	var failed *HandshakeError
 	if from.network != "tcp" || !errors.As(err, &failed) {
-		return endpoint{}, false
+		return endpoint{}, err
 	}
-	u, err := handshake.RedirectTarget(from.url(), failed)
-	if err != nil || u == nil {
-		return endpoint{}, false
+	u, unfit := handshake.RedirectTarget(from.url(), failed)
+	switch {
+	case unfit != nil:
+		return endpoint{}, unfit
+	case u == nil:
+		return endpoint{}, err
 	}
-	to, err := endpointOf(u)
-	return to, err == nil
+	return endpointOf(u)
 }

@@ -444,6 +444,34 @@ func TestHandlerGetsDataFromTheFirstByteOn(t *testing.T) {
 	}
 }
 
+func TestARedirectThatIsRefusedSaysWhy(t *testing.T) {
+	url := server(t, http.RedirectHandler("ftp://elsewhere/", http.StatusFound))
+	_, err := Dial(t.Context(), url, &Config{MaxRedirects: 1})
+	var failed *HandshakeError
+	if !errors.As(err, &failed) || failed.Status != http.StatusFound || !strings.Contains(err.Error(), "ftp") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheServerHasTheLastWord(t *testing.T) {
+	url := server(t, echo(t, &AcceptOptions{CheckRequest: func(r *http.Request) error {
+		if r.Header.Get("Authorization") == "" {
+			return &HandshakeError{Status: http.StatusUnauthorized, Reason: "no key"}
+		}
+		return nil
+	}}))
+	_, err := Dial(t.Context(), url, nil)
+	var failed *HandshakeError
+	if !errors.As(err, &failed) || failed.Status != http.StatusUnauthorized || string(failed.Body) != "no key\n" {
+		t.Errorf("%v", err)
+	}
+	c, err := Dial(t.Context(), url, &Config{Header: http.Header{"Authorization": {"x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c)
+}
+
 func TestAcceptWithAHandler(t *testing.T) {
 	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := Accept(w, r, &AcceptOptions{Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {

@@ -113,8 +113,7 @@ func (d *Decoder) Next(src []byte) (Event, int, error) {
 	if int64(len(payload)) > d.h.Remaining {
 		payload = payload[:d.h.Remaining]
 	}
-	d.unmask(payload)
-	if err := d.deliver(payload); err != nil {
+	if err := d.take(payload); err != nil {
 		return Event{Header: d.h}, used, err
 	}
 	return Event{Kind: EventData, Header: d.h, Payload: payload}, used + len(payload), nil
@@ -222,32 +221,52 @@ func (d *Decoder) admitData() error {
 	return nil
 }
 
-// unmask unmasks payload of the open frame in place.
-func (d *Decoder) unmask(payload []byte) {
-	if d.h.Masked {
+// take handles payload of the open data frame in place: it is unmasked, validated
+// and counted.
+func (d *Decoder) take(payload []byte) error {
+	ok := true
+	text := d.message == OpText
+	switch {
+	case d.h.Masked && text:
+		var pos int
+		pos, ok = d.text.Unmask(payload, d.h.Key, int(d.pos))
+		d.pos = uint8(pos)
+	case d.h.Masked:
 		d.pos = uint8(mask.XOR(payload, d.h.Key, int(d.pos)))
+	case text:
+		ok = d.text.Write(payload)
 	}
+	return d.count(len(payload), ok)
 }
 
-// move copies payload of the open frame from src to dst, as much as fits both
-// and the frame, unmasking it on the way.
-func (d *Decoder) move(dst, src []byte) []byte {
+// move is take for payload that is copied from src to dst on the way, as much as
+// fits both and the frame. It returns that part of dst.
+func (d *Decoder) move(dst, src []byte) ([]byte, error) {
 	n := int(min(int64(len(dst)), int64(len(src)), d.h.Remaining))
-	dst = dst[:n]
-	if d.h.Masked {
-		d.pos = uint8(mask.Copy(dst, src[:n], d.h.Key, int(d.pos)))
-	} else {
+	dst, src = dst[:n], src[:n]
+	ok := true
+	text := d.message == OpText
+	switch {
+	case d.h.Masked:
+		d.pos = uint8(mask.Copy(dst, src, d.h.Key, int(d.pos)))
+		if text {
+			ok = d.text.Write(dst)
+		}
+	case text:
+		ok = d.text.Copy(dst, src)
+	default:
 		copy(dst, src)
 	}
-	return dst
+	return dst, d.count(n, ok)
 }
 
-// deliver accounts for unmasked payload of the open data frame.
-func (d *Decoder) deliver(payload []byte) error {
-	d.h.Remaining -= int64(len(payload))
-	if d.message == OpText && !d.text.Write(payload) {
+// count accounts for n bytes of payload of the open data frame, which are good text
+// if they are to be text.
+func (d *Decoder) count(n int, ok bool) error {
+	if !ok {
 		return d.fail(errNotUTF8)
 	}
+	d.h.Remaining -= int64(n)
 	if d.h.Remaining > 0 {
 		return nil
 	}
@@ -281,7 +300,9 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 		d.cut.spent = true
 		payload = d.cut.b[:d.cut.n]
 	}
-	d.unmask(payload)
+	if d.h.Masked {
+		mask.XOR(payload, d.h.Key, 0)
+	}
 	d.open = false
 	switch d.h.Opcode {
 	case OpPing:

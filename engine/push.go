@@ -88,8 +88,7 @@ func (c *Conn) handOver() error {
 		payload = payload[:d.h.Remaining]
 	}
 	if len(payload) > 0 || d.h.Remaining == 0 {
-		d.unmask(payload)
-		if err := d.deliver(payload); err != nil {
+		if err := d.take(payload); err != nil {
 			return c.fail(err)
 		}
 		r.stats.count(&d.h, len(payload))

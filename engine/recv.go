@@ -98,9 +98,9 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 			}
 			continue
 		}
-		payload := d.move(buf, r.view)
+		payload, err := d.move(buf, r.view)
 		c.used(len(payload))
-		if err := d.deliver(payload); err != nil {
+		if err != nil {
 			return Header{Opcode: OpNone}, 0, c.fail(err)
 		}
 		r.stats.count(&d.h, len(payload))
@@ -128,8 +128,7 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 	}
 	payload := buf[:n]
 	r.stats.wire += uint64(n)
-	d.unmask(payload)
-	if err := d.deliver(payload); err != nil {
+	if err := d.take(payload); err != nil {
 		return Header{Opcode: OpNone}, 0, c.fail(err)
 	}
 	r.stats.count(&d.h, n)

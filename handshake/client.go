@@ -1,86 +1,97 @@
 package handshake
 
 import (
-	"bytes"
 	"context"
+	"io"
 	"net"
-	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// A Result is what both sides have agreed on.
-type Result struct {
-	// Subprotocol agreed, or "".
-	Subprotocol string
-
-	// RawHeader holds the peer's header lines, each "Name: value\r\n", as they
-	// came. The memory is the caller's.
-	RawHeader []byte
-
-	// Early holds the bytes that came after the handshake: they are the start of
-	// the stream of frames. The memory is the caller's.
-	Early []byte
-}
-
 // Client performs the opening handshake in the client role over conn (RFC 6455
-// section 4.1). It ends when ctx does, and leaves conn without a deadline on
-// success, and open in any case. r must have passed Check.
+// section 4.1). ctx bounds it, in place of a deadline that conn may have, and ends it
+// at once. conn is left open in any case, and on success without a deadline.
 //
 // The error is an *engine.HandshakeError: with Status, Header and the start of
-// Body as far as there was an answer, and the cause in its chain.
+// Body as far as there was an answer, and the cause in its chain. Redirects are
+// such an answer; see RedirectTarget. When ctx has ended the chain holds ctx.Err().
 func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
-	u, err := r.url()
-	if err != nil {
-		return nil, r.Check()
-	}
-	release := bindContext(ctx, conn)
-	e := &exchange{conn: conn, maxSize: r.maxSize()}
-	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(r.Header)}
-	br, agreed, err := dialer.Upgrade(e, u)
-	if br != nil {
-		ws.PutReader(br)
-	}
-	if err != nil {
-		err = e.failure(ctx, err)
-		release()
+	if err := r.Check(); err != nil {
 		return nil, err
+	}
+	target, _ := r.url() // checked
+	release := interrupt(ctx, conn)
+	x := &exchange{conn: conn, message: message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}}
+	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(r.Header)}
+	// The exchange ends with the answer: there are no bytes left in a buffer.
+	_, agreed, err := dialer.Upgrade(x, target)
+	if err != nil {
+		failed := x.failure(ctx, err)
+		release()
+		return nil, failed
 	}
 	if !release() {
 		return nil, &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
-	return &Result{
-		Subprotocol: agreed.Protocol,
-		RawHeader:   bytes.Clone(e.headerLines()),
-		Early:       e.early(),
-	}, nil
+	return resultOf(&x.message, agreed.Protocol), nil
 }
 
-func (r *Request) maxSize() int {
-	if r.MaxSize == 0 {
-		return engine.DefaultHandshakeSize
-	}
-	return r.MaxSize
+// An exchange is what gobwas/ws writes the request to and reads the answer from.
+// What it reads has been taken apart and checked before, and is whole.
+type exchange struct {
+	conn    net.Conn
+	message message
+	answer  *answer                // nil: not received
+	refused *engine.HandshakeError // why there is no answer to read
+	checked io.Reader              // what gobwas/ws reads
 }
 
-// bindContext makes conn's calls fail when ctx ends. release undoes that and
-// reports whether ctx left conn alone.
-func bindContext(ctx context.Context, conn net.Conn) (release func() bool) {
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
+func (x *exchange) Write(p []byte) (int, error) { return x.conn.Write(p) }
+
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.checked == nil && x.refused == nil {
+		x.refused = x.receive()
 	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		conn.SetDeadline(time.Unix(1, 0))
-		close(interrupted)
-	})
-	return func() bool {
-		if !stop() {
-			<-interrupted
-			return false
+	if x.refused != nil {
+		return 0, x.refused
+	}
+	return x.checked.Read(p)
+}
+
+// receive reads and checks the answer.
+func (x *exchange) receive() *engine.HandshakeError {
+	for {
+		if err := x.message.read(x.conn); err != nil {
+			return unreadable("the answer", err)
 		}
-		conn.SetDeadline(time.Time{}) // if it fails, so will the next use
-		return true
+		a, err := parseAnswer(&x.message, x.conn)
+		if err != nil {
+			return &engine.HandshakeError{Reason: "the answer is not proper HTTP", Err: err}
+		}
+		if !a.interim() {
+			x.answer = a
+			x.checked = a.canonical()
+			return a.check()
+		}
+		x.message.skip()
 	}
+}
+
+// failure makes the error to return of that of gobwas/ws.
+func (x *exchange) failure(ctx context.Context, err error) *engine.HandshakeError {
+	failed := x.refused
+	switch {
+	case failed != nil:
+		failed.Err = withEnd(ctx, failed.Err)
+	case x.answer == nil:
+		failed = &engine.HandshakeError{Reason: "the request can't be sent", Err: withEnd(ctx, err)}
+	default:
+		failed = &engine.HandshakeError{Reason: reasonOf(err)}
+	}
+	if x.answer != nil {
+		failed.Status, failed.Header = x.answer.StatusCode, x.answer.Header
+		failed.Body = x.answer.bodyStart(ctx, x.conn)
+	}
+	return failed
 }

@@ -13,9 +13,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/seed004e8d11/websock/engine"
 	"go.uber.org/goleak"
 )
@@ -136,6 +136,26 @@ func TestBytesThatComeWithTheAnswerAreKept(t *testing.T) {
 	}
 }
 
+func TestAnswersMayBeCutAnywhere(t *testing.T) {
+	frames := "\x81\x05Hello\x8a\x00"
+	for _, answer := range []string{agreed, strings.ReplaceAll(agreed, "\r\n", "\n")} {
+		whole := len(answer) - len("ACCEPT") + len(acceptFor("")) + len(frames)
+		for cut := range whole {
+			script := &scripted{answer: answer + frames, cut: cut}
+			result, err := Client(t.Context(), script, &Request{Host: "h"})
+			if err != nil {
+				t.Fatalf("cut at %d: %v", cut, err)
+			}
+			if got := string(result.Early) + script.unread(); got != frames {
+				t.Fatalf("cut at %d: %q", cut, got)
+			}
+			if want := strings.Count(answer, "\n") - 2; strings.Count(string(result.RawHeader), "\n") != want {
+				t.Fatalf("cut at %d: header lines %q", cut, result.RawHeader)
+			}
+		}
+	}
+}
+
 func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
 	for name, answer := range map[string]string{
 		"other tokens beside Upgrade":   strings.Replace(agreed, "Connection: Upgrade", "Connection: keep-alive, upgrade", 1),
@@ -144,6 +164,12 @@ func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
 		"no reason phrase":              strings.Replace(agreed, "101 Switching Protocols", "101 ", 1),
 		"a header of the server's own":  strings.Replace(agreed, "Upgrade:", "Server: x\r\nUpgrade:", 1),
 		"white space around the values": strings.Replace(agreed, ": ", ":\t ", -1),
+		"no reason phrase, no space":    strings.Replace(agreed, "101 Switching Protocols", "101", 1),
+		"lines that end in a bare LF":   strings.ReplaceAll(agreed, "\r\n", "\n"),
+		"a folded line":                 strings.Replace(agreed, "Upgrade:", "Server: a\r\n b\r\nUpgrade:", 1),
+		"a later HTTP/1":                strings.Replace(agreed, "HTTP/1.1", "HTTP/1.2", 1),
+		"interim answers first":         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + agreed,
+		"a length that means nothing":   strings.Replace(agreed, "Upgrade:", "Content-Length: 5\r\nUpgrade:", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := shake(t, t.Context(), &Request{Host: "h"}, reply(answer, 7)); err != nil {
@@ -163,30 +189,45 @@ func TestClientRefusesAnswers(t *testing.T) {
 		cause  error
 		text   string
 	}{
-		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 6\r\n\r\nno key", 401, nil, "401"},
+		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 6\r\n\r\nno key", 401, nil, "declines (HTTP status 401)"},
 		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, nil, "403"},
 		{"404, chunked", "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nno key\r\n0\r\n\r\n", 404, nil, "404"},
 		{"426", "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n\r\n", 426, nil, "426"},
-		{"301", "HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\n\r\n", 301, nil, "301"},
+		{"301", "HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\n\r\n", 301, nil, "redirects"},
 		{"307", "HTTP/1.1 307 Moved\r\nLocation: /there\r\n\r\n", 307, nil, "307"},
 		{"200", "HTTP/1.1 200 OK\r\n\r\n<html>", 200, nil, "200"},
-		{"500 over HTTP/1.0", "HTTP/1.0 500 Oops\r\n\r\n", 500, ws.ErrHandshakeBadProtocol, "500"},
-		{"101 over HTTP/1.0", strings.Replace(agreed, "1.1", "1.0", 1), 101, ws.ErrHandshakeBadProtocol, ""},
-		{"wrong Accept", strings.Replace(agreed, "ACCEPT", acceptFor("x"), 1), 101, ws.ErrHandshakeBadSecAccept, ""},
-		{"no Accept", without("Sec-WebSocket-Accept: ACCEPT"), 101, ws.ErrHandshakeBadSecAccept, ""},
+		{"500 over HTTP/1.0", "HTTP/1.0 500 Oops\r\n\r\n", 500, nil, "500"},
+		{"101 over HTTP/1.0", strings.Replace(agreed, "1.1", "1.0", 1), 101, nil, "not HTTP/1.1"},
+		{"wrong Accept", strings.Replace(agreed, "ACCEPT", acceptFor("x"), 1), 101, nil, "Sec-WebSocket-Accept is missing"},
+		{"no Accept", without("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Sec-WebSocket-Accept is missing"},
 		{"two Accepts", with("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Accept stands more than once"},
-		{"no Upgrade", without("Upgrade: websocket"), 101, ws.ErrHandshakeBadUpgrade, ""},
-		{"another Upgrade", strings.Replace(agreed, "websocket", "h2c", 1), 101, ws.ErrHandshakeBadUpgrade, ""},
-		{"no Connection", without("Connection: Upgrade"), 101, ws.ErrHandshakeBadConnection, ""},
-		{"another Connection", strings.Replace(agreed, "Connection: Upgrade", "Connection: close", 1), 101, ws.ErrHandshakeBadConnection, ""},
-		{"subprotocol not asked for", with("Sec-WebSocket-Protocol: soap"), 101, ws.ErrHandshakeBadSubProtocol, ""},
+		{"no Upgrade", without("Upgrade: websocket"), 101, nil, "Upgrade is missing or not"},
+		{"another Upgrade", strings.Replace(agreed, "websocket", "h2c", 1), 101, nil, "Upgrade is missing or not"},
+		{"no Connection", without("Connection: Upgrade"), 101, nil, "Connection is missing"},
+		{"another Connection", strings.Replace(agreed, "Connection: Upgrade", "Connection: close", 1), 101, nil, "Connection is missing"},
+		{"subprotocol not asked for", with("Sec-WebSocket-Protocol: soap"), 101, nil, "subprotocol that was not asked for"},
 		{"two subprotocols", with("Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt"), 101, nil, "Protocol stands more than once"},
 		{"extension not asked for", with("Sec-WebSocket-Extensions: permessage-deflate"), 101, nil, "permessage-deflate"},
 		{"nothing", "", 0, io.ErrUnexpectedEOF, "ended before"},
 		{"end within the status line", "HTTP/1.", 0, io.ErrUnexpectedEOF, "ended before"},
 		{"end within the header", agreed[:60], 0, io.ErrUnexpectedEOF, "ended before"},
-		{"another protocol", "SSH-2.0-x\r\n", 0, errNotHTTP, ""},
+		{"status 000", "HTTP/1.1 000 x\r\n\r\n", 0, nil, "not proper HTTP"},
+		{"another protocol", "SSH-2.0-x\r\n", 0, nil, "not HTTP"},
 		{"a status line that is none", "HTTP/1.1\r\n\r\n", 0, nil, "not proper HTTP"},
+		{"Accept in a folded line", strings.Replace(agreed, "Sec-WebSocket-Accept", "X: y\r\n Sec-WebSocket-Accept", 1), 101, nil, "Sec-WebSocket-Accept is missing"},
+		{"space after a name", strings.Replace(agreed, "Accept:", "Accept :", 1), 0, nil, "not proper HTTP"},
+		{"extension behind a space", with("Sec-WebSocket-Extensions : x"), 0, nil, "not proper HTTP"},
+		{"extension header without a value", with("Sec-WebSocket-Extensions:"), 101, nil, "extensions that were not asked for"},
+		{"Upgrade that Unicode takes for websocket", strings.Replace(agreed, "websocket", "web\u017focket", 1), 101, nil, "Upgrade is missing or not"},
+		{"two tokens in Upgrade", strings.Replace(agreed, "websocket", "websocket, h2c", 1), 101, nil, "Upgrade is missing or not"},
+		{"two Upgrades", with("Upgrade: websocket"), 101, nil, "Upgrade stands more than once"},
+		{"two subprotocols in a line", with("Sec-WebSocket-Protocol: mqtt, mqtt"), 101, nil, "not asked for"},
+		{"empty subprotocol", with("Sec-WebSocket-Protocol:"), 101, nil, "not asked for"},
+		{"subprotocol in other case", with("Sec-WebSocket-Protocol: MQTT"), 101, nil, "not asked for"},
+		{"NUL in a value", with("X: a\x00b"), 0, nil, "not proper HTTP"},
+		{"lone CR in a value", with("X: a\rb"), 0, nil, "not proper HTTP"},
+		{"304", "HTTP/1.1 304 Not Modified\r\n\r\n", 304, nil, "declines"},
+		{"interim answer only", "HTTP/1.1 103 Early Hints\r\n\r\n", 0, io.ErrUnexpectedEOF, "ended before"},
 		{"a header line that is none", strings.Replace(agreed, "Upgrade:", "Upgrade", 1), 0, nil, "not proper HTTP"},
 	}
 	for _, test := range tests {
@@ -199,7 +240,7 @@ func TestClientRefusesAnswers(t *testing.T) {
 			if failed.Status != test.status || (failed.Header != nil) != (test.status != 0) {
 				t.Errorf("status %d, want %d; header %v", failed.Status, test.status, failed.Header)
 			}
-			if test.cause != nil && test.status != 500 && !errors.Is(err, test.cause) {
+			if test.cause != nil && !errors.Is(err, test.cause) {
 				t.Errorf("%v, want %v", err, test.cause)
 			}
 			if !strings.Contains(err.Error(), test.text) {
@@ -220,18 +261,53 @@ func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
 	}
 }
 
-func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
-	started := time.Now()
-	_, err := shake(t, t.Context(), &Request{Host: "h"}, func(conn net.Conn, _ *http.Request) {
-		io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nfirst")
-		io.Copy(io.Discard, conn) // until the client gives up
-	})
+func TestARefusalsHeaderReachesTheCaller(t *testing.T) {
+	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", 1))
 	var failed *engine.HandshakeError
-	if !errors.As(err, &failed) || failed.Status != 503 || string(failed.Body) != "first" {
-		t.Errorf("%v", err)
+	if !errors.As(err, &failed) || failed.Header.Get("WWW-Authenticate") != "Basic" {
+		t.Errorf("%+v", err)
 	}
-	if d := time.Since(started); d > 10*bodyWait {
-		t.Errorf("it took %v", d)
+}
+
+// stalled is an answer whose body never ends.
+func stalled(conn net.Conn, _ *http.Request) {
+	io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nfirst")
+	io.Copy(io.Discard, conn) // until the client gives up
+}
+
+func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
+	for name, test := range map[string]struct{ timeout, want time.Duration }{
+		"no deadline":       {0, bodyWait},
+		"deadline later":    {time.Hour, bodyWait},
+		"deadline sooner":   {bodyWait / 5, bodyWait / 5},
+		"a canceled caller": {-1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				if test.timeout > 0 {
+					ctx, cancel = context.WithTimeout(ctx, test.timeout)
+				}
+				defer cancel()
+				started := time.Now()
+				_, err := shake(t, ctx, &Request{Host: "h"}, func(conn net.Conn, r *http.Request) {
+					if test.timeout < 0 {
+						time.AfterFunc(0, cancel)
+					}
+					stalled(conn, r)
+				})
+				var failed *engine.HandshakeError
+				if !errors.As(err, &failed) {
+					t.Fatal(err)
+				}
+				if test.timeout >= 0 && (failed.Status != 503 || string(failed.Body) != "first") {
+					t.Errorf("%v, body %q", err, failed.Body)
+				}
+				if d := time.Since(started); d != test.want {
+					t.Errorf("it took %v, want %v", d, test.want)
+				}
+			})
+		})
 	}
 }
 
@@ -244,58 +320,142 @@ func TestAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	for _, size := range []int{0, 100, 5000} {
+	for size, want := range map[int]int64{0: engine.DefaultHandshakeSize, 100: 100, 5000: 5000} {
 		_, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size}, endless)
 		var limit *engine.LimitError
-		if !errors.As(err, &limit) || limit.Limit != "HandshakeSize" {
+		if !errors.As(err, &limit) || *limit != (engine.LimitError{Limit: "HandshakeSize", Max: want, Code: engine.ClosePolicyViolation}) {
 			t.Errorf("MaxSize %d: %v", size, err)
 		}
 	}
 }
 
+func TestAnAnswerMayTakeAllThatIsAllowed(t *testing.T) {
+	size := len(agreed) - len("ACCEPT") + len(acceptFor(""))
+	for _, pieces := range []int{1, 1000} {
+		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size}, reply(agreed, pieces)); err != nil {
+			t.Error(err)
+		}
+		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size - 1}, reply(agreed, pieces)); !errors.As(err, new(*engine.LimitError)) {
+			t.Error(err)
+		}
+		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: -1}, reply(agreed, pieces)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestInterimAnswersAreBounded(t *testing.T) {
+	interim := "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+	_, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: 1000}, reply(strings.Repeat(interim, 100), 1<<20))
+	if !errors.As(err, new(*engine.LimitError)) {
+		t.Error(err)
+	}
+}
+
 func TestClientEndsWithItsContext(t *testing.T) {
-	drip := func(conn net.Conn, request *http.Request) {
+	drip := func(conn net.Conn, _ *http.Request) {
 		for _, b := range []byte(strings.Repeat(agreed, 10)) {
 			if _, err := conn.Write([]byte{b}); err != nil {
 				return
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	timeout, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := shake(t, timeout, &Request{Host: "h"}, drip)
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, new(*engine.HandshakeError)) {
-		t.Errorf("a slow drip: %v", err)
+	silent := func(conn net.Conn, _ *http.Request) { io.Copy(io.Discard, conn) }
+	for name, answer := range map[string]func(net.Conn, *http.Request){"slow drip": drip, "silent server": silent} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				started := time.Now()
+				timeout, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := shake(t, timeout, &Request{Host: "h"}, answer)
+				if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("timeout: %v", err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				_, err = shake(t, ctx, &Request{Host: "h"}, answer)
+				if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
+					t.Errorf("cancellation: %v", err)
+				}
+				if d := time.Since(started); d > 2100*time.Millisecond {
+					t.Errorf("it took %v", d)
+				}
+			})
+		})
 	}
+}
+
+func TestClientEndsWhenTheRequestIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		client, server := net.Pipe()
+		defer server.Close()
+		_, err := Client(ctx, client, &Request{Host: "h"})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "request can't be sent") {
+			t.Error(err)
+		}
+	})
+}
+
+func TestATimeoutIsToldBeforeTheContextTellsIt(t *testing.T) {
+	if err := withEnd(t.Context(), os.ErrDeadlineExceeded); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	if err := withEnd(t.Context(), io.EOF); err != io.EOF {
+		t.Error(err)
+	}
+}
+
+// canceling is a connection whose reader's context ends with the last byte.
+type canceling struct {
+	net.Conn
+	cancel func()
+}
+
+func (c canceling) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.cancel()
+	return n, err
+}
+
+func TestClientIsInterruptedEvenByALateCancellation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	_, err = shake(t, ctx, &Request{Host: "h"}, func(conn net.Conn, _ *http.Request) { io.Copy(io.Discard, conn) })
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("a server that is silent: %v", err)
+	_, err := Client(ctx, canceling{&scripted{answer: agreed}, cancel}, &Request{Host: "h"})
+	if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
 func TestClientLeavesNoDeadlineBehind(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	client, server := net.Pipe()
-	defer client.Close()
-	go func() {
-		defer server.Close()
-		request, err := http.ReadRequest(bufio.NewReader(server))
-		if err != nil {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		client, server := net.Pipe()
+		defer client.Close()
+		go func() {
+			defer server.Close()
+			request, err := http.ReadRequest(bufio.NewReader(server))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			reply(agreed, 1000)(server, request)
+			time.Sleep(time.Minute)
+			io.WriteString(server, "late")
+		}()
+		if _, err := Client(ctx, client, &Request{Host: "h"}); err != nil {
+			t.Fatal(err)
 		}
-		reply(agreed, 1000)(server, request)
-		<-ctx.Done()
-		time.Sleep(10 * time.Millisecond)
-		io.WriteString(server, "late")
-	}()
-	if _, err := Client(ctx, client, &Request{Host: "h"}); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(client); string(got) != "late" || err != nil {
-		t.Errorf("%q, %v", got, err)
+		if got, err := io.ReadAll(client); string(got) != "late" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+func TestReasonsNameWhatGobwasReports(t *testing.T) {
+	if got := reasonOf(io.EOF); !strings.HasSuffix(got, "EOF") {
+		t.Error(got)
 	}
 }

@@ -2,14 +2,19 @@ package handshake_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"time"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 )
 
+// A client and a server of net/http agree on a subprotocol.
 func ExampleClient() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{Subprotocols: []string{"chat"}})
@@ -41,4 +46,92 @@ func ExampleClient() {
 	// Unordered output:
 	// server: chat
 	// client: chat
+}
+
+// Without net/http, a server needs no more than a connection.
+func ExampleServerConn() {
+	client, server := net.Pipe()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, r, err := handshake.ServerConn(ctx, server, &handshake.ServerOptions{Subprotocols: []string{"chat"}})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("asked for", r.RequestURI, "at", r.Host)
+	}()
+	result, err := handshake.Client(ctx, client, &handshake.Request{
+		Host:         handshake.HostHeader("example.com", 80, false),
+		Target:       "/room?n=1",
+		Subprotocols: []string{"mqtt", "chat"},
+	})
+	<-done
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("agreed on", result.Subprotocol)
+	// Output:
+	// asked for /room?n=1 at example.com
+	// agreed on chat
+}
+
+// A server declines, and the client learns why.
+func ExampleAccept() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := handshake.Accept(w, r, &handshake.ServerOptions{
+			CheckRequest: func(r *http.Request) error {
+				if r.Header.Get("Authorization") == "" {
+					return &engine.HandshakeError{
+						Reason: "who are you?",
+						Status: http.StatusUnauthorized,
+						Header: http.Header{"WWW-Authenticate": {"Bearer"}},
+					}
+				}
+				return nil
+			},
+		})
+		if err == nil {
+			conn.Close()
+		}
+	}))
+	defer server.Close()
+	u, _ := url.Parse(server.URL)
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	_, err = handshake.Client(context.Background(), conn, &handshake.Request{Host: u.Host})
+	var failed *engine.HandshakeError
+	if errors.As(err, &failed) {
+		fmt.Println(failed)
+		fmt.Println(failed.Header.Get("WWW-Authenticate"))
+		fmt.Printf("%s", failed.Body)
+	}
+	// Output:
+	// websock: handshake: the server declines (HTTP status 401)
+	// Bearer
+	// who are you?
+}
+
+// A redirect is an answer like others; to follow it is the caller's choice.
+func ExampleRedirectTarget() {
+	from, _ := url.Parse("ws://example.com/chat")
+	header := http.Header{"Authorization": {"Bearer token"}, "User-Agent": {"example"}}
+	refusal := &engine.HandshakeError{Status: 307, Header: http.Header{"Location": {"https://chat.example.com/"}}}
+	to, err := handshake.RedirectTarget(from, refusal)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if !handshake.SameOrigin(from, to) {
+		header = handshake.StripCredentials(header)
+	}
+	fmt.Println(to, header)
+	// Output: wss://chat.example.com/ map[User-Agent:[example]]
 }

@@ -12,19 +12,17 @@ import (
 // RedirectTarget returns where a refusal sends the client: the URL in its Location
 // header, http and https taken for ws and wss, relative to the URL that was asked.
 // It returns nil if the status is none of 301, 302, 303, 307 and 308. An error says
-// that the target can't be followed: no URL, another scheme, or one without TLS
-// after one with.
+// that the target can't be followed: no URL, another scheme, no host, or a scheme
+// without TLS after one with. It is an *engine.HandshakeError with the answer of the
+// refusal.
 func RedirectTarget(from *url.URL, refusal *engine.HandshakeError) (*url.URL, error) {
-	switch refusal.Status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
+	if !isRedirect(refusal.Status) {
 		return nil, nil
 	}
 	location := refusal.Header.Get("Location")
 	to, err := from.Parse(location)
 	if err != nil || location == "" {
-		return nil, &engine.HandshakeError{Reason: fmt.Sprintf("redirect to %q can't be followed", location), Status: refusal.Status, Err: err}
+		return nil, notFollowed(refusal, err, "redirect to %q can't be followed", location)
 	}
 	switch to.Scheme {
 	case "http":
@@ -33,10 +31,28 @@ func RedirectTarget(from *url.URL, refusal *engine.HandshakeError) (*url.URL, er
 		to.Scheme = "wss"
 	}
 	to.Fragment, to.RawFragment = "", ""
-	if to.Scheme != "wss" && (to.Scheme != "ws" || from.Scheme == "wss") {
-		return nil, &engine.HandshakeError{Reason: fmt.Sprintf("redirect from %s to %s is not followed", from.Scheme, to.Scheme), Status: refusal.Status}
+	switch {
+	case to.Scheme != "ws" && to.Scheme != "wss", to.Hostname() == "":
+		return nil, notFollowed(refusal, nil, "redirect to %q can't be followed", location)
+	case from.Scheme == "wss" && to.Scheme == "ws":
+		return nil, notFollowed(refusal, nil, "redirect from wss to ws is not followed")
 	}
 	return to, nil
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+func notFollowed(refusal *engine.HandshakeError, cause error, format string, args ...any) error {
+	failed := *refusal
+	failed.Reason, failed.Err = fmt.Sprintf(format, args...), cause
+	return &failed
 }
 
 // credentials are the headers that must not reach another origin.

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"testing"
@@ -23,6 +24,9 @@ func TestRedirectTarget(t *testing.T) {
 		{"wss://h/a", "ws://h/a", 301, "", true},
 		{"ws://h/a", "ftp://h/a", 301, "", true},
 		{"ws://h/a", "", 301, "", true},
+		{"ws://h/a", "http:///b", 301, "", true},
+		{"ws://h/a", "ws:b", 301, "", true},
+		{"ws://h/a", "ws://other/", 304, "", false},
 		{"ws://h/a", "http://h\x7f/", 301, "", true},
 		{"ws://h/a", "ws://other/", 200, "", false},
 		{"ws://h/a", "ws://other/", 401, "", false},
@@ -36,6 +40,16 @@ func TestRedirectTarget(t *testing.T) {
 		case (got == nil) != (test.want == ""), got != nil && got.String() != test.want:
 			t.Errorf("%s to %s: %v, want %q", test.from, test.location, got, test.want)
 		}
+	}
+}
+
+func TestARedirectNotFollowedKeepsItsAnswer(t *testing.T) {
+	from, _ := url.Parse("wss://h/")
+	refusal := &engine.HandshakeError{Reason: "x", Status: 301, Header: http.Header{"Location": {"ws://h/"}}, Body: []byte("b")}
+	_, err := RedirectTarget(from, refusal)
+	var failed *engine.HandshakeError
+	if !errors.As(err, &failed) || failed.Status != 301 || failed.Header == nil || string(failed.Body) != "b" || failed.Reason == "x" {
+		t.Errorf("%+v", err)
 	}
 }
 

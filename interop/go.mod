@@ -12,6 +12,7 @@ require (
 require (
 	github.com/gobwas/httphead v0.1.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
 

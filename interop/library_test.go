@@ -2,7 +2,9 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -11,17 +13,18 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// dial connects to a peer's echo.
-func dial(t *testing.T, p peer, url string, handler engine.Handler) *engine.Conn {
-	t.Helper()
+func config(p peer, handler engine.Handler) *websock.Config {
 	cfg := &websock.Config{Handler: handler, Timeout: 10 * time.Second}
 	if p.subprotocol != "" {
 		cfg.Subprotocols = []string{p.subprotocol}
 	}
-	if p.queries != nil {
-		url += p.queries[0]
-	}
-	c, err := websock.Dial(t.Context(), url, cfg)
+	return cfg
+}
+
+// dial connects to a peer's echo.
+func dial(t *testing.T, p peer, url string, handler engine.Handler) *engine.Conn {
+	t.Helper()
+	c, err := websock.Dial(t.Context(), url, config(p, handler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,23 +46,34 @@ func payload(size int) []byte {
 	return []byte(strings.Repeat("0123456789abcdef", size/16+1)[:size])
 }
 
+// receive returns what a peer makes of one message of n bytes.
+func receive(t *testing.T, c *engine.Conn, p peer, n int) (op engine.Opcode, msg []byte) {
+	t.Helper()
+	for {
+		var err error
+		if op, msg, err = c.RecvMessage(msg); err != nil {
+			t.Fatalf("after %d of %d bytes: %v", len(msg), n, err)
+		}
+		if !p.mirror || len(msg) >= n {
+			return op, msg
+		}
+	}
+}
+
 func TestMessagesOfEverySizeComeBack(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
 		for _, op := range []engine.Opcode{engine.OpText, engine.OpBinary} {
 			for _, size := range []int{0, 1, 125, 126, 1000, 65535, 65536, 1 << 20} {
-				if p.largest > 0 && (size > p.largest || size == 0) {
-					continue
-				}
 				want := payload(size)
 				sent := make(chan error, 1)
 				go func() { sent <- c.SendFrame(op, true, want) }()
-				gotOp, got, err := c.RecvMessage(nil)
-				if err != nil || !bytes.Equal(got, want) {
-					t.Fatalf("%v of %d bytes: %d came back, %v", op, size, len(got), err)
+				gotOp, got := receive(t, c, p, size)
+				if !bytes.Equal(got, want) {
+					t.Errorf("%v of %d bytes: %d others came back", op, size, len(got))
 				}
-				if gotOp != op && p.name != "libwebsockets" { // which mirrors everything as text
+				if gotOp != op && !p.mirror {
 					t.Errorf("%v of %d bytes came back as %v", op, size, gotOp)
 				}
 				if err := <-sent; err != nil {
@@ -86,16 +100,8 @@ func TestFragmentedMessagesComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := "fragmented €"
-		var got []byte
-		for len(got) < len(want) { // a mirror sends the fragments as messages
-			_, msg, err := c.RecvMessage(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, msg...)
-		}
-		if string(got) != want {
+		const want = "fragmented €"
+		if _, got := receive(t, c, p, len(want)); string(got) != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		for deadline := time.Now().Add(5 * time.Second); c.Stats().PongsReceived == 0; {
@@ -113,26 +119,93 @@ func TestSmallBuffersAndTimeoutsLoseNothing(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
+		ways := map[string]func(buf []byte) (engine.Header, int, error){
+			"Recv":        c.Recv,
+			"RecvTimeout": func(buf []byte) (engine.Header, int, error) { return c.RecvTimeout(buf, time.Millisecond) },
+		}
 		want := payload(1000)
-		for _, size := range []int{1, 2, 7, 4096} {
-			if err := c.SendText(want); err != nil {
-				t.Fatal(err)
-			}
-			buf := make([]byte, size)
-			var got []byte
-			for end := false; !end; {
-				h, n, err := c.RecvTimeout(buf, time.Millisecond)
-				if err != nil && !errors.Is(err, engine.ErrTimeout) {
+		for name, recv := range ways {
+			for _, size := range []int{1, 2, 7, 4096} {
+				if err := c.SendText(want); err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, buf[:n]...)
-				end = err == nil && h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("buffer of %d: %d bytes, want %d", size, len(got), len(want))
+				buf := make([]byte, size)
+				var got []byte
+				for end := false; !end; {
+					h, n, err := recv(buf)
+					if err != nil && !errors.Is(err, engine.ErrTimeout) {
+						t.Fatal(err)
+					}
+					got = append(got, buf[:n]...)
+					end = err == nil && h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s, buffer of %d: %d bytes, want %d", name, size, len(got), len(want))
+				}
 			}
 		}
 	})
+}
+
+// A wiretap is a connection that notes what was received.
+type wiretap struct {
+	net.Conn
+	received []byte
+}
+
+func (w *wiretap) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.received = append(w.received, p[:n]...)
+	return n, err
+}
+
+func TestThePeerEchoesOurCloseCode(t *testing.T) {
+	eachPeer(t, func(t *testing.T, p peer, url string) {
+		var tap *wiretap
+		cfg := config(p, nil)
+		cfg.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, network, addr)
+			tap = &wiretap{Conn: conn}
+			return tap, err
+		}
+		c, err := websock.Dial(t.Context(), url, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeCleanly(t, c)
+		_, frames, _ := bytes.Cut(tap.received, []byte("\r\n\r\n"))
+		h, n, err := engine.ParseHeader(frames)
+		if err != nil || h.Opcode != engine.OpClose || h.Length != int64(len(frames)-n) {
+			t.Fatalf("not one close frame: % x, %v", frames, err)
+		}
+		if code, _, err := engine.ParseClose(frames[n:]); code != 4001 || err != nil {
+			t.Errorf("%v, %v", code, err)
+		}
+	})
+}
+
+func TestTheServersOwnCloseIsTold(t *testing.T) {
+	c, err := websock.Dial(t.Context(), libwebsockets(t), &websock.Config{Subprotocols: []string{"dumb-increment-protocol"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"0", "1", "2"} { // it counts, unasked
+		if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+			t.Fatalf("%q, %v; want %q", msg, err, want)
+		}
+	}
+	if err := c.SendText([]byte("closeme\n")); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, _, err = c.RecvMessage(nil)
+	}
+	var end *engine.CloseError
+	if !errors.As(err, &end) || end.Local || end.Code != engine.CloseGoingAway || end.Reason != "seeya" {
+		t.Error(err)
+	}
+	c.Close()
 }
 
 func TestAHandlerGetsEchoes(t *testing.T) {

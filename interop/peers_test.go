@@ -23,7 +23,7 @@ type peer struct {
 	start       func(t *testing.T) (url string)
 	queries     []string // to be added to the URL, one for each connection; nil: any number of connections
 	subprotocol string   // without which it does something else than echo
-	largest     int      // message in bytes that it echoes in one piece; 0: any
+	mirror      bool     // it echoes everything as text, and long messages or fragments as several messages
 	chat        bool     // it speaks the subprotocol "chat"
 }
 
@@ -37,10 +37,10 @@ var peers = []peer{
 		// Its mirror sends every message to all connections that share a
 		// mirror's name, the sender included. It has room for three of them.
 		name:        "libwebsockets",
-		start:       libwebsocketsMirror,
+		start:       libwebsockets,
 		queries:     []string{"?mirror=a", "?mirror=b", "?mirror=c"},
 		subprotocol: "lws-mirror-protocol",
-		largest:     1024,
+		mirror:      true,
 	},
 }
 
@@ -139,7 +139,7 @@ func pythonEcho(t *testing.T) string {
 	return process(t, func(port string) *exec.Cmd { return exec.Command(python, "servers/echo.py", port) })
 }
 
-func libwebsocketsMirror(t *testing.T) string {
+func libwebsockets(t *testing.T) string {
 	const server = "libwebsockets-test-server"
 	if _, err := exec.LookPath(server); err != nil {
 		missing(t, server, "run `apt-get install libwebsockets-test-server`")

@@ -14,6 +14,20 @@
 // [XOR] works in place. [Copy] masks while it copies, which is what a client
 // wants: the caller's payload stays as it was, and no byte is touched twice.
 //
+// On amd64, with AVX2 or AVX-512, and on arm64 assembly does the work; elsewhere,
+// and with the build tag purego, Go does, eight bytes at a time. Measured on an Intel Ice Lake server, as multiples of the time that
+// copying the same bytes takes, medians of interleaved rounds:
+//
+//	bytes          64    125   256   1 Ki  4 Ki  16 Ki  64 Ki  1 Mi
+//	XOR            1.2   1.5   1.0   1.0   0.9   0.8    0.7    0.3
+//	Copy           1.2   1.2   1.0   1.2   1.0   0.9    1.0    0.8
+//	Go, in place   3.0   3.6   3.0   4.2   6.0   7.0    3.1    1.0
+//
+// Two things keep the time above that of a copy. The runtime calls its copy
+// without going through the stack, which counts below 256 bytes. And where dst
+// and src are both aligned to 16 bytes and 3 to 48 KiB long it copies with one
+// string instruction, up to 1.5 times as fast as loads and stores can.
+//
 // Neither function allocates, keeps state, or reads or writes a byte outside its
 // slices. Both may be called from any number of goroutines at once, on different
 // memory.

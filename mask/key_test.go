@@ -1,9 +1,12 @@
 package mask
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"sync"
 	"testing"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 func TestKeysDiffer(t *testing.T) {
@@ -28,7 +31,7 @@ func TestEveryKeyBitVaries(t *testing.T) {
 	var ones [32]int
 	for range keys {
 		key := NewKey()
-		for w := rotate(key, 0); w != 0; w &= w - 1 {
+		for w := binary.LittleEndian.Uint32(key[:]); w != 0; w &= w - 1 {
 			ones[bits.TrailingZeros32(w)]++
 		}
 	}
@@ -54,7 +57,7 @@ func TestNewKeyConcurrently(t *testing.T) {
 }
 
 func TestNewKeyDoesNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("under the race detector a sync.Pool drops items at random")
 	}
 	NewKey()

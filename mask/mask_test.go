@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"unsafe"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// kernel is one way to do the work of XOR and Copy.
+// kernel is one way to do the work of apply.
 type kernel struct {
-	name    string
-	xor     func(b []byte, key uint32)
-	copyXOR func(dst, src []byte, key uint32)
+	name  string
+	apply func(dst, src *byte, n int, key [4]byte, pos int)
 }
 
 var testKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
@@ -43,7 +45,7 @@ func noise(b []byte) {
 func aligned(n int) []byte {
 	b := make([]byte, n+64)
 	for i := range 64 {
-		if uintptrOf(b[i:])%64 == 0 {
+		if uintptr(unsafe.Pointer(&b[i]))%64 == 0 {
 			return b[i : i+n]
 		}
 	}
@@ -55,6 +57,7 @@ func TestKernelsMatchNaiveLoop(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Run("in place", func(t *testing.T) { testInPlace(t, k) })
 			t.Run("copy", func(t *testing.T) { testCopy(t, k) })
+			t.Run("long", func(t *testing.T) { testLong(t, k) })
 		})
 	}
 }
@@ -62,7 +65,7 @@ func TestKernelsMatchNaiveLoop(t *testing.T) {
 // shifts are the alignments tested: all of them, or fewer where time is short.
 func shifts() []int {
 	step := 1
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		step = 13
 	}
 	var s []int
@@ -87,7 +90,7 @@ func testInPlace(t *testing.T, k kernel) {
 			for pos := range 4 {
 				from := guard + shift
 				to := from + n
-				k.xor(got[from:to], rotate(testKey, pos))
+				k.apply(&got[from], &got[from], n, testKey, pos)
 				want := masked[(pos+4-from%4)%4][from:to]
 				if !bytes.Equal(got[from:to], want) {
 					t.Fatalf("length %d, alignment %d, position %d: wrong bytes", n, shift, pos)
@@ -117,7 +120,7 @@ func testCopy(t *testing.T, k kernel) {
 				src := guard + (shift*5+pos+n)%maxAlign
 				from := guard + shift
 				to := from + n
-				k.copyXOR(got[from:to], plain[src:src+n], rotate(testKey, pos))
+				k.apply(&got[from], &plain[src], n, testKey, pos)
 				want := masked[(pos+4-src%4)%4][src : src+n]
 				if !bytes.Equal(got[from:to], want) {
 					t.Fatalf("length %d, alignments %d and %d, position %d: wrong bytes", n, shift, src%64, pos)
@@ -126,6 +129,26 @@ func testCopy(t *testing.T, k kernel) {
 				if !bytes.Equal(got[from-guard:to+guard], blank[:n+2*guard]) {
 					t.Fatalf("length %d, alignments %d and %d, position %d: wrote outside", n, shift, src%64, pos)
 				}
+			}
+		}
+	}
+}
+
+// testLong covers what a loop does after many rounds.
+func testLong(t *testing.T, k kernel) {
+	for _, n := range []int{4095, 4096, 4097, 65536, 1<<20 + 3} {
+		for _, shift := range []int{0, 1, 31, 32, 63} {
+			plain := aligned(shift + n)[shift:]
+			noise(plain)
+			want, got := make([]byte, n), make([]byte, n)
+			naive(want, plain, testKey, shift)
+			k.apply(&got[0], &plain[0], n, testKey, shift)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("length %d, alignment %d: wrong copy", n, shift)
+			}
+			k.apply(&plain[0], &plain[0], n, testKey, shift)
+			if !bytes.Equal(plain, want) {
+				t.Fatalf("length %d, alignment %d: wrong bytes in place", n, shift)
 			}
 		}
 	}

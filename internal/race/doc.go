@@ -1,3 +1,4 @@
-// Package race tells tests whether the race detector is on: it makes sync.Pool
-// drop objects at random, so allocations can't be counted under it.
+// Package race deals with the race detector: it doesn't see what assembly reads and
+// writes and has to be told, and it makes sync.Pool drop objects at random, so that
+// tests can't count allocations under it.
 package race

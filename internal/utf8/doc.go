@@ -6,4 +6,35 @@
 // one piece to the next and fails with the first piece that holds a byte no
 // valid text can hold there. What it calls valid is what unicode/utf8 calls
 // valid: no surrogates, no overlong forms, nothing above U+10FFFF.
+//
+// Short text goes through an automaton, a shift a byte. Longer text goes through
+// the algorithm of John Keiser and Daniel Lemire, "Validating UTF-8 In Less Than
+// One Instruction Per Byte" (2020), in AVX2 or AVX-512 on amd64 and NEON on
+// arm64. Elsewhere, and with the build tag purego, unicode/utf8 does the work.
+// How many times as fast as unicode/utf8's Valid the one here is, measured on an
+// Intel Ice Lake server, medians of interleaved rounds:
+//
+//	bytes         1     8     16    31    64    128   1 Ki  4 Ki  64 Ki
+//	ASCII         1.1   5.7   5.8   2.8   2.8   3.0   4.0   5.7   5.1
+//	two-byte      0.7   1.1   1.1   3.9   7.5   15    21    25    24
+//	mixed         1.1   1.0   1.3   4.3   7.5   15    21    22    22
+//
+// # One pass or two
+//
+// A server unmasks text and validates it, a client copies what came early and
+// validates it. [Validator.Unmask] and [Validator.Copy] do both in one call. How
+// many times as fast that is as one pass after the other:
+//
+//	bytes              16    64    125   512   4 Ki  16 Ki  64 Ki  256 Ki
+//	Unmask, ASCII      1.2   1.8   1.9   1.6   1.6   1.5    1.7    1.5
+//	Unmask, others     0.9   0.9   0.9   1.0   1.0   1.0    1.0    1.0
+//	Copy, ASCII        1.1   1.7   1.9   1.6   1.5   1.1    1.4    1.3
+//	Copy, others       0.9   0.9   0.9   0.9   1.0   0.9    1.0    1.0
+//
+// So one pass does what it takes to notice that text is ASCII, which is hidden
+// behind the stores, and validates the rest in a second one. Masking is a fifth
+// of the time that unmasking and validating other text takes, so there is little
+// to gain by validating that, too, in the same pass. Nor do two passes over
+// chunks that stay in the first cache gain anything below 64 KiB, or more than a
+// twentieth beyond.
 package utf8

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 // bounds are the first and last byte of every class of bytes that any rule of
@@ -102,13 +104,13 @@ func TestEverySequenceAtEverySplit(t *testing.T) {
 	for i := range every {
 		every[i] = byte(i)
 	}
-	third := every
-	if testing.Short() || raceEnabled {
-		third = bounds
+	few := every
+	if testing.Short() || race.Enabled {
+		few = bounds
 	}
 	t.Run("one byte", func(t *testing.T) { each(t, every) })
 	t.Run("two bytes", func(t *testing.T) { each(t, every, every) })
-	t.Run("three bytes", func(t *testing.T) { each(t, every, every, third) })
+	t.Run("three bytes", func(t *testing.T) { each(t, every, few, few) })
 	t.Run("four bytes", func(t *testing.T) { each(t, bounds, bounds, bounds, bounds) })
 }
 
@@ -168,10 +170,13 @@ func TestValidatorSize(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	p := []byte(strings.Repeat("aä€😀", 100))
+	dst := make([]byte, len(p))
 	if n := testing.AllocsPerRun(100, func() {
 		var v Validator
 		v.Write(p[:501])
 		v.Write(p[501:])
+		v.Unmask(p, [4]byte{}, 1)
+		v.Copy(dst, p)
 		Valid(p)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -1,0 +1,16 @@
+module github.com/seed004e8d11/websock/bench
+
+go 1.26.0
+
+require (
+	github.com/gobwas/ws v1.5.0
+	github.com/seed004e8d11/websock v0.0.0
+	github.com/segmentio/asm v1.2.1
+)
+
+require (
+	github.com/gobwas/httphead v0.1.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+replace github.com/seed004e8d11/websock => ../

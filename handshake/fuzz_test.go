@@ -1,0 +1,68 @@
+package handshake
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// Whatever a server says, the client agrees or says why not, and no byte is lost.
+func FuzzClient(f *testing.F) {
+	f.Add(agreed+"\x81\x05Hello", uint(20))
+	f.Add(strings.ReplaceAll(agreed, "\r\n", "\n"), uint(0))
+	f.Add("HTTP/1.1 100 Continue\r\n\r\n"+agreed, uint(3))
+	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nno key\r\n0\r\n\r\n", uint(70))
+	f.Add(strings.Replace(agreed, "Upgrade:", "X: y\r\n z\r\nUpgrade:", 1), uint(1))
+	f.Fuzz(func(t *testing.T, answer string, cut uint) {
+		script := &scripted{answer: answer, cut: int(cut % (1 << 20))}
+		result, err := Client(context.Background(), script, &Request{Host: "h", Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		if err != nil {
+			checkFailure(t, err)
+			return
+		}
+		head, ok := strings.CutSuffix(script.answer, string(result.Early)+script.unread())
+		if !ok || !strings.HasSuffix(head, "\n") || !strings.Contains(head, " 101") || !strings.Contains(head, string(result.RawHeader)) {
+			t.Fatalf("of %q: header lines %q, early %q", script.answer, result.RawHeader, result.Early)
+		}
+	})
+}
+
+// Whatever a client says, the server agrees or answers with the status that it
+// returns.
+func FuzzServerConn(f *testing.F) {
+	f.Add("GET / HTTP/1.1\r\n"+goodHeader+"\r\n\x81\x80mask", uint(20))
+	f.Add("GET / HTTP/1.1\r\n"+goodHeader+"Sec-WebSocket-Protocol: a, mqtt\r\n\r\n", uint(20))
+	f.Add("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", uint(0))
+	f.Add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", uint(0))
+	f.Add("GET / HTTP/1.1\nHost: h\n\n", uint(5))
+	f.Fuzz(func(t *testing.T, request string, cut uint) {
+		script := &scripted{answer: request, cut: int(cut % (1 << 20))}
+		result, r, err := ServerConn(context.Background(), script, &ServerOptions{Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		status := http.StatusSwitchingProtocols
+		if err != nil {
+			status = checkFailure(t, err).Status
+		} else if !strings.HasSuffix(request, string(result.Early)+script.unread()) || r.Host == "" {
+			t.Fatalf("of %q: early %q", request, result.Early)
+		}
+		if status == 0 && script.told.Len() == 0 {
+			return
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(&script.told), nil)
+		if err != nil || answer.StatusCode != status {
+			t.Fatalf("answered %v, %v; want %d", answer, err, status)
+		}
+	})
+}
+
+func checkFailure(t *testing.T, err error) *engine.HandshakeError {
+	var failed *engine.HandshakeError
+	if !errors.As(err, &failed) || failed.Reason == "" || len(failed.Body) > bodySize || (failed.Status == 0) != (failed.Header == nil) {
+		t.Fatalf("%#v", err)
+	}
+	return failed
+}

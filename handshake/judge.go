@@ -1,0 +1,139 @@
+package handshake
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed004e8d11/websock/engine"
+	"golang.org/x/net/http/httpguts"
+)
+
+// judge demands of a request what the RFC does, and the application, and chooses
+// the subprotocol (RFC 6455 section 4.2).
+func judge(r *http.Request, o *ServerOptions) (subprotocol string, refusal *engine.HandshakeError) {
+	if err := o.check(); err != nil {
+		return "", &engine.HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
+	}
+	if refusal := checkRequest(r); refusal != nil {
+		return "", refusal
+	}
+	offers, err := offered(r.Header[headerProtocol])
+	switch {
+	case err != nil:
+		return "", &engine.HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
+	case !o.originAllowed(r):
+		return "", &engine.HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
+	case o.CheckRequest != nil:
+		if err := o.CheckRequest(r); err != nil {
+			return "", refusalOf(err)
+		}
+	}
+	return choose(o.Subprotocols, offers), nil
+}
+
+func (o *ServerOptions) check() error {
+	if err := checkSubprotocols(o.Subprotocols); err != nil {
+		return err
+	}
+	return checkHeader(o.Header)
+}
+
+// checkRequest demands of a request what the RFC does (RFC 6455 section 4.2.1).
+func checkRequest(r *http.Request) *engine.HandshakeError {
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return refuseWith(http.StatusHTTPVersionNotSupported, "the request is not HTTP/1.1")
+	case r.Method != http.MethodGet:
+		return refuseWith(http.StatusMethodNotAllowed, "the request is not a GET", "Allow", http.MethodGet)
+	case r.Host == "" || !httpguts.ValidHostHeader(r.Host):
+		return refuseWith(http.StatusBadRequest, "the request's Host is missing or malformed")
+	case r.ContentLength != 0:
+		return refuseWith(http.StatusBadRequest, "the request has a body") // its bytes would be taken for frames
+	case !hasToken(r.Header, headerUpgrade, "websocket"):
+		return upgradeRequired("the request's Upgrade is missing or doesn't have websocket")
+	case !hasToken(r.Header, headerConnection, "upgrade"):
+		return upgradeRequired("the request's Connection is missing or doesn't have Upgrade")
+	case !slices.Equal(r.Header[headerVersion], []string{"13"}):
+		return upgradeRequired("the request's Sec-WebSocket-Version is not 13")
+	case !keyValid(r.Header[headerKey]):
+		return refuseWith(http.StatusBadRequest, "the request's Sec-WebSocket-Key is not one value of 16 bytes in base64")
+	}
+	return nil
+}
+
+// upgradeRequired is the answer that says what is spoken here (RFC 6455 section
+// 4.4, RFC 9110 section 15.5.22).
+func upgradeRequired(reason string) *engine.HandshakeError {
+	return refuseWith(http.StatusUpgradeRequired, reason,
+		headerConnection, "Upgrade", headerUpgrade, "websocket", headerVersion, "13")
+}
+
+func keyValid(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	nonce, err := base64.StdEncoding.DecodeString(values[0])
+	return err == nil && len(nonce) == 16
+}
+
+// offered returns the subprotocols that a client offers. Repetitions are harmless.
+func offered(values []string) ([]string, error) {
+	var offers []string
+	for _, value := range values {
+		for p := range strings.SplitSeq(value, ",") {
+			p = strings.Trim(p, " \t")
+			switch {
+			case p == "": // a list may have empty elements
+			case !httpguts.ValidHeaderFieldName(p):
+				return nil, fmt.Errorf("the request's subprotocol %q is not a token", p)
+			default:
+				offers = append(offers, p)
+			}
+		}
+	}
+	return offers, nil
+}
+
+// choose returns the first subprotocol spoken that is offered.
+func choose(spoken, offers []string) string {
+	for _, p := range spoken {
+		if slices.Contains(offers, p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// originAllowed decides about the Origin of a request (RFC 6455 section 10.2).
+func (o *ServerOptions) originAllowed(r *http.Request) bool {
+	if o.CheckOrigin != nil {
+		return o.CheckOrigin(r)
+	}
+	origins := r.Header["Origin"]
+	if len(origins) == 0 {
+		return true
+	}
+	u, err := url.Parse(origins[0])
+	return err == nil && len(origins) == 1 && strings.EqualFold(u.Host, r.Host)
+}
+
+// canonicalRequest returns of a request that has been checked what gobwas/ws is to
+// judge. It looks at one line of each header only, and wants no other tokens in
+// Upgrade.
+func canonicalRequest(r *http.Request, subprotocol string) *http.Request {
+	canonical := *r
+	canonical.Header = http.Header{
+		headerUpgrade:    {"websocket"},
+		headerConnection: {"Upgrade"},
+		headerVersion:    {"13"},
+		headerKey:        r.Header[headerKey],
+	}
+	if subprotocol != "" {
+		canonical.Header[headerProtocol] = []string{subprotocol}
+	}
+	return &canonical
+}

@@ -1,0 +1,95 @@
+package handshake
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/gobwas/ws"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// ServerConn performs the opening handshake in the server role over conn, with no
+// net/http server (RFC 6455 section 4.2). ctx bounds it, in place of a deadline that
+// conn may have, and ends it at once. conn is left open in any case, and on success
+// without a deadline. o may be nil.
+//
+// The request, which has no body, is for the caller to look at. The error is an
+// *engine.HandshakeError. With a status, that is what the request was answered with:
+// those of Accept, and 431 for a request above MaxSize. Without, there was no whole
+// request, or ctx has ended.
+func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, error) {
+	if o == nil {
+		o = &ServerOptions{}
+	}
+	release := interrupt(ctx, conn)
+	result, r, failed := negotiate(ctx, conn, o)
+	if failed != nil {
+		failed.Err = withEnd(ctx, failed.Err)
+		release()
+		return nil, nil, failed
+	}
+	if !release() {
+		return nil, nil, &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
+	}
+	return result, r, nil
+}
+
+// negotiate is ServerConn without its deadlines.
+func negotiate(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, *engine.HandshakeError) {
+	m := &message{maxSize: maxSize(o.MaxSize)}
+	r, refusal := receiveRequest(ctx, conn, m)
+	if refusal != nil {
+		return nil, nil, declineConn(conn, refusal)
+	}
+	subprotocol, refusal := judge(r, o)
+	if refusal != nil {
+		return nil, nil, declineConn(conn, refusal)
+	}
+	upgrader := ws.Upgrader{
+		Header:   ws.HandshakeHeaderHTTP(o.Header),
+		Protocol: func(p []byte) bool { return string(p) == subprotocol },
+	}
+	agreed, err := upgrader.Upgrade(struct {
+		io.Reader
+		io.Writer
+	}{requestText(canonicalRequest(r, subprotocol)), conn})
+	if err != nil {
+		return nil, nil, &engine.HandshakeError{Reason: "the answer can't be sent", Err: err}
+	}
+	return resultOf(m, agreed.Protocol), r, nil
+}
+
+// receiveRequest reads a request as strictly as an http.Server does. A refusal
+// without a status is not to be answered: there is nobody, or nothing, to answer.
+func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Request, *engine.HandshakeError) {
+	if err := m.read(conn); err != nil {
+		refusal := unreadable("the request", err)
+		if errors.As(err, new(*engine.LimitError)) {
+			refusal.Status = http.StatusRequestHeaderFieldsTooLarge
+		}
+		return nil, refusal
+	}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(m.head())))
+	if err == nil {
+		err = checkNames(r.Header)
+	}
+	if err != nil {
+		return nil, &engine.HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
+	}
+	return r.WithContext(ctx), nil
+}
+
+// requestText is the text of a canonical request, whose target has no meaning.
+func requestText(r *http.Request) io.Reader {
+	text := new(bytes.Buffer)
+	fmt.Fprintf(text, "GET / HTTP/1.1\r\nHost: %s\r\n", r.Host)
+	r.Header.Write(text)
+	text.WriteString("\r\n")
+	return text
+}
