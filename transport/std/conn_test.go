@@ -180,15 +180,22 @@ func TestRecvTimeoutOfZeroTakesWhatIsHere(t *testing.T) {
 		}
 		large := bytes.Repeat([]byte("x"), 10000)
 		stream := append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 10000}), large...)
+		buf := make([]byte, 10000)
+		poll := func(d time.Duration) (h engine.Header, n int, err error) {
+			for range 1000 { // loopback takes a moment
+				if h, n, err = c.RecvTimeout(buf, d); !errors.Is(err, engine.ErrTimeout) {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return h, n, err
+		}
 		server.Write(stream[:4])
-		time.Sleep(20 * time.Millisecond)
-		if h, _, err := c.RecvTimeout(nil, 0); h.Length != 10000 || err != nil {
+		if h, _, err := poll(0); h.Length != 10000 || err != nil {
 			t.Fatalf("%s: header: %+v, %v", network, h, err)
 		}
 		server.Write(stream[4:])
-		time.Sleep(20 * time.Millisecond)
-		buf := make([]byte, 10000)
-		if _, n, err := c.RecvTimeout(buf, -1); n == 0 || err != nil {
+		if _, n, err := poll(-1); n == 0 || err != nil {
 			t.Errorf("%s: payload: %d, %v", network, n, err)
 		}
 	}
@@ -313,7 +320,9 @@ func TestCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 	c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}})
 	blocked := make(chan error, 1)
 	go func() { blocked <- c.SendBinary(make([]byte, 64<<20)) }()
-	time.Sleep(20 * time.Millisecond)
+	for c.Stats().Writes == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	if err := c.Close(); err == nil {
 		t.Error("Close reports success")
 	}
