@@ -38,6 +38,8 @@ type Conn struct {
 	vec     net.Buffers    // of the write under way
 
 	deadlines sync.Mutex  // held to change the read deadline
+	deadline  time.Time   // set by SetReadDeadline
+	recheck   time.Time   // when a pump wants to look again; see pump.rest
 	lingering atomic.Bool // only Linger reads from now on
 }
 
@@ -80,7 +82,17 @@ func (t *Conn) SetReadDeadline(deadline time.Time) error {
 	if t.lingering.Load() {
 		return net.ErrClosed
 	}
-	return t.conn.SetReadDeadline(deadline)
+	t.deadline = deadline
+	return t.applyDeadline()
+}
+
+// applyDeadline gives conn the earlier of the two times at which a wait ends.
+func (t *Conn) applyDeadline() error {
+	earlier := t.deadline
+	if earlier.IsZero() || !t.recheck.IsZero() && t.recheck.Before(earlier) {
+		earlier = t.recheck
+	}
+	return t.conn.SetReadDeadline(earlier)
 }
 
 // SetWriteDeadline is that of net.Conn.

@@ -386,20 +386,67 @@ func TestPushDeliversEarlyAndLaterBytes(t *testing.T) {
 }
 
 func TestPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
-	for range 50 {
-		client, server := sockets(t, "tcp")
-		io.WriteString(server, "\x81\x04last")
-		server.Close()
-		time.Sleep(time.Millisecond)
-		c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client})
-		h := newCollector()
-		c.SetHandler(h.handler())
-		if err := <-h.closed; !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Fatal(err)
+	ends := map[string]func(conn net.Conn){
+		"closed": func(conn net.Conn) { conn.Close() },
+		"reset": func(conn net.Conn) {
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		},
+	}
+	for end, finish := range ends {
+		for _, before := range []int{0, 1, 20} { // messages just before: a busy connection
+			t.Run(fmt.Sprintf("%s after %d", end, before), func(t *testing.T) {
+				t.Parallel()
+				for range 10 {
+					client, server := sockets(t, "tcp")
+					c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client})
+					h := newCollector()
+					block := make(chan struct{})
+					c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+						h.messages <- string(msg)
+						if string(msg) == "hold" {
+							<-block // until the end is there too
+						}
+					}, func(_ *engine.Conn, err error) { h.closed <- err }))
+					for range before {
+						io.WriteString(server, "\x81\x01x")
+						<-h.messages
+					}
+					io.WriteString(server, "\x81\x04hold")
+					<-h.messages
+					io.WriteString(server, "\x81\x04last")
+					finish(server)
+					time.Sleep(time.Millisecond)
+					close(block)
+					var lost *engine.CloseError
+					if err := <-h.closed; !errors.As(err, &lost) || lost.Code != engine.CloseAbnormal {
+						t.Fatal(err)
+					}
+				}
+			})
 		}
-		if got := <-h.messages; got != "last" {
-			t.Fatalf("%q", got)
-		}
+	}
+}
+
+func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
+	client, server := sockets(t, "tcp")
+	c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client})
+	h := newCollector()
+	c.SetHandler(h.handler())
+	for range 10 {
+		io.WriteString(server, "\x81\x01x")
+		<-h.messages
+	}
+	time.Sleep(2 * lookAgain) // it has looked again, and found nothing
+	io.WriteString(server, "\x81\x01y")
+	if got := <-h.messages; got != "y" {
+		t.Errorf("%q", got)
+	}
+	io.WriteString(server, "\x81\x01z")
+	<-h.messages
+	c.SetRecvDeadline(time.Now().Add(lookAgain / 10))
+	if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+		t.Errorf("%v", err)
 	}
 }
 

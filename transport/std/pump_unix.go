@@ -4,11 +4,18 @@ package std
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// drain passes on all that can be read, and reports whether that was the end.
+// drain passes on what can be read, and reports whether that was the end.
+//
+// A read that doesn't fill the buffer has emptied the socket, and another only to be
+// told so would double the system calls of a connection that carries one message at
+// a time. But the runtime reports an event once: an end of the stream that arrived
+// together with the last bytes would go unseen. So a busy connection is left at
+// that and looked at again later, and any other is read once more at once.
 func (p *pump) drain(fd uintptr) bool {
 	for !p.done {
 		b := buffer.Get(readSize)
@@ -18,6 +25,28 @@ func (p *pump) drain(fd uintptr) bool {
 			return false
 		}
 		p.pass(b, n, err)
+		if n < readSize && !p.done && p.busy() {
+			return false
+		}
 	}
 	return true
+}
+
+// busy reports whether bytes have come shortly before these, and sees to it that the
+// connection is looked at again.
+func (p *pump) busy() bool {
+	now := time.Now()
+	busy := now.Sub(p.lastRead) < lookAgain
+	p.lastRead = now
+	if busy && p.t.recheck.Sub(now) < lookAgain/2 {
+		p.setRecheck(now.Add(lookAgain))
+	}
+	return busy
+}
+
+func (p *pump) setRecheck(at time.Time) {
+	p.t.deadlines.Lock()
+	p.t.recheck = at
+	p.t.applyDeadline() // if it fails, so does the wait
+	p.t.deadlines.Unlock()
 }

@@ -1,6 +1,8 @@
 package std
 
 import (
+	"time"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
@@ -34,11 +36,17 @@ func (t *Conn) pushError() error {
 	return engine.ErrWouldBlock
 }
 
+// lookAgain is how long the end of the stream of a busy connection can go unseen, at
+// most.
+const lookAgain = 250 * time.Millisecond
+
 // A pump moves what comes from a transport to its receiver.
 type pump struct {
 	t    *Conn
 	r    engine.Receiver
 	done bool // the receiver wants no more
+
+	lastRead time.Time // when bytes came
 }
 
 // run pumps a net.Conn that can only be asked to read.
@@ -51,12 +59,28 @@ func (p *pump) run() {
 }
 
 // runRaw pumps a descriptor, all inside one Read of the syscall.RawConn, so that
-// what it remembers of the descriptor's readiness is never thrown away.
+// what it remembers of the descriptor's readiness is not thrown away.
 func (p *pump) runRaw() {
-	err := p.t.raw.Read(p.drain)
-	if !p.done {
-		p.pass(buffer.Get(0), 0, err)
+	for !p.done {
+		err := p.t.raw.Read(p.drain)
+		if !p.done && !p.looksAgain(err) {
+			p.pass(buffer.Get(0), 0, err)
+		}
 	}
+}
+
+// looksAgain reports whether a wait has ended only to look again, which a read does
+// that finds nothing.
+func (p *pump) looksAgain(err error) bool {
+	t := p.t
+	t.deadlines.Lock()
+	defer t.deadlines.Unlock()
+	if t.recheck.IsZero() || !timedOut(err) || !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
+		return false
+	}
+	t.recheck = time.Time{}
+	p.lastRead = time.Time{} // what comes now is read to its end
+	return t.applyDeadline() == nil
 }
 
 // pass gives the receiver n bytes in b, or the error that came instead.
