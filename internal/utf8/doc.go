@@ -16,8 +16,11 @@
 //
 //	bytes         1     8     16    31    64    128   1 Ki  4 Ki  64 Ki
 //	ASCII         1.1   5.7   5.8   2.8   2.8   3.0   4.0   5.7   5.1
-//	two-byte      0.7   1.1   1.1   3.9   7.5   15    21    25    24
-//	mixed         1.1   1.0   1.3   4.3   7.5   15    21    22    22
+//	two-byte      0.7   1.1   1.1   3.9   7.2   15    21    31    24
+//	mixed         1.1   1.0   1.2   4.3   8.0   15    21    34    34
+//
+// The last two columns vary with what else the processor does: between 10 and 34
+// were seen.
 //
 // # One pass or two
 //
