@@ -76,24 +76,23 @@ func parseHeader(h *Header, b []byte) (n int, err error) {
 			return 0, err
 		}
 	}
-	var key [4]byte
 	masked := b1&maskBit != 0
 	if masked {
 		if len(b) < n+4 {
 			return 0, nil
 		}
-		key = [4]byte(b[n : n+4])
+		h.Key = [4]byte(b[n : n+4])
 		n += 4
+	} else {
+		h.Key = [4]byte{}
 	}
-	*h = Header{
-		Fin:       b0&finBit != 0,
-		Rsv:       b0 >> rsvShift & rsvBits,
-		Opcode:    op,
-		Masked:    masked,
-		Key:       key,
-		Length:    length,
-		Remaining: length,
-	}
+	// Field by field: assigning a whole Header would build it twice.
+	h.Fin = b0&finBit != 0
+	h.Rsv = b0 >> rsvShift & rsvBits
+	h.Opcode = op
+	h.Masked = masked
+	h.Length = length
+	h.Remaining = length
 	return n, nil
 }
 
