@@ -36,17 +36,19 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	}
 	s := &c.send
 	s.mu.Lock()
+	first, pushed := s.closing == nil, s.pushed
 	var err error
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason) {
 		err = c.commit()
 	}
-	pushed := s.pushed
 	s.mu.Unlock()
-	if pushed {
+	switch {
+	case !pushed:
+		return errors.Join(err, c.end())
+	case first:
 		c.boundReceive()
-		return err
 	}
-	return errors.Join(err, c.end())
+	return err
 }
 
 // encodeClose puts a close frame into the batch, after which nothing can be sent,
@@ -120,7 +122,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	defer s.mu.Unlock()
 	s.ended = true
 	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
-		c.release() // a failed write shows in further sends
+		c.release()
 	}
 	c.receive.err = s.closing
 	return s.closing
@@ -140,7 +142,7 @@ func (c *Conn) fail(err error) error {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
-		c.release() // a failed write shows in further sends
+		c.release()
 	}
 	c.receive.err = err
 	return err

@@ -56,6 +56,6 @@ func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 // flushAnswers sends the pongs that were encoded.
 func (c *Conn) flushAnswers() {
 	c.send.mu.Lock()
-	c.release() // a failed write shows in the next send or receive
+	c.release()
 	c.send.mu.Unlock()
 }

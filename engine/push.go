@@ -109,6 +109,6 @@ func (c *Conn) releaseSends() {
 	c.send.mu.Lock()
 	c.send.handling = false
 	c.receive.answered = false
-	c.release() // a failed write shows in the next send or receive
+	c.release()
 	c.send.mu.Unlock()
 }

@@ -139,6 +139,10 @@ func TestHandlerCanClose(t *testing.T) {
 	if s.readDeadline.IsZero() {
 		t.Error("a peer that doesn't answer would keep the connection")
 	}
+	until := s.readDeadline
+	if c.Close(); !s.readDeadline.Equal(until) {
+		t.Error("another Close gives the peer more time")
+	}
 }
 
 func TestRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {

@@ -228,17 +228,16 @@ func (s *sendState) heldBack() bool { return s.corked || s.handling }
 
 // release sees a batch written that was held back or that nobody waits for. It
 // doesn't wait for another sender's write, which takes the batch along when it is
-// done.
-func (c *Conn) release() error {
+// done. That a write failed shows in the next send.
+func (c *Conn) release() {
 	s := &c.send
 	switch {
 	case s.batch == nil || s.heldBack():
-		return s.err
 	case s.writing:
 		s.left = true
-		return nil
+	default:
+		c.commit()
 	}
-	return c.commit()
 }
 
 // waitForRoom keeps the batch that gathers during a write within its limit.
