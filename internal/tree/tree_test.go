@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -221,6 +222,28 @@ func TestEveryPublicPackageHasADocFileAndAnExample(t *testing.T) {
 	for dir := range public {
 		if !documented[dir] || !example[dir] {
 			t.Errorf("package %q: doc.go %v, example %v", dir, documented[dir], example[dir])
+		}
+	}
+}
+
+func TestTheTestsThatTheDocumentsNameExist(t *testing.T) {
+	exists := map[string]bool{}
+	for _, s := range tree(t) {
+		for name := range s.file.Scope.Objects {
+			exists[name] = exists[name] || s.test
+		}
+	}
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 10 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		if !exists[n[1]] {
+			t.Errorf("SECURITY.md names %s, which doesn't exist", n[1])
 		}
 	}
 }
