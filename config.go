@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -24,7 +25,14 @@ type Config struct {
 	Secure bool        // wss: TLS
 	TLS    *tls.Config // never written to; nil: the system's roots, ServerName from Host
 
-	// Timeout bounds connecting, TLS and the opening handshake together. 0 means
+	// Proxy says which proxy to connect through: nil for none. It gets the URL that is
+	// to be reached, ws or wss, and returns that of an http or https proxy (CONNECT,
+	// with Basic credentials if it has a user) or of a socks5 or socks5h proxy, which
+	// looks host names up itself. A nil Proxy takes HTTP_PROXY, HTTPS_PROXY and
+	// NO_PROXY from the environment; NoProxy ignores them.
+	Proxy func(*url.URL) (*url.URL, error)
+
+	// Timeout bounds connecting, the proxy, TLS and the opening handshake together. 0 means
 	// DefaultTimeout, a negative value that only the context bounds them.
 	Timeout time.Duration
 
@@ -50,7 +58,7 @@ type Config struct {
 	// pulled with Recv.
 	Handler engine.Handler
 
-	// NetDial connects in place of a net.Dialer. network is "tcp", or "unix" for
+	// NetDial connects in place of a net.Dialer, to the proxy if there is one. network is "tcp", or "unix" for
 	// ws+unix.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/transport/std"
-	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 // Open connects to a server as cfg says and performs the opening handshake (RFC
@@ -90,31 +89,11 @@ func connect(ctx context.Context, cfg *Config, to endpoint, header http.Header) 
 
 // dial connects to the endpoint and secures the connection if it is to be.
 func dial(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
-	netDial := cfg.NetDial
-	if netDial == nil {
-		netDial = new(net.Dialer).DialContext
+	conn, err := reach(ctx, cfg, to)
+	if err != nil || !to.secure {
+		return conn, err
 	}
-	conn, err := netDial(ctx, to.network, to.address())
-	if err != nil {
-		return nil, &HandshakeError{Reason: "can't connect to " + to.address(), Err: inTime(ctx, err)}
-	}
-	if !to.secure {
-		return conn, nil
-	}
-	secured, err := tls.Client(ctx, conn, to.host, cfg.TLS)
-	if err != nil {
-		conn.Close()
-		return nil, &HandshakeError{Reason: "TLS with " + to.address(), Err: inTime(ctx, err)}
-	}
-	return secured, nil
-}
-
-// inTime adds to an error that the context's end caused what that was.
-func inTime(ctx context.Context, err error) error {
-	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
-		return errors.Join(cause, err)
-	}
-	return err
+	return secure(ctx, conn, to.host, cfg.TLS)
 }
 
 // attach makes a Conn of a connection on which the opening handshake is done.

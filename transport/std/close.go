@@ -2,20 +2,17 @@ package std
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// Close closes the connection. Only the first call does anything.
+// Close closes the connection. Its error is always nil: whatever happens, the
+// connection is closed, and that TLS can't tell a peer that is gone is no failure.
 func (t *Conn) Close() error {
-	err := t.conn.Close()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	t.conn.Close()
+	return nil
 }
 
 // CloseWrite ends our direction where the connection can: TCP, Unix sockets, TLS.
@@ -38,11 +35,11 @@ func (t *Conn) Linger(d time.Duration) error {
 		_, err = t.conn.Read(discard.B[:waitSize])
 	}
 	discard.Put()
-	closed := t.Close()
+	t.conn.Close()
 	if timedOut(err) {
 		return err
 	}
-	return closed
+	return nil
 }
 
 func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,113 @@
+package handshake
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// tunnelThrough runs Tunnel against a proxy that answers as given.
+func tunnelThrough(t *testing.T, ctx context.Context, target string, user *url.Userinfo, answer func(net.Conn)) (*http.Request, error) {
+	t.Helper()
+	client, server := net.Pipe()
+	var request *http.Request
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		defer server.Close()
+		var err error
+		if request, err = http.ReadRequest(bufio.NewReader(server)); err == nil {
+			answer(server)
+		}
+	}()
+	err := Tunnel(ctx, client, target, user, 1000)
+	client.Close()
+	<-served
+	return request, err
+}
+
+func says(text string) func(net.Conn) {
+	return func(conn net.Conn) { io.WriteString(conn, text) }
+}
+
+func TestTunnelAsksForTheTarget(t *testing.T) {
+	r, err := tunnelThrough(t, t.Context(), "[::1]:443", url.UserPassword("me", "secret"), says("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Method != "CONNECT" || r.RequestURI != "[::1]:443" || r.Host != "[::1]:443" {
+		t.Errorf("%s %s, Host %s", r.Method, r.RequestURI, r.Host)
+	}
+	if got := r.Header.Get("Proxy-Authorization"); got != "Basic bWU6c2VjcmV0" {
+		t.Errorf("credentials %q", got)
+	}
+	r, err = tunnelThrough(t, t.Context(), "h:80", nil, says("HTTP/1.0 200 OK\r\n\r\n"))
+	if err != nil || r.Header.Get("Proxy-Authorization") != "" {
+		t.Errorf("%v, header %v", err, r.Header)
+	}
+}
+
+func TestTunnelRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		status int
+		text   string
+	}{
+		"credentials wanted": {"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nwho?", 407, "declines"},
+		"bad gateway":        {"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\nwho?", 502, "declines"},
+		"more than asked":    {"HTTP/1.1 200 OK\r\n\r\n\x81\x00", 0, "more than its answer"},
+		"end":                {"HTTP/1.1 200 OK\r\n", 0, "ended before"},
+		"another protocol":   {"SSH-2.0\r\n", 0, "not HTTP"},
+		"bad header":         {"HTTP/1.1 200 OK\r\nbad\r\n\r\n", 0, "not proper HTTP"},
+		"endless header":     {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000), 0, "too large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tunnelThrough(t, t.Context(), "h:80", nil, says(test.answer))
+			var failed *engine.HandshakeError
+			if !errors.As(err, &failed) || failed.Status != test.status || !strings.Contains(err.Error(), test.text) {
+				t.Fatalf("%v, want status %d and %q", err, test.status, test.text)
+			}
+			if test.status != 0 && (string(failed.Body) != "who?" || failed.Header == nil) {
+				t.Errorf("body %q, header %v", failed.Body, failed.Header)
+			}
+		})
+	}
+	for _, target := range []string{"h:80\r\nEvil: 1", "h/x", ""} {
+		if err := Tunnel(t.Context(), nil, target, nil, 0); !errors.As(err, new(*engine.HandshakeError)) {
+			t.Errorf("target %q: %v", target, err)
+		}
+	}
+}
+
+func TestTunnelEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := tunnelThrough(t, ctx, "h:80", nil, func(conn net.Conn) { io.Copy(io.Discard, conn) })
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a proxy that is silent: %v", err)
+	}
+	client, server := net.Pipe()
+	server.Close()
+	if err := Tunnel(t.Context(), client, "h:80", nil, 0); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("a proxy that is gone: %v", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err = tunnelThrough(t, ctx, "h:80", nil, func(conn net.Conn) {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r")
+		cancel()
+		io.WriteString(conn, "\n")
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled at the last moment: %v", err)
+	}
+}
