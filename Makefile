@@ -5,10 +5,10 @@ TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 MODULES  := . interop bench internal/gen
 
-.PHONY: help test race purego arm64 cross vet lint vuln fuzz bench generate interop cover ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench generate interop cover ci
 
 help:
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 test: ## all tests
 	go test $(PACKAGES)
@@ -25,21 +25,23 @@ arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
 cross: ## builds for every platform, with and without assembly
-	@set -e; for p in $(PLATFORMS); do for tags in '' purego; do \
-		echo "$$p $$tags"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -tags "$$tags" $(PACKAGES); \
-	done; done
+	@set -e; for p in $(PLATFORMS); do echo "$$p"; \
+		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; \
+		go build $(PACKAGES); go build -tags purego $(PACKAGES); \
+	done
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"
 
-vet: ## gofmt and go vet
+vet: ## gofmt and go vet in every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go vet in $$m"; go vet ./...); done
 
-lint: vet ## staticcheck and the rules of .golangci.yml
+staticcheck: vet ## gofmt, go vet and staticcheck in every module
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(TOOLS)/staticcheck ./...); done
+
+lint: staticcheck ## all of it and .golangci.yml, whose linter takes minutes to build
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 	$(TOOLS)/golangci-lint run
 
@@ -62,7 +64,7 @@ generate: ## the assembly for amd64
 	cd internal/gen && go run ./unmask -pkg utf8 -out ../utf8/unmask_amd64.s -stubs ../utf8/unmask_amd64.go
 
 interop: ## against servers of others; interop/README.md says what to install
-	cd interop && go test ./...
+	cd interop && go test -count=1 ./...
 
 cover: ## statements covered by the tests of each package
 	go test -cover ./engine ./mask ./handshake ./transport/... .

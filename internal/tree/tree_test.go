@@ -7,8 +7,10 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +33,28 @@ var arrows = map[string][]string{
 
 // core are the packages without goroutines and timers.
 var core = []string{"engine", "mask", "internal/utf8", "internal/buffer"}
+
+// A rule keeps imports, named by prefix, out of files.
+type rule struct {
+	files, except []string // patterns of path.Match
+	denied        []string
+}
+
+// rules are those of .golangci.yml, for whoever has no golangci-lint.
+var rules = []rule{
+	{ // bytes in, events out
+		files:  []string{"mask/*.go", "internal/utf8/*.go", "engine/*.go"},
+		except: []string{"engine/conn.go", "engine/transport.go", "engine/errors.go", "engine/netconn.go"},
+		denied: []string{"net", "context", "os/exec", "golang.org/x/sync"},
+	},
+	{ // no clock either
+		files: []string{
+			"mask/*.go", "internal/utf8/*.go",
+			"engine/decoder.go", "engine/header.go", "engine/opcode.go", "engine/closecode.go", "engine/role.go",
+		},
+		denied: []string{"time", "io"},
+	},
+}
 
 // A source is one parsed file.
 type source struct {
@@ -107,6 +131,31 @@ func strayImports(s *source) (stray []string) {
 	return stray
 }
 
+// deniedImports returns the imports of a file that a rule keeps out of it.
+func deniedImports(s *source) (denied []string) {
+	for _, r := range rules {
+		if s.test || !matches(r.files, s.path) || matches(r.except, s.path) {
+			continue
+		}
+		for _, i := range s.file.Imports {
+			imported := strings.Trim(i.Path.Value, `"`)
+			for _, prefix := range r.denied {
+				if imported == prefix || strings.HasPrefix(imported, prefix+"/") {
+					denied = append(denied, fmt.Sprintf("%s imports %q", s.path, imported))
+				}
+			}
+		}
+	}
+	return denied
+}
+
+func matches(patterns []string, file string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, filepath.ToSlash(file))
+		return ok
+	})
+}
+
 // concurrency returns what a file does that the core must not: start goroutines,
 // sleep, set timers.
 func concurrency(s *source) (found []string) {
@@ -172,6 +221,14 @@ func TestImportsFollowTheArrows(t *testing.T) {
 	for _, s := range tree(t) {
 		for _, stray := range strayImports(s) {
 			t.Error(stray)
+		}
+	}
+}
+
+func TestTheCoreKnowsNoNetworkAndTheDecoderNoClock(t *testing.T) {
+	for _, s := range tree(t) {
+		for _, denied := range deniedImports(s) {
+			t.Error(denied)
 		}
 	}
 }
@@ -249,9 +306,10 @@ func TestTheTestsThatTheDocumentsNameExist(t *testing.T) {
 }
 
 func TestTheRulesCatchWhatBreaksThem(t *testing.T) {
-	bad := parse(t, "", "engine/bad.go", `package engine
+	bad := parse(t, "", "engine/decoder.go", `package engine
 
 import (
+	"net/http"
 	"time"
 
 	_ "github.com/seed004e8d11/websock/transport/std"
@@ -268,6 +326,9 @@ var Value = time.After(1)
 `)
 	if got := strayImports(bad); len(got) != 2 {
 		t.Errorf("imports: %q", got)
+	}
+	if got := deniedImports(bad); len(got) != 2 {
+		t.Errorf("denied imports: %q", got)
 	}
 	if got := concurrency(bad); len(got) != 3 {
 		t.Errorf("concurrency: %q", got)
