@@ -4,28 +4,14 @@ import (
 	"bytes"
 	"syscall"
 	"testing"
-)
 
-// page returns one page of memory between two that fault when touched.
-func page(t *testing.T) []byte {
-	size := syscall.Getpagesize()
-	m, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Munmap(m) })
-	for _, guard := range [][]byte{m[:size], m[2*size:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m[size : 2*size : 2*size]
-}
+	"github.com/seed004e8d11/websock/internal/guardpage"
+)
 
 // A kernel that touched a byte before the first or after the last would crash.
 func TestKernelsStayWithinTheirPages(t *testing.T) {
 	for _, tt := range texts {
-		text, at, other := repeat(tt.text, syscall.Getpagesize()), page(t), page(t)
+		text, at, other := repeat(tt.text, syscall.Getpagesize()), guardpage.New(t), guardpage.New(t)
 		forEachKernel(t, func(t *testing.T) {
 			for n := range text {
 				begin, end := at[:n], at[len(at)-n:]
