@@ -55,14 +55,25 @@ type Transport interface {
 	Close() error
 }
 
+// A Drainer is a Transport whose Writev never waits for the peer: what the peer
+// doesn't take yet is queued, and leaves when it does.
+type Drainer interface {
+	// Drain waits until at most most bytes are queued, the write deadline has
+	// passed (os.ErrDeadlineExceeded) or the stream is over. It may be called
+	// from any goroutine but the transport's own.
+	Drain(most int) error
+}
+
 // A Lingerer is a Transport that can end a stream without cutting off what was
 // sent. A Conn whose Transport isn't one closes at once.
 type Lingerer interface {
-	// Linger waits until the peer ends the stream or d has passed, discarding
-	// what still comes, and closes. It may be called while another goroutine
-	// is parked in View or Read: those return what came before, and from then
-	// on net.ErrClosed. The error says that d passed
-	// (os.ErrDeadlineExceeded).
+	// Linger waits until what is queued has left and the peer has ended the
+	// stream, or d has passed, discarding what still comes, and closes. It may
+	// be called while another goroutine is parked in View or Read: those return
+	// what came before, and from then on net.ErrClosed. The error says that d
+	// passed (os.ErrDeadlineExceeded). A transport driven by events that calls a
+	// Receiver need not wait: it returns nil and does the work when it can be
+	// done.
 	Linger(d time.Duration) error
 }
 
@@ -77,6 +88,18 @@ type Pusher interface {
 	Push(r Receiver) error
 }
 
+// A Pauser is a Pusher that can leave its Receiver alone for a while.
+type Pauser interface {
+	// Pause makes the Receive under way the last one until Resume. What it
+	// leaves of the view is kept, and what comes is left with the system, so
+	// that the peer has to wait. It may be called from any goroutine.
+	Pause()
+
+	// Resume ends that: Receive is called again, from the transport's goroutine,
+	// at once and then as before. It may be called from any goroutine.
+	Resume()
+}
+
 // A Receiver is what a Pusher calls.
 type Receiver interface {
 	// Receive handles all bytes that View has. Nil asks for more.
@@ -87,8 +110,8 @@ type Receiver interface {
 	Finish()
 }
 
-// closeWriter is a Transport that can end its own direction (RFC 6455 section
-// 7.1.1: the server closes first).
+// closeWriter is a Transport that can end its own direction, behind what is queued
+// (RFC 6455 section 7.1.1: the server closes first).
 type closeWriter interface {
 	CloseWrite() error
 }
