@@ -12,7 +12,7 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 	if !t.IsZero() {
 		ns = t.UnixNano()
 	}
-	c.readDeadline.Store(ns)
+	c.receive.deadline.Store(ns)
 	return c.t.SetReadDeadline(t)
 }
 
@@ -25,7 +25,7 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 
 // recvDeadline returns the time set by SetRecvDeadline.
 func (c *Conn) recvDeadline() time.Time {
-	ns := c.readDeadline.Load()
+	ns := c.receive.deadline.Load()
 	if ns == 0 {
 		return time.Time{}
 	}
@@ -44,7 +44,10 @@ type waiting struct {
 // beginWait gives the transport the deadline of the receive under way. Only a
 // receive that has to turn to the transport needs one.
 func (c *Conn) beginWait() error {
-	w := &c.receive.wait
+	if c.receive.pull == nil {
+		return nil
+	}
+	w := &c.receive.pull.wait
 	switch {
 	case w.bounded && !w.begun:
 		w.begun, w.stale = true, true
@@ -63,7 +66,7 @@ func (c *Conn) beginWait() error {
 // waitedEnough reports whether the time of the receive under way is over, so that
 // a peer that sends nothing but control frames can't prolong it.
 func (c *Conn) waitedEnough() bool {
-	w := &c.receive.wait
+	w := &c.receive.pull.wait
 	if w.bounded && !w.begun {
 		return false
 	}

@@ -8,7 +8,8 @@ import (
 
 // pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
 // receiver turns to the transport or to its caller. Behind another sender's write,
-// and above Limits.PongRate, only the latest ping is remembered.
+// above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
+// ping is remembered.
 func (c *Conn) pong(payload []byte) {
 	s := &c.send
 	s.mu.Lock()
@@ -17,7 +18,7 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	s.dropPing()
-	if s.writing || !s.pongAllowed(c.limits) {
+	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
 		s.ping = buffer.Get(maxControlPayload)
 		s.ping.B = append(s.ping.B, payload...)
 		return
@@ -36,8 +37,9 @@ func (c *Conn) encodePong(payload []byte) {
 }
 
 // pingDue reports whether a ping was remembered that may be answered now.
-func (s *sendState) pingDue(limits *Limits) bool {
-	return s.ping != nil && s.closing == nil && s.pongAllowed(limits)
+func (c *Conn) pingDue() bool {
+	s := &c.send
+	return s.ping != nil && s.closing == nil && s.pongAllowed(c.limits()) && !c.crowded(len(s.ping.B))
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {

@@ -14,15 +14,17 @@ func (c *Conn) SetHandler(h Handler) error {
 	}
 	r := &c.receive
 	switch {
-	case r.err != nil:
-		return r.err
+	case c.receiveError() != nil:
+		return c.receiveError()
 	case h == nil:
 		return ErrHandler
 	}
 	r.handler = h
-	r.err = ErrHandler
 	c.send.mu.Lock()
 	c.send.pushed = true
+	if _, queues := c.t.(Drainer); queues && c.limits().WhenFull == QueueDefault {
+		c.send.refuses = true
+	}
 	c.send.mu.Unlock()
 	return pusher.Push((*receiver)(c))
 }
@@ -56,7 +58,7 @@ func (c *Conn) receiveAll() error {
 	d := &r.dec
 	for {
 		if len(r.view) == 0 {
-			if err := c.fill(); err != nil {
+			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
@@ -76,6 +78,10 @@ func (c *Conn) receiveAll() error {
 		if err != nil {
 			return err
 		}
+		if r.paused.Load() {
+			c.giveBack()
+			return ErrWouldBlock
+		}
 	}
 }
 
@@ -91,7 +97,7 @@ func (c *Conn) handOver() error {
 		if err := d.take(payload); err != nil {
 			return c.fail(err)
 		}
-		r.stats.count(&d.h, len(payload))
+		r.counts.count(&d.h, len(payload))
 		r.handler.OnData(c, d.h, payload)
 	}
 	c.used(len(payload))
@@ -109,6 +115,7 @@ func (c *Conn) releaseSends() {
 	c.send.mu.Lock()
 	c.send.handling = false
 	c.receive.answered = false
+	c.addCounts()
 	c.release()
 	c.send.mu.Unlock()
 }

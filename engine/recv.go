@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // directSize is how much of a frame must be missing, and fit the caller's
@@ -12,19 +15,34 @@ import (
 // the transport's buffer that takes following frames along is cheaper.
 const directSize = 4 << 10
 
+// A pullState is what a receive remembers for the next one.
+type pullState struct {
+	wait   waiting
+	reader messageReader
+}
+
+// puller returns what the calling receive needs.
+func (c *Conn) puller() *pullState {
+	r := &c.receive
+	if r.pull == nil {
+		r.pull = &pullState{}
+	}
+	return r.pull
+}
+
 // receiveState is what the receiving side of a Conn remembers. It belongs to the
 // goroutine that receives.
 type receiveState struct {
 	dec      Decoder
-	view     []byte // received bytes not handled yet
-	viewed   int    // size of the transport's view that they are the end of
-	err      error  // what every further receive returns
-	gathered []byte // for Messages: the message under way
-	reader   messageReader
-	stats    receiveStats
-	answered bool // pongs wait in the send buffer
-	wait     waiting
-	handler  Handler
+	view     []byte         // received bytes not handled yet
+	viewed   int            // size of the transport's view that they are the end of
+	pull     *pullState     // nil: nobody has pulled yet
+	handler  Handler        // nil: data is pulled
+	gathered *buffer.Buffer // for Messages: the message under way
+	counts   receiveCounts
+	deadline atomic.Int64 // set by SetRecvDeadline, in Unix nanoseconds; 0: none
+	paused   atomic.Bool  // the Handler is to be left alone
+	answered bool         // pongs wait in the send buffer
 }
 
 // Recv receives payload into buf, as much as is there, and returns the header of
@@ -47,7 +65,7 @@ type receiveState struct {
 // connection was lost; *ProtocolError and *LimitError, of which the peer has been
 // told.
 func (c *Conn) Recv(buf []byte) (Header, int, error) {
-	c.receive.wait.bounded = false
+	c.puller().wait.bounded = false
 	return c.recv(buf)
 }
 
@@ -56,15 +74,15 @@ func (c *Conn) Recv(buf []byte) (Header, int, error) {
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
-	w := &c.receive.wait
+	w := &c.puller().wait
 	w.bounded, w.begun, w.most = true, false, d
 	return c.recv(buf)
 }
 
 func (c *Conn) recv(buf []byte) (Header, int, error) {
 	r := &c.receive
-	if r.err != nil {
-		return Header{Opcode: OpNone}, 0, r.err
+	if err := c.receiveError(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
 	}
 	d := &r.dec
 	for {
@@ -103,10 +121,18 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 		if err != nil {
 			return Header{Opcode: OpNone}, 0, c.fail(err)
 		}
-		r.stats.count(&d.h, len(payload))
+		r.counts.count(&d.h, len(payload))
 		c.answer()
 		return d.h, len(payload), nil
 	}
+}
+
+// receiveError returns why nothing can be received by pulling, or nil.
+func (c *Conn) receiveError() error {
+	if c.receive.handler != nil {
+		return ErrHandler
+	}
+	return c.receive.dec.err
 }
 
 // recvDirect receives payload of the open frame from the transport straight into
@@ -118,7 +144,7 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 	if int64(len(buf)) > d.h.Remaining {
 		buf = buf[:d.h.Remaining]
 	}
-	r.stats.publish()
+	c.publish()
 	if err := c.beginWait(); err != nil {
 		return d.h, 0, c.lost(err)
 	}
@@ -127,28 +153,33 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		return d.h, 0, c.lost(err)
 	}
 	payload := buf[:n]
-	r.stats.wire += uint64(n)
+	r.counts.wire += uint32(n)
 	if err := d.take(payload); err != nil {
 		return Header{Opcode: OpNone}, 0, c.fail(err)
 	}
-	r.stats.count(&d.h, n)
+	r.counts.count(&d.h, n)
 	return d.h, n, nil
 }
 
 // fill waits for the transport's next view. Pongs leave first.
 func (c *Conn) fill() error {
-	r := &c.receive
 	c.answer()
-	r.stats.publish()
+	c.publish()
 	if err := c.beginWait(); err != nil {
 		return c.lost(err)
 	}
+	return c.nextView()
+}
+
+// nextView takes the transport's next view.
+func (c *Conn) nextView() error {
 	view, err := c.t.View()
 	if err != nil {
 		return c.lost(err)
 	}
+	r := &c.receive
 	r.view, r.viewed = view, len(view)
-	r.stats.wire += uint64(len(view))
+	r.counts.wire += uint32(len(view))
 	return nil
 }
 
@@ -171,10 +202,10 @@ func (c *Conn) control() error {
 	case err != nil:
 		err = c.fail(err)
 	case kind == EventPing:
-		r.stats.pings++
+		r.counts.pings++
 		c.pong(payload)
 	case kind == EventPong:
-		r.stats.pongs++
+		r.counts.pongs++
 	case kind == EventClose:
 		err = c.peerClosed(payload)
 	}
@@ -202,6 +233,5 @@ func (c *Conn) lost(err error) error {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	c.receive.err = c.endOfStream(err)
-	return c.receive.err
+	return c.receive.dec.fail(c.endOfStream(err))
 }

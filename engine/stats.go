@@ -1,7 +1,5 @@
 package engine
 
-import "sync"
-
 // Stats counts what went over a connection. Payload is counted in bytes without
 // headers; Wire with them, as given to and taken from the transport.
 type Stats struct {
@@ -18,47 +16,60 @@ type Stats struct {
 // what is received are those of the time when the receiver last turned to the
 // transport.
 func (c *Conn) Stats() Stats {
-	s := &c.send
-	s.mu.Lock()
-	stats := s.stats
-	s.mu.Unlock()
-	c.receive.stats.read(&stats)
-	return stats
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	if c.send.stats == nil {
+		return Stats{}
+	}
+	return *c.send.stats
 }
 
-// receiveStats are plain counters of the receiving goroutine, published once per
-// read of the transport: counting every frame for all to see would cost more than
-// handling it.
-type receiveStats struct {
-	receiveCounts
-	mu        sync.Mutex
-	published receiveCounts
+// counted returns the counts to add to. The lock is held.
+func (s *sendState) counted() *Stats {
+	if s.stats == nil {
+		s.stats = &Stats{}
+	}
+	return s.stats
 }
 
+// receiveCounts are what was received since they were published: counting every frame for
+// all to see would cost more than handling it.
 type receiveCounts struct {
-	messages, frames, payload, wire, pings, pongs uint64
+	messages, frames, payload, wire, pings, pongs uint32
 }
 
-func (s *receiveStats) count(h *Header, n int) {
-	s.payload += uint64(n)
+func (r *receiveCounts) count(h *Header, n int) {
+	r.payload += uint32(n)
 	if h.Remaining == 0 {
-		s.frames++
+		r.frames++
 		if h.Fin {
-			s.messages++
+			r.messages++
 		}
 	}
 }
 
-func (s *receiveStats) publish() {
-	s.mu.Lock()
-	s.published = s.receiveCounts
-	s.mu.Unlock()
+// publish adds what was received to the connection's Stats.
+func (c *Conn) publish() {
+	if c.receive.counts == (receiveCounts{}) {
+		return
+	}
+	c.send.mu.Lock()
+	c.addCounts()
+	c.send.mu.Unlock()
 }
 
-func (s *receiveStats) read(to *Stats) {
-	s.mu.Lock()
-	p := s.published
-	s.mu.Unlock()
-	to.MessagesReceived, to.FramesReceived, to.PayloadReceived = p.messages, p.frames, p.payload
-	to.WireReceived, to.PingsReceived, to.PongsReceived = p.wire, p.pings, p.pongs
+// addCounts is publish for who holds the lock.
+func (c *Conn) addCounts() {
+	r := &c.receive.counts
+	if *r == (receiveCounts{}) {
+		return
+	}
+	stats := c.send.counted()
+	stats.MessagesReceived += uint64(r.messages)
+	stats.FramesReceived += uint64(r.frames)
+	stats.PayloadReceived += uint64(r.payload)
+	stats.WireReceived += uint64(r.wire)
+	stats.PingsReceived += uint64(r.pings)
+	stats.PongsReceived += uint64(r.pongs)
+	*r = receiveCounts{}
 }

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // transports has what -transport can name.
 var transports = map[string]websock.Transport{
-	"std": std.Transport(),
+	"epoll": epoll.Transport(),
+	"std":   std.Transport(),
 }
 
 // transportNames lists the transports.

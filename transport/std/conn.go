@@ -41,6 +41,9 @@ type Conn struct {
 	deadline  time.Time   // set by SetReadDeadline
 	recheck   time.Time   // when a pump wants to look again; see pump.rest
 	lingering atomic.Bool // only Linger reads from now on
+
+	paused  atomic.Bool   // the receiver is to be left alone
+	resumed chan struct{} // tells a pump that is paused to look again; nil: none was
 }
 
 // New returns a transport over conn, which it owns from now on. early are bytes
@@ -83,6 +86,7 @@ func (t *Conn) SetReadDeadline(deadline time.Time) error {
 		return net.ErrClosed
 	}
 	t.deadline = deadline
+	t.nudge()
 	return t.applyDeadline()
 }
 

@@ -25,6 +25,9 @@ func (p *pump) drain(fd uintptr) bool {
 			return false
 		}
 		p.pass(b, n, err)
+		if p.t.paused.Load() {
+			return true
+		}
 		if n < readSize && !p.done && p.busy() {
 			return false
 		}

@@ -52,6 +52,10 @@ type pump struct {
 // run pumps a net.Conn that can only be asked to read.
 func (p *pump) run() {
 	for !p.done {
+		if p.t.paused.Load() {
+			p.pause()
+			continue
+		}
 		b := buffer.Get(waitSize)
 		n, err := p.t.conn.Read(b.B[:waitSize])
 		p.pass(b, n, err)
@@ -62,8 +66,12 @@ func (p *pump) run() {
 // what it remembers of the descriptor's readiness is not thrown away.
 func (p *pump) runRaw() {
 	for !p.done {
+		if p.t.paused.Load() {
+			p.pause()
+			continue
+		}
 		err := p.t.raw.Read(p.drain)
-		if !p.done && !p.looksAgain(err) {
+		if err != nil && !p.done && !p.looksAgain(err) {
 			p.pass(buffer.Get(0), 0, err)
 		}
 	}

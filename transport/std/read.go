@@ -113,5 +113,6 @@ func (t *Conn) stage(b *buffer.Buffer, n int, err error) {
 var _ interface {
 	engine.Transport
 	engine.Lingerer
+	engine.Pauser
 	engine.Pusher
 } = (*Conn)(nil)
