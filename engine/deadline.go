@@ -8,11 +8,9 @@ import "time"
 // it is the time at which the connection ends with ErrTimeout in OnClose. It may
 // be called from any goroutine.
 func (c *Conn) SetRecvDeadline(t time.Time) error {
-	var ns int64
-	if !t.IsZero() {
-		ns = t.UnixNano()
-	}
-	c.receive.deadline.Store(ns)
+	c.send.mu.Lock()
+	c.send.noted().recvDeadline = t
+	c.send.mu.Unlock()
 	return c.t.SetReadDeadline(t)
 }
 
@@ -25,11 +23,12 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 
 // recvDeadline returns the time set by SetRecvDeadline.
 func (c *Conn) recvDeadline() time.Time {
-	ns := c.receive.deadline.Load()
-	if ns == 0 {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	if c.send.log == nil {
 		return time.Time{}
 	}
-	return time.Unix(0, ns)
+	return c.send.log.recvDeadline
 }
 
 // waiting is how long the receive under way may wait.
@@ -44,10 +43,7 @@ type waiting struct {
 // beginWait gives the transport the deadline of the receive under way. Only a
 // receive that has to turn to the transport needs one.
 func (c *Conn) beginWait() error {
-	if c.receive.pull == nil {
-		return nil
-	}
-	w := &c.receive.pull.wait
+	w := &c.receive.wait
 	switch {
 	case w.bounded && !w.begun:
 		w.begun, w.stale = true, true
@@ -66,7 +62,7 @@ func (c *Conn) beginWait() error {
 // waitedEnough reports whether the time of the receive under way is over, so that
 // a peer that sends nothing but control frames can't prolong it.
 func (c *Conn) waitedEnough() bool {
-	w := &c.receive.pull.wait
+	w := &c.receive.wait
 	if w.bounded && !w.begun {
 		return false
 	}

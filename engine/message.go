@@ -49,7 +49,10 @@ func makeRoom(dst []byte, remaining int64) []byte {
 // of NextReader, and like it belongs to the goroutine that receives; after a Read
 // returned ErrTimeout, reading can go on. Errors are those of Recv.
 func (c *Conn) NextReader() (Opcode, io.Reader, error) {
-	m := &c.puller().reader
+	if err := c.beginPull(); err != nil {
+		return OpNone, nil, err
+	}
+	m := &c.receive.reader
 	m.c = c
 	if err := m.skip(); err != nil {
 		return OpNone, nil, err

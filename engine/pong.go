@@ -17,10 +17,11 @@ func (c *Conn) pong(payload []byte) {
 	if s.err != nil || s.closing != nil {
 		return
 	}
+	log := s.noted()
 	s.dropPing()
 	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
-		s.ping = buffer.Get(maxControlPayload)
-		s.ping.B = append(s.ping.B, payload...)
+		log.ping = buffer.Get(maxControlPayload)
+		log.ping.B = append(log.ping.B, payload...)
 		return
 	}
 	c.encodePong(payload)
@@ -28,28 +29,29 @@ func (c *Conn) pong(payload []byte) {
 }
 
 func (c *Conn) encodePong(payload []byte) {
-	s := &c.send
-	if now := unixSecond(); now != s.second {
-		s.second, s.pongs = now, 0
+	log := c.send.noted()
+	if now := unixSecond(); now != log.second {
+		log.second, log.pongs = now, 0
 	}
-	s.pongs++
+	log.pongs++
 	c.encode(OpPong, true, payload)
 }
 
 // pingDue reports whether a ping was remembered that may be answered now.
 func (c *Conn) pingDue() bool {
 	s := &c.send
-	return s.ping != nil && s.closing == nil && s.pongAllowed(c.limits()) && !c.crowded(len(s.ping.B))
+	return s.log != nil && s.log.ping != nil && s.closing == nil &&
+		s.pongAllowed(c.limits()) && !c.crowded(len(s.log.ping.B))
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {
-	return int64(s.pongs) < int64(limits.PongRate) || s.second != unixSecond()
+	return int64(s.log.pongs) < int64(limits.PongRate) || s.log.second != unixSecond()
 }
 
 func (s *sendState) dropPing() {
-	if s.ping != nil {
-		s.ping.Put()
-		s.ping = nil
+	if s.log != nil && s.log.ping != nil {
+		s.log.ping.Put()
+		s.log.ping = nil
 	}
 }
 

@@ -14,10 +14,12 @@ func (c *Conn) SetHandler(h Handler) error {
 	}
 	r := &c.receive
 	switch {
-	case c.receiveError() != nil:
-		return c.receiveError()
-	case h == nil:
+	case h == nil || r.handler != nil:
 		return ErrHandler
+	case r.dec.err != nil:
+		return r.dec.err
+	case r.receiving != nil && r.wait.stale:
+		c.t.SetReadDeadline(c.recvDeadline()) // if it fails, so does what follows
 	}
 	r.handler = h
 	c.send.mu.Lock()
@@ -35,6 +37,8 @@ type receiver Conn
 func (r *receiver) Receive() error {
 	c := (*Conn)(r)
 	c.gatherSends()
+	c.receive.beginReceiving()
+	defer c.receive.endReceiving()
 	err := c.receiveAll()
 	if err == ErrTimeout {
 		err = c.endOfStream(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,34 +16,58 @@ import (
 // the transport's buffer that takes following frames along is cheaper.
 const directSize = 4 << 10
 
-// A pullState is what a receive remembers for the next one.
-type pullState struct {
-	wait   waiting
-	reader messageReader
-}
-
-// puller returns what the calling receive needs.
-func (c *Conn) puller() *pullState {
-	r := &c.receive
-	if r.pull == nil {
-		r.pull = &pullState{}
-	}
-	return r.pull
-}
-
 // receiveState is what the receiving side of a Conn remembers. It belongs to the
 // goroutine that receives.
 type receiveState struct {
-	dec      Decoder
-	view     []byte         // received bytes not handled yet
-	viewed   int            // size of the transport's view that they are the end of
-	pull     *pullState     // nil: nobody has pulled yet
-	handler  Handler        // nil: data is pulled
-	gathered *buffer.Buffer // for Messages: the message under way
+	dec Decoder
+
+	// What is needed only while something is received: nil before the first receive by
+	// pulling, and with a Handler whenever nothing is under way.
+	*receiving
+
+	handler  Handler     // nil: data is pulled
+	paused   atomic.Bool // the Handler is to be left alone
+	answered bool        // pongs wait in the send buffer
+}
+
+type receiving struct {
+	view     []byte // received bytes not handled yet
+	viewed   int    // size of the transport's view that they are the end of
 	counts   receiveCounts
-	deadline atomic.Int64 // set by SetRecvDeadline, in Unix nanoseconds; 0: none
-	paused   atomic.Bool  // the Handler is to be left alone
-	answered bool         // pongs wait in the send buffer
+	gathered *buffer.Buffer // for Messages: the message under way
+	wait     waiting        // of a receive by pulling
+	reader   messageReader
+}
+
+var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
+
+// beginReceiving sees to it that there is what receiving needs.
+func (r *receiveState) beginReceiving() {
+	if r.receiving == nil {
+		r.receiving = idleReceivings.Get().(*receiving)
+	}
+}
+
+// endReceiving leaves that to others, unless a message or a view is cut.
+func (r *receiveState) endReceiving() {
+	if len(r.view) == 0 && r.gathered == nil {
+		*r.receiving = receiving{}
+		idleReceivings.Put(r.receiving)
+		r.receiving = nil
+	}
+}
+
+// beginPull begins a receive by pulling, or returns why nothing can be pulled.
+func (c *Conn) beginPull() error {
+	r := &c.receive
+	switch {
+	case r.handler != nil:
+		return ErrHandler
+	case r.dec.err != nil:
+		return r.dec.err
+	}
+	r.beginReceiving()
+	return nil
 }
 
 // Recv receives payload into buf, as much as is there, and returns the header of
@@ -65,7 +90,10 @@ type receiveState struct {
 // connection was lost; *ProtocolError and *LimitError, of which the peer has been
 // told.
 func (c *Conn) Recv(buf []byte) (Header, int, error) {
-	c.puller().wait.bounded = false
+	if err := c.beginPull(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
+	}
+	c.receive.wait.bounded = false
 	return c.recv(buf)
 }
 
@@ -74,16 +102,16 @@ func (c *Conn) Recv(buf []byte) (Header, int, error) {
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
-	w := &c.puller().wait
+	if err := c.beginPull(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
+	}
+	w := &c.receive.wait
 	w.bounded, w.begun, w.most = true, false, d
 	return c.recv(buf)
 }
 
 func (c *Conn) recv(buf []byte) (Header, int, error) {
 	r := &c.receive
-	if err := c.receiveError(); err != nil {
-		return Header{Opcode: OpNone}, 0, err
-	}
 	d := &r.dec
 	for {
 		if len(r.view) == 0 {
@@ -125,14 +153,6 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 		c.answer()
 		return d.h, len(payload), nil
 	}
-}
-
-// receiveError returns why nothing can be received by pulling, or nil.
-func (c *Conn) receiveError() error {
-	if c.receive.handler != nil {
-		return ErrHandler
-	}
-	return c.receive.dec.err
 }
 
 // recvDirect receives payload of the open frame from the transport straight into

@@ -36,16 +36,13 @@ type sendState struct {
 	text    utf8.Validator // of its text
 	writer  *messageWriter // nil: there was none yet
 
-	closing *CloseError    // a close frame was sent: how the connection ends
-	ended   bool           // the peer's close frame came, or the stream ended
-	ending  bool           // somebody ends the connection
-	pushed  bool           // data goes to a Handler
-	refuses bool           // a full queue makes a send fail, not wait
-	ping    *buffer.Buffer // payload of the latest ping not answered yet
-	second  uint32         // the second in which pongs are counted
-	pongs   uint32         // sent in that second
+	closing *CloseError // a close frame was sent: how the connection ends
+	ended   bool        // the peer's close frame came, or the stream ended
+	ending  bool        // somebody ends the connection
+	pushed  bool        // data goes to a Handler
+	refuses bool        // a full queue makes a send fail, not wait
 
-	stats *Stats // nil: nothing was counted yet
+	log *log // nil: nothing was noted yet
 }
 
 // SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
@@ -195,7 +192,7 @@ func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
 }
 
 func (s *sendState) count(op Opcode, fin bool, n int) {
-	stats := s.counted()
+	stats := s.noted()
 	switch {
 	case op == OpPong:
 		stats.PongsSent++
@@ -265,7 +262,7 @@ func (s *sendState) wait() {
 func (c *Conn) writeBatch() {
 	s := &c.send
 	if c.pingDue() {
-		c.encodePong(s.ping.B)
+		c.encodePong(s.log.ping.B)
 		s.dropPing()
 	}
 	b := s.batch
@@ -292,7 +289,7 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	err := c.t.Writev(bufs...)
 	s.mu.Lock()
 	s.writing = false
-	stats := s.counted()
+	stats := s.noted()
 	stats.Writes++
 	stats.WireSent += uint64(len(first) + len(second))
 	if err != nil {

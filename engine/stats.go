@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
 // Stats counts what went over a connection. Payload is counted in bytes without
 // headers; Wire with them, as given to and taken from the transport.
 type Stats struct {
@@ -18,18 +24,30 @@ type Stats struct {
 func (c *Conn) Stats() Stats {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
-	if c.send.stats == nil {
+	if c.send.log == nil {
 		return Stats{}
 	}
-	return *c.send.stats
+	return c.send.log.Stats
 }
 
-// counted returns the counts to add to. The lock is held.
-func (s *sendState) counted() *Stats {
-	if s.stats == nil {
-		s.stats = &Stats{}
+// A log is what a connection notes once something happens on it. It is under the lock of
+// sending.
+type log struct {
+	Stats
+
+	ping   *buffer.Buffer // payload of the latest ping not answered yet
+	second uint32         // the second in which pongs are counted
+	pongs  uint32         // sent in that second
+
+	recvDeadline time.Time // set by SetRecvDeadline
+}
+
+// noted returns the log to write to. The lock is held.
+func (s *sendState) noted() *log {
+	if s.log == nil {
+		s.log = &log{}
 	}
-	return s.stats
+	return s.log
 }
 
 // receiveCounts are what was received since they were published: counting every frame for
@@ -64,7 +82,7 @@ func (c *Conn) addCounts() {
 	if *r == (receiveCounts{}) {
 		return
 	}
-	stats := c.send.counted()
+	stats := c.send.noted()
 	stats.MessagesReceived += uint64(r.messages)
 	stats.FramesReceived += uint64(r.frames)
 	stats.PayloadReceived += uint64(r.payload)

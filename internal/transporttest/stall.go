@@ -95,6 +95,9 @@ func (s Suite) testHandlerAfterPulling(t *testing.T) {
 		if _, msg, err := client.RecvMessage(nil); string(msg) != "pulled" || err != nil {
 			t.Fatalf("%q, %v", msg, err)
 		}
+		if _, _, err := client.RecvTimeout(nil, -1); err != nil && !errors.Is(err, engine.ErrTimeout) {
+			t.Fatal(err) // a timeout that must not be the Handler's
+		}
 		h := newCollector()
 		if err := client.SetHandler(h.handler()); err != nil {
 			t.Fatal(err)

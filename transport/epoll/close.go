@@ -19,11 +19,15 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) close() {
+	c.mu.Lock()
+	if c.other == nil && !c.uses.closed() {
+		c.output().local = c.askLocal()
+	}
 	first, last := c.uses.close()
 	if !first {
+		c.mu.Unlock()
 		return
 	}
-	c.mu.Lock()
 	c.fail(net.ErrClosed)
 	if c.out.done != nil {
 		close(c.out.done)

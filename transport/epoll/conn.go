@@ -19,17 +19,18 @@ type Conn struct {
 	loop     *loop
 	receiver engine.Receiver // set once pushed
 	in       *input          // bytes received and not consumed; nil: none, and nobody pulls
-	addresses
+	other    *otherAddresses // nil: remote holds the peer's
 
-	mu            sync.Mutex // of all that follows but uses and state, which only change under it
-	out           *output    // bytes to send; nil: none wait
+	mu            sync.Mutex // of what follows, but see uses, state and slot
+	out           *output    // bytes to send, and how it ended; nil: nothing waits
 	readDeadline  instant
 	writeDeadline instant
 	fd            int32
 	uses          uses
 	state         atomic.Uint32
-	slot          uint16 // in the loop's wheel, plus 1; 0: none. Under the wheel's lock
-	armed         events // what epoll reports
+	remote        endpoint // constant
+	slot          uint16   // in the loop's wheel, plus 1; 0: none. Under the wheel's lock
+	armed         events   // what epoll reports
 }
 
 // What state is made of.

@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"sync"
 )
@@ -19,7 +20,7 @@ type group struct {
 }
 
 // attach gives a descriptor to one of the loops.
-func (g *group) attach(fd int, a addresses) (*Conn, error) {
+func (g *group) attach(fd int, conn net.Conn) (*Conn, error) {
 	if fd > maxDescriptor {
 		return nil, fmt.Errorf("websock: descriptor %d is above %d", fd, maxDescriptor)
 	}
@@ -27,7 +28,8 @@ func (g *group) attach(fd int, a addresses) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{loop: l, fd: int32(fd), addresses: a}
+	c := &Conn{loop: l, fd: int32(fd)}
+	c.noteAddresses(conn)
 	open.set(fd, c)
 	return c, nil
 }

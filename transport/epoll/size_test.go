@@ -8,7 +8,7 @@ import (
 )
 
 func TestSizeOfConn(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 128 {
-		t.Errorf("a Conn takes %d bytes, more than 128", size)
+	if size := unsafe.Sizeof(Conn{}); size > 112 {
+		t.Errorf("a Conn takes %d bytes, more than 112", size)
 	}
 }

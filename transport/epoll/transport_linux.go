@@ -47,7 +47,7 @@ func (m Maker) attach(conn net.Conn, early []byte) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := m.loops.attach(fd, addressesOf(conn))
+	c, err := m.loops.attach(fd, conn)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err

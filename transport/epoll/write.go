@@ -19,6 +19,7 @@ type output struct {
 	moved *sync.Cond     // some has left, or it is over; nil: nobody waits
 	done  chan struct{}  // closed when lingering ends; nil: nobody waits
 	ended error          // how
+	local endpoint       // our address, once the descriptor is closed
 }
 
 func (o *output) queued() int {
