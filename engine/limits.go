@@ -60,7 +60,7 @@ const (
 	QueueWaits
 
 	// QueueRefuses makes the send return a *LimitError that names SendQueue, with
-	// nothing sent. The connection stays usable.
+	// nothing sent. The connection stays usable. Drain waits for room.
 	QueueRefuses
 )
 

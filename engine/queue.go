@@ -54,3 +54,20 @@ func (c *Conn) waitForPeer(n int) bool {
 	s.tell()
 	return true
 }
+
+// Drain waits until at most most bytes that were sent wait for the peer: until the
+// transport has handed the rest to the system, the send deadline has passed, or the
+// connection is over. It is how a sender goes on after a *LimitError that names SendQueue.
+// It may be called from any goroutine, but not from a Handler, whose event loop it would
+// hold up. It returns at once where the transport doesn't queue. Errors are those of a send.
+func (c *Conn) Drain(most int) error {
+	if drainer, ok := c.t.(Drainer); ok {
+		if err := drainer.Drain(max(most, 0)); err != nil {
+			c.send.mu.Lock()
+			defer c.send.mu.Unlock()
+			c.sendFailed(err)
+			return c.send.over()
+		}
+	}
+	return nil
+}

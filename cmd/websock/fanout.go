@@ -48,7 +48,7 @@ func (f *fanout) register(fs *flag.FlagSet) {
 	fs.DurationVar(&f.duration, "duration", 5*time.Second, "how long messages are sent")
 	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
-	fs.StringVar(&f.transport, "transport", "std", "what carries the connections: "+transportNames())
+	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
 	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
 }
@@ -67,6 +67,7 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	config.Transport = transports[f.transport]
+	config.Limits.WhenFull = engine.QueueWaits // where it matters, a goroutine sends; see echo.sendAll
 	server := "given"
 	if len(f.urls) == 0 {
 		child, err := startServer(f.err)

@@ -16,6 +16,9 @@ var transports = map[string]websock.Transport{
 	"std":   std.Transport(),
 }
 
+// defaultTransport is the one that costs least.
+const defaultTransport = "epoll"
+
 // transportNames lists the transports.
 func transportNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(transports)), ", ")

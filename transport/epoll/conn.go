@@ -95,8 +95,8 @@ func (c *Conn) arm() error {
 	case wanted == noEvents: // else a hang-up would be reported for ever
 		op = unix.EPOLL_CTL_DEL
 	}
-	if err := c.loop.control(op, int(c.fd), masks[wanted]); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	if err := c.loop.poller.control(op, int(c.fd), masks[wanted]); err != nil {
+		return err
 	}
 	c.armed = wanted
 	return nil
@@ -113,7 +113,7 @@ func (c *Conn) release() {
 func (c *Conn) free() {
 	open.set(int(c.fd), nil)
 	if c.armed != noEvents {
-		c.loop.control(unix.EPOLL_CTL_DEL, int(c.fd), 0) // should somebody hold a duplicate
+		c.loop.poller.control(unix.EPOLL_CTL_DEL, int(c.fd), 0) // should somebody hold a duplicate
 	}
 	unix.Close(int(c.fd))
 	c.loop.group.detach(c.loop)

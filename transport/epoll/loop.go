@@ -4,10 +4,7 @@ package epoll
 
 import (
 	"os"
-	"runtime"
 	"sync"
-	"syscall"
-	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
@@ -18,9 +15,6 @@ const (
 	// a loop, so it can be generous.
 	readSize = 64 << 10
 
-	// maxEvents is how many connections are seen to between two looks at the clock.
-	maxEvents = 256
-
 	// edge is unix.EPOLLET in the type that EpollEvent has.
 	edge = 1 << 31
 )
@@ -30,14 +24,10 @@ const (
 type loop struct {
 	group *group
 	at    int // place in the group
-	file  *os.File
-	raw   syscall.RawConn
-	timed bool
 	conns int // attached; under the group's lock
 
-	epfd   int
-	waker  int // eventfd
-	events []unix.EpollEvent
+	poller *poller
+	waker  int    // eventfd
 	memory []byte // what is read into
 	in     input  // of the connection that is seen to
 	wheel  wheel
@@ -50,26 +40,22 @@ type loop struct {
 }
 
 func newLoop(g *group, at int) (*loop, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
 	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		unix.Close(epfd)
-		return nil, err
+		p.close()
+		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, at: at, epfd: epfd, waker: waker, events: make([]unix.EpollEvent, maxEvents)}
-	if err := l.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
-		unix.Close(epfd)
+	l := &loop{group: g, at: at, poller: p, waker: waker}
+	if err := p.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
+		p.close()
 		unix.Close(waker)
 		return nil, err
 	}
 	return l, nil
-}
-
-func (l *loop) control(op, fd int, events uint32) error {
-	return unix.EpollCtl(l.epfd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // run sees to connections until the loop is stopped.
@@ -79,18 +65,14 @@ func (l *loop) run() {
 	for !l.turn() {
 	}
 	b.Put()
-	if l.file != nil {
-		l.file.Close()
-	} else {
-		unix.Close(l.epfd)
-	}
+	l.poller.close()
 	unix.Close(l.waker)
 }
 
 // turn takes one batch of events, and reports whether it was the last.
 func (l *loop) turn() (last bool) {
 	called := false
-	for _, e := range l.events[:l.wait()] {
+	for _, e := range l.poller.wait(&l.wheel) {
 		if e.Fd == int32(l.waker) {
 			called = true
 		} else if c := open.get(int(e.Fd)); c != nil && c.loop == l {
@@ -102,50 +84,6 @@ func (l *loop) turn() (last bool) {
 	}
 	return called && l.answerCalls()
 }
-
-// wait returns how many events there are. After some there are often more at once, and
-// to take those without waiting is cheaper.
-func (l *loop) wait() int {
-	if n := poll(l.epfd, l.events); n > 0 {
-		return n
-	}
-	switch mode {
-	case "block", "gosched":
-		if mode == "gosched" {
-			runtime.Gosched()
-			if n := poll(l.epfd, l.events); n > 0 {
-				return n
-			}
-		}
-		for {
-			n, err := unix.EpollWait(l.epfd, l.events, l.wheel.sleep())
-			if err != unix.EINTR {
-				return max(n, 0)
-			}
-		}
-	}
-	if l.file == nil {
-		unix.SetNonblock(l.epfd, true)
-		l.file = os.NewFile(uintptr(l.epfd), "epoll")
-		l.raw, _ = l.file.SyscallConn()
-	}
-	ms := l.wheel.sleep()
-	if ms >= 0 {
-		l.file.SetReadDeadline(time.Now().Add(time.Duration(ms) * time.Millisecond))
-		l.timed = true
-	} else if l.timed {
-		l.file.SetReadDeadline(time.Time{})
-		l.timed = false
-	}
-	n := 0
-	l.raw.Read(func(fd uintptr) bool {
-		n = poll(l.epfd, l.events)
-		return n > 0
-	})
-	return n
-}
-
-var mode = os.Getenv("EPMODE")
 
 // call has the loop answer c soon. A loop that has no connections left has nothing to
 // answer.

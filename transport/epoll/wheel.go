@@ -98,14 +98,12 @@ func (w *wheel) findNext() {
 	}
 }
 
-// sleep returns how long the loop may wait, in milliseconds; -1: for ever.
-func (w *wheel) sleep() int {
+// sleep returns how long the loop may wait; below zero: for ever.
+func (w *wheel) sleep() time.Duration {
 	if w.entries.Load() == 0 {
 		return -1
 	}
 	w.mu.Lock()
-	next := w.next
-	w.mu.Unlock()
-	left := time.Duration(instant(next)*tick - now())
-	return int(max(left+time.Millisecond-1, 0) / time.Millisecond)
+	defer w.mu.Unlock()
+	return time.Duration(max(instant(w.next)*tick-now(), 0))
 }
