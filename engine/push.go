@@ -51,6 +51,16 @@ func (r *receiver) Receive() error {
 	return err
 }
 
+func (r *receiver) End(err error) {
+	c := (*Conn)(r)
+	c.receive.beginReceiving()
+	defer c.receive.endReceiving()
+	if err = c.lost(err); err == ErrTimeout {
+		err = c.endOfStream(err)
+	}
+	c.receive.handler.OnClose(c, err)
+}
+
 func (r *receiver) Finish() {
 	c := (*Conn)(r)
 	c.end() // OnClose has told what there is to tell

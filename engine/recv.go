@@ -246,10 +246,10 @@ func (c *Conn) answer() {
 // connection unless it is a mere timeout.
 func (c *Conn) lost(err error) error {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrTimeout
 	case err == ErrWouldBlock:
 		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}

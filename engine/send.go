@@ -166,7 +166,7 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	h := c.sendHeader(op, fin, len(p))
 	size := headerSize(len(p), h.Masked) + len(p)
 	if s.batch == nil {
-		s.batch = buffer.Get(size)
+		s.batch = buffer.Get(s.batchSize(size))
 	} else {
 		s.batch.Grow(size)
 	}
@@ -180,6 +180,15 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	}
 	s.batch.B = b
 	s.count(op, fin, len(p))
+}
+
+// batchSize is how large a batch begins that has a frame of size bytes: where others are
+// likely to follow, with room for some of them.
+func (s *sendState) batchSize(size int) int {
+	if s.heldBack() {
+		return max(size, 2<<10)
+	}
+	return size
 }
 
 func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {

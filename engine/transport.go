@@ -105,8 +105,13 @@ type Receiver interface {
 	// Receive handles all bytes that View has. Nil asks for more.
 	Receive() error
 
-	// Finish ends the connection after Receive returned an error. It may block
-	// for Limits.CloseTimeout.
+	// End is called instead of Receive when the stream is over for the reason
+	// err, whatever View may still have: when the read deadline has passed
+	// (os.ErrDeadlineExceeded), also in a pause, or Close was called.
+	End(err error)
+
+	// Finish ends the connection after Receive returned an error, or after End.
+	// It may block for Limits.CloseTimeout.
 	Finish()
 }
 

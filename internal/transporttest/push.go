@@ -1,6 +1,10 @@
 package transporttest
 
 import (
+	stdtls "crypto/tls"
+
+	"github.com/seed004e8d11/websock/transport/tls"
+
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +61,9 @@ func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 	ends := map[string]func(conn net.Conn){
 		"closed": func(conn net.Conn) { conn.Close() },
 		"reset": func(conn net.Conn) {
+			if secured, ok := conn.(*stdtls.Conn); ok {
+				conn, _ = tls.NetConn(secured)
+			}
 			conn.(*net.TCPConn).SetLinger(0)
 			conn.Close()
 		},

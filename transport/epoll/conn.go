@@ -212,9 +212,9 @@ func (c *Conn) expire() {
 		}
 	case s&pushed == 0 || s&ended != 0:
 	case reading:
-		c.deliver(nil, os.ErrDeadlineExceeded)
+		c.over(os.ErrDeadlineExceeded)
 	case writing:
-		c.deliver(nil, errStalled)
+		c.over(errStalled)
 	}
 }
 

@@ -51,7 +51,7 @@ func (c *Conn) answer() {
 	case c.is(ended):
 		c.leave()
 	case c.uses.closed():
-		c.deliver(nil, net.ErrClosed)
+		c.over(net.ErrClosed)
 	case !c.is(paused):
 		c.deliverKept()
 		c.rearm()
@@ -72,9 +72,6 @@ func (c *Conn) receive() {
 
 // deliver gives the receiver a view of the loop's memory, or an error.
 func (c *Conn) deliver(view []byte, err error) {
-	if c.in != nil {
-		c.in.drop() // only an error overtakes what was kept
-	}
 	in := &c.loop.in
 	in.view, in.err = view, err
 	c.in = in
@@ -104,7 +101,13 @@ func (c *Conn) deliverKept() {
 	}
 }
 
-// end ends the connection after the receiver returned an error.
+// over tells the receiver that it is over, whatever was kept.
+func (c *Conn) over(err error) {
+	c.receiver.End(err)
+	c.end()
+}
+
+// end ends the connection when the receiver is told or has said that it is over.
 func (c *Conn) end() {
 	if c.in != nil {
 		c.in.drop()

@@ -1,11 +1,13 @@
 package epoll
 
 import (
+	stdtls "crypto/tls"
 	"net"
 	"syscall"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport/tls"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,10 +30,25 @@ type Maker struct{ loops *group }
 // A connection without a descriptor, and TLS that wasn't begun by package
 // transport/tls, is left to a goroutine: see package transport/std.
 func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		return m.attachTLS(secured, early)
+	}
 	if !hasDescriptor(conn) {
 		return std.New(conn, early), nil
 	}
 	return m.attach(conn, early)
+}
+
+func (m Maker) attachTLS(secured *stdtls.Conn, early []byte) (engine.Transport, error) {
+	below, ok := tls.NetConn(secured)
+	if !ok || !hasDescriptor(below) {
+		return std.New(secured, early), nil
+	}
+	c, err := m.attach(below, nil)
+	if err != nil {
+		return nil, err
+	}
+	return tls.New(secured, c, early)
 }
 
 func hasDescriptor(conn net.Conn) bool {

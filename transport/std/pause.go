@@ -3,8 +3,6 @@ package std
 import (
 	"os"
 	"time"
-
-	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // Pause holds up the goroutine that pushes until Resume.
@@ -30,8 +28,8 @@ func (t *Conn) nudge() {
 func (p *pump) pause() {
 	for p.t.paused.Load() {
 		if !p.waitForNudge() {
-			p.t.dropView()
-			p.pass(buffer.Get(0), 0, os.ErrDeadlineExceeded)
+			p.r.End(os.ErrDeadlineExceeded)
+			p.done = true
 			return
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // host is the host name or IP address that was dialled, with or without brackets.
 // A nil config means the system's roots. On an error conn is still open.
 func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config) (*tls.Conn, error) {
-	secured := tls.Client(conn, configFor(host, config))
+	secured := tls.Client(&wire{conn: conn}, configFor(host, config))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
