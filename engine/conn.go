@@ -16,18 +16,12 @@ type Conn struct {
 	agreed  unique.Handle[agreement]
 }
 
-var defaultLimits = Limits{}.WithDefaults()
-
 // NewConn returns a connection over a transport on which the opening handshake
 // is done. The Conn owns t from now on.
 func NewConn(t Transport, o Options) *Conn {
-	limits := &defaultLimits
-	if o.Limits != (Limits{}) {
-		own := o.Limits.WithDefaults()
-		limits = &own
-	}
+	limits := o.Limits.shared()
 	c := &Conn{t: t, agreed: agree(&o)}
-	c.receive.dec = Decoder{role: o.Role, limits: limits}
+	c.receive.role, c.receive.limits = o.Role, limits
 	c.send.message = OpNone
 	c.send.refuses = limits.WhenFull == QueueRefuses
 	return c
@@ -36,9 +30,9 @@ func NewConn(t Transport, o Options) *Conn {
 // Role returns the side that we play.
 func (c *Conn) Role() Role { return c.role() }
 
-func (c *Conn) role() Role { return c.receive.dec.role }
+func (c *Conn) role() Role { return c.receive.role }
 
-func (c *Conn) limits() *Limits { return c.receive.dec.limits }
+func (c *Conn) limits() *Limits { return c.receive.limits }
 
 // LocalAddr returns our address, as the transport knows it.
 func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAConnIsSmall(t *testing.T) {
-	const most = 224
+	const most = 144
 	if size := unsafe.Sizeof(Conn{}); size > most {
 		t.Errorf("a Conn takes %d bytes, want at most %d", size, most)
 	}

@@ -9,7 +9,7 @@ import "time"
 // be called from any goroutine.
 func (c *Conn) SetRecvDeadline(t time.Time) error {
 	c.send.mu.Lock()
-	c.send.noted().recvDeadline = t
+	c.send.need().recvDeadline = t
 	c.send.mu.Unlock()
 	return c.t.SetReadDeadline(t)
 }
@@ -25,10 +25,7 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 func (c *Conn) recvDeadline() time.Time {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
-	if c.send.log == nil {
-		return time.Time{}
-	}
-	return c.send.log.recvDeadline
+	return c.send.peek().recvDeadline
 }
 
 // waiting is how long the receive under way may wait.

@@ -317,6 +317,12 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 	return EventClose, payload, n, nil
 }
 
+// idle reports whether nothing is under way: neither a message nor a frame nor a header,
+// and it is not over.
+func (d *Decoder) idle() bool {
+	return !d.open && !d.unfinished && d.cut == nil && !d.closed && d.err == nil
+}
+
 // header returns what is known of the frame under way.
 func (d *Decoder) header() Header {
 	if !d.open || d.h.Opcode.IsControl() {

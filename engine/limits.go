@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Limits bounds what a connection may cost. In every field zero means the
 // default and a negative value means no limit, unless it says otherwise. What
@@ -112,4 +115,19 @@ func closeTimeout(d time.Duration) time.Duration {
 		return DefaultCloseTimeout
 	}
 	return d
+}
+
+// recentLimits are those of the last connection.
+var recentLimits atomic.Pointer[Limits]
+
+// shared returns the limits with defaults, in memory that connections in a row which have
+// the same limits share.
+func (l Limits) shared() *Limits {
+	l = l.WithDefaults()
+	recent := recentLimits.Load()
+	if recent == nil || *recent != l {
+		recent = &l
+		recentLimits.Store(recent)
+	}
+	return recent
 }

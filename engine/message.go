@@ -14,6 +14,9 @@ import (
 // After ErrTimeout the result holds the part that came: pass it as dst of the
 // next call to go on. Other errors are those of Recv.
 func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
+	if err := c.beginPull(); err != nil {
+		return OpNone, dst, err
+	}
 	for {
 		h, n, err := c.Recv(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]

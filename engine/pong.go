@@ -17,11 +17,11 @@ func (c *Conn) pong(payload []byte) {
 	if s.err != nil || s.closing != nil {
 		return
 	}
-	log := s.noted()
 	s.dropPing()
 	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
-		log.ping = buffer.Get(maxControlPayload)
-		log.ping.B = append(log.ping.B, payload...)
+		ping := buffer.Get(maxControlPayload)
+		ping.B = append(ping.B, payload...)
+		s.need().ping = ping
 		return
 	}
 	c.encodePong(payload)
@@ -29,29 +29,30 @@ func (c *Conn) pong(payload []byte) {
 }
 
 func (c *Conn) encodePong(payload []byte) {
-	log := c.send.noted()
-	if now := unixSecond(); now != log.second {
-		log.second, log.pongs = now, 0
+	need := c.send.need()
+	if now := unixSecond(); now != need.second {
+		need.second, need.pongs = now, 0
 	}
-	log.pongs++
+	need.pongs++
 	c.encode(OpPong, true, payload)
 }
 
 // pingDue reports whether a ping was remembered that may be answered now.
 func (c *Conn) pingDue() bool {
 	s := &c.send
-	return s.log != nil && s.log.ping != nil && s.closing == nil &&
-		s.pongAllowed(c.limits()) && !c.crowded(len(s.log.ping.B))
+	ping := s.peek().ping
+	return ping != nil && s.closing == nil && s.pongAllowed(c.limits()) && !c.crowded(len(ping.B))
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {
-	return int64(s.log.pongs) < int64(limits.PongRate) || s.log.second != unixSecond()
+	now := s.peek()
+	return int64(now.pongs) < int64(limits.PongRate) || now.second != unixSecond()
 }
 
 func (s *sendState) dropPing() {
-	if s.log != nil && s.log.ping != nil {
-		s.log.ping.Put()
-		s.log.ping = nil
+	if ping := s.peek().ping; ping != nil {
+		ping.Put()
+		s.seldom.ping = nil
 	}
 }
 

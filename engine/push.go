@@ -16,7 +16,7 @@ func (c *Conn) SetHandler(h Handler) error {
 	switch {
 	case h == nil || r.handler != nil:
 		return ErrHandler
-	case r.dec.err != nil:
+	case r.receiving != nil && r.dec.err != nil:
 		return r.dec.err
 	case r.receiving != nil && r.wait.stale:
 		c.t.SetReadDeadline(c.recvDeadline()) // if it fails, so does what follows

@@ -19,21 +19,22 @@ const directSize = 4 << 10
 // receiveState is what the receiving side of a Conn remembers. It belongs to the
 // goroutine that receives.
 type receiveState struct {
-	dec Decoder
-
 	// What is needed only while something is received: nil before the first receive by
 	// pulling, and with a Handler whenever nothing is under way.
 	*receiving
 
-	handler  Handler     // nil: data is pulled
-	paused   atomic.Bool // the Handler is to be left alone
+	handler  Handler // nil: data is pulled
+	limits   *Limits
+	role     Role
 	answered bool        // pongs wait in the send buffer
+	paused   atomic.Bool // the Handler is to be left alone
 }
 
 type receiving struct {
+	dec      Decoder
 	view     []byte // received bytes not handled yet
 	viewed   int    // size of the transport's view that they are the end of
-	counts   receiveCounts
+	counts   recentCounts
 	gathered *buffer.Buffer // for Messages: the message under way
 	wait     waiting        // of a receive by pulling
 	reader   messageReader
@@ -45,12 +46,13 @@ var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
 func (r *receiveState) beginReceiving() {
 	if r.receiving == nil {
 		r.receiving = idleReceivings.Get().(*receiving)
+		r.dec.role, r.dec.limits = r.role, r.limits
 	}
 }
 
-// endReceiving leaves that to others, unless a message or a view is cut.
+// endReceiving leaves that to others, unless a message is cut or it is over.
 func (r *receiveState) endReceiving() {
-	if len(r.view) == 0 && r.gathered == nil {
+	if len(r.view) == 0 && r.dec.idle() {
 		*r.receiving = receiving{}
 		idleReceivings.Put(r.receiving)
 		r.receiving = nil
@@ -60,14 +62,11 @@ func (r *receiveState) endReceiving() {
 // beginPull begins a receive by pulling, or returns why nothing can be pulled.
 func (c *Conn) beginPull() error {
 	r := &c.receive
-	switch {
-	case r.handler != nil:
+	if r.handler != nil {
 		return ErrHandler
-	case r.dec.err != nil:
-		return r.dec.err
 	}
 	r.beginReceiving()
-	return nil
+	return r.dec.err
 }
 
 // Recv receives payload into buf, as much as is there, and returns the header of

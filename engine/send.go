@@ -30,11 +30,9 @@ type sendState struct {
 	left     bool           // nobody waits for the batch: who writes takes it along
 	corked   bool           // Cork was called
 	handling bool           // a batch of received bytes is being handled
-	turn     *sync.Cond     // waits for writing to end; nil until somebody did
 
 	message Opcode         // the fragmented message under way, or OpNone
 	text    utf8.Validator // of its text
-	writer  *messageWriter // nil: there was none yet
 
 	closing *CloseError // a close frame was sent: how the connection ends
 	ended   bool        // the peer's close frame came, or the stream ended
@@ -42,7 +40,9 @@ type sendState struct {
 	pushed  bool        // data goes to a Handler
 	refuses bool        // a full queue makes a send fail, not wait
 
-	log *log // nil: nothing was noted yet
+	sent     *sentCounts     // nil: nothing was counted yet
+	received *receivedCounts // likewise
+	seldom   *seldom         // nil: there was no need
 }
 
 // SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
@@ -201,15 +201,15 @@ func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
 }
 
 func (s *sendState) count(op Opcode, fin bool, n int) {
-	stats := s.noted()
+	sent := s.countsSent()
 	switch {
 	case op == OpPong:
-		stats.PongsSent++
+		sent.pongs++
 	case op.IsData():
-		stats.FramesSent++
-		stats.PayloadSent += uint64(n)
+		sent.frames++
+		sent.payload += uint64(n)
 		if fin {
-			stats.MessagesSent++
+			sent.messages++
 		}
 	}
 }
@@ -261,17 +261,18 @@ func (c *Conn) release() {
 
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {
-	if s.turn == nil {
-		s.turn = sync.NewCond(&s.mu)
+	need := s.need()
+	if need.turn == nil {
+		need.turn = sync.NewCond(&s.mu)
 	}
-	s.turn.Wait()
+	need.turn.Wait()
 }
 
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
 	s := &c.send
 	if c.pingDue() {
-		c.encodePong(s.log.ping.B)
+		c.encodePong(s.seldom.ping.B)
 		s.dropPing()
 	}
 	b := s.batch
@@ -298,9 +299,9 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	err := c.t.Writev(bufs...)
 	s.mu.Lock()
 	s.writing = false
-	stats := s.noted()
-	stats.Writes++
-	stats.WireSent += uint64(len(first) + len(second))
+	sent := s.countsSent()
+	sent.writes++
+	sent.wire += uint64(len(first) + len(second))
 	if err != nil {
 		c.sendFailed(err)
 	}
@@ -309,8 +310,8 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 
 // tell wakes those who wait for a write to end.
 func (s *sendState) tell() {
-	if s.turn != nil {
-		s.turn.Broadcast()
+	if turn := s.peek().turn; turn != nil {
+		turn.Broadcast()
 	}
 }
 

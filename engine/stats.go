@@ -1,11 +1,5 @@
 package engine
 
-import (
-	"time"
-
-	"github.com/seed004e8d11/websock/internal/buffer"
-)
-
 // Stats counts what went over a connection. Payload is counted in bytes without
 // headers; Wire with them, as given to and taken from the transport.
 type Stats struct {
@@ -24,39 +18,42 @@ type Stats struct {
 func (c *Conn) Stats() Stats {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
-	if c.send.log == nil {
-		return Stats{}
+	var stats Stats
+	if sent := c.send.sent; sent != nil {
+		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = sent.messages, sent.frames, sent.payload
+		stats.WireSent, stats.Writes, stats.PongsSent = sent.wire, sent.writes, sent.pongs
 	}
-	return c.send.log.Stats
-}
-
-// A log is what a connection notes once something happens on it. It is under the lock of
-// sending.
-type log struct {
-	Stats
-
-	ping   *buffer.Buffer // payload of the latest ping not answered yet
-	second uint32         // the second in which pongs are counted
-	pongs  uint32         // sent in that second
-
-	recvDeadline time.Time // set by SetRecvDeadline
-}
-
-// noted returns the log to write to. The lock is held.
-func (s *sendState) noted() *log {
-	if s.log == nil {
-		s.log = &log{}
+	if received := c.send.received; received != nil {
+		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = received.messages, received.frames, received.payload
+		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = received.wire, received.pings, received.pongs
 	}
-	return s.log
+	return stats
 }
 
-// receiveCounts are what was received since they were published: counting every frame for
-// all to see would cost more than handling it.
-type receiveCounts struct {
+type sentCounts struct {
+	messages, frames, payload, wire, writes, pongs uint64
+}
+
+type receivedCounts struct {
+	messages, frames, payload, wire, pings, pongs uint64
+}
+
+// countsSent returns the counts to add to, which are there once there is something to
+// count. The lock is held.
+func (s *sendState) countsSent() *sentCounts {
+	if s.sent == nil {
+		s.sent = &sentCounts{}
+	}
+	return s.sent
+}
+
+// recentCounts are what was received since it was added to the others: counting every frame
+// for all to see would cost more than handling it.
+type recentCounts struct {
 	messages, frames, payload, wire, pings, pongs uint32
 }
 
-func (r *receiveCounts) count(h *Header, n int) {
+func (r *recentCounts) count(h *Header, n int) {
 	r.payload += uint32(n)
 	if h.Remaining == 0 {
 		r.frames++
@@ -68,26 +65,27 @@ func (r *receiveCounts) count(h *Header, n int) {
 
 // publish adds what was received to the connection's Stats.
 func (c *Conn) publish() {
-	if c.receive.counts == (receiveCounts{}) {
-		return
+	if c.receive.counts != (recentCounts{}) {
+		c.send.mu.Lock()
+		c.addCounts()
+		c.send.mu.Unlock()
 	}
-	c.send.mu.Lock()
-	c.addCounts()
-	c.send.mu.Unlock()
 }
 
 // addCounts is publish for who holds the lock.
 func (c *Conn) addCounts() {
-	r := &c.receive.counts
-	if *r == (receiveCounts{}) {
+	r, s := &c.receive.counts, &c.send
+	if *r == (recentCounts{}) {
 		return
 	}
-	stats := c.send.noted()
-	stats.MessagesReceived += uint64(r.messages)
-	stats.FramesReceived += uint64(r.frames)
-	stats.PayloadReceived += uint64(r.payload)
-	stats.WireReceived += uint64(r.wire)
-	stats.PingsReceived += uint64(r.pings)
-	stats.PongsReceived += uint64(r.pongs)
-	*r = receiveCounts{}
+	if s.received == nil {
+		s.received = &receivedCounts{}
+	}
+	s.received.messages += uint64(r.messages)
+	s.received.frames += uint64(r.frames)
+	s.received.payload += uint64(r.payload)
+	s.received.wire += uint64(r.wire)
+	s.received.pings += uint64(r.pings)
+	s.received.pongs += uint64(r.pongs)
+	*r = recentCounts{}
 }

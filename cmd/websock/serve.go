@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	stdtls "crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 // serve is the command of that name.
@@ -111,8 +113,13 @@ func (s *serve) listen(server *http.Server, listener net.Listener) error {
 		fmt.Fprintln(s.out, url)
 		return server.Serve(listener)
 	}
+	certificate, err := stdtls.LoadX509KeyPair(s.cert, s.key)
+	if err != nil {
+		return err
+	}
+	config := &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: stdtls.VersionTLS12}
 	fmt.Fprintln(s.out, "wss"+url[len("ws"):])
-	return server.ServeTLS(listener, s.cert, s.key)
+	return server.Serve(tls.NewListener(listener, config)) // whose connections can move to an event loop
 }
 
 // accept makes a connection of a request. Its goroutine ends with the request: the

@@ -1,6 +1,7 @@
 package std
 
 import (
+	stdtls "crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 const (
@@ -63,8 +65,15 @@ func Transport() Maker { return Maker{} }
 // A Maker makes transports of this package.
 type Maker struct{}
 
-// Attach returns New(conn, early). It never fails.
+// Attach returns New(conn, early). TLS that was begun by package transport/tls is taken
+// apart and put on top of the connection underneath, which then can be waited for without
+// holding a buffer.
 func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		if below, ok := tls.NetConn(secured); ok {
+			return tls.New(secured, New(below, nil), early)
+		}
+	}
 	return New(conn, early), nil
 }
 

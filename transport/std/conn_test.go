@@ -1,6 +1,7 @@
 package std
 
 import (
+	stdtls "crypto/tls"
 	"errors"
 	"io"
 	"runtime"
@@ -19,6 +20,14 @@ var suite = transporttest.Suite{
 }
 
 func TestTransport(t *testing.T) { suite.Run(t) }
+
+func TestTransportOverTLS(t *testing.T) {
+	s := suite
+	s.Secure = transporttest.SecuredBy(stdtls.VersionTLS13)
+	s.Networks = []string{"tcp", "unix"}
+	s.Allocates = 4 // by crypto/tls
+	s.Run(t)
+}
 
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 

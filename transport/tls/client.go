@@ -18,21 +18,6 @@ func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config)
 	return secured, nil
 }
 
-// configFor returns the caller's config, or a copy made fit for host.
-func configFor(host string, config *tls.Config) *tls.Config {
-	if config == nil {
-		config = &tls.Config{MinVersion: tls.VersionTLS12}
-	} else {
-		config = config.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = serverName(host)
-	}
-	config.NextProtos = []string{"http/1.1"}
-	config.Renegotiation = tls.RenegotiateNever
-	return config
-}
-
 // serverName strips what is no part of a name or address in a certificate:
 // brackets, an IPv6 zone, the dot at the end of an absolute name.
 func serverName(host string) string {
