@@ -7,13 +7,12 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// A carrier is the transport underneath: one that is driven by events. Its Read may be
-// called while its view isn't empty, and then takes from that.
+// A carrier is the transport underneath. Its Read may be called while its view isn't empty,
+// and then takes from that.
 type carrier interface {
 	engine.Transport
 	engine.Pusher
 	engine.Pauser
-	engine.Drainer
 	engine.Lingerer
 }
 
@@ -33,9 +32,14 @@ func (c *Conn) Queued() int { return c.carrier.Queued() }
 // Flush is that of the transport underneath.
 func (c *Conn) Flush() error { return c.carrier.Flush() }
 
-// Drain waits until at most most bytes of records are queued, as the transport underneath
-// does.
-func (c *Conn) Drain(most int) error { return c.carrier.Drain(most) }
+// Drain waits until at most most bytes of records are queued, if the transport underneath
+// queues.
+func (c *Conn) Drain(most int) error {
+	if drainer, ok := c.carrier.(engine.Drainer); ok {
+		return drainer.Drain(most)
+	}
+	return nil
+}
 
 // SetReadDeadline is that of the transport underneath. A deadline that passes within a
 // record loses nothing.

@@ -12,8 +12,8 @@ import (
 
 var errNotOurs = errors.New("websock: the TLS connection was made elsewhere, is not open yet, or was moved before")
 
-// A Conn is an engine.Transport that secures another one, which is driven by events. It is
-// also an engine.Pusher, Pauser, Drainer and Lingerer.
+// A Conn is an engine.Transport that secures another one. It is also an engine.Pusher,
+// Pauser, Drainer and Lingerer.
 type Conn struct {
 	carrier carrier
 	tls     *tls.Conn
@@ -25,11 +25,10 @@ type Conn struct {
 	first   [1]byte        // of a record, while there is no view
 }
 
-// New moves conn, made by Client, Server or a Listener of this package, to inner: from now
+// New moves conn, made by Client or Server or accepted by NewListener's listener, to inner: from now
 // on its records come from there and go there. Nothing else may use conn, then or later.
-// inner has to be driven by events: an engine.Pusher, Pauser, Drainer and Lingerer whose
-// Writev never waits and whose Read takes from the view if there is one. The Conn owns both
-// conn and inner.
+// inner has to be an engine.Pusher, Pauser and Lingerer whose Read takes from the view if
+// there is one. The Conn owns both conn and inner.
 //
 // early is plaintext that was read from conn before. It is received first, and belongs to
 // the Conn.
@@ -43,7 +42,7 @@ func New(conn *tls.Conn, inner engine.Transport, early []byte) (*Conn, error) {
 	}
 	c, ok := inner.(carrier)
 	if !ok {
-		return nil, fmt.Errorf("websock: a %T can't carry TLS: it isn't driven by events", inner)
+		return nil, fmt.Errorf("websock: a %T can't carry TLS", inner)
 	}
 	w.switchTo(c)
 	return &Conn{carrier: c, tls: conn, wire: w, view: early}, nil
