@@ -21,7 +21,7 @@ type Source interface {
 	Consume(n int)
 
 	// Read reads straight into p, parking as View does. It is called only while
-	// the view is empty.
+	// the view is empty, but for a Pusher's, which then takes from the view.
 	Read(p []byte) (int, error)
 }
 

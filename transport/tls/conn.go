@@ -25,7 +25,7 @@ type Conn struct {
 	first   [1]byte        // of a record, while there is no view
 }
 
-// New moves conn, made by Client, Server or a Listener of this package, to inner: from now
+// New moves conn, made by Client or Server or accepted by NewListener's listener, to inner: from now
 // on its records come from there and go there. Nothing else may use conn, then or later.
 // inner has to be an engine.Pusher, Pauser and Lingerer whose Read takes from the view if
 // there is one. The Conn owns both conn and inner.

@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"os"
@@ -15,7 +16,8 @@ type stream struct {
 	mu       sync.Mutex
 	moved    *sync.Cond
 	data     []byte
-	err      error // after data
+	opening  []byte // what was written first
+	err      error  // after data
 	deadline time.Time
 	left     bool // its reader is to leave
 }
@@ -35,7 +37,12 @@ func (s *stream) change(f func()) {
 }
 
 func (s *stream) write(p []byte) {
-	s.change(func() { s.data = append(s.data, p...) })
+	s.change(func() {
+		if s.opening == nil {
+			s.opening = bytes.Clone(p)
+		}
+		s.data = append(s.data, p...)
+	})
 }
 
 // end ends the stream behind its data.
@@ -203,6 +210,11 @@ func (m *memory) loop() {
 	for {
 		if !m.calledAgain() {
 			n, err := m.in.read(p[:m.most(len(p))])
+			if err == os.ErrDeadlineExceeded || err == net.ErrClosed {
+				m.receiver.End(err)
+				m.receiver.Finish()
+				return
+			}
 			m.view, m.err = p[:n], err
 		}
 		if m.calledAgain() && len(m.view) == 0 { // it may have been paused while reading

@@ -17,6 +17,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Configs lends configs to the tests outside of the package.
+var Configs = configs
+
 // identity returns a certificate for example.com and the pool that vouches for it.
 var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -120,4 +123,5 @@ func (d *drain) Receive() error {
 	}
 }
 
-func (d *drain) Finish() {}
+func (d *drain) End(err error) { d.ended <- err }
+func (d *drain) Finish()       {}

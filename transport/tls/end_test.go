@@ -1,4 +1,0 @@
-package tls
-
-func (d *drain) End(error)  {}
-func (p *pauses) End(error) {}
