@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"syscall"
 )
 
 // A Contestant is a way to be a client.
@@ -28,6 +29,11 @@ func Contestants() []Contestant {
 	}
 	return append(all,
 		pulledBy("gorilla", dialGorilla),
+		Contestant{Name: "coder", New: newCoder},
+		Contestant{Name: "gws", New: newGws},
+		pulledBy("gobwas", dialGobwas),
+		Contestant{Name: "nbio", New: newNbio},
+		pulledBy("xnet", dialXnet),
 	)
 }
 
@@ -41,8 +47,12 @@ func Find(name string) (Contestant, error) {
 	return all[i], nil
 }
 
+// bound is the cheapest way, as far as we know.
 func bound(w *Work) (Client, error) {
-	return newRaw(w, rawCalls{wait: rawWaits["poll"](), io: rawIO["raw"]})
+	if w.secure() {
+		return newRawSecure(w), nil
+	}
+	return newRaw(w, rawCalls{wait: waitPolling, io: syscall.RawSyscall})
 }
 
 func rawVariants() (all []Contestant) {
