@@ -14,10 +14,11 @@ import (
 // with a buffer in front of the connection and one write for each frame. Its memory is
 // its own, so that nothing is allocated for a message.
 type gobwasLink struct {
-	conn net.Conn
-	br   *bufio.Reader
-	in   []byte
-	out  gobwasFrame
+	conn   net.Conn
+	br     *bufio.Reader
+	header []byte // for one, received or sent
+	in     []byte
+	out    gobwasFrame
 }
 
 func dialGobwas(ctx context.Context, w *Work) (link, error) {
@@ -31,16 +32,17 @@ func dialGobwas(ctx context.Context, w *Work) (link, error) {
 		return nil, errors.New("the server sent something unasked")
 	}
 	return &gobwasLink{
-		conn: conn,
-		br:   bufio.NewReaderSize(conn, buffer),
-		in:   make([]byte, len(w.Payload)),
+		conn:   conn,
+		br:     bufio.NewReaderSize(conn, buffer),
+		header: make([]byte, ws.MaxHeaderSize),
+		in:     make([]byte, len(w.Payload)),
 	}, nil
 }
 
 func (l *gobwasLink) Send(p []byte) error {
 	h := ws.Header{Fin: true, OpCode: ws.OpBinary, Masked: true, Mask: ws.NewMask(), Length: int64(len(p))}
 	l.out = l.out[:0]
-	if err := ws.WriteHeader(&l.out, h); err != nil {
+	if err := ws.WriteHeaderBuffer(&l.out, h, l.header); err != nil {
 		return err
 	}
 	start := len(l.out)
@@ -50,7 +52,7 @@ func (l *gobwasLink) Send(p []byte) error {
 	return err
 }
 
-// gobwasFrame is what ws.WriteHeader writes to.
+// A gobwasFrame is what headers are written to.
 type gobwasFrame []byte
 
 func (f *gobwasFrame) Write(p []byte) (int, error) {
@@ -59,7 +61,7 @@ func (f *gobwasFrame) Write(p []byte) (int, error) {
 }
 
 func (l *gobwasLink) Receive() (int, error) {
-	h, err := ws.ReadHeader(l.br)
+	h, err := ws.ReadHeaderBuffer(l.br, l.header)
 	if err != nil {
 		return 0, err
 	}

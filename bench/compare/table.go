@@ -36,6 +36,7 @@ func newTable(c loopback.Case, contestants []client.Contestant) *table {
 // addRound gives every contestant a turn. A ratio is of two that came soon after one
 // another, so that a busy neighbour slows both.
 func (t *table) addRound(lab *loopback.Lab, timing loopback.Timing) {
+	compared := t.of.Figures()[0].Of
 	var first float64
 	for i := range t.rows {
 		row := &t.rows[i]
@@ -46,86 +47,58 @@ func (t *table) addRound(lab *loopback.Lab, timing loopback.Timing) {
 		}
 		row.results = append(row.results, result)
 		if i == 0 {
-			first = t.figure(result)
+			first = compared(result)
 		}
 		if first > 0 {
-			row.ratios = append(row.ratios, t.figure(result)/first)
+			row.ratios = append(row.ratios, compared(result)/first)
 		}
 	}
 }
 
-// figure is what is compared.
-func (t *table) figure(r loopback.Result) float64 {
-	if t.of.Kind == loopback.Idle {
-		return r.BytesPerConn
-	}
-	return r.MicrosPerMessage()
-}
-
+// print writes medians over the rounds.
 func (t *table) print(w io.Writer) {
+	fmt.Fprintln(w, t.of)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	columns := messageColumns
-	if t.of.Kind == loopback.Idle {
-		columns = idleColumns
-	}
-	fmt.Fprintf(tw, "%s\t", t.of)
-	for i, c := range columns {
-		fmt.Fprintf(tw, "%s\t", c.name)
+	figures := t.of.Figures()
+	fmt.Fprint(tw, "\t")
+	for i, f := range figures {
+		fmt.Fprintf(tw, "%s\t", f.Unit)
 		if i == 0 {
-			fmt.Fprintf(tw, "/%s\t", t.rows[0].name)
+			fmt.Fprintf(tw, "/ %s\t", t.rows[0].name)
 		}
 	}
 	fmt.Fprintln(tw)
 	for _, row := range t.rows {
-		row.print(tw, columns)
+		row.print(tw, figures)
 	}
-	fmt.Fprintln(tw)
 	tw.Flush()
-}
-
-// A column has medians over the rounds.
-type column struct {
-	name   string
-	format string
-	value  func(loopback.Result) float64
-}
-
-var messageColumns = []column{
-	{"µs-cpu/msg", "%.2f", loopback.Result.MicrosPerMessage},
-	{"msg/s", "%.0f", loopback.Result.Rate},
-	{"reads/msg", "%.2f", loopback.Result.ReadsPerMessage},
-	{"writes/msg", "%.2f", loopback.Result.WritesPerMessage},
-	{"allocs/msg", "%.2f", loopback.Result.AllocsPerMessage},
-}
-
-var idleColumns = []column{
-	{"B/conn", "%.0f", func(r loopback.Result) float64 { return r.BytesPerConn }},
-	{"goroutines/conn", "%.2f", func(r loopback.Result) float64 { return r.GoroutinesPerConn }},
-}
-
-func (r *row) print(w io.Writer, columns []column) {
-	fmt.Fprintf(w, "%s\t", r.name)
-	if len(r.results) == 0 {
-		fmt.Fprintf(w, "%v\n", r.failure)
-		return
-	}
-	for i, c := range columns {
-		values := make([]float64, len(r.results))
-		for i := range values {
-			values[i] = c.value(r.results[i])
+	for _, row := range t.rows {
+		if row.failure != nil {
+			fmt.Fprintf(w, "%s failed: %v\n", row.name, row.failure)
 		}
-		fmt.Fprintf(w, c.format+"\t", median(values))
-		if i == 0 && len(r.ratios) > 0 {
-			fmt.Fprintf(w, "%.2f\t", median(r.ratios))
-		}
-	}
-	if r.failure != nil {
-		fmt.Fprintf(w, "once: %v", r.failure)
 	}
 	fmt.Fprintln(w)
 }
 
-func median(x []float64) float64 {
+func (r *row) print(w io.Writer, figures []loopback.Figure) {
+	fmt.Fprintf(w, "%s\t", r.name)
+	for i, f := range figures {
+		values := make([]float64, len(r.results))
+		for i, result := range r.results {
+			values[i] = f.Of(result)
+		}
+		fmt.Fprintf(w, "%s\t", median(values, f.Format))
+		if i == 0 {
+			fmt.Fprintf(w, "%s\t", median(r.ratios, "%.2f"))
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+func median(x []float64, format string) string {
+	if len(x) == 0 {
+		return "-"
+	}
 	slices.Sort(x)
-	return x[len(x)/2]
+	return fmt.Sprintf(format, x[len(x)/2])
 }

@@ -71,10 +71,18 @@ func occupied() (bytes int64, goroutines int) {
 	runtime.GC()                      // twice: pools let go in two steps
 	runtime.GC()
 	debug.FreeOSMemory()
-	statm, _ := os.ReadFile("/proc/self/statm")
-	var resident int64
-	if fields := strings.Fields(string(statm)); len(fields) > 1 {
-		resident, _ = strconv.ParseInt(fields[1], 10, 64)
+	return resident(), runtime.NumGoroutine()
+}
+
+// resident returns the resident memory, in bytes. Other files of /proc have it too, but
+// lag behind by some hundred kilobytes.
+func resident() int64 {
+	rollup, _ := os.ReadFile("/proc/self/smaps_rollup")
+	for line := range strings.Lines(string(rollup)) {
+		if fields := strings.Fields(line); fields[0] == "Rss:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kilobytes << 10
+		}
 	}
-	return resident * int64(os.Getpagesize()), runtime.NumGoroutine()
+	return 0
 }

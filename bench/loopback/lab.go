@@ -4,6 +4,7 @@ package loopback
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,7 +52,8 @@ func (l *Lab) Close() { l.server.end() }
 
 // Run runs a case.
 func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
-	p, err := start("client", l.clientCPU, timeLimit(c, t))
+	const patience = 5 * time.Second // the client's own limit tells more
+	p, err := start("client", l.clientCPU, timeLimit(c, t)+patience)
 	if err != nil {
 		return Result{}, err
 	}
@@ -61,7 +63,7 @@ func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
 		return Result{}, err
 	}
 	if r.Error != "" {
-		return Result{}, fmt.Errorf("%s", r.Error)
+		return Result{}, errors.New(r.Error)
 	}
 	return r, nil
 }
