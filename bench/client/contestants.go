@@ -52,7 +52,7 @@ func bound(w *Work) (Client, error) {
 	if w.secure() {
 		return newRawSecure(w), nil
 	}
-	return newRaw(w, rawCalls{wait: waitPolling, io: syscall.RawSyscall})
+	return newRaw(w, rawCalls{wait: waitYielding, io: syscall.RawSyscall})
 }
 
 func rawVariants() (all []Contestant) {

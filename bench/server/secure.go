@@ -63,6 +63,7 @@ func (s *secure) run() error {
 		if err != nil {
 			return err
 		}
+		conn.(*net.TCPConn).SetLinger(0) // as in loop
 		go s.serve(tls.Server(conn, s.config))
 	}
 }
