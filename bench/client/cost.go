@@ -19,7 +19,7 @@ type Cost struct {
 	CPU      time.Duration // user and system
 	Reads    int64         // system calls: read, readv; the kernel counts no recv
 	Writes   int64         // write, writev; no send
-	Allocs   int64 // on the heap
+	Allocs   int64         // on the heap
 }
 
 // A snapshot has what the process took since it began.
