@@ -17,9 +17,9 @@ type Cost struct {
 	Messages int64
 	Time     time.Duration
 	CPU      time.Duration // user and system
-	Reads    int64         // system calls
-	Writes   int64
-	Allocs   int64 // on the heap
+	Reads    int64         // system calls: read, readv; the kernel counts no recv
+	Writes   int64         // write, writev; no send
+	Allocs   int64         // on the heap
 }
 
 // A snapshot has what the process took since it began.

@@ -4,9 +4,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"net/netip"
+	"net"
 	"net/url"
 	"slices"
 	"sync"
@@ -42,8 +42,8 @@ func newRaw(w *Work, calls rawCalls) (*raw, error) {
 	return &raw{Work: w, calls: calls, frames: newRawFrames(w.Payload), epoll: epoll}, nil
 }
 
-func (r *raw) Dial(context.Context) error {
-	fd, err := dialRaw(r.URL)
+func (r *raw) Dial(ctx context.Context) error {
+	fd, err := dialRaw(ctx, r.URL)
 	if err != nil {
 		return err
 	}
@@ -53,51 +53,30 @@ func (r *raw) Dial(context.Context) error {
 	return nil
 }
 
-func dialRaw(to string) (fd int, err error) {
+// dialRaw returns a descriptor that nothing else uses.
+func dialRaw(ctx context.Context, to string) (fd int, err error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return 0, err
 	}
-	addr, err := netip.ParseAddrPort(u.Host)
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return 0, err
 	}
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	defer conn.Close()
+	if err := rawHandshake(conn); err != nil {
+		return 0, err
+	}
+	control, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
-	const seconds = 10
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: seconds}); err != nil {
-		return 0, err
-	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: addr.Addr().As4(), Port: int(addr.Port())}); err != nil {
-		return 0, err
-	}
-	if err := rawHandshake(rawConn(fd)); err != nil {
-		return 0, err
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return 0, err
-	}
-	return fd, unix.SetNonblock(fd, true)
-}
-
-// A rawConn is a descriptor that blocks.
-type rawConn int
-
-func (c rawConn) Write(p []byte) (int, error) { return unix.Write(int(c), p) }
-
-func (c rawConn) Read(p []byte) (int, error) {
-	n, err := unix.Read(int(c), p)
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return max(n, 0), err
+	var failed error
+	err = control.Control(func(original uintptr) {
+		fd, failed = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	return fd, errors.Join(err, failed)
 }
 
 func (r *raw) Start() {

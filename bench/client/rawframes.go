@@ -1,9 +1,13 @@
+//go:build linux
+
 package client
 
 import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
+	"time"
 )
 
 // rawBuffer is how much raw clients read at once.
@@ -61,7 +65,11 @@ func appendFrame(b, payload []byte, masked bool) []byte {
 }
 
 // rawHandshake trusts the server to answer as it should.
-func rawHandshake(conn io.ReadWriter) error {
+func rawHandshake(conn net.Conn) error {
+	const limit = 10 * time.Second
+	conn.SetDeadline(time.Now().Add(limit))
+	defer conn.SetDeadline(time.Time{})
+
 	const request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := io.WriteString(conn, request); err != nil {

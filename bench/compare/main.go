@@ -34,6 +34,7 @@ func run(args []string) error {
 	warmup := flags.Duration("warmup", 200*time.Millisecond, "before each measurement")
 	window := flags.Duration("window", 500*time.Millisecond, "that is measured")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
+	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
 	list := flags.Bool("list", false, "only list cases and contestants")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -56,6 +57,7 @@ func run(args []string) error {
 		return err
 	}
 	defer lab.Close()
+	lab.Profiles = *profiles
 	timing := loopback.Timing{Warmup: *warmup, Window: *window}
 	for _, c := range chosen {
 		t := newTable(c, contestants)

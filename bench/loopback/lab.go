@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/seed004e8d11/websock/bench/server"
@@ -20,6 +22,9 @@ type Lab struct {
 	addresses server.Addresses
 	clientCPU int
 	runs      int
+
+	// Profiles is a directory for a processor profile of each client; "": none.
+	Profiles string
 }
 
 // Timing says how long to measure.
@@ -68,20 +73,25 @@ func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
 	return r, nil
 }
 
-func (l *Lab) task(contestant string, c Case, t Timing) task {
+func (l *Lab) task(contestant string, c Case, timing Timing) task {
 	l.runs++
 	address := l.addresses.Secure
 	if !c.Secure {
 		address = l.addresses.Plain[l.runs%len(l.addresses.Plain)]
 	}
-	return task{
+	t := task{
 		Contestant:  contestant,
 		Case:        c,
-		Timing:      t,
+		Timing:      timing,
 		Address:     address,
 		Certificate: l.addresses.Certificate,
 		Size:        messageSize,
 	}
+	if l.Profiles != "" {
+		name := strings.ReplaceAll(c.String(), "/", "-") + "-" + contestant + ".pprof"
+		t.Profile = filepath.Join(l.Profiles, name)
+	}
+	return t
 }
 
 // timeLimit is far more than a run should take.

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,7 @@ type task struct {
 	Address     string
 	Certificate []byte // which the server shows
 	Size        int    // of a message's payload
+	Profile     string // file for a processor profile; "": none
 }
 
 // play is what a client's process does.
@@ -59,8 +62,9 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	meter.Begin()
-	c.Start()
+	if err := t.begin(meter, c); err != nil {
+		return Result{}, err
+	}
 	return wait(ctx, meter)
 }
 
@@ -76,8 +80,9 @@ func (t *task) broadcast(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer trigger.Close()
-	meter.Begin()
-	c.Start()
+	if err := t.begin(meter, c); err != nil {
+		return Result{}, err
+	}
 	for {
 		if err := trigger.Pull(); err != nil {
 			return Result{}, err
@@ -92,12 +97,28 @@ func (t *task) broadcast(ctx context.Context) (Result, error) {
 	}
 }
 
+func (t *task) begin(meter *client.Meter, c client.Client) error {
+	if t.Profile != "" {
+		file, err := os.Create(t.Profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+	}
+	meter.Begin()
+	c.Start()
+	return nil
+}
+
 func wait(ctx context.Context, meter *client.Meter) (r Result, err error) {
 	select {
 	case <-meter.Done():
 	case <-ctx.Done():
 		return r, fmt.Errorf("after %d messages: %w", meter.Total(), ctx.Err())
 	}
+	pprof.StopCPUProfile()
 	r.Cost, err = meter.Cost()
 	return r, err
 }

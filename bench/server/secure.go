@@ -1,3 +1,5 @@
+//go:build linux
+
 package server
 
 import (
@@ -63,6 +65,7 @@ func (s *secure) run() error {
 		if err != nil {
 			return err
 		}
+		conn.(*net.TCPConn).SetLinger(0) // as in loop
 		go s.serve(tls.Server(conn, s.config))
 	}
 }
