@@ -9,7 +9,8 @@ import (
 
 // Client performs the TLS handshake over conn, in the client role, within ctx.
 // host is the host name or IP address that was dialled, with or without brackets.
-// A nil config means the system's roots. On an error conn is still open.
+// A nil config means the system's roots. The connection can be moved with New. On an error
+// conn is still open.
 func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config) (*tls.Conn, error) {
 	secured := tls.Client(&wire{conn: conn}, configFor(host, config))
 	if err := secured.HandshakeContext(ctx); err != nil {

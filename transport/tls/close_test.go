@@ -21,6 +21,7 @@ func TestOurEndIsACloseNotifyBehindAllThatWasSent(t *testing.T) {
 			eachVersion(t, func(t *testing.T, version uint16) {
 				client, server := connect(t, version)
 				c, m := move(t, client, nil)
+				peer, _ := move(t, server, nil) // which is stricter than a tls.Conn
 				if err := c.Writev([]byte("all"), []byte(" of it")); err != nil {
 					t.Fatal(err)
 				}
@@ -28,7 +29,7 @@ func TestOurEndIsACloseNotifyBehindAllThatWasSent(t *testing.T) {
 				if err := end(c); err != nil {
 					t.Error(err)
 				}
-				if got, err := io.ReadAll(server); string(got) != "all of it" || err != nil {
+				if got, _, err := readAll(peer); string(got) != "all of it" || err != io.EOF {
 					t.Errorf("%q, %v", got, err)
 				}
 				if n, err := m.out.read(make([]byte, 1)); err != io.EOF {
@@ -56,6 +57,26 @@ func TestCloseWriteLeavesReadingOpen(t *testing.T) {
 	io.WriteString(server, "the peer goes on")
 	if view, err := c.View(); string(view) != "the peer goes on" {
 		t.Errorf("%q, %v", view, err)
+	}
+}
+
+func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
+	client, server := connect(t, tls.VersionTLS13)
+	c, _ := move(t, client, nil)
+	peer, _ := move(t, server, nil)
+	c.wire.gather(100) // as Writev does
+	c.encrypt([][]byte{[]byte("written")})
+	if err := c.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	if err := c.encrypt([][]byte{[]byte("too late")}); err == nil {
+		t.Error("more was taken")
+	}
+	if err := c.wire.flush(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	if got, _, err := readAll(peer); string(got) != "written" || err != io.EOF {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -7,15 +7,15 @@
 // opening handshake needs. Renegotiation stays off. A caller's tls.Config is
 // copied, never written to.
 //
-// # Transports driven by events
+// # Over other transports
 //
-// Client, Server and NewListener make connections of crypto/tls that are used as any
-// other, with a goroutine that waits for each; transport/std takes them. But they can
-// also be moved, once the handshake is done: NetConn tells the connection underneath,
-// whose descriptor is given to a transport driven by events, and New makes the tls.Conn
-// read from that transport and write to it, and is a transport in turn. No goroutine
-// waits any more. It is the crypto/tls of the standard library that encrypts, session
-// tickets and key updates included.
+// Client, Server and NewListener make connections of crypto/tls that can be used as any
+// other. But they can also be moved to a transport, once the handshake is done: NetConn
+// tells the connection underneath, which is given to the transport, or its descriptor is,
+// and New makes the tls.Conn read from there and write to there, and is a transport in
+// turn. Where the transport is driven by events no goroutine waits any more. It is the
+// crypto/tls of the standard library that encrypts, session tickets and key updates
+// included.
 //
 // An idle connection holds no buffer but those that the tls.Conn has itself: its input
 // has the size of the largest record that came. Plaintext is decrypted into a buffer that

@@ -35,6 +35,9 @@ func readAll(c *Conn) (received []byte, deadlines int, err error) {
 			var n int
 			n, err = c.Read(direct)
 			received = append(received, direct[:n]...)
+			if n > 0 && err != nil {
+				return received, deadlines, fmt.Errorf("%d bytes come with %w", n, err)
+			}
 		}
 		switch {
 		case err == os.ErrDeadlineExceeded:

@@ -8,7 +8,7 @@ import (
 // Server returns a connection that performs the TLS handshake over conn, in the server role,
 // with its first Read or Write. config has at least a certificate; it is not written to, and
 // as with crypto/tls connections share what resumes sessions if they share a config.
-// Renegotiation is refused.
+// Renegotiation is refused. The connection can be moved with New once its handshake is done.
 func Server(conn net.Conn, config *tls.Config) *tls.Conn {
 	return tls.Server(&wire{conn: conn}, config)
 }

@@ -1,7 +1,7 @@
 package tls
 
 // Writev encrypts bufs and gives the records to the transport underneath, in one Writev up
-// to 256 KiB. It never waits for the peer. An error is final.
+// to 256 KiB. It waits for the peer only if that does. An error is final.
 func (c *Conn) Writev(bufs ...[]byte) error {
 	size := 0
 	for _, p := range bufs {
