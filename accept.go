@@ -25,6 +25,7 @@ type AcceptOptions struct {
 	CheckRequest func(r *http.Request) error
 
 	Limits    engine.Limits  // zero fields: the defaults
+	KeepAlive KeepAlive      // zero: no pings, and a silent client stays
 	Transport Transport      // nil: std.Transport()
 	Handler   engine.Handler // nil: data is pulled with Recv
 }
@@ -46,7 +47,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, opts.Transport, opts.Handler, engine.Options{
+	return attach(conn, result, way{opts.Transport, opts.Handler, opts.KeepAlive}, engine.Options{
 		Role:   engine.Server,
 		Limits: opts.Limits,
 	})

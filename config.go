@@ -50,6 +50,9 @@ type Config struct {
 
 	Limits engine.Limits // zero fields: the defaults
 
+	// KeepAlive says when pings are sent on a silent connection, and when it is given up.
+	KeepAlive KeepAlive
+
 	// Transport carries the connection. nil: a goroutine-per-connection transport
 	// over net.Conn, std.Transport().
 	Transport Transport
@@ -58,8 +61,8 @@ type Config struct {
 	// pulled with Recv.
 	Handler engine.Handler
 
-	// NetDial connects in place of a net.Dialer, to the proxy if there is one. network is "tcp", or "unix" for
-	// ws+unix.
+	// NetDial connects in place of a net.Dialer, to the proxy if there is one. network is
+	// "tcp", or "unix" for ws+unix.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 

@@ -81,7 +81,7 @@ func connect(ctx context.Context, cfg *Config, to endpoint, header http.Header) 
 		conn.Close()
 		return nil, err
 	}
-	return attach(conn, result, cfg.Transport, cfg.Handler, engine.Options{
+	return attach(conn, result, way{cfg.Transport, cfg.Handler, cfg.KeepAlive}, engine.Options{
 		Role:   engine.Client,
 		Limits: cfg.Limits,
 	})
@@ -96,12 +96,19 @@ func dial(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
 	return secure(ctx, conn, to.host, cfg.TLS)
 }
 
+// A way is how an open connection is carried and served.
+type way struct {
+	transport Transport
+	handler   engine.Handler
+	keepAlive KeepAlive
+}
+
 // attach makes a Conn of a connection on which the opening handshake is done.
-func attach(conn net.Conn, result *handshake.Result, transport Transport, h engine.Handler, o engine.Options) (*engine.Conn, error) {
-	if transport == nil {
-		transport = std.Transport()
+func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*engine.Conn, error) {
+	if w.transport == nil {
+		w.transport = std.Transport()
 	}
-	carrier, err := transport.Attach(conn, result.Early)
+	carrier, err := w.transport.Attach(conn, result.Early)
 	if err != nil {
 		conn.Close()
 		return nil, &HandshakeError{Reason: "transport refuses the connection", Err: err}
@@ -109,13 +116,13 @@ func attach(conn net.Conn, result *handshake.Result, transport Transport, h engi
 	o.Subprotocol = result.Subprotocol
 	o.RawHeader = result.RawHeader
 	c := engine.NewConn(carrier, o)
-	if h == nil {
-		return c, nil
+	if w.handler != nil {
+		if err := c.SetHandler(w.handler); err != nil {
+			c.Close()
+			return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
+		}
 	}
-	if err := c.SetHandler(h); err != nil {
-		c.Close()
-		return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
-	}
+	w.keepAlive.watch(c)
 	return c, nil
 }
 

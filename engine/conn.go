@@ -34,6 +34,14 @@ func (c *Conn) role() Role { return c.receive.role }
 
 func (c *Conn) limits() *Limits { return c.receive.limits }
 
+// Err returns nil while messages can be sent, and else what a send would return: why the
+// connection is over, or ends. It may be called from any goroutine.
+func (c *Conn) Err() error {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.over()
+}
+
 // LocalAddr returns our address, as the transport knows it.
 func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
 

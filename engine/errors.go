@@ -31,6 +31,10 @@ var ErrWouldBlock = errors.New("websock: no bytes yet")
 // errors.Is(ErrClosed, net.ErrClosed) holds.
 var ErrClosed error = closedError{}
 
+// ErrIdle is in the chain of the errors of a connection that was given up because nothing
+// was received on it for too long. It is no ErrTimeout: the connection is over.
+var ErrIdle = errors.New("websock: nothing was received for too long")
+
 // ErrInvalidUTF8 is what a send returns for text that is not UTF-8 (RFC 6455
 // section 5.6). Nothing was sent; the connection stays usable.
 var ErrInvalidUTF8 = errors.New("websock: text to send is not valid UTF-8")

@@ -32,6 +32,10 @@ func (c *Conn) Resume() {
 	}
 }
 
+// Paused reports whether the Handler is to be left alone. It may be called from any
+// goroutine.
+func (c *Conn) Paused() bool { return c.receive.paused.Load() }
+
 func (c *Conn) isPushed() bool {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()

@@ -1,0 +1,139 @@
+package wheel
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// Tick is how late a Visitor may be visited.
+	Tick = 20 * time.Millisecond
+
+	// slots is how many ticks one revolution has.
+	slots = 512
+)
+
+// A Visitor is visited when its time has come.
+type Visitor interface {
+	// Visit returns after which time it wants to be visited again; zero or less: never.
+	// It must not block: the others wait.
+	Visit() time.Duration
+}
+
+// A Wheel visits at the times that it was told. Its zero value is ready to use. Its methods
+// may be called from any goroutine, also from a Visit.
+type Wheel struct {
+	mu       sync.Mutex
+	began    time.Time // tick 0
+	slots    [slots][]visit
+	visits   int         // in slots
+	taken    int64       // all ticks up to this one were taken
+	timer    *time.Timer // nil until there was a visit to wait for
+	rings    int64       // the tick at which the timer does; 0: it doesn't
+	visiting bool
+}
+
+type visit struct {
+	tick int64
+	to   Visitor
+}
+
+// Add makes v be visited when d has passed.
+func (w *Wheel) Add(d time.Duration, v Visitor) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.began.IsZero() {
+		w.began = time.Now()
+	}
+	if w.visits == 0 && !w.visiting {
+		w.taken = w.now()
+	}
+	tick := max(w.now()+1+int64(max(d, 0)/Tick), w.taken+1)
+	w.slots[tick%slots] = append(w.slots[tick%slots], visit{tick, v})
+	w.visits++
+	if !w.visiting && (w.rings == 0 || tick < w.rings) {
+		w.ringAt(tick)
+	}
+}
+
+// now returns the tick that has passed last.
+func (w *Wheel) now() int64 { return int64(time.Since(w.began) / Tick) }
+
+// Len returns how many visits are to come.
+func (w *Wheel) Len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.visits
+}
+
+// ringAt sets the timer. The lock is held.
+func (w *Wheel) ringAt(tick int64) {
+	w.rings = tick
+	d := time.Duration(tick)*Tick - time.Since(w.began)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.visitDue)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// visitDue makes the visits whose time has come.
+func (w *Wheel) visitDue() {
+	w.mu.Lock()
+	if w.visiting { // the timer was set anew while it rang
+		w.mu.Unlock()
+		return
+	}
+	w.visiting = true
+	due := w.takeDue()
+	w.mu.Unlock()
+
+	for _, v := range due {
+		if again := v.to.Visit(); again > 0 {
+			w.Add(again, v.to)
+		}
+	}
+
+	w.mu.Lock()
+	w.visiting = false
+	if w.visits == 0 {
+		w.rings = 0
+	} else {
+		w.ringAt(w.next())
+	}
+	w.mu.Unlock()
+}
+
+// takeDue empties the slots of the ticks that have passed, but for the visits of a later
+// revolution.
+func (w *Wheel) takeDue() (due []visit) {
+	now := w.now()
+	for first := max(w.taken, now-slots); first < now; {
+		first++
+		slot := &w.slots[first%slots]
+		later := (*slot)[:0]
+		for _, v := range *slot {
+			if v.tick <= now {
+				due = append(due, v)
+			} else {
+				later = append(later, v)
+			}
+		}
+		if len(later) == 0 {
+			later = nil
+		}
+		*slot = later
+	}
+	w.taken = now
+	w.visits -= len(due)
+	return due
+}
+
+// next returns the next tick that has a visit, or whose slot has one of a later revolution.
+func (w *Wheel) next() int64 {
+	tick := w.taken + 1
+	for len(w.slots[tick%slots]) == 0 {
+		tick++
+	}
+	return tick
+}
