@@ -72,7 +72,7 @@ func (l *loop) run() {
 // turn takes one batch of events, and reports whether it was the last.
 func (l *loop) turn() (last bool) {
 	called := false
-	for _, e := range l.poller.wait(&l.wheel) {
+	for _, e := range l.poller.wait(l.wheel.wake()) {
 		if e.Fd == int32(l.waker) {
 			called = true
 		} else if c := open.get(int(e.Fd)); c != nil && c.loop == l {

@@ -98,12 +98,12 @@ func (w *wheel) findNext() {
 	}
 }
 
-// sleep returns how long the loop may wait; below zero: for ever.
-func (w *wheel) sleep() time.Duration {
+// wake returns when the loop must look at the wheel; 0: it needn't.
+func (w *wheel) wake() instant {
 	if w.entries.Load() == 0 {
-		return -1
+		return 0
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Duration(max(instant(w.next)*tick-now(), 0))
+	return max(instant(w.next)*tick, 1)
 }

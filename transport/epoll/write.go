@@ -108,6 +108,7 @@ func (c *Conn) enqueue(bufs [][]byte) error {
 	if c.out.queued() == 0 {
 		return nil
 	}
+	c.state.Or(queues)
 	c.schedule()
 	return c.arm()
 }
@@ -138,11 +139,15 @@ func (c *Conn) fail(err error) {
 		o.err = err
 	}
 	o.drop()
+	c.state.And(^uint32(queues))
 	o.tell()
 }
 
 // Queued returns how many bytes wait for the peer.
 func (c *Conn) Queued() int {
+	if !c.is(queues) {
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.queued()
@@ -172,6 +177,7 @@ func (c *Conn) flush() {
 		c.fail(err)
 	} else if o.queued() == 0 {
 		o.drop()
+		c.state.And(^uint32(queues))
 		c.drained()
 	}
 	o.tell()
