@@ -21,6 +21,7 @@ type poller struct {
 	poll     func(uintptr) bool
 	events   []unix.EpollEvent
 	n        int     // of them are there
+	polled   bool    // in the wait under way
 	deadline instant // of file; 0: none
 }
 
@@ -32,7 +33,12 @@ func newPoller() (*poller, error) {
 	unix.SetNonblock(epfd, true) // so that the runtime takes it for a descriptor that can be waited for
 	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
 	p.poll = func(uintptr) bool {
-		p.n = epollWait(epfd, p.events)
+		if p.polled {
+			p.n = epollWaitAwake(epfd, p.events)
+		} else {
+			p.n = epollWait(epfd, p.events)
+		}
+		p.polled = true
 		return p.n > 0
 	}
 	p.raw, err = p.file.SyscallConn()
@@ -56,7 +62,7 @@ func (p *poller) wait(deadline instant) []unix.EpollEvent {
 		p.deadline = deadline
 		p.file.SetReadDeadline(deadline.time())
 	}
-	p.n = 0
+	p.n, p.polled = 0, false
 	p.raw.Read(p.poll) // an error says that it is time
 	return p.events[:p.n]
 }

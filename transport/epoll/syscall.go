@@ -58,3 +58,15 @@ func epollWait(epfd int, events []unix.EpollEvent) int {
 	}
 	return int(n)
 }
+
+// epollWaitAwake is epollWait for a loop that was parked. When all goroutines were, the
+// runtime's monitor may be asleep, and it is a system call that the scheduler is told about
+// that wakes it. Without it nobody would look after the other loops, or preempt this one, as
+// long as this one is busy.
+func epollWaitAwake(epfd int, events []unix.EpollEvent) int {
+	n, err := unix.EpollWait(epfd, events, 0)
+	if err != nil {
+		return 0
+	}
+	return n
+}
