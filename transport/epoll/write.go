@@ -80,16 +80,17 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 		c.fail(os.ErrDeadlineExceeded)
 		return os.ErrDeadlineExceeded
 	}
-	for i, p := range bufs {
-		if c.out.queued() == 0 {
-			n, err := c.send(p)
-			if err != nil {
-				c.fail(err)
-				return err
-			}
-			p = p[n:]
+	for c.out.queued() == 0 && len(bufs) > 0 {
+		n, err := c.send(bufs[0])
+		if err != nil {
+			c.fail(err)
+			return err
 		}
-		bufs[i] = p
+		if n < len(bufs[0]) { // there may be room again: nothing must overtake the rest
+			bufs[0] = bufs[0][n:]
+			break
+		}
+		bufs = bufs[1:]
 	}
 	if err := c.enqueue(bufs); err != nil {
 		c.fail(err)
