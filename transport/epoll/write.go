@@ -77,7 +77,9 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
 	case c.writeDeadline.passed():
-		c.fail(os.ErrDeadlineExceeded)
+		if c.out.queued() == 0 { // else the loop does it, and tells the receiver
+			c.fail(os.ErrDeadlineExceeded)
+		}
 		return os.ErrDeadlineExceeded
 	}
 	for c.out.queued() == 0 && len(bufs) > 0 {

@@ -4,6 +4,8 @@ package epoll
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"testing"
 )
 
@@ -23,4 +25,18 @@ func TestWritevKeepsTheOrderOfItsSlicesWhileThePeerReads(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
+	c, peer := attached(t, "tcp")
+	s := push(t, c)
+	fill(t, c)
+	c.locked(func() bool { c.writeDeadline = now() - 1; c.schedule(); return true })
+	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if err := s.end(t); !errors.Is(err, errStalled) {
+		t.Errorf("the receiver is told %v", err)
+	}
+	peer.Close()
 }
