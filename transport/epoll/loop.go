@@ -49,7 +49,7 @@ func newLoop(g *group, at int) (*loop, error) {
 		p.close()
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, at: at, poller: p, waker: waker}
+	l := &loop{group: g, at: at, poller: p, waker: waker, wheel: wheel{clock: now}}
 	if err := p.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
 		p.close()
 		unix.Close(waker)

@@ -77,19 +77,22 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
 	case c.writeDeadline.passed():
-		c.fail(os.ErrDeadlineExceeded)
+		if c.out.queued() == 0 { // else the loop does it, and tells the receiver
+			c.fail(os.ErrDeadlineExceeded)
+		}
 		return os.ErrDeadlineExceeded
 	}
-	for i, p := range bufs {
-		if c.out.queued() == 0 {
-			n, err := c.send(p)
-			if err != nil {
-				c.fail(err)
-				return err
-			}
-			p = p[n:]
+	for c.out.queued() == 0 && len(bufs) > 0 {
+		n, err := c.send(bufs[0])
+		if err != nil {
+			c.fail(err)
+			return err
 		}
-		bufs[i] = p
+		if n < len(bufs[0]) { // there may be room again: nothing must overtake the rest
+			bufs[0] = bufs[0][n:]
+			break
+		}
+		bufs = bufs[1:]
 	}
 	if err := c.enqueue(bufs); err != nil {
 		c.fail(err)
