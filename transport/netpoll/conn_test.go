@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +23,10 @@ import (
 // TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
 // process.
 func TestMain(m *testing.M) {
+	if peer := os.Getenv("NETPOLL_TEST_PEER"); peer != "" {
+		holdConnections(peer, os.Getenv("NETPOLL_TEST_SIZE"))
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
