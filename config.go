@@ -23,7 +23,7 @@ type Config struct {
 	Path string // request target with query; "" means "/"
 
 	Secure bool        // wss: TLS
-	TLS    *tls.Config // never written to; nil: the system's roots, ServerName from Host
+	TLS    *tls.Config // never written to, not to be changed once used; nil: the system's roots, ServerName from Host
 
 	// Proxy says which proxy to connect through: nil for none. It gets the URL that is
 	// to be reached, ws or wss, and returns that of an http or https proxy (CONNECT,

@@ -47,6 +47,7 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		return errors.Join(err, c.end())
 	case first:
 		c.boundReceive()
+		c.Resume() // to receive the peer's answer
 	}
 	return err
 }
@@ -73,16 +74,16 @@ func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool 
 
 // closeTimeout bounds a close frame's write also where nobody waits for the peer.
 func (c *Conn) closeTimeout() time.Duration {
-	if c.limits.CloseTimeout < 0 {
+	if c.limits().CloseTimeout < 0 {
 		return DefaultCloseTimeout
 	}
-	return c.limits.CloseTimeout
+	return c.limits().CloseTimeout
 }
 
 // boundReceive makes a Handler's transport give up on a peer that doesn't
 // complete the closing handshake.
 func (c *Conn) boundReceive() {
-	c.t.SetReadDeadline(time.Now().Add(max(c.limits.CloseTimeout, 0))) // closed already: nothing to bound
+	c.t.SetReadDeadline(time.Now().Add(max(c.limits().CloseTimeout, 0))) // closed already: nothing to bound
 }
 
 // end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
@@ -92,21 +93,21 @@ func (c *Conn) end() error {
 	s.mu.Lock()
 	again := s.ending
 	s.ending = true
-	atOnce := s.err != nil || s.ended && c.role == Server
+	atOnce := s.err != nil || s.ended && c.role() == Server && c.t.Queued() == 0
 	s.mu.Unlock()
 	linger, ok := c.t.(Lingerer)
 	switch {
 	case again:
 		return nil
-	case atOnce || !ok || c.limits.CloseTimeout < 0:
+	case atOnce || !ok || c.limits().CloseTimeout < 0:
 		return c.t.Close()
 	}
-	if c.role == Server {
+	if c.role() == Server {
 		if t, ok := c.t.(closeWriter); ok {
 			t.CloseWrite() // without it, the peer's timeout ends the wait
 		}
 	}
-	err := linger.Linger(c.limits.CloseTimeout)
+	err := linger.Linger(c.limits().CloseTimeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
 	}
@@ -124,8 +125,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
 		c.release()
 	}
-	c.receive.err = s.closing
-	return s.closing
+	return c.receive.dec.fail(s.closing)
 }
 
 // fail tells the peer what it did wrong (RFC 6455 section 7.1.7) and returns the
@@ -144,8 +144,7 @@ func (c *Conn) fail(err error) error {
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
 		c.release()
 	}
-	c.receive.err = err
-	return err
+	return c.receive.dec.fail(err)
 }
 
 // endOfStream notes that nothing more comes, for the reason err, and returns what
@@ -165,9 +164,7 @@ func (c *Conn) endOfStream(err error) error {
 	if s.err == nil {
 		s.err = how
 	}
-	if s.turn != nil {
-		s.turn.Broadcast()
-	}
+	s.tell()
 	s.mu.Unlock()
 	if !closing && !pushed { // else Close or the transport ends it
 		c.t.Close()

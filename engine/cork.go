@@ -17,7 +17,7 @@ func (c *Conn) Flush() error {
 	defer s.mu.Unlock()
 	s.corked = false
 	if s.batch == nil {
-		return s.err
+		return s.writeError()
 	}
 	return c.commit()
 }

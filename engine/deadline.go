@@ -8,11 +8,9 @@ import "time"
 // it is the time at which the connection ends with ErrTimeout in OnClose. It may
 // be called from any goroutine.
 func (c *Conn) SetRecvDeadline(t time.Time) error {
-	var ns int64
-	if !t.IsZero() {
-		ns = t.UnixNano()
-	}
-	c.readDeadline.Store(ns)
+	c.send.mu.Lock()
+	c.send.need().recvDeadline = t
+	c.send.mu.Unlock()
 	return c.t.SetReadDeadline(t)
 }
 
@@ -25,11 +23,9 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 
 // recvDeadline returns the time set by SetRecvDeadline.
 func (c *Conn) recvDeadline() time.Time {
-	ns := c.readDeadline.Load()
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.peek().recvDeadline
 }
 
 // waiting is how long the receive under way may wait.

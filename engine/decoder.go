@@ -60,7 +60,7 @@ type Decoder struct {
 	cut        *cut   // a header or control payload of which a part has come
 	h          Header // of the frame under way
 	size       int64  // payload of the message under way, as declared so far
-	fragments  int    // frames of the message under way
+	fragments  uint32 // frames of the message under way
 	text       utf8.Validator
 	message    Opcode // of the message under way, or of the last one
 	role       Role
@@ -210,7 +210,7 @@ func (d *Decoder) admitData() error {
 	d.fragments++
 	limits := d.limits
 	switch {
-	case d.fragments > limits.Fragments:
+	case int64(d.fragments) > int64(limits.Fragments):
 		return d.fail(&LimitError{"Fragments", int64(limits.Fragments), ClosePolicyViolation})
 	case d.h.Length > limits.FrameSize:
 		return d.fail(&LimitError{"FrameSize", limits.FrameSize, CloseMessageTooBig})
@@ -315,6 +315,12 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 	}
 	d.closed = true
 	return EventClose, payload, n, nil
+}
+
+// idle reports whether nothing is under way: neither a message nor a frame nor a header,
+// and it is not over.
+func (d *Decoder) idle() bool {
+	return !d.open && !d.unfinished && d.cut == nil && !d.closed && d.err == nil
 }
 
 // header returns what is known of the frame under way.

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/seed004e8d11/websock/internal/buffer"
+
 // A Handler is called with what a connection receives, instead of Recv. The
 // calls for one connection come one after another, in order, from a goroutine of
 // the transport: while one runs, nothing else is received on that connection,
@@ -36,24 +38,40 @@ type messages struct {
 }
 
 func (m messages) OnData(c *Conn, h Header, payload []byte) {
+	r := &c.receive
 	whole := h.Fin && h.Remaining == 0
-	if whole && c.receive.gathered == nil {
-		m.deliver(c, c.receive.dec.message, payload)
+	if whole && r.gathered == nil {
+		m.deliver(c, r.dec.message, payload)
 		return
 	}
-	if !whole {
-		c.receive.gathered = makeRoom(c.receive.gathered, int64(len(payload))+h.Remaining)
-	}
-	c.receive.gathered = append(c.receive.gathered, payload...)
+	r.gather(payload, h.Remaining)
 	if whole {
-		msg := c.receive.gathered
-		c.receive.gathered = nil
-		m.deliver(c, c.receive.dec.message, msg)
+		msg := r.gathered
+		r.gathered = nil
+		m.deliver(c, r.dec.message, msg.B)
+		msg.Put()
 	}
 }
 
+// gather appends payload to the message under way, and makes room for what is declared
+// to follow, but not for all of it at once.
+func (r *receiveState) gather(payload []byte, remaining int64) {
+	const most = 1 << 20
+	room := len(payload) + int(min(remaining, most))
+	if r.gathered == nil {
+		r.gathered = buffer.Get(room)
+	}
+	if cap(r.gathered.B)-len(r.gathered.B) < len(payload) {
+		r.gathered.Grow(room)
+	}
+	r.gathered.B = append(r.gathered.B, payload...)
+}
+
 func (m messages) OnClose(c *Conn, err error) {
-	c.receive.gathered = nil
+	if c.receive.gathered != nil {
+		c.receive.gathered.Put()
+		c.receive.gathered = nil
+	}
 	if m.closed != nil {
 		m.closed(c, err)
 	}

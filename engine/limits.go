@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Limits bounds what a connection may cost. In every field zero means the
 // default and a negative value means no limit, unless it says otherwise. What
@@ -24,10 +27,15 @@ type Limits struct {
 	// Nothing fails. Default: 1000.
 	PongRate int
 
-	// SendQueue bounds the bytes that may wait to be written: frames held by
-	// Cork or gathered while a batch of received bytes is handled. At the limit
-	// they are written at once. Default: 64 KiB.
+	// SendQueue bounds the bytes that may wait to be written. Frames held by
+	// Cork, or gathered while a batch of received bytes is handled, are written
+	// at once when so many have gathered. Where the transport queues what the peer
+	// doesn't take, WhenFull says what comes then; a message is always accepted
+	// when nothing is queued, whatever its size. Default: 64 KiB.
 	SendQueue int
+
+	// WhenFull says what a send does when SendQueue bytes wait for the peer.
+	WhenFull QueuePolicy
 
 	// HandshakeSize bounds the opening handshake received, headers and status
 	// line together, in bytes. Default: 64 KiB. Ends in a *HandshakeError whose
@@ -39,6 +47,25 @@ type Limits struct {
 	// Default: 5 s.
 	CloseTimeout time.Duration
 }
+
+// A QueuePolicy says what a send does that finds the queue full because the peer
+// doesn't take what was sent. It matters for transports that queue, those on event
+// loops; others make a send wait in any case.
+type QueuePolicy uint8
+
+const (
+	// QueueDefault refuses on a connection with a Handler, and waits on one without.
+	QueueDefault QueuePolicy = iota
+
+	// QueueWaits makes the send wait until the peer has taken enough, or the send
+	// deadline has passed. A Handler must then not send on this connection or on
+	// any other of the same event loop: it would wait for itself.
+	QueueWaits
+
+	// QueueRefuses makes the send return a *LimitError that names SendQueue, with
+	// nothing sent. The connection stays usable. Drain waits for room.
+	QueueRefuses
+)
 
 // The defaults of Limits.
 const (
@@ -61,6 +88,7 @@ func (l Limits) WithDefaults() Limits {
 		Fragments:     boundInt(l.Fragments, DefaultFragments),
 		PongRate:      boundInt(l.PongRate, DefaultPongRate),
 		SendQueue:     boundInt(l.SendQueue, DefaultSendQueue),
+		WhenFull:      l.WhenFull,
 		HandshakeSize: boundInt(l.HandshakeSize, DefaultHandshakeSize),
 		CloseTimeout:  closeTimeout(l.CloseTimeout),
 	}
@@ -87,4 +115,19 @@ func closeTimeout(d time.Duration) time.Duration {
 		return DefaultCloseTimeout
 	}
 	return d
+}
+
+// recentLimits are those of the last connection.
+var recentLimits atomic.Pointer[Limits]
+
+// shared returns the limits with defaults, in memory that connections in a row which have
+// the same limits share.
+func (l Limits) shared() *Limits {
+	l = l.WithDefaults()
+	recent := recentLimits.Load()
+	if recent == nil || *recent != l {
+		recent = &l
+		recentLimits.Store(recent)
+	}
+	return recent
 }

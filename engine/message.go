@@ -14,6 +14,9 @@ import (
 // After ErrTimeout the result holds the part that came: pass it as dst of the
 // next call to go on. Other errors are those of Recv.
 func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
+	if err := c.beginPull(); err != nil {
+		return OpNone, dst, err
+	}
 	for {
 		h, n, err := c.Recv(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -49,6 +52,9 @@ func makeRoom(dst []byte, remaining int64) []byte {
 // of NextReader, and like it belongs to the goroutine that receives; after a Read
 // returned ErrTimeout, reading can go on. Errors are those of Recv.
 func (c *Conn) NextReader() (Opcode, io.Reader, error) {
+	if err := c.beginPull(); err != nil {
+		return OpNone, nil, err
+	}
 	m := &c.receive.reader
 	m.c = c
 	if err := m.skip(); err != nil {

@@ -8,7 +8,8 @@ import (
 
 // pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
 // receiver turns to the transport or to its caller. Behind another sender's write,
-// and above Limits.PongRate, only the latest ping is remembered.
+// above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
+// ping is remembered.
 func (c *Conn) pong(payload []byte) {
 	s := &c.send
 	s.mu.Lock()
@@ -17,9 +18,10 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	s.dropPing()
-	if s.writing || !s.pongAllowed(c.limits) {
-		s.ping = buffer.Get(maxControlPayload)
-		s.ping.B = append(s.ping.B, payload...)
+	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
+		ping := buffer.Get(maxControlPayload)
+		ping.B = append(ping.B, payload...)
+		s.need().ping = ping
 		return
 	}
 	c.encodePong(payload)
@@ -27,27 +29,30 @@ func (c *Conn) pong(payload []byte) {
 }
 
 func (c *Conn) encodePong(payload []byte) {
-	s := &c.send
-	if now := unixSecond(); now != s.second {
-		s.second, s.pongs = now, 0
+	need := c.send.need()
+	if now := unixSecond(); now != need.second {
+		need.second, need.pongs = now, 0
 	}
-	s.pongs++
+	need.pongs++
 	c.encode(OpPong, true, payload)
 }
 
 // pingDue reports whether a ping was remembered that may be answered now.
-func (s *sendState) pingDue(limits *Limits) bool {
-	return s.ping != nil && s.closing == nil && s.pongAllowed(limits)
+func (c *Conn) pingDue() bool {
+	s := &c.send
+	ping := s.peek().ping
+	return ping != nil && s.closing == nil && s.pongAllowed(c.limits()) && !c.crowded(len(ping.B))
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {
-	return int64(s.pongs) < int64(limits.PongRate) || s.second != unixSecond()
+	now := s.peek()
+	return int64(now.pongs) < int64(limits.PongRate) || now.second != unixSecond()
 }
 
 func (s *sendState) dropPing() {
-	if s.ping != nil {
-		s.ping.Put()
-		s.ping = nil
+	if ping := s.peek().ping; ping != nil {
+		ping.Put()
+		s.seldom.ping = nil
 	}
 }
 

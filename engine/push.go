@@ -14,15 +14,19 @@ func (c *Conn) SetHandler(h Handler) error {
 	}
 	r := &c.receive
 	switch {
-	case r.err != nil:
-		return r.err
-	case h == nil:
+	case h == nil || r.handler != nil:
 		return ErrHandler
+	case r.receiving != nil && r.dec.err != nil:
+		return r.dec.err
+	case r.receiving != nil && r.wait.stale:
+		c.t.SetReadDeadline(c.recvDeadline()) // if it fails, so does what follows
 	}
 	r.handler = h
-	r.err = ErrHandler
 	c.send.mu.Lock()
 	c.send.pushed = true
+	if _, queues := c.t.(Drainer); queues && c.limits().WhenFull == QueueDefault {
+		c.send.refuses = true
+	}
 	c.send.mu.Unlock()
 	return pusher.Push((*receiver)(c))
 }
@@ -33,6 +37,8 @@ type receiver Conn
 func (r *receiver) Receive() error {
 	c := (*Conn)(r)
 	c.gatherSends()
+	c.receive.beginReceiving()
+	defer c.receive.endReceiving()
 	err := c.receiveAll()
 	if err == ErrTimeout {
 		err = c.endOfStream(err)
@@ -43,6 +49,16 @@ func (r *receiver) Receive() error {
 	}
 	c.receive.handler.OnClose(c, err)
 	return err
+}
+
+func (r *receiver) End(err error) {
+	c := (*Conn)(r)
+	c.receive.beginReceiving()
+	defer c.receive.endReceiving()
+	if err = c.lost(err); err == ErrTimeout {
+		err = c.endOfStream(err)
+	}
+	c.receive.handler.OnClose(c, err)
 }
 
 func (r *receiver) Finish() {
@@ -56,7 +72,7 @@ func (c *Conn) receiveAll() error {
 	d := &r.dec
 	for {
 		if len(r.view) == 0 {
-			if err := c.fill(); err != nil {
+			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
@@ -76,6 +92,10 @@ func (c *Conn) receiveAll() error {
 		if err != nil {
 			return err
 		}
+		if r.paused.Load() {
+			c.giveBack()
+			return ErrWouldBlock
+		}
 	}
 }
 
@@ -91,7 +111,7 @@ func (c *Conn) handOver() error {
 		if err := d.take(payload); err != nil {
 			return c.fail(err)
 		}
-		r.stats.count(&d.h, len(payload))
+		r.counts.count(&d.h, len(payload))
 		r.handler.OnData(c, d.h, payload)
 	}
 	c.used(len(payload))
@@ -109,6 +129,7 @@ func (c *Conn) releaseSends() {
 	c.send.mu.Lock()
 	c.send.handling = false
 	c.receive.answered = false
+	c.addCounts()
 	c.release()
 	c.send.mu.Unlock()
 }

@@ -4,7 +4,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // directSize is how much of a frame must be missing, and fit the caller's
@@ -15,16 +19,54 @@ const directSize = 4 << 10
 // receiveState is what the receiving side of a Conn remembers. It belongs to the
 // goroutine that receives.
 type receiveState struct {
+	// What is needed only while something is received: nil before the first receive by
+	// pulling, and with a Handler whenever nothing is under way.
+	*receiving
+
+	handler  Handler // nil: data is pulled
+	limits   *Limits
+	role     Role
+	answered bool        // pongs wait in the send buffer
+	paused   atomic.Bool // the Handler is to be left alone
+}
+
+type receiving struct {
 	dec      Decoder
 	view     []byte // received bytes not handled yet
 	viewed   int    // size of the transport's view that they are the end of
-	err      error  // what every further receive returns
-	gathered []byte // for Messages: the message under way
+	counts   recentCounts
+	gathered *buffer.Buffer // for Messages: the message under way
+	wait     waiting        // of a receive by pulling
 	reader   messageReader
-	stats    receiveStats
-	answered bool // pongs wait in the send buffer
-	wait     waiting
-	handler  Handler
+}
+
+var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
+
+// beginReceiving sees to it that there is what receiving needs.
+func (r *receiveState) beginReceiving() {
+	if r.receiving == nil {
+		r.receiving = idleReceivings.Get().(*receiving)
+		r.dec.role, r.dec.limits = r.role, r.limits
+	}
+}
+
+// endReceiving leaves that to others, unless a message is cut or it is over.
+func (r *receiveState) endReceiving() {
+	if len(r.view) == 0 && r.dec.idle() {
+		*r.receiving = receiving{}
+		idleReceivings.Put(r.receiving)
+		r.receiving = nil
+	}
+}
+
+// beginPull begins a receive by pulling, or returns why nothing can be pulled.
+func (c *Conn) beginPull() error {
+	r := &c.receive
+	if r.handler != nil {
+		return ErrHandler
+	}
+	r.beginReceiving()
+	return r.dec.err
 }
 
 // Recv receives payload into buf, as much as is there, and returns the header of
@@ -47,6 +89,9 @@ type receiveState struct {
 // connection was lost; *ProtocolError and *LimitError, of which the peer has been
 // told.
 func (c *Conn) Recv(buf []byte) (Header, int, error) {
+	if err := c.beginPull(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
+	}
 	c.receive.wait.bounded = false
 	return c.recv(buf)
 }
@@ -56,6 +101,9 @@ func (c *Conn) Recv(buf []byte) (Header, int, error) {
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
+	if err := c.beginPull(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
+	}
 	w := &c.receive.wait
 	w.bounded, w.begun, w.most = true, false, d
 	return c.recv(buf)
@@ -63,9 +111,6 @@ func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
 
 func (c *Conn) recv(buf []byte) (Header, int, error) {
 	r := &c.receive
-	if r.err != nil {
-		return Header{Opcode: OpNone}, 0, r.err
-	}
 	d := &r.dec
 	for {
 		if len(r.view) == 0 {
@@ -103,7 +148,7 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 		if err != nil {
 			return Header{Opcode: OpNone}, 0, c.fail(err)
 		}
-		r.stats.count(&d.h, len(payload))
+		r.counts.count(&d.h, len(payload))
 		c.answer()
 		return d.h, len(payload), nil
 	}
@@ -118,7 +163,7 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 	if int64(len(buf)) > d.h.Remaining {
 		buf = buf[:d.h.Remaining]
 	}
-	r.stats.publish()
+	c.publish()
 	if err := c.beginWait(); err != nil {
 		return d.h, 0, c.lost(err)
 	}
@@ -127,28 +172,33 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		return d.h, 0, c.lost(err)
 	}
 	payload := buf[:n]
-	r.stats.wire += uint64(n)
+	r.counts.wire += uint32(n)
 	if err := d.take(payload); err != nil {
 		return Header{Opcode: OpNone}, 0, c.fail(err)
 	}
-	r.stats.count(&d.h, n)
+	r.counts.count(&d.h, n)
 	return d.h, n, nil
 }
 
 // fill waits for the transport's next view. Pongs leave first.
 func (c *Conn) fill() error {
-	r := &c.receive
 	c.answer()
-	r.stats.publish()
+	c.publish()
 	if err := c.beginWait(); err != nil {
 		return c.lost(err)
 	}
+	return c.nextView()
+}
+
+// nextView takes the transport's next view.
+func (c *Conn) nextView() error {
 	view, err := c.t.View()
 	if err != nil {
 		return c.lost(err)
 	}
+	r := &c.receive
 	r.view, r.viewed = view, len(view)
-	r.stats.wire += uint64(len(view))
+	r.counts.wire += uint32(len(view))
 	return nil
 }
 
@@ -171,10 +221,10 @@ func (c *Conn) control() error {
 	case err != nil:
 		err = c.fail(err)
 	case kind == EventPing:
-		r.stats.pings++
+		r.counts.pings++
 		c.pong(payload)
 	case kind == EventPong:
-		r.stats.pongs++
+		r.counts.pongs++
 	case kind == EventClose:
 		err = c.peerClosed(payload)
 	}
@@ -195,13 +245,12 @@ func (c *Conn) answer() {
 // connection unless it is a mere timeout.
 func (c *Conn) lost(err error) error {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrTimeout
 	case err == ErrWouldBlock:
 		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	c.receive.err = c.endOfStream(err)
-	return c.receive.err
+	return c.receive.dec.fail(c.endOfStream(err))
 }

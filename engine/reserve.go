@@ -82,6 +82,9 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := c.makeWay(n); err != nil {
+		return err
+	}
 	if s.heldBack() && n <= pieceSize {
 		if err := s.admit(op, fin, payload); err != nil {
 			return err

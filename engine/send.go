@@ -22,7 +22,7 @@ const pieceSize = 128 << 10
 // and one of them writes it: what gathers during a write leaves in one.
 type sendState struct {
 	mu       sync.Mutex
-	err      error          // why nothing can be sent any more
+	err      *CloseError    // why nothing can be sent any more
 	batch    *buffer.Buffer // frames encoded and not written; nil: none
 	gathered uint32         // number of the batch
 	written  uint32         // how many batches were written
@@ -30,21 +30,19 @@ type sendState struct {
 	left     bool           // nobody waits for the batch: who writes takes it along
 	corked   bool           // Cork was called
 	handling bool           // a batch of received bytes is being handled
-	turn     *sync.Cond     // waits for writing to end; nil until somebody did
 
 	message Opcode         // the fragmented message under way, or OpNone
 	text    utf8.Validator // of its text
-	writer  messageWriter
 
-	closing *CloseError    // a close frame was sent: how the connection ends
-	ended   bool           // the peer's close frame came, or the stream ended
-	ending  bool           // somebody ends the connection
-	pushed  bool           // data goes to a Handler
-	ping    *buffer.Buffer // payload of the latest ping not answered yet
-	second  uint32         // the second in which pongs are counted
-	pongs   uint32         // sent in that second
+	closing *CloseError // a close frame was sent: how the connection ends
+	ended   bool        // the peer's close frame came, or the stream ended
+	ending  bool        // somebody ends the connection
+	pushed  bool        // data goes to a Handler
+	refuses bool        // a full queue makes a send fail, not wait
 
-	stats Stats // the sending half
+	sent     *sentCounts     // nil: nothing was counted yet
+	received *receivedCounts // likewise
+	seldom   *seldom         // nil: there was no need
 }
 
 // SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
@@ -52,9 +50,10 @@ type sendState struct {
 // kept. It returns when the frame was given to the transport, and may be called
 // from any goroutine.
 //
-// Errors: ErrFrameOrder inside a fragmented message; after Close or the peer's
-// close frame a *CloseError; after a write failed or its deadline passed, a
-// *CloseError with CloseAbnormal, also from every later send.
+// Errors: ErrFrameOrder inside a fragmented message; a *LimitError when too much
+// waits for the peer, see Limits.WhenFull; after Close or the peer's close frame a
+// *CloseError; after a write failed or its deadline passed, a *CloseError with
+// CloseAbnormal, also from every later send.
 func (c *Conn) SendText(p []byte) error { return c.SendFrame(OpText, true, p) }
 
 // SendBinary sends p as one binary message (RFC 6455 section 5.6). See SendText.
@@ -85,7 +84,9 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	if len(p) > pieceSize {
 		return c.sendLarge(op, fin, p)
 	}
-	c.waitForRoom(len(p))
+	if err := c.makeWay(len(p)); err != nil {
+		return err
+	}
 	if err := s.admit(op, fin, p); err != nil {
 		return err
 	}
@@ -106,6 +107,14 @@ func checkText(op Opcode, fin bool, p []byte) error {
 func (s *sendState) over() error {
 	if s.closing != nil {
 		return s.closing
+	}
+	return s.writeError()
+}
+
+// writeError returns why a frame that was accepted has not been written, or nil.
+func (s *sendState) writeError() error {
+	if s.err == nil {
+		return nil
 	}
 	return s.err
 }
@@ -157,7 +166,7 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	h := c.sendHeader(op, fin, len(p))
 	size := headerSize(len(p), h.Masked) + len(p)
 	if s.batch == nil {
-		s.batch = buffer.Get(size)
+		s.batch = buffer.Get(s.batchSize(size))
 	} else {
 		s.batch.Grow(size)
 	}
@@ -173,9 +182,18 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	s.count(op, fin, len(p))
 }
 
+// batchSize is how large a batch begins that has a frame of size bytes: where others are
+// likely to follow, with room for some of them.
+func (s *sendState) batchSize(size int) int {
+	if s.heldBack() {
+		return max(size, 2<<10)
+	}
+	return size
+}
+
 func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
 	h := Header{Fin: fin, Opcode: op, Length: int64(length)}
-	if c.role == Client {
+	if c.role() == Client {
 		h.Masked = true
 		h.Key = mask.NewKey()
 	}
@@ -183,14 +201,15 @@ func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
 }
 
 func (s *sendState) count(op Opcode, fin bool, n int) {
+	sent := s.countsSent()
 	switch {
 	case op == OpPong:
-		s.stats.PongsSent++
+		sent.pongs++
 	case op.IsData():
-		s.stats.FramesSent++
-		s.stats.PayloadSent += uint64(n)
+		sent.frames++
+		sent.payload += uint64(n)
 		if fin {
-			s.stats.MessagesSent++
+			sent.messages++
 		}
 	}
 }
@@ -199,7 +218,7 @@ func (s *sendState) count(op Opcode, fin bool, n int) {
 // back. The lock is held, but not while writing or waiting.
 func (c *Conn) commit() error {
 	s := &c.send
-	if s.heldBack() && len(s.batch.B) < c.limits.SendQueue {
+	if s.heldBack() && len(s.batch.B) < c.limits().SendQueue {
 		return nil
 	}
 	mine := s.gathered
@@ -208,7 +227,7 @@ func (c *Conn) commit() error {
 		switch {
 		case waiting && s.writing:
 			s.wait()
-		case waiting, !s.writing && (s.left || s.pingDue(c.limits)):
+		case waiting, !s.writing && (s.left || c.pingDue()):
 			c.writeBatch()
 		default:
 			return nil
@@ -217,7 +236,7 @@ func (c *Conn) commit() error {
 	if s.isWritten(mine) {
 		return nil
 	}
-	return s.err
+	return s.writeError()
 }
 
 // isWritten reports whether the batch of that number is out. Numbers wrap.
@@ -240,27 +259,20 @@ func (c *Conn) release() {
 	}
 }
 
-// waitForRoom keeps the batch that gathers during a write within its limit.
-func (c *Conn) waitForRoom(n int) {
-	s := &c.send
-	for s.writing && s.batch != nil && len(s.batch.B)+n > c.limits.SendQueue {
-		s.wait()
-	}
-}
-
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {
-	if s.turn == nil {
-		s.turn = sync.NewCond(&s.mu)
+	need := s.need()
+	if need.turn == nil {
+		need.turn = sync.NewCond(&s.mu)
 	}
-	s.turn.Wait()
+	need.turn.Wait()
 }
 
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
 	s := &c.send
-	if s.pingDue(c.limits) {
-		c.encodePong(s.ping.B)
+	if c.pingDue() {
+		c.encodePong(s.seldom.ping.B)
 		s.dropPing()
 	}
 	b := s.batch
@@ -287,13 +299,19 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	err := c.t.Writev(bufs...)
 	s.mu.Lock()
 	s.writing = false
-	s.stats.Writes++
-	s.stats.WireSent += uint64(len(first) + len(second))
+	sent := s.countsSent()
+	sent.writes++
+	sent.wire += uint64(len(first) + len(second))
 	if err != nil {
 		c.sendFailed(err)
 	}
-	if s.turn != nil {
-		s.turn.Broadcast()
+	s.tell()
+}
+
+// tell wakes those who wait for a write to end.
+func (s *sendState) tell() {
+	if turn := s.peek().turn; turn != nil {
+		turn.Broadcast()
 	}
 }
 
@@ -324,6 +342,9 @@ func (c *Conn) takeTurn() {
 // it is out.
 func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 	s := &c.send
+	if err := c.makeWay(len(p)); err != nil {
+		return err
+	}
 	c.takeTurn()
 	if err := s.admit(op, fin, p); err != nil {
 		return err
@@ -345,6 +366,9 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 		pos = mask.Copy(b.B[at:], piece, h.Key, pos)
 		c.write(b, b.B, nil)
 		b.B = b.B[:0]
+		if !s.refuses && c.crowded(len(p)) {
+			c.waitForPeer(len(p))
+		}
 	}
 	return c.settle()
 }
@@ -353,8 +377,8 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 // its own, and returns how that frame fared.
 func (c *Conn) settle() error {
 	s := &c.send
-	err := s.err
-	for s.err == nil && !s.writing && (s.left || s.pingDue(c.limits)) {
+	err := s.writeError()
+	for s.err == nil && !s.writing && (s.left || c.pingDue()) {
 		c.writeBatch()
 	}
 	return err

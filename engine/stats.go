@@ -1,7 +1,5 @@
 package engine
 
-import "sync"
-
 // Stats counts what went over a connection. Payload is counted in bytes without
 // headers; Wire with them, as given to and taken from the transport.
 type Stats struct {
@@ -18,47 +16,76 @@ type Stats struct {
 // what is received are those of the time when the receiver last turned to the
 // transport.
 func (c *Conn) Stats() Stats {
-	s := &c.send
-	s.mu.Lock()
-	stats := s.stats
-	s.mu.Unlock()
-	c.receive.stats.read(&stats)
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	var stats Stats
+	if sent := c.send.sent; sent != nil {
+		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = sent.messages, sent.frames, sent.payload
+		stats.WireSent, stats.Writes, stats.PongsSent = sent.wire, sent.writes, sent.pongs
+	}
+	if received := c.send.received; received != nil {
+		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = received.messages, received.frames, received.payload
+		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = received.wire, received.pings, received.pongs
+	}
 	return stats
 }
 
-// receiveStats are plain counters of the receiving goroutine, published once per
-// read of the transport: counting every frame for all to see would cost more than
-// handling it.
-type receiveStats struct {
-	receiveCounts
-	mu        sync.Mutex
-	published receiveCounts
+type sentCounts struct {
+	messages, frames, payload, wire, writes, pongs uint64
 }
 
-type receiveCounts struct {
+type receivedCounts struct {
 	messages, frames, payload, wire, pings, pongs uint64
 }
 
-func (s *receiveStats) count(h *Header, n int) {
-	s.payload += uint64(n)
+// countsSent returns the counts to add to, which are there once there is something to
+// count. The lock is held.
+func (s *sendState) countsSent() *sentCounts {
+	if s.sent == nil {
+		s.sent = &sentCounts{}
+	}
+	return s.sent
+}
+
+// recentCounts are what was received since it was added to the others: counting every frame
+// for all to see would cost more than handling it.
+type recentCounts struct {
+	messages, frames, payload, wire, pings, pongs uint32
+}
+
+func (r *recentCounts) count(h *Header, n int) {
+	r.payload += uint32(n)
 	if h.Remaining == 0 {
-		s.frames++
+		r.frames++
 		if h.Fin {
-			s.messages++
+			r.messages++
 		}
 	}
 }
 
-func (s *receiveStats) publish() {
-	s.mu.Lock()
-	s.published = s.receiveCounts
-	s.mu.Unlock()
+// publish adds what was received to the connection's Stats.
+func (c *Conn) publish() {
+	if c.receive.counts != (recentCounts{}) {
+		c.send.mu.Lock()
+		c.addCounts()
+		c.send.mu.Unlock()
+	}
 }
 
-func (s *receiveStats) read(to *Stats) {
-	s.mu.Lock()
-	p := s.published
-	s.mu.Unlock()
-	to.MessagesReceived, to.FramesReceived, to.PayloadReceived = p.messages, p.frames, p.payload
-	to.WireReceived, to.PingsReceived, to.PongsReceived = p.wire, p.pings, p.pongs
+// addCounts is publish for who holds the lock.
+func (c *Conn) addCounts() {
+	r, s := &c.receive.counts, &c.send
+	if *r == (recentCounts{}) {
+		return
+	}
+	if s.received == nil {
+		s.received = &receivedCounts{}
+	}
+	s.received.messages += uint64(r.messages)
+	s.received.frames += uint64(r.frames)
+	s.received.payload += uint64(r.payload)
+	s.received.wire += uint64(r.wire)
+	s.received.pings += uint64(r.pings)
+	s.received.pongs += uint64(r.pongs)
+	*r = recentCounts{}
 }

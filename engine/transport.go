@@ -21,7 +21,7 @@ type Source interface {
 	Consume(n int)
 
 	// Read reads straight into p, parking as View does. It is called only while
-	// the view is empty.
+	// the view is empty, but for a Pusher's, which then takes from the view.
 	Read(p []byte) (int, error)
 }
 
@@ -105,8 +105,13 @@ type Receiver interface {
 	// Receive handles all bytes that View has. Nil asks for more.
 	Receive() error
 
-	// Finish ends the connection after Receive returned an error. It may block
-	// for Limits.CloseTimeout.
+	// End is called instead of Receive when the stream is over for the reason
+	// err, whatever View may still have: when the read deadline has passed
+	// (os.ErrDeadlineExceeded), also in a pause, or Close was called.
+	End(err error)
+
+	// Finish ends the connection after Receive returned an error, or after End.
+	// It may block for Limits.CloseTimeout.
 	Finish()
 }
 

@@ -22,11 +22,12 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	if err := s.over(); err != nil {
 		return nil, err
 	}
-	if !op.startsMessage() || s.message != OpNone || s.writer.c != nil {
+	if !op.startsMessage() || s.message != OpNone || s.peek().writer.c != nil {
 		return nil, ErrFrameOrder
 	}
-	s.writer.c, s.writer.op = c, op
-	return &s.writer, nil
+	writer := &s.need().writer
+	writer.c, writer.op = c, op
+	return writer, nil
 }
 
 // A messageWriter gathers the payload of one message into fragments.

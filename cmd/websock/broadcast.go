@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
 // broadcast sends a message to all connections at every interval, until ctx ends.
@@ -21,12 +24,15 @@ func (s *serve) broadcast(ctx context.Context) {
 	}
 }
 
-// toAll sends text to all connections. A client that doesn't read holds up the
-// others for a while, once: then it is dropped.
+// toAll sends text to all connections. A client that doesn't read is dropped: on an event
+// loop when its queue is full, else once it has held up the others for a while.
 func (s *serve) toAll(text []byte) {
 	const patience = 2 * time.Second
 	for _, conn := range s.conns.all() {
 		conn.SetSendDeadline(time.Now().Add(patience))
-		conn.SendText(text) // a failure ends in finish
+		var full *engine.LimitError
+		if errors.As(conn.SendText(text), &full) { // any other failure ends in finish
+			conn.CloseWith(engine.ClosePolicyViolation, "too slow")
+		}
 	}
 }

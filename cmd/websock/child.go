@@ -19,12 +19,12 @@ type child struct {
 	url   string
 }
 
-func startServer(stderr io.Writer) (*child, error) {
+func startServer(stderr io.Writer, flags ...string) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "serve", "-addr", "127.0.0.1:0", "-stdin")
+	cmd := exec.Command(program, append([]string{"serve", "-addr", "127.0.0.1:0", "-stdin"}, flags...)...)
 	cmd.Stderr = stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -22,6 +22,7 @@ type dialFlags struct {
 	insecure     bool
 	ca           string
 	timeout      time.Duration
+	trusted      *x509.CertPool // without -ca; nil: the system's
 }
 
 func (d *dialFlags) register(fs *flag.FlagSet) {
@@ -48,22 +49,28 @@ func (d *dialFlags) addSubprotocol(name string) error {
 
 func (d *dialFlags) config() (websock.Config, error) {
 	cfg := websock.Config{Header: d.header, Subprotocols: d.subprotocols, Timeout: d.timeout}
-	if !d.insecure && d.ca == "" {
-		return cfg, nil
+	roots := d.trusted
+	if d.ca != "" {
+		var err error
+		if roots, err = trusting(d.ca); err != nil {
+			return cfg, err
+		}
 	}
-	cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecure}
-	if d.ca == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(d.ca)
-	if err != nil {
-		return cfg, err
-	}
-	cfg.TLS.RootCAs = x509.NewCertPool()
-	if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
-		return cfg, fmt.Errorf("no certificate in %s", d.ca)
-	}
+	cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecure, RootCAs: roots}
 	return cfg, nil
+}
+
+// trusting returns the certificates in a PEM file.
+func trusting(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s", file)
+	}
+	return roots, nil
 }
 
 // checkURL refuses what can't be the URL of a WebSocket server.

@@ -21,6 +21,7 @@ type fanout struct {
 	duration  time.Duration
 	rate      float64
 	transport string
+	tls       bool
 	text      bool
 	json      bool
 }
@@ -48,7 +49,8 @@ func (f *fanout) register(fs *flag.FlagSet) {
 	fs.DurationVar(&f.duration, "duration", 5*time.Second, "how long messages are sent")
 	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
-	fs.StringVar(&f.transport, "transport", "std", "what carries the connections: "+transportNames())
+	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
+	fs.BoolVar(&f.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
 }
@@ -62,14 +64,9 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 	if err := f.check(args); err != nil {
 		return err
 	}
-	config, err := f.config()
-	if err != nil {
-		return err
-	}
-	config.Transport = transports[f.transport]
 	server := "given"
 	if len(f.urls) == 0 {
-		child, err := startServer(f.err)
+		child, err := f.startServer()
 		if err != nil {
 			return err
 		}
@@ -77,6 +74,12 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 		f.urls = []string{child.url}
 		server = "child process"
 	}
+	config, err := f.config()
+	if err != nil {
+		return err
+	}
+	config.Transport = transports[f.transport]
+	config.Limits.WhenFull = engine.QueueWaits // where it matters, a goroutine sends; see echo.sendAll
 	r := f.measure(ctx, newFleet(f.urls, config, newMessage(f.text, f.size), f.window, f.fit()))
 	r.Server = server
 	if err := f.print(r); err != nil {
@@ -86,6 +89,25 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 		return errReported
 	}
 	return nil
+}
+
+// startServer starts the server of its own, and trusts its certificate if it has one.
+func (f *fanout) startServer() (*child, error) {
+	if !f.tls {
+		return startServer(f.err, "-transport", f.transport)
+	}
+	certificate, err := newSelfSigned()
+	if err != nil {
+		return nil, err
+	}
+	defer certificate.remove() // once it is loaded
+	if f.ca == "" {
+		f.trusted, err = trusting(certificate.cert)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return startServer(f.err, "-transport", f.transport, "-tls-cert", certificate.cert, "-tls-key", certificate.key)
 }
 
 const maxWindow = 1 << 16

@@ -131,13 +131,11 @@ func TestFanoutCountsFailuresByKind(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 	}))
 	defer teapot.Close()
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	same := func(op engine.Opcode, _ []byte) engine.Opcode { return op }
 
 	for kind, url := range map[string]string{
 		"handshake status 418": "ws" + strings.TrimPrefix(teapot.URL, "http"),
-		"dial refused":         "ws" + strings.TrimPrefix(gone.URL, "http"),
+		"dial refused":         nobody,
 		"TLS":                  "wss" + strings.TrimPrefix(teapot.URL, "http"),
 		"connection lost": badServer(t, func(conn *engine.Conn) {
 			conn.RecvMessage(nil)
@@ -208,13 +206,14 @@ func TestFanoutTimesOutDialling(t *testing.T) {
 }
 
 func TestTableNamesTheFirstErrorOfAKind(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	got := command(t.Context(), "", "fanout", "-n", "2", "-url", "ws"+strings.TrimPrefix(gone.URL, "http"))
+	got := command(t.Context(), "", "fanout", "-n", "2", "-url", nobody)
 	if got.code != 1 || !strings.Contains(got.out, "dial refused") || !strings.Contains(got.out, "2, first: websock: handshake:") {
 		t.Errorf("%+v", got)
 	}
 }
+
+// nobody is the URL of a port that no test listens on.
+const nobody = "ws://127.0.0.1:1/"
 
 func TestInterruptEndsFanoutEarlyAndCleanly(t *testing.T) {
 	url, _ := serving(t)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	stdtls "crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 // serve is the command of that name.
@@ -24,6 +27,7 @@ type serve struct {
 	push      time.Duration
 	size      int
 	stdin     bool
+	transport string
 
 	conns *connSet
 }
@@ -48,6 +52,7 @@ func (s *serve) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.key, "tls-key", "", "PEM `file` with its key")
 	fs.DurationVar(&s.push, "push", 0, "send a message to all connections at this interval, and echo nothing")
 	fs.IntVar(&s.size, "size", 128, "bytes of a pushed message")
+	fs.StringVar(&s.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
 	fs.BoolVar(&s.stdin, "stdin", false, "end when standard input ends, not on an interrupt")
 }
 
@@ -57,6 +62,8 @@ func (s *serve) exec(ctx context.Context, args []string) error {
 		return s.misused("serve takes no arguments, but there is %q", args[0])
 	case (s.cert == "") != (s.key == ""):
 		return s.misused("-tls-cert and -tls-key go together")
+	case transports[s.transport] == nil:
+		return s.misused("there is no transport %q; there is: %s", s.transport, transportNames())
 	case s.push < 0 || s.size < 0 || s.size > engine.DefaultMessageSize:
 		return s.misused("-push is not below 0, and -size is 0 to %d", engine.DefaultMessageSize)
 	}
@@ -106,14 +113,19 @@ func (s *serve) listen(server *http.Server, listener net.Listener) error {
 		fmt.Fprintln(s.out, url)
 		return server.Serve(listener)
 	}
+	certificate, err := stdtls.LoadX509KeyPair(s.cert, s.key)
+	if err != nil {
+		return err
+	}
+	config := &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: stdtls.VersionTLS12}
 	fmt.Fprintln(s.out, "wss"+url[len("ws"):])
-	return server.ServeTLS(listener, s.cert, s.key)
+	return server.Serve(tls.NewListener(listener, config)) // whose connections can move to an event loop
 }
 
 // accept makes a connection of a request. Its goroutine ends with the request: the
 // handler is called by the transport.
 func (s *serve) accept(w http.ResponseWriter, r *http.Request) {
-	conn, err := websock.Accept(w, r, nil)
+	conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: transports[s.transport]})
 	if err != nil {
 		return // the client has been told
 	}
@@ -128,9 +140,23 @@ func (s *serve) accept(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *serve) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
-	if s.push == 0 {
-		conn.SendFrame(op, true, msg) // a failure ends in finish
+	if s.push > 0 {
+		return
 	}
+	var full *engine.LimitError
+	if errors.As(conn.SendFrame(op, true, msg), &full) { // any other failure ends in finish
+		s.echoLater(conn, op, bytes.Clone(msg))
+	}
+}
+
+// echoLater takes nothing more from a client that doesn't take its echoes, until it does.
+func (s *serve) echoLater(conn *engine.Conn, op engine.Opcode, msg []byte) {
+	conn.Pause()
+	go func() {
+		conn.Drain(0)
+		conn.SendFrame(op, true, msg)
+		conn.Resume()
+	}()
 }
 
 func (s *serve) finish(conn *engine.Conn, err error) {

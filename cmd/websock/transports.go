@@ -6,13 +6,18 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // transports has what -transport can name.
 var transports = map[string]websock.Transport{
-	"std": std.Transport(),
+	"epoll": epoll.Transport(),
+	"std":   std.Transport(),
 }
+
+// defaultTransport is the one that costs least.
+const defaultTransport = "epoll"
 
 // transportNames lists the transports.
 func transportNames() string {

@@ -12,6 +12,7 @@ import (
 // connection is closed, and that TLS can't tell a peer that is gone is no failure.
 func (t *Conn) Close() error {
 	t.conn.Close()
+	t.Resume()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package std
 
 import (
+	stdtls "crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 const (
@@ -24,33 +26,28 @@ const (
 // A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer
 // and an engine.Pusher.
 type Conn struct {
-	conn  net.Conn
-	raw   syscall.RawConn       // nil: conn has no descriptor to read from
-	read  func(fd uintptr) bool // readInto, as raw wants it
-	into  []byte                // where a direct read goes; nil: to the view
-	n     int                   // result of a direct read
-	err   error                 // of the last read
-	tried bool                  // the last wait made at least one attempt
+	conn net.Conn
+	raw  syscall.RawConn // nil: conn has no descriptor to read from
+	pull *pulling        // of who pulls; nil: nobody has yet
+	pump *pump           // of who pushes; nil: nobody
 
 	view    []byte         // bytes read and not consumed
 	staging *buffer.Buffer // memory of the view; nil for early bytes
-	pushed  bool           // View and Read answer ErrWouldBlock
-	vec     net.Buffers    // of the write under way
+	err     error          // of the last read
+	vec     *net.Buffers   // of the write under way; nil: there was none of several buffers
 
-	deadlines sync.Mutex  // held to change the read deadline
-	deadline  time.Time   // set by SetReadDeadline
-	recheck   time.Time   // when a pump wants to look again; see pump.rest
-	lingering atomic.Bool // only Linger reads from now on
+	deadlines sync.Mutex    // held to change the read deadline, and of resumed and pump.recheck
+	deadline  time.Time     // set by SetReadDeadline
+	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
+	lingering atomic.Bool   // only Linger reads from now on
+	paused    atomic.Bool   // the receiver is to be left alone
 }
 
 // New returns a transport over conn, which it owns from now on. early are bytes
 // that were read from conn before; they are received first, and belong to the
 // transport.
 func New(conn net.Conn, early []byte) *Conn {
-	t := &Conn{conn: conn, view: early}
-	t.raw = rawConn(conn)
-	t.read = t.readRaw
-	return t
+	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 
 // Transport returns what websock.Config wants: a maker of transports. It is the
@@ -60,8 +57,15 @@ func Transport() Maker { return Maker{} }
 // A Maker makes transports of this package.
 type Maker struct{}
 
-// Attach returns New(conn, early). It never fails.
+// Attach returns New(conn, early). TLS that was begun by package transport/tls is taken
+// apart and put on top of the connection underneath, which then can be waited for without
+// holding a buffer.
 func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		if below, ok := tls.NetConn(secured); ok {
+			return tls.New(secured, New(below, nil), early)
+		}
+	}
 	return New(conn, early), nil
 }
 
@@ -83,14 +87,15 @@ func (t *Conn) SetReadDeadline(deadline time.Time) error {
 		return net.ErrClosed
 	}
 	t.deadline = deadline
+	t.nudge()
 	return t.applyDeadline()
 }
 
 // applyDeadline gives conn the earlier of the two times at which a wait ends.
 func (t *Conn) applyDeadline() error {
 	earlier := t.deadline
-	if earlier.IsZero() || !t.recheck.IsZero() && t.recheck.Before(earlier) {
-		earlier = t.recheck
+	if t.pump != nil && !t.pump.recheck.IsZero() && (earlier.IsZero() || t.pump.recheck.Before(earlier)) {
+		earlier = t.pump.recheck
 	}
 	return t.conn.SetReadDeadline(earlier)
 }

@@ -22,9 +22,13 @@ func (p *pump) drain(fd uintptr) bool {
 		n, err := readFd(fd, b.B[:readSize])
 		if err == syscall.EAGAIN {
 			b.Put()
-			return false
+			p.worn = p.worked
+			return p.worn
 		}
 		p.pass(b, n, err)
+		if p.t.paused.Load() {
+			return true
+		}
 		if n < readSize && !p.done && p.busy() {
 			return false
 		}
@@ -38,7 +42,7 @@ func (p *pump) busy() bool {
 	now := time.Now()
 	busy := now.Sub(p.lastRead) < lookAgain
 	p.lastRead = now
-	if busy && p.t.recheck.Sub(now) < lookAgain/2 {
+	if busy && p.recheck.Sub(now) < lookAgain/2 {
 		p.setRecheck(now.Add(lookAgain))
 	}
 	return busy
@@ -46,7 +50,7 @@ func (p *pump) busy() bool {
 
 func (p *pump) setRecheck(at time.Time) {
 	p.t.deadlines.Lock()
-	p.t.recheck = at
+	p.recheck = at
 	p.t.applyDeadline() // if it fails, so does the wait
 	p.t.deadlines.Unlock()
 }

@@ -10,22 +10,9 @@ import (
 // Push starts a goroutine that waits for bytes and calls r with them, until
 // r.Receive returns an error.
 func (t *Conn) Push(r engine.Receiver) error {
-	t.pushed = true
-	go t.push(r)
+	t.pump = &pump{t: t, r: r}
+	go t.pump.start()
 	return nil
-}
-
-func (t *Conn) push(r engine.Receiver) {
-	defer r.Finish()
-	if r.Receive() != nil {
-		return
-	}
-	p := pump{t: t, r: r}
-	if t.raw != nil {
-		p.runRaw()
-	} else {
-		p.run()
-	}
 }
 
 // pushError is what View answers while it is pushed and empty.
@@ -42,16 +29,46 @@ const lookAgain = 250 * time.Millisecond
 
 // A pump moves what comes from a transport to its receiver.
 type pump struct {
-	t    *Conn
-	r    engine.Receiver
-	done bool // the receiver wants no more
+	t      *Conn
+	r      engine.Receiver
+	done   bool // the receiver wants no more
+	worked bool // the goroutine has called the receiver
+	worn   bool // and is to be replaced
 
 	lastRead time.Time // when bytes came
+	recheck  time.Time // when to look again; see busy. Under the transport's lock
+}
+
+func (p *pump) start() {
+	p.worked = true
+	p.done = p.r.Receive() != nil
+	p.work()
+}
+
+func (p *pump) work() {
+	if p.t.raw != nil {
+		p.runRaw()
+	} else {
+		p.run()
+	}
+	switch {
+	case p.done:
+		p.r.Finish()
+	case p.worn:
+		// To call the receiver takes more stack than to wait, and a stack that has
+		// grown stays so. A new goroutine waits with the smallest there is.
+		p.worked, p.worn = false, false
+		go p.work()
+	}
 }
 
 // run pumps a net.Conn that can only be asked to read.
 func (p *pump) run() {
 	for !p.done {
+		if p.t.paused.Load() {
+			p.pause()
+			continue
+		}
 		b := buffer.Get(waitSize)
 		n, err := p.t.conn.Read(b.B[:waitSize])
 		p.pass(b, n, err)
@@ -61,9 +78,14 @@ func (p *pump) run() {
 // runRaw pumps a descriptor, all inside one Read of the syscall.RawConn, so that
 // what it remembers of the descriptor's readiness is not thrown away.
 func (p *pump) runRaw() {
-	for !p.done {
-		err := p.t.raw.Read(p.drain)
-		if !p.done && !p.looksAgain(err) {
+	drain := p.drain
+	for !p.done && !p.worn {
+		if p.t.paused.Load() {
+			p.pause()
+			continue
+		}
+		err := p.t.raw.Read(drain)
+		if err != nil && !p.done && !p.looksAgain(err) {
 			p.pass(buffer.Get(0), 0, err)
 		}
 	}
@@ -75,10 +97,10 @@ func (p *pump) looksAgain(err error) bool {
 	t := p.t
 	t.deadlines.Lock()
 	defer t.deadlines.Unlock()
-	if t.recheck.IsZero() || !timedOut(err) || !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
+	if p.recheck.IsZero() || !timedOut(err) || !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
 		return false
 	}
-	t.recheck = time.Time{}
+	p.recheck = time.Time{}
 	p.lastRead = time.Time{} // what comes now is read to its end
 	return t.applyDeadline() == nil
 }
@@ -86,5 +108,6 @@ func (p *pump) looksAgain(err error) bool {
 // pass gives the receiver n bytes in b, or the error that came instead.
 func (p *pump) pass(b *buffer.Buffer, n int, err error) {
 	p.t.stage(b, n, err)
+	p.worked = true
 	p.done = p.r.Receive() != nil
 }

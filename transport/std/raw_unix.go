@@ -33,13 +33,13 @@ func rawOf(conn syscall.Conn) syscall.RawConn {
 // readRaw makes one attempt to read from a descriptor that doesn't block, and
 // reports whether there is a result. A buffer is borrowed only for the attempt.
 func (t *Conn) readRaw(fd uintptr) bool {
-	t.tried = true
-	if t.into != nil {
-		n, err := readFd(fd, t.into)
+	t.pull.tried = true
+	if t.pull.into != nil {
+		n, err := readFd(fd, t.pull.into)
 		if err == syscall.EAGAIN {
 			return false
 		}
-		t.n, t.err = n, err
+		t.pull.n, t.err = n, err
 		return true
 	}
 	b := buffer.Get(readSize)

@@ -12,11 +12,19 @@ func (t *Conn) View() ([]byte, error) {
 	switch {
 	case len(t.view) > 0:
 		return t.view, nil
-	case t.pushed:
+	case t.pump != nil:
 		return nil, t.pushError()
 	}
 	t.wait(nil)
 	return t.view, t.err
+}
+
+// A pulling is what a read of who pulls needs.
+type pulling struct {
+	read  func(fd uintptr) bool // readRaw, as the syscall.RawConn wants it
+	into  []byte                // where a direct read goes; nil: to the view
+	n     int                   // result of a direct read
+	tried bool                  // the last wait made at least one attempt
 }
 
 // Consume drops n bytes of the view, and with the last one its buffer.
@@ -42,36 +50,39 @@ func (t *Conn) Read(p []byte) (int, error) {
 		n := copy(p, t.view)
 		t.Consume(n)
 		return n, nil
-	case t.pushed:
+	case t.pump != nil:
 		return 0, t.pushError()
 	}
 	t.wait(p)
-	return t.n, t.err
+	return t.pull.n, t.err
 }
 
 // wait waits for bytes to read and reads them into p, or to the view if p is nil.
 func (t *Conn) wait(p []byte) {
-	t.into, t.n, t.err = p, 0, nil
+	if t.pull == nil {
+		t.pull = &pulling{read: t.readRaw}
+	}
+	t.pull.into, t.pull.n, t.err = p, 0, nil
 	if t.raw != nil {
 		t.waitRaw()
 	} else {
 		t.readNet()
 	}
-	t.into = nil
+	t.pull.into = nil
 	if t.lingering.Load() {
 		// Linger may have taken bytes from the middle of the stream.
 		t.dropView()
-		t.n, t.err = 0, net.ErrClosed
+		t.pull.n, t.err = 0, net.ErrClosed
 	}
 }
 
 // waitRaw reads once the descriptor is readable. A deadline that has passed
 // already doesn't hide bytes that are there.
 func (t *Conn) waitRaw() {
-	t.tried = false
-	if err := t.raw.Read(t.read); err != nil {
+	t.pull.tried = false
+	if err := t.raw.Read(t.pull.read); err != nil {
 		t.err = err
-		if !t.tried && timedOut(err) {
+		if !t.pull.tried && timedOut(err) {
 			t.raw.Control(t.try)
 		}
 	}
@@ -88,9 +99,9 @@ func (t *Conn) try(fd uintptr) {
 
 // readNet is wait for a net.Conn that can only be asked to read.
 func (t *Conn) readNet() {
-	if t.into != nil {
-		t.n, t.err = t.conn.Read(t.into)
-		if t.n > 0 {
+	if t.pull.into != nil {
+		t.pull.n, t.err = t.conn.Read(t.pull.into)
+		if t.pull.n > 0 {
 			t.err = nil // it will come again
 		}
 		return
@@ -113,5 +124,6 @@ func (t *Conn) stage(b *buffer.Buffer, n int, err error) {
 var _ interface {
 	engine.Transport
 	engine.Lingerer
+	engine.Pauser
 	engine.Pusher
 } = (*Conn)(nil)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // reads returns how many read calls this process has made.
@@ -25,7 +26,7 @@ func reads(t *testing.T) (n int) {
 
 func TestAPushedMessageTakesOneRead(t *testing.T) {
 	const messages = 2000
-	client, server := sockets(t, "tcp")
+	client, server := transporttest.Sockets(t, "tcp")
 	file, err := server.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		t.Fatal(err)

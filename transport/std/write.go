@@ -1,5 +1,7 @@
 package std
 
+import "net"
+
 // Writev writes all of bufs, in one system call where the connection can. It
 // returns when they are handed over or the write deadline has passed.
 func (t *Conn) Writev(bufs ...[]byte) error {
@@ -7,9 +9,12 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 		_, err := t.conn.Write(bufs[0])
 		return err
 	}
-	t.vec = bufs
+	if t.vec == nil {
+		t.vec = new(net.Buffers)
+	}
+	*t.vec = bufs
 	_, err := t.vec.WriteTo(t.conn)
-	t.vec = nil
+	*t.vec = nil
 	return err
 }
 

@@ -9,28 +9,14 @@ import (
 
 // Client performs the TLS handshake over conn, in the client role, within ctx.
 // host is the host name or IP address that was dialled, with or without brackets.
-// A nil config means the system's roots. On an error conn is still open.
+// A nil config means the system's roots. The connection can be moved with New. On an error
+// conn is still open.
 func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config) (*tls.Conn, error) {
-	secured := tls.Client(conn, configFor(host, config))
+	secured := tls.Client(&wire{conn: conn}, configFor(host, config))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
 	return secured, nil
-}
-
-// configFor returns the caller's config, or a copy made fit for host.
-func configFor(host string, config *tls.Config) *tls.Config {
-	if config == nil {
-		config = &tls.Config{MinVersion: tls.VersionTLS12}
-	} else {
-		config = config.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = serverName(host)
-	}
-	config.NextProtos = []string{"http/1.1"}
-	config.Renegotiation = tls.RenegotiateNever
-	return config
 }
 
 // serverName strips what is no part of a name or address in a certificate:

@@ -6,4 +6,24 @@
 // otherwise. The protocol agreed through ALPN is http/1.1, the one that the
 // opening handshake needs. Renegotiation stays off. A caller's tls.Config is
 // copied, never written to.
+//
+// # Over other transports
+//
+// Client, Server and NewListener make connections of crypto/tls that can be used as any
+// other. But they can also be moved to a transport, once the handshake is done: NetConn
+// tells the connection underneath, which is given to the transport, or its descriptor is,
+// and New makes the tls.Conn read from there and write to there, and is a transport in
+// turn. Where the transport is driven by events no goroutine waits any more. It is the
+// crypto/tls of the standard library that encrypts, session tickets and key updates
+// included.
+//
+// An idle connection holds no buffer but those that the tls.Conn has itself: its input
+// has the size of the largest record that came. Plaintext is decrypted into a buffer that
+// is borrowed until it is consumed. All records of a Writev leave together. Beside what
+// crypto/tls allocates, which is one small object for every read from the transport
+// underneath, nothing is.
+//
+// Not every stream that ends without a close_notify is an attack, but it can be one (RFC
+// 8446 section 6.1): it is an io.ErrUnexpectedEOF, where a tls.Conn says io.EOF if the cut
+// is between two records.
 package tls

@@ -1,0 +1,45 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// newCoder gives all connections one http.Client, whose buffers are as small as its
+// messages allow: they stay with the connection. Compression is off by default.
+func newCoder(w *Work) (Client, error) {
+	const buffers = 1024
+	options := &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
+		TLSClientConfig: w.TLS,
+		ReadBufferSize:  buffers,
+		WriteBufferSize: buffers,
+	}}}
+	return &pulled{Work: w, dial: func(ctx context.Context, w *Work) (link, error) {
+		conn, _, err := websocket.Dial(ctx, w.URL, options)
+		if err != nil {
+			return nil, err
+		}
+		return &coderLink{conn, make([]byte, len(w.Payload)+1)}, nil
+	}}, nil
+}
+
+type coderLink struct {
+	conn *websocket.Conn
+	buf  []byte
+}
+
+func (l *coderLink) Send(p []byte) error {
+	return l.conn.Write(context.Background(), websocket.MessageBinary, p)
+}
+
+func (l *coderLink) Receive() (int, error) {
+	_, r, err := l.conn.Reader(context.Background())
+	if err != nil {
+		return 0, err
+	}
+	return readMessage(r, l.buf)
+}

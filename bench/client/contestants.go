@@ -1,0 +1,78 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+)
+
+// A Contestant is a way to be a client.
+type Contestant struct {
+	Name    string
+	Ours    bool // what fails is a fault of this repository
+	Variant bool // compared only when asked for
+	New     func(*Work) (Client, error)
+}
+
+// Contestants returns all of them: raw first.
+func Contestants() []Contestant {
+	all := []Contestant{{Name: "raw", Ours: true, New: bound}}
+	all = append(all, rawVariants()...)
+	for _, name := range slices.Sorted(maps.Keys(transports)) {
+		all = append(all, Contestant{Name: "websock-" + name, Ours: true, New: func(w *Work) (Client, error) {
+			return newPushed(w, transports[name]), nil
+		}})
+	}
+	return append(all,
+		pulledBy("gorilla", dialGorilla),
+		Contestant{Name: "coder", New: newCoder},
+		Contestant{Name: "gws", New: newGws},
+		pulledBy("gobwas", dialGobwas),
+		Contestant{Name: "nbio", New: newNbio},
+		pulledBy("xnet", dialXnet),
+	)
+}
+
+// Find returns the contestant of that name.
+func Find(name string) (Contestant, error) {
+	all := Contestants()
+	i := slices.IndexFunc(all, func(c Contestant) bool { return c.Name == name })
+	if i < 0 {
+		return Contestant{}, fmt.Errorf("no contestant is called %q", name)
+	}
+	return all[i], nil
+}
+
+// bound is the cheapest way, as far as we know.
+func bound(w *Work) (Client, error) {
+	if w.secure() {
+		return newRawSecure(w), nil
+	}
+	return newRaw(w, rawCalls{wait: waitYielding, io: syscall.RawSyscall})
+}
+
+func rawVariants() (all []Contestant) {
+	for _, wait := range slices.Sorted(maps.Keys(rawWaits)) {
+		for _, io := range slices.Sorted(maps.Keys(rawIO)) {
+			all = append(all, Contestant{
+				Name:    fmt.Sprintf("raw-%s-%s", wait, io),
+				Ours:    true,
+				Variant: true,
+				New: func(w *Work) (Client, error) {
+					return newRaw(w, rawCalls{wait: rawWaits[wait](), io: rawIO[io]})
+				},
+			})
+		}
+	}
+	return all
+}
+
+func pulledBy(name string, dial func(context.Context, *Work) (link, error)) Contestant {
+	return Contestant{Name: name, New: func(w *Work) (Client, error) {
+		return &pulled{Work: w, dial: dial}, nil
+	}}
+}

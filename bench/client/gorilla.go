@@ -1,0 +1,61 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/gorilla/websocket"
+)
+
+// gorillaBuffers is little more than the largest message, as the package recommends;
+// write buffers come from a pool.
+const gorillaBuffers = 1024
+
+var gorillaPool sync.Pool
+
+type gorillaLink struct {
+	conn *websocket.Conn
+	buf  []byte
+}
+
+func dialGorilla(ctx context.Context, w *Work) (link, error) {
+	d := websocket.Dialer{
+		ReadBufferSize:  gorillaBuffers,
+		WriteBufferSize: gorillaBuffers,
+		WriteBufferPool: &gorillaPool,
+		TLSClientConfig: w.TLS,
+	}
+	conn, _, err := d.DialContext(ctx, w.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &gorillaLink{conn, make([]byte, len(w.Payload)+1)}, nil
+}
+
+func (l *gorillaLink) Send(p []byte) error { return l.conn.WriteMessage(websocket.BinaryMessage, p) }
+
+func (l *gorillaLink) Receive() (int, error) {
+	_, r, err := l.conn.NextReader()
+	if err != nil {
+		return 0, err
+	}
+	return readMessage(r, l.buf)
+}
+
+// readMessage reads a message of fewer bytes than buf has.
+func readMessage(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) {
+		more, err := r.Read(buf[n:])
+		n += more
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,116 @@
+//go:build linux
+
+package client
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Meter counts messages and says what receiving them took, once the client has
+// warmed up, for some time. It looks at the clock whenever a step is complete, in
+// the goroutine that completes it, so that it needs none of its own, which a busy
+// client might keep waiting.
+type Meter struct {
+	step    int64
+	warm    int64 // messages of the warm-up
+	warmup  time.Duration
+	window  time.Duration
+	steps   chan struct{}
+	done    chan struct{}
+	total   atomic.Int64
+	next    atomic.Int64 // the total that completes a step
+	mu      sync.Mutex   // guards the rest
+	began   time.Time
+	started bool
+	start   snapshot
+	end     snapshot
+	err     error
+	ended   bool
+}
+
+// NewMeter returns a Meter that warms up for at least a time and a number of messages
+// and then measures for at least window, in whole steps, of step messages each.
+func NewMeter(step, warm int, warmup, window time.Duration) *Meter {
+	m := &Meter{
+		step:   int64(step),
+		warm:   int64(warm),
+		warmup: warmup,
+		window: window,
+		steps:  make(chan struct{}, 1),
+		done:   make(chan struct{}),
+	}
+	m.next.Store(m.step)
+	return m
+}
+
+// Begin begins the warm-up.
+func (m *Meter) Begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.began = time.Now()
+}
+
+// Add counts n messages received.
+func (m *Meter) Add(n int) {
+	if total := m.total.Add(int64(n)); total >= m.next.Load() {
+		m.complete(total)
+	}
+}
+
+// Total returns how many messages were received.
+func (m *Meter) Total() int64 { return m.total.Load() }
+
+// Steps receives when a step is complete.
+func (m *Meter) Steps() <-chan struct{} { return m.steps }
+
+// Done is closed when all is measured or a failure ended it.
+func (m *Meter) Done() <-chan struct{} { return m.done }
+
+// Fail ends the measuring.
+func (m *Meter) Fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.finish(err)
+}
+
+// finish is called with mu held.
+func (m *Meter) finish(err error) {
+	if !m.ended {
+		m.ended = true
+		m.err = err
+		close(m.done)
+	}
+}
+
+func (m *Meter) complete(total int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if total < m.next.Load() || m.ended {
+		return
+	}
+	switch now := time.Now(); {
+	case m.started && now.Sub(m.start.time) >= m.window:
+		m.end = takeSnapshot(total)
+		m.finish(nil)
+	case !m.started && now.Sub(m.began) >= m.warmup && total >= m.warm:
+		m.started = true
+		m.start = takeSnapshot(total)
+	}
+	m.next.Store(total - total%m.step + m.step)
+	select {
+	case m.steps <- struct{}{}:
+	default:
+	}
+}
+
+// Cost returns what was measured.
+func (m *Meter) Cost() (Cost, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return Cost{}, m.err
+	}
+	return m.end.since(&m.start), nil
+}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// raw is what no client can do without: an epoll loop written by hand, which checks
+// nothing and reads into the same buffer for all connections. Level-triggered: one
+// read for each event, and one write for all that it brought.
+type raw struct {
+	*Work
+	calls  rawCalls
+	frames rawFrames
+	epoll  int
+	mu     sync.Mutex
+	fds    []int
+}
+
+// rawCalls says how the loop makes its system calls.
+type rawCalls struct {
+	wait rawWait
+	io   func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno)
+}
+
+func newRaw(w *Work, calls rawCalls) (*raw, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	return &raw{Work: w, calls: calls, frames: newRawFrames(w.Payload), epoll: epoll}, nil
+}
+
+func (r *raw) Dial(ctx context.Context) error {
+	fd, err := dialRaw(ctx, r.URL)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fds = append(r.fds, fd)
+	return nil
+}
+
+// dialRaw returns a descriptor that nothing else uses.
+func dialRaw(ctx context.Context, to string) (fd int, err error) {
+	u, err := url.Parse(to)
+	if err != nil {
+		return 0, err
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := rawHandshake(conn); err != nil {
+		return 0, err
+	}
+	control, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = control.Control(func(original uintptr) {
+		fd, failed = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	return fd, errors.Join(err, failed)
+}
+
+func (r *raw) Start() {
+	for _, fd := range r.fds {
+		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+			r.Meter.Fail(err)
+			return
+		}
+		if r.Window > 0 {
+			if err := r.send(int32(fd), r.Window); err != nil {
+				r.Meter.Fail(err)
+				return
+			}
+		}
+	}
+	go func() { r.Meter.Fail(r.loop()) }()
+}
+
+func (r *raw) loop() error {
+	events := make([]unix.EpollEvent, 256)
+	in := make([]byte, rawBuffer)
+	part := make([]int32, slices.Max(r.fds)+1) // by descriptor: how much of a frame has come
+	for {
+		ready, err := r.calls.wait(r.epoll, events)
+		if err != nil {
+			return err
+		}
+		for _, e := range events[:ready] {
+			n, _, errno := r.calls.io(unix.SYS_READ, uintptr(e.Fd), uintptr(unsafe.Pointer(&in[0])), uintptr(len(in)))
+			if errno != 0 {
+				return fmt.Errorf("read: %w", errno)
+			}
+			if n == 0 {
+				return errRawEnd
+			}
+			frames, rest := r.frames.complete(int(part[e.Fd]), int(n))
+			part[e.Fd] = int32(rest)
+			if frames == 0 {
+				continue
+			}
+			if r.Window > 0 {
+				if err := r.send(e.Fd, frames); err != nil {
+					return err
+				}
+			}
+			r.Meter.Add(frames)
+		}
+	}
+}
+
+func (r *raw) send(fd int32, frames int) error {
+	out := r.frames.some(frames)
+	n, _, errno := r.calls.io(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&out[0])), uintptr(len(out)))
+	if errno != 0 {
+		return fmt.Errorf("write: %w", errno)
+	}
+	if int(n) < len(out) {
+		return fmt.Errorf("write: %d bytes of %d", n, len(out))
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+//go:build linux
+
+package client
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A rawWait waits for events. 0 events and no error stand for an interruption.
+type rawWait func(epoll int, events []unix.EpollEvent) (int, error)
+
+// rawWaits are ways to wait.
+var rawWaits = map[string]func() rawWait{
+	"block": func() rawWait { return waitBlocking },
+	"poll":  func() rawWait { return waitPolling },
+	"yield": func() rawWait { return waitYielding },
+	"hold":  func() rawWait { return waitHolding },
+	"park":  newParked,
+}
+
+// rawIO are ways to read and write.
+var rawIO = map[string]func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno){
+	"raw": syscall.RawSyscall, // the scheduler isn't told
+	"sys": syscall.Syscall,
+}
+
+// waitBlocking waits in the kernel, at once.
+func waitBlocking(epoll int, events []unix.EpollEvent) (int, error) {
+	n, err := unix.EpollWait(epoll, events, -1)
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return n, err
+}
+
+// waitPolling looks first, without telling the scheduler that a system call begins.
+func waitPolling(epoll int, events []unix.EpollEvent) (int, error) {
+	if n, err := look(epoll, events, 0); n != 0 || err != nil {
+		return n, err
+	}
+	return waitBlocking(epoll, events)
+}
+
+// waitYielding looks, lets the other goroutines run, and looks again before it waits
+// in the kernel.
+func waitYielding(epoll int, events []unix.EpollEvent) (int, error) {
+	if n, err := look(epoll, events, 0); n != 0 || err != nil {
+		return n, err
+	}
+	runtime.Gosched()
+	return waitPolling(epoll, events)
+}
+
+// waitHolding waits without telling the scheduler, so that no other goroutine runs
+// on this processor until it has interrupted the loop. It shows what the scheduler
+// costs, and nothing that a program could do.
+func waitHolding(epoll int, events []unix.EpollEvent) (int, error) {
+	n, err := look(epoll, events, -1)
+	if n == 0 {
+		runtime.Gosched()
+	}
+	return n, err
+}
+
+// look waits at most timeout milliseconds.
+func look(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
+	}
+	return 0, errno
+}
+
+// A parked loop looks and then leaves the waiting to Go's own poller, in which its
+// epoll is nested: no thread waits for the loop.
+type parked struct {
+	conn   syscall.RawConn
+	events []unix.EpollEvent
+	n      int
+	err    error
+	ready  func(epoll uintptr) bool // made once
+}
+
+func newParked() rawWait {
+	p := new(parked)
+	p.ready = func(epoll uintptr) bool {
+		p.n, p.err = look(int(epoll), p.events, 0)
+		return p.n != 0 || p.err != nil
+	}
+	return p.wait
+}
+
+func (p *parked) wait(epoll int, events []unix.EpollEvent) (int, error) {
+	if p.conn == nil {
+		if err := p.nest(epoll); err != nil {
+			return 0, err
+		}
+	}
+	p.events = events
+	if err := p.conn.Read(p.ready); err != nil {
+		return 0, err
+	}
+	return p.n, p.err
+}
+
+func (p *parked) nest(epoll int) (err error) {
+	if err := unix.SetNonblock(epoll, true); err != nil { // else os wouldn't nest it
+		return err
+	}
+	p.conn, err = os.NewFile(uintptr(epoll), "epoll").SyscallConn()
+	return err
+}

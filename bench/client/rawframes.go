@@ -1,0 +1,89 @@
+//go:build linux
+
+package client
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// rawBuffer is how much raw clients read at once.
+const rawBuffer = 64 << 10
+
+// rawFrames are all that raw clients know of WebSocket: every frame received is as long
+// as the first, every frame sent has the same bytes.
+type rawFrames struct {
+	received int    // bytes of a frame
+	sent     int    // bytes of a frame
+	out      []byte // as many of them as one read can bring
+}
+
+func newRawFrames(payload []byte) rawFrames {
+	f := rawFrames{
+		received: len(appendFrame(nil, payload, false)),
+		sent:     len(appendFrame(nil, payload, true)),
+	}
+	for range rawBuffer/f.received + 1 {
+		f.out = appendFrame(f.out, payload, true)
+	}
+	return f
+}
+
+// complete returns the number of frames that n bytes complete, when part bytes of the
+// first have come before, and how many have come of the one after the last.
+func (f *rawFrames) complete(part, n int) (frames, rest int) {
+	return (part + n) / f.received, (part + n) % f.received
+}
+
+// some returns n frames to send.
+func (f *rawFrames) some(n int) []byte { return f.out[:n*f.sent] }
+
+// appendFrame appends a binary frame with less than 64 KiB of payload.
+func appendFrame(b, payload []byte, masked bool) []byte {
+	const binaryFin, maskBit = 0x82, 0x80
+	var second byte
+	if masked {
+		second = maskBit
+	}
+	if len(payload) < 126 {
+		b = append(b, binaryFin, second|byte(len(payload)))
+	} else {
+		b = binary.BigEndian.AppendUint16(append(b, binaryFin, second|126), uint16(len(payload)))
+	}
+	if !masked {
+		return append(b, payload...)
+	}
+	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	b = append(b, key[:]...)
+	for i, x := range payload {
+		b = append(b, x^key[i&3])
+	}
+	return b
+}
+
+// rawHandshake trusts the server to answer as it should.
+func rawHandshake(conn net.Conn) error {
+	const limit = 10 * time.Second
+	conn.SetDeadline(time.Now().Add(limit))
+	defer conn.SetDeadline(time.Time{})
+
+	const request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	if _, err := io.WriteString(conn, request); err != nil {
+		return err
+	}
+	answer := make([]byte, 1024)
+	for n := 0; n < 4 || string(answer[n-4:n]) != "\r\n\r\n"; {
+		more, err := conn.Read(answer[n:])
+		if err != nil {
+			return err
+		}
+		n += more
+	}
+	return nil
+}
+
+var errRawEnd = errors.New("the server ended a connection")

@@ -1,0 +1,69 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+// transports has those of websock.
+var transports = map[string]websock.Transport{
+	"epoll": epoll.Transport(),
+	"std":   std.Transport(),
+}
+
+// pushed is websock with a Handler that sends: what came in one read it answers in
+// one write.
+type pushed struct {
+	*Work
+	config websock.Config
+	mu     sync.Mutex
+	conns  []*engine.Conn
+}
+
+func newPushed(w *Work, t websock.Transport) Client {
+	c := &pushed{Work: w}
+	c.config = websock.Config{
+		TLS:       w.TLS,
+		Proxy:     websock.NoProxy,
+		Transport: t,
+		Handler:   engine.Messages(c.deliver, c.finish),
+	}
+	return c
+}
+
+func (c *pushed) deliver(conn *engine.Conn, _ engine.Opcode, msg []byte) {
+	if c.received(len(msg)) {
+		conn.SendBinary(c.Payload) // a failure shows in finish
+	}
+}
+
+func (c *pushed) finish(_ *engine.Conn, err error) { c.Meter.Fail(err) }
+
+func (c *pushed) Dial(ctx context.Context) error {
+	conn, err := websock.Dial(ctx, c.URL, &c.config)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns = append(c.conns, conn)
+	return nil
+}
+
+func (c *pushed) Start() {
+	for _, conn := range c.conns {
+		for range c.Window {
+			if err := conn.SendBinary(c.Payload); err != nil {
+				c.Meter.Fail(errors.Join(errors.New("sending the first messages"), err))
+			}
+		}
+	}
+}

@@ -1,0 +1,94 @@
+//go:build linux
+
+// Command compare lets contestants take turns, round after round, and prints what
+// they took.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/loopback"
+)
+
+func main() {
+	loopback.Main()
+	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 5, "in each, every contestant has a turn")
+	cases := flags.String("cases", "", "regular expression of `names`; all if empty")
+	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The first is what the others are compared with")
+	warmup := flags.Duration("warmup", 200*time.Millisecond, "before each measurement")
+	window := flags.Duration("window", 500*time.Millisecond, "that is measured")
+	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
+	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
+	list := flags.Bool("list", false, "only list cases and contestants")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	pattern, err := regexp.Compile(*cases)
+	if err != nil {
+		return err
+	}
+	contestants, err := choose(*names)
+	if err != nil {
+		return err
+	}
+	chosen := slices.DeleteFunc(slices.Clone(loopback.Cases), func(c loopback.Case) bool { return !pattern.MatchString(c.String()) })
+	if *list {
+		printNames(chosen)
+		return nil
+	}
+	lab, err := loopback.Open(!*unpinned)
+	if err != nil {
+		return err
+	}
+	defer lab.Close()
+	lab.Profiles = *profiles
+	timing := loopback.Timing{Warmup: *warmup, Window: *window}
+	for _, c := range chosen {
+		t := newTable(c, contestants)
+		for range *rounds {
+			t.addRound(lab, timing)
+		}
+		t.print(os.Stdout)
+	}
+	return nil
+}
+
+func choose(names string) (chosen []client.Contestant, err error) {
+	if names == "" {
+		return slices.DeleteFunc(client.Contestants(), func(c client.Contestant) bool { return c.Variant }), nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		c, err := client.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, c)
+	}
+	return chosen, nil
+}
+
+func printNames(cases []loopback.Case) {
+	for _, c := range cases {
+		fmt.Println(c)
+	}
+	fmt.Println()
+	for _, c := range client.Contestants() {
+		fmt.Println(c.Name)
+	}
+}

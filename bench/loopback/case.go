@@ -1,0 +1,59 @@
+//go:build linux
+
+package loopback
+
+import "fmt"
+
+// A Kind is what the connections of a case do.
+type Kind string
+
+const (
+	Echo      Kind = "echo"      // one message in flight on each
+	Pipelined Kind = "pipelined" // several
+	Broadcast Kind = "broadcast" // the server sends one to each, again and again
+	Idle      Kind = "idle"      // nothing, after each has received one
+)
+
+// A Case is work that all contestants do alike.
+type Case struct {
+	Kind   Kind
+	Secure bool // wss
+	Conns  int
+	Window int // messages in flight on each connection
+	Long   bool
+}
+
+// Scheme is that of the case's URL.
+func (c Case) Scheme() string {
+	if c.Secure {
+		return "wss"
+	}
+	return "ws"
+}
+
+// String returns the name of the case.
+func (c Case) String() string {
+	s := fmt.Sprintf("%s/%s/conns=%d", c.Kind, c.Scheme(), c.Conns)
+	if c.Kind == Pipelined {
+		s += fmt.Sprintf("x%d", c.Window)
+	}
+	return s
+}
+
+// Cases has what is compared.
+var Cases = []Case{
+	{Kind: Echo, Conns: 1, Window: 1},
+	{Kind: Echo, Conns: 64, Window: 1},
+	{Kind: Echo, Conns: 1000, Window: 1},
+	{Kind: Echo, Conns: 10000, Window: 1, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Secure: true},
+	{Kind: Echo, Conns: 1000, Window: 1, Secure: true, Long: true},
+	{Kind: Pipelined, Conns: 1, Window: 64},
+	{Kind: Pipelined, Conns: 64, Window: 16},
+	{Kind: Pipelined, Conns: 64, Window: 16, Secure: true, Long: true},
+	{Kind: Broadcast, Conns: 1000},
+	{Kind: Broadcast, Conns: 10000, Long: true},
+	{Kind: Idle, Conns: 1000},
+	{Kind: Idle, Conns: 10000, Long: true},
+	{Kind: Idle, Conns: 1000, Secure: true, Long: true},
+}

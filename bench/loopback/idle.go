@@ -1,0 +1,88 @@
+//go:build linux
+
+package loopback
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock/bench/client"
+)
+
+// idle measures what connections occupy that have received a message, so that what
+// is made only then is there. The connections of another client have been before, so
+// that what is needed once isn't counted.
+func (t *task) idle(ctx context.Context) (Result, error) {
+	const before = 64
+	first, err := t.settle(ctx, before)
+	if err != nil {
+		return Result{}, err
+	}
+	bytes, goroutines := occupied()
+	second, err := t.settle(ctx, t.Case.Conns)
+	if err != nil {
+		return Result{}, err
+	}
+	bytesNow, goroutinesNow := occupied()
+	runtime.KeepAlive(first)
+	runtime.KeepAlive(second)
+	conns := float64(t.Case.Conns)
+	return Result{
+		BytesPerConn:      float64(bytesNow-bytes) / conns,
+		GoroutinesPerConn: float64(goroutinesNow-goroutines) / conns,
+	}, nil
+}
+
+// settle opens n connections and has a message sent to each.
+func (t *task) settle(ctx context.Context, n int) (client.Client, error) {
+	meter := client.NewMeter(n, 0, 0, 0)
+	c, err := t.open(ctx, meter, n)
+	if err != nil {
+		return nil, err
+	}
+	trigger, err := t.trigger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer trigger.Close()
+	c.Start()
+	if err := trigger.Pull(); err != nil {
+		return nil, err
+	}
+	select {
+	case <-meter.Steps():
+	case <-meter.Done():
+		_, err = meter.Cost()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return c, err
+}
+
+// occupied returns the resident memory, when all that can be is given back, and the
+// number of goroutines.
+func occupied() (bytes int64, goroutines int) {
+	time.Sleep(10 * time.Millisecond) // for goroutines that are about to end
+	runtime.GC()                      // twice: pools let go in two steps
+	runtime.GC()
+	debug.FreeOSMemory()
+	return resident(), runtime.NumGoroutine()
+}
+
+// resident returns the resident memory, in bytes. Other files of /proc have it too, but
+// lag behind by some hundred kilobytes.
+func resident() int64 {
+	rollup, _ := os.ReadFile("/proc/self/smaps_rollup")
+	for line := range strings.Lines(string(rollup)) {
+		if fields := strings.Fields(line); fields[0] == "Rss:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kilobytes << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,117 @@
+//go:build linux
+
+package loopback
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock/bench/server"
+)
+
+// messageSize is the payload of every message, in bytes.
+const messageSize = 128
+
+// A Lab has a server, against which one client after another runs.
+type Lab struct {
+	server    *process
+	addresses server.Addresses
+	clientCPU int
+	runs      int
+
+	// Profiles is a directory for a processor profile of each client; "": none.
+	Profiles string
+}
+
+// Timing says how long to measure.
+type Timing struct{ Warmup, Window time.Duration }
+
+// Open starts the server. If pinned, it and each client have a processor of their own;
+// else all may use all.
+func Open(pinned bool) (*Lab, error) {
+	clientCPU, serverCPU, err := processors()
+	if err != nil {
+		return nil, err
+	}
+	if !pinned {
+		clientCPU, serverCPU = -1, -1
+	}
+	const limit = 24 * time.Hour
+	p, err := start("server", serverCPU, limit)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{server: p, clientCPU: clientCPU}
+	if err := p.ask(messageSize, &l.addresses); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	return l, nil
+}
+
+// Close ends the server.
+func (l *Lab) Close() { l.server.end() }
+
+// Run runs a case.
+func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
+	const patience = 5 * time.Second // the client's own limit tells more
+	p, err := start("client", l.clientCPU, timeLimit(c, t)+patience)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.end()
+	var r Result
+	if err := p.ask(l.task(contestant, c, t), &r); err != nil {
+		return Result{}, err
+	}
+	if r.Error != "" {
+		return Result{}, errors.New(r.Error)
+	}
+	return r, nil
+}
+
+func (l *Lab) task(contestant string, c Case, timing Timing) task {
+	l.runs++
+	address := l.addresses.Secure
+	if !c.Secure {
+		address = l.addresses.Plain[l.runs%len(l.addresses.Plain)]
+	}
+	t := task{
+		Contestant:  contestant,
+		Case:        c,
+		Timing:      timing,
+		Address:     address,
+		Certificate: l.addresses.Certificate,
+		Size:        messageSize,
+	}
+	if l.Profiles != "" {
+		name := strings.ReplaceAll(c.String(), "/", "-") + "-" + contestant + ".pprof"
+		t.Profile = filepath.Join(l.Profiles, name)
+	}
+	return t
+}
+
+// timeLimit is far more than a run should take.
+func timeLimit(c Case, t Timing) time.Duration {
+	const each = 10 * time.Millisecond // to open a connection, and for a message on it
+	return 10*time.Second + 5*(t.Warmup+t.Window) + time.Duration(c.Conns)*each
+}
+
+// serve is what the server's process does.
+func serve(tasks *json.Decoder, answers *json.Encoder) error {
+	var size int
+	if err := tasks.Decode(&size); err != nil {
+		return err
+	}
+	s, err := server.Listen(size)
+	if err != nil {
+		return err
+	}
+	if err := answers.Encode(s.Addresses()); err != nil {
+		return err
+	}
+	return s.Serve()
+}

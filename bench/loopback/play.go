@@ -1,0 +1,192 @@
+//go:build linux
+
+package loopback
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/server"
+)
+
+// A task is what a client's process is given to do.
+type task struct {
+	Contestant  string
+	Case        Case
+	Timing      Timing
+	Address     string
+	Certificate []byte // which the server shows
+	Size        int    // of a message's payload
+	Profile     string // file for a processor profile; "": none
+}
+
+// play is what a client's process does.
+func play(tasks *json.Decoder, answers *json.Encoder) error {
+	var t task
+	if err := tasks.Decode(&t); err != nil {
+		return err
+	}
+	r, err := t.run()
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return answers.Encode(r)
+}
+
+func (t *task) run() (Result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeLimit(t.Case, t.Timing))
+	defer cancel()
+	switch t.Case.Kind {
+	case Broadcast:
+		return t.broadcast(ctx)
+	case Idle:
+		return t.idle(ctx)
+	}
+	return t.echo(ctx)
+}
+
+func (t *task) echo(ctx context.Context) (Result, error) {
+	const step = 64 // often enough, and a fraction of a nanosecond for each message
+	meter := client.NewMeter(step, 2*t.Case.Conns*t.Case.Window, t.Timing.Warmup, t.Timing.Window)
+	c, err := t.open(ctx, meter, t.Case.Conns)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := t.begin(meter, c); err != nil {
+		return Result{}, err
+	}
+	return wait(ctx, meter)
+}
+
+// broadcast measures the time from one trigger to the next.
+func (t *task) broadcast(ctx context.Context) (Result, error) {
+	meter := client.NewMeter(t.Case.Conns, 2*t.Case.Conns, t.Timing.Warmup, t.Timing.Window)
+	c, err := t.open(ctx, meter, t.Case.Conns)
+	if err != nil {
+		return Result{}, err
+	}
+	trigger, err := t.trigger(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer trigger.Close()
+	if err := t.begin(meter, c); err != nil {
+		return Result{}, err
+	}
+	for {
+		if err := trigger.Pull(); err != nil {
+			return Result{}, err
+		}
+		select {
+		case <-meter.Steps():
+		case <-meter.Done():
+			return wait(ctx, meter)
+		case <-ctx.Done():
+			return wait(ctx, meter)
+		}
+	}
+}
+
+func (t *task) begin(meter *client.Meter, c client.Client) error {
+	if t.Profile != "" {
+		file, err := os.Create(t.Profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+	}
+	meter.Begin()
+	c.Start()
+	return nil
+}
+
+func wait(ctx context.Context, meter *client.Meter) (r Result, err error) {
+	select {
+	case <-meter.Done():
+	case <-ctx.Done():
+		return r, fmt.Errorf("after %d messages: %w", meter.Total(), ctx.Err())
+	}
+	pprof.StopCPUProfile()
+	r.Cost, err = meter.Cost()
+	return r, err
+}
+
+// open opens n connections.
+func (t *task) open(ctx context.Context, meter *client.Meter, n int) (client.Client, error) {
+	contestant, err := client.Find(t.Contestant)
+	if err != nil {
+		return nil, err
+	}
+	c, err := contestant.New(&client.Work{
+		URL:     t.Case.Scheme() + "://" + t.Address + "/",
+		TLS:     t.tls(),
+		Payload: make([]byte, t.Size),
+		Window:  t.Case.Window,
+		Meter:   meter,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, dialAll(ctx, c, n)
+}
+
+func (t *task) tls() *tls.Config {
+	if !t.Case.Secure {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if certificate, err := x509.ParseCertificate(t.Certificate); err == nil { // else nothing is trusted
+		roots.AddCert(certificate)
+	}
+	return &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+}
+
+// dialAll dials n connections, several at a time, until one fails.
+func dialAll(ctx context.Context, c client.Client, n int) error {
+	const workers = 32
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var dialling sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, workers) {
+		dialling.Go(func() {
+			for next.Add(1) <= int64(n) && ctx.Err() == nil {
+				if err := c.Dial(ctx); err != nil {
+					cancel(fmt.Errorf("dialling: %w", err))
+				}
+			}
+		})
+	}
+	dialling.Wait()
+	return context.Cause(ctx)
+}
+
+func (t *task) trigger(ctx context.Context) (*server.Trigger, error) {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	var conn net.Conn
+	var err error
+	if t.Case.Secure {
+		conn, err = (&tls.Dialer{NetDialer: dialer, Config: t.tls()}).DialContext(ctx, "tcp", t.Address)
+	} else {
+		conn, err = dialer.DialContext(ctx, "tcp", t.Address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if end, limited := ctx.Deadline(); limited {
+		conn.SetDeadline(end)
+	}
+	return server.NewTrigger(conn), nil
+}

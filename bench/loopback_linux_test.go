@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/loopback"
+)
+
+var (
+	full   = flag.Bool("websock.full", false, "also the cases that take long")
+	warmup = flag.Duration("websock.warmup", 50*time.Millisecond, "before each measurement over loopback")
+	window = flag.Duration("websock.window", 150*time.Millisecond, "of each measurement over loopback")
+)
+
+func TestMain(m *testing.M) {
+	loopback.Main()
+	os.Exit(m.Run())
+}
+
+// BenchmarkEcho sends a message on each connection when the one before has come back.
+func BenchmarkEcho(b *testing.B) { overLoopback(b, loopback.Echo) }
+
+// BenchmarkPipelined keeps several messages in flight on each connection.
+func BenchmarkPipelined(b *testing.B) { overLoopback(b, loopback.Pipelined) }
+
+// BenchmarkBroadcast receives one message on each connection, again and again.
+func BenchmarkBroadcast(b *testing.B) { overLoopback(b, loopback.Broadcast) }
+
+// BenchmarkIdle holds connections.
+func BenchmarkIdle(b *testing.B) { overLoopback(b, loopback.Idle) }
+
+// openLab opens a lab that ends with this process.
+var openLab = sync.OnceValues(func() (*loopback.Lab, error) { return loopback.Open(true) })
+
+func overLoopback(b *testing.B, kind loopback.Kind) {
+	lab, err := openLab()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range loopback.Cases {
+		if c.Kind != kind || c.Long && !*full {
+			continue
+		}
+		for _, contestant := range client.Contestants() {
+			if contestant.Variant {
+				continue
+			}
+			name := strings.TrimPrefix(c.String(), string(kind)+"/")
+			b.Run(name+"/"+contestant.Name, func(b *testing.B) { runCase(b, lab, c, contestant) })
+		}
+	}
+}
+
+// runCase reports medians of b.N runs. That a peer fails is no fault of ours.
+func runCase(b *testing.B, lab *loopback.Lab, c loopback.Case, contestant client.Contestant) {
+	var results []loopback.Result
+	for range b.N {
+		r, err := lab.Run(contestant.Name, c, loopback.Timing{Warmup: *warmup, Window: *window})
+		switch {
+		case err == nil:
+			results = append(results, r)
+		case contestant.Ours:
+			b.Fatal(err)
+		default:
+			b.Skip(err)
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of starting and ending processes, too
+	for _, figure := range c.Figures() {
+		values := make([]float64, len(results))
+		for i, r := range results {
+			values[i] = figure.Of(r)
+		}
+		b.ReportMetric(median(values), figure.Unit)
+	}
+}

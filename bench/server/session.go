@@ -1,0 +1,168 @@
+//go:build linux
+
+package server
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+)
+
+// A session is the server's end of one connection, without I/O: it takes what was
+// received and appends what is to be sent.
+type session struct {
+	open bool   // the opening handshake is done
+	rest []byte // received, but not yet a whole request or frame
+}
+
+var (
+	errClosed    = errors.New("server: the client closes")
+	errBroadcast = errors.New("server: the client asks for a broadcast")
+	errRequest   = errors.New("server: not an opening handshake")
+)
+
+// feed handles in, which it doesn't keep, and returns out with the answers to it.
+func (s *session) feed(in, out []byte) ([]byte, error) {
+	if len(s.rest) > 0 {
+		s.rest = append(s.rest, in...)
+		in = s.rest
+	}
+	if !s.open {
+		end := bytes.Index(in, []byte("\r\n\r\n"))
+		if end < 0 {
+			s.keep(in)
+			return out, nil
+		}
+		var err error
+		if out, err = s.upgrade(in[:end+2], out); err != nil {
+			s.keep(in[end+4:])
+			return out, err
+		}
+		in = in[end+4:]
+	}
+	n, out, err := echo(in, out)
+	s.keep(in[n:])
+	return out, err
+}
+
+// keep saves what is to be looked at again when more has come. An idle session
+// keeps no memory for it.
+func (s *session) keep(rest []byte) {
+	if len(rest) == 0 {
+		s.rest = nil
+		return
+	}
+	s.rest = append(s.rest[:0], rest...)
+}
+
+// upgrade answers an opening handshake (RFC 6455 section 4.2.2).
+func (s *session) upgrade(request, out []byte) ([]byte, error) {
+	if bytes.HasPrefix(request, []byte("GET "+broadcastPath+" ")) {
+		return out, errBroadcast
+	}
+	key := headerValue(request, "sec-websocket-key")
+	if key == nil {
+		return out, errRequest
+	}
+	s.open = true
+	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	out = append(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	out = base64.StdEncoding.AppendEncode(out, sum[:])
+	return append(out, "\r\n\r\n"...), nil
+}
+
+func headerValue(request []byte, name string) []byte {
+	for line := range bytes.SplitSeq(request, []byte("\r\n")) {
+		k, v, found := bytes.Cut(line, []byte(":"))
+		if found && bytes.EqualFold(k, []byte(name)) {
+			return bytes.TrimSpace(v)
+		}
+	}
+	return nil
+}
+
+const (
+	opClose = 8
+	opPing  = 9
+	opPong  = 10
+)
+
+// echo appends the answers to the whole frames at the start of in, and returns how
+// many bytes these frames have.
+func echo(in, out []byte) (n int, answers []byte, err error) {
+	for {
+		payload, size := frame(in[n:])
+		if size == 0 {
+			return n, out, nil
+		}
+		op := in[n] & 0xf
+		first := in[n]
+		switch op {
+		case opPing:
+			first += opPong - opPing
+		case opPong:
+			n += size
+			continue
+		}
+		out = appendHeader(out, first, len(payload))
+		out = append(out, payload...)
+		unmask(out[len(out)-len(payload):], in[n+size-len(payload)-4:])
+		n += size
+		if op == opClose {
+			return n, out, errClosed
+		}
+	}
+}
+
+// frame returns the payload of the masked frame that in begins with, and the bytes
+// of the frame; 0 bytes when it isn't whole.
+func frame(in []byte) (payload []byte, size int) {
+	const maskKey = 4
+	if len(in) < 2 {
+		return nil, 0
+	}
+	header, length := 2+maskKey, int(in[1]&0x7f)
+	switch length {
+	case 126:
+		header += 2
+	case 127:
+		header += 8
+	}
+	if len(in) < header {
+		return nil, 0
+	}
+	switch length {
+	case 126:
+		length = int(binary.BigEndian.Uint16(in[2:]))
+	case 127:
+		length = int(binary.BigEndian.Uint64(in[2:]))
+	}
+	if len(in)-header < length {
+		return nil, 0
+	}
+	return in[header : header+length], header + length
+}
+
+func appendHeader(out []byte, first byte, length int) []byte {
+	switch {
+	case length < 126:
+		return append(out, first, byte(length))
+	case length < 1<<16:
+		return binary.BigEndian.AppendUint16(append(out, first, 126), uint16(length))
+	}
+	return binary.BigEndian.AppendUint64(append(out, first, 127), uint64(length))
+}
+
+func unmask(p, key []byte) {
+	k := binary.LittleEndian.Uint32(key)
+	k64 := uint64(k)<<32 | uint64(k)
+	for len(p) >= 8 {
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k64)
+		p = p[8:]
+	}
+	for i := range p {
+		p[i] ^= key[i&3]
+	}
+}

@@ -1,0 +1,26 @@
+package engine
+
+// Abort ends the connection at once, without a closing handshake: what was sent and has not
+// left is lost, and the peer sees the stream end (RFC 6455 section 7.1.7 calls it failing the
+// connection). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
+// Local set and cause in its chain; nil stands for ErrClosed. After Close or the end of the
+// connection it does nothing but cut Close's wait short. It may be called from any goroutine.
+func (c *Conn) Abort(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
+	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
+	s := &c.send
+	s.mu.Lock()
+	if s.closing == nil {
+		s.closing = how
+	}
+	if s.err == nil {
+		s.err = how
+	}
+	s.corked = false
+	s.dropPing()
+	s.tell()
+	s.mu.Unlock()
+	c.t.Close()
+}

@@ -1,0 +1,49 @@
+package engine
+
+// Pause tells the transport to leave the Handler alone until Resume: after the OnData
+// under way, or at most one more when Pause comes from another goroutine, no other is
+// called. What comes meanwhile stays with the system, so that the peer has to wait. So a
+// Handler that would block an event loop can go on in a goroutine of its own:
+//
+//	func (h *handler) OnData(c *engine.Conn, hdr engine.Header, payload []byte) {
+//		work := bytes.Clone(payload)
+//		c.Pause()
+//		go func() {
+//			h.slow(work)
+//			c.Resume()
+//		}()
+//	}
+//
+// While paused, pings aren't answered and the end of the connection isn't noticed, but a
+// receive deadline is. It may be called from any goroutine; without a Handler it does
+// nothing.
+func (c *Conn) Pause() {
+	if t, ok := c.t.(Pauser); ok && c.isPushed() {
+		c.receive.paused.Store(true)
+		t.Pause()
+	}
+}
+
+// Resume ends what Pause began. It may be called from any goroutine, also when there is
+// no pause; so does Close.
+func (c *Conn) Resume() {
+	if c.receive.paused.Swap(false) {
+		c.t.(Pauser).Resume()
+	}
+}
+
+func (c *Conn) isPushed() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.pushed
+}
+
+// giveBack leaves what was not handled of the view to the transport.
+func (c *Conn) giveBack() {
+	r := &c.receive
+	if len(r.view) > 0 {
+		r.counts.wire -= uint32(len(r.view))
+		c.t.Consume(r.viewed - len(r.view))
+		r.view, r.viewed = nil, 0
+	}
+}

@@ -1,0 +1,73 @@
+package engine
+
+// makeWay keeps what waits to be written within its limit: it waits until n bytes more
+// may join, or refuses them. The lock is held, but not while waiting.
+func (c *Conn) makeWay(n int) error {
+	s := &c.send
+	if s.refuses {
+		if c.crowded(n) && s.over() == nil {
+			return &LimitError{Limit: "SendQueue", Max: int64(c.limits().SendQueue), Code: ClosePolicyViolation}
+		}
+		return nil
+	}
+	for s.err == nil {
+		switch {
+		case s.writing && s.batch != nil && len(s.batch.B)+n > c.limits().SendQueue:
+			s.wait()
+		case !s.writing && c.crowded(n) && c.waitForPeer(n):
+		default:
+			return nil
+		}
+	}
+	return nil // what comes next finds s.err
+}
+
+// crowded reports whether so much is queued for the peer that n bytes more are too many.
+func (c *Conn) crowded(n int) bool {
+	queued := c.t.Queued()
+	if queued == 0 {
+		return false
+	}
+	if c.send.batch != nil {
+		queued += len(c.send.batch.B)
+	}
+	return queued > c.limits().SendQueue-n
+}
+
+// waitForPeer waits, without the lock, until the transport's queue has room for n bytes or
+// is empty. Nobody else writes meanwhile. It reports whether it can wait with this
+// transport.
+func (c *Conn) waitForPeer(n int) bool {
+	s := &c.send
+	drainer, ok := c.t.(Drainer)
+	if !ok {
+		return false
+	}
+	s.writing = true
+	s.mu.Unlock()
+	err := drainer.Drain(max(c.limits().SendQueue-n, 0))
+	s.mu.Lock()
+	s.writing = false
+	if err != nil {
+		c.sendFailed(err)
+	}
+	s.tell()
+	return true
+}
+
+// Drain waits until at most most bytes that were sent wait for the peer: until the
+// transport has handed the rest to the system, the send deadline has passed, or the
+// connection is over. It is how a sender goes on after a *LimitError that names SendQueue.
+// It may be called from any goroutine, but not from a Handler, whose event loop it would
+// hold up. It returns at once where the transport doesn't queue. Errors are those of a send.
+func (c *Conn) Drain(most int) error {
+	if drainer, ok := c.t.(Drainer); ok {
+		if err := drainer.Drain(max(most, 0)); err != nil {
+			c.send.mu.Lock()
+			defer c.send.mu.Unlock()
+			c.sendFailed(err)
+			return c.send.over()
+		}
+	}
+	return nil
+}

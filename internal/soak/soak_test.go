@@ -1,0 +1,199 @@
+package soak
+
+import (
+	"context"
+	stdtls "crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+var (
+	duration = flag.Duration("soak.duration", 2*time.Second, "how long each combination runs")
+	conns    = flag.Int("soak.conns", 48, "connections at a time")
+)
+
+var transports = map[string]websock.Transport{
+	"std":   std.Transport(),
+	"epoll": epoll.Transport(),
+}
+
+func TestSoak(t *testing.T) {
+	for name, transport := range transports {
+		for _, scheme := range []string{"ws", "wss"} {
+			t.Run(name+" "+scheme, func(t *testing.T) { soak(t, transport, scheme == "wss") })
+		}
+	}
+}
+
+func soak(t *testing.T, transport websock.Transport, secure bool) {
+	goroutines, files := runtime.NumGoroutine(), descriptors()
+	r := &run{transport: transport, pause: 20 * time.Millisecond, ends: map[string]int{}}
+	stop := r.serve(t, secure)
+	end := time.Now().Add(*duration)
+	var slots sync.WaitGroup
+	for range *conns {
+		slots.Go(func() {
+			for time.Now().Before(end) && !r.failed() {
+				r.connect()
+			}
+		})
+	}
+	slots.Wait()
+	r.served.Wait()
+	stop()
+	for _, err := range r.errs {
+		t.Error(err)
+	}
+	t.Logf("%d messages over %d connections; ends: %v", r.messages.Load(), r.connections.Load(), r.ends)
+	if r.messages.Load() == 0 {
+		t.Error("no message came")
+	}
+	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
+	settled(t, "descriptors", files, descriptors)
+}
+
+// settled waits until a count is back where it was.
+func settled(t *testing.T, what string, before int, now func() int) {
+	t.Helper()
+	for range 500 {
+		if now() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%s: %d, and %d before", what, now(), before)
+}
+
+// A run is one combination.
+type run struct {
+	transport websock.Transport
+	url       string
+	client    *stdtls.Config
+	pause     time.Duration // between messages, at most
+
+	messages    atomic.Uint64
+	connections atomic.Uint64
+	served      sync.WaitGroup
+
+	mu   sync.Mutex
+	errs []error
+	ends map[string]int // how connections ended
+}
+
+func (r *run) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.errs = append(r.errs, err)
+}
+
+func (r *run) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.errs) > 0
+}
+
+func (r *run) count(err error) {
+	var closed *engine.CloseError
+	errors.As(err, &closed)
+	kind := fmt.Sprintf("code %d", closed.Code)
+	if closed.Local {
+		kind += " by us"
+	}
+	if errors.Is(err, engine.ErrTimeout) {
+		kind += ", timeout"
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends[kind]++
+}
+
+func (r *run) lifetime(random *rand.Rand) time.Duration {
+	return time.Duration(random.Int64N(int64(max(*duration/4, time.Second))))
+}
+
+// limits differ, so that all ways to deal with a full queue come up.
+func limits() engine.Limits {
+	return engine.Limits{WhenFull: engine.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
+}
+
+// serve starts the server and returns what stops it.
+func (r *run) serve(t *testing.T, secure bool) (stop func()) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.url = "ws://" + l.Addr().String()
+	if secure {
+		issuer := httptest.NewTLSServer(nil) // for its certificate
+		issuer.Close()
+		r.url = "wss://" + l.Addr().String()
+		r.client = &stdtls.Config{RootCAs: x509.NewCertPool()}
+		r.client.RootCAs.AddCert(issuer.Certificate())
+		l = tls.NewListener(l, &stdtls.Config{Certificates: issuer.TLS.Certificates})
+	}
+	server := &http.Server{Handler: http.HandlerFunc(r.accept), ErrorLog: log.New(io.Discard, "", 0)}
+	served := make(chan struct{})
+	go func() {
+		server.Serve(l)
+		close(served)
+	}()
+	return func() {
+		server.Close()
+		<-served
+	}
+}
+
+func (r *run) accept(w http.ResponseWriter, req *http.Request) {
+	r.served.Add(1)
+	defer r.served.Done()
+	p := newPeer(r)
+	var err error
+	p.conn, err = websock.Accept(w, req, &websock.AcceptOptions{Transport: r.transport, Handler: p.handler(), Limits: limits()})
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	close(p.ready)
+	p.live()
+}
+
+func (r *run) connect() {
+	p := newPeer(r)
+	var err error
+	p.conn, err = websock.Dial(context.Background(), r.url, &websock.Config{
+		Transport: r.transport, TLS: r.client, Handler: p.handler(), Limits: limits(), Proxy: websock.NoProxy,
+		Timeout: time.Minute,
+	})
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.connections.Add(1)
+	close(p.ready)
+	p.live()
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(m.Run())
+}

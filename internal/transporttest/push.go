@@ -1,0 +1,164 @@
+package transporttest
+
+import (
+	stdtls "crypto/tls"
+
+	"github.com/seed004e8d11/websock/transport/tls"
+
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// collector is a Handler that counts messages.
+type collector struct {
+	messages chan string
+	closed   chan error
+}
+
+func newCollector() *collector {
+	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
+}
+
+func (h *collector) handler() engine.Handler {
+	return engine.Messages(
+		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { h.messages <- string(msg) },
+		func(_ *engine.Conn, err error) { h.closed <- err },
+	)
+}
+
+func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.sockets(t, network)
+		c := engine.NewConn(s.attach(t, client, []byte("\x81\x05early\x81\x05la")), engine.Options{Role: engine.Client})
+		h := newCollector()
+		if err := c.SetHandler(h.handler()); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(server, "ter\x88\x02\x03\xe8")
+		for _, want := range []string{"early", "later"} {
+			if got := <-h.messages; got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		reply := make([]byte, 8)
+		io.ReadFull(server, reply)
+		server.Close()
+		var closed *engine.CloseError
+		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
+	ends := map[string]func(conn net.Conn){
+		"closed": func(conn net.Conn) { conn.Close() },
+		"reset": func(conn net.Conn) {
+			if secured, ok := conn.(*stdtls.Conn); ok {
+				conn, _ = tls.NetConn(secured)
+			}
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		},
+	}
+	for end, finish := range ends {
+		for _, before := range []int{0, 1, 20} { // messages just before: a busy connection
+			t.Run(fmt.Sprintf("%s after %d", end, before), func(t *testing.T) {
+				t.Parallel()
+				for range 10 {
+					client, server := s.sockets(t, "tcp")
+					c := s.conn(t, client, engine.Client, engine.Limits{})
+					h := newCollector()
+					block := make(chan struct{})
+					c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+						h.messages <- string(msg)
+						if string(msg) == "hold" {
+							<-block // until the end is there too
+						}
+					}, func(_ *engine.Conn, err error) { h.closed <- err }))
+					for range before {
+						io.WriteString(server, "\x81\x01x")
+						<-h.messages
+					}
+					io.WriteString(server, "\x81\x04hold")
+					<-h.messages
+					io.WriteString(server, "\x81\x04last")
+					finish(server)
+					time.Sleep(time.Millisecond)
+					close(block)
+					var lost *engine.CloseError
+					if err := <-h.closed; !errors.As(err, &lost) || lost.Code != engine.CloseAbnormal {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func (s Suite) testPushEchoAndCloseFromOutside(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, engine.Limits{})
+		serverClosed := make(chan error, 2)
+		server.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			if err := c.SendFrame(op, true, msg); err != nil {
+				t.Error(err)
+			}
+		}, func(_ *engine.Conn, err error) { serverClosed <- err }))
+		h := newCollector()
+		client.SetHandler(h.handler())
+		for i := range 100 {
+			want := strings.Repeat("m", i*97)
+			if err := client.SendText([]byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-h.messages; got != want {
+				t.Fatalf("%d bytes, want %d", len(got), len(want))
+			}
+		}
+		if err := client.CloseWith(4010, "enough"); err != nil {
+			t.Error(err)
+		}
+		var closed *engine.CloseError
+		if err := <-h.closed; !errors.As(err, &closed) || !closed.Local {
+			t.Errorf("client: %v", err)
+		}
+		if err := <-serverClosed; !errors.As(err, &closed) || closed.Code != 4010 {
+			t.Errorf("server: %v", err)
+		}
+	})
+}
+
+func (s Suite) testPushGivesUpOnAPeerThatDoesNotCompleteTheClose(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		a, b := s.sockets(t, network)
+		go io.Copy(io.Discard, b)
+		c := s.conn(t, a, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		h := newCollector()
+		c.SetHandler(h.handler())
+		c.Close()
+		if err := <-h.closed; !errors.Is(err, engine.ErrClosed) || !errors.Is(err, engine.ErrTimeout) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		a, _ := s.sockets(t, network)
+		c := s.conn(t, a, engine.Client, engine.Limits{})
+		h := newCollector()
+		c.SetHandler(h.handler())
+		c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond))
+		if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -1,0 +1,91 @@
+// Package transporttest holds transports to what engine.Transport and its companions
+// promise. Every transport of this module passes it.
+package transporttest
+
+import (
+	"net"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A Suite is the tests for one transport.
+type Suite struct {
+	// Attach makes the transport, as websock.Transport does.
+	Attach func(conn net.Conn, early []byte) (engine.Transport, error)
+
+	// Networks that are tried: "tcp", "unix", "pipe".
+	Networks []string
+
+	// Secure turns the two ends of a network connection into those of a TLS
+	// connection; nil: there is no TLS.
+	Secure func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn)
+
+	// Allocates is how many allocations an echo may take, both ways together.
+	Allocates float64
+
+	// BlindPoll says that a receive without time to wait can miss what is here.
+	BlindPoll bool
+}
+
+// Run runs all tests.
+func (s Suite) Run(t *testing.T) {
+	tests := []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"EchoOfEverySize", s.testEchoOfEverySize},
+		{"NoTimeoutLosesAByteOfAStreamThatDrips", s.testNoTimeoutLosesAByteOfAStreamThatDrips},
+		{"RecvTimeoutOfZeroTakesWhatIsHere", s.testRecvTimeoutOfZeroTakesWhatIsHere},
+		{"EarlyBytesAreReceivedFirst", s.testEarlyBytesAreReceivedFirst},
+		{"ManySendersOneReceiver", s.testManySendersOneReceiver},
+		{"SendDeadlineIsFatal", s.testSendDeadlineIsFatal},
+		{"EchoAllocatesNothing", s.testEchoAllocatesNothing},
+		{"CloseFromAnotherGoroutineEndsAReceive", s.testCloseFromAnotherGoroutineEndsAReceive},
+		{"BothSidesClosingAtOnce", s.testBothSidesClosingAtOnce},
+		{"CloseDiscardsWhatAFloodingPeerSends", s.testCloseDiscardsWhatAFloodingPeerSends},
+		{"CloseGivesUpOnAPeerThatDoesNotRead", s.testCloseGivesUpOnAPeerThatDoesNotRead},
+		{"PushDeliversEarlyAndLaterBytes", s.testPushDeliversEarlyAndLaterBytes},
+		{"PushSeesTheEndThatComesWithTheLastBytes", s.testPushSeesTheEndThatComesWithTheLastBytes},
+		{"PushEchoAndCloseFromOutside", s.testPushEchoAndCloseFromOutside},
+		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose},
+		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline},
+		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone},
+		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline},
+		{"CloseEndsAPause", s.testCloseEndsAPause},
+		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},
+		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing},
+		{"HandlerAfterPulling", s.testHandlerAfterPulling},
+	}
+	for _, test := range tests {
+		t.Run(test.name, test.run)
+	}
+}
+
+func (s Suite) eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
+	for _, network := range s.Networks {
+		t.Run(network, func(t *testing.T) { f(t, network) })
+	}
+}
+
+// attach makes a transport that is closed when the test ends.
+func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) engine.Transport {
+	t.Helper()
+	transport, err := s.Attach(conn, early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { transport.Close() })
+	return transport
+}
+
+// pair returns two connected Conns.
+func (s Suite) pair(t testing.TB, network string, limits engine.Limits) (client, server *engine.Conn) {
+	a, b := s.sockets(t, network)
+	return s.conn(t, a, engine.Client, limits), s.conn(t, b, engine.Server, limits)
+}
+
+func (s Suite) conn(t testing.TB, conn net.Conn, role engine.Role, limits engine.Limits) *engine.Conn {
+	t.Helper()
+	return engine.NewConn(s.attach(t, conn, nil), engine.Options{Role: role, Limits: limits})
+}

@@ -1,0 +1,227 @@
+//go:build linux
+
+package epoll
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"golang.org/x/sys/unix"
+)
+
+// A Conn is an engine.Transport whose descriptor is watched by a loop. It is also an
+// engine.Pusher, Pauser, Drainer and Lingerer.
+type Conn struct {
+	loop     *loop
+	receiver engine.Receiver // set once pushed
+	in       *input          // bytes received and not consumed; nil: none, and nobody pulls
+	other    *otherAddresses // nil: remote holds the peer's
+
+	mu            sync.Mutex // of what follows, but see uses, state and slot
+	out           *output    // bytes to send, and how it ended; nil: nothing waits
+	readDeadline  instant
+	writeDeadline instant
+	fd            int32
+	uses          uses
+	state         atomic.Uint32
+	remote        endpoint // constant
+	slot          uint16   // in the loop's wheel, plus 1; 0: none. Under the wheel's lock
+	armed         events   // what epoll reports
+}
+
+// What state is made of.
+const (
+	pulled    = 1 << iota // a goroutine pulls: in has been set
+	pushed                // the loop calls the receiver
+	paused                // but not for now
+	ended                 // the receiver wants no more
+	lingering             // what comes is discarded
+	peerEnded             // while lingering: nothing more comes
+	shutting              // our direction ends behind what is queued
+	left                  // the loop has done with the connection
+	called                // the loop was asked to answer
+)
+
+func (c *Conn) is(state uint32) bool { return c.state.Load()&state != 0 }
+
+// events are what epoll is asked for.
+type events uint8
+
+const (
+	noEvents    events = iota
+	readable           // as long as there is something to read
+	writable           // as long as there is room
+	both               // either
+	eachArrival        // once for all that has come
+)
+
+var masks = [...]uint32{
+	readable:    unix.EPOLLIN,
+	writable:    unix.EPOLLOUT,
+	both:        unix.EPOLLIN | unix.EPOLLOUT,
+	eachArrival: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge,
+}
+
+// wanted returns what the connection waits for.
+func (c *Conn) wanted() (wanted events) {
+	s := c.state.Load()
+	if s&(pushed|lingering) == 0 {
+		return eachArrival
+	}
+	if s&peerEnded == 0 && (s&lingering != 0 || s&(paused|ended) == 0) {
+		wanted |= readable
+	}
+	if c.out.queued() > 0 {
+		wanted |= writable
+	}
+	return wanted
+}
+
+// arm tells epoll what the connection waits for. The lock is held.
+func (c *Conn) arm() error {
+	wanted := c.wanted()
+	if wanted == c.armed || !c.uses.acquire() {
+		return nil
+	}
+	defer c.release()
+	op := unix.EPOLL_CTL_MOD
+	switch {
+	case c.armed == noEvents:
+		op = unix.EPOLL_CTL_ADD
+	case wanted == noEvents: // else a hang-up would be reported for ever
+		op = unix.EPOLL_CTL_DEL
+	}
+	if err := c.loop.poller.control(op, int(c.fd), masks[wanted]); err != nil {
+		return err
+	}
+	c.armed = wanted
+	return nil
+}
+
+// release ends a call on the descriptor.
+func (c *Conn) release() {
+	if c.uses.release() {
+		c.free()
+	}
+}
+
+// free closes the descriptor. Nobody uses it any more.
+func (c *Conn) free() {
+	open.set(int(c.fd), nil)
+	if c.armed != noEvents {
+		c.loop.poller.control(unix.EPOLL_CTL_DEL, int(c.fd), 0) // should somebody hold a duplicate
+	}
+	unix.Close(int(c.fd))
+	c.loop.group.detach(c.loop)
+}
+
+// see takes events from the loop.
+func (c *Conn) see(events uint32) {
+	if events&^unix.EPOLLIN != 0 {
+		c.flush()
+	}
+	if events&^unix.EPOLLOUT == 0 && !c.is(peerEnded) {
+		return
+	}
+	switch s := c.state.Load(); {
+	case s&lingering != 0:
+		c.discard()
+	case s&pushed == 0:
+		if s&pulled != 0 {
+			c.in.arrived(events)
+		}
+	case s&ended != 0:
+	case s&paused != 0:
+		c.rearm()
+	default:
+		c.receive()
+	}
+}
+
+// rearm is arm for who does not hold the lock. The loop can't do more about an error
+// than go on.
+func (c *Conn) rearm() {
+	c.mu.Lock()
+	c.arm()
+	c.mu.Unlock()
+}
+
+// SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.is(lingering) || c.uses.closed() {
+		return net.ErrClosed
+	}
+	c.readDeadline = instantOf(t)
+	if c.is(pushed) {
+		c.schedule()
+	} else if c.is(pulled) {
+		c.in.wake()
+	}
+	return nil
+}
+
+// SetWriteDeadline is that of net.Conn, also for what is queued.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.uses.closed() {
+		return net.ErrClosed
+	}
+	c.writeDeadline = instantOf(t)
+	c.schedule()
+	return nil
+}
+
+// schedule puts the connection on the loop's wheel if a deadline matters to the loop. The
+// lock is held.
+func (c *Conn) schedule() {
+	at := instant(0)
+	if c.is(pushed | lingering) {
+		at = c.readDeadline
+	}
+	if c.out.queued() > 0 && c.writeDeadline != 0 && (at == 0 || c.writeDeadline < at) {
+		at = c.writeDeadline
+	}
+	if at != 0 && c.loop.wheel.add(c, at) {
+		c.loop.hurry()
+	}
+}
+
+// expire sees to deadlines that have passed.
+func (c *Conn) expire() {
+	c.mu.Lock()
+	writing := c.out.queued() > 0 && c.writeDeadline.passed()
+	if writing {
+		c.fail(os.ErrDeadlineExceeded)
+	}
+	reading := c.readDeadline.passed() && c.is(pushed|lingering)
+	if !reading {
+		c.schedule()
+	}
+	c.mu.Unlock()
+	switch s := c.state.Load(); {
+	case s&lingering != 0:
+		if reading || writing {
+			c.stopLingering(os.ErrDeadlineExceeded)
+		}
+	case s&pushed == 0 || s&ended != 0:
+	case reading:
+		c.over(os.ErrDeadlineExceeded)
+	case writing:
+		c.over(errStalled)
+	}
+}
+
+var _ interface {
+	engine.Transport
+	engine.Pusher
+	engine.Pauser
+	engine.Drainer
+	engine.Lingerer
+} = (*Conn)(nil)

@@ -1,0 +1,54 @@
+package epoll_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/epoll"
+)
+
+// Both sides live on event loops: neither has a goroutine for the connection.
+func Example() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Transport: epoll.Transport(),
+			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+				c.SendFrame(op, true, msg)
+			}, nil),
+		})
+	}))
+	defer server.Close()
+
+	closed := make(chan struct{})
+	conn, err := websock.Dial(context.Background(), "ws"+strings.TrimPrefix(server.URL, "http"), &websock.Config{
+		Transport: epoll.Transport(),
+		Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			fmt.Printf("%s\n", msg)
+			c.Close()
+		}, func(c *engine.Conn, err error) { close(closed) }),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn.SendText([]byte("Hello from a loop"))
+	<-closed
+	// Output: Hello from a loop
+}
+
+// A Handler that would hold up its neighbours pauses, works elsewhere, and resumes.
+func Example_pause() {
+	_ = engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		query := string(msg) // msg is valid only until we return
+		c.Pause()
+		go func() {
+			c.SendText([]byte(strings.ToUpper(query))) // something slow
+			c.Resume()
+		}()
+	}, nil)
+}

@@ -1,0 +1,205 @@
+//go:build linux
+
+package epoll
+
+import (
+	"net"
+	"os"
+	"sync"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"golang.org/x/sys/unix"
+)
+
+// An output has bytes that the peer has not taken yet.
+type output struct {
+	queue *buffer.Buffer // nil: none
+	start int            // of what has not left
+	err   error          // why nothing can be written any more
+	moved *sync.Cond     // some has left, or it is over; nil: nobody waits
+	done  chan struct{}  // closed when lingering ends; nil: nobody waits
+	ended error          // how
+	local endpoint       // our address, once the descriptor is closed
+}
+
+func (o *output) queued() int {
+	if o == nil || o.queue == nil {
+		return 0
+	}
+	return len(o.queue.B) - o.start
+}
+
+// add queues p.
+func (o *output) add(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if o.queue == nil {
+		o.queue = buffer.Get(len(p))
+	}
+	if o.start > len(o.queue.B)/2 {
+		o.queue.B = o.queue.B[:copy(o.queue.B, o.queue.B[o.start:])]
+		o.start = 0
+	}
+	o.queue.Grow(len(p))
+	o.queue.B = append(o.queue.B, p...)
+}
+
+// drop empties the queue.
+func (o *output) drop() {
+	if o.queue != nil {
+		o.queue.Put()
+		o.queue, o.start = nil, 0
+	}
+}
+
+// tell wakes those who wait for room.
+func (o *output) tell() {
+	if o.moved != nil {
+		o.moved.Broadcast()
+	}
+}
+
+// output returns the connection's output, which exists only while it is needed. The lock
+// is held.
+func (c *Conn) output() *output {
+	if c.out == nil {
+		c.out = &output{}
+	}
+	return c.out
+}
+
+// Writev sends what the system takes at once, and queues the rest.
+func (c *Conn) Writev(bufs ...[]byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.out != nil && c.out.err != nil:
+		return c.out.err
+	case c.writeDeadline.passed():
+		c.fail(os.ErrDeadlineExceeded)
+		return os.ErrDeadlineExceeded
+	}
+	for i, p := range bufs {
+		if c.out.queued() == 0 {
+			n, err := c.send(p)
+			if err != nil {
+				c.fail(err)
+				return err
+			}
+			p = p[n:]
+		}
+		bufs[i] = p
+	}
+	if err := c.enqueue(bufs); err != nil {
+		c.fail(err)
+		return err
+	}
+	return nil
+}
+
+// enqueue queues what has not left.
+func (c *Conn) enqueue(bufs [][]byte) error {
+	for _, p := range bufs {
+		if len(p) > 0 {
+			c.output().add(p)
+		}
+	}
+	if c.out.queued() == 0 {
+		return nil
+	}
+	c.schedule()
+	return c.arm()
+}
+
+// send writes until all of p has left or the system takes no more.
+func (c *Conn) send(p []byte) (sent int, err error) {
+	if !c.uses.acquire() {
+		return 0, net.ErrClosed
+	}
+	defer c.release()
+	for sent < len(p) {
+		n, err := write(int(c.fd), p[sent:])
+		if err == unix.EAGAIN {
+			break
+		}
+		if err != nil {
+			return sent, err
+		}
+		sent += n
+	}
+	return sent, nil
+}
+
+// fail ends writing for good. The lock is held.
+func (c *Conn) fail(err error) {
+	o := c.output()
+	if o.err == nil {
+		o.err = err
+	}
+	o.drop()
+	o.tell()
+}
+
+// Queued returns how many bytes wait for the peer.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.queued()
+}
+
+// Flush sends of what is queued as much as the system takes.
+func (c *Conn) Flush() error {
+	c.flush()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out != nil {
+		return c.out.err
+	}
+	return nil
+}
+
+func (c *Conn) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.out
+	if o.queued() == 0 {
+		return
+	}
+	n, err := c.send(o.queue.B[o.start:])
+	o.start += n
+	if err != nil {
+		c.fail(err)
+	} else if o.queued() == 0 {
+		o.drop()
+		c.drained()
+	}
+	o.tell()
+	c.arm() // an error would have come with the first one
+}
+
+// drained does what had to wait for the queue to empty.
+func (c *Conn) drained() {
+	if c.out.moved == nil && c.out.done == nil {
+		c.out = nil
+	}
+	if c.is(shutting) {
+		c.shutdown()
+	}
+}
+
+// Drain waits until at most most bytes are queued.
+func (c *Conn) Drain(most int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.out.queued() > most {
+		if c.out.moved == nil {
+			c.out.moved = sync.NewCond(&c.mu)
+		}
+		c.out.moved.Wait()
+	}
+	if c.out != nil {
+		return c.out.err
+	}
+	return nil
+}

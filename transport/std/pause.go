@@ -1,0 +1,62 @@
+package std
+
+import (
+	"os"
+	"time"
+)
+
+// Pause holds up the goroutine that pushes until Resume.
+func (t *Conn) Pause() { t.paused.Store(true) }
+
+// Resume ends what Pause began.
+func (t *Conn) Resume() {
+	t.paused.Store(false)
+	t.deadlines.Lock()
+	t.nudge()
+	t.deadlines.Unlock()
+}
+
+// nudge makes a pump that is paused look again. The lock of the deadlines is held.
+func (t *Conn) nudge() {
+	select {
+	case t.resumed <- struct{}{}:
+	default: // nobody is paused, or will look anyway
+	}
+}
+
+// pause waits until the receiver wants more, and gives it what it has left.
+func (p *pump) pause() {
+	for p.t.paused.Load() {
+		if !p.waitForNudge() {
+			p.r.End(os.ErrDeadlineExceeded)
+			p.done = true
+			return
+		}
+	}
+	p.done = p.r.Receive() != nil
+}
+
+// waitForNudge returns false when the read deadline has passed.
+func (p *pump) waitForNudge() bool {
+	t := p.t
+	t.deadlines.Lock()
+	if t.resumed == nil {
+		t.resumed = make(chan struct{}, 1)
+	}
+	deadline := t.deadline
+	t.deadlines.Unlock()
+	if deadline.IsZero() {
+		if t.paused.Load() { // else the nudge may have come before the channel
+			<-t.resumed
+		}
+		return true
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-t.resumed:
+		return true
+	case <-timer.C:
+		return !t.paused.Load()
+	}
+}

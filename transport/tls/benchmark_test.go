@@ -1,0 +1,77 @@
+package tls
+
+import (
+	"crypto/tls"
+	"fmt"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// BenchmarkReceive is one record that a loop delivers; as its measure, what a tls.Conn takes
+// for it alone.
+func BenchmarkReceive(b *testing.B) {
+	for _, size := range []int{128, 4 << 10, 16 << 10} {
+		for _, way := range []string{"tls.Conn", "View"} {
+			b.Run(fmt.Sprintf("%d bytes, %s", size, way), func(b *testing.B) {
+				client, server := connect(b, tls.VersionTLS13)
+				c, m := move(b, client, nil)
+				message, into := plaintext(size), make([]byte, viewSize)
+				server.Write(make([]byte, 1<<20)) // records grow to their full size
+				m.receiver = &drain{}
+				m.view = m.in.take()
+				for n := 1; n > 0; {
+					n, _ = client.Read(into)
+				}
+				b.SetBytes(int64(size))
+				const batch = 64
+				for n := 0; n < b.N; n += batch {
+					b.StopTimer()
+					var records [][]byte
+					for range batch {
+						server.Write(message)
+						records = append(records, m.in.take())
+					}
+					b.StartTimer()
+					for _, record := range records {
+						m.view = record
+						if way == "View" {
+							receive(c)
+						} else {
+							for n := 1; n > 0; {
+								n, _ = client.Read(into)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func receive(c *Conn) {
+	for {
+		view, err := c.View()
+		if err == engine.ErrWouldBlock {
+			return
+		}
+		c.Consume(len(view))
+	}
+}
+
+// BenchmarkWritev is one message.
+func BenchmarkWritev(b *testing.B) {
+	for _, size := range []int{128, 16 << 10, 128 << 10} {
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			client, _ := connect(b, tls.VersionTLS13)
+			c, m := move(b, client, nil)
+			message := plaintext(size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Writev(message)
+				m.out.data = m.out.data[:0]
+			}
+		})
+	}
+}

@@ -1,0 +1,55 @@
+package tls
+
+import (
+	"net"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A carrier is the transport underneath. Its Read may be called while its view isn't empty,
+// and then takes from that.
+type carrier interface {
+	engine.Transport
+	engine.Pusher
+	engine.Pauser
+	engine.Lingerer
+}
+
+// Push has the transport underneath call r, which reads through TLS: at once, so that what
+// the tls.Conn has already is not left, and then whenever records come.
+func (c *Conn) Push(r engine.Receiver) error { return c.carrier.Push(r) }
+
+// Pause is that of the transport underneath.
+func (c *Conn) Pause() { c.carrier.Pause() }
+
+// Resume is that of the transport underneath.
+func (c *Conn) Resume() { c.carrier.Resume() }
+
+// Queued returns how many bytes of records wait in the transport underneath.
+func (c *Conn) Queued() int { return c.carrier.Queued() }
+
+// Flush is that of the transport underneath.
+func (c *Conn) Flush() error { return c.carrier.Flush() }
+
+// Drain waits until at most most bytes of records are queued, if the transport underneath
+// queues.
+func (c *Conn) Drain(most int) error {
+	if drainer, ok := c.carrier.(engine.Drainer); ok {
+		return drainer.Drain(most)
+	}
+	return nil
+}
+
+// SetReadDeadline is that of the transport underneath. A deadline that passes within a
+// record loses nothing.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.carrier.SetReadDeadline(t) }
+
+// SetWriteDeadline is that of the transport underneath.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.carrier.SetWriteDeadline(t) }
+
+// LocalAddr returns our address, as the transport underneath knows it.
+func (c *Conn) LocalAddr() net.Addr { return c.carrier.LocalAddr() }
+
+// RemoteAddr returns the peer's address, as the transport underneath knows it.
+func (c *Conn) RemoteAddr() net.Addr { return c.carrier.RemoteAddr() }

@@ -1,0 +1,127 @@
+package tls
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Configs lends configs to the tests outside of the package.
+var Configs = configs
+
+// identity returns a certificate for example.com and the pool that vouches for it.
+var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+})
+
+// configs returns those of a client and a server that speak one version.
+func configs(version uint16) (client, server *tls.Config) {
+	certificate, roots := identity()
+	client = &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version}
+	server = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: version, MaxVersion: version}
+	return client, server
+}
+
+// connect returns the two ends of a connection in memory that speaks one version.
+func connect(t testing.TB, version uint16) (client, server *tls.Conn) {
+	t.Helper()
+	clientConfig, serverConfig := configs(version)
+	return handshake(t, clientConfig, serverConfig)
+}
+
+// handshake returns the two ends of a connection in memory on which it was done.
+func handshake(t testing.TB, clientConfig, serverConfig *tls.Config) (client, server *tls.Conn) {
+	t.Helper()
+	a, b := cable()
+	server = Server(b, serverConfig)
+	done := make(chan error, 1)
+	go func() { done <- server.Handshake() }()
+	client, err := Client(t.Context(), a, "example.com", clientConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return client, server
+}
+
+// move moves conn to a transport in memory.
+func move(t testing.TB, conn *tls.Conn, early []byte) (*Conn, *memory) {
+	t.Helper()
+	under, ok := NetConn(conn)
+	if !ok {
+		t.Fatal("the connection can't be moved")
+	}
+	m := newMemory(under.(*end))
+	c, err := New(conn, m, early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, m
+}
+
+func eachVersion(t *testing.T, f func(t *testing.T, version uint16)) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) { f(t, version) })
+	}
+}
+
+// drain is a Receiver that takes all plaintext.
+type drain struct {
+	c        *Conn
+	received []byte
+	ended    chan error
+}
+
+func newDrain(c *Conn) *drain { return &drain{c: c, ended: make(chan error, 1)} }
+
+func (d *drain) Receive() error {
+	for {
+		view, err := d.c.View()
+		if err == engine.ErrWouldBlock {
+			return nil
+		}
+		if err != nil {
+			d.ended <- err
+			return err
+		}
+		d.received = append(d.received, view...)
+		d.c.Consume(len(view))
+	}
+}
+
+func (d *drain) End(err error) { d.ended <- err }
+func (d *drain) Finish()       {}

@@ -1,0 +1,147 @@
+package tls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestAllOfAWritevLeavesTogether(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := connect(t, version)
+		c, m := move(t, client, nil)
+		for _, sizes := range [][]int{{1}, {100}, {10, 5000}, {128<<10 + 14}, {14, 128 << 10}, {0, 3, 0}} {
+			var bufs [][]byte
+			var want []byte
+			for _, size := range sizes {
+				bufs = append(bufs, plaintext(size))
+				want = append(want, plaintext(size)...)
+			}
+			before := m.written()
+			if err := c.Writev(bufs...); err != nil {
+				t.Fatal(err)
+			}
+			if n := m.written() - before; n != 1 {
+				t.Errorf("%v bytes left in %d writes, want 1", sizes, n)
+			}
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
+				t.Errorf("%v bytes came changed, or %v", sizes, err)
+			}
+			if c.wire.records != nil {
+				t.Error("a buffer is held after a write")
+			}
+		}
+	})
+}
+
+func TestNothingLeavesForNothing(t *testing.T) {
+	client, _ := connect(t, tls.VersionTLS13)
+	c, m := move(t, client, nil)
+	for _, bufs := range [][][]byte{nil, {nil}, {{}, {}}} {
+		if err := c.Writev(bufs...); err != nil || m.written() != 0 {
+			t.Errorf("%v: %d writes, %v", bufs, m.written(), err)
+		}
+	}
+}
+
+func TestALargeWrite(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := connect(t, version)
+		c, m := move(t, client, nil)
+		want := plaintext(4 << 20)
+		if err := c.Writev(want); err != nil {
+			t.Fatal(err)
+		}
+		if n := m.written(); n < len(want)/gatherSize || n > len(want)/gatherSize*5/4 {
+			t.Errorf("it left in %d writes", n)
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
+			t.Error("it came changed, or", err)
+		}
+	})
+}
+
+func TestAPeerThatTakesNothingBlocksNobody(t *testing.T) {
+	client, server := connect(t, tls.VersionTLS13)
+	c, m := move(t, client, nil)
+	m.stick(true)
+	want := plaintext(10_000)
+	for i := range 100 {
+		if err := c.Writev(want); err != nil {
+			t.Fatal(err)
+		}
+		if c.Queued() < (i+1)*len(want) {
+			t.Errorf("%d bytes queued after %d writes", c.Queued(), i+1)
+		}
+	}
+	io.WriteString(server, "still heard")
+	if view, err := c.View(); string(view) != "still heard" {
+		t.Errorf("%q, %v", view, err)
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	m.stick(false)
+	if err := <-drained; err != nil || c.Queued() != 0 {
+		t.Errorf("%v, %d bytes queued", err, c.Queued())
+	}
+	got := make([]byte, len(want))
+	for range 100 {
+		if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
+			t.Fatal("a write came changed, or", err)
+		}
+	}
+}
+
+func TestAFailedWriteIsFinal(t *testing.T) {
+	for _, size := range []int{1, 1 << 20} {
+		client, server := connect(t, tls.VersionTLS13)
+		c, m := move(t, client, nil)
+		c.Writev([]byte("before"))
+		c.SetWriteDeadline(time.Now())
+		if err := c.Writev(plaintext(size)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		c.SetWriteDeadline(time.Time{})
+		before := m.written()
+		if err := c.Writev([]byte("after")); !errors.Is(err, os.ErrDeadlineExceeded) || m.written() != before {
+			t.Errorf("afterwards: %d writes, %v", m.written()-before, err)
+		}
+		io.WriteString(server, "still heard")
+		if view, err := c.View(); string(view) != "still heard" {
+			t.Errorf("%q, %v", view, err)
+		}
+		c.Close()
+		if got, err := io.ReadAll(server); string(got) != "before" || err != nil && err != io.ErrUnexpectedEOF {
+			t.Errorf("the peer got %q, %v", got, err)
+		}
+	}
+}
+
+func TestWritesEndWithTheConnection(t *testing.T) {
+	ends := map[string]func(c *Conn){
+		"closed":                       func(c *Conn) { c.Close() },
+		"our direction closed":         func(c *Conn) { c.CloseWrite() },
+		"lingering":                    func(c *Conn) { c.Linger(0) },
+		"the carrier lost":             func(c *Conn) { c.carrier.Close() },
+		"closed after having lingered": func(c *Conn) { c.Linger(0); c.Close() },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			client, _ := connect(t, tls.VersionTLS13)
+			c, _ := move(t, client, nil)
+			end(c)
+			for range 2 {
+				if err := c.Writev([]byte("too late")); !errors.Is(err, net.ErrClosed) {
+					t.Errorf("%v, want net.ErrClosed", err)
+				}
+			}
+		})
+	}
+}
