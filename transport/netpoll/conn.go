@@ -1,0 +1,99 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/cloudwego/netpoll"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A Conn is an engine.Transport over a connection of netpoll. It is also an
+// engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
+type Conn struct {
+	in    input
+	out   output
+	alarm alarm
+
+	// netpoll's own are nil for a descriptor that it didn't dial.
+	local, remote net.Addr
+}
+
+// attachRaw hands a duplicate of conn's descriptor to netpoll and closes conn.
+func attachRaw(conn net.Conn, early []byte) (*Conn, error) {
+	fd, err := duplicate(conn)
+	if err != nil {
+		return nil, err
+	}
+	carried, err := netpoll.NewFDConnection(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	t := &Conn{local: conn.LocalAddr(), remote: conn.RemoteAddr()}
+	t.in.view = early
+	t.out.conn, t.out.fd, t.out.open = carried, fd, true
+	t.alarm.conn, t.alarm.index = t, unset
+	conn.Close()
+	t.listen(carried)
+	return t, nil
+}
+
+// listen makes netpoll report what happens from now on, and what has happened
+// already: of a hang-up before there was a callback it says nothing, and leaves the
+// cleaning up to whoever closes.
+func (t *Conn) listen(carried netpoll.Connection) {
+	carried.AddCloseCallback(func(netpoll.Connection) error {
+		t.hungUp()
+		return nil
+	})
+	carried.SetOnRequest(func(_ context.Context, c netpoll.Connection) error {
+		t.arrived(c.Reader())
+		return nil
+	})
+	if !carried.IsActive() {
+		carried.Close()
+	}
+}
+
+// LocalAddr returns the local address, also after Close.
+func (t *Conn) LocalAddr() net.Addr { return t.local }
+
+// RemoteAddr returns the remote address, also after Close.
+func (t *Conn) RemoteAddr() net.Addr { return t.remote }
+
+// SetReadDeadline sets the time after which View and Read, also those under way,
+// return os.ErrDeadlineExceeded if no bytes are there; the zero time means never.
+// With a Receiver, Receive is called then to find it out. After Close and Linger it
+// returns net.ErrClosed.
+func (t *Conn) SetReadDeadline(deadline time.Time) error {
+	i := &t.in
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return net.ErrClosed
+	}
+	i.deadline = deadline
+	i.parked.wake()
+	t.alarm.set(deadline)
+	return nil
+}
+
+// SetWriteDeadline sets the time after which Writev fails, and the connection with
+// it if bytes are queued then; the zero time means never. After Close it returns
+// net.ErrClosed.
+func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
+
+var _ interface {
+	engine.Transport
+	engine.Drainer
+	engine.Lingerer
+	engine.Pauser
+	engine.Pusher
+	CloseWrite() error
+} = (*Conn)(nil)

@@ -1,0 +1,2 @@
+// Package netpoll carries connections over github.com/cloudwego/netpoll.
+package netpoll
