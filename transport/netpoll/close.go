@@ -24,11 +24,14 @@ func (t *Conn) Close() error {
 	i.closed, i.over, i.push.paused = true, true, false
 	i.dropNext()
 	t.release()
-	t.alarm.stop()
 	i.parked.wake()
+	pushed := i.push.receiver != nil
 	i.mu.Unlock()
 
 	t.out.close()
+	if pushed {
+		go t.receive() // to be told
+	}
 	return nil
 }
 
@@ -61,7 +64,7 @@ func (t *Conn) Linger(d time.Duration) error {
 	i.until = time.Now().Add(d)
 	i.dropNext()
 	t.release()
-	t.alarm.set(i.until)
+	t.lookBy(i.until)
 	i.parked.wake()
 	pushed := i.push.receiver != nil
 	i.mu.Unlock()

@@ -16,16 +16,15 @@ import (
 // A Conn is an engine.Transport over a connection of netpoll. It is also an
 // engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
 type Conn struct {
-	in    input
-	out   output
-	alarm alarm
+	in  input
+	out output
 
 	// netpoll's own are nil for a descriptor that it didn't dial.
 	local, remote net.Addr
 }
 
-// attachRaw hands a duplicate of conn's descriptor to netpoll and closes conn.
-func attachRaw(conn net.Conn, early []byte) (*Conn, error) {
+// attach hands a duplicate of conn's descriptor to netpoll and closes conn.
+func attach(conn net.Conn, early []byte) (*Conn, error) {
 	fd, err := duplicate(conn)
 	if err != nil {
 		return nil, err
@@ -38,7 +37,6 @@ func attachRaw(conn net.Conn, early []byte) (*Conn, error) {
 	t := &Conn{local: conn.LocalAddr(), remote: conn.RemoteAddr()}
 	t.in.view = early
 	t.out.conn, t.out.fd, t.out.open = carried, fd, true
-	t.alarm.conn, t.alarm.index = t, unset
 	conn.Close()
 	t.listen(carried)
 	return t, nil
@@ -66,23 +64,6 @@ func (t *Conn) LocalAddr() net.Addr { return t.local }
 
 // RemoteAddr returns the remote address, also after Close.
 func (t *Conn) RemoteAddr() net.Addr { return t.remote }
-
-// SetReadDeadline sets the time after which View and Read, also those under way,
-// return os.ErrDeadlineExceeded if no bytes are there; the zero time means never.
-// With a Receiver, Receive is called then to find it out. After Close and Linger it
-// returns net.ErrClosed.
-func (t *Conn) SetReadDeadline(deadline time.Time) error {
-	i := &t.in
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.over {
-		return net.ErrClosed
-	}
-	i.deadline = deadline
-	i.parked.wake()
-	t.alarm.set(deadline)
-	return nil
-}
 
 // SetWriteDeadline sets the time after which Writev fails, and the connection with
 // it if bytes are queued then; the zero time means never. After Close it returns

@@ -34,7 +34,7 @@ func flood(t *testing.T, to interface {
 func TestWhatNobodyReceivesIsLeftWithTheSystem(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := sockets(t, network)
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		total := flood(t, server)
 		tr.in.mu.Lock()
 		kept := len(tr.in.next.B)
@@ -63,7 +63,7 @@ func TestWhatNobodyReceivesIsLeftWithTheSystem(t *testing.T) {
 
 func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
 	h := newCollector()
 	c.SetHandler(h.handler())
@@ -87,7 +87,7 @@ func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 
 func TestNothingIsLostByPauses(t *testing.T) {
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	r := &gatherer{t: tr, done: make(chan struct{})}
 	tr.Push(r)
 	want := bytes.Repeat([]byte("0123456789"), 100<<10)
@@ -129,5 +129,7 @@ func (r *gatherer) Receive() error {
 		r.t.Consume(len(view))
 	}
 }
+
+func (r *gatherer) End(error) {}
 
 func (r *gatherer) Finish() { close(r.done) }

@@ -37,8 +37,9 @@ type input struct {
 	next     *buffer.Buffer // what came since; nil: nothing
 	end      error          // why nothing more comes
 	deadline time.Time
-	held     bool // netpoll reads no more
-	over     bool // closed or lingering: nothing is received any more
+	look     time.Time // when the wheel looks at it; zero: it doesn't
+	held     bool      // netpoll reads no more
+	over     bool      // closed or lingering: nothing is received any more
 	closed   bool
 
 	lingering bool
@@ -167,8 +168,4 @@ func (i *input) dropNext() {
 		i.next.Put()
 		i.next = nil
 	}
-}
-
-func passed(deadline time.Time) bool {
-	return !deadline.IsZero() && !time.Now().Before(deadline)
 }

@@ -31,7 +31,7 @@ func stuff(t *testing.T, tr *Conn) {
 func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := sockets(t, network)
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		want := make([]byte, plenty)
 		for i := range want {
 			want[i] = byte(i * 7 >> 3)
@@ -68,7 +68,7 @@ func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 
 func TestDrainWaitsForNoMoreThanAsked(t *testing.T) {
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	stuff(t, tr)
 	tr.Writev(make([]byte, plenty))
 	drained := make(chan error, 1)
@@ -104,7 +104,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 	for when, send := range late {
 		t.Run(when, func(t *testing.T) {
 			client, _ := sockets(t, "tcp")
-			tr := attach(t, client, nil)
+			tr := attached(t, client, nil)
 			if err := send(tr); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
@@ -124,7 +124,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 
 func TestSendDeadlineIsFatal(t *testing.T) {
 	client, _ := sockets(t, "tcp")
-	c := engine.NewConn(attach(t, client, nil), engine.Options{Role: engine.Client})
+	c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
 	c.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 	c.SendBinary(make([]byte, plenty))
 	if _, _, err := c.RecvMessage(nil); err == nil {
@@ -139,7 +139,7 @@ func TestSendDeadlineIsFatal(t *testing.T) {
 func TestCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		client, _ := sockets(t, "tcp")
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		c := engine.NewConn(tr, engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}})
 		h := newCollector()
 		if pushed {
@@ -165,7 +165,7 @@ func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
 	for _, size := range []int{10, 1 << 20} {
 		for range 20 {
 			client, server := sockets(t, "tcp")
-			tr := attach(t, client, nil)
+			tr := attached(t, client, nil)
 			var senders sync.WaitGroup
 			senders.Go(func() {
 				for tr.Writev(make([]byte, size), make([]byte, size)) == nil {
@@ -185,7 +185,7 @@ func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
 func TestCloseWriteEndsTheStreamBehindWhatIsQueued(t *testing.T) {
 	for _, queued := range []bool{false, true} {
 		client, server := sockets(t, "tcp")
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		size := 5
 		if queued {
 			size = plenty
@@ -210,7 +210,7 @@ func TestCloseWriteEndsTheStreamBehindWhatIsQueued(t *testing.T) {
 func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		client, server := sockets(t, "tcp")
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		if pushed {
 			tr.Push(idle{})
 		}
@@ -236,7 +236,7 @@ func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 func TestLingerGivesUp(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		client, server := sockets(t, "tcp")
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		if pushed {
 			tr.Push(idle{})
 		}
@@ -252,7 +252,7 @@ func TestLingerGivesUp(t *testing.T) {
 
 func TestLingerEndsAViewUnderWay(t *testing.T) {
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	viewed := make(chan error, 1)
 	go func() {
 		_, err := tr.View()
@@ -270,4 +270,5 @@ func TestLingerEndsAViewUnderWay(t *testing.T) {
 type idle struct{}
 
 func (idle) Receive() error { return nil }
+func (idle) End(error)      {}
 func (idle) Finish()        {}

@@ -21,7 +21,7 @@ func TestAddressesAreKnownAndAReadTimeoutDoesNotPanic(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := sockets(t, network)
 		local, remote := client.LocalAddr().String(), client.RemoteAddr().String()
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		tr.SetReadDeadline(time.Now().Add(time.Millisecond))
 		if _, err := tr.View(); err != os.ErrDeadlineExceeded {
 			t.Errorf("%v", err)
@@ -39,7 +39,7 @@ func TestAddressesAreKnownAndAReadTimeoutDoesNotPanic(t *testing.T) {
 
 func TestAReadDeadlineSetLaterEndsAViewUnderWay(t *testing.T) {
 	client, _ := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	tr.SetReadDeadline(time.Now().Add(time.Hour))
 	viewed := make(chan error, 1)
 	go func() {
@@ -60,7 +60,7 @@ func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
 				client, server := sockets(t, network)
 				io.WriteString(server, "\x81\x04last")
 				server.Close()
-				c := engine.NewConn(attach(t, client, nil), engine.Options{Role: engine.Client})
+				c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
 				h := newCollector()
 				if pushed {
 					c.SetHandler(h.handler())
@@ -104,7 +104,7 @@ func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			for range 20 {
 				client, server := sockets(t, "tcp")
-				tr := attach(t, client, nil)
+				tr := attached(t, client, nil)
 				c := engine.NewConn(tr, engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: time.Millisecond}})
 				closed := make(chan error, 1)
 				c.SetHandler(engine.Messages(
@@ -116,7 +116,7 @@ func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 				server.Close()
 			}
 			bystander, server := sockets(t, "tcp")
-			tr := attach(t, bystander, nil)
+			tr := attached(t, bystander, nil)
 			tr.SetReadDeadline(time.Now().Add(10 * time.Second))
 			io.WriteString(server, "alive")
 			if view, err := tr.View(); string(view) != "alive" || err != nil {
@@ -130,7 +130,7 @@ func TestClosingWhileThePollerCallsDoesNotStopIt(t *testing.T) {
 	runInline(t)
 	for range 50 {
 		client, server := sockets(t, "tcp")
-		tr := attach(t, client, nil)
+		tr := attached(t, client, nil)
 		var both sync.WaitGroup
 		both.Go(func() {
 			for range 20 {
@@ -144,7 +144,7 @@ func TestClosingWhileThePollerCallsDoesNotStopIt(t *testing.T) {
 		both.Wait()
 	}
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	tr.SetReadDeadline(time.Now().Add(10 * time.Second))
 	io.WriteString(server, "alive")
 	if view, err := tr.View(); string(view) != "alive" || err != nil {
@@ -154,7 +154,7 @@ func TestClosingWhileThePollerCallsDoesNotStopIt(t *testing.T) {
 
 func TestAViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
 	client, server := sockets(t, "tcp")
-	tr := attach(t, client, nil)
+	tr := attached(t, client, nil)
 	io.WriteString(server, "first")
 	view, err := tr.View()
 	if err != nil {
@@ -197,7 +197,7 @@ func TestTheDescriptorIsClosedInTheEnd(t *testing.T) {
 	for who, end := range ends {
 		t.Run(who, func(t *testing.T) {
 			client, server := sockets(t, "tcp")
-			tr := attach(t, client, nil)
+			tr := attached(t, client, nil)
 			end(tr, server)
 			for range 1000 {
 				tr.out.mu.Lock()

@@ -2,14 +2,19 @@
 
 package netpoll
 
-import "github.com/seed004e8d11/websock/engine"
+import (
+	"net"
+	"os"
+
+	"github.com/seed004e8d11/websock/engine"
+)
 
 // push is what a Conn remembers of its Receiver.
 type push struct {
 	receiver  engine.Receiver
 	receiving bool // Receive is being called
 	again     bool // and must be called again, for what came meanwhile
-	finished  bool // Receive returned an error
+	finished  bool // Receive returned an error, or End was called
 	paused    bool
 }
 
@@ -26,14 +31,35 @@ func (t *Conn) Push(r engine.Receiver) error {
 // receive calls the Receiver until it has seen all that can be seen. If it is being
 // called already, that is left to whoever does.
 func (t *Conn) receive() {
-	r := t.beginReceive()
-	for r != nil {
-		if r.Receive() != nil {
+	for r := t.beginReceive(); r != nil; r = t.receiveMore() {
+		err := t.whyOver()
+		if err != nil {
+			r.End(err)
+		} else {
+			err = r.Receive()
+		}
+		if err != nil {
 			t.finish()
 			return
 		}
-		r = t.receiveMore()
 	}
+}
+
+// whyOver returns why the Receiver is to be told the end, or nil.
+func (t *Conn) whyOver() error {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.whyOver()
+}
+
+func (i *input) whyOver() error {
+	switch {
+	case i.closed:
+		return net.ErrClosed
+	case passed(i.deadline):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 func (t *Conn) beginReceive() engine.Receiver {
@@ -45,7 +71,7 @@ func (t *Conn) beginReceive() engine.Receiver {
 	case p.receiving:
 		p.again = true
 		return nil
-	case p.finished || p.paused:
+	case p.finished || p.paused && i.whyOver() == nil:
 		return nil
 	}
 	p.receiving = true
@@ -58,7 +84,7 @@ func (t *Conn) receiveMore() engine.Receiver {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := &i.push
-	if p.again && !p.paused {
+	if p.again && (!p.paused || i.whyOver() != nil) {
 		p.again = false
 		return p.receiver
 	}
