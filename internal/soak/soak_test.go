@@ -23,6 +23,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -33,8 +34,9 @@ var (
 )
 
 var transports = map[string]websock.Transport{
-	"std":   std.Transport(),
-	"epoll": epoll.Transport(),
+	"std":     std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
 }
 
 func TestSoak(t *testing.T) {

@@ -55,8 +55,8 @@ func (t *Conn) CloseWrite() error {
 
 // Linger discards what the peer still sends until it ends the stream and what is
 // queued has left, or d has passed, and closes. The error says that d has passed
-// (os.ErrDeadlineExceeded) or why what was queued couldn't leave. With a Receiver it
-// returns nil at once, and all that happens later.
+// (os.ErrDeadlineExceeded). With a Receiver it returns nil at once, and all that happens
+// later.
 func (t *Conn) Linger(d time.Duration) error {
 	i := &t.in
 	i.mu.Lock()
@@ -93,9 +93,6 @@ func (t *Conn) settle() {
 	i := &t.in
 	i.mu.Lock()
 	settled := i.lingering && i.end != nil && !i.closed
-	if settled && i.unsettled == nil {
-		i.unsettled = t.out.failure()
-	}
 	i.mu.Unlock()
 	if settled {
 		t.Close()

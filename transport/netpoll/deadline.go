@@ -61,10 +61,10 @@ func (t *Conn) Visit() time.Duration {
 		go t.Close()
 	case i.lingering:
 		t.lookBy(i.until)
-	case passed(i.deadline) && i.push.receiver != nil:
-		go t.receive()
-	default:
+	case !passed(i.deadline):
 		t.lookBy(i.deadline)
+	case i.push.receiver != nil:
+		go t.receive()
 	}
 	return 0
 }

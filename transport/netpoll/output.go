@@ -193,16 +193,6 @@ func (o *output) queued() int {
 	return n
 }
 
-// failure returns why sending has failed, but not that it was ended.
-func (o *output) failure() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.err == net.ErrClosed {
-		return nil
-	}
-	return o.err
-}
-
 // Flush does nothing: what is queued leaves as soon as the system takes it.
 func (t *Conn) Flush() error { return nil }
 

@@ -136,31 +136,6 @@ func TestSendDeadlineIsFatal(t *testing.T) {
 	}
 }
 
-func TestCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
-	for _, pushed := range []bool{false, true} {
-		client, _ := sockets(t, "tcp")
-		tr := attached(t, client, nil)
-		c := engine.NewConn(tr, engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}})
-		h := newCollector()
-		if pushed {
-			c.SetHandler(h.handler())
-		}
-		if err := c.SendBinary(make([]byte, plenty)); err != nil {
-			t.Fatal(err)
-		}
-		err := c.Close()
-		if pushed {
-			err = <-h.closed
-		}
-		if err == nil {
-			t.Errorf("pushed %v: Close reports success", pushed)
-		}
-		if err := tr.Drain(0); err == nil || tr.Queued() != 0 {
-			t.Errorf("pushed %v: %d still queued, %v", pushed, tr.Queued(), err)
-		}
-	}
-}
-
 func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
 	for _, size := range []int{10, 1 << 20} {
 		for range 20 {
