@@ -61,10 +61,10 @@ func (t *Conn) Linger(d time.Duration) error {
 	i := &t.in
 	i.mu.Lock()
 	i.over, i.lingering, i.push.paused = true, true, false
-	i.until = time.Now().Add(d)
+	i.deadline = time.Now().Add(d)
 	i.dropNext()
 	t.release()
-	t.lookBy(i.until)
+	t.lookBy(i.deadline)
 	i.parked.wake()
 	pushed := i.push.receiver != nil
 	i.mu.Unlock()

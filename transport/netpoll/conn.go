@@ -16,11 +16,9 @@ import (
 // A Conn is an engine.Transport over a connection of netpoll. It is also an
 // engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
 type Conn struct {
-	in  input
-	out output
-
-	// netpoll's own are nil for a descriptor that it didn't dial.
-	local, remote net.Addr
+	in        input
+	out       output
+	addresses addresses // netpoll's own are nil for a descriptor that it didn't dial
 }
 
 // attach hands a duplicate of conn's descriptor to netpoll and closes conn.
@@ -34,7 +32,7 @@ func attach(conn net.Conn, early []byte) (*Conn, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	t := &Conn{local: conn.LocalAddr(), remote: conn.RemoteAddr()}
+	t := &Conn{addresses: addressesOf(conn)}
 	t.in.view = early
 	t.out.conn, t.out.fd, t.out.open = carried, fd, true
 	conn.Close()
@@ -58,12 +56,6 @@ func (t *Conn) listen(carried netpoll.Connection) {
 		carried.Close()
 	}
 }
-
-// LocalAddr returns the local address, also after Close.
-func (t *Conn) LocalAddr() net.Addr { return t.local }
-
-// RemoteAddr returns the remote address, also after Close.
-func (t *Conn) RemoteAddr() net.Addr { return t.remote }
 
 // SetWriteDeadline sets the time after which Writev fails, and the connection with
 // it if bytes are queued then; the zero time means never. After Close it returns

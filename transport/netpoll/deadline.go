@@ -56,13 +56,11 @@ func (t *Conn) Visit() time.Duration {
 	i.look = time.Time{}
 	i.parked.wake()
 	switch {
-	case i.lingering && passed(i.until):
-		i.unsettled = os.ErrDeadlineExceeded
-		go t.Close()
-	case i.lingering:
-		t.lookBy(i.until)
 	case !passed(i.deadline):
 		t.lookBy(i.deadline)
+	case i.lingering:
+		i.unsettled = os.ErrDeadlineExceeded
+		go t.Close()
 	case i.push.receiver != nil:
 		go t.receive()
 	}

@@ -15,7 +15,13 @@
 //
 // # Memory
 //
-// # MEMORY
+// An idle connection takes 11 KB of resident memory, most of it netpoll's own, of which more
+// than 1 KB is a list for writes that we don't use. Where many are idle, buffers of 512
+// bytes make it 5 KB. They are set for the whole process, before its first connection, and
+// cost a second read now and then:
+//
+//	netpoll.LinkBufferCap = 512 // that of cloudwego
+//	netpoll.Configure(netpoll.Config{BufferSize: 512})
 //
 // This is for Linux and macOS. On other systems the package is there, and hands every
 // connection to package transport/std.

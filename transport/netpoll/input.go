@@ -36,15 +36,14 @@ type input struct {
 	parked   parked         // in View, Read or Linger
 	next     *buffer.Buffer // what came since; nil: nothing
 	end      error          // why nothing more comes
-	deadline time.Time
-	look     time.Time // when the wheel looks at it; zero: it doesn't
-	held     bool      // netpoll reads no more
-	over     bool      // closed or lingering: nothing is received any more
+	deadline time.Time      // of reading, or of lingering
+	look     time.Time      // when the wheel looks at it; zero: it doesn't
+	held     bool           // netpoll reads no more
+	over     bool           // closed or lingering: nothing is received any more
 	closed   bool
 
 	lingering bool
-	until     time.Time // the end of lingering
-	unsettled error     // what it left undone
+	unsettled error // what it left undone
 
 	push push
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -211,4 +212,44 @@ func TestTheDescriptorIsClosedInTheEnd(t *testing.T) {
 			t.Error("it is still open")
 		})
 	}
+}
+
+// netpoll goes on to read with as much memory as the largest burst took. It must not be
+// kept by connections that are idle again.
+func TestABurstLeavesNoMemoryBehind(t *testing.T) {
+	const conns, burst = 20, 2 << 20
+	message := append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: burst}), make([]byte, burst)...)
+	var received sync.WaitGroup
+	handler := engine.Messages(func(*engine.Conn, engine.Opcode, []byte) { received.Done() }, nil)
+	var peers []net.Conn
+	for range conns {
+		client, server := sockets(t, "tcp")
+		c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+		c.SetHandler(handler)
+		peers = append(peers, server)
+	}
+	ask := func(p []byte) {
+		received.Add(conns)
+		for _, peer := range peers {
+			go peer.Write(p)
+		}
+		received.Wait()
+	}
+	ask([]byte("\x81\x05small"))
+	before := inUse()
+	ask(message)
+	ask([]byte("\x81\x05small"))
+	if after := inUse(); after > before+conns*100<<10 {
+		t.Errorf("%d KiB a connection are left", (after-before)/conns>>10)
+	}
+}
+
+// inUse returns the size of the heap, pools emptied.
+func inUse() int {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
