@@ -128,7 +128,7 @@ func TestLingerEndsAReceiveUnderWay(t *testing.T) {
 		_, err := c.View()
 		received <- err
 	}()
-	until(t, "it waits", func() bool { return c.locked(func() bool { return c.armed == eachArrival }) })
+	until(t, "it waits", c.isAwaited)
 	lingered := linger(t, c, time.Minute)
 	if err := <-received; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("View: %v", err)

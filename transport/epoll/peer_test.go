@@ -49,11 +49,13 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// locked reports whether f holds under the connection's lock.
-func (c *Conn) locked(f func() bool) bool {
+// isAwaited reports whether a goroutine waits for bytes, or is about to.
+func (c *Conn) isAwaited() bool { return c.armedFor() == eachArrival }
+
+func (c *Conn) armedFor() events {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return f()
+	return c.armed
 }
 
 // isFree reports whether the descriptor was given back.

@@ -44,7 +44,7 @@ var modes = map[string]func(t *testing.T, c *Conn){
 			c.Close()
 			<-ended
 		})
-		until(t, "it waits", func() bool { return c.locked(func() bool { return c.armed == eachArrival }) })
+		until(t, "it waits", c.isAwaited)
 	},
 	"pushed": func(t *testing.T, c *Conn) { push(t, c) },
 	"paused": func(t *testing.T, c *Conn) {
@@ -265,7 +265,10 @@ func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	c, _ := attached(t, "tcp")
 	s := push(t, c)
 	fill(t, c)
-	c.locked(func() bool { c.writeDeadline = now() - 1; c.schedule(); return true }) // the loop has yet to see it
+	c.mu.Lock()
+	c.writeDeadline = now() // the loop has yet to see it
+	c.schedule()
+	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
