@@ -39,6 +39,10 @@ var transports = map[string]websock.Transport{
 	"netpoll": netpoll.Transport(),
 }
 
+// perConn is added to the pauses for each connection, so that many of them don't keep all
+// processors from opening others in time.
+const perConn = 400 * time.Microsecond
+
 func TestSoak(t *testing.T) {
 	for name, transport := range transports {
 		for _, scheme := range []string{"ws", "wss"} {
@@ -49,7 +53,7 @@ func TestSoak(t *testing.T) {
 
 func soak(t *testing.T, transport websock.Transport, secure bool) {
 	goroutines, files := runtime.NumGoroutine(), descriptors()
-	r := &run{transport: transport, pause: 20 * time.Millisecond, ends: map[string]int{}}
+	r := &run{transport: transport, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
 	end := time.Now().Add(*duration)
 	var slots sync.WaitGroup
