@@ -52,6 +52,7 @@ func TestSoak(t *testing.T) {
 }
 
 func soak(t *testing.T, transport websock.Transport, secure bool) {
+	begin(t, transport)
 	goroutines, files := runtime.NumGoroutine(), descriptors()
 	r := &run{transport: transport, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
@@ -76,6 +77,26 @@ func soak(t *testing.T, transport websock.Transport, secure bool) {
 	}
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", files, descriptors)
+}
+
+// begin has the transport carry a connection, so that what it keeps for the life of the
+// process is there: the pollers of netpoll.
+func begin(t *testing.T, transport websock.Transport) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried, err := transport.Attach(conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried.Close()
+	time.Sleep(100 * time.Millisecond) // it may take a moment for all of it to end
 }
 
 // settled waits until a count is back where it was.
