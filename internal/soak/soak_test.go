@@ -163,6 +163,9 @@ func limits() engine.Limits {
 	return engine.Limits{WhenFull: engine.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
 }
 
+// dials bounds the handshakes under way: thousands at once would time out for each other.
+var dials = make(chan struct{}, 64)
+
 // serve starts the server and returns what stops it.
 func (r *run) serve(t *testing.T, secure bool) (stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -207,10 +210,12 @@ func (r *run) accept(w http.ResponseWriter, req *http.Request) {
 func (r *run) connect() {
 	p := newPeer(r)
 	var err error
+	dials <- struct{}{}
 	p.conn, err = websock.Dial(context.Background(), r.url, &websock.Config{
 		Transport: r.transport, TLS: r.client, Handler: p.handler(), Limits: limits(), Proxy: websock.NoProxy,
 		Timeout: time.Minute,
 	})
+	<-dials
 	if err != nil {
 		r.fail(err)
 		return
