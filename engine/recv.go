@@ -172,7 +172,7 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		return d.h, 0, c.lost(err)
 	}
 	payload := buf[:n]
-	r.counts.wire += uint32(n)
+	r.counts.wire += uint64(n)
 	if err := d.take(payload); err != nil {
 		return Header{Opcode: OpNone}, 0, c.fail(err)
 	}
@@ -198,7 +198,7 @@ func (c *Conn) nextView() error {
 	}
 	r := &c.receive
 	r.view, r.viewed = view, len(view)
-	r.counts.wire += uint32(len(view))
+	r.counts.wire += uint64(len(view))
 	return nil
 }
 

@@ -88,7 +88,8 @@ type Pusher interface {
 	Push(r Receiver) error
 }
 
-// A Pauser is a Pusher that can leave its Receiver alone for a while.
+// A Pauser is a Pusher that can leave its Receiver alone for a while. Neither call may wait for
+// the Receiver or call it: it may need a lock that the caller holds.
 type Pauser interface {
 	// Pause makes the Receive under way the last one until Resume. What it
 	// leaves of the view is kept, and what comes is left with the system, so

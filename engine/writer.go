@@ -14,7 +14,9 @@ const fragmentSize = 16 << 10
 // on Close (RFC 6455 section 5.4); a message below that size leaves as one frame.
 // Until Close, other goroutines can send only pings and pongs once a fragment is
 // out. The writer belongs to one goroutine, and there is one at a time: while it
-// is open, ErrFrameOrder is returned. Errors are those of SendFrame.
+// is open, ErrFrameOrder is returned. Errors are those of SendFrame. A Write that
+// returns one took nothing: after a *LimitError it can be called again when there is
+// room. So can Close once a fragment is out; before, it drops the message.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	s := &c.send
 	s.mu.Lock()
@@ -71,20 +73,26 @@ func (w *messageWriter) sendPending(fin bool) error {
 	if len(p) == 0 && !fin {
 		return nil
 	}
-	err := w.c.SendFrame(w.op, fin, p)
+	if err := w.c.SendFrame(w.op, fin, p); err != nil {
+		return err
+	}
 	if w.pending != nil {
 		w.pending.B = w.pending.B[:0]
 	}
 	w.op = OpContinuation
-	return err
+	return nil
 }
 
-// Close sends the final fragment.
+// Close sends the final fragment. A message of which a part is out has to have one, so
+// where the queue is full the writer stays open.
 func (w *messageWriter) Close() error {
 	if w.c == nil {
 		return ErrFrameOrder
 	}
 	err := w.sendPending(true)
+	if _, full := err.(*LimitError); full && w.op == OpContinuation {
+		return err
+	}
 	if w.pending != nil {
 		w.pending.Put()
 		w.pending = nil
