@@ -92,6 +92,28 @@ func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
 	}
 }
 
+// An eager transport has the end of the stream in the same batch as the last bytes.
+type eager struct{ *script }
+
+func (e eager) View() ([]byte, error) {
+	e.readable = true
+	return e.script.View()
+}
+
+func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text a; ping p")}}
+	c := NewConn(eager{s}, Options{Role: Client})
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
+	c.SetHandler(r)
+	s.receiver.Receive()
+	if got := unframe(Client, s.out); got != "text a; pong p" {
+		t.Errorf("sent %q", got)
+	}
+	if len(r.closed) != 1 || !errors.Is(r.closed[0], io.ErrUnexpectedEOF) {
+		t.Errorf("OnClose got %v", r.closed)
+	}
+}
+
 func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	s.chunks = [][]byte{frames(Client, "text a; ping p"), frames(Client, "text b; close ")}
