@@ -60,7 +60,7 @@ func sameError(a, b error) bool {
 }
 
 // decode runs a Decoder over the pieces of a stream.
-func decode(t *testing.T, role engine.Role, pieces [][]byte) (f found) {
+func decode(t *testing.T, role engine.Role, limits engine.Limits, pieces [][]byte) (f found) {
 	t.Helper()
 	d := engine.NewDecoder(role, limits)
 	var payload []byte
@@ -126,10 +126,10 @@ func FuzzDecoder(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream, cuts []byte, server bool) {
 		bounded(t, 1<<20+64*uint64(len(stream)), func() {
-			whole := decode(t, roleOf(server), [][]byte{stream})
+			whole := decode(t, roleOf(server), limits, [][]byte{stream})
 			var cut [][]byte
 			pieces(len(stream), cuts, func(from, to int) { cut = append(cut, stream[from:to]) })
-			if parts := decode(t, roleOf(server), cut); !parts.equal(whole) {
+			if parts := decode(t, roleOf(server), limits, cut); !parts.equal(whole) {
 				t.Fatalf("whole: %v\nin pieces: %v", whole, parts)
 			}
 		})

@@ -214,7 +214,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent, cuts []byte, server bool) {
 		role := roleOf(server)
-		want := expected(decode(t, role, [][]byte{sent}))
+		want := expected(decode(t, role, limits, [][]byte{sent}))
 		for name, receive := range ways {
 			s := &stream{}
 			whole := bytes.Clone(sent) // it is unmasked in place
@@ -223,7 +223,7 @@ func FuzzReceive(f *testing.F) {
 			var got received
 			bounded(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
 			c.Close()
-			got.sent = decode(t, 1-role, [][]byte{s.sent}).frames
+			got.sent = decode(t, 1-role, limits, [][]byte{s.sent}).frames
 			if !got.equal(want) {
 				t.Fatalf("%s: %v\nwant %v", name, got, want)
 			}
