@@ -381,4 +381,3 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 	}
 	return c.writeLeft()
 }
-

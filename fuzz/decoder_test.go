@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
 // limits are such that inputs can reach them, and memory for what is only declared shows.
@@ -125,7 +126,7 @@ func FuzzDecoder(f *testing.F) {
 		f.Add([]byte(stream), []byte{1}, false)
 	}
 	f.Fuzz(func(t *testing.T, stream, cuts []byte, server bool) {
-		bounded(t, 1<<20+64*uint64(len(stream)), func() {
+		bounds.Check(t, 1<<20+64*uint64(len(stream)), func() {
 			whole := decode(t, roleOf(server), limits, [][]byte{stream})
 			var cut [][]byte
 			pieces(len(stream), cuts, func(from, to int) { cut = append(cut, stream[from:to]) })

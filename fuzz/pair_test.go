@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/bounds"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -183,7 +184,7 @@ func FuzzPair(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x06"), []byte{}, []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint8(2))
 	f.Add([]byte{}, []byte("\x00\x00\x00\x0e"), []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint8(3))
 	f.Fuzz(func(t *testing.T, clientFaults, serverFaults, clientScript, serverScript []byte, pushed uint8) {
-		bounded(t, 64<<20, func() {
+		bounds.Check(t, 64<<20, func() {
 			synctest.Test(t, func(t *testing.T) {
 				l, near, far := newLink(clientFaults[:min(len(clientFaults), most)], serverFaults[:min(len(serverFaults), most)])
 				served := make(chan *peer)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
 // received is what a Conn hands out and sends until its end.
@@ -221,7 +222,7 @@ func FuzzReceive(f *testing.F) {
 			pieces(len(sent), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
 			c := engine.NewConn(s, engine.Options{Role: role, Limits: limits})
 			var got received
-			bounded(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
+			bounds.Check(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
 			c.Close()
 			got.sent = decode(t, 1-role, limits, [][]byte{s.sent}).frames
 			if !got.equal(want) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
 // A traffic is what a peer gets of the frames sent: messages and control frames, each in
@@ -197,7 +198,8 @@ func FuzzSend(f *testing.F) {
 		wire := &stream{}
 		c := engine.NewConn(wire, engine.Options{Role: role})
 		sender := &sender{t: t, c: c, program: steps}
-		want := sender.run()
+		var want traffic
+		bounds.Check(t, 8<<20+(1<<20)*uint64(len(steps)), func() { want = sender.run() })
 		got := decode(t, 1-role, engine.Limits{MessageSize: -1, Fragments: -1}, [][]byte{wire.sent})
 		if got.err != nil || !trafficOf(got.frames).equal(want) {
 			t.Fatalf("sent %v\narrived %v, %v", want, trafficOf(got.frames), got.err)
