@@ -52,6 +52,7 @@ func (s Suite) Run(t *testing.T) {
 		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline},
 		{"PushEndsOnAPeerThatSendsWithoutEnd", s.testPushEndsOnAPeerThatSendsWithoutEnd},
 		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone},
+		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing},
 		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline},
 		{"CloseEndsAPause", s.testCloseEndsAPause},
 		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},

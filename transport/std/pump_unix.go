@@ -28,7 +28,7 @@ func (p *pump) drain(fd uintptr) bool {
 			return p.worn
 		}
 		p.pass(b, n, err)
-		if p.t.paused.Load() || n == readSize {
+		if p.t.again.Load() || n == readSize {
 			return true
 		}
 		if !p.done && p.busy() {
