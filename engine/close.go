@@ -152,6 +152,8 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) endOfStream(err error) error {
 	s := &c.send
 	s.mu.Lock()
+	s.handling = false
+	c.release() // what was sent while the last bytes were handled
 	s.ended = true
 	how := s.closing
 	closing, pushed := how != nil, s.pushed

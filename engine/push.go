@@ -43,7 +43,9 @@ func (r *receiver) Receive() error {
 	if err == ErrTimeout {
 		err = c.endOfStream(err)
 	}
-	c.releaseSends()
+	if failed := c.releaseSends(); failed != nil && err == ErrWouldBlock {
+		err = failed // who sent those frames was told that they were accepted
+	}
 	if err == ErrWouldBlock {
 		return nil
 	}
@@ -125,11 +127,20 @@ func (c *Conn) gatherSends() {
 	c.send.mu.Unlock()
 }
 
-func (c *Conn) releaseSends() {
-	c.send.mu.Lock()
-	c.send.handling = false
+// releaseSends sees that written. The error says that it could not be.
+func (c *Conn) releaseSends() error {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handling = false
 	c.receive.answered = false
 	c.addCounts()
+	if s.err != nil {
+		return nil // it was told
+	}
 	c.release()
-	c.send.mu.Unlock()
+	if s.err != nil {
+		return s.over()
+	}
+	return nil
 }

@@ -92,6 +92,64 @@ func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
 	}
 }
 
+// An eager transport has the end of the stream in the same batch as the last bytes.
+type eager struct{ *script }
+
+func (e eager) View() ([]byte, error) {
+	e.readable = true
+	return e.script.View()
+}
+
+func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text a; ping p")}}
+	c := NewConn(eager{s}, Options{Role: Client})
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
+	c.SetHandler(r)
+	s.receiver.Receive()
+	if got := unframe(Client, s.out); got != "text a; pong p" {
+		t.Errorf("sent %q", got)
+	}
+	if len(r.closed) != 1 || !errors.Is(r.closed[0], io.ErrUnexpectedEOF) {
+		t.Errorf("OnClose got %v", r.closed)
+	}
+}
+
+// Its sends, held back for the batch, have told it nothing.
+func TestHandlerIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
+	broken := errors.New("broken")
+	s := &script{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken, err: ErrWouldBlock}
+	c := NewConn(s, Options{Role: Client})
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) {
+		if err := c.SendText(payload); err != nil {
+			t.Error(err)
+		}
+	}}
+	c.SetHandler(r)
+	err := s.play()
+	if len(r.closed) != 1 || r.closed[0] != err || !errors.Is(err, broken) {
+		t.Errorf("OnClose got %v, Receive returned %v", r.closed, err)
+	}
+	if !s.closed {
+		t.Error("the transport wasn't closed")
+	}
+}
+
+// A failure that a sender was told of leaves the Handler what is still to be received.
+func TestHandlerGetsWhatComesAfterASendFailed(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text a"), frames(Client, "text b; close "+closePayload(4000, ""))}, writeErr: errors.New("broken")}
+	c := NewConn(s, Options{Role: Client})
+	r := &recorder{}
+	c.SetHandler(r)
+	if err := c.SendText(nil); err == nil {
+		t.Fatal("the send did not fail")
+	}
+	s.play()
+	var closed *CloseError
+	if len(r.events) != 2 || len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Code != 4000 {
+		t.Errorf("%q, OnClose got %v", r.events, r.closed)
+	}
+}
+
 func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	s.chunks = [][]byte{frames(Client, "text a; ping p"), frames(Client, "text b; close ")}
@@ -113,6 +171,31 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	}
 	if got := unframe(Client, s.out); got != "bin big; text a; text b; close" {
 		t.Errorf("sent %q", got)
+	}
+}
+
+func TestASenderIsToldOfTheFailureOfWhatItTakesAlong(t *testing.T) {
+	broken := errors.New("broken")
+	for _, size := range []int{1, pieceSize + 1} {
+		s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+		s.chunks = [][]byte{frames(Server, "text a")}
+		c := NewConn(s, Options{Role: Server})
+		c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }})
+		sent := make(chan error)
+		go func() { sent <- c.SendBinary(make([]byte, size)) }()
+		<-s.begun
+		if err := s.play(); err != nil { // leaves what the Handler sent to that sender
+			t.Fatal(err)
+		}
+		s.free <- struct{}{}
+		<-s.begun
+		s.mu.Lock()
+		s.writeErr = broken
+		s.mu.Unlock()
+		s.free <- struct{}{}
+		if err := <-sent; !errors.Is(err, broken) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 

@@ -104,5 +104,5 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	AppendHeader(b.B[start:start], h)
 	s.count(op, fin, n)
 	c.write(b, b.B[start:MaxHeaderSize+n], nil)
-	return c.settle()
+	return c.writeLeft()
 }

@@ -227,14 +227,23 @@ func (c *Conn) commit() error {
 		switch {
 		case waiting && s.writing:
 			s.wait()
-		case waiting, !s.writing && (s.left || c.pingDue()):
+		case waiting:
 			c.writeBatch()
 		default:
-			return nil
+			return c.writeLeft()
 		}
 	}
 	if s.isWritten(mine) {
 		return nil
+	}
+	return s.writeError()
+}
+
+// writeLeft writes what nobody waits for. So this sender is told if that fails.
+func (c *Conn) writeLeft() error {
+	s := &c.send
+	for s.err == nil && !s.writing && (s.left || c.pingDue()) {
+		c.writeBatch()
 	}
 	return s.writeError()
 }
@@ -356,7 +365,7 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 	b.B = AppendHeader(b.B, h)
 	if !h.Masked {
 		c.write(b, b.B, p)
-		return c.settle()
+		return c.writeLeft()
 	}
 	for pos := 0; len(p) > 0 && s.err == nil; {
 		at := len(b.B)
@@ -370,16 +379,5 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 			c.waitForPeer(len(p))
 		}
 	}
-	return c.settle()
-}
-
-// settle writes what others have left while this sender was writing a frame of
-// its own, and returns how that frame fared.
-func (c *Conn) settle() error {
-	s := &c.send
-	err := s.writeError()
-	for s.err == nil && !s.writing && (s.left || c.pingDue()) {
-		c.writeBatch()
-	}
-	return err
+	return c.writeLeft()
 }

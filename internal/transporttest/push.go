@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed004e8d11/websock/transport/tls"
 
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -161,4 +162,36 @@ func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
+	ends := map[string]func(c *engine.Conn){
+		"deadline": func(c *engine.Conn) { c.SetRecvDeadline(time.Now().Add(20 * time.Millisecond)) },
+		"close":    func(c *engine.Conn) { c.Close() },
+	}
+	for name, end := range ends {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			client, server := s.sockets(t, network)
+			c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+			h := newCollector()
+			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+				time.Sleep(100 * time.Microsecond) // so that there are always more bytes to read
+			}, func(_ *engine.Conn, err error) { h.closed <- err }))
+			flooding := make(chan struct{})
+			go func() {
+				defer close(flooding)
+				for flood := bytes.Repeat([]byte("\x82\x7e\x10\x00"+strings.Repeat("x", 4096)), 100); ; {
+					if _, err := server.Write(flood); err != nil {
+						return
+					}
+				}
+			}()
+			end(c)
+			if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+				t.Errorf("%s: %v", name, err)
+			}
+			c.Abort(nil)
+			<-flooding
+		})
+	}
 }

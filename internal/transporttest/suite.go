@@ -50,6 +50,7 @@ func (s Suite) Run(t *testing.T) {
 		{"PushEchoAndCloseFromOutside", s.testPushEchoAndCloseFromOutside},
 		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose},
 		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline},
+		{"PushEndsOnAPeerThatSendsWithoutEnd", s.testPushEndsOnAPeerThatSendsWithoutEnd},
 		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone},
 		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing},
 		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline},
