@@ -56,7 +56,8 @@ type Transport interface {
 }
 
 // A Drainer is a Transport whose Writev never waits for the peer: what the peer
-// doesn't take yet is queued, and leaves when it does.
+// doesn't take yet is queued, and leaves when it does. One that is so only over some
+// carriers says by a method Queues() bool whether it is.
 type Drainer interface {
 	// Drain waits until at most most bytes are queued, the write deadline has
 	// passed (os.ErrDeadlineExceeded) or the stream is over. It may be called

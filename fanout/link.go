@@ -1,0 +1,53 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A link is one connection of a slot, and its engine.PongHandler. What follows conn is under
+// the slot's lock.
+type link struct {
+	slot     *Slot
+	conn     *engine.Conn
+	messages engine.Handler // gathers them for OnMessage; nil: there is no need
+	queues   bool           // a send doesn't wait for the peer
+	limit    int            // of bytes to send that wait, where the Group keeps them
+
+	since    time.Duration // when it came up
+	lastPing time.Duration
+	pinged   bool   // and nothing has come since
+	pings    uint64 // sent, the last one's payload
+	received uint64 // bytes, when that was sent
+	rtt      time.Duration
+}
+
+func newLink(s *Slot, conn *engine.Conn, limit int) *link {
+	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limit}
+	if s.group.options.OnMessage != nil {
+		l.messages = engine.Messages(l.deliver, nil)
+	}
+	return l
+}
+
+func (l *link) deliver(_ *engine.Conn, op engine.Opcode, msg []byte) {
+	l.slot.group.options.OnMessage(l.slot, op, msg)
+}
+
+// OnData hands over what is received.
+func (l *link) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+	if l.messages != nil {
+		l.messages.OnData(c, h, payload)
+	} else if data := l.slot.group.options.OnData; data != nil {
+		data(l.slot, h, payload)
+	}
+}
+
+// OnClose says that the link is lost.
+func (l *link) OnClose(c *engine.Conn, err error) {
+	if l.messages != nil {
+		l.messages.OnClose(c, err)
+	}
+	l.slot.lost(l, err)
+}
