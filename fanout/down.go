@@ -36,10 +36,11 @@ func (s *Slot) lost(l *link, err error) {
 }
 
 // fall makes a slot that isn't up wait or stop. It returns the time after which it is dialled
-// again, and how many messages it drops. The lock is held.
+// again, and how many messages it drops. tellDown has to follow. The lock is held.
 func (s *Slot) fall(err error, permanent bool) (next time.Duration, dropped int) {
 	s.failures++
 	s.err, s.due, next = err, 0, never
+	s.group.telling.Add(1)
 	if permanent || s.group.closing.Load() {
 		s.move(Stopped)
 	} else {
@@ -53,6 +54,7 @@ func (s *Slot) fall(err error, permanent bool) (next time.Duration, dropped int)
 // tellDown tells the application.
 func (s *Slot) tellDown(what string, err error, next time.Duration, dropped int) {
 	g := s.group
+	defer g.telling.Done()
 	level := slog.LevelDebug
 	if next == never && !g.closing.Load() {
 		level = slog.LevelWarn

@@ -24,6 +24,7 @@ type Group struct {
 	crew     crew
 	counts   counts
 	closing  atomic.Bool
+	telling  sync.WaitGroup  // calls of tellDown
 	dialling context.Context // ends with Shutdown
 	stop     context.CancelFunc
 

@@ -2,11 +2,15 @@ package fanout
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,10 +46,11 @@ type testServer struct {
 	http     *http.Server
 	conns    map[*engine.Conn]struct{}
 	arrivals []time.Time
+	accepted atomic.Uint64
 }
 
 func newTestServer(t testing.TB) *testServer {
-	s := &testServer{t: t, addr: "127.0.0.1:0", conns: map[*engine.Conn]struct{}{}}
+	s := &testServer{t: t, addr: ownAddress() + ":0", conns: map[*engine.Conn]struct{}{}}
 	s.start()
 	t.Cleanup(func() {
 		if s.http != nil {
@@ -55,13 +60,24 @@ func newTestServer(t testing.TB) *testServer {
 	return s
 }
 
+// ownAddress returns an address of loopback whose ports nobody takes for connecting, so that
+// the same one can be listened on again.
+func ownAddress() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.%d.%d.1", rand.N(200)+1, rand.N(250))
+}
+
 func (s *testServer) url() string { return "ws://" + s.addr + "/" }
 
 func (s *testServer) start() {
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	var l net.Listener
+	eventually(s.t, "the address is free", func() (ok bool) {
+		var err error
+		l, err = net.Listen("tcp", s.addr)
+		return err == nil
+	})
 	server := &http.Server{Handler: http.HandlerFunc(s.accept)}
 	s.mu.Lock()
 	s.addr, s.http = l.Addr().String(), server
@@ -82,6 +98,7 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 	s.conns[c] = struct{}{}
 	dead := s.http != r.Context().Value(http.ServerContextKey)
 	s.mu.Unlock()
+	s.accepted.Add(1)
 	if dead {
 		c.Abort(nil)
 	}
@@ -112,6 +129,15 @@ func (s *testServer) all() (conns []*engine.Conn) {
 		conns = append(conns, c)
 	}
 	return conns
+}
+
+// takeArrivals returns when requests have come since the last call.
+func (s *testServer) takeArrivals() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	arrivals := s.arrivals
+	s.arrivals = nil
+	return arrivals
 }
 
 // kill stops listening and cuts all connections.

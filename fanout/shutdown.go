@@ -19,7 +19,8 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // Shutdown stops dialling, sends what was sent and has not left, and closes every connection
 // with close code 1001, each within its Limits.CloseTimeout. It returns when all have ended.
 // When ctx ends before, it aborts those that have not, and the error says how many. What slots
-// had kept is dropped, and OnUnsent told. A second call waits like the first.
+// had kept is dropped, and OnUnsent told. Afterwards nothing is called any more; so it must not
+// be called from a function of Options. A second call waits like the first.
 func (g *Group) Shutdown(ctx context.Context) error {
 	g.closing.Store(true)
 	g.stop()
@@ -31,8 +32,14 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	if err := g.waitUntil(ctx, stopped); err != nil {
 		return g.cut(err, stopped)
 	}
-	g.dials.running.Wait()
+	g.rest()
 	return nil
+}
+
+// rest waits for the calls that are under way when all slots have stopped.
+func (g *Group) rest() {
+	g.dials.running.Wait()
+	g.telling.Wait()
 }
 
 // cut aborts the connections that are left.
@@ -45,7 +52,7 @@ func (g *Group) cut(cause error, stopped func(*[states]int) bool) error {
 		}
 	}
 	g.waitUntil(context.Background(), stopped)
-	g.dials.running.Wait()
+	g.rest()
 	return fmt.Errorf("fanout: %d connections were cut: %w", left, cause)
 }
 
