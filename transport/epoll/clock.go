@@ -19,5 +19,13 @@ func instantOf(t time.Time) instant {
 	return max(instant(t.Sub(began)), 1)
 }
 
+// time returns what instantOf was given.
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return began.Add(time.Duration(i))
+}
+
 // passed reports whether a deadline was set and is over.
 func (i instant) passed() bool { return i != 0 && now() >= i }

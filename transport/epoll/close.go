@@ -69,7 +69,7 @@ func (c *Conn) Linger(d time.Duration) error {
 		return nil
 	}
 	c.state.Or(lingering)
-	c.readDeadline = now() + instant(max(d, 0))
+	c.readDeadline = instantOf(time.Now().Add(d))
 	waits := !c.is(pushed)
 	done := make(chan struct{})
 	if waits {
@@ -119,8 +119,5 @@ func (c *Conn) stopLingering(err error) {
 		c.out.ended = err
 	}
 	c.mu.Unlock()
-	c.close()
-	if c.is(ended) {
-		c.leave()
-	}
+	c.Close()
 }

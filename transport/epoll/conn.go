@@ -44,6 +44,7 @@ const (
 	shutting              // our direction ends behind what is queued
 	left                  // the loop has done with the connection
 	called                // the loop was asked to answer
+	queues                // bytes wait for the peer
 )
 
 func (c *Conn) is(state uint32) bool { return c.state.Load()&state != 0 }

@@ -49,7 +49,7 @@ func newLoop(g *group, at int) (*loop, error) {
 		p.close()
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, at: at, poller: p, waker: waker}
+	l := &loop{group: g, at: at, poller: p, waker: waker, wheel: wheel{clock: now}}
 	if err := p.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
 		p.close()
 		unix.Close(waker)
@@ -72,7 +72,7 @@ func (l *loop) run() {
 // turn takes one batch of events, and reports whether it was the last.
 func (l *loop) turn() (last bool) {
 	called := false
-	for _, e := range l.poller.wait(&l.wheel) {
+	for _, e := range l.poller.wait(l.wheel.wake()) {
 		if e.Fd == int32(l.waker) {
 			called = true
 		} else if c := open.get(int(e.Fd)); c != nil && c.loop == l {

@@ -32,8 +32,9 @@ func (c *Conn) Pause() { c.state.Or(paused) }
 
 // Resume ends what Pause began.
 func (c *Conn) Resume() {
-	c.state.And(^uint32(paused))
-	c.call()
+	if c.state.And(^uint32(paused))&pushed != 0 {
+		c.call()
+	}
 }
 
 // call has the loop answer soon.

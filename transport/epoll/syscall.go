@@ -6,14 +6,13 @@ import (
 	"io"
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// The calls below don't block, but for epollWaitFor, so the scheduler isn't told about them: that takes a
-// tenth of what a small read takes.
+// The calls below don't block, so the scheduler isn't told about them: that takes a tenth
+// of what a small read takes.
 
 // read reads once. The error is unix.EAGAIN when there is nothing to read yet, io.EOF at
 // the end. p is not empty.
@@ -60,16 +59,14 @@ func epollWait(epfd int, events []unix.EpollEvent) int {
 	return int(n)
 }
 
-// epollWaitFor is epollWait that waits for at most d, which is less than a second. Where
-// the kernel can't wait for less than a millisecond, it doesn't wait.
-func epollWaitFor(epfd int, events []unix.EpollEvent, d time.Duration) int {
-	limit := [2]int64{0, int64(d)} // on any processor
-	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&limit)), 0, 0)
-	if errno == unix.ENOSYS {
-		return epollWait(epfd, events)
-	}
-	if errno != 0 {
+// epollWaitAwake is epollWait for a loop that was parked. When all goroutines were, the
+// runtime's monitor may be asleep, and it is a system call that the scheduler is told about
+// that wakes it. Without it nobody would look after the other loops, or preempt this one, as
+// long as this one is busy.
+func epollWaitAwake(epfd int, events []unix.EpollEvent) int {
+	n, err := unix.EpollWait(epfd, events, 0)
+	if err != nil {
 		return 0
 	}
-	return int(n)
+	return n
 }

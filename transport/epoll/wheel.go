@@ -21,6 +21,7 @@ const (
 // it is looked at next. Moving a deadline on costs nothing until that tick. Any goroutine
 // may add; the rest belongs to the loop.
 type wheel struct {
+	clock   func() instant
 	entries atomic.Int32 // in slots
 	mu      sync.Mutex
 	slots   [slots][]*Conn
@@ -35,7 +36,7 @@ func (w *wheel) add(c *Conn, at instant) (sooner bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.entries.Load() == 0 {
-		w.done = int64(now()/tick) - 1
+		w.done = int64(w.clock()/tick) - 1
 		w.next = w.done + slots
 	}
 	due := min(max(int64(at/tick)+1, w.done+1), w.done+slots-1)
@@ -69,7 +70,7 @@ func (w *wheel) due() []*Conn {
 	defer w.mu.Unlock()
 	clear(w.taken)
 	w.taken = w.taken[:0]
-	for today := int64(now() / tick); w.done < today && w.entries.Load() > 0; {
+	for today := int64(w.clock() / tick); w.done < today && w.entries.Load() > 0; {
 		w.done++
 		w.take(uint16(w.done % slots))
 	}
@@ -98,12 +99,12 @@ func (w *wheel) findNext() {
 	}
 }
 
-// sleep returns how long the loop may wait; below zero: for ever.
-func (w *wheel) sleep() time.Duration {
+// wake returns when the loop must look at the wheel; 0: it needn't.
+func (w *wheel) wake() instant {
 	if w.entries.Load() == 0 {
-		return -1
+		return 0
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Duration(max(instant(w.next)*tick-now(), 0))
+	return max(instant(w.next)*tick, 1)
 }

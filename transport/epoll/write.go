@@ -77,19 +77,22 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
 	case c.writeDeadline.passed():
-		c.fail(os.ErrDeadlineExceeded)
+		if c.out.queued() == 0 { // else the loop does it, and tells the receiver
+			c.fail(os.ErrDeadlineExceeded)
+		}
 		return os.ErrDeadlineExceeded
 	}
-	for i, p := range bufs {
-		if c.out.queued() == 0 {
-			n, err := c.send(p)
-			if err != nil {
-				c.fail(err)
-				return err
-			}
-			p = p[n:]
+	for c.out.queued() == 0 && len(bufs) > 0 {
+		n, err := c.send(bufs[0])
+		if err != nil {
+			c.fail(err)
+			return err
 		}
-		bufs[i] = p
+		if n < len(bufs[0]) { // there may be room again: nothing must overtake the rest
+			bufs[0] = bufs[0][n:]
+			break
+		}
+		bufs = bufs[1:]
 	}
 	if err := c.enqueue(bufs); err != nil {
 		c.fail(err)
@@ -108,6 +111,7 @@ func (c *Conn) enqueue(bufs [][]byte) error {
 	if c.out.queued() == 0 {
 		return nil
 	}
+	c.state.Or(queues)
 	c.schedule()
 	return c.arm()
 }
@@ -138,11 +142,15 @@ func (c *Conn) fail(err error) {
 		o.err = err
 	}
 	o.drop()
+	c.state.And(^uint32(queues))
 	o.tell()
 }
 
 // Queued returns how many bytes wait for the peer.
 func (c *Conn) Queued() int {
+	if !c.is(queues) {
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.queued()
@@ -172,6 +180,7 @@ func (c *Conn) flush() {
 		c.fail(err)
 	} else if o.queued() == 0 {
 		o.drop()
+		c.state.And(^uint32(queues))
 		c.drained()
 	}
 	o.tell()

@@ -1,0 +1,183 @@
+//go:build linux
+
+package epoll
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
+)
+
+// attached returns a connection on a loop of its own, and its peer. Both are closed when the
+// test ends.
+func attached(t *testing.T, network string) (c *Conn, peer net.Conn) {
+	t.Helper()
+	return attachedTo(t, Loops(1), network)
+}
+
+func attachedTo(t *testing.T, loops Maker, network string) (c *Conn, peer net.Conn) {
+	t.Helper()
+	client, server := transporttest.Sockets(t, network)
+	for _, conn := range []net.Conn{client, server} { // so that little fills them
+		buffered := conn.(interface {
+			SetReadBuffer(n int) error
+			SetWriteBuffer(n int) error
+		})
+		buffered.SetReadBuffer(64 << 10)
+		buffered.SetWriteBuffer(16 << 10)
+	}
+	transport, err := loops.Attach(client, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { transport.Close() })
+	return transport.(*Conn), server
+}
+
+// until waits for a condition that comes true, and fails the test if it doesn't.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// locked reports whether f holds under the connection's lock.
+func (c *Conn) locked(f func() bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f()
+}
+
+// isFree reports whether the descriptor was given back.
+func (c *Conn) isFree() bool { return open.get(int(c.fd)) != c }
+
+// sink is a Receiver that keeps what it is given, and closes when that ends.
+type sink struct {
+	c      *Conn
+	begun  func() // called with every Receive
+	finish func() // instead of c.Close
+
+	mu       sync.Mutex
+	received []byte
+	ended    []error
+	finished int
+}
+
+// push has the loop call a new sink.
+func push(t *testing.T, c *Conn) *sink {
+	t.Helper()
+	s := &sink{c: c}
+	if err := c.Push(s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *sink) Receive() error {
+	if s.begun != nil {
+		s.begun()
+	}
+	for {
+		view, err := s.c.View()
+		s.mu.Lock()
+		s.received = append(s.received, view...)
+		if err != nil && err != engine.ErrWouldBlock {
+			s.ended = append(s.ended, err)
+		}
+		s.mu.Unlock()
+		switch err {
+		case nil:
+			s.c.Consume(len(view))
+		case engine.ErrWouldBlock:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func (s *sink) End(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, err)
+}
+
+func (s *sink) Finish() {
+	if s.finish != nil {
+		s.finish()
+	} else {
+		s.c.Close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finished++
+}
+
+// got returns what was received so far.
+func (s *sink) got() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.received)
+}
+
+// end waits for the end, and returns what the receiver was told. It is told once, and
+// finishes once.
+func (s *sink) end(t *testing.T) error {
+	t.Helper()
+	until(t, "the receiver is told the end", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.finished > 0
+	})
+	until(t, "the descriptor is given back", s.c.isFree)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ended) != 1 || s.finished != 1 {
+		t.Fatalf("ended with %v, finished %d times", s.ended, s.finished)
+	}
+	return s.ended[0]
+}
+
+// fill sends until the system takes no more and something is queued.
+func fill(t *testing.T, c *Conn) (sent []byte) {
+	t.Helper()
+	for n := 0; c.Queued() == 0; n++ {
+		p := numbered(n, 1000)
+		if err := c.Writev(p); err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, numbered(n, 1000)...)
+	}
+	return sent
+}
+
+// numbered returns size bytes that differ from those of other numbers.
+func numbered(n, size int) []byte {
+	p := make([]byte, size)
+	for i := range p {
+		p[i] = byte(n*7 + i)
+	}
+	return p
+}
+
+// readAll reads as many bytes as want has, and compares.
+func readAll(t *testing.T, peer io.Reader, want []byte) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(peer, got); err != nil {
+		t.Fatalf("%d bytes of %d came: %v", n, len(want), err)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("byte %d of %d is wrong", i, len(want))
+		}
+	}
+}

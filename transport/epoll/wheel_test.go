@@ -1,0 +1,210 @@
+//go:build linux
+
+package epoll
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A turning is a wheel with a time of its own.
+type turning struct {
+	wheel
+	t   *testing.T
+	now instant
+}
+
+func newTurning(t *testing.T) *turning {
+	w := &turning{t: t, now: 12345 * tick}
+	w.clock = func() instant { return w.now }
+	return w
+}
+
+// expect lets ticks pass one by one, and fails the test unless the connections are taken
+// each at the end of its tick, counted from now.
+func (w *turning) expect(ticks int, want map[*Conn]int) {
+	w.t.Helper()
+	begin := w.now
+	for w.now < begin+instant(ticks)*tick {
+		w.now += tick
+		for _, c := range w.due() {
+			at, ok := want[c]
+			if passed := int((w.now - begin) / tick); !ok || at != passed {
+				w.t.Errorf("a connection is taken after %d ticks, wanted after %d (%v)", passed, at, ok)
+			}
+			delete(want, c)
+		}
+	}
+	if len(want) > 0 {
+		w.t.Errorf("%d connections are not taken", len(want))
+	}
+}
+
+func TestWheelTakesConnectionsOnceTheirTimeHasCome(t *testing.T) {
+	tests := []struct {
+		name string
+		in   instant
+		want int // ticks
+	}{
+		{"long ago", -1000 * tick, 1}, // the tick under way
+		{"now", 0, 1},
+		{"within the tick", tick / 2, 1},
+		{"a tick ahead", tick, 2}, // never too early
+		{"some ticks and a bit", 7*tick + 1, 8},
+		{"a last one", (slots - 3) * tick, slots - 2},
+		{"beyond the wheel", 10 * slots * tick, slots - 2}, // to be looked at again
+		{"nearly for ever", 1<<63 - 1 - 12345*tick, slots - 2},
+	}
+	all, want := newTurning(t), map[*Conn]int{}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w, c := newTurning(t), &Conn{}
+			w.add(c, w.now+test.in)
+			w.expect(2*slots, map[*Conn]int{c: test.want})
+		})
+		c := &Conn{}
+		all.add(c, all.now+test.in)
+		want[c] = test.want
+	}
+	all.expect(2*slots, want)
+}
+
+func TestWheelTakesAFarDeadlineInSeveralTurns(t *testing.T) {
+	w, c := newTurning(t), &Conn{}
+	at := w.now + 3*slots*tick + 5*tick
+	looks := 0
+	for w.add(c, at); w.now < at; w.now += tick {
+		if len(w.due()) > 0 {
+			looks++
+			w.add(c, at)
+		}
+	}
+	if looks != 3 {
+		t.Errorf("looked at %d times before", looks)
+	}
+	w.expect(2, map[*Conn]int{c: 1})
+}
+
+func TestWheelTakesManyOfOneSlot(t *testing.T) {
+	w, want := newTurning(t), map[*Conn]int{}
+	for range 10000 {
+		c := &Conn{}
+		w.add(c, w.now+20*tick)
+		want[c] = 21
+	}
+	w.expect(30, want)
+	if w.wake() != 0 {
+		t.Error("an empty wheel lets the loop wake up")
+	}
+}
+
+func TestMovedDeadlines(t *testing.T) {
+	w := newTurning(t)
+	later, sooner, often := &Conn{}, &Conn{}, &Conn{}
+	w.add(later, w.now+5*tick)
+	w.add(later, w.now+50*tick) // costs nothing: it is looked at as it was
+	w.add(sooner, w.now+50*tick)
+	w.add(sooner, w.now+5*tick) // and not taken again
+	for i := range instant(40) {
+		w.add(often, w.now+(45-i)*tick)
+	}
+	w.expect(slots, map[*Conn]int{later: 6, sooner: 6, often: 7})
+}
+
+func TestMovedBackIntoASlotThatWasLeft(t *testing.T) {
+	w, c := newTurning(t), &Conn{}
+	at := w.now + 50*tick
+	w.add(c, at)
+	w.add(c, w.now+5*tick)
+	w.expect(6, map[*Conn]int{c: 6})
+	w.add(c, at) // where it still has an entry
+	w.expect(slots, map[*Conn]int{c: 45})
+}
+
+func TestAConnectionCanBeAddedWhileItIsTaken(t *testing.T) {
+	w, c := newTurning(t), &Conn{}
+	w.add(c, w.now)
+	for range 3 * slots { // of the loop's callbacks
+		w.now += tick
+		taken := w.due()
+		if len(taken) != 1 || taken[0] != c {
+			t.Fatalf("%d taken", len(taken))
+		}
+		w.add(c, w.now)
+	}
+}
+
+func TestTheLoopSleepsUntilTheNextTick(t *testing.T) {
+	w := newTurning(t)
+	if w.wake() != 0 {
+		t.Error("an empty wheel lets the loop wake up")
+	}
+	w.now += tick / 4
+	if !w.add(&Conn{}, w.now+10*tick) {
+		t.Error("the loop isn't told of the first deadline")
+	}
+	if got, want := w.wake()-w.now, 10*tick+tick*3/4; got != want {
+		t.Errorf("sleeps %v, want %v", got, want)
+	}
+	if w.add(&Conn{}, w.now+11*tick) || w.add(&Conn{}, w.now+10*tick) {
+		t.Error("the loop is woken for a deadline that isn't sooner")
+	}
+	if !w.add(&Conn{}, w.now+2*tick) {
+		t.Error("the loop isn't woken for a sooner one")
+	}
+	if got, want := w.wake()-w.now, 2*tick+tick*3/4; got != want {
+		t.Errorf("sleeps %v, want %v", got, want)
+	}
+	w.now += 100 * tick // busy for long
+	if w.wake() > w.now {
+		t.Error("the loop oversleeps")
+	}
+	if got := len(w.due()); got != 4 {
+		t.Errorf("%d taken, want all 4", got)
+	}
+	if w.wake() != 0 || w.due() != nil {
+		t.Error("something is left")
+	}
+}
+
+// Whatever is added and moved, nothing is taken before its time or twice, and nothing more
+// than a tick late.
+func TestWheelAtRandom(t *testing.T) {
+	w := newTurning(t)
+	deadlines := map[*Conn]instant{}
+	var conns []*Conn
+	for range 50 {
+		conns = append(conns, &Conn{})
+	}
+	for range 20000 {
+		if rand.IntN(3) == 0 {
+			w.now += rand.N(3 * tick)
+		}
+		if c := conns[rand.IntN(len(conns))]; rand.IntN(4) > 0 {
+			deadlines[c] = w.now + rand.N(2*slots*tick) - tick
+			w.add(c, deadlines[c])
+		} else {
+			delete(deadlines, c) // cleared: an entry may be left
+		}
+		taken := map[*Conn]bool{}
+		for _, c := range w.due() {
+			if taken[c] {
+				t.Fatal("taken twice")
+			}
+			taken[c] = true
+			switch at, ok := deadlines[c]; {
+			case !ok:
+			case at > w.now:
+				w.add(c, at)
+			default:
+				delete(deadlines, c)
+			}
+		}
+		for _, at := range deadlines {
+			if w.now > at+2*tick {
+				t.Fatalf("%v late", time.Duration(w.now-at))
+			}
+		}
+	}
+}
