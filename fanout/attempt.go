@@ -76,7 +76,11 @@ func (a *attempt) connect() (*engine.Conn, error) {
 			return nil, err
 		}
 	}
-	return a.target.dial(g.dialling)
+	var trace *websock.Trace
+	if g.options.Trace != nil {
+		trace = g.options.Trace(a.slot)
+	}
+	return a.target.dial(g.dialling, trace)
 }
 
 // prepare has the application change the Target.

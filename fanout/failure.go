@@ -19,7 +19,8 @@ const (
 	FailedTimeout  Failure = "timeout"  // it took too long
 	FailedResolve  Failure = "resolve"  // the host name was not found
 	FailedTLS      Failure = "tls"      // the TLS handshake failed
-	FailedStatus   Failure = "status"   // the server or a proxy answered with another status
+	FailedProxy    Failure = "proxy"    // a proxy can't be reached, or declines
+	FailedStatus   Failure = "status"   // the server answered with another status
 	FailedConnect  Failure = "connect"  // nobody there, or no way
 	FailedProtocol Failure = "protocol" // the answer was no proper opening handshake
 	FailedSetUp    Failure = "setup"    // Prepare or OnConnect returned an error
@@ -40,6 +41,8 @@ func FailureOf(err error) Failure {
 		return FailedTLS
 	case !errors.As(err, &handshake):
 		return FailedSetUp
+	case handshake.Proxy != "":
+		return FailedProxy
 	case handshake.Status != 0:
 		return FailedStatus
 	case errors.As(err, &op):

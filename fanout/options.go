@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -79,6 +80,10 @@ type Options struct {
 	// Permanent decides whether the slot stops for good after the error, which is one
 	// that OnDown gets. nil: Permanent, the function.
 	Permanent func(err error) bool
+
+	// Trace, unless it is nil, returns what is told of the steps of each attempt; see
+	// websock.Trace. It may return nil, and Config.Trace is then left alone.
+	Trace func(s *Slot) *websock.Trace
 
 	// Logger is told what happens to connections: at level Debug what is ordinary, at Warn
 	// what somebody should look at. nil: nothing is logged.

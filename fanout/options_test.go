@@ -6,10 +6,17 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,10 +105,95 @@ func TestChooseAndPrepareSayWhereToAndHow(t *testing.T) {
 	}
 }
 
+func TestFromSpreadsOverSourceAddresses(t *testing.T) {
+	server := newTestServer(t)
+	came := make(chan string, 4)
+	server.OnRequest = func(r *http.Request) error {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		came <- host
+		return nil
+	}
+	dialer := &net.Dialer{Timeout: time.Minute}
+	targets := From(Target{URL: server.url(), Config: websock.Config{Proxy: websock.NoProxy, Dialer: dialer}},
+		netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"))
+	if runtime.GOOS != "linux" {
+		targets = targets[:1] // other systems have to be given a second address first
+	}
+	g := begun(t, Options{Targets: targets, Size: 2 * len(targets)})
+	allUp(t, g)
+	var got []string
+	for range g.Len() {
+		got = append(got, <-came)
+	}
+	slices.Sort(got)
+	if want := []string{"127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"}[:g.Len()]; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if dialer.LocalAddr != nil || targets[0].Config.Dialer.Timeout != time.Minute {
+		t.Error("the Dialer given was changed, or not copied")
+	}
+}
+
+func TestTraceIsAskedForEveryAttempt(t *testing.T) {
+	server := newTestServer(t)
+	dialled := make(chan string, 2)
+	g := begun(t, Options{
+		Targets: over(nil, server.url()),
+		Size:    2,
+		Trace: func(s *Slot) *websock.Trace {
+			return &websock.Trace{DialStart: func(string, string) { dialled <- s.Key() }}
+		},
+	})
+	allUp(t, g)
+	got := []string{<-dialled, <-dialled}
+	if slices.Sort(got); !slices.Equal(got, []string{"0", "1"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestTheLoggerIsToldWhatHappens(t *testing.T) {
+	var mu sync.Mutex
+	var text strings.Builder
+	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	server := newTestServer(t)
+	g := begun(t, Options{
+		Targets: append(over(nil, server.url()), over(nil, answering(t, 403, nil))...),
+		Key:     func(number int) string { return []string{"good", "bad"}[number] },
+		Logger:  logger,
+	})
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t, g)
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{
+		`level=DEBUG msg=connected slot=good`,
+		`level=WARN msg="can't connect" slot=bad error="websock: handshake: the server declines (HTTP status 403)"`,
+		`level=DEBUG msg="connection lost" slot=good`,
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %s in\n%s", want, text.String())
+		}
+	}
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
 func TestWhatIsPermanent(t *testing.T) {
-	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	defer secure.Close()
-	secure.Config.ErrorLog = nil
 	_, untrusted := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(secure.URL, "https"), &websock.Config{Proxy: websock.NoProxy})
 	_, refused := websock.Dial(t.Context(), "ws://127.0.0.1:1/", &websock.Config{Proxy: websock.NoProxy})
 	status := func(code int) error { return &engine.HandshakeError{Status: code} }
@@ -146,8 +238,14 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
+	proxy, err := url.Parse(strings.Replace(answering(t, 502, nil), "ws", "http", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byProxy := websock.Config{Host: "a", Proxy: func(*url.URL) (*url.URL, error) { return proxy, nil }}
 	plain := strings.TrimPrefix(server.url(), "ws")
 	for want, target := range map[Failure]Target{
+		FailedProxy:    {Config: byProxy},
 		FailedStatus:   {URL: answering(t, 500, nil)},
 		FailedConnect:  {URL: "ws://127.0.0.1:1/"},
 		FailedResolve:  {URL: "ws://does-not-exist.invalid/"},
@@ -157,7 +255,9 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 		FailedSetUp:    {URL: server.url() + "setup"},
 	} {
 		t.Run(string(want), func(t *testing.T) {
-			target.Config.Proxy = websock.NoProxy
+			if target.Config.Proxy == nil {
+				target.Config.Proxy = websock.NoProxy
+			}
 			failed := make(chan error, 100)
 			begun(t, Options{
 				Targets:   []Target{target},

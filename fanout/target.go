@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -29,6 +30,23 @@ func URLs(urls ...string) []Target {
 	targets := make([]Target, len(urls))
 	for i, u := range urls {
 		targets[i].URL = u
+	}
+	return targets
+}
+
+// From returns, for each source address, a Target that is t but for that: its Config.Dialer
+// is a copy with LocalAddr. So a Group can have more connections to one endpoint than one
+// address has ports for, which are some 28,000. The system must have the addresses.
+func From(t Target, sources ...netip.Addr) []Target {
+	targets := make([]Target, len(sources))
+	for i, source := range sources {
+		dialer := net.Dialer{}
+		if t.Config.Dialer != nil {
+			dialer = *t.Config.Dialer
+		}
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+		targets[i] = t
+		targets[i].Config.Dialer = &dialer
 	}
 	return targets
 }
@@ -80,9 +98,12 @@ func hostPort(host string, port int, secure bool) string {
 	return net.JoinHostPort(strings.ToLower(host), strconv.Itoa(port))
 }
 
-// dial connects.
-func (t *Target) dial(ctx context.Context) (*engine.Conn, error) {
+// dial connects. trace may be nil.
+func (t *Target) dial(ctx context.Context, trace *websock.Trace) (*engine.Conn, error) {
 	cfg := t.Config
+	if trace != nil {
+		cfg.Trace = trace
+	}
 	cfg.Limits.WhenFull = engine.QueueDefault // waits in OnConnect, and refuses afterwards
 	if t.URL != "" {
 		return websock.Dial(ctx, t.URL, &cfg)
