@@ -96,7 +96,7 @@ func (o *outbox) see() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o.sending = false
+	o.sending, o.begun = false, 0
 	if s.outbox == o && (len(o.messages) > 0 || o.last) {
 		o.callCrew()
 	}
@@ -111,5 +111,10 @@ func (o *outbox) begin() (conn *engine.Conn, b *batch, closes bool) {
 		return nil, nil, false
 	}
 	closes, o.last = o.last, false
-	return s.link.conn, o.take(), closes
+	o.begun = s.group.now()
+	b = o.take()
+	if b.hasPing() {
+		s.link.lastPing = o.begun
+	}
+	return s.link.conn, b, closes
 }

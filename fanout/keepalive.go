@@ -26,7 +26,7 @@ func (s *Slot) nextPing() time.Duration {
 func (s *Slot) keepAlive() {
 	l, o := s.link, &s.group.options
 	silent := l.pinged && !l.conn.Paused() && l.conn.Stats().WireReceived == l.received
-	if left := l.lastPing + o.PingTimeout - s.group.now(); silent && left > 0 {
+	if left := s.waitsSince() + o.PingTimeout - s.group.now(); silent && left > 0 {
 		s.lookAfter(left)
 		return
 	}
@@ -44,6 +44,20 @@ func (s *Slot) keepAlive() {
 	s.lookAfter(min(o.Ping, o.PingTimeout))
 }
 
+// waitsSince returns since when it is the peer's turn to do something: to answer the ping, or to
+// take what is sent before it. That we are late ourselves is not the peer's fault. The lock is
+// held.
+func (s *Slot) waitsSince() time.Duration {
+	switch o := s.outbox; {
+	case s.link.queues || o == nil || !o.sending:
+		return s.link.lastPing
+	case o.begun == 0:
+		return s.group.now()
+	default:
+		return max(s.link.lastPing, o.begun)
+	}
+}
+
 // ping sends a ping. The lock is held.
 func (s *Slot) ping() {
 	l := s.link
@@ -51,8 +65,8 @@ func (s *Slot) ping() {
 	l.pings++
 	l.received = l.conn.Stats().WireReceived
 	s.group.counts.ping()
-	var payload [8]byte
-	binary.BigEndian.PutUint64(payload[:], l.pings)
+	var payload [4]byte
+	binary.BigEndian.PutUint32(payload[:], l.pings)
 	if l.queues {
 		l.conn.SendPing(payload[:]) // one that is refused isn't answered either
 	} else {
@@ -65,7 +79,7 @@ func (l *link) OnPong(_ *engine.Conn, payload []byte) {
 	s := l.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.pinged && len(payload) == 8 && binary.BigEndian.Uint64(payload) == l.pings {
+	if l.pinged && len(payload) == 4 && binary.BigEndian.Uint32(payload) == l.pings {
 		l.pinged = false
 		l.rtt = s.group.now() - l.lastPing
 		s.group.counts.roundTrip(l.rtt)

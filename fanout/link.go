@@ -12,14 +12,14 @@ type link struct {
 	slot     *Slot
 	conn     *engine.Conn
 	messages engine.Handler // gathers them for OnMessage; nil: there is no need
-	queues   bool           // a send doesn't wait for the peer
 	limit    int            // of bytes to send that wait, where the Group keeps them
+	queues   bool           // a send doesn't wait for the peer
 
+	pinged   bool          // and the pong has not come
+	pings    uint32        // sent; the payload of the last one
 	since    time.Duration // when it came up
-	lastPing time.Duration
-	pinged   bool   // and nothing has come since
-	pings    uint64 // sent, the last one's payload
-	received uint64 // bytes, when that was sent
+	lastPing time.Duration // when it was sent
+	received uint64        // bytes, when it was sent
 	rtt      time.Duration
 }
 
