@@ -5,7 +5,7 @@ TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 MODULES  := . interop bench internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench generate interop cover ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench loopback generate interop cover ci
 
 help:
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## compared with others, in one run; see bench/doc.go
 	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .
+
+loopback: ## transports and others over loopback, beside a loop written by hand
+	cd bench && go run ./compare
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/wheel"
 )
 
 // ErrDown is what a send returns for a slot that isn't connected and keeps no messages:
@@ -148,7 +147,7 @@ func (v *visitor) Visit() time.Duration {
 // up is kept alive.
 func (s *Slot) visit() {
 	s.mu.Lock()
-	if s.due == 0 || s.due > s.group.now()+wheel.Tick { // the wheel comes up to a tick early
+	if s.due == 0 || s.due > s.group.now() {
 		s.mu.Unlock()
 		return // something else has come up since, and has a visit of its own if it wants one
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -33,9 +34,14 @@ var (
 )
 
 var transports = map[string]websock.Transport{
-	"std":   std.Transport(),
-	"epoll": epoll.Transport(),
+	"std":     std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
 }
+
+// perConn is added to the pauses for each connection, so that many of them don't keep all
+// processors from opening others in time.
+const perConn = 400 * time.Microsecond
 
 func TestSoak(t *testing.T) {
 	for name, transport := range transports {
@@ -47,7 +53,7 @@ func TestSoak(t *testing.T) {
 
 func soak(t *testing.T, transport websock.Transport, secure bool) {
 	goroutines, files := runtime.NumGoroutine(), descriptors()
-	r := &run{transport: transport, pause: 20 * time.Millisecond, ends: map[string]int{}}
+	r := &run{transport: transport, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
 	end := time.Now().Add(*duration)
 	var slots sync.WaitGroup

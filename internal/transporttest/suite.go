@@ -52,6 +52,7 @@ func (s Suite) Run(t *testing.T) {
 		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose},
 		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline},
 		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone},
+		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing},
 		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline},
 		{"CloseEndsAPause", s.testCloseEndsAPause},
 		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},

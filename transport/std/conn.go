@@ -41,6 +41,7 @@ type Conn struct {
 	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the receiver is to be left alone
+	again     atomic.Bool   // there was a pause: the receiver is to be called
 }
 
 // New returns a transport over conn, which it owns from now on. early are bytes

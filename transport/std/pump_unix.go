@@ -26,7 +26,7 @@ func (p *pump) drain(fd uintptr) bool {
 			return p.worn
 		}
 		p.pass(b, n, err)
-		if p.t.paused.Load() {
+		if p.t.again.Load() {
 			return true
 		}
 		if n < readSize && !p.done && p.busy() {
