@@ -130,7 +130,8 @@ func (s *Slot) move(to State) {
 
 // lookAfter has visit do something after d. The lock is held.
 func (s *Slot) lookAfter(d time.Duration) {
-	s.due = s.group.now() + max(d, 1)
+	d = max(d, 1) // a due of 0 is none
+	s.due = s.group.now() + d
 	s.group.wheel.Add(d, (*visitor)(s))
 }
 
