@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/seed004e8d11/websock"
@@ -131,7 +132,7 @@ func (a *attempt) introduce(ctx context.Context, conn *engine.Conn) error {
 			return err
 		}
 	}
-	l := newLink(s, conn, a.target.Config.Limits.WithDefaults().SendQueue)
+	l := newLink(s, conn, a.target.Config.Limits.WithDefaults())
 	for {
 		kept, err := s.publish(l)
 		switch {
@@ -162,7 +163,10 @@ func (s *Slot) publish(l *link) (*batch, error) {
 		return kept, nil
 	}
 	s.outbox = nil
-	if err := l.conn.SetHandler(l); err != nil { // which calls it from another goroutine
+	switch err := l.conn.SetHandler(l); { // which calls it from another goroutine
+	case errors.Is(err, engine.ErrNoPush):
+		return nil, &unusable{err}
+	case err != nil:
 		return nil, err
 	}
 	l.since = s.group.now()

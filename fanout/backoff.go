@@ -12,8 +12,9 @@ import (
 )
 
 // A Backoff says how long a slot waits before it is dialled again: a random time between
-// zero and a bound, so that slots which were lost together don't come back together. In every
-// field 0 means the default.
+// zero and a bound, so that slots which were lost together don't come back together. What a
+// Retry-After header asks for, up to an hour, comes on top of it. After close code 1013 (try
+// again later) it is between half of Max and Max. In every field 0 means the default.
 type Backoff struct {
 	// Base is the bound after the first failure. It doubles with every further one.
 	// Default: 500 ms.

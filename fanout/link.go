@@ -12,8 +12,9 @@ type link struct {
 	slot     *Slot
 	conn     *engine.Conn
 	messages engine.Handler // gathers them for OnMessage; nil: there is no need
-	limit    int            // of bytes to send that wait, where the Group keeps them
 	queues   bool           // a send doesn't wait for the peer
+	limit    int            // of bytes to send that wait, where the Group keeps them
+	patience time.Duration  // for a peer that doesn't take the last of them
 
 	pinged   bool          // and the pong has not come
 	pings    uint32        // sent; the payload of the last one
@@ -23,8 +24,8 @@ type link struct {
 	rtt      time.Duration
 }
 
-func newLink(s *Slot, conn *engine.Conn, limit int) *link {
-	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limit}
+func newLink(s *Slot, conn *engine.Conn, limits engine.Limits) *link {
+	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limits.SendQueue, patience: max(limits.CloseTimeout, 0)}
 	if s.group.options.OnMessage != nil {
 		l.messages = engine.Messages(l.deliver, nil)
 	}

@@ -45,8 +45,9 @@ type Options struct {
 	SendBuffer int
 
 	// Prepare, unless it is nil, is called before each attempt with a Target of its own to
-	// change: to put a fresh token into its header, say. It may wait, until ctx ends. An
-	// error is a failure of the attempt.
+	// change: to put a fresh token into its header, say. It may wait, until ctx ends; for
+	// Pace.PerHost the attempt counts already, for the host that the Target had. An error
+	// is a failure of the attempt.
 	Prepare func(ctx context.Context, s *Slot, t *Target) error
 
 	// OnConnect, unless it is nil, is called when a connection is open, before anything

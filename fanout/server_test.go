@@ -17,15 +17,23 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain also checks that every goroutine ends, but for netpoll's pollers, which are the
+// process's.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+}
 
-// transports are those that every test of delivery runs on: one that queues and one that
-// blocks.
-var transports = map[string]websock.Transport{"epoll": epoll.Transport(), "std": std.Transport()}
+// transports are those that every test of delivery runs on: some queue, and one blocks.
+var transports = map[string]websock.Transport{
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+	"std":     std.Transport(),
+}
 
 func eachTransport(t *testing.T, f func(t *testing.T, transport websock.Transport)) {
 	for name, transport := range transports {

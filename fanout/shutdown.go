@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/seed004e8d11/websock/engine"
 )
@@ -84,5 +85,6 @@ func (s *Slot) closeLast() {
 		s.outbox = &outbox{slot: s}
 	}
 	s.outbox.last = true
+	s.link.conn.SetSendDeadline(time.Now().Add(s.link.patience)) // if it fails, the connection has ended
 	s.outbox.callCrew()
 }

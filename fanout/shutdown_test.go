@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 func TestShutdownSendsWhatWaitsAndCloses(t *testing.T) {
@@ -85,6 +86,39 @@ func TestShutdownCutsWhatDoesNotEndInTime(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+func TestShutdownWaitsNoLongerThanACloseMayTake(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *engine.Conn) { c.Pause() }
+		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		targets := over(transport, server.url())
+		targets[0].Config.NetDial = dialSmall
+		targets[0].Config.Limits.CloseTimeout = 50 * time.Millisecond
+		g := begun(t, Options{Targets: targets, Ping: -1})
+		allUp(t, g)
+		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
+		}
+		if err := g.Shutdown(context.Background()); err != nil { // which would wait for ever
+			t.Error(err)
+		}
+	})
+}
+
+func TestATransportThatCanNotPushStopsTheSlot(t *testing.T) {
+	server := newTestServer(t)
+	g := begun(t, Options{Targets: over(pullOnly{}, server.url())})
+	if err := g.WaitUp(t.Context(), 1); err != ErrDown || !errors.Is(g.Slot(0).Err(), engine.ErrNoPush) {
+		t.Errorf("%v, %v", err, g.Slot(0).Err())
+	}
+}
+
+// pullOnly makes transports without Push.
+type pullOnly struct{}
+
+func (pullOnly) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	return struct{ engine.Transport }{std.New(conn, early)}, nil
 }
 
 func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {
