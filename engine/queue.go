@@ -71,3 +71,14 @@ func (c *Conn) Drain(most int) error {
 	}
 	return nil
 }
+
+// Queues reports whether the transport queues what the peer doesn't take at once, as those
+// on event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull says.
+// It may be called from any goroutine.
+func (c *Conn) Queues() bool {
+	if t, ok := c.t.(interface{ Queues() bool }); ok {
+		return t.Queues()
+	}
+	_, ok := c.t.(Drainer)
+	return ok
+}

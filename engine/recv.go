@@ -225,6 +225,9 @@ func (c *Conn) control() error {
 		c.pong(payload)
 	case kind == EventPong:
 		r.counts.pongs++
+		if h, ok := r.handler.(PongHandler); ok {
+			h.OnPong(c, payload)
+		}
 	case kind == EventClose:
 		err = c.peerClosed(payload)
 	}

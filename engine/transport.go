@@ -56,7 +56,8 @@ type Transport interface {
 }
 
 // A Drainer is a Transport whose Writev never waits for the peer: what the peer
-// doesn't take yet is queued, and leaves when it does.
+// doesn't take yet is queued, and leaves when it does. One that is so only over some
+// carriers says by a method Queues() bool whether it is.
 type Drainer interface {
 	// Drain waits until at most most bytes are queued, the write deadline has
 	// passed (os.ErrDeadlineExceeded) or the stream is over. It may be called
@@ -82,9 +83,9 @@ type Lingerer interface {
 type Pusher interface {
 	// Push makes the transport's View and Read answer ErrWouldBlock instead of
 	// parking, and calls r.Receive, from one goroutine at a time, at once and
-	// then whenever bytes, an error or a deadline can be read. When Receive
-	// returns an error, it is not called again and r.Finish is called, from a
-	// goroutine that may block.
+	// then whenever bytes, an error or a deadline can be read; Push itself calls
+	// nothing, so that its caller may hold locks. When Receive returns an error, it
+	// is not called again and r.Finish is called, from a goroutine that may block.
 	Push(r Receiver) error
 }
 
