@@ -205,7 +205,6 @@ func TestNextWriterGoesOnOnceThereIsRoom(t *testing.T) {
 		{big, []string{"small", big, "end"}, "text+ small; cont+ " + big + "; cont end"},
 		{"end", []string{big, "end"}, "text+ " + big + "; cont end"},
 		{"Close", []string{big, "small"}, "text+ " + big + "; cont small"},
-		{"Close", []string{big}, "text+ " + big + "; cont "},
 	} {
 		s := &crowded{script: &script{}}
 		c := NewConn(s, Options{Role: Server, Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
