@@ -20,7 +20,8 @@ type dam struct {
 	queue  []byte
 	most   int // that was ever queued
 	over   error
-	drains int // under way
+	drains int // calls of Drain that are under way
+	calls  int // of Drain
 }
 
 func newDam() *dam {
@@ -52,6 +53,7 @@ func (d *dam) Queued() int {
 func (d *dam) Drain(most int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.calls++
 	d.drains++
 	defer func() { d.drains-- }()
 	for d.over == nil && len(d.queue) > most {
@@ -376,6 +378,38 @@ func TestAFullQueueMakesSendersWait(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What others have gathered for the next write has to find room too: until it does, a sender
+// waits and doesn't ask again and again.
+func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
+	c, d := opened(Server, Limits{SendQueue: 1000})
+	c.SendBinary(make([]byte, 900))
+	var senders sync.WaitGroup
+	send := func() { senders.Go(func() { c.SendBinary(make([]byte, 200)) }) }
+	send() // it waits for the peer
+	d.awaitDrains(1)
+	send() // it waits for the other one's turn
+	for gathered := 0; gathered == 0; time.Sleep(time.Millisecond) {
+		c.send.mu.Lock()
+		if c.send.batch != nil {
+			gathered = len(c.send.batch.B)
+		}
+		c.send.mu.Unlock()
+	}
+	d.let(150) // room for one of them
+	time.Sleep(10 * time.Millisecond)
+	d.awaitDrains(1)
+	if d.mu.Lock(); d.calls > 3 {
+		t.Errorf("the transport was asked %d times", d.calls)
+	}
+	d.mu.Unlock()
+	d.let(1000)
+	senders.Wait()
+	d.let(1000)
+	if got := strings.Count(unframe(Server, d.out), "bin"); got != 3 {
+		t.Errorf("%d frames, want 3", got)
 	}
 }
 

@@ -26,7 +26,7 @@ type receiveState struct {
 	handler  Handler // nil: data is pulled
 	limits   *Limits
 	role     Role
-	answered bool        // pongs wait in the send buffer
+	answered bool        // pongs wait to be sent
 	paused   atomic.Bool // the Handler is to be left alone
 }
 
@@ -239,7 +239,6 @@ func (c *Conn) control() error {
 // receiving.
 func (c *Conn) answer() {
 	if c.receive.answered {
-		c.receive.answered = false
 		c.flushAnswers()
 	}
 }

@@ -83,7 +83,8 @@ type Lingerer interface {
 type Pusher interface {
 	// Push makes the transport's View and Read answer ErrWouldBlock instead of
 	// parking, and calls r.Receive, from one goroutine at a time, at once and
-	// then whenever bytes, an error or a deadline can be read; Push itself calls
+	// then whenever bytes, an error or a deadline can be read, and when all that it
+	// had queued has left: something may have waited for room. Push itself calls
 	// nothing, so that its caller may hold locks. When Receive returns an error, it
 	// is not called again and r.Finish is called, from a goroutine that may block.
 	Push(r Receiver) error
