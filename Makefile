@@ -20,7 +20,7 @@ purego: ## all tests without assembly
 	go test -tags purego $(PACKAGES)
 
 arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./internal/... ./engine/...
+	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/buffer ./internal/wheel
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
