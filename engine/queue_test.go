@@ -91,13 +91,16 @@ func (d *dam) Linger(time.Duration) error { return d.Close() }
 
 // awaitDrains waits until so many calls of Drain are under way.
 func (d *dam) awaitDrains(n int) {
-	for {
+	waitUntil(func() bool {
 		d.mu.Lock()
-		got := d.drains
-		d.mu.Unlock()
-		if got == n {
-			return
-		}
+		defer d.mu.Unlock()
+		return d.drains == n
+	})
+}
+
+// waitUntil waits for a condition that comes true.
+func waitUntil(holds func() bool) {
+	for !holds() {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -391,13 +394,7 @@ func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
 	send() // it waits for the peer
 	d.awaitDrains(1)
 	send() // it waits for the other one's turn
-	for gathered := 0; gathered == 0; time.Sleep(time.Millisecond) {
-		c.send.mu.Lock()
-		if c.send.batch != nil {
-			gathered = len(c.send.batch.B)
-		}
-		c.send.mu.Unlock()
-	}
+	waitUntilGathered(c, 200)
 	d.let(150) // room for one of them
 	time.Sleep(10 * time.Millisecond)
 	d.awaitDrains(1)
