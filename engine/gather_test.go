@@ -26,6 +26,10 @@ func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
 			w, _ := c.NextWriter(OpText)
 			w.Write([]byte("written"))
 			w.Close()
+			misplaced, _ := c.Reserve(1)
+			if err := misplaced.SendFrame(OpContinuation, true, 1); err != ErrFrameOrder {
+				t.Error(err)
+			}
 			c.NetConn(OpBinary).Write([]byte("streamed"))
 			c.SendFrame(OpText, false, []byte("b"))
 			c.SendFrame(OpContinuation, true, nil)

@@ -247,12 +247,16 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	fill := func() {
+		for c.SendPing(bytes.Repeat([]byte("p"), 125)) == nil {
+		}
+	}
 	w, err := c.NextWriter(OpText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range parts {
-		again(func() error { return c.SendPing(bytes.Repeat([]byte("p"), 125)) })
+		fill()
 		again(func() error {
 			n, err := io.WriteString(w, part)
 			if err == nil && n != len(part) || err != nil && n != 0 {
@@ -261,6 +265,7 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			return err
 		})
 	}
+	fill()
 	again(w.Close)
 	again(func() error { return c.SendText([]byte("next")) })
 	d.let(d.Queued())
