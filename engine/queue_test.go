@@ -91,13 +91,16 @@ func (d *dam) Linger(time.Duration) error { return d.Close() }
 
 // awaitDrains waits until so many calls of Drain are under way.
 func (d *dam) awaitDrains(n int) {
-	for {
+	waitUntil(func() bool {
 		d.mu.Lock()
-		got := d.drains
-		d.mu.Unlock()
-		if got == n {
-			return
-		}
+		defer d.mu.Unlock()
+		return d.drains == n
+	})
+}
+
+// waitUntil waits for a condition that comes true.
+func waitUntil(holds func() bool) {
+	for !holds() {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -244,12 +247,16 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	fill := func() {
+		for c.SendPing(bytes.Repeat([]byte("p"), 125)) == nil {
+		}
+	}
 	w, err := c.NextWriter(OpText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range parts {
-		again(func() error { return c.SendPing(bytes.Repeat([]byte("p"), 125)) })
+		fill()
 		again(func() error {
 			n, err := io.WriteString(w, part)
 			if err == nil && n != len(part) || err != nil && n != 0 {
@@ -258,6 +265,7 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			return err
 		})
 	}
+	fill()
 	again(w.Close)
 	again(func() error { return c.SendText([]byte("next")) })
 	d.let(d.Queued())
@@ -391,13 +399,7 @@ func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
 	send() // it waits for the peer
 	d.awaitDrains(1)
 	send() // it waits for the other one's turn
-	for gathered := 0; gathered == 0; time.Sleep(time.Millisecond) {
-		c.send.mu.Lock()
-		if c.send.batch != nil {
-			gathered = len(c.send.batch.B)
-		}
-		c.send.mu.Unlock()
-	}
+	waitUntilGathered(c, 200)
 	d.let(150) // room for one of them
 	time.Sleep(10 * time.Millisecond)
 	d.awaitDrains(1)
