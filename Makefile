@@ -3,7 +3,7 @@
 FUZZTIME ?= 10s
 TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
-MODULES  := . interop bench internal/gen
+MODULES  := . interop bench fanout/prom internal/gen
 
 .PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench loopback generate interop cover ci
 
@@ -20,7 +20,7 @@ purego: ## all tests without assembly
 	go test -tags purego $(PACKAGES)
 
 arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./internal/... ./engine/...
+	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/buffer ./internal/wheel
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
@@ -51,8 +51,8 @@ vuln: ## known vulnerabilities; needs the database on the network
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for d in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
-		for f in $$(go test -list '^Fuzz' $$d | grep ^Fuzz); do \
-			echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d; \
+		for f in $$(cd $$d && go test -list '^Fuzz' . | grep ^Fuzz); do \
+			echo "$$d $$f"; (cd $$d && go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .); \
 		done; done
 
 bench: ## compared with others, in one run; see bench/doc.go

@@ -18,7 +18,7 @@ package engine
 // receive deadline is. It may be called from any goroutine; without a Handler it does
 // nothing.
 func (c *Conn) Pause() {
-	c.send.mu.Lock()
+	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
 	defer c.send.mu.Unlock()
 	if t, ok := c.t.(Pauser); ok && c.send.pushed {
 		t.Pause() // first, so that it knows when we leave something
@@ -44,7 +44,7 @@ func (c *Conn) Paused() bool { return c.receive.paused.Load() }
 func (c *Conn) giveBack() {
 	r := &c.receive
 	if len(r.view) > 0 {
-		r.counts.wire -= uint32(len(r.view))
+		r.counts.wire -= uint64(len(r.view))
 		c.t.Consume(r.viewed - len(r.view))
 		r.view, r.viewed = nil, 0
 	}

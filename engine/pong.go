@@ -9,7 +9,8 @@ import (
 // pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
 // receiver turns to the transport or to its caller. Behind another sender's write,
 // above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
-// ping is remembered.
+// ping is remembered. It is answered with what is sent or received next, or when a
+// transport with a Handler says that what it queued has left.
 func (c *Conn) pong(payload []byte) {
 	s := &c.send
 	s.mu.Lock()
@@ -18,6 +19,7 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	s.dropPing()
+	c.receive.answered = true
 	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
 		ping := buffer.Get(maxControlPayload)
 		ping.B = append(ping.B, payload...)
@@ -25,7 +27,6 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	c.encodePong(payload)
-	c.receive.answered = true
 }
 
 func (c *Conn) encodePong(payload []byte) {
@@ -58,9 +59,10 @@ func (s *sendState) dropPing() {
 
 func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 
-// flushAnswers sends the pongs that were encoded.
+// flushAnswers sends the pongs that were encoded, and the remembered one if it is due.
 func (c *Conn) flushAnswers() {
 	c.send.mu.Lock()
 	c.release()
+	c.receive.answered = c.send.peek().ping != nil // or there is more to do
 	c.send.mu.Unlock()
 }

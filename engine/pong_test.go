@@ -83,3 +83,48 @@ func TestNoPongAfterClose(t *testing.T) {
 		t.Errorf("sent %q", unframe(Client, s.out))
 	}
 }
+
+// A ping that can't be answered at once is answered with what is sent next. A peer that waits
+// for the pong doesn't wait for that.
+func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
+	limits := Limits{SendQueue: 100, WhenFull: QueueRefuses}
+	t.Run("pushed, when the transport says that there is room", func(t *testing.T) {
+		c, d := opened(Client, limits)
+		c.SetHandler(&recorder{})
+		c.SendBinary(make([]byte, 100))
+		d.chunks = [][]byte{frames(Client, "ping 1; ping 2"), frames(Client, "ping 3")}
+		d.err = ErrWouldBlock
+		for range 2 {
+			d.readable = true
+			d.receiver.Receive()
+		}
+		if c.Stats().PongsSent != 0 {
+			t.Error("the full queue takes pongs")
+		}
+		d.let(d.Queued())
+		d.out = nil
+		for range 2 { // once
+			d.receiver.Receive()
+		}
+		d.let(d.Queued())
+		if got := unframe(Client, d.out); got != "pong 3" {
+			t.Errorf("sent %q, want the answer to the latest ping", got)
+		}
+	})
+	t.Run("pulled, when something comes", func(t *testing.T) {
+		c, d := opened(Client, limits)
+		c.SendBinary(make([]byte, 100))
+		d.chunks = [][]byte{frames(Client, "ping 1; ping 2; text a"), frames(Client, "text b"), frames(Client, "text c"), frames(Client, "text d")}
+		for range 2 {
+			c.RecvMessage(nil)
+		}
+		d.let(d.Queued())
+		d.out = nil
+		c.RecvMessage(nil)
+		c.RecvMessage(nil)
+		d.let(d.Queued())
+		if got := unframe(Client, d.out); got != "pong 2" {
+			t.Errorf("sent %q, want the answer to the latest ping", got)
+		}
+	})
+}

@@ -24,7 +24,7 @@ func (c *Conn) SetHandler(h Handler) error {
 	r.handler = h
 	c.send.mu.Lock()
 	c.send.pushed = true
-	if _, queues := c.t.(Drainer); queues && c.limits().WhenFull == QueueDefault {
+	if c.Queues() && c.limits().WhenFull == QueueDefault {
 		c.send.refuses = true
 	}
 	c.send.mu.Unlock()

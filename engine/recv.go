@@ -26,7 +26,7 @@ type receiveState struct {
 	handler  Handler // nil: data is pulled
 	limits   *Limits
 	role     Role
-	answered bool        // pongs wait in the send buffer
+	answered bool        // pongs wait to be sent
 	paused   atomic.Bool // the Handler is to be left alone
 }
 
@@ -172,7 +172,7 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		return d.h, 0, c.lost(err)
 	}
 	payload := buf[:n]
-	r.counts.wire += uint32(n)
+	r.counts.wire += uint64(n)
 	if err := d.take(payload); err != nil {
 		return Header{Opcode: OpNone}, 0, c.fail(err)
 	}
@@ -198,7 +198,7 @@ func (c *Conn) nextView() error {
 	}
 	r := &c.receive
 	r.view, r.viewed = view, len(view)
-	r.counts.wire += uint32(len(view))
+	r.counts.wire += uint64(len(view))
 	return nil
 }
 
@@ -225,6 +225,9 @@ func (c *Conn) control() error {
 		c.pong(payload)
 	case kind == EventPong:
 		r.counts.pongs++
+		if h, ok := r.handler.(PongHandler); ok {
+			h.OnPong(c, payload)
+		}
 	case kind == EventClose:
 		err = c.peerClosed(payload)
 	}
@@ -236,7 +239,6 @@ func (c *Conn) control() error {
 // receiving.
 func (c *Conn) answer() {
 	if c.receive.answered {
-		c.receive.answered = false
 		c.flushAnswers()
 	}
 }

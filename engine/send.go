@@ -254,16 +254,16 @@ func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch)
 // heldBack reports whether frames gather until somebody flushes them.
 func (s *sendState) heldBack() bool { return s.corked || s.handling }
 
-// release sees a batch written that was held back or that nobody waits for. It
-// doesn't wait for another sender's write, which takes the batch along when it is
-// done. That a write failed shows in the next send.
+// release sees a batch written that was held back or that nobody waits for, and a pong
+// that has become due. It doesn't wait for another sender's write, which takes both along
+// when it is done. That a write failed shows in the next send.
 func (c *Conn) release() {
 	s := &c.send
 	switch {
-	case s.batch == nil || s.heldBack():
+	case s.heldBack():
 	case s.writing:
-		s.left = true
-	default:
+		s.left = s.left || s.batch != nil
+	case s.batch != nil || c.pingDue():
 		c.commit()
 	}
 }

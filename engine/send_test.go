@@ -204,8 +204,7 @@ func TestNextWriterGoesOnOnceThereIsRoom(t *testing.T) {
 	}{
 		{big, []string{"small", big, "end"}, "text+ small; cont+ " + big + "; cont end"},
 		{"end", []string{big, "end"}, "text+ " + big + "; cont end"},
-		{"Close", []string{"small"}, "text small"},
-		{"Close", nil, "text"},
+		{"Close", []string{big, "small"}, "text+ " + big + "; cont small"},
 	} {
 		s := &crowded{script: &script{}}
 		c := NewConn(s, Options{Role: Server, Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})

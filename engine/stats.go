@@ -50,11 +50,12 @@ func (s *sendState) countsSent() *sentCounts {
 // recentCounts are what was received since it was added to the others: counting every frame
 // for all to see would cost more than handling it.
 type recentCounts struct {
-	messages, frames, payload, wire, pings, pongs uint32
+	messages, frames, pings, pongs uint32
+	payload, wire                  uint64 // one frame can have more than 32 bits count
 }
 
 func (r *recentCounts) count(h *Header, n int) {
-	r.payload += uint32(n)
+	r.payload += uint64(n)
 	if h.Remaining == 0 {
 		r.frames++
 		if h.Fin {
@@ -83,8 +84,8 @@ func (c *Conn) addCounts() {
 	}
 	s.received.messages += uint64(r.messages)
 	s.received.frames += uint64(r.frames)
-	s.received.payload += uint64(r.payload)
-	s.received.wire += uint64(r.wire)
+	s.received.payload += r.payload
+	s.received.wire += r.wire
 	s.received.pings += uint64(r.pings)
 	s.received.pongs += uint64(r.pongs)
 	*r = recentCounts{}

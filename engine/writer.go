@@ -16,10 +16,11 @@ const fragmentSize = 16 << 10
 // out. The writer belongs to one goroutine, and there is one at a time: while it
 // is open, ErrFrameOrder is returned.
 //
-// Errors are those of SendFrame. A Write that fails has taken nothing of its bytes.
-// After a *LimitError the same Write, or Close, can be called again. Any other error
-// stays, and Close doesn't end the message then, so that the peer never takes a part
-// of it for the whole: if a fragment is out, no other message can be sent.
+// Errors are those of SendFrame. A Write that fails has taken nothing of its bytes. After a
+// *LimitError it can be called again when there is room, and so can Close once a fragment is
+// out; before, Close drops the message. Close after a Write that failed doesn't end the
+// message, so that the peer never takes a part of it for the whole: if a fragment is out, no
+// other message can be sent then.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	s := &c.send
 	s.mu.Lock()
@@ -100,16 +101,18 @@ func (w *messageWriter) send(fin bool, p []byte) error {
 	return err
 }
 
-// Close sends the final fragment.
+// Close sends the final fragment. A message of which a part is out has to have one, so
+// where the queue is full the writer stays open.
 func (w *messageWriter) Close() error {
 	if w.c == nil {
 		return ErrFrameOrder
 	}
 	err := w.err
 	if err == nil {
-		if err = w.sendPending(true); isLimit(err) {
-			return err
-		}
+		err = w.sendPending(true)
+	}
+	if isLimit(err) && w.op == OpContinuation {
+		return err
 	}
 	if w.pending != nil {
 		w.pending.Put()

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,37 @@ func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 		var closed *engine.CloseError
 		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// The Handler takes a lock that whoever sets it holds.
+func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, _ := s.sockets(t, network)
+		c := engine.NewConn(s.attach(t, client, []byte("\x81\x05early")), engine.Options{Role: engine.Client})
+		h := newCollector()
+		var mu sync.Mutex
+		set := make(chan error)
+		go func() {
+			mu.Lock()
+			defer mu.Unlock()
+			set <- c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+				mu.Lock()
+				defer mu.Unlock()
+				h.messages <- string(msg)
+			}, nil))
+		}()
+		select {
+		case err := <-set:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("SetHandler calls the Handler itself")
+		}
+		if got := <-h.messages; got != "early" {
+			t.Errorf("%q", got)
 		}
 	})
 }

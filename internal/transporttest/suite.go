@@ -46,6 +46,7 @@ func (s Suite) Run(t *testing.T) {
 		{"CloseDiscardsWhatAFloodingPeerSends", s.testCloseDiscardsWhatAFloodingPeerSends},
 		{"CloseGivesUpOnAPeerThatDoesNotRead", s.testCloseGivesUpOnAPeerThatDoesNotRead},
 		{"PushDeliversEarlyAndLaterBytes", s.testPushDeliversEarlyAndLaterBytes},
+		{"PushCallsTheHandlerFromElsewhere", s.testPushCallsTheHandlerFromElsewhere},
 		{"PushSeesTheEndThatComesWithTheLastBytes", s.testPushSeesTheEndThatComesWithTheLastBytes},
 		{"PushEchoAndCloseFromOutside", s.testPushEchoAndCloseFromOutside},
 		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose},

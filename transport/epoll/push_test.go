@@ -240,7 +240,8 @@ func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
 	until(t, "the loop has looked at it", func() bool { return c.loop.wheel.entries.Load() == 0 })
 	io.WriteString(peer, "!")
 	until(t, "bytes come", func() bool { return s.got() == "Hello!" })
-	c.SetReadDeadline(time.Now().Add(-time.Hour))
+	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // it is looked at before, and again
 	if err := s.end(t); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}

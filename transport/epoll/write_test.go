@@ -111,6 +111,25 @@ func TestQueuedCountsWhatHasNotLeft(t *testing.T) {
 	}
 }
 
+func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
+	c, peer := attached(t, "unix")
+	fill(t, c)
+	p := make([]byte, 100<<10)
+	for range 200 {
+		if err := c.Writev(make([]byte, len(p))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(peer, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size := cap(c.out.queue.B); size > 4<<20 {
+		t.Errorf("%d bytes are held for a queue of %d", size, c.out.queued())
+	}
+}
+
 func TestDrainReturns(t *testing.T) {
 	tests := []struct {
 		name string

@@ -39,6 +39,7 @@ func (t *Conn) carryAll(b *backlog) {
 	for t.carryQueue(b) {
 	}
 	t.settle()
+	t.receive() // something may have waited for room
 }
 
 // carryQueue writes what is queued, and reports whether there may be more.

@@ -59,14 +59,6 @@ func attached(t testing.TB, conn net.Conn, early []byte) *Conn {
 	return carried.(*Conn)
 }
 
-// pair returns two connected Conns.
-func pair(t testing.TB, network string, limits engine.Limits) (client, server *engine.Conn) {
-	a, b := sockets(t, network)
-	client = engine.NewConn(attached(t, a, nil), engine.Options{Role: engine.Client, Limits: limits})
-	server = engine.NewConn(attached(t, b, nil), engine.Options{Role: engine.Server, Limits: limits})
-	return client, server
-}
-
 func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) { f(t, network) })

@@ -86,8 +86,10 @@ func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
 
 // runInline makes netpoll call from its pollers.
 func runInline(t *testing.T) {
-	netpoll.SetRunner(func(_ context.Context, f func()) { f() })
-	t.Cleanup(func() { netpoll.SetRunner(func(_ context.Context, f func()) { go f() }) })
+	netpoll.Configure(netpoll.Config{Runner: func(_ context.Context, f func()) { f() }})
+	t.Cleanup(func() {
+		netpoll.Configure(netpoll.Config{Runner: func(_ context.Context, f func()) { go f() }})
+	})
 }
 
 func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {

@@ -41,6 +41,12 @@ func (c *Conn) Drain(most int) error {
 	return nil
 }
 
+// Queues reports whether the transport underneath queues.
+func (c *Conn) Queues() bool {
+	_, queues := c.carrier.(engine.Drainer)
+	return queues
+}
+
 // SetReadDeadline is that of the transport underneath. A deadline that passes within a
 // record loses nothing.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.carrier.SetReadDeadline(t) }
