@@ -20,8 +20,8 @@ func (l *link) act(a Action) {
 	l.acting.Do(func() {
 		switch a {
 		case Truncate:
-			l.client.CloseWrite()
 			l.server.Close()
+			l.client.CloseWrite()
 		case HalfClose:
 			l.client.CloseWrite()
 		case Reset:

@@ -38,12 +38,23 @@ func try(t *testing.T, f fault, s setting) (o outcome) {
 	server.stop()
 	o.err = describe(e)
 	o.sent = server.told
-	o.noticed = "at once"
-	if f.deadline != nil && e.took >= wait {
-		o.noticed = "`" + f.deadline.name + "`"
-	}
+	o.noticed = noticed(t, f, e)
 	o.left = remains(goroutines, descriptors)
 	return o
+}
+
+// noticed says when the client knew. How long that is depends on the machine; that a deadline
+// had to pass, the error says.
+func noticed(t *testing.T, f fault, e ending) string {
+	late := errors.Is(e.err, os.ErrDeadlineExceeded) || errors.Is(e.err, context.DeadlineExceeded) || errors.Is(e.err, engine.ErrIdle)
+	switch {
+	case !late:
+		return "at once"
+	case f.deadline == nil || e.took < wait:
+		t.Errorf("%v after %v", e.err, e.took)
+		return "too early"
+	}
+	return "`" + f.deadline.name + "`"
 }
 
 // watchMemory watches the heap until the function that it returns is called, which returns
