@@ -13,7 +13,7 @@ import (
 type application struct {
 	name     string
 	timeouts bool // every receive may have to be repeated
-	large    bool // it takes part where messages are large
+	long     bool // it takes part where streams are longer than short
 
 	// pull returns how the connection ended. Nil: it is pushed.
 	pull func(c *engine.Conn) error
@@ -25,13 +25,13 @@ type application struct {
 var applications = []application{
 	{name: "Recv with a byte", pull: recv(1)},
 	{name: "Recv with a byte and timeouts", pull: recv(1), timeouts: true},
-	{name: "Recv with 5 KB", pull: recv(5000), large: true},
-	{name: "RecvMessage", pull: recvMessage, large: true},
+	{name: "Recv with 5 KB", pull: recv(5000), long: true},
+	{name: "RecvMessage", pull: recvMessage, long: true},
 	{name: "RecvMessage with timeouts", pull: recvMessage, timeouts: true},
-	{name: "NextReader", pull: nextReader},
+	{name: "NextReader", pull: nextReader, long: true},
 	{name: "NextReader with timeouts", pull: nextReader, timeouts: true},
 	{name: "Handler", handler: func(closed func(error)) engine.Handler { return &echoer{closed: closed} }},
-	{name: "Messages", handler: messages, large: true},
+	{name: "Messages", handler: messages, long: true},
 }
 
 // run returns how the connection over m ended.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 // A cut is one way in which a stream arrives.
@@ -12,28 +14,32 @@ type cut struct {
 	pieces [][]byte
 }
 
-// Streams up to short are cut in two at every byte, those up to medium byte by byte. Longer
-// ones are cut at random.
-const (
-	short  = 512
-	medium = 128 << 10
-)
+// Streams up to short are cut in two at every byte, those up to medium come byte by byte,
+// and longer ones are cut at random.
+const short = 512
+
+var medium = map[bool]int{false: 128 << 10, true: 4 << 10}[race.Enabled]
 
 // cuts are the ways in which a stream is received.
 func (s *stream) cuts() iter.Seq[cut] {
 	return func(yield func(cut) bool) {
-		more := yield(cut{"as written", s.written()})
-		if len(s.bytes) > medium {
-			_ = more && yield(s.random(20000))
-			return
+		switch {
+		case s.row.pieces != 0 && !yield(cut{"as written", s.written()}):
+		case len(s.bytes) > medium:
+			_ = s.row.pieces != 0 || yield(s.random(20000))
+		case !yield(cut{"whole", s.cutAt()}), !yield(cut{"frames", s.cutAt(s.frames...)}), !yield(cut{"bytes", s.every(1)}):
+		case len(s.bytes) > short:
+			yield(s.random(1000))
+		default:
+			s.cutsInTwo(yield)
 		}
-		more = more && yield(cut{"whole", s.cutAt()}) && yield(cut{"frames", s.cutAt(s.frames...)}) && yield(cut{"bytes", s.every(1)})
-		if len(s.bytes) > short {
-			_ = more && yield(s.random(20)) && yield(s.random(5000))
+	}
+}
+
+func (s *stream) cutsInTwo(yield func(cut) bool) {
+	for i := 1; i < len(s.bytes); i++ {
+		if !yield(cut{fmt.Sprintf("at %d", i), s.cutAt(i)}) {
 			return
-		}
-		for i := 1; i < len(s.bytes) && more; i++ {
-			more = yield(cut{fmt.Sprintf("at %d", i), s.cutAt(i)})
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (n *network) secure(role engine.Role, ours, peer net.Conn) (net.Conn, net.C
 
 // converse lets an application talk to the peer of a stream, and judges what the peer got
 // and how the connection ended.
-func (n *network) converse(s *stream, a application, say func(io.Writer, *bufio.Reader, *stream) error) error {
+func (n *network) converse(s *stream, a application, say manner) error {
 	ours, peer, err := n.connect(s.role)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (n *network) converse(s *stream, a application, say func(io.Writer, *bufio.
 }
 
 // talkTo plays the peer.
-func talkTo(peer net.Conn, s *stream, say func(io.Writer, *bufio.Reader, *stream) error) error {
+func talkTo(peer net.Conn, s *stream, say manner) error {
 	in := bufio.NewReader(peer)
 	if err := say(peer, in, s); err != nil {
 		return err
@@ -173,6 +173,9 @@ func talkTo(peer net.Conn, s *stream, say func(io.Writer, *bufio.Reader, *stream
 	peer.Close() // TLS can't say goodbye to an end that is closed
 	return nil
 }
+
+// A manner is how a peer says what it has to say. It returns when all answers came.
+type manner func(w io.Writer, in *bufio.Reader, s *stream) error
 
 // stepwise sends no more than calls for the next answer, and waits for that.
 func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
