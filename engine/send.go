@@ -242,7 +242,7 @@ func (c *Conn) commit() error {
 // writeLeft writes what nobody waits for. So this sender is told if that fails.
 func (c *Conn) writeLeft() error {
 	s := &c.send
-	for s.err == nil && !s.writing && (s.left || c.pingDue()) {
+	for s.err == nil && !s.writing && (c.answerPing() || s.left) {
 		c.writeBatch()
 	}
 	return s.writeError()
@@ -263,7 +263,7 @@ func (c *Conn) release() {
 	case s.heldBack():
 	case s.writing:
 		s.left = s.left || s.batch != nil
-	case s.batch != nil || c.pingDue():
+	case c.answerPing() || s.batch != nil:
 		c.commit()
 	}
 }
@@ -280,10 +280,7 @@ func (s *sendState) wait() {
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
 	s := &c.send
-	if c.pingDue() {
-		c.encodePong(s.seldom.ping.B)
-		s.dropPing()
-	}
+	c.answerPing()
 	b := s.batch
 	s.batch, s.left = nil, false
 	s.gathered++

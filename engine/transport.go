@@ -65,6 +65,13 @@ type Drainer interface {
 	Drain(most int) error
 }
 
+// A Prober is a Transport whose Writev waits for the peer, and that can tell beforehand.
+type Prober interface {
+	// Writable reports whether there is room for a few hundred bytes, so that a Writev of
+	// no more won't wait. It is called by who may call Writev.
+	Writable() bool
+}
+
 // A Lingerer is a Transport that can end a stream without cutting off what was
 // sent. A Conn whose Transport isn't one closes at once.
 type Lingerer interface {
