@@ -50,10 +50,7 @@ vuln: ## known vulnerabilities; needs the database on the network
 	$(TOOLS)/govulncheck $(PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for d in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
-		for f in $$(cd $$d && go test -list '^Fuzz' . | grep ^Fuzz); do \
-			echo "$$d $$f"; (cd $$d && go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .); \
-		done; done
+	.ci/fuzz $(FUZZTIME)
 
 bench: ## compared with others, in one run; see bench/doc.go
 	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .
