@@ -163,14 +163,15 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 // encode appends a frame to the batch: copied and masked in one pass.
 func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	s := &c.send
-	h := c.sendHeader(op, fin, len(p))
+	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	c.maskWithNewKey(&h)
 	size := headerSize(len(p), h.Masked) + len(p)
 	if s.batch == nil {
 		s.batch = buffer.Get(s.batchSize(size))
 	} else {
 		s.batch.Grow(size)
 	}
-	b := AppendHeader(s.batch.B, h)
+	b := appendHeader(s.batch.B, &h)
 	at := len(b)
 	b = b[:at+len(p)]
 	if h.Masked {
@@ -191,13 +192,12 @@ func (s *sendState) batchSize(size int) int {
 	return size
 }
 
-func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
-	h := Header{Fin: fin, Opcode: op, Length: int64(length)}
+// maskWithNewKey makes h that of a masked frame, if we are to mask (RFC 6455 section 5.3).
+func (c *Conn) maskWithNewKey(h *Header) {
 	if c.role() == Client {
 		h.Masked = true
 		h.Key = mask.NewKey()
 	}
-	return h
 }
 
 func (s *sendState) count(op Opcode, fin bool, n int) {
@@ -356,10 +356,11 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 		return err
 	}
 	s.count(op, fin, len(p))
-	h := c.sendHeader(op, fin, len(p))
+	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	c.maskWithNewKey(&h)
 	b := buffer.Get(MaxHeaderSize + pieceSize)
 	defer b.Put()
-	b.B = AppendHeader(b.B, h)
+	b.B = appendHeader(b.B, &h)
 	if !h.Masked {
 		c.write(b, b.B, p)
 		return c.writeLeft()
