@@ -97,7 +97,7 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 		return err
 	}
 	h := Header{Fin: fin, Opcode: op, Length: int64(n)}
-	c.maskWithNewKey(&h)
+	c.maskWithNewKey(&h, b)
 	if h.Masked {
 		mask.XOR(payload, h.Key, 0)
 	}

@@ -163,14 +163,14 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 // encode appends a frame to the batch: copied and masked in one pass.
 func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	s := &c.send
-	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
-	c.maskWithNewKey(&h)
-	size := headerSize(len(p), h.Masked) + len(p)
+	size := headerSize(len(p), c.role() == Client) + len(p)
 	if s.batch == nil {
 		s.batch = buffer.Get(s.batchSize(size))
 	} else {
 		s.batch.Grow(size)
 	}
+	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	c.maskWithNewKey(&h, s.batch)
 	b := appendHeader(s.batch.B, &h)
 	at := len(b)
 	b = b[:at+len(p)]
@@ -192,11 +192,12 @@ func (s *sendState) batchSize(size int) int {
 	return size
 }
 
-// maskWithNewKey makes h that of a masked frame, if we are to mask (RFC 6455 section 5.3).
-func (c *Conn) maskWithNewKey(h *Header) {
+// maskWithNewKey makes h that of a masked frame, if we are to mask (RFC 6455 section 5.3). The
+// key comes from the buffer that the frame goes to.
+func (c *Conn) maskWithNewKey(h *Header, b *buffer.Buffer) {
 	if c.role() == Client {
 		h.Masked = true
-		h.Key = mask.NewKey()
+		h.Key = b.NewKey()
 	}
 }
 
@@ -297,9 +298,10 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	s := &c.send
 	s.writing = true
 	s.mu.Unlock()
-	vec.Vec = [2][]byte{first, second}
+	vec.Vec[0] = first
 	bufs := vec.Vec[:1]
 	if second != nil {
+		vec.Vec[1] = second
 		bufs = vec.Vec[:2]
 	}
 	err := c.t.Writev(bufs...)
@@ -357,9 +359,9 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 	}
 	s.count(op, fin, len(p))
 	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
-	c.maskWithNewKey(&h)
 	b := buffer.Get(MaxHeaderSize + pieceSize)
 	defer b.Put()
+	c.maskWithNewKey(&h, b)
 	b.B = appendHeader(b.B, &h)
 	if !h.Masked {
 		c.write(b, b.B, p)
