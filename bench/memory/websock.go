@@ -6,13 +6,15 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // dialWebsock opens a connection that is used in one of three ways.
 func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Client, error) {
 	return func(n *Network, w Work) (Client, error) {
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
-			NetDial: func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			NetDial:   func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			Transport: attacher{},
 		})
 		if err != nil {
 			return nil, err
@@ -20,6 +22,18 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 		return use(conn, w), nil
 	}
 }
+
+// An attacher makes transports of package std that know that nobody has to wait to write here,
+// as those of sockets find out.
+type attacher struct{}
+
+func (attacher) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	return unhindered{std.New(conn, early)}, nil
+}
+
+type unhindered struct{ *std.Conn }
+
+func (t unhindered) TryWrite(p []byte) (engine.Rest, error) { return nil, t.Writev(p) }
 
 // wholeMessages receives into a slice that grows as it must.
 func wholeMessages(conn *engine.Conn, w Work) Client {

@@ -9,19 +9,28 @@ import (
 
 // An attempt to write without waiting, and what that has left.
 type attempt struct {
-	conn  net.Conn
-	rest  []byte
-	write func(fd uintptr) bool // tries, as a syscall.RawConn wants it
-	err   error                 // of that
+	conn   net.Conn
+	rest   []byte
+	err    error         // of the attempt
+	sender engine.Sender // to be told
+
+	try  func(fd uintptr) bool // as a syscall.RawConn wants it
+	wait func()                // writes the rest
 }
 
-var attempts = sync.Pool{New: func() any {
-	a := &attempt{}
-	a.write = a.try
-	return a
-}}
+var attempts sync.Pool
 
-func (a *attempt) try(fd uintptr) (done bool) {
+func attemptTo(conn net.Conn, p []byte) *attempt {
+	a, ok := attempts.Get().(*attempt)
+	if !ok {
+		a = &attempt{}
+		a.try, a.wait = a.tryTo, a.writeRest // made once
+	}
+	a.conn, a.rest = conn, p
+	return a
+}
+
+func (a *attempt) tryTo(fd uintptr) (done bool) {
 	n, err := writeFd(fd, a.rest)
 	a.rest, a.err = a.rest[n:], err
 	return true
@@ -29,14 +38,18 @@ func (a *attempt) try(fd uintptr) (done bool) {
 
 // Send writes the rest in a goroutine that waits for the peer.
 func (a *attempt) Send(s engine.Sender) {
-	go func() {
-		_, err := a.conn.Write(a.rest)
-		a.putBack()
-		s.Sent(err)
-	}()
+	a.sender = s
+	go a.wait()
+}
+
+func (a *attempt) writeRest() {
+	_, err := a.conn.Write(a.rest)
+	s := a.sender
+	a.putBack()
+	s.Sent(err)
 }
 
 func (a *attempt) putBack() {
-	a.conn, a.rest, a.err = nil, nil, nil
+	a.conn, a.rest, a.err, a.sender = nil, nil, nil, nil
 	attempts.Put(a)
 }

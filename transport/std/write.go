@@ -26,11 +26,10 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 // TryWrite writes what the system takes at once. A connection without a descriptor can't be
 // asked: all of p is left.
 func (t *Conn) TryWrite(p []byte) (engine.Rest, error) {
-	a := attempts.Get().(*attempt)
-	a.conn, a.rest = t.conn, p
+	a := attemptTo(t.conn, p)
 	var err error
 	if t.raw != nil {
-		err = t.raw.Write(a.write)
+		err = t.raw.Write(a.try)
 	}
 	if err = cmp.Or(err, a.err); err != nil || len(a.rest) == 0 {
 		a.putBack()
