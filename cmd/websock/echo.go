@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -14,11 +15,12 @@ import (
 type echo struct {
 	fleet     *fleet
 	number    int
-	conn      *engine.Conn // nil: not up
+	conn      *engine.Conn
 	latencies *latency
 
 	sent     atomic.Int64 // messages sent or about to be
 	received atomic.Int64 // echoes
+	started  atomic.Bool
 	closed   atomic.Bool
 
 	// times has the times of sending of the messages in flight, each at its
@@ -30,10 +32,11 @@ type echo struct {
 	slots chan int64
 }
 
-func newEcho(f *fleet, number int) *echo {
+func newEcho(f *fleet, number int, conn *engine.Conn) *echo {
 	e := &echo{
 		fleet:     f,
 		number:    number,
+		conn:      conn,
 		latencies: f.latencies[number%len(f.latencies)],
 		times:     make([]atomic.Int64, f.window),
 	}
@@ -43,8 +46,11 @@ func newEcho(f *fleet, number int) *echo {
 	return e
 }
 
-// start puts the first messages in flight.
+// start puts the first messages in flight, when it is called first.
 func (e *echo) start() {
+	if e.started.Swap(true) {
+		return
+	}
 	e.sent.Add(int64(e.fleet.window))
 	if e.slots != nil {
 		go e.sendAll()
@@ -71,20 +77,35 @@ func (e *echo) sendAll() {
 	}
 }
 
-// send sends a message in memory of the connection.
+// send sends a message, once there is room for it.
 func (e *echo) send(sequence int64) {
+	err := e.try(sequence)
+	for isFull(err) {
+		e.conn.Drain(0) // if it fails, so does what follows
+		err = e.try(sequence)
+	}
+	if err != nil {
+		e.sent.Add(-1)
+	}
+}
+
+// isFull reports whether a send was refused because too much waits for the server.
+func isFull(err error) bool {
+	var limit *engine.LimitError
+	return errors.As(err, &limit) && limit.Limit == "SendQueue"
+}
+
+// try sends a message in memory of the connection.
+func (e *echo) try(sequence int64) error {
 	content := e.fleet.message.content
 	buffer, err := e.conn.Reserve(len(content))
 	if err != nil {
-		e.sent.Add(-1)
-		return
+		return err
 	}
 	copy(buffer.Bytes(), content)
 	stamp(buffer.Bytes(), stampOf(e.number, sequence))
 	e.time(sequence).Store(e.fleet.now())
-	if buffer.SendFrame(e.fleet.message.op, true, len(content)) != nil {
-		e.sent.Add(-1)
-	}
+	return buffer.SendFrame(e.fleet.message.op, true, len(content))
 }
 
 func (e *echo) time(sequence int64) *atomic.Int64 {
@@ -92,7 +113,7 @@ func (e *echo) time(sequence int64) *atomic.Int64 {
 }
 
 // deliver takes a received message.
-func (e *echo) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
+func (e *echo) deliver(op engine.Opcode, msg []byte) {
 	f := e.fleet
 	sequence := e.received.Load()
 	switch {
@@ -101,20 +122,20 @@ func (e *echo) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
 		return
 	case !f.message.intact(op, msg):
 		f.failures.add("payload mismatch", 1, nil)
-		conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
+		e.conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
 		return
 	}
 	now := f.now()
 	e.latencies.record(time.Duration(now - e.time(sequence).Load()))
 	if !f.stopping.Load() {
-		e.sendNext(conn, msg, now)
+		e.sendNext(msg, now)
 	}
 	e.received.Add(1) // after sent, so that a connection in use never looks idle
 }
 
 // sendNext sends the message that takes the place of msg, in its memory: only the
 // stamp changes.
-func (e *echo) sendNext(conn *engine.Conn, msg []byte, now int64) {
+func (e *echo) sendNext(msg []byte, now int64) {
 	sequence := e.sent.Add(1) - 1
 	if e.slots != nil {
 		e.slots <- sequence // there is room: one of the window has come back
@@ -122,24 +143,24 @@ func (e *echo) sendNext(conn *engine.Conn, msg []byte, now int64) {
 	}
 	stamp(msg, stampOf(e.number, sequence))
 	e.time(sequence).Store(now)
-	if conn.SendFrame(e.fleet.message.op, true, msg) != nil {
+	if e.conn.SendFrame(e.fleet.message.op, true, msg) != nil {
 		e.sent.Add(-1)
 	}
 }
 
 // finish takes the connection's end.
-func (e *echo) finish(_ *engine.Conn, err error) {
+func (e *echo) finish(err error) {
+	closing := e.fleet.closing.Load()
 	switch {
-	case errors.Is(err, engine.ErrTimeout):
+	case errors.Is(err, engine.ErrTimeout), closing && errors.Is(err, context.DeadlineExceeded):
 		e.fleet.failures.add("close timeout", 1, err)
-	case !e.fleet.closing.Load() && !endedByUs(err):
+	case !closing && !endedByUs(err):
 		e.fleet.failures.add(closeFailure(err), 1, err)
 	}
 	e.closed.Store(true)
 	if e.slots != nil {
 		close(e.slots)
 	}
-	e.fleet.open.Done()
 }
 
 // inFlight returns how many echoes are to come.

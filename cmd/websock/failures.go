@@ -51,6 +51,8 @@ func dialFailure(err error) string {
 	var refusal *engine.HandshakeError
 	var dial *net.OpError
 	switch {
+	case errors.As(err, &refusal) && refusal.Proxy != "":
+		return "proxy failed"
 	case errors.As(err, &refusal) && refusal.Status != 0 && refusal.Status != http.StatusSwitchingProtocols:
 		return fmt.Sprintf("handshake status %d", refusal.Status)
 	case errors.Is(err, syscall.ECONNREFUSED):

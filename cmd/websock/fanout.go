@@ -4,14 +4,18 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/url"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// fanout is the command of that name.
-type fanout struct {
+// A fanoutJob is what the command fanout is told to do.
+type fanoutJob struct {
 	stdio
 	dialFlags
 	urls      []string
@@ -21,13 +25,17 @@ type fanout struct {
 	duration  time.Duration
 	rate      float64
 	transport string
+	proxy     string
+	procs     int
+	reconnect bool
 	tls       bool
 	text      bool
 	json      bool
+	page      string
 }
 
 func fanoutCommand(streams stdio) *ffcli.Command {
-	f := &fanout{stdio: streams}
+	f := &fanoutJob{stdio: streams}
 	fs := streams.flagSet("fanout")
 	f.register(fs)
 	return &ffcli.Command{
@@ -40,7 +48,7 @@ func fanoutCommand(streams stdio) *ffcli.Command {
 	}
 }
 
-func (f *fanout) register(fs *flag.FlagSet) {
+func (f *fanoutJob) register(fs *flag.FlagSet) {
 	f.dialFlags.register(fs)
 	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", f.addURL)
 	fs.IntVar(&f.n, "n", 1000, "connections")
@@ -50,17 +58,21 @@ func (f *fanout) register(fs *flag.FlagSet) {
 	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
 	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
+	fs.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: what the environment says)")
+	fs.IntVar(&f.procs, "procs", 0, "processors to use (0: all)")
+	fs.BoolVar(&f.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
 	fs.BoolVar(&f.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
+	fs.StringVar(&f.page, "report", "", "`file` to write a web page with charts to")
 }
 
-func (f *fanout) addURL(raw string) error {
+func (f *fanoutJob) addURL(raw string) error {
 	f.urls = append(f.urls, raw)
 	return checkURL(raw)
 }
 
-func (f *fanout) exec(ctx context.Context, args []string) error {
+func (f *fanoutJob) exec(ctx context.Context, args []string) error {
 	if err := f.check(args); err != nil {
 		return err
 	}
@@ -79,11 +91,25 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	config.Transport = transports[f.transport]
-	config.Limits.WhenFull = engine.QueueWaits // where it matters, a goroutine sends; see echo.sendAll
-	r := f.measure(ctx, newFleet(f.urls, config, newMessage(f.text, f.size), f.window, f.fit()))
+	if f.proxy != "" {
+		via, _ := url.Parse(f.proxy) // checked
+		config.Proxy = websock.ProxyURL(via)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(f.procs))
+	fleet := newFleet(f.urls, config, newMessage(f.text, f.size), f.window, f.fit())
+	fleet.reconnect = f.reconnect
+	r, err := f.measure(ctx, fleet)
+	if err != nil {
+		return err
+	}
 	r.Server = server
 	if err := f.print(r); err != nil {
 		return err
+	}
+	if f.page != "" {
+		if err := r.writePage(f.page); err != nil {
+			return err
+		}
 	}
 	if r.ErrorsTotal > 0 || r.Sent != r.Received {
 		return errReported
@@ -92,7 +118,7 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 }
 
 // startServer starts the server of its own, and trusts its certificate if it has one.
-func (f *fanout) startServer() (*child, error) {
+func (f *fanoutJob) startServer() (*child, error) {
 	if !f.tls {
 		return startServer(f.err, "-transport", f.transport)
 	}
@@ -113,7 +139,7 @@ func (f *fanout) startServer() (*child, error) {
 const maxWindow = 1 << 16
 
 // check refuses flags that make no sense.
-func (f *fanout) check(args []string) error {
+func (f *fanoutJob) check(args []string) error {
 	switch {
 	case len(args) > 0:
 		return f.misused("fanout takes no arguments, but there is %q", args[0])
@@ -125,6 +151,10 @@ func (f *fanout) check(args []string) error {
 		return f.misused("-size is 0 to %d", engine.DefaultMessageSize)
 	case f.duration <= 0 || f.timeout <= 0 || f.rate < 0:
 		return f.misused("-duration and -timeout are above 0, and -rate is not below")
+	case f.procs < 0:
+		return f.misused("-procs is not below 0")
+	case f.proxy != "" && !isProxyURL(f.proxy):
+		return f.misused("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", f.proxy)
 	case transports[f.transport] == nil:
 		return f.misused("there is no transport %q; there is: %s", f.transport, transportNames())
 	}
@@ -133,7 +163,7 @@ func (f *fanout) check(args []string) error {
 
 // fit returns how many connections the limit of open files allows, and says so if
 // they are fewer than asked for.
-func (f *fanout) fit() int {
+func (f *fanoutJob) fit() int {
 	n := fitFiles(f.n)
 	if n < f.n {
 		fmt.Fprintf(f.err, "websock: %d connections were asked for; the limit of open files allows %d, and so many are opened\n", f.n, n)
@@ -141,11 +171,23 @@ func (f *fanout) fit() int {
 	return n
 }
 
+// isProxyURL reports whether raw is the URL of a proxy.
+func isProxyURL(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Hostname() != "" && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+}
+
 // measure has the fleet do its work.
-func (f *fanout) measure(ctx context.Context, fleet *fleet) *report {
+func (f *fanoutJob) measure(ctx context.Context, fleet *fleet) (*report, error) {
 	r := &report{URLs: f.urls, Transport: f.transport, Asked: f.n, Size: f.size, Window: f.window}
+	sampler := sample(fleet)
+	defer sampler.stop()
+	var failed error
 	memory, begin := memoryInUse(), time.Now()
-	f.during(dialling(fleet), func() { fleet.dial(ctx, f.rate) })
+	f.during(dialling(fleet), func() { failed = fleet.dial(ctx, f.rate) })
+	if failed != nil {
+		return nil, failed
+	}
 	r.dialled(fleet, time.Since(begin))
 	r.held(memoryInUse() - memory)
 
@@ -155,6 +197,7 @@ func (f *fanout) measure(ctx context.Context, fleet *fleet) *report {
 
 	fleet.drain(f.timeout)
 	fleet.close()
+	r.samples = sampler.stop()
 	r.ended(fleet)
-	return r
+	return r, nil
 }

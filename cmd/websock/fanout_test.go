@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +96,7 @@ func TestFanoutOpensWhatTheLimitOfOpenFilesAllows(t *testing.T) {
 		t.Errorf("%d of %d", got, limit)
 	}
 	var said strings.Builder
-	f := &fanout{stdio: stdio{err: &said}, n: limit + 1}
+	f := &fanoutJob{stdio: stdio{err: &said}, n: limit + 1}
 	if f.fit() != limit-spareFiles || !strings.Contains(said.String(), fmt.Sprint(limit+1)) {
 		t.Errorf("%q", said.String())
 	}
@@ -183,6 +185,62 @@ func TestFanoutTellsAnotherOpcodeFromAnEcho(t *testing.T) {
 	r, got := fanoutReport(t, "-url", url, "-n", "1", "-size", "4", "-duration", "100ms")
 	if got.code != 1 || r.Errors["payload mismatch"] != 1 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestFanoutReconnects(t *testing.T) {
+	var mu sync.Mutex
+	accepted := 0
+	url := badServer(t, func(conn *engine.Conn) {
+		mu.Lock()
+		accepted++
+		first := accepted <= 3
+		mu.Unlock()
+		if first {
+			conn.RecvMessage(nil)
+			conn.CloseWith(4000, "")
+			return
+		}
+		echoing(conn, func(op engine.Opcode, _ []byte) engine.Opcode { return op })
+	})
+	r, got := fanoutReport(t, "-url", url, "-n", "3", "-reconnect", "-duration", "2s")
+	if got.code != 1 || r.Reconnects != 3 || r.Errors["close code 4000"] != 3 || r.ErrorsTotal != 3 || r.Received == 0 {
+		t.Errorf("%+v %+v", got, r)
+	}
+	if lost := r.Sent - r.Received; lost != 3 {
+		t.Errorf("%d messages were lost, those that were in flight", lost)
+	}
+}
+
+func TestFanoutTriesAgainOnlyIfItIsToldTo(t *testing.T) {
+	var tries atomic.Int32
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tries.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer busy.Close()
+	url := "ws" + strings.TrimPrefix(busy.URL, "http")
+	r, _ := fanoutReport(t, "-url", url, "-n", "1", "-duration", "3s")
+	if tries.Load() != 1 || r.ErrorsTotal != 1 || r.Seconds > 1 {
+		t.Errorf("%d tries, %+v", tries.Load(), r)
+	}
+	r, _ = fanoutReport(t, "-url", url, "-n", "1", "-duration", "3s", "-reconnect")
+	if tries.Load() < 3 || r.Errors["handshake status 503"] != int64(tries.Load())-1 {
+		t.Errorf("%d tries, %+v", tries.Load(), r)
+	}
+}
+
+func TestFanoutGoesThroughAProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.RequestURI != "feed.example:80" {
+			t.Errorf("%s %s", r.Method, r.RequestURI)
+		}
+		http.Error(w, "no", http.StatusBadGateway)
+	}))
+	defer proxy.Close()
+	r, got := fanoutReport(t, "-url", "ws://feed.example/", "-n", "2", "-proxy", proxy.URL, "-procs", "1")
+	if got.code != 1 || r.Errors["proxy failed"] != 2 {
+		t.Errorf("%+v %+v", got, r)
 	}
 }
 

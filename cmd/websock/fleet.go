@@ -10,37 +10,55 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
 // A fleet is many connections that do the same.
 type fleet struct {
-	urls    []string
-	config  websock.Config
-	message *message
-	window  int // messages in flight on each connection
+	targets   []fanout.Target
+	message   *message
+	window    int  // messages in flight on each connection
+	reconnect bool // what fails is tried again
+	group     *fanout.Group
 
-	echoes    []*echo // those that came up, once dial has returned
+	slots     []slot
 	latencies []*latency
 	failures  *failures
 	begin     time.Time
 
-	up       atomic.Int64
-	open     sync.WaitGroup // connections that were up and have not ended
-	stopping atomic.Bool    // nothing more is sent
-	closing  atomic.Bool    // connections end because we say so
+	mu     sync.Mutex
+	echoes []*echo // all that ever came up
+
+	untried    atomic.Int64  // slots that no attempt has come to an end for
+	tried      chan struct{} // closed when there are none
+	up         atomic.Int64
+	comebacks  atomic.Int64 // connections that took the place of a lost one
+	exchanging atomic.Bool  // who comes up sends
+	stopping   atomic.Bool  // nothing more is sent
+	closing    atomic.Bool  // connections end because we say so
+}
+
+// A slot is the place of one connection.
+type slot struct {
+	echo  atomic.Pointer[echo] // nil: not up
+	tried atomic.Bool
+	been  atomic.Bool // it was up
 }
 
 func newFleet(urls []string, config websock.Config, m *message, window, n int) *fleet {
 	f := &fleet{
-		urls:      urls,
-		config:    config,
 		message:   m,
 		window:    window,
-		echoes:    make([]*echo, n),
+		slots:     make([]slot, n),
 		latencies: make([]*latency, min(n, 4*runtime.GOMAXPROCS(0))),
 		failures:  newFailures(),
 		begin:     time.Now(),
+		tried:     make(chan struct{}),
 	}
+	for _, url := range urls {
+		f.targets = append(f.targets, fanout.Target{URL: url, Config: config})
+	}
+	f.untried.Store(int64(n))
 	for i := range f.latencies {
 		f.latencies[i] = newLatency()
 	}
@@ -50,76 +68,91 @@ func newFleet(urls []string, config websock.Config, m *message, window, n int) *
 // now returns the time since the fleet began, in nanoseconds.
 func (f *fleet) now() int64 { return int64(time.Since(f.begin)) }
 
-// gathers reports whether a whole window can wait in a connection's send buffer.
-// So much is also taken by the buffers of sockets, whether the server reads or
+// gathers reports whether a whole window can wait in a connection's send buffer, also when it
+// is encrypted. So much is also taken by the buffers of sockets, whether the server reads or
 // not.
 func (f *fleet) gathers() bool {
-	return f.window <= (engine.DefaultSendQueue-1)/(len(f.message.content)+engine.MaxHeaderSize)
+	return f.window <= engine.DefaultSendQueue/2/(len(f.message.content)+engine.MaxHeaderSize)
 }
 
 // maxHandshakes is how many connections are opened at the same time.
 const maxHandshakes = 128
 
-// dial opens the connections, at most rate in a second; 0: as fast as it goes.
-func (f *fleet) dial(ctx context.Context, rate float64) {
-	var workers sync.WaitGroup
-	var next atomic.Int64
-	begin := time.Now()
-	for range min(len(f.echoes), maxHandshakes) {
-		workers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(f.echoes) || !pace(ctx, begin, i, rate) {
-					return
-				}
-				f.dialOne(ctx, i)
-			}
-		})
-	}
-	workers.Wait()
-	f.echoes = slices.DeleteFunc(f.echoes, func(e *echo) bool { return e == nil })
-}
-
-// pace waits until it is the turn of connection i, and returns false when ctx ends.
-func pace(ctx context.Context, begin time.Time, i int, rate float64) bool {
+// dial opens the connections, at most rate in a second; 0: as fast as it goes. It returns when
+// an attempt was made for each of them, or ctx has ended. The error says that none can be made.
+func (f *fleet) dial(ctx context.Context, rate float64) error {
 	if rate == 0 {
-		return ctx.Err() == nil
+		rate = -1
 	}
-	turn := begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-	return wait(ctx, time.Until(turn))
-}
-
-// wait returns true after d, and false when ctx ends before.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// dialOne opens connection i. Its echoes are pushed to a Handler: with one message in
-// flight that costs as much as pulling them, but of many, those that come in one
-// read are answered in one write.
-func (f *fleet) dialOne(ctx context.Context, i int) {
-	e := newEcho(f, i)
-	config := f.config
-	config.Handler = engine.Messages(e.deliver, e.finish)
-	f.open.Add(1)
-	conn, err := websock.Dial(ctx, f.urls[i%len(f.urls)], &config)
+	var err error
+	f.group, err = fanout.Start(fanout.Options{
+		Targets:   f.targets,
+		Size:      len(f.slots),
+		Pace:      fanout.Pace{Rate: rate, Handshakes: maxHandshakes, PerHost: -1},
+		Permanent: func(err error) bool { return !f.reconnect || fanout.Permanent(err) },
+		OnConnect: f.connected,
+		OnMessage: f.deliver,
+		OnDown:    f.down,
+	})
 	if err != nil {
-		f.open.Done()
-		if ctx.Err() == nil { // else it is no failure
-			f.failures.add(dialFailure(err), 1, err)
-		}
-		return
+		return err
 	}
-	e.conn = conn
-	f.echoes[i] = e
+	select {
+	case <-f.tried:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// connected puts a new connection into its slot. Its echoes are pushed to a Handler: with one
+// message in flight that costs as much as pulling them, but of many, those that come in one
+// read are answered in one write.
+func (f *fleet) connected(_ context.Context, s *fanout.Slot, conn *engine.Conn) error {
+	e := newEcho(f, s.Number(), conn)
+	f.mu.Lock()
+	f.echoes = append(f.echoes, e)
+	f.mu.Unlock()
+	place := &f.slots[s.Number()]
+	place.echo.Store(e)
 	f.up.Add(1)
+	if place.been.Swap(true) {
+		f.comebacks.Add(1)
+	}
+	if f.exchanging.Load() {
+		e.start()
+	}
+	f.hasTried(place)
+	return nil
+}
+
+func (f *fleet) deliver(s *fanout.Slot, op engine.Opcode, msg []byte) {
+	f.slots[s.Number()].echo.Load().deliver(op, msg)
+}
+
+// down takes the end of a connection, or of an attempt.
+func (f *fleet) down(s *fanout.Slot, err error, _ time.Duration) {
+	place := &f.slots[s.Number()]
+	switch e := place.echo.Swap(nil); {
+	case e != nil:
+		f.up.Add(-1)
+		e.finish(err)
+	case fanout.FailureOf(err) != fanout.FailedShutdown:
+		f.failures.add(dialFailure(err), 1, err)
+	}
+	f.hasTried(place)
+}
+
+func (f *fleet) hasTried(place *slot) {
+	if !place.tried.Swap(true) && f.untried.Add(-1) == 0 {
+		close(f.tried)
+	}
+}
+
+// all returns all echoes, also of connections that have ended.
+func (f *fleet) all() []*echo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.echoes)
 }
 
 // exchange keeps messages in flight until d has passed, ctx ends, or no connection
@@ -127,19 +160,29 @@ func (f *fleet) dialOne(ctx context.Context, i int) {
 func (f *fleet) exchange(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	go func() {
-		f.open.Wait()
-		cancel()
-	}()
 	// Each starts in a goroutine of its own: a single one that started them all
 	// would have to take turns with those that are busy already.
+	f.exchanging.Store(true)
 	var starting sync.WaitGroup
-	for _, e := range f.echoes {
+	for _, e := range f.all() {
 		starting.Go(e.start)
 	}
-	<-ctx.Done()
+	f.waitOrNone(ctx)
 	f.stopping.Store(true)
 	starting.Wait()
+}
+
+// waitOrNone waits until ctx ends, or no connection is left and none comes back.
+func (f *fleet) waitOrNone(ctx context.Context) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for f.reconnect || f.up.Load() > 0 {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // drain waits for the echoes that are due, at most d, and counts those that didn't
@@ -156,51 +199,34 @@ func (f *fleet) drain(d time.Duration) {
 
 // close performs the closing handshake on all connections.
 func (f *fleet) close() {
-	f.closing.Store(true)
-	ended := make(chan struct{})
-	for _, e := range f.echoes {
-		go e.conn.Close() // how it went, finish is told
-	}
-	go func() {
-		f.open.Wait()
-		close(ended)
-	}()
 	const limit = 3 * engine.DefaultCloseTimeout // to write, to wait for the server, and some more
-	select {
-	case <-ended:
-	case <-time.After(limit):
-		f.failures.add("close timeout", f.stillOpen(), nil)
-	}
+	f.closing.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	f.group.Shutdown(ctx) // how it went, finish is told
 }
 
 func (f *fleet) inFlight() (n int64) {
-	for _, e := range f.echoes {
-		n += e.inFlight()
-	}
-	return n
-}
-
-func (f *fleet) stillOpen() (n int64) {
-	for _, e := range f.echoes {
-		if !e.closed.Load() {
-			n++
+	for i := range f.slots {
+		if e := f.slots[i].echo.Load(); e != nil {
+			n += e.inFlight()
 		}
 	}
 	return n
 }
 
 func (f *fleet) totals() (sent, received int64) {
-	for _, e := range f.echoes {
+	for _, e := range f.all() {
 		sent += e.sent.Load()
 		received += e.received.Load()
 	}
 	return sent, received
 }
 
-func (f *fleet) latency() percentiles {
+func (f *fleet) latency() *latency {
 	all := newLatency()
 	for _, l := range f.latencies {
 		all.merge(l)
 	}
-	return all.percentiles()
+	return all
 }

@@ -17,9 +17,9 @@ type stage struct {
 }
 
 func dialling(f *fleet) stage {
-	return stage{int64(len(f.echoes)), func() (int64, string) {
+	return stage{int64(len(f.slots)), func() (int64, string) {
 		up := f.up.Load()
-		return up, fmt.Sprintf("%s up, %s errors", grouped(up), grouped(f.failures.total()))
+		return up, fmt.Sprintf("%s up, %s", grouped(up), f.trouble())
 	}}
 }
 
@@ -31,9 +31,18 @@ func exchanging(f *fleet, d time.Duration) stage {
 		_, received := f.totals()
 		rate := float64(received-seen) / now.Sub(before).Seconds()
 		before, seen = now, received
-		return now.Sub(begin).Milliseconds(), fmt.Sprintf("%s up, %s messages a second, %s errors",
-			grouped(len(f.echoes)), grouped(rate), grouped(f.failures.total()))
+		return now.Sub(begin).Milliseconds(), fmt.Sprintf("%s up, %s messages a second, %s",
+			grouped(f.up.Load()), grouped(rate), f.trouble())
 	}}
+}
+
+// trouble says what went wrong so far.
+func (f *fleet) trouble() string {
+	text := grouped(f.failures.total()) + " errors"
+	if f.reconnect {
+		text = grouped(f.comebacks.Load()) + " reconnected, " + text
+	}
+	return text
 }
 
 // during shows the progress of work, if somebody can see it.

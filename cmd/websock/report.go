@@ -15,6 +15,7 @@ type report struct {
 	Asked             int              `json:"asked"`
 	Connections       int              `json:"connections"`
 	DialRate          float64          `json:"dial_rate"`
+	Reconnects        int64            `json:"reconnects"`
 	Seconds           float64          `json:"seconds"`
 	Sent              int64            `json:"sent"`
 	Received          int64            `json:"received"`
@@ -25,12 +26,14 @@ type report struct {
 	Errors            map[string]int64 `json:"errors"`
 	ErrorsTotal       int64            `json:"errors_total"`
 
-	first map[string]error // of each kind of error
+	first     map[string]error // of each kind of error
+	samples   []reading
+	latencies *latency
 }
 
 // dialled notes the connections that came up, in the time taken.
 func (r *report) dialled(f *fleet, taken time.Duration) {
-	r.Connections = len(f.echoes)
+	r.Connections = int(f.up.Load())
 	r.DialRate = rounded(float64(r.Connections) / taken.Seconds())
 }
 
@@ -55,7 +58,9 @@ func (r *report) exchanged(f *fleet, taken, cpu time.Duration) {
 // ended notes what is final once all connections are closed.
 func (r *report) ended(f *fleet) {
 	r.Sent, r.Received = f.totals()
-	r.Latency = f.latency()
+	r.latencies = f.latency()
+	r.Latency = r.latencies.percentiles()
+	r.Reconnects = f.comebacks.Load()
 	r.ErrorsTotal = f.failures.total()
 	r.Errors, r.first = f.failures.byKind()
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // print writes the report to standard output.
-func (f *fanout) print(r *report) error {
+func (f *fanoutJob) print(r *report) error {
 	if f.json {
 		return json.NewEncoder(f.out).Encode(r)
 	}
@@ -30,6 +30,9 @@ func (r *report) table(w io.Writer) error {
 	row("transport", "%s", r.Transport)
 	row("connections", "%s of %s", grouped(r.Connections), grouped(r.Asked))
 	row("dial rate", "%s a second", grouped(r.DialRate))
+	if r.Reconnects > 0 {
+		row("reconnected", "%s times", grouped(r.Reconnects))
+	}
 	row("messages sent", "%s of %s bytes, %d in flight on each connection", grouped(r.Sent), grouped(r.Size), r.Window)
 	row("messages received", "%s", grouped(r.Received))
 	row("messages a second", "%s for %.1f s", grouped(r.MessagesPerSecond), r.Seconds)

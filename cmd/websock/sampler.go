@@ -1,0 +1,79 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+// sampleEvery is the time between two readings.
+const sampleEvery = 100 * time.Millisecond
+
+// A reading is how a fleet stood at a time.
+type reading struct {
+	at         time.Duration // since the sampler began
+	up         int64
+	received   int64
+	errors     int64
+	reconnects int64
+}
+
+// A sampler takes a reading now and then.
+type sampler struct {
+	fleet    *fleet
+	begin    time.Time
+	readings []reading
+	end      chan struct{}
+	ended    sync.WaitGroup
+	once     sync.Once
+}
+
+// sample begins to take readings, until stop.
+func sample(f *fleet) *sampler {
+	s := &sampler{fleet: f, begin: time.Now(), end: make(chan struct{})}
+	s.ended.Go(s.run)
+	return s
+}
+
+func (s *sampler) run() {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		s.read()
+		select {
+		case <-tick.C:
+		case <-s.end:
+			s.read()
+			return
+		}
+	}
+}
+
+func (s *sampler) read() {
+	_, received := s.fleet.totals()
+	s.readings = append(s.readings, reading{
+		at:         time.Since(s.begin),
+		up:         s.fleet.up.Load(),
+		received:   received,
+		errors:     s.fleet.failures.total(),
+		reconnects: s.fleet.comebacks.Load(),
+	})
+}
+
+// stop returns the readings, the last of them taken now when it is called first.
+func (s *sampler) stop() []reading {
+	s.once.Do(func() { close(s.end) })
+	s.ended.Wait()
+	return s.readings
+}
+
+// thinned returns at most n readings, spread evenly, the last one included.
+func thinned(readings []reading, n int) []reading {
+	if len(readings) <= n {
+		return readings
+	}
+	thin := make([]reading, n)
+	for i := range thin {
+		thin[i] = readings[(i+1)*len(readings)/n-1]
+	}
+	return thin
+}
