@@ -20,7 +20,7 @@ purego: ## all tests without assembly
 	go test -tags purego $(PACKAGES)
 
 arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./internal/... ./engine/...
+	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/buffer ./internal/wheel
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
@@ -50,10 +50,7 @@ vuln: ## known vulnerabilities; needs the database on the network
 	$(TOOLS)/govulncheck $(PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for d in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
-		for f in $$(cd $$d && go test -list '^Fuzz' . | grep ^Fuzz); do \
-			echo "$$d $$f"; (cd $$d && go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .); \
-		done; done
+	.ci/fuzz $(FUZZTIME)
 
 bench: ## compared with others, in one run; see bench/doc.go
 	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .

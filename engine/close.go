@@ -93,6 +93,9 @@ func (c *Conn) end() error {
 	s.mu.Lock()
 	again := s.ending
 	s.ending = true
+	if !again {
+		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
+	}
 	atOnce := s.err != nil || s.ended && c.role() == Server && c.t.Queued() == 0
 	s.mu.Unlock()
 	linger, ok := c.t.(Lingerer)

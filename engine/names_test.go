@@ -59,6 +59,13 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
+	var timeout interface { // what a net.Error was
+		Timeout() bool
+		Temporary() bool
+	}
+	if !errors.As(ErrTimeout, &timeout) || !timeout.Timeout() || !timeout.Temporary() {
+		t.Error("ErrTimeout is none to those who ask a net.Error")
+	}
 	if !errors.Is(&HandshakeError{Err: io.EOF}, io.EOF) {
 		t.Error("a HandshakeError hides its cause")
 	}

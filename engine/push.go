@@ -71,34 +71,42 @@ func (r *receiver) Finish() {
 // receiveAll hands all payload that has come to the Handler.
 func (c *Conn) receiveAll() error {
 	r := &c.receive
-	d := &r.dec
 	for {
 		if len(r.view) == 0 {
 			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
-		n, err := d.begin(r.view)
-		if err != nil {
-			return c.fail(err)
-		}
-		if d.open && d.h.Opcode.IsData() {
-			r.view = r.view[n:]
-			err = c.handOver()
-		} else {
-			c.used(n)
-			if d.open {
-				err = c.control()
+		if !c.handOverWhole() {
+			if err := c.handOverPart(); err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return err
 		}
 		if r.paused.Load() {
 			c.giveBack()
 			return ErrWouldBlock
 		}
 	}
+}
+
+// handOverPart handles what comes next in the view: a header, a part of a frame, or a control
+// frame.
+func (c *Conn) handOverPart() error {
+	r := &c.receive
+	d := &r.dec
+	n, err := d.begin(r.view)
+	switch {
+	case err != nil:
+		return c.fail(err)
+	case d.open && d.h.Opcode.IsData():
+		r.view = r.view[n:]
+		return c.handOver()
+	}
+	c.used(n)
+	if d.open {
+		return c.control()
+	}
+	return nil
 }
 
 // handOver gives the Handler what the view has of the open data frame.

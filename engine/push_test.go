@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recorder is a Handler that writes down what it is called with.
@@ -162,7 +166,12 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary([]byte("big")) }()
 	<-s.begun
-	if err := s.play(); !errors.As(err, new(*CloseError)) {
+	var err error
+	for err == nil {
+		s.readable = true
+		err = s.receiver.Receive()
+	}
+	if !errors.As(err, new(*CloseError)) {
 		t.Fatal(err)
 	}
 	close(s.free)
@@ -310,5 +319,98 @@ func TestMessagesNeedsNoCloseFunction(t *testing.T) {
 	c.SetHandler(Messages(func(*Conn, Opcode, []byte) {}, nil))
 	if err := s.play(); !errors.As(err, new(*CloseError)) {
 		t.Error(err)
+	}
+}
+
+func TestMessagesGathersLargeFragments(t *testing.T) {
+	parts := []string{"a", strings.Repeat("b", 200000), "", strings.Repeat("c", 3<<20)}
+	stream := frames(Client, "bin+ "+parts[0]+"; cont+ "+parts[1]+"; cont+ "+parts[2]+"; cont "+parts[3])
+	var chunks [][]byte
+	for chunk := range slices.Chunk(stream, 50000) {
+		chunks = append(chunks, chunk)
+	}
+	c, s := newScripted(Client, Limits{}, chunks...)
+	got := 0
+	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) {
+		if got++; string(msg) != strings.Join(parts, "") {
+			t.Errorf("%d bytes, wrong", len(msg))
+		}
+	}, nil))
+	s.play()
+	if got != 1 {
+		t.Errorf("%d messages", got)
+	}
+}
+
+func TestMessagesDropsWhatIsCutOff(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text+ cut"), frames(Client, "ping "))
+	s.err = io.EOF
+	var closed error
+	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { t.Errorf("%q", msg) }, func(_ *Conn, err error) { closed = err }))
+	s.play()
+	if !errors.Is(closed, io.ErrUnexpectedEOF) || c.receive.gathered != nil {
+		t.Errorf("%v, gathered %v", closed, c.receive.gathered)
+	}
+}
+
+func TestTheTransportEndsAConnectionWithAHandler(t *testing.T) {
+	tests := []struct {
+		name  string
+		err   error
+		close bool
+		want  []error
+	}{
+		{"the receive deadline", os.ErrDeadlineExceeded, false, []error{ErrTimeout, os.ErrDeadlineExceeded}},
+		{"the closing handshake's deadline", os.ErrDeadlineExceeded, true, []error{ErrTimeout, ErrClosed}},
+		{"our Close", net.ErrClosed, true, []error{ErrClosed}},
+		{"the network", io.ErrClosedPipe, false, []error{io.ErrClosedPipe}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, s := newScripted(Client, Limits{})
+			r := &recorder{}
+			c.SetHandler(r)
+			if test.close {
+				c.CloseWith(4000, "")
+			}
+			s.receiver.End(test.err)
+			s.receiver.Finish()
+			var closed *CloseError
+			if len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Local != test.close {
+				t.Fatalf("OnClose got %v", r.closed)
+			}
+			for _, want := range test.want {
+				if !errors.Is(r.closed[0], want) {
+					t.Errorf("%v is no %v", r.closed[0], want)
+				}
+			}
+			if err := c.SendText(nil); err == nil || c.Err() == nil {
+				t.Errorf("a send: %v; Err: %v", err, c.Err())
+			}
+			if !s.closed && !s.lingered {
+				t.Error("the transport wasn't closed")
+			}
+		})
+	}
+}
+
+func TestAHandlerIsNotSetOnceThePeerBrokeTheProtocol(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, frames(Client, "cont x"))
+	_, _, err := c.Recv(nil)
+	if again := c.SetHandler(&recorder{}); again != err || err != errNothingToContinue {
+		t.Errorf("%v, then %v", err, again)
+	}
+}
+
+func TestTheTimeoutOfAReceiveIsNotTheHandlers(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, nil)
+	deadline := time.Now().Add(time.Hour)
+	c.SetRecvDeadline(deadline)
+	if _, _, err := c.RecvTimeout(nil, time.Minute); err != ErrTimeout || s.readDeadline.After(deadline.Add(-30*time.Minute)) {
+		t.Fatalf("%v, deadline %v", err, s.readDeadline)
+	}
+	c.SetHandler(&recorder{})
+	if !s.readDeadline.Equal(deadline) {
+		t.Errorf("the deadline is %v, want %v", s.readDeadline, deadline)
 	}
 }

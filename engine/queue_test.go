@@ -20,7 +20,8 @@ type dam struct {
 	queue  []byte
 	most   int // that was ever queued
 	over   error
-	drains int // under way
+	drains int // calls of Drain that are under way
+	calls  int // of Drain
 }
 
 func newDam() *dam {
@@ -52,6 +53,7 @@ func (d *dam) Queued() int {
 func (d *dam) Drain(most int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.calls++
 	d.drains++
 	defer func() { d.drains-- }()
 	for d.over == nil && len(d.queue) > most {
@@ -89,13 +91,16 @@ func (d *dam) Linger(time.Duration) error { return d.Close() }
 
 // awaitDrains waits until so many calls of Drain are under way.
 func (d *dam) awaitDrains(n int) {
-	for {
+	waitUntil(func() bool {
 		d.mu.Lock()
-		got := d.drains
-		d.mu.Unlock()
-		if got == n {
-			return
-		}
+		defer d.mu.Unlock()
+		return d.drains == n
+	})
+}
+
+// waitUntil waits for a condition that comes true.
+func waitUntil(holds func() bool) {
+	for !holds() {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -242,12 +247,16 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	fill := func() {
+		for c.SendPing(bytes.Repeat([]byte("p"), 125)) == nil {
+		}
+	}
 	w, err := c.NextWriter(OpText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range parts {
-		again(func() error { return c.SendPing(bytes.Repeat([]byte("p"), 125)) })
+		fill()
 		again(func() error {
 			n, err := io.WriteString(w, part)
 			if err == nil && n != len(part) || err != nil && n != 0 {
@@ -256,6 +265,7 @@ func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
 			return err
 		})
 	}
+	fill()
 	again(w.Close)
 	again(func() error { return c.SendText([]byte("next")) })
 	d.let(d.Queued())
@@ -376,6 +386,32 @@ func TestAFullQueueMakesSendersWait(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What others have gathered for the next write has to find room too: until it does, a sender
+// waits and doesn't ask again and again.
+func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
+	c, d := opened(Server, Limits{SendQueue: 1000})
+	c.SendBinary(make([]byte, 900))
+	var senders sync.WaitGroup
+	send := func() { senders.Go(func() { c.SendBinary(make([]byte, 200)) }) }
+	send() // it waits for the peer
+	d.awaitDrains(1)
+	send() // it waits for the other one's turn
+	waitUntilGathered(c, 200)
+	d.let(150) // room for one of them
+	time.Sleep(10 * time.Millisecond)
+	d.awaitDrains(1)
+	if d.mu.Lock(); d.calls > 3 {
+		t.Errorf("the transport was asked %d times", d.calls)
+	}
+	d.mu.Unlock()
+	d.let(1000)
+	senders.Wait()
+	d.let(1000)
+	if got := strings.Count(unframe(Server, d.out), "bin"); got != 3 {
+		t.Errorf("%d frames, want 3", got)
 	}
 }
 

@@ -376,14 +376,7 @@ func TestFramesSentDuringAWriteLeaveTogether(t *testing.T) {
 	for range 9 {
 		send()
 	}
-	for gathered := 0; gathered < 9*3; {
-		c.send.mu.Lock()
-		if c.send.batch != nil {
-			gathered = len(c.send.batch.B)
-		}
-		c.send.mu.Unlock()
-		time.Sleep(time.Millisecond)
-	}
+	waitUntilGathered(c, 9*3)
 	s.free <- struct{}{}
 	s.free <- struct{}{}
 	senders.Wait()

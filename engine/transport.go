@@ -65,6 +65,13 @@ type Drainer interface {
 	Drain(most int) error
 }
 
+// A Prober is a Transport whose Writev waits for the peer, and that can tell beforehand.
+type Prober interface {
+	// Writable reports whether there is room for a few hundred bytes, so that a Writev of
+	// no more won't wait. It is called by who may call Writev.
+	Writable() bool
+}
+
 // A Lingerer is a Transport that can end a stream without cutting off what was
 // sent. A Conn whose Transport isn't one closes at once.
 type Lingerer interface {
@@ -83,7 +90,8 @@ type Lingerer interface {
 type Pusher interface {
 	// Push makes the transport's View and Read answer ErrWouldBlock instead of
 	// parking, and calls r.Receive, from one goroutine at a time, at once and
-	// then whenever bytes, an error or a deadline can be read; Push itself calls
+	// then whenever bytes, an error or a deadline can be read, and when all that it
+	// had queued has left: something may have waited for room. Push itself calls
 	// nothing, so that its caller may hold locks. When Receive returns an error, it
 	// is not called again and r.Finish is called, from a goroutine that may block.
 	Push(r Receiver) error

@@ -13,12 +13,10 @@ import (
 const carrySize = 64 << 10
 
 // A backlog is a goroutine that writes what the system didn't take at once. It waits
-// for the peer in the runtime's poller, on a descriptor of its own, since netpoll
-// waits in nothing but a Flush that can't be told a new deadline. Both exist only
-// while the peer doesn't read.
+// for the peer in the runtime's poller, which knows deadlines, on a descriptor of its own.
+// Both exist only while the peer doesn't read.
 type backlog struct {
 	file   *os.File
-	fd     int
 	inHand int // bytes taken from the queue and not written
 }
 
@@ -28,7 +26,7 @@ func (t *Conn) carry() error {
 	if err != nil {
 		return err
 	}
-	b := &backlog{file: os.NewFile(uintptr(fd), "websock"), fd: fd}
+	b := &backlog{file: os.NewFile(uintptr(fd), "websock")}
 	b.file.SetWriteDeadline(t.out.deadline)
 	t.out.backlog = b
 	go t.carryAll(b)
@@ -39,6 +37,9 @@ func (t *Conn) carryAll(b *backlog) {
 	for t.carryQueue(b) {
 	}
 	t.settle()
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.call() // something may have waited for room
 }
 
 // carryQueue writes what is queued, and reports whether there may be more.

@@ -9,11 +9,6 @@ import (
 )
 
 // Close ends the stream at once, dropping what is queued. Its error is always nil.
-//
-// The descriptor is shut down, not closed: that makes netpoll's poller find the end
-// of the stream and close it. Closing it ourselves while netpoll calls, from within
-// the call or from elsewhere, makes the poller wait for itself when it makes the
-// calls (netpoll.Config.Runner), and with it all other connections.
 func (t *Conn) Close() error {
 	i := &t.in
 	i.mu.Lock()
@@ -23,15 +18,13 @@ func (t *Conn) Close() error {
 	}
 	i.closed, i.over, i.push.paused = true, true, false
 	i.dropNext()
-	t.release()
-	i.parked.wake()
-	pushed := i.push.receiver != nil
-	i.mu.Unlock()
-
-	t.out.close()
-	if pushed {
-		go t.receive() // to be told
+	if i.watch != nil {
+		t.endWatch()
 	}
+	i.parked.wake()
+	t.call() // to be told
+	i.mu.Unlock()
+	t.out.close()
 	return nil
 }
 
@@ -63,7 +56,7 @@ func (t *Conn) Linger(d time.Duration) error {
 	i.over, i.lingering, i.push.paused = true, true, false
 	i.deadline = time.Now().Add(d)
 	i.dropNext()
-	t.release()
+	t.want()
 	t.lookBy(i.deadline)
 	i.parked.wake()
 	pushed := i.push.receiver != nil
@@ -92,9 +85,20 @@ func (t *Conn) settle() {
 	}
 	i := &t.in
 	i.mu.Lock()
-	settled := i.lingering && i.end != nil && !i.closed
+	settled := i.lingering && (i.complete || i.end != nil) && !i.closed
+	if settled {
+		t.discard()
+	}
 	i.mu.Unlock()
 	if settled {
 		t.Close()
+	}
+}
+
+// discard reads what the peer has sent to the end, for a socket that is closed before makes
+// the system reset the stream, and the peer lose what we have sent. The lock is held.
+func (t *Conn) discard() {
+	for t.in.end == nil {
+		t.readRest()
 	}
 }

@@ -3,7 +3,6 @@
 package netpoll
 
 import (
-	"context"
 	"net"
 	"time"
 
@@ -13,48 +12,39 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// A Conn is an engine.Transport over a connection of netpoll. It is also an
-// engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
+// A Conn is an engine.Transport whose descriptor one of netpoll's pollers looks at. It is
+// also an engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
+//
+// Its two locks, of the input and the output, are never held together. Under both of them it
+// may be closed: Close takes one after the other.
 type Conn struct {
+	poll      netpoll.Poll
+	fd        int
 	in        input
 	out       output
-	addresses addresses // netpoll's own are nil for a descriptor that it didn't dial
+	addresses addresses
+	behind    *Conn // that waits for the crew, under its lock
 }
 
-// attach hands a duplicate of conn's descriptor to netpoll and closes conn.
-func attach(conn net.Conn, early []byte) (*Conn, error) {
+// attach has poll look at a duplicate of conn's descriptor and closes conn.
+func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
 	fd, err := duplicate(conn)
 	if err != nil {
 		return nil, err
 	}
-	carried, err := netpoll.NewFDConnection(fd)
+	t := &Conn{poll: poll, fd: fd, addresses: addressesOf(conn)}
+	t.in.view = early
+	t.out.fd = fd
+	t.in.mu.Lock()
+	t.beginWatch()
+	err = t.in.end
+	t.in.mu.Unlock()
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	t := &Conn{addresses: addressesOf(conn)}
-	t.in.view = early
-	t.out.conn, t.out.fd, t.out.open = carried, fd, true
 	conn.Close()
-	t.listen(carried)
 	return t, nil
-}
-
-// listen makes netpoll report what happens from now on, and what has happened
-// already: of a hang-up before there was a callback it says nothing, and leaves the
-// cleaning up to whoever closes.
-func (t *Conn) listen(carried netpoll.Connection) {
-	carried.AddCloseCallback(func(netpoll.Connection) error {
-		t.hungUp()
-		return nil
-	})
-	carried.SetOnRequest(func(_ context.Context, c netpoll.Connection) error {
-		t.arrived(c.Reader())
-		return nil
-	})
-	if !carried.IsActive() {
-		carried.Close()
-	}
 }
 
 // SetWriteDeadline sets the time after which Writev fails, and the connection with

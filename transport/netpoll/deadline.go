@@ -10,8 +10,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/wheel"
 )
 
-// deadlines look after the deadlines of all connections of the process: netpoll's own know
-// of nothing but a read under way.
+// deadlines look after the deadlines of all connections of the process: netpoll's pollers
+// know of none.
 var deadlines wheel.Wheel
 
 // patience is the longest time until a connection is looked at again, so that one that is
@@ -61,8 +61,8 @@ func (t *Conn) Visit() time.Duration {
 	case i.lingering:
 		i.unsettled = os.ErrDeadlineExceeded
 		go t.Close()
-	case i.push.receiver != nil:
-		go t.receive()
+	default:
+		t.call()
 	}
 	return 0
 }

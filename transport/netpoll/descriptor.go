@@ -11,10 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lowest is the least descriptor that netpoll closes: it takes those below for the
-// standard streams.
-const lowest = 3
-
 // duplicate returns a descriptor of its own for the socket of conn, which doesn't
 // block (nor does that of conn) and isn't inherited.
 func duplicate(conn net.Conn) (int, error) {
@@ -28,6 +24,6 @@ func duplicate(conn net.Conn) (int, error) {
 }
 
 func duplicateFd(from int) (int, error) {
-	fd, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, lowest)
+	fd, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 0)
 	return fd, os.NewSyscallError("dup", err)
 }

@@ -9,21 +9,16 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// output is the sending side of a Conn. What the system takes at once is written from
-// the caller straight to the descriptor, past netpoll, whose Flush would block on the
-// rest and whose buffers panic after a Close.
+// output is the sending side of a Conn. What the system takes at once is written by the
+// caller.
 type output struct {
-	mu       sync.Mutex // guards all; held while the descriptor is used
-	conn     netpoll.Connection
-	fd       int
-	open     bool           // the descriptor can be used
-	ours     bool           // and is to be closed by us: netpoll has closed its own
+	mu       sync.Mutex     // guards all; held while the descriptor is written to
+	fd       int            // open as long as err is nil
 	err      error          // why nothing can be sent any more
 	queue    *buffer.Buffer // what nobody has taken yet
 	backlog  *backlog       // carries the queue; nil: nothing is queued
@@ -70,9 +65,6 @@ var errEnded = os.NewSyscallError("write", syscall.EPIPE)
 // write writes what the system takes and returns what is left.
 func (o *output) write(bufs [][]byte) ([][]byte, error) {
 	for len(bufs) > 0 {
-		if !o.open {
-			return nil, errEnded
-		}
 		n, err := writeOnce(o.fd, bufs)
 		switch {
 		case err == unix.EAGAIN:
@@ -121,10 +113,10 @@ func (o *output) enqueue(bufs [][]byte) {
 func (o *output) fail(err error) error {
 	if o.err == nil {
 		o.err = err
+		o.dropQueue()
+		o.shutdown(unix.SHUT_RDWR)
+		o.parked.wake()
 	}
-	o.dropQueue()
-	o.shutdown(unix.SHUT_RDWR)
-	o.parked.wake()
 	return o.err
 }
 
@@ -135,41 +127,17 @@ func (o *output) dropQueue() {
 	}
 }
 
-// shutdown ends one or both directions, on whichever descriptor there is.
+// shutdown ends one or both directions.
 func (o *output) shutdown(how int) error {
-	switch {
-	case o.open:
-		return os.NewSyscallError("shutdown", unix.Shutdown(o.fd, how))
-	case o.backlog != nil:
-		return os.NewSyscallError("shutdown", unix.Shutdown(o.backlog.fd, how))
-	}
-	return nil
+	return os.NewSyscallError("shutdown", unix.Shutdown(o.fd, how))
 }
 
-// keepOpen is called when netpoll is about to close its descriptor, for it takes the end
-// of the peer's direction for that of both. Ours stays until Close, on a duplicate.
-func (o *output) keepOpen() {
-	o.watch(netpoll.PollDetach) // a hold may have been released too late
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.open = false
-	if o.err != nil || o.ending && o.backlog == nil {
-		return
-	}
-	if fd, err := duplicateFd(o.fd); err == nil {
-		o.fd, o.open, o.ours = fd, true, true
-	}
-}
-
-// close ends sending, and both directions if that hasn't happened.
+// close ends sending, and the descriptor, from which nobody reads any more.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.fail(net.ErrClosed)
-	if o.ours {
-		unix.Close(o.fd)
-		o.open, o.ours = false, false
-	}
+	unix.Close(o.fd)
 }
 
 // Queued returns how many bytes the system hasn't taken yet, and still can take.

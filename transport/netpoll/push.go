@@ -18,20 +18,35 @@ type push struct {
 	paused    bool
 }
 
-// Push calls r from now on: first from a goroutine that it starts, then from
-// wherever netpoll calls (netpoll.Config.Runner).
+// Push has the crew call r from now on.
 func (t *Conn) Push(r engine.Receiver) error {
 	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.in.push.receiver = r
-	t.in.mu.Unlock()
-	go t.receive()
+	t.call()
 	return nil
 }
 
-// receive calls the Receiver until it has seen all that can be seen. If it is being
-// called already, that is left to whoever does.
+// call has the crew call the Receiver, if there is one: a poller must not wait, and Handlers
+// do what they like. If it is being called already, whoever does goes on. The lock is held.
+func (t *Conn) call() {
+	p := &t.in.push
+	switch {
+	case p.receiving:
+		p.again = true
+	case p.receiver != nil && !p.finished && t.in.mayCall():
+		p.receiving = true
+		callers.call(t)
+	}
+}
+
+// mayCall reports whether the Receiver isn't to be left alone. The lock is held.
+func (i *input) mayCall() bool { return !i.push.paused || i.whyOver() != nil }
+
+// receive calls the Receiver until it has seen all that can be seen.
 func (t *Conn) receive() {
-	for r := t.beginReceive(); r != nil; r = t.receiveMore() {
+	r := t.in.push.receiver
+	for more := true; more; more = t.receiveMore() {
 		err := t.whyOver()
 		if err != nil {
 			r.End(err)
@@ -39,7 +54,7 @@ func (t *Conn) receive() {
 			err = r.Receive()
 		}
 		if err != nil {
-			t.finish()
+			t.finish(r)
 			return
 		}
 	}
@@ -62,69 +77,43 @@ func (i *input) whyOver() error {
 	return nil
 }
 
-func (t *Conn) beginReceive() engine.Receiver {
+// receiveMore reports whether there is more, or else ends the turn of who calls the Receiver.
+func (t *Conn) receiveMore() bool {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := &i.push
-	switch {
-	case p.receiving:
-		p.again = true
-		return nil
-	case p.finished || p.paused && i.whyOver() == nil:
-		return nil
-	}
-	p.receiving = true
-	return p.receiver
-}
-
-// receiveMore ends the turn of who calls the Receiver unless there is more.
-func (t *Conn) receiveMore() engine.Receiver {
-	i := &t.in
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	p := &i.push
-	if p.again && (!p.paused || i.whyOver() != nil) {
-		p.again = false
-		return p.receiver
-	}
-	p.receiving, p.again = false, false
-	return nil
+	p.receiving = p.again && i.mayCall()
+	p.again = false
+	return p.receiving
 }
 
 // finish makes sure that Receive isn't called again, and lets the Receiver end the
-// connection from a goroutine that may block, which netpoll's may not.
-func (t *Conn) finish() {
+// connection, which may take its time.
+func (t *Conn) finish(r engine.Receiver) {
 	i := &t.in
 	i.mu.Lock()
 	i.push.finished, i.push.receiving = true, false
 	i.dropNext()
-	t.release()
-	r := i.push.receiver
 	i.mu.Unlock()
-	go r.Finish()
+	r.Finish()
 }
 
 // Pause makes the Receive under way the last one until Resume. What comes is left
-// with the system.
+// with the system; the poller finds out when it does.
 func (t *Conn) Pause() {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	if t.in.over || t.in.push.finished {
-		return
+	if !t.in.over {
+		t.in.push.paused = true
 	}
-	t.in.push.paused = true
-	t.hold()
 }
 
 // Resume ends that.
 func (t *Conn) Resume() {
 	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
 	t.in.push.paused = false
-	t.release()
-	pushed := t.in.push.receiver != nil
-	t.in.mu.Unlock()
-	if pushed {
-		go t.receive()
-	}
+	t.want()
+	t.call()
 }

@@ -6,6 +6,8 @@ import (
 	stdtls "crypto/tls"
 	"net"
 
+	"github.com/cloudwego/netpoll"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
@@ -17,37 +19,44 @@ func Transport() Maker { return Maker{} }
 // A Maker makes transports of this package. It may be used from any goroutine.
 type Maker struct{}
 
-// Attach hands conn's descriptor over to netpoll: conn itself is closed. early are bytes
-// that were read from conn; they are received first, and belong to the transport. The error
-// is that of the system when it has no descriptor left, or that of netpoll's poller; conn
-// is then as it was.
+// Attach has one of netpoll's pollers look at conn's descriptor: conn itself is closed. early
+// are bytes that were read from conn; they are received first, and belong to the transport.
+// The error is that of the system when it has no descriptor left, or doesn't let the poller
+// look at another; conn is then as it was.
 //
 // A connection without a descriptor, and TLS that wasn't begun by package transport/tls, is
-// left to a goroutine: see package transport/std.
-func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		return m.attachTLS(secured, early)
-	}
-	if !hasDescriptor(conn) {
+// left to a goroutine: see package transport/std. So are all if netpoll is of a version whose
+// pollers this package doesn't find.
+func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	secured, below := takeApart(conn)
+	if !hasDescriptor(below) {
 		return std.New(conn, early), nil
 	}
-	t, err := attach(conn, early)
-	if err != nil {
+	poll, err := pick()
+	switch {
+	case err != nil:
 		return nil, err
+	case poll == nil:
+		return std.New(conn, early), nil
+	case secured != nil:
+		return attachTLS(poll, secured, below, early)
+	}
+	t, err := attach(poll, conn, early)
+	if err != nil {
+		return nil, err // and no interface of a nil *Conn
 	}
 	return t, nil
 }
 
-func (m Maker) attachTLS(secured *stdtls.Conn, early []byte) (engine.Transport, error) {
-	below, ok := tls.NetConn(secured)
-	if !ok || !hasDescriptor(below) {
-		return std.New(secured, early), nil
+// takeApart returns TLS of package transport/tls and what is below; any other conn is below
+// nothing.
+func takeApart(conn net.Conn) (secured *stdtls.Conn, below net.Conn) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		if below, ok := tls.NetConn(secured); ok {
+			return secured, below
+		}
 	}
-	t, err := attach(below, nil)
-	if err != nil {
-		return nil, err
-	}
-	return tls.New(secured, t, early)
+	return nil, conn
 }
 
 func hasDescriptor(conn net.Conn) bool {
@@ -56,4 +65,12 @@ func hasDescriptor(conn net.Conn) bool {
 		return true
 	}
 	return false
+}
+
+func attachTLS(poll netpoll.Poll, secured *stdtls.Conn, below net.Conn, early []byte) (engine.Transport, error) {
+	t, err := attach(poll, below, nil)
+	if err != nil {
+		return nil, err
+	}
+	return tls.New(secured, t, early)
 }

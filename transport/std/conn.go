@@ -23,8 +23,8 @@ const (
 	waitSize = 4 << 10
 )
 
-// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer
-// and an engine.Pusher.
+// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, an
+// engine.Prober and an engine.Pusher.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from

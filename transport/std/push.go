@@ -10,8 +10,11 @@ import (
 // Push starts a goroutine that waits for bytes and calls r with them, until
 // r.Receive returns an error.
 func (t *Conn) Push(r engine.Receiver) error {
-	t.pump = &pump{t: t, r: r}
-	go t.pump.start()
+	p := &pump{t: t, r: r}
+	t.deadlines.Lock() // somebody may set one, to close
+	t.pump = p
+	t.deadlines.Unlock()
+	go p.start()
 	return nil
 }
 
