@@ -20,8 +20,10 @@ type echo struct {
 
 	sent     atomic.Int64 // messages sent or about to be
 	received atomic.Int64 // echoes
-	started  atomic.Bool
 	closed   atomic.Bool
+
+	started bool // under the fleet's lock
+	counted bool // in its slot's totals, likewise
 
 	// times has the times of sending of the messages in flight, each at its
 	// sequence number modulo the window.
@@ -48,10 +50,9 @@ func newEcho(f *fleet, number int, conn *engine.Conn) *echo {
 
 // start puts the first messages in flight, when it is called first.
 func (e *echo) start() {
-	if e.started.Swap(true) {
+	if !e.begin() {
 		return
 	}
-	e.sent.Add(int64(e.fleet.window))
 	if e.slots != nil {
 		go e.sendAll()
 		return
@@ -63,6 +64,18 @@ func (e *echo) start() {
 		e.send(sequence)
 	}
 	e.conn.Flush() // a failure shows in OnClose
+}
+
+// begin counts the first messages as sent, and reports whether they are to be.
+func (e *echo) begin() bool {
+	e.fleet.mu.Lock()
+	defer e.fleet.mu.Unlock()
+	if e.started || e.closed.Load() {
+		return false
+	}
+	e.started = true
+	e.sent.Add(int64(e.fleet.window))
+	return true
 }
 
 // sendAll sends the first messages and then one for each echo. A window too large
@@ -85,7 +98,17 @@ func (e *echo) send(sequence int64) {
 		err = e.try(sequence)
 	}
 	if err != nil {
-		e.sent.Add(-1)
+		e.unsend()
+	}
+}
+
+// unsend takes back the count of a message that could not be sent.
+func (e *echo) unsend() {
+	e.fleet.mu.Lock()
+	defer e.fleet.mu.Unlock()
+	e.sent.Add(-1)
+	if e.counted {
+		e.fleet.slots[e.number].sent--
 	}
 }
 
@@ -103,10 +126,13 @@ func (e *echo) try(sequence int64) error {
 		return err
 	}
 	copy(buffer.Bytes(), content)
-	stamp(buffer.Bytes(), stampOf(e.number, sequence))
+	stamp(buffer.Bytes(), e.stamp(sequence))
 	e.time(sequence).Store(e.fleet.now())
 	return buffer.SendFrame(e.fleet.message.op, true, len(content))
 }
+
+// stamp returns what distinguishes a message from all others.
+func (e *echo) stamp(sequence int64) uint64 { return stampOf(e.fleet.first+e.number, sequence) }
 
 func (e *echo) time(sequence int64) *atomic.Int64 {
 	return &e.times[sequence%int64(len(e.times))]
@@ -117,7 +143,7 @@ func (e *echo) deliver(op engine.Opcode, msg []byte) {
 	f := e.fleet
 	sequence := e.received.Load()
 	switch {
-	case sequence == e.sent.Load(), !f.message.stamped(msg, stampOf(e.number, sequence)):
+	case sequence == e.sent.Load(), !f.message.stamped(msg, e.stamp(sequence)):
 		f.failures.add("unexpected message", 1, fmt.Errorf("%v of %d bytes: %.32q", op, len(msg), msg))
 		return
 	case !f.message.intact(op, msg):
@@ -141,10 +167,10 @@ func (e *echo) sendNext(msg []byte, now int64) {
 		e.slots <- sequence // there is room: one of the window has come back
 		return
 	}
-	stamp(msg, stampOf(e.number, sequence))
+	stamp(msg, e.stamp(sequence))
 	e.time(sequence).Store(now)
 	if e.conn.SendFrame(e.fleet.message.op, true, msg) != nil {
-		e.sent.Add(-1)
+		e.unsend()
 	}
 }
 
@@ -157,7 +183,9 @@ func (e *echo) finish(err error) {
 	case !closing && !endedByUs(err):
 		e.fleet.failures.add(closeFailure(err), 1, err)
 	}
-	e.closed.Store(true)
+	e.fleet.mu.Lock()
+	e.closed.Store(true) // nothing starts any more
+	e.fleet.mu.Unlock()
 	if e.slots != nil {
 		close(e.slots)
 	}

@@ -3,31 +3,30 @@ package main
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 )
 
-// A fleet is many connections that do the same.
+// A fleet is many connections of this process that do the same.
 type fleet struct {
 	targets   []fanout.Target
 	message   *message
-	window    int  // messages in flight on each connection
-	reconnect bool // what fails is tried again
+	window    int     // messages in flight on each connection
+	first     int     // number of the first connection, in its messages
+	rate      float64 // connections dialled in a second; 0: as many as can be
+	reconnect bool    // what fails is tried again
 	group     *fanout.Group
 
+	mu        sync.Mutex // held while an echo takes a slot, and while one starts or ends
 	slots     []slot
 	latencies []*latency
 	failures  *failures
 	begin     time.Time
-
-	mu     sync.Mutex
-	echoes []*echo // all that ever came up
+	account   account
 
 	untried    atomic.Int64  // slots that no attempt has come to an end for
 	tried      chan struct{} // closed when there are none
@@ -40,13 +39,14 @@ type fleet struct {
 
 // A slot is the place of one connection.
 type slot struct {
-	echo  atomic.Pointer[echo] // nil: not up
-	tried atomic.Bool
-	been  atomic.Bool // it was up
+	echo           atomic.Pointer[echo] // the last one; nil: it never was up
+	tried          atomic.Bool
+	sent, received int64 // by the echoes before, under the fleet's lock
 }
 
-func newFleet(urls []string, config websock.Config, m *message, window, n int) *fleet {
+func newFleet(targets []fanout.Target, m *message, window, n int) *fleet {
 	f := &fleet{
+		targets:   targets,
 		message:   m,
 		window:    window,
 		slots:     make([]slot, n),
@@ -54,9 +54,6 @@ func newFleet(urls []string, config websock.Config, m *message, window, n int) *
 		failures:  newFailures(),
 		begin:     time.Now(),
 		tried:     make(chan struct{}),
-	}
-	for _, url := range urls {
-		f.targets = append(f.targets, fanout.Target{URL: url, Config: config})
 	}
 	f.untried.Store(int64(n))
 	for i := range f.latencies {
@@ -78,12 +75,13 @@ func (f *fleet) gathers() bool {
 // maxHandshakes is how many connections are opened at the same time.
 const maxHandshakes = 128
 
-// dial opens the connections, at most rate in a second; 0: as fast as it goes. It returns when
-// an attempt was made for each of them, or ctx has ended. The error says that none can be made.
-func (f *fleet) dial(ctx context.Context, rate float64) error {
+// dial starts the Group.
+func (f *fleet) dial(ctx context.Context) error {
+	rate := f.rate
 	if rate == 0 {
 		rate = -1
 	}
+	memory := memoryInUse()
 	var err error
 	f.group, err = fanout.Start(fanout.Options{
 		Targets:   f.targets,
@@ -101,6 +99,8 @@ func (f *fleet) dial(ctx context.Context, rate float64) error {
 	case <-f.tried:
 	case <-ctx.Done():
 	}
+	f.account.Connections = f.up.Load()
+	f.account.Held = memoryInUse() - memory
 	return nil
 }
 
@@ -108,16 +108,20 @@ func (f *fleet) dial(ctx context.Context, rate float64) error {
 // message in flight that costs as much as pulling them, but of many, those that come in one
 // read are answered in one write.
 func (f *fleet) connected(_ context.Context, s *fanout.Slot, conn *engine.Conn) error {
+	place := &f.slots[s.Number()]
 	e := newEcho(f, s.Number(), conn)
 	f.mu.Lock()
-	f.echoes = append(f.echoes, e)
+	before := place.echo.Swap(e)
+	if before != nil {
+		before.counted = true
+		place.sent += before.sent.Load()
+		place.received += before.received.Load()
+	}
 	f.mu.Unlock()
-	place := &f.slots[s.Number()]
-	place.echo.Store(e)
-	f.up.Add(1)
-	if place.been.Swap(true) {
+	if before != nil {
 		f.comebacks.Add(1)
 	}
+	f.up.Add(1)
 	if f.exchanging.Load() {
 		e.start()
 	}
@@ -132,8 +136,8 @@ func (f *fleet) deliver(s *fanout.Slot, op engine.Opcode, msg []byte) {
 // down takes the end of a connection, or of an attempt.
 func (f *fleet) down(s *fanout.Slot, err error, _ time.Duration) {
 	place := &f.slots[s.Number()]
-	switch e := place.echo.Swap(nil); {
-	case e != nil:
+	switch e := place.echo.Load(); {
+	case e != nil && !e.closed.Load():
 		f.up.Add(-1)
 		e.finish(err)
 	case fanout.FailureOf(err) != fanout.FailedShutdown:
@@ -148,28 +152,26 @@ func (f *fleet) hasTried(place *slot) {
 	}
 }
 
-// all returns all echoes, also of connections that have ended.
-func (f *fleet) all() []*echo {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.echoes)
-}
-
 // exchange keeps messages in flight until d has passed, ctx ends, or no connection
 // is left.
-func (f *fleet) exchange(ctx context.Context, d time.Duration) {
+func (f *fleet) exchange(ctx context.Context, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
+	cpu, begin := cpuTime(), time.Now()
 	// Each starts in a goroutine of its own: a single one that started them all
 	// would have to take turns with those that are busy already.
 	f.exchanging.Store(true)
 	var starting sync.WaitGroup
-	for _, e := range f.all() {
-		starting.Go(e.start)
+	for i := range f.slots {
+		if e := f.slots[i].echo.Load(); e != nil {
+			starting.Go(e.start)
+		}
 	}
 	f.waitOrNone(ctx)
 	f.stopping.Store(true)
 	starting.Wait()
+	f.account.exchanged(f.standing().Received, time.Since(begin), cpuTime()-cpu)
+	return nil
 }
 
 // waitOrNone waits until ctx ends, or no connection is left and none comes back.
@@ -183,6 +185,14 @@ func (f *fleet) waitOrNone(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// finish waits for the echoes that are due, at most d, and closes all connections.
+func (f *fleet) finish(d time.Duration) (account, error) {
+	f.drain(d)
+	f.close()
+	f.account.ended(f)
+	return f.account, nil
 }
 
 // drain waits for the echoes that are due, at most d, and counts those that didn't
@@ -203,7 +213,7 @@ func (f *fleet) close() {
 	f.closing.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	f.group.Shutdown(ctx) // how it went, finish is told
+	f.group.Shutdown(ctx) // how it went, down is told
 }
 
 func (f *fleet) inFlight() (n int64) {
@@ -215,12 +225,21 @@ func (f *fleet) inFlight() (n int64) {
 	return n
 }
 
-func (f *fleet) totals() (sent, received int64) {
-	for _, e := range f.all() {
-		sent += e.sent.Load()
-		received += e.received.Load()
+// standing returns how things stand.
+func (f *fleet) standing() standing {
+	now := standing{Up: f.up.Load(), Errors: f.failures.total(), Reconnects: f.comebacks.Load()}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.slots {
+		place := &f.slots[i]
+		now.Sent += place.sent
+		now.Received += place.received
+		if e := place.echo.Load(); e != nil {
+			now.Sent += e.sent.Load()
+			now.Received += e.received.Load()
+		}
 	}
-	return sent, received
+	return now
 }
 
 func (f *fleet) latency() *latency {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -33,6 +34,18 @@ func (l *latency) merge(other *latency) {
 	other.mu.Lock()
 	l.h.Merge(other.h)
 	other.mu.Unlock()
+}
+
+// MarshalJSON and UnmarshalJSON carry a histogram from one process to another.
+func (l *latency) MarshalJSON() ([]byte, error) { return json.Marshal(l.h.Export()) }
+
+func (l *latency) UnmarshalJSON(b []byte) error {
+	var counts hdrhistogram.Snapshot
+	if err := json.Unmarshal(b, &counts); err != nil {
+		return err
+	}
+	l.h = hdrhistogram.Import(&counts)
+	return nil
 }
 
 // percentiles are in microseconds.

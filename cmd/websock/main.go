@@ -74,7 +74,7 @@ type stdio struct {
 // run is the program. The end of ctx is an interrupt.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	streams := stdio{stdin, stdout, stderr}
-	root := rootCommand(streams)
+	root := rootCommand(streams, args)
 	err := root.Parse(args)
 	if err == nil {
 		err = root.Run(ctx)
@@ -105,14 +105,14 @@ func (s stdio) misused(format string, args ...any) error {
 	return errUsage
 }
 
-func rootCommand(streams stdio) *ffcli.Command {
+func rootCommand(streams stdio, args []string) *ffcli.Command {
 	return &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
 		FlagSet:    streams.flagSet("websock"),
 		Subcommands: []*ffcli.Command{
-			fanoutCommand(streams),
+			fanoutCommand(streams, args[min(1, len(args)):]),
 			connectCommand(streams),
 			serveCommand(streams),
 			versionCommand(streams),

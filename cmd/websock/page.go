@@ -46,12 +46,12 @@ func (r *report) charts() (drawn []template.HTML, err error) {
 			return lines("Messages received a second", points, series{"", messageRates(points)})
 		},
 		func() ([]byte, error) {
-			return lines("Connections up", points, series{"", valuesOf(points, func(p reading) int64 { return p.up })})
+			return lines("Connections up", points, series{"", valuesOf(points, func(p reading) int64 { return p.Up })})
 		},
 		func() ([]byte, error) {
 			return lines("Errors and reconnections, so far", points,
-				series{"errors", valuesOf(points, func(p reading) int64 { return p.errors })},
-				series{"reconnections", valuesOf(points, func(p reading) int64 { return p.reconnects })})
+				series{"errors", valuesOf(points, func(p reading) int64 { return p.Errors })},
+				series{"reconnections", valuesOf(points, func(p reading) int64 { return p.Reconnects })})
 		},
 		func() ([]byte, error) { return bars("Echoes by the time they took", r.latencies) },
 	} {
@@ -86,7 +86,7 @@ func messageRates(points []reading) []float64 {
 	rates := make([]float64, len(points))
 	for i := 1; i < len(points); i++ {
 		taken := points[i].at - points[i-1].at
-		rates[i] = rounded(float64(points[i].received-points[i-1].received) / max(taken.Seconds(), 1e-9))
+		rates[i] = rounded(float64(points[i].Received-points[i-1].Received) / max(taken.Seconds(), 1e-9))
 	}
 	return rates
 }

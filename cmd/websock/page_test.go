@@ -69,7 +69,7 @@ func TestAPageOfNothing(t *testing.T) {
 func TestReadingsAreThinned(t *testing.T) {
 	var readings []reading
 	for i := range 1001 {
-		readings = append(readings, reading{at: time.Duration(i), received: int64(i)})
+		readings = append(readings, reading{time.Duration(i), standing{Received: int64(i)}})
 	}
 	for _, n := range []int{1, 7, 300, 1000, 1001, 5000} {
 		thin := thinned(readings, n)
@@ -82,7 +82,7 @@ func TestReadingsAreThinned(t *testing.T) {
 			}
 		}
 	}
-	rates := messageRates([]reading{{}, {at: time.Second, received: 10}, {at: 3 * time.Second, received: 20}})
+	rates := messageRates([]reading{{}, {time.Second, standing{Received: 10}}, {3 * time.Second, standing{Received: 20}}})
 	if rates[0] != 0 || rates[1] != 10 || rates[2] != 5 {
 		t.Errorf("%v", rates)
 	}

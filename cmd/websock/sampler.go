@@ -8,18 +8,15 @@ import (
 // sampleEvery is the time between two readings.
 const sampleEvery = 100 * time.Millisecond
 
-// A reading is how a fleet stood at a time.
+// A reading is how a crew stood at a time.
 type reading struct {
-	at         time.Duration // since the sampler began
-	up         int64
-	received   int64
-	errors     int64
-	reconnects int64
+	at time.Duration // since the sampler began
+	standing
 }
 
 // A sampler takes a reading now and then.
 type sampler struct {
-	fleet    *fleet
+	crew     crew
 	begin    time.Time
 	readings []reading
 	end      chan struct{}
@@ -28,8 +25,8 @@ type sampler struct {
 }
 
 // sample begins to take readings, until stop.
-func sample(f *fleet) *sampler {
-	s := &sampler{fleet: f, begin: time.Now(), end: make(chan struct{})}
+func sample(c crew) *sampler {
+	s := &sampler{crew: c, begin: time.Now(), end: make(chan struct{})}
 	s.ended.Go(s.run)
 	return s
 }
@@ -49,14 +46,7 @@ func (s *sampler) run() {
 }
 
 func (s *sampler) read() {
-	_, received := s.fleet.totals()
-	s.readings = append(s.readings, reading{
-		at:         time.Since(s.begin),
-		up:         s.fleet.up.Load(),
-		received:   received,
-		errors:     s.fleet.failures.total(),
-		reconnects: s.fleet.comebacks.Load(),
-	})
+	s.readings = append(s.readings, reading{time.Since(s.begin), s.crew.standing()})
 }
 
 // stop returns the readings, the last of them taken now when it is called first.

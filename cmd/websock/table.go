@@ -28,6 +28,12 @@ func (r *report) table(w io.Writer) error {
 	}
 	row("server", "%s (%s)", strings.Join(r.URLs, " "), r.Server)
 	row("transport", "%s", r.Transport)
+	if r.Processes > 1 {
+		row("processes", "%d", r.Processes)
+	}
+	if len(r.Sources) > 0 {
+		row("source addresses", "%s", strings.Join(r.Sources, " "))
+	}
 	row("connections", "%s of %s", grouped(r.Connections), grouped(r.Asked))
 	row("dial rate", "%s a second", grouped(r.DialRate))
 	if r.Reconnects > 0 {
@@ -42,6 +48,7 @@ func (r *report) table(w io.Writer) error {
 	row("latency max", "%v", microseconds(r.Latency.Max))
 	row("client CPU per message", "%.2f µs", r.CPUPerMessage)
 	row(memoryLabel, "%s bytes", grouped(r.BytesPerConn))
+	row("memory, all in all", "%s MB", grouped(float64(r.Resident)/1e6))
 	row("errors", "%s", grouped(r.ErrorsTotal))
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
 		row("  "+kind, "%s", grouped(r.Errors[kind])+r.example(kind))
@@ -52,8 +59,8 @@ func (r *report) table(w io.Writer) error {
 // example returns the first error of a kind, where there is more to say than the
 // kind does.
 func (r *report) example(kind string) string {
-	if err := r.first[kind]; err != nil {
-		return ", first: " + err.Error()
+	if first := r.first[kind]; first != "" {
+		return ", first: " + first
 	}
 	return ""
 }
