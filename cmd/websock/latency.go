@@ -64,3 +64,32 @@ func (l *latency) percentiles() percentiles {
 		Max: l.h.Max(),
 	}
 }
+
+// distribution returns how many latencies lie between each round number and the one before
+// it. There is at least one.
+func (l *latency) distribution() (bounds []time.Duration, counts []float64) {
+	bounds, counts = []time.Duration{roundNumber(microseconds(l.h.Min()))}, []float64{0}
+	for _, bar := range l.h.Distribution() {
+		if bar.Count == 0 {
+			continue
+		}
+		for bounds[len(bounds)-1] < microseconds(bar.To) {
+			bounds = append(bounds, roundNumber(bounds[len(bounds)-1]+1))
+			counts = append(counts, 0)
+		}
+		counts[len(counts)-1] += float64(bar.Count)
+	}
+	return bounds, counts
+}
+
+// roundNumber returns the smallest of 1, 2 and 5 µs, 10, 20 and 50 µs and so on that is not
+// below d.
+func roundNumber(d time.Duration) time.Duration {
+	for bound := time.Microsecond; ; bound *= 10 {
+		for _, factor := range []time.Duration{1, 2, 5} {
+			if d <= factor*bound {
+				return factor * bound
+			}
+		}
+	}
+}

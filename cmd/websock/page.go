@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	_ "embed"
-	"fmt"
 	"html/template"
-	"maps"
 	"os"
-	"slices"
-	"time"
+	"strconv"
 
 	"github.com/go-analyze/charts"
 )
@@ -24,14 +21,11 @@ func (r *report) writePage(file string) error {
 	if err != nil {
 		return err
 	}
-	var table, page bytes.Buffer
-	if err := r.table(&table); err != nil {
-		return err
-	}
+	var page bytes.Buffer
 	err = pageTemplate.Execute(&page, struct {
-		Table  string
+		Rows   []row
 		Charts []template.HTML
-	}{table.String(), drawn})
+	}{r.rows(), drawn})
 	if err != nil {
 		return err
 	}
@@ -40,20 +34,22 @@ func (r *report) writePage(file string) error {
 
 // charts draws all that there is to see.
 func (r *report) charts() (drawn []template.HTML, err error) {
-	points := thinned(r.samples, maxPoints)
+	t := newTimeline(r.samples)
 	for _, draw := range []func() ([]byte, error){
 		func() ([]byte, error) {
-			return lines("Messages received a second", points, series{"", messageRates(points)})
+			return lines("Messages received", "messages a second", t, line{"", t.messageRates()})
 		},
 		func() ([]byte, error) {
-			return lines("Connections up", points, series{"", valuesOf(points, func(p reading) int64 { return p.Up })})
+			return lines("Connections up", "connections", t, line{"", t.values(func(r reading) int64 { return r.Up })})
 		},
 		func() ([]byte, error) {
-			return lines("Errors and reconnections, so far", points,
-				series{"errors", valuesOf(points, func(p reading) int64 { return p.Errors })},
-				series{"reconnections", valuesOf(points, func(p reading) int64 { return p.Reconnects })})
+			return lines("Errors and reconnections, so far", "errors, reconnections", t,
+				line{"errors", t.values(func(r reading) int64 { return r.Errors })},
+				line{"reconnections", t.values(func(r reading) int64 { return r.Reconnects })})
 		},
-		func() ([]byte, error) { return bars("Echoes by the time they took", r.latencies) },
+		func() ([]byte, error) {
+			return bars("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.latencies)
+		},
 	} {
 		svg, err := draw()
 		if err != nil {
@@ -64,43 +60,22 @@ func (r *report) charts() (drawn []template.HTML, err error) {
 	return drawn, nil
 }
 
-// maxPoints is how many points a line has at most.
-const maxPoints = 300
-
-// A series is one line of a chart.
-type series struct {
+// A line is one of a chart.
+type line struct {
 	name   string
 	values []float64
 }
 
-func valuesOf(points []reading, of func(reading) int64) []float64 {
-	values := make([]float64, len(points))
-	for i, p := range points {
-		values[i] = float64(of(p))
-	}
-	return values
-}
-
-// messageRates returns how many messages a second came before each point.
-func messageRates(points []reading) []float64 {
-	rates := make([]float64, len(points))
-	for i := 1; i < len(points); i++ {
-		taken := points[i].at - points[i-1].at
-		rates[i] = rounded(float64(points[i].Received-points[i-1].Received) / max(taken.Seconds(), 1e-9))
-	}
-	return rates
-}
-
 func newPainter() *charts.Painter {
-	return charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 900, Height: 280})
+	return charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 900, Height: 320})
 }
 
 // lines draws values over time.
-func lines(title string, points []reading, all ...series) ([]byte, error) {
+func lines(title, unit string, t timeline, all ...line) ([]byte, error) {
 	values := make([][]float64, len(all))
 	names := make([]string, len(all))
-	for i, s := range all {
-		values[i], names[i] = s.values, s.name
+	for i, l := range all {
+		values[i], names[i] = l.values, l.name
 	}
 	o := charts.NewLineChartOptionWithData(values)
 	o.Title.Text = title
@@ -108,11 +83,15 @@ func lines(title string, points []reading, all ...series) ([]byte, error) {
 	if len(all) > 1 {
 		o.Legend.SeriesNames = names
 	}
-	o.XAxis.LabelCount = 10
-	o.XAxis.Labels = make([]string, len(points))
-	for i, p := range points {
-		o.XAxis.Labels[i] = fmt.Sprintf("%.1f s", p.at.Seconds())
+	o.XAxis.Title = "seconds since the first dial"
+	o.XAxis.BoundaryGap = charts.Ptr(false)
+	o.XAxis.LabelCount = t.ticks + 1
+	o.XAxis.Labels = make([]string, len(t.readings))
+	for i, r := range t.readings {
+		o.XAxis.Labels[i] = strconv.FormatFloat(r.at.Seconds(), 'f', -1, 64)
 	}
+	o.YAxis[0].Title = unit
+	o.YAxis[0].Min = charts.Ptr(0.0)
 	painter := newPainter()
 	if err := painter.LineChart(o); err != nil {
 		return nil, err
@@ -120,41 +99,22 @@ func lines(title string, points []reading, all ...series) ([]byte, error) {
 	return painter.Bytes()
 }
 
-// bars draws how many latencies lie between one round number and the next.
-func bars(title string, l *latency) ([]byte, error) {
-	counts := map[time.Duration]float64{}
-	for _, bar := range l.h.Distribution() {
-		if bar.Count > 0 {
-			counts[roundNumber(microseconds(bar.To))] += float64(bar.Count)
-		}
+// bars draws how many latencies are up to each round number, and above the one before.
+func bars(title, unit, axis string, l *latency) ([]byte, error) {
+	bounds, counts := l.distribution()
+	labels := make([]string, len(bounds))
+	for i, bound := range bounds {
+		labels[i] = strconv.FormatFloat(bound.Seconds()*1000, 'f', -1, 64)
 	}
-	var values []float64
-	var labels []string
-	for _, bound := range slices.Sorted(maps.Keys(counts)) {
-		values = append(values, counts[bound])
-		labels = append(labels, "to "+bound.String())
-	}
-	if len(values) == 0 {
-		values, labels = []float64{0}, []string{"none"}
-	}
-	o := charts.NewBarChartOptionWithData([][]float64{values})
+	o := charts.NewBarChartOptionWithData([][]float64{counts})
 	o.Title.Text = title
+	o.CategoryAxis.Title = axis
 	o.CategoryAxis.Labels = labels
+	o.CategoryAxis.LabelCount = len(labels)
+	o.ValueAxis[0].Title = unit
 	painter := newPainter()
 	if err := painter.BarChart(o); err != nil {
 		return nil, err
 	}
 	return painter.Bytes()
-}
-
-// roundNumber returns the smallest of 1, 2 and 5 µs, 10, 20 and 50 µs and so on that is not
-// below d.
-func roundNumber(d time.Duration) time.Duration {
-	for bound := time.Microsecond; ; bound *= 10 {
-		for _, factor := range []time.Duration{1, 2, 5} {
-			if d <= factor*bound {
-				return factor * bound
-			}
-		}
-	}
 }

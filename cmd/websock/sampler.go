@@ -55,15 +55,3 @@ func (s *sampler) stop() []reading {
 	s.ended.Wait()
 	return s.readings
 }
-
-// thinned returns at most n readings, spread evenly, the last one included.
-func thinned(readings []reading, n int) []reading {
-	if len(readings) <= n {
-		return readings
-	}
-	thin := make([]reading, n)
-	for i := range thin {
-		thin[i] = readings[(i+1)*len(readings)/n-1]
-	}
-	return thin
-}
