@@ -65,12 +65,17 @@ func (b *buffer) String() string {
 // URL and a function that interrupts it and returns how it ended.
 func serving(t *testing.T, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
+	return servingAndTelling(t, new(buffer), args...)
+}
+
+// servingAndTelling is serving with a given standard error.
+func servingAndTelling(t *testing.T, stderr *buffer, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var stderr buffer
 	stdout, out := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, &stderr)
+		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, stderr)
 		out.Close()
 	}()
 	url, err := bufio.NewReader(stdout).ReadString('\n')

@@ -15,7 +15,7 @@ func (f *fanoutJob) startServers() (*ownServers, error) {
 	flags := []string{"-transport", f.transport}
 	if f.tls {
 		var err error
-		if s.certificate, err = newSelfSigned(); err != nil {
+		if s.certificate, err = newSelfSigned(""); err != nil {
 			return nil, err
 		}
 		flags = append(flags, "-tls-cert", s.certificate.cert, "-tls-key", s.certificate.key)
