@@ -71,7 +71,7 @@ func (c *Conn) receiveAll() error {
 	r := &c.receive
 	d := &r.dec
 	for {
-		if len(r.view) == 0 {
+		if len(r.view) == 0 && !d.inflatable() {
 			if err := c.nextView(); err != nil {
 				return err
 			}
@@ -80,13 +80,17 @@ func (c *Conn) receiveAll() error {
 		if err != nil {
 			return c.fail(err)
 		}
-		if d.open && d.h.Opcode.IsData() {
+		if d.open && d.h.Opcode.IsData() && !d.compressed {
 			r.view = r.view[n:]
 			err = c.handOver()
 		} else {
 			c.used(n)
-			if d.open {
+			switch {
+			case !d.open:
+			case d.h.Opcode.IsControl():
 				err = c.control()
+			default:
+				err = c.handOverInflated()
 			}
 		}
 		if err != nil {

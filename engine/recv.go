@@ -24,7 +24,7 @@ type receiveState struct {
 	*receiving
 
 	handler  Handler // nil: data is pulled
-	limits   *Limits
+	terms    *terms
 	role     Role
 	answered bool        // pongs wait in the send buffer
 	paused   atomic.Bool // the Handler is to be left alone
@@ -46,7 +46,7 @@ var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
 func (r *receiveState) beginReceiving() {
 	if r.receiving == nil {
 		r.receiving = idleReceivings.Get().(*receiving)
-		r.dec.role, r.dec.limits = r.role, r.limits
+		r.dec.role, r.dec.terms = r.role, r.terms
 	}
 }
 
@@ -113,8 +113,8 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 	r := &c.receive
 	d := &r.dec
 	for {
-		if len(r.view) == 0 {
-			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize {
+		if len(r.view) == 0 && !d.inflatable() {
+			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize && !d.compressed {
 				return c.recvDirect(buf)
 			}
 			if d.open && len(buf) == 0 && !d.h.Opcode.IsControl() {
@@ -142,6 +142,9 @@ func (c *Conn) recv(buf []byte) (Header, int, error) {
 				return d.header(), 0, ErrTimeout
 			}
 			continue
+		}
+		if d.compressed {
+			return c.recvInflated(buf)
 		}
 		payload, err := d.move(buf, r.view)
 		c.used(len(payload))
