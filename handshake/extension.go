@@ -40,8 +40,8 @@ func parseExtensions(values []string) (list []extension, err error) {
 }
 
 type extensionParser struct {
-	whole, rest string
-	failed      bool
+	rest   string
+	failed bool
 }
 
 func (p *extensionParser) extension() extension {

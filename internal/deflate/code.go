@@ -101,22 +101,26 @@ func (c *code) find(b uint64, tableBits int) symbol {
 var fixedLiterals, fixedDistances = newFixedTables()
 
 func newFixedTables() (literals [1 << literalBits]symbol, distances [1 << distanceBits]symbol) {
-	var sizes [maxLiterals + 2]uint8
-	for i := range sizes {
+	literalSizes, distanceSizes := fixedSizes()
+	var c code
+	c.build(literals[:], literalSymbols[:], literalSizes[:])
+	c.build(distances[:], distanceSymbols[:], distanceSizes[:])
+	return literals, distances
+}
+
+func fixedSizes() (literals [maxLiterals + 2]uint8, distances [maxDistances + 2]uint8) {
+	for i := range literals {
 		switch {
 		case i < 144, i >= 280:
-			sizes[i] = 8
+			literals[i] = 8
 		case i < 256:
-			sizes[i] = 9
+			literals[i] = 9
 		default:
-			sizes[i] = 7
+			literals[i] = 7
 		}
 	}
-	var c code
-	c.build(literals[:], literalSymbols[:], sizes[:])
-	for i := range maxDistances + 2 {
-		sizes[i] = 5
+	for i := range distances {
+		distances[i] = 5
 	}
-	c.build(distances[:], distanceSymbols[:], sizes[:maxDistances+2])
 	return literals, distances
 }
