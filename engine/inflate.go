@@ -38,7 +38,6 @@ type inflation struct {
 	deflated int64 // from so many
 	coming   int64 // payload of the frame under way that wasn't staged yet
 	hungry   bool  // nothing more can be inflated of what was staged
-	ended    bool  // the tail was staged
 
 	from, to int // of what is staged
 	staged   [stagedSize]byte
@@ -51,7 +50,7 @@ func (d *Decoder) beginInflating() {
 	in := &d.terms.compression.in
 	z := inflations.Get().(*inflation)
 	in.work = z
-	z.size, z.deflated, z.ended, z.from, z.to = 0, 0, false, 0, 0
+	z.size, z.deflated, z.from, z.to = 0, 0, 0, 0
 	z.before = &in.history
 	if agreed := &d.terms.compression.agreed; !agreed.RecvTakeover {
 		z.history.Reset(agreed.RecvWindowBits)
@@ -86,20 +85,13 @@ func (d *Decoder) inflatable() bool {
 func (d *Decoder) inflate(dst, src []byte) (payload []byte, used int, err error) {
 	z := d.terms.compression.in.work
 	used = z.stage(d, src)
-	written := 0
-	for {
-		n, read, hungry, err := z.inflater.Inflate(dst[written:], z.staged[z.from:z.to], z.before)
-		if err != nil {
-			return nil, used, d.fail(errNotDeflated)
-		}
-		z.before.Append(dst[written : written+n])
-		z.from += read
-		written += n
-		z.hungry = hungry
-		if !hungry || !z.stageTail(d.h.Fin) {
-			break
-		}
+	written, read, hungry, err := z.inflater.Inflate(dst, z.staged[z.from:z.to], z.before)
+	if err != nil {
+		return nil, used, d.fail(errNotDeflated)
 	}
+	z.before.Append(dst[:written])
+	z.from += read
+	z.hungry = hungry
 	z.size += int64(written)
 	if err := d.checkInflated(z); err != nil {
 		return nil, used, d.fail(err)
@@ -123,17 +115,6 @@ func (z *inflation) stage(d *Decoder, src []byte) int {
 	z.coming -= int64(n)
 	z.deflated += int64(n)
 	return n
-}
-
-// stageTail puts the tail behind a message of which everything was inflated, unless it
-// ends well without.
-func (z *inflation) stageTail(fin bool) bool {
-	if !fin || z.coming > 0 || z.ended || z.inflater.AtBoundary() {
-		return false
-	}
-	z.ended = true
-	z.from, z.to = 0, copy(z.staged[:], deflate.Tail)
-	return true
 }
 
 // checkInflated holds the message to its limits.
@@ -161,7 +142,7 @@ func (d *Decoder) countInflated(z *inflation, payload []byte) error {
 		return nil
 	}
 	if d.h.Fin {
-		if !z.inflater.AtBoundary() {
+		if !z.inflater.AtEnd() {
 			return d.fail(errNotDeflated)
 		}
 		d.endInflating()

@@ -6,6 +6,10 @@ import "slices"
 // place in a chunk is a number of 16 bits.
 const chunkSize = 32 << 10
 
+// Tail is how the empty stored block ends that ends what was compressed. A sender cuts it
+// off the end of a message (RFC 7692 section 7.2.1).
+var Tail = []byte{0x00, 0x00, 0xff, 0xff}
+
 // A Deflater compresses. It is large, and lent while a message is compressed. It keeps
 // nothing of what it is given, and allocates nothing once it has worked. One goroutine at a
 // time uses it.

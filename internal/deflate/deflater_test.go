@@ -43,7 +43,7 @@ func TestDeflateRefersToTheHistory(t *testing.T) {
 					sent.Append(p)
 					got := make([]byte, len(p))
 					n, _, hungry, err := f.Inflate(got, stream, &received)
-					if err != nil || !hungry || !f.AtBoundary() || !bytes.Equal(got[:n], p) {
+					if err != nil || !hungry || !f.AtEnd() || !bytes.Equal(got[:n], p) {
 						t.Fatalf("message %d: %d bytes of %d, %v", i, n, len(p), err)
 					}
 					received.Append(got)

@@ -9,10 +9,6 @@ import (
 // refers to bytes before the history. It is final.
 var ErrCorrupt = errors.New("corrupt deflate stream")
 
-// Tail is what a sender cuts off the end of a message, and a receiver puts there again:
-// the sizes of the empty stored block that ends it (RFC 7692 section 7.2.1).
-var Tail = []byte{0x00, 0x00, 0xff, 0xff}
-
 // A step says what the next bits are.
 type step uint8
 
@@ -62,9 +58,12 @@ func (f *Inflater) Reset() {
 	f.bits, f.have, f.step, f.final, f.length = 0, 0, blockHeader, false, 0
 }
 
-// AtBoundary reports whether no block is under way, so that the stream may end here. What
-// is left of the last byte is padding.
-func (f *Inflater) AtBoundary() bool { return f.step == blockHeader && f.have < 8 }
+// AtEnd reports whether a message can end here, once f is hungry: in a stored block, before
+// its sizes, of which the sender has cut those of an empty one off (RFC 7692 section 7.2.1);
+// or between two blocks, for senders that have not, or need not since theirs was the last.
+func (f *Inflater) AtEnd() bool {
+	return f.step == storedSize && f.have == 0 || f.step == blockHeader
+}
 
 // Inflate inflates from src to dst, and returns how many bytes of either it handled. It
 // stops when it is hungry, all of src being used up, or else when there is more to write

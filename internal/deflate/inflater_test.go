@@ -40,7 +40,7 @@ func inflate(t testing.TB, stream []byte, bits int, inPiece, outPiece func() int
 			}
 		}
 	}
-	if !f.AtBoundary() {
+	if !f.AtEnd() {
 		return all, io.ErrUnexpectedEOF
 	}
 	return all, nil
@@ -133,7 +133,7 @@ func TestInflateRefusesWhatIsNoStream(t *testing.T) {
 		var f Inflater
 		h := NewHistory(15)
 		_, _, _, err := f.Inflate(make([]byte, 1000), []byte(stream), &h)
-		if err == nil && f.AtBoundary() {
+		if err == nil && f.AtEnd() {
 			t.Errorf("%s: taken", name)
 			continue
 		}
