@@ -3,9 +3,9 @@
 FUZZTIME ?= 10s
 TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
-MODULES  := . interop bench internal/gen
+MODULES  := . interop bench fanout/prom internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench generate interop cover ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench loopback generate interop cover ci
 
 help:
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -20,7 +20,7 @@ purego: ## all tests without assembly
 	go test -tags purego $(PACKAGES)
 
 arm64: ## the packages with kernels, and the engine, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./internal/... ./engine/...
+	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/buffer ./internal/wheel
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
@@ -50,13 +50,13 @@ vuln: ## known vulnerabilities; needs the database on the network
 	$(TOOLS)/govulncheck $(PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for d in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
-		for f in $$(go test -list '^Fuzz' $$d | grep ^Fuzz); do \
-			echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d; \
-		done; done
+	.ci/fuzz $(FUZZTIME)
 
 bench: ## compared with others, in one run; see bench/doc.go
 	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .
+
+loopback: ## transports and others over loopback, beside a loop written by hand
+	cd bench && go run ./compare
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

@@ -27,10 +27,16 @@ type Config struct {
 
 	// Proxy says which proxy to connect through: nil for none. It gets the URL that is
 	// to be reached, ws or wss, and returns that of an http or https proxy (CONNECT,
-	// with Basic credentials if it has a user) or of a socks5 or socks5h proxy, which
-	// looks host names up itself. A nil Proxy takes HTTP_PROXY, HTTPS_PROXY and
-	// NO_PROXY from the environment; NoProxy ignores them.
+	// with Basic credentials if it has a user) or of a socks5 or socks5h proxy (with user
+	// and password if it has them). Either looks the host name up itself. A nil Proxy
+	// takes HTTP_PROXY, HTTPS_PROXY and NO_PROXY from the environment; NoProxy ignores
+	// them. What fails at a proxy is a *HandshakeError that names it.
 	Proxy func(*url.URL) (*url.URL, error)
+
+	// ProxyHeader returns what is sent beside Host to an http or https proxy, when it is
+	// asked for target, as "host:port". It may set Proxy-Authorization, in place of the
+	// user in proxy. nil: nothing.
+	ProxyHeader func(ctx context.Context, proxy *url.URL, target string) (http.Header, error)
 
 	// Timeout bounds connecting, the proxy, TLS and the opening handshake together. 0 means
 	// DefaultTimeout, a negative value that only the context bounds them.
@@ -65,9 +71,19 @@ type Config struct {
 	// pulled with Recv.
 	Handler engine.Handler
 
-	// NetDial connects in place of a net.Dialer, to the proxy if there is one. network is
-	// "tcp", or "unix" for ws+unix.
+	// Dialer connects, to the proxy if there is one. It is only read, and says what a
+	// net.Dialer can: LocalAddr is the source address, Resolver looks names up,
+	// FallbackDelay is that of Happy Eyeballs (RFC 6555). One source address has ports
+	// for some 28,000 connections to one endpoint, so more take several of them; with
+	// port 0 in LocalAddr they are shared between endpoints on Linux
+	// (IP_BIND_ADDRESS_NO_PORT). nil: the zero net.Dialer.
+	Dialer *net.Dialer
+
+	// NetDial connects in place of Dialer. network is "tcp", or "unix" for ws+unix.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Trace is told of the steps of connecting. nil: nobody is.
+	Trace *Trace
 }
 
 // A Transport makes the engine.Transport that carries a connection, when the

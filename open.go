@@ -77,7 +77,10 @@ func connect(ctx context.Context, cfg *Config, to endpoint, header http.Header) 
 	if err != nil {
 		return nil, err
 	}
-	result, err := handshake.Client(ctx, conn, request)
+	trace := cfg.trace()
+	trace.handshakeStart(request.Host)
+	result, err := handshake.Client(ctx, trace.watch(conn), request)
+	trace.handshakeDone(request.Host, err)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -94,7 +97,7 @@ func dial(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
 	if err != nil || !to.secure {
 		return conn, err
 	}
-	return secure(ctx, conn, to.host, cfg.TLS)
+	return secure(ctx, cfg.trace(), conn, to.host, cfg.TLS)
 }
 
 // A way is how an open connection is carried and served.

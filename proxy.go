@@ -8,7 +8,6 @@ import (
 	"net/url"
 
 	"github.com/seed004e8d11/websock/handshake"
-	"github.com/seed004e8d11/websock/transport/tls"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 )
@@ -24,31 +23,7 @@ func environmentProxy(u *url.URL) (*url.URL, error) {
 	return httpproxy.FromEnvironment().ProxyFunc()(&as)
 }
 
-// A dialFunc is Config.NetDial.
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// reach connects to the endpoint's address, through a proxy if there is to be one.
-func reach(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
-	var dial dialFunc = cfg.NetDial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	via, err := proxyFor(cfg, to)
-	switch {
-	case err != nil:
-		return nil, &HandshakeError{Reason: "no proxy can be chosen", Err: err}
-	case via == nil:
-		return direct(ctx, dial, to.network, to.address())
-	}
-	switch via.Scheme {
-	case "http", "https":
-		return reachByTunnel(ctx, cfg, dial, via, to.address())
-	case "socks5", "socks5h":
-		return reachBySOCKS(ctx, dial, via, to.address())
-	}
-	return nil, &HandshakeError{Reason: "proxy scheme " + via.Scheme + " is none of http, https, socks5, socks5h"}
-}
-
+// proxyFor returns the proxy to connect through; nil: none.
 func proxyFor(cfg *Config, to endpoint) (*url.URL, error) {
 	switch {
 	case to.network != "tcp":
@@ -59,96 +34,104 @@ func proxyFor(cfg *Config, to endpoint) (*url.URL, error) {
 	return environmentProxy(to.url())
 }
 
-func direct(ctx context.Context, dial dialFunc, network, addr string) (net.Conn, error) {
-	conn, err := dial(ctx, network, addr)
+// proxyPorts are those of proxies whose URL has none, by scheme.
+var proxyPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+
+// proxyAddress returns where the proxy is; "": its scheme is none that is spoken here.
+func proxyAddress(via *url.URL) string {
+	port := proxyPorts[via.Scheme]
+	if port != "" && via.Port() != "" {
+		port = via.Port()
+	}
+	if port == "" {
+		return ""
+	}
+	return net.JoinHostPort(via.Hostname(), port)
+}
+
+// through connects to addr through a proxy.
+func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
+	at := proxyAddress(via)
+	if at == "" {
+		return nil, &HandshakeError{Reason: "proxy scheme " + via.Scheme + " is none of http, https, socks5, socks5h"}
+	}
+	conn, err := direct(ctx, cfg, "tcp", at)
+	if err == nil && via.Scheme == "https" {
+		conn, err = secureProxy(ctx, cfg, conn, via)
+	}
 	if err != nil {
-		return nil, &HandshakeError{Reason: "can't connect to " + addr, Err: inTime(ctx, err)}
+		return nil, err
+	}
+	cfg.trace().proxyStart(via, addr)
+	if via.Scheme == "http" || via.Scheme == "https" {
+		err = tunnel(ctx, cfg, conn, via, addr)
+	} else {
+		err = socks(ctx, conn, via, addr)
+	}
+	cfg.trace().proxyDone(via, addr, err)
+	if err != nil {
+		conn.Close()
+		return nil, err
 	}
 	return conn, nil
 }
 
-// reachByTunnel connects through an HTTP proxy, itself reached with TLS if its scheme is
-// https; it must then be trusted by the roots of Config.TLS.
-func reachByTunnel(ctx context.Context, cfg *Config, dial dialFunc, via *url.URL, addr string) (net.Conn, error) {
-	port := via.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[via.Scheme]
+// secureProxy secures the connection to an https proxy, which must be trusted by the roots of
+// Config.TLS.
+func secureProxy(ctx context.Context, cfg *Config, conn net.Conn, via *url.URL) (net.Conn, error) {
+	config := &stdtls.Config{MinVersion: stdtls.VersionTLS12}
+	if cfg.TLS != nil {
+		config.RootCAs = cfg.TLS.RootCAs
 	}
-	conn, err := direct(ctx, dial, "tcp", net.JoinHostPort(via.Hostname(), port))
-	if err != nil {
-		return nil, err
-	}
-	tunnel := conn
-	if via.Scheme == "https" {
-		config := &stdtls.Config{MinVersion: stdtls.VersionTLS12}
-		if cfg.TLS != nil {
-			config.RootCAs = cfg.TLS.RootCAs
-		}
-		if tunnel, err = secure(ctx, conn, via.Hostname(), config); err != nil {
-			return nil, err
-		}
-	}
-	if err := handshake.Tunnel(ctx, tunnel, addr, via.User, cfg.Limits.WithDefaults().HandshakeSize); err != nil {
-		tunnel.Close()
-		return nil, err
-	}
-	return tunnel, nil
+	return secure(ctx, cfg.trace(), conn, via.Hostname(), config)
 }
 
-// reachBySOCKS connects through a SOCKS5 proxy, which looks host names up itself.
-func reachBySOCKS(ctx context.Context, dial dialFunc, via *url.URL, addr string) (net.Conn, error) {
-	port := via.Port()
-	if port == "" {
-		port = "1080"
+// tunnel asks an HTTP proxy for a connection to addr.
+func tunnel(ctx context.Context, cfg *Config, conn net.Conn, via *url.URL, addr string) error {
+	request := &handshake.TunnelRequest{Target: addr, User: via.User, MaxSize: cfg.Limits.WithDefaults().HandshakeSize}
+	if cfg.ProxyHeader != nil {
+		var err error
+		if request.Header, err = cfg.ProxyHeader(ctx, via, addr); err != nil {
+			return &HandshakeError{Reason: "there is no header for the proxy", Err: err}
+		}
 	}
+	return handshake.Tunnel(ctx, conn, request)
+}
+
+// socks asks a SOCKS5 proxy for a connection to addr (RFC 1928), as a user if there is one (RFC
+// 1929). It looks host names up itself.
+func socks(ctx context.Context, conn net.Conn, via *url.URL, addr string) error {
 	var auth *proxy.Auth
 	if via.User != nil {
 		password, _ := via.User.Password()
 		auth = &proxy.Auth{User: via.User.Username(), Password: password}
 	}
-	through := &remembering{dial: dial}
-	dialer, err := proxy.SOCKS5("tcp", net.JoinHostPort(via.Hostname(), port), auth, through)
+	dialer, err := proxy.SOCKS5("tcp", via.Host, auth, connected{conn})
 	if err == nil {
 		_, err = dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
 	}
 	if err != nil {
-		return nil, &HandshakeError{Reason: "can't connect to " + addr + " through the proxy " + via.Host, Err: inTime(ctx, err)}
+		return &HandshakeError{Reason: "can't connect to " + addr, Err: inTime(ctx, err)}
 	}
-	return through.conn, nil
+	return nil
 }
 
-// remembering keeps the connection that it makes: what a SOCKS dialer returns is
-// wrapped, and has no descriptor to read from.
-type remembering struct {
-	dial dialFunc
-	conn net.Conn
-}
+// connected is how a SOCKS dialer gets a connection to its proxy that is there already. What
+// it returns itself is not of use: it is wrapped, and has no descriptor to read from.
+type connected struct{ conn net.Conn }
 
-func (r *remembering) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	var err error
-	r.conn, err = r.dial(ctx, network, addr)
-	return r.conn, err
+func (c connected) DialContext(context.Context, string, string) (net.Conn, error) {
+	return c.conn, nil
 }
 
 // Dial is there because proxy.SOCKS5 demands it.
-func (r *remembering) Dial(network, addr string) (net.Conn, error) {
-	return r.DialContext(context.Background(), network, addr)
-}
+func (c connected) Dial(string, string) (net.Conn, error) { return c.conn, nil }
 
-// secure performs the TLS handshake with host over conn, or closes it.
-func secure(ctx context.Context, conn net.Conn, host string, config *stdtls.Config) (net.Conn, error) {
-	secured, err := tls.Client(ctx, conn, host, config)
-	if err != nil {
-		conn.Close()
-		return nil, &HandshakeError{Reason: "TLS with " + host, Err: inTime(ctx, err)}
-	}
-	return secured, nil
-}
-
-// inTime adds to an error that the context's end caused what that was.
-func inTime(ctx context.Context, err error) error {
-	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
-		return errors.Join(cause, err)
+// atProxy says at which proxy it failed.
+func atProxy(err error, via *url.URL) error {
+	var failed *HandshakeError
+	if errors.As(err, &failed) {
+		failed.Proxy = via.Host
 	}
 	return err
 }

@@ -106,7 +106,7 @@ func serveSOCKS(conn net.Conn, backend, user, password string, asked *[]string) 
 	splice(conn, target)
 }
 
-func through(rawURL string) func(*url.URL) (*url.URL, error) {
+func by(rawURL string) func(*url.URL) (*url.URL, error) {
 	return func(*url.URL) (*url.URL, error) { return url.Parse(rawURL) }
 }
 
@@ -117,7 +117,7 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 	p := httptest.NewServer(connectProxy(t, backend, user, &asked))
 	defer p.Close()
 	withUser := strings.Replace(p.URL, "://", "://me:s%3Acret@", 1)
-	c, err := Dial(t.Context(), "ws://feed.example/chat", &Config{Proxy: through(withUser)})
+	c, err := Dial(t.Context(), "ws://feed.example/chat", &Config{Proxy: by(withUser)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 	if strings.Join(asked, ",") != "CONNECT feed.example:80" {
 		t.Errorf("the proxy was asked %q", asked)
 	}
-	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: through(p.URL)})
+	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by(p.URL)})
 	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 407 || string(failed.Body) != "who are you?\n" {
 		t.Errorf("without credentials: %v", err)
@@ -140,7 +140,7 @@ func TestDialWithTLSThroughAProxyWithTLS(t *testing.T) {
 	defer p.Close()
 	roots.AddCert(p.Certificate())
 	proxyURL := strings.Replace(p.URL, "127.0.0.1", "example.com", 1) // a name in its certificate
-	cfg := &Config{Proxy: through(proxyURL), TLS: &tls.Config{RootCAs: roots}, NetDial: dialAnyhow}
+	cfg := &Config{Proxy: by(proxyURL), TLS: &tls.Config{RootCAs: roots}, NetDial: dialAnyhow}
 	c, err := Dial(t.Context(), "wss://example.com:8443/", cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestDialThroughASOCKSProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
 	var asked []string
 	addr := socksProxy(t, backend, "me", "secret", &asked)
-	c, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: through("socks5h://me:secret@" + addr)})
+	c, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by("socks5h://me:secret@" + addr)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestDialThroughASOCKSProxy(t *testing.T) {
 	if strings.Join(asked, ",") != "feed.example" {
 		t.Errorf("the proxy was asked for %q", asked)
 	}
-	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: through("socks5://me:wrong@" + addr)})
+	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by("socks5://me:wrong@" + addr)})
 	if !errors.As(err, new(*HandshakeError)) {
 		t.Errorf("wrong password: %v", err)
 	}
@@ -208,11 +208,11 @@ func TestProxiesThatCannotBeUsed(t *testing.T) {
 	closed.Close()
 	nowhere := closed.Addr().String()
 	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){
-		"unknown scheme": through("ftp://127.0.0.1"),
+		"unknown scheme": by("ftp://127.0.0.1"),
 		"no choice":      func(*url.URL) (*url.URL, error) { return nil, io.ErrUnexpectedEOF },
-		"nobody there":   through("http://" + nowhere),
-		"no SOCKS there": through("socks5://" + nowhere),
-		"no TLS there":   through("https" + strings.TrimPrefix(server(t, echo(t, nil)), "ws")),
+		"nobody there":   by("http://" + nowhere),
+		"no SOCKS there": by("socks5://" + nowhere),
+		"no TLS there":   by("https" + strings.TrimPrefix(server(t, echo(t, nil)), "ws")),
 	} {
 		if _, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxy}); !errors.As(err, new(*HandshakeError)) {
 			t.Errorf("%s: %v", name, err)
@@ -231,7 +231,7 @@ func TestUnixSocketsNeedNoProxy(t *testing.T) {
 }
 
 // dialTo connects to addr, whatever it is asked for.
-func dialTo(addr string) dialFunc {
+func dialTo(addr string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}

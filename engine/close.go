@@ -93,6 +93,9 @@ func (c *Conn) end() error {
 	s.mu.Lock()
 	again := s.ending
 	s.ending = true
+	if !again {
+		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
+	}
 	atOnce := s.err != nil || s.ended && c.role() == Server && c.t.Queued() == 0
 	s.mu.Unlock()
 	linger, ok := c.t.(Lingerer)
@@ -152,6 +155,8 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) endOfStream(err error) error {
 	s := &c.send
 	s.mu.Lock()
+	s.handling = false
+	c.release() // what was sent while the last bytes were handled
 	s.ended = true
 	how := s.closing
 	closing, pushed := how != nil, s.pushed

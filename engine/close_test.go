@@ -115,6 +115,50 @@ func TestCloseDoesNotWaitIfToldSo(t *testing.T) {
 	}
 }
 
+// A parting transport notes what has been sent when it is told to end the stream.
+type parting struct {
+	slow
+	sent []byte
+}
+
+func (p *parting) Linger(time.Duration) error {
+	p.sent = p.out
+	return nil
+}
+
+func TestTheEndOfTheStreamDoesNotOvertakeACloseFrame(t *testing.T) {
+	for name, end := range map[string]func(c *Conn, r Receiver){
+		"Finish": func(_ *Conn, r Receiver) { r.Finish() },
+		"Close":  func(c *Conn, _ Receiver) { c.Close() },
+	} {
+		s := &parting{slow: slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}}
+		s.chunks = [][]byte{frames(Server, "text x")}
+		c := NewConn(s, Options{Role: Client})
+		sent := make(chan error)
+		go func() { sent <- c.SendBinary([]byte("big")) }()
+		<-s.begun
+		var r Receiver
+		if name == "Finish" {
+			c.SetHandler(&recorder{})
+			r, s.readable = s.receiver, true
+			r.Receive()
+		} else {
+			recvAll(c, 10)
+		}
+		go func() { // while the end waits
+			time.Sleep(time.Millisecond)
+			close(s.free)
+		}()
+		end(c, r)
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		if got, want := unframe(Client, s.sent), "bin big; close "+closePayload(1002, "masked frame from a server"); got != want {
+			t.Errorf("%s ended the stream behind %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestCloseBoundsItsWrite(t *testing.T) {
 	c, s := newScripted(Client, Limits{CloseTimeout: time.Minute})
 	c.Close()

@@ -94,29 +94,40 @@ func NewDecoder(role Role, limits Limits) *Decoder {
 //
 // The error is a *ProtocolError or a *LimitError, and final: the same for every
 // later call. After a close frame, what follows is discarded.
-func (d *Decoder) Next(src []byte) (Event, int, error) {
-	if d.closed {
-		return Event{Header: Header{Opcode: OpNone}}, len(src), nil
+func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
+	if header, n := d.whole(src); header > 0 {
+		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n]
+		if d.takeWhole(op, payload) {
+			e.Kind, e.Payload = EventData, payload
+			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
+			return e, header + n, nil
+		}
 	}
-	used, err := d.begin(src)
+	e.Header.Opcode = OpNone
+	if d.closed {
+		return e, len(src), nil
+	}
+	n, err = d.begin(src)
 	if err != nil || !d.open {
-		return Event{Header: Header{Opcode: OpNone}}, used, err
+		return e, n, err
 	}
 	if d.h.Opcode.IsControl() {
-		kind, payload, n, err := d.control(src[used:])
-		return Event{Kind: kind, Header: d.h, Payload: payload}, used + n, err
+		kind, payload, used, err := d.control(src[n:])
+		return Event{Kind: kind, Header: d.h, Payload: payload}, n + used, err
 	}
-	payload := src[used:]
+	e.Header = d.h
+	payload := src[n:]
 	if len(payload) == 0 && d.h.Remaining > 0 {
-		return Event{Header: d.h}, used, nil
+		return e, n, nil
 	}
 	if int64(len(payload)) > d.h.Remaining {
 		payload = payload[:d.h.Remaining]
 	}
 	if err := d.take(payload); err != nil {
-		return Event{Header: d.h}, used, err
+		return Event{Header: d.h}, n, err
 	}
-	return Event{Kind: EventData, Header: d.h, Payload: payload}, used + len(payload), nil
+	e.Kind, e.Header, e.Payload = EventData, d.h, payload
+	return e, n + len(payload), nil
 }
 
 // begin sees to it that a frame is open, if src allows, and returns how many

@@ -41,14 +41,15 @@ func (c *Conn) sendDeflated(op Opcode, fin bool, p []byte) error {
 	if err := c.makeWay(len(p)); err != nil {
 		return err
 	}
-	if len(p) > pieceSize {
+	most := deflate.Bound(len(p))
+	if most > pieceSize {
 		c.takeTurn()
 	}
 	if err := s.admit(op, fin, p); err != nil {
 		return err
 	}
 	s.count(op, fin, len(p))
-	out := buffer.Get(deflate.Bound(len(p)))
+	out := buffer.Get(most)
 	defer out.Put()
 	z := c.compression()
 	z.deflate(out, fin, p)

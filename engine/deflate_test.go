@@ -38,7 +38,7 @@ func headersOf(t *testing.T, sent []byte) (kinds []string, sizes []int64) {
 func receivedBy(t *testing.T, role Role, z Compression, stream []byte) (messages []string) {
 	t.Helper()
 	c, s := newCompressing(role, z, Limits{}, clone(stream))
-	messages, err := ways()["RecvMessage"](c, s)
+	messages, err := receivings()["RecvMessage"](c, s)
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}

@@ -143,11 +143,16 @@ type HandshakeError struct {
 	Status int         // HTTP status of the answer; 0 when there was none
 	Header http.Header // of the answer; nil when there was none
 	Body   []byte      // the start of the answer's body, at most 1 KiB
+	Proxy  string      // host and port of the proxy that it failed at; "" when it was the server
 	Err    error       // the cause, or nil
 }
 
 func (e *HandshakeError) Error() string {
-	text := "websock: handshake: " + e.Reason
+	text := "websock: handshake: "
+	if e.Proxy != "" {
+		text = "websock: proxy " + e.Proxy + ": "
+	}
+	text += e.Reason
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
 	}

@@ -23,6 +23,18 @@ type Handler interface {
 	OnClose(c *Conn, err error)
 }
 
+// A PongHandler is a Handler that is told of pongs too (RFC 6455 section 5.5.3), to measure
+// how long a ping takes there and back.
+type PongHandler interface {
+	Handler
+
+	// OnPong is called with the payload of every pong received, at most 125 bytes, valid
+	// until it returns. It comes in its place between the calls of OnData, from the same
+	// goroutine. A peer may send pongs that answer no ping, and answers only the latest of
+	// several.
+	OnPong(c *Conn, payload []byte)
+}
+
 // Messages returns a Handler that calls f with whole messages. msg is valid until
 // f returns, and may be changed in place: it is a view of the received bytes when
 // the message came in one piece, else of memory in which it was gathered, at most

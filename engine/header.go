@@ -134,7 +134,10 @@ func checkHeader(b0, b1 byte, length int64) error {
 // AppendHeader appends the header in wire form to dst and returns the extended
 // slice. Length is written in its shortest form; Remaining is not used. It
 // checks nothing: a Header that breaks RFC 6455 section 5.2 makes such a frame.
-func AppendHeader(dst []byte, h Header) []byte {
+func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, &h) }
+
+// appendHeader is AppendHeader without the copy.
+func appendHeader(dst []byte, h *Header) []byte {
 	b0 := byte(h.Opcode)&opcodeBits | h.Rsv&rsvBits<<rsvShift
 	if h.Fin {
 		b0 |= finBit

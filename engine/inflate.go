@@ -152,17 +152,19 @@ func (d *Decoder) countInflated(z *inflation, payload []byte) error {
 }
 
 // recvInflated is recv for the open frame of a compressed message.
-func (c *Conn) recvInflated(buf []byte) (Header, int, error) {
+func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	payload, used, err := r.dec.inflate(buf, r.view)
 	c.used(used)
 	if err != nil {
-		return Header{Opcode: OpNone}, 0, c.fail(err)
+		h.Opcode = OpNone
+		return 0, c.fail(err)
 	}
 	r.counts.count(&r.dec.h, len(payload))
 	r.counts.countInflated(used, len(payload))
 	c.answer()
-	return r.dec.h, len(payload), nil
+	*h = r.dec.h
+	return len(payload), nil
 }
 
 // handOverInflated gives the Handler what can be inflated of the open frame.

@@ -36,8 +36,8 @@ func deflated(role Role, op Opcode, payload string) []byte {
 // A way of receiving returns the messages that come, until an error that isn't a timeout.
 type way func(c *Conn, s *script) (messages []string, err error)
 
-// ways are all ways of receiving.
-func ways() map[string]way {
+// receivings are all ways of receiving.
+func receivings() map[string]way {
 	all := map[string]way{
 		"RecvMessage": func(c *Conn, _ *script) (messages []string, err error) {
 			var msg []byte
@@ -166,7 +166,7 @@ func TestCompressedMessagesAreInflatedHoweverTheyAreCut(t *testing.T) {
 				fragments = append(fragments, rawFrame(role, OpContinuation, true, 0, "")...)
 				streams = append(streams, append(clone(fragments), fragments...))
 				for _, stream := range streams {
-					for name, receive := range ways() {
+					for name, receive := range receivings() {
 						for cut, chunks := range map[string][][]byte{"whole": {clone(stream)}, "every byte": everyByte(clone(stream)), "timeouts": withTimeouts(everyByte(clone(stream)))} {
 							if cut == "timeouts" && (name == "Handler" || name == "Messages") {
 								continue // where a timeout is the end
@@ -186,7 +186,7 @@ func TestCompressedMessagesAreInflatedHoweverTheyAreCut(t *testing.T) {
 
 func TestTakeoverRefersToEarlierMessages(t *testing.T) {
 	stream := append(deflated(Client, OpText, "\xf2\x48\xcd\xc9\xc9\x07\x00"), deflated(Client, OpText, "\xf2\x00\x11\x00\x00")...)
-	for name, receive := range ways() {
+	for name, receive := range receivings() {
 		c, s := newCompressing(Client, takeover, Limits{}, everyByte(clone(stream))...)
 		if messages, _ := receive(c, s); strings.Join(messages, " ") != "Hello Hello" {
 			t.Errorf("%s: %q", name, messages)
@@ -201,7 +201,7 @@ func TestTakeoverRefersToEarlierMessages(t *testing.T) {
 func TestUncompressedMessagesAreNoPartOfTheHistory(t *testing.T) {
 	stream := append(deflated(Client, OpText, "\xf2\x48\xcd\xc9\xc9\x07\x00"), frames(Client, "text between")...)
 	stream = append(stream, deflated(Client, OpText, "\xf2\x00\x11\x00\x00")...)
-	for name, receive := range ways() {
+	for name, receive := range receivings() {
 		c, s := newCompressing(Client, takeover, Limits{}, clone(stream))
 		if messages, _ := receive(c, s); strings.Join(messages, " ") != "Hello between Hello" {
 			t.Errorf("%s: %q", name, messages)
@@ -240,7 +240,7 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 		{"text that ends amid a character", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xc3\x00") }, errNotUTF8},
 	} {
 		for _, role := range []Role{Client, Server} {
-			for name, receive := range ways() {
+			for name, receive := range receivings() {
 				for cut, chunks := range map[string][][]byte{"whole": {test.stream(role)}, "every byte": everyByte(test.stream(role))} {
 					c, s := newCompressing(role, test.z, Limits{}, chunks...)
 					if messages, err := receive(c, s); len(messages) > 0 || err != test.want {
@@ -267,7 +267,7 @@ func TestErrorsOfCompressionNameTheirRFC(t *testing.T) {
 // The wrong byte comes in the first fragment; nothing follows it.
 func TestInflatedTextFailsAtTheFirstWrongByte(t *testing.T) {
 	stream := rawFrame(Client, OpText, false, rsv1, "\x00\x09\x00\xf6\xffab\xff")
-	for name, receive := range ways() {
+	for name, receive := range receivings() {
 		c, s := newCompressing(Client, takeover, Limits{}, stream)
 		if _, err := receive(c, s); err != errNotUTF8 {
 			t.Errorf("%s: %v", name, err)
@@ -322,7 +322,7 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 		{Limits{MessageSize: 50000}, LimitError{"MessageSize", 50000, CloseMessageTooBig}, 50000},
 		{Limits{InflatedSize: 2 << 20, InflationRatio: -1}, LimitError{"InflatedSize", 2 << 20, CloseMessageTooBig}, 2 << 20},
 	} {
-		for name, receive := range ways() {
+		for name, receive := range receivings() {
 			c, s := newCompressing(Client, Compression{Level: 1}, test.limits, clone(bomb))
 			_, err := receive(c, s)
 			var limit *LimitError
@@ -348,9 +348,9 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 	want := document(rand.New(rand.NewPCG(1, 2)), 100000)
 	stream := sentBy(t, Server, takeover, func(c *Conn) { c.SendText(want) })
-	c, s := newCompressing(Client, takeover, Limits{}, stream)
-	p := &pausable{script: s}
-	c.t = p
+	p := &pausable{}
+	p.view = stream
+	c := NewConn(p, Options{Role: Client, Compression: takeover})
 	var got []byte
 	calls := 0
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) {
@@ -361,10 +361,9 @@ func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 	if err := c.SetHandler(r); err != nil {
 		t.Fatal(err)
 	}
-	s.readable = true
 	for len(got) < len(want) {
 		had := calls
-		if err := s.receiver.Receive(); err != nil {
+		if err := p.receiver.Receive(); err != nil {
 			t.Fatal(err)
 		}
 		if calls != had+1 {
@@ -376,9 +375,3 @@ func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 		t.Errorf("%d bytes of %d in %d calls", len(got), len(want), calls)
 	}
 }
-
-// A pausable script can be paused.
-type pausable struct{ *script }
-
-func (*pausable) Pause()  {}
-func (*pausable) Resume() {}

@@ -18,7 +18,8 @@ func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
 		return OpNone, dst, err
 	}
 	for {
-		h, n, err := c.Recv(dst[len(dst):cap(dst)])
+		var h Header
+		n, err := c.recv(&h, dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		switch {
 		case err != nil:
@@ -83,7 +84,8 @@ func (m *messageReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for m.open {
-		h, n, err := m.c.Recv(p)
+		var h Header
+		n, err := m.c.recv(&h, p)
 		if err != nil {
 			return n, err
 		}

@@ -96,6 +96,35 @@ func TestNextReaderGoesOnAfterATimeout(t *testing.T) {
 	}
 }
 
+func TestNextReaderTellsHowTheConnectionEnded(t *testing.T) {
+	for _, stream := range []string{"text+ cut off", "text cut off; text+ skipped"} {
+		c, _ := newScripted(Client, Limits{}, frames(Client, stream))
+		for err := error(nil); err == nil; {
+			_, _, err = c.NextReader()
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%q: %v", stream, err)
+			}
+		}
+		if _, _, err := c.NextReader(); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%q, again: %v", stream, err)
+		}
+	}
+}
+
+func TestReadingNothingFromAMessageTakesNothing(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, frames(Client, "text Hello"))
+	_, r, err := c.NextReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Read(nil); n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if msg, err := io.ReadAll(r); string(msg) != "Hello" || err != nil {
+		t.Errorf("%q, %v", msg, err)
+	}
+}
+
 func TestNetConnIsAStreamOfBytes(t *testing.T) {
 	c, _ := newScripted(Client, Limits{}, frames(Client, "bin+ ab; cont c; text ; bin def; close "+closePayload(1001, "")))
 	stream := c.NetConn(OpBinary)

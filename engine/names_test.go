@@ -51,12 +51,20 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
 		{&HandshakeError{Reason: "no answer"}, "websock: handshake: no answer"},
+		{&HandshakeError{Reason: "declined", Status: 407, Proxy: "p:1"}, "websock: proxy p:1: declined (HTTP status 407)"},
 		{&HandshakeError{Reason: "declined", Status: 403, Header: http.Header{}, Err: io.EOF}, "websock: handshake: declined (HTTP status 403): EOF"},
 	}
 	for _, test := range tests {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
 		}
+	}
+	var timeout interface { // what a net.Error was
+		Timeout() bool
+		Temporary() bool
+	}
+	if !errors.As(ErrTimeout, &timeout) || !timeout.Timeout() || !timeout.Temporary() {
+		t.Error("ErrTimeout is none to those who ask a net.Error")
 	}
 	if !errors.Is(&HandshakeError{Err: io.EOF}, io.EOF) {
 		t.Error("a HandshakeError hides its cause")

@@ -18,15 +18,19 @@ package engine
 // receive deadline is. It may be called from any goroutine; without a Handler it does
 // nothing.
 func (c *Conn) Pause() {
-	if t, ok := c.t.(Pauser); ok && c.isPushed() {
+	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
+	defer c.send.mu.Unlock()
+	if t, ok := c.t.(Pauser); ok && c.send.pushed {
+		t.Pause() // first, so that it knows when we leave something
 		c.receive.paused.Store(true)
-		t.Pause()
 	}
 }
 
 // Resume ends what Pause began. It may be called from any goroutine, also when there is
 // no pause; so does Close.
 func (c *Conn) Resume() {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
 	if c.receive.paused.Swap(false) {
 		c.t.(Pauser).Resume()
 	}
@@ -36,17 +40,11 @@ func (c *Conn) Resume() {
 // goroutine.
 func (c *Conn) Paused() bool { return c.receive.paused.Load() }
 
-func (c *Conn) isPushed() bool {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.send.pushed
-}
-
 // giveBack leaves what was not handled of the view to the transport.
 func (c *Conn) giveBack() {
 	r := &c.receive
 	if len(r.view) > 0 {
-		r.counts.wire -= uint32(len(r.view))
+		r.counts.wire -= uint64(len(r.view))
 		c.t.Consume(r.viewed - len(r.view))
 		r.view, r.viewed = nil, 0
 	}

@@ -9,7 +9,8 @@ import (
 // pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
 // receiver turns to the transport or to its caller. Behind another sender's write,
 // above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
-// ping is remembered.
+// ping is remembered. It is answered with what is sent or received next, or when a
+// transport with a Handler says that what it queued has left.
 func (c *Conn) pong(payload []byte) {
 	s := &c.send
 	s.mu.Lock()
@@ -18,14 +19,14 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	s.dropPing()
-	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
+	c.receive.answered = true
+	if s.writing || !s.pongAllowed(c.limits()) || c.pongWouldWait(len(payload)) {
 		ping := buffer.Get(maxControlPayload)
 		ping.B = append(ping.B, payload...)
 		s.need().ping = ping
 		return
 	}
 	c.encodePong(payload)
-	c.receive.answered = true
 }
 
 func (c *Conn) encodePong(payload []byte) {
@@ -37,11 +38,34 @@ func (c *Conn) encodePong(payload []byte) {
 	c.encode(OpPong, true, payload)
 }
 
-// pingDue reports whether a ping was remembered that may be answered now.
-func (c *Conn) pingDue() bool {
+// answerPing puts the answer to a remembered ping into the batch, if it may be given now.
+func (c *Conn) answerPing() bool {
 	s := &c.send
 	ping := s.peek().ping
-	return ping != nil && s.closing == nil && s.pongAllowed(c.limits()) && !c.crowded(len(ping.B))
+	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.pongWouldWait(len(ping.B)) {
+		return false
+	}
+	c.encodePong(ping.B)
+	s.dropPing()
+	return true
+}
+
+// pongBatch is how much may have gathered for one more pong to leave with it: where there is
+// room for anything, there is for that much.
+const pongBatch = 1 << 10
+
+// pongWouldWait reports whether a pong could make the receiver wait for the peer, who may
+// never read it.
+func (c *Conn) pongWouldWait(size int) bool {
+	if c.crowded(size) {
+		return true
+	}
+	t, ok := c.t.(Prober)
+	if !ok {
+		return false
+	}
+	b := c.send.batch
+	return b != nil && len(b.B) > pongBatch || !t.Writable()
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {
@@ -58,9 +82,10 @@ func (s *sendState) dropPing() {
 
 func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 
-// flushAnswers sends the pongs that were encoded.
+// flushAnswers sends the pongs that were encoded, and the remembered one if it is due.
 func (c *Conn) flushAnswers() {
 	c.send.mu.Lock()
 	c.release()
+	c.receive.answered = c.send.peek().ping != nil // or there is more to do
 	c.send.mu.Unlock()
 }

@@ -24,7 +24,7 @@ func (c *Conn) SetHandler(h Handler) error {
 	r.handler = h
 	c.send.mu.Lock()
 	c.send.pushed = true
-	if _, queues := c.t.(Drainer); queues && c.limits().WhenFull == QueueDefault {
+	if c.Queues() && c.limits().WhenFull == QueueDefault {
 		c.send.refuses = true
 	}
 	c.send.mu.Unlock()
@@ -43,7 +43,9 @@ func (r *receiver) Receive() error {
 	if err == ErrTimeout {
 		err = c.endOfStream(err)
 	}
-	c.releaseSends()
+	if failed := c.releaseSends(); failed != nil && err == ErrWouldBlock {
+		err = failed // who sent those frames was told that they were accepted
+	}
 	if err == ErrWouldBlock {
 		return nil
 	}
@@ -69,38 +71,45 @@ func (r *receiver) Finish() {
 // receiveAll hands all payload that has come to the Handler.
 func (c *Conn) receiveAll() error {
 	r := &c.receive
-	d := &r.dec
 	for {
-		if len(r.view) == 0 && !d.inflatable() {
+		if len(r.view) == 0 && !r.dec.inflatable() {
 			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
-		n, err := d.begin(r.view)
-		if err != nil {
-			return c.fail(err)
-		}
-		if d.open && d.h.Opcode.IsData() && !d.compressed {
-			r.view = r.view[n:]
-			err = c.handOver()
-		} else {
-			c.used(n)
-			switch {
-			case !d.open:
-			case d.h.Opcode.IsControl():
-				err = c.control()
-			default:
-				err = c.handOverInflated()
+		if !c.handOverWhole() {
+			if err := c.handOverPart(); err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return err
 		}
 		if r.paused.Load() {
 			c.giveBack()
 			return ErrWouldBlock
 		}
 	}
+}
+
+// handOverPart handles what comes next in the view: a header, a part of a frame, or a control
+// frame.
+func (c *Conn) handOverPart() error {
+	r := &c.receive
+	d := &r.dec
+	n, err := d.begin(r.view)
+	switch {
+	case err != nil:
+		return c.fail(err)
+	case d.open && d.h.Opcode.IsData() && !d.compressed:
+		r.view = r.view[n:]
+		return c.handOver()
+	}
+	c.used(n)
+	switch {
+	case !d.open:
+		return nil
+	case d.h.Opcode.IsControl():
+		return c.control()
+	}
+	return c.handOverInflated()
 }
 
 // handOver gives the Handler what the view has of the open data frame.
@@ -129,11 +138,20 @@ func (c *Conn) gatherSends() {
 	c.send.mu.Unlock()
 }
 
-func (c *Conn) releaseSends() {
-	c.send.mu.Lock()
-	c.send.handling = false
+// releaseSends sees that written. The error says that it could not be.
+func (c *Conn) releaseSends() error {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handling = false
 	c.receive.answered = false
 	c.addCounts()
+	if s.err != nil {
+		return nil // it was told
+	}
 	c.release()
-	c.send.mu.Unlock()
+	if s.err != nil {
+		return s.over()
+	}
+	return nil
 }

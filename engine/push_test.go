@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recorder is a Handler that writes down what it is called with.
@@ -92,6 +96,64 @@ func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
 	}
 }
 
+// An eager transport has the end of the stream in the same batch as the last bytes.
+type eager struct{ *script }
+
+func (e eager) View() ([]byte, error) {
+	e.readable = true
+	return e.script.View()
+}
+
+func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text a; ping p")}}
+	c := NewConn(eager{s}, Options{Role: Client})
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
+	c.SetHandler(r)
+	s.receiver.Receive()
+	if got := unframe(Client, s.out); got != "text a; pong p" {
+		t.Errorf("sent %q", got)
+	}
+	if len(r.closed) != 1 || !errors.Is(r.closed[0], io.ErrUnexpectedEOF) {
+		t.Errorf("OnClose got %v", r.closed)
+	}
+}
+
+// Its sends, held back for the batch, have told it nothing.
+func TestHandlerIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
+	broken := errors.New("broken")
+	s := &script{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken, err: ErrWouldBlock}
+	c := NewConn(s, Options{Role: Client})
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) {
+		if err := c.SendText(payload); err != nil {
+			t.Error(err)
+		}
+	}}
+	c.SetHandler(r)
+	err := s.play()
+	if len(r.closed) != 1 || r.closed[0] != err || !errors.Is(err, broken) {
+		t.Errorf("OnClose got %v, Receive returned %v", r.closed, err)
+	}
+	if !s.closed {
+		t.Error("the transport wasn't closed")
+	}
+}
+
+// A failure that a sender was told of leaves the Handler what is still to be received.
+func TestHandlerGetsWhatComesAfterASendFailed(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text a"), frames(Client, "text b; close "+closePayload(4000, ""))}, writeErr: errors.New("broken")}
+	c := NewConn(s, Options{Role: Client})
+	r := &recorder{}
+	c.SetHandler(r)
+	if err := c.SendText(nil); err == nil {
+		t.Fatal("the send did not fail")
+	}
+	s.play()
+	var closed *CloseError
+	if len(r.events) != 2 || len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Code != 4000 {
+		t.Errorf("%q, OnClose got %v", r.events, r.closed)
+	}
+}
+
 func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	s.chunks = [][]byte{frames(Client, "text a; ping p"), frames(Client, "text b; close ")}
@@ -104,7 +166,12 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary([]byte("big")) }()
 	<-s.begun
-	if err := s.play(); !errors.As(err, new(*CloseError)) {
+	var err error
+	for err == nil {
+		s.readable = true
+		err = s.receiver.Receive()
+	}
+	if !errors.As(err, new(*CloseError)) {
 		t.Fatal(err)
 	}
 	close(s.free)
@@ -113,6 +180,31 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	}
 	if got := unframe(Client, s.out); got != "bin big; text a; text b; close" {
 		t.Errorf("sent %q", got)
+	}
+}
+
+func TestASenderIsToldOfTheFailureOfWhatItTakesAlong(t *testing.T) {
+	broken := errors.New("broken")
+	for _, size := range []int{1, pieceSize + 1} {
+		s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+		s.chunks = [][]byte{frames(Server, "text a")}
+		c := NewConn(s, Options{Role: Server})
+		c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }})
+		sent := make(chan error)
+		go func() { sent <- c.SendBinary(make([]byte, size)) }()
+		<-s.begun
+		if err := s.play(); err != nil { // leaves what the Handler sent to that sender
+			t.Fatal(err)
+		}
+		s.free <- struct{}{}
+		<-s.begun
+		s.mu.Lock()
+		s.writeErr = broken
+		s.mu.Unlock()
+		s.free <- struct{}{}
+		if err := <-sent; !errors.Is(err, broken) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 
@@ -227,5 +319,98 @@ func TestMessagesNeedsNoCloseFunction(t *testing.T) {
 	c.SetHandler(Messages(func(*Conn, Opcode, []byte) {}, nil))
 	if err := s.play(); !errors.As(err, new(*CloseError)) {
 		t.Error(err)
+	}
+}
+
+func TestMessagesGathersLargeFragments(t *testing.T) {
+	parts := []string{"a", strings.Repeat("b", 200000), "", strings.Repeat("c", 3<<20)}
+	stream := frames(Client, "bin+ "+parts[0]+"; cont+ "+parts[1]+"; cont+ "+parts[2]+"; cont "+parts[3])
+	var chunks [][]byte
+	for chunk := range slices.Chunk(stream, 50000) {
+		chunks = append(chunks, chunk)
+	}
+	c, s := newScripted(Client, Limits{}, chunks...)
+	got := 0
+	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) {
+		if got++; string(msg) != strings.Join(parts, "") {
+			t.Errorf("%d bytes, wrong", len(msg))
+		}
+	}, nil))
+	s.play()
+	if got != 1 {
+		t.Errorf("%d messages", got)
+	}
+}
+
+func TestMessagesDropsWhatIsCutOff(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text+ cut"), frames(Client, "ping "))
+	s.err = io.EOF
+	var closed error
+	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { t.Errorf("%q", msg) }, func(_ *Conn, err error) { closed = err }))
+	s.play()
+	if !errors.Is(closed, io.ErrUnexpectedEOF) || c.receive.gathered != nil {
+		t.Errorf("%v, gathered %v", closed, c.receive.gathered)
+	}
+}
+
+func TestTheTransportEndsAConnectionWithAHandler(t *testing.T) {
+	tests := []struct {
+		name  string
+		err   error
+		close bool
+		want  []error
+	}{
+		{"the receive deadline", os.ErrDeadlineExceeded, false, []error{ErrTimeout, os.ErrDeadlineExceeded}},
+		{"the closing handshake's deadline", os.ErrDeadlineExceeded, true, []error{ErrTimeout, ErrClosed}},
+		{"our Close", net.ErrClosed, true, []error{ErrClosed}},
+		{"the network", io.ErrClosedPipe, false, []error{io.ErrClosedPipe}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, s := newScripted(Client, Limits{})
+			r := &recorder{}
+			c.SetHandler(r)
+			if test.close {
+				c.CloseWith(4000, "")
+			}
+			s.receiver.End(test.err)
+			s.receiver.Finish()
+			var closed *CloseError
+			if len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Local != test.close {
+				t.Fatalf("OnClose got %v", r.closed)
+			}
+			for _, want := range test.want {
+				if !errors.Is(r.closed[0], want) {
+					t.Errorf("%v is no %v", r.closed[0], want)
+				}
+			}
+			if err := c.SendText(nil); err == nil || c.Err() == nil {
+				t.Errorf("a send: %v; Err: %v", err, c.Err())
+			}
+			if !s.closed && !s.lingered {
+				t.Error("the transport wasn't closed")
+			}
+		})
+	}
+}
+
+func TestAHandlerIsNotSetOnceThePeerBrokeTheProtocol(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, frames(Client, "cont x"))
+	_, _, err := c.Recv(nil)
+	if again := c.SetHandler(&recorder{}); again != err || err != errNothingToContinue {
+		t.Errorf("%v, then %v", err, again)
+	}
+}
+
+func TestTheTimeoutOfAReceiveIsNotTheHandlers(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, nil)
+	deadline := time.Now().Add(time.Hour)
+	c.SetRecvDeadline(deadline)
+	if _, _, err := c.RecvTimeout(nil, time.Minute); err != ErrTimeout || s.readDeadline.After(deadline.Add(-30*time.Minute)) {
+		t.Fatalf("%v, deadline %v", err, s.readDeadline)
+	}
+	c.SetHandler(&recorder{})
+	if !s.readDeadline.Equal(deadline) {
+		t.Errorf("the deadline is %v, want %v", s.readDeadline, deadline)
 	}
 }

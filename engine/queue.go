@@ -25,13 +25,16 @@ func (c *Conn) makeWay(n int) error {
 // crowded reports whether so much is queued for the peer that n bytes more are too many.
 func (c *Conn) crowded(n int) bool {
 	queued := c.t.Queued()
-	if queued == 0 {
-		return false
-	}
+	return queued > 0 && queued > c.roomBut(n)
+}
+
+// roomBut returns how much may be queued for the peer when n bytes more are to join, and
+// before them what has gathered. It may be negative.
+func (c *Conn) roomBut(n int) int {
 	if c.send.batch != nil {
-		queued += len(c.send.batch.B)
+		n += len(c.send.batch.B)
 	}
-	return queued > c.limits().SendQueue-n
+	return c.limits().SendQueue - n
 }
 
 // waitForPeer waits, without the lock, until the transport's queue has room for n bytes or
@@ -43,9 +46,10 @@ func (c *Conn) waitForPeer(n int) bool {
 	if !ok {
 		return false
 	}
+	room := max(c.roomBut(n), 0)
 	s.writing = true
 	s.mu.Unlock()
-	err := drainer.Drain(max(c.limits().SendQueue-n, 0))
+	err := drainer.Drain(room)
 	s.mu.Lock()
 	s.writing = false
 	if err != nil {
@@ -70,4 +74,15 @@ func (c *Conn) Drain(most int) error {
 		}
 	}
 	return nil
+}
+
+// Queues reports whether the transport queues what the peer doesn't take at once, as those
+// on event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull says.
+// It may be called from any goroutine.
+func (c *Conn) Queues() bool {
+	if t, ok := c.t.(interface{ Queues() bool }); ok {
+		return t.Queues()
+	}
+	_, ok := c.t.(Drainer)
+	return ok
 }

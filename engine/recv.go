@@ -26,7 +26,7 @@ type receiveState struct {
 	handler  Handler // nil: data is pulled
 	terms    *terms
 	role     Role
-	answered bool        // pongs wait in the send buffer
+	answered bool        // pongs wait to be sent
 	paused   atomic.Bool // the Handler is to be left alone
 }
 
@@ -88,78 +88,99 @@ func (c *Conn) beginPull() error {
 // peer's close frame, which has been answered, after our own Close, and when the
 // connection was lost; *ProtocolError and *LimitError, of which the peer has been
 // told.
-func (c *Conn) Recv(buf []byte) (Header, int, error) {
+func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
+	n, err = c.recv(&h, buf)
+	return h, n, err
+}
+
+// recv is Recv that writes the header where it will be read: copying one that was only just
+// written makes the processor wait.
+func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 	if err := c.beginPull(); err != nil {
-		return Header{Opcode: OpNone}, 0, err
+		h.Opcode = OpNone
+		return 0, err
 	}
 	c.receive.wait.bounded = false
-	return c.recv(buf)
+	return c.recvNext(h, buf)
 }
 
 // RecvTimeout is Recv that waits no longer than d and then returns ErrTimeout. A
 // d of zero or less takes only what is here already. The timeout changes nothing:
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
-func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (Header, int, error) {
+func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err error) {
 	if err := c.beginPull(); err != nil {
 		return Header{Opcode: OpNone}, 0, err
 	}
 	w := &c.receive.wait
 	w.bounded, w.begun, w.most = true, false, d
-	return c.recv(buf)
+	n, err = c.recvNext(&h, buf)
+	return h, n, err
 }
 
-func (c *Conn) recv(buf []byte) (Header, int, error) {
+// recvNext receives into buf and writes the header to h, which is zero.
+func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
 	for {
 		if len(r.view) == 0 && !d.inflatable() {
 			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize && !d.compressed {
-				return c.recvDirect(buf)
+				return c.recvDirect(h, buf)
 			}
 			if d.open && len(buf) == 0 && !d.h.Opcode.IsControl() {
-				return d.h, 0, nil
+				*h = d.h
+				return 0, nil
 			}
 			if err := c.fill(); err != nil {
-				return d.header(), 0, err
+				*h = d.header()
+				return 0, err
 			}
+		}
+		if n := c.recvWhole(h, buf); n >= 0 {
+			return n, nil
 		}
 		n, err := d.begin(r.view)
 		if err != nil {
-			return Header{Opcode: OpNone}, 0, c.fail(err)
+			h.Opcode = OpNone
+			return 0, c.fail(err)
 		}
 		c.used(n)
 		if !d.open {
 			c.answer()
-			return Header{Opcode: OpNone}, 0, nil
+			h.Opcode = OpNone
+			return 0, nil
 		}
 		if d.h.Opcode.IsControl() {
 			if err := c.control(); err != nil {
-				return Header{Opcode: OpNone}, 0, err
+				h.Opcode = OpNone
+				return 0, err
 			}
 			if len(r.view) == 0 && c.waitedEnough() {
 				c.answer()
-				return d.header(), 0, ErrTimeout
+				*h = d.header()
+				return 0, ErrTimeout
 			}
 			continue
 		}
 		if d.compressed {
-			return c.recvInflated(buf)
+			return c.recvInflated(h, buf)
 		}
 		payload, err := d.move(buf, r.view)
 		c.used(len(payload))
 		if err != nil {
-			return Header{Opcode: OpNone}, 0, c.fail(err)
+			h.Opcode = OpNone
+			return 0, c.fail(err)
 		}
 		r.counts.count(&d.h, len(payload))
 		c.answer()
-		return d.h, len(payload), nil
+		*h = d.h
+		return len(payload), nil
 	}
 }
 
 // recvDirect receives payload of the open frame from the transport straight into
 // the caller's buffer.
-func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
+func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
 	c.answer()
@@ -167,20 +188,22 @@ func (c *Conn) recvDirect(buf []byte) (Header, int, error) {
 		buf = buf[:d.h.Remaining]
 	}
 	c.publish()
-	if err := c.beginWait(); err != nil {
-		return d.h, 0, c.lost(err)
+	n, err := 0, c.beginWait()
+	if err == nil {
+		n, err = c.t.Read(buf)
 	}
-	n, err := c.t.Read(buf)
 	if n == 0 && err != nil {
-		return d.h, 0, c.lost(err)
+		*h = d.h
+		return 0, c.lost(err)
 	}
-	payload := buf[:n]
-	r.counts.wire += uint32(n)
-	if err := d.take(payload); err != nil {
-		return Header{Opcode: OpNone}, 0, c.fail(err)
+	r.counts.wire += uint64(n)
+	if err := d.take(buf[:n]); err != nil {
+		h.Opcode = OpNone
+		return 0, c.fail(err)
 	}
 	r.counts.count(&d.h, n)
-	return d.h, n, nil
+	*h = d.h
+	return n, nil
 }
 
 // fill waits for the transport's next view. Pongs leave first.
@@ -201,7 +224,7 @@ func (c *Conn) nextView() error {
 	}
 	r := &c.receive
 	r.view, r.viewed = view, len(view)
-	r.counts.wire += uint32(len(view))
+	r.counts.wire += uint64(len(view))
 	return nil
 }
 
@@ -228,6 +251,9 @@ func (c *Conn) control() error {
 		c.pong(payload)
 	case kind == EventPong:
 		r.counts.pongs++
+		if h, ok := r.handler.(PongHandler); ok {
+			h.OnPong(c, payload)
+		}
 	case kind == EventClose:
 		err = c.peerClosed(payload)
 	}
@@ -239,7 +265,6 @@ func (c *Conn) control() error {
 // receiving.
 func (c *Conn) answer() {
 	if c.receive.answered {
-		c.receive.answered = false
 		c.flushAnswers()
 	}
 }

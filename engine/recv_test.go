@@ -230,6 +230,12 @@ func TestRecvWithoutABufferTellsTheHeader(t *testing.T) {
 	if h, _, err := c.Recv(nil); h.Opcode != OpBinary || h.Remaining != 0 || !h.Fin || err != nil {
 		t.Fatalf("%+v, %v", h, err)
 	}
+	c, s := newScripted(Client, Limits{}, frames(Client, "text Hello")[:2])
+	for range 2 { // it doesn't wait for payload that it has no room for
+		if h, n, err := c.Recv(nil); h.Remaining != 5 || n != 0 || err != nil || s.reads != 1 {
+			t.Errorf("%+v, %d, %v after %d reads", h, n, err, s.reads)
+		}
+	}
 }
 
 func TestRecvTellsHowTheStreamEnded(t *testing.T) {
@@ -273,6 +279,43 @@ func TestRecvTellsHowTheStreamEnded(t *testing.T) {
 				t.Errorf("Close: %v; closed %v, lingered %v", err, s.closed, s.lingered)
 			}
 		})
+	}
+}
+
+// undated is a transport whose read deadline can't be set.
+type undated struct{ script }
+
+func (u *undated) SetReadDeadline(time.Time) error { return net.ErrClosed }
+
+func TestAReceiveThatCannotBeBoundedFails(t *testing.T) {
+	large := frame(Client, OpBinary, true, strings.Repeat("x", directSize+1))
+	for _, before := range []int{0, 1} { // bytes of a frame that is large enough to be read directly
+		u := &undated{}
+		c := NewConn(u, Options{})
+		if before > 0 {
+			u.chunks = [][]byte{large[:len(large)-directSize]}
+			if _, n, err := c.Recv(make([]byte, 1)); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if _, _, err := c.RecvTimeout(make([]byte, directSize), time.Second); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestWhatIsReadDirectlyIsChecked(t *testing.T) {
+	text := frame(Client, OpText, true, "x"+strings.Repeat("\xff", directSize))
+	c, s := newScripted(Client, Limits{}, text[:len(text)-directSize], text[len(text)-directSize:])
+	buf := make([]byte, directSize)
+	if _, n, err := c.Recv(buf[:1]); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, n, err := c.Recv(buf); n != 0 || err != errNotUTF8 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if got := unframe(Client, s.out); !strings.HasPrefix(got, "close "+closePayload(CloseInvalidPayload, "")) {
+		t.Errorf("sent %q", got)
 	}
 }
 

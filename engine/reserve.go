@@ -99,13 +99,14 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	if err := s.admit(op, fin, payload); err != nil {
 		return err
 	}
-	h := c.sendHeader(op, fin, n)
+	h := Header{Fin: fin, Opcode: op, Length: int64(n)}
+	c.maskWithNewKey(&h, b)
 	if h.Masked {
 		mask.XOR(payload, h.Key, 0)
 	}
 	start := MaxHeaderSize - headerSize(n, h.Masked)
-	AppendHeader(b.B[start:start], h)
+	appendHeader(b.B[start:start], &h)
 	s.count(op, fin, n)
 	c.write(b, b.B[start:MaxHeaderSize+n], nil)
-	return c.settle()
+	return c.writeLeft()
 }

@@ -163,7 +163,7 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 	return nil
 }
 
-// sendAdmitted sends a frame that was admitted and counted. If it is of more than one
+// sendAdmitted sends a frame that was admitted and counted. If it can be of more than one
 // piece, the turn was taken.
 func (c *Conn) sendAdmitted(op Opcode, fin bool, rsv uint8, p []byte) error {
 	if len(p) > pieceSize {
@@ -181,15 +181,15 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 
 func (c *Conn) encodeCounted(op Opcode, fin bool, rsv uint8, p []byte) {
 	s := &c.send
-	h := c.sendHeader(op, fin, len(p))
-	h.Rsv = rsv
-	size := headerSize(len(p), h.Masked) + len(p)
+	size := headerSize(len(p), c.role() == Client) + len(p)
 	if s.batch == nil {
 		s.batch = buffer.Get(s.batchSize(size))
 	} else {
 		s.batch.Grow(size)
 	}
-	b := AppendHeader(s.batch.B, h)
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
+	c.maskWithNewKey(&h, s.batch)
+	b := appendHeader(s.batch.B, &h)
 	at := len(b)
 	b = b[:at+len(p)]
 	if h.Masked {
@@ -209,13 +209,13 @@ func (s *sendState) batchSize(size int) int {
 	return size
 }
 
-func (c *Conn) sendHeader(op Opcode, fin bool, length int) Header {
-	h := Header{Fin: fin, Opcode: op, Length: int64(length)}
+// maskWithNewKey makes h that of a masked frame, if we are to mask (RFC 6455 section 5.3). The
+// key comes from the buffer that the frame goes to.
+func (c *Conn) maskWithNewKey(h *Header, b *buffer.Buffer) {
 	if c.role() == Client {
 		h.Masked = true
-		h.Key = mask.NewKey()
+		h.Key = b.NewKey()
 	}
-	return h
 }
 
 func (s *sendState) count(op Opcode, fin bool, n int) {
@@ -245,14 +245,23 @@ func (c *Conn) commit() error {
 		switch {
 		case waiting && s.writing:
 			s.wait()
-		case waiting, !s.writing && (s.left || c.pingDue()):
+		case waiting:
 			c.writeBatch()
 		default:
-			return nil
+			return c.writeLeft()
 		}
 	}
 	if s.isWritten(mine) {
 		return nil
+	}
+	return s.writeError()
+}
+
+// writeLeft writes what nobody waits for. So this sender is told if that fails.
+func (c *Conn) writeLeft() error {
+	s := &c.send
+	for s.err == nil && !s.writing && (c.answerPing() || s.left) {
+		c.writeBatch()
 	}
 	return s.writeError()
 }
@@ -263,16 +272,16 @@ func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch)
 // heldBack reports whether frames gather until somebody flushes them.
 func (s *sendState) heldBack() bool { return s.corked || s.handling }
 
-// release sees a batch written that was held back or that nobody waits for. It
-// doesn't wait for another sender's write, which takes the batch along when it is
-// done. That a write failed shows in the next send.
+// release sees a batch written that was held back or that nobody waits for, and a pong
+// that has become due. It doesn't wait for another sender's write, which takes both along
+// when it is done. That a write failed shows in the next send.
 func (c *Conn) release() {
 	s := &c.send
 	switch {
-	case s.batch == nil || s.heldBack():
+	case s.heldBack():
 	case s.writing:
-		s.left = true
-	default:
+		s.left = s.left || s.batch != nil
+	case c.answerPing() || s.batch != nil:
 		c.commit()
 	}
 }
@@ -289,10 +298,7 @@ func (s *sendState) wait() {
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
 	s := &c.send
-	if c.pingDue() {
-		c.encodePong(s.seldom.ping.B)
-		s.dropPing()
-	}
+	c.answerPing()
 	b := s.batch
 	s.batch, s.left = nil, false
 	s.gathered++
@@ -309,9 +315,10 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	s := &c.send
 	s.writing = true
 	s.mu.Unlock()
-	vec.Vec = [2][]byte{first, second}
+	vec.Vec[0] = first
 	bufs := vec.Vec[:1]
 	if second != nil {
+		vec.Vec[1] = second
 		bufs = vec.Vec[:2]
 	}
 	err := c.t.Writev(bufs...)
@@ -374,14 +381,14 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 // writePieces writes a frame piece by piece.
 func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
 	s := &c.send
-	h := c.sendHeader(op, fin, len(p))
-	h.Rsv = rsv
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
 	b := buffer.Get(MaxHeaderSize + pieceSize)
 	defer b.Put()
-	b.B = AppendHeader(b.B, h)
+	c.maskWithNewKey(&h, b)
+	b.B = appendHeader(b.B, &h)
 	if !h.Masked {
 		c.write(b, b.B, p)
-		return c.settle()
+		return c.writeLeft()
 	}
 	for pos := 0; len(p) > 0 && s.err == nil; {
 		at := len(b.B)
@@ -395,16 +402,5 @@ func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
 			c.waitForPeer(len(p))
 		}
 	}
-	return c.settle()
-}
-
-// settle writes what others have left while this sender was writing a frame of
-// its own, and returns how that frame fared.
-func (c *Conn) settle() error {
-	s := &c.send
-	err := s.writeError()
-	for s.err == nil && !s.writing && (s.left || c.pingDue()) {
-		c.writeBatch()
-	}
-	return err
+	return c.writeLeft()
 }

@@ -153,6 +153,98 @@ func TestNextWriterSendsFragments(t *testing.T) {
 	}
 }
 
+// A part of a message must not look whole, nor have a hole.
+func TestNextWriterDoesNotEndAMessageThatLacksAPart(t *testing.T) {
+	big := strings.Repeat("b", fragmentSize)
+	for name, test := range map[string]struct {
+		writes []string
+		sent   string // before Close
+	}{
+		"small, not sent before Close":   {[]string{"\xff"}, ""},
+		"first of several":               {[]string{"\xff", big}, ""},
+		"large":                          {[]string{"small", big + "\xff"}, "text+ small"},
+		"followed by what would be good": {[]string{big, big + "\xff", "small"}, "text+ " + big},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, s := newScripted(Server, Limits{})
+			w, err := c.NextWriter(OpText)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range test.writes {
+				io.WriteString(w, p)
+			}
+			if err := w.Close(); err != ErrInvalidUTF8 {
+				t.Errorf("Close: %v", err)
+			}
+			if got := unframe(Server, s.out); got != test.sent {
+				t.Errorf("sent %.100q, want %.100q", got, test.sent)
+			}
+			if err := c.SendText(nil); (err == nil) != (test.sent == "") {
+				t.Errorf("next message: %v", err)
+			}
+		})
+	}
+}
+
+// A crowded transport has more queued than may be until the peer takes it.
+type crowded struct {
+	*script
+	queued int
+}
+
+func (c *crowded) Queued() int { return c.queued }
+
+func TestNextWriterGoesOnOnceThereIsRoom(t *testing.T) {
+	big := strings.Repeat("b", fragmentSize)
+	for _, test := range []struct {
+		when  string // the queue is full
+		parts []string
+		want  string
+	}{
+		{big, []string{"small", big, "end"}, "text+ small; cont+ " + big + "; cont end"},
+		{"end", []string{big, "end"}, "text+ " + big + "; cont end"},
+		{"Close", []string{big, "small"}, "text+ " + big + "; cont small"},
+	} {
+		s := &crowded{script: &script{}}
+		c := NewConn(s, Options{Role: Server, Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
+		w, err := c.NextWriter(OpText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(p string) error { _, err := io.WriteString(w, p); return err }
+		for _, part := range test.parts {
+			if part == test.when {
+				s.queued = 1000
+				if err := write(part); err != nil && !isLimit(err) {
+					t.Fatal(err)
+				} else if err == nil {
+					continue // it was only gathered
+				}
+				s.queued = 0
+			}
+			if err := write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if test.when == "Close" {
+			s.queued = 1000
+		}
+		if s.queued > 0 {
+			if err := w.Close(); !isLimit(err) {
+				t.Errorf("Close: %v", err)
+			}
+			s.queued = 0
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := unframe(Server, s.out); got != test.want {
+			t.Errorf("sent %.100q, want %.100q", got, test.want)
+		}
+	}
+}
+
 func TestReserveLendsMemoryForAFrame(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, n := range []int{0, 5, 200, 70000} {
@@ -284,14 +376,7 @@ func TestFramesSentDuringAWriteLeaveTogether(t *testing.T) {
 	for range 9 {
 		send()
 	}
-	for gathered := 0; gathered < 9*3; {
-		c.send.mu.Lock()
-		if c.send.batch != nil {
-			gathered = len(c.send.batch.B)
-		}
-		c.send.mu.Unlock()
-		time.Sleep(time.Millisecond)
-	}
+	waitUntilGathered(c, 9*3)
 	s.free <- struct{}{}
 	s.free <- struct{}{}
 	senders.Wait()

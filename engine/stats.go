@@ -60,12 +60,13 @@ func (s *sendState) countsSent() *sentCounts {
 // recentCounts are what was received since it was added to the others: counting every frame
 // for all to see would cost more than handling it.
 type recentCounts struct {
-	messages, frames, payload, wire, pings, pongs uint32
-	deflated, inflated                            uint32
+	messages, frames, pings, pongs uint32
+	payload, wire                  uint64 // one frame can have more than 32 bits count
+	deflated, inflated             uint64
 }
 
 func (r *recentCounts) count(h *Header, n int) {
-	r.payload += uint32(n)
+	r.payload += uint64(n)
 	if h.Remaining == 0 {
 		r.frames++
 		if h.Fin {
@@ -76,8 +77,8 @@ func (r *recentCounts) count(h *Header, n int) {
 
 // countInflated notes that so much compressed payload came, and so much out of it.
 func (r *recentCounts) countInflated(deflated, inflated int) {
-	r.deflated += uint32(deflated)
-	r.inflated += uint32(inflated)
+	r.deflated += uint64(deflated)
+	r.inflated += uint64(inflated)
 }
 
 // publish adds what was received to the connection's Stats.
@@ -100,13 +101,13 @@ func (c *Conn) addCounts() {
 	}
 	s.received.messages += uint64(r.messages)
 	s.received.frames += uint64(r.frames)
-	s.received.payload += uint64(r.payload)
-	s.received.wire += uint64(r.wire)
+	s.received.payload += r.payload
+	s.received.wire += r.wire
 	s.received.pings += uint64(r.pings)
 	s.received.pongs += uint64(r.pongs)
 	if z := c.compression(); z != nil {
-		z.in.before += uint64(r.deflated)
-		z.in.after += uint64(r.inflated)
+		z.in.before += r.deflated
+		z.in.after += r.inflated
 	}
 	*r = recentCounts{}
 }

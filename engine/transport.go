@@ -56,12 +56,20 @@ type Transport interface {
 }
 
 // A Drainer is a Transport whose Writev never waits for the peer: what the peer
-// doesn't take yet is queued, and leaves when it does.
+// doesn't take yet is queued, and leaves when it does. One that is so only over some
+// carriers says by a method Queues() bool whether it is.
 type Drainer interface {
 	// Drain waits until at most most bytes are queued, the write deadline has
 	// passed (os.ErrDeadlineExceeded) or the stream is over. It may be called
 	// from any goroutine but the transport's own.
 	Drain(most int) error
+}
+
+// A Prober is a Transport whose Writev waits for the peer, and that can tell beforehand.
+type Prober interface {
+	// Writable reports whether there is room for a few hundred bytes, so that a Writev of
+	// no more won't wait. It is called by who may call Writev.
+	Writable() bool
 }
 
 // A Lingerer is a Transport that can end a stream without cutting off what was
@@ -82,13 +90,15 @@ type Lingerer interface {
 type Pusher interface {
 	// Push makes the transport's View and Read answer ErrWouldBlock instead of
 	// parking, and calls r.Receive, from one goroutine at a time, at once and
-	// then whenever bytes, an error or a deadline can be read. When Receive
-	// returns an error, it is not called again and r.Finish is called, from a
-	// goroutine that may block.
+	// then whenever bytes, an error or a deadline can be read, and when all that it
+	// had queued has left: something may have waited for room. Push itself calls
+	// nothing, so that its caller may hold locks. When Receive returns an error, it
+	// is not called again and r.Finish is called, from a goroutine that may block.
 	Push(r Receiver) error
 }
 
-// A Pauser is a Pusher that can leave its Receiver alone for a while.
+// A Pauser is a Pusher that can leave its Receiver alone for a while. Neither call may wait for
+// the Receiver or call it: it may need a lock that the caller holds.
 type Pauser interface {
 	// Pause makes the Receive under way the last one until Resume. What it
 	// leaves of the view is kept, and what comes is left with the system, so

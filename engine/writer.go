@@ -14,7 +14,13 @@ const fragmentSize = 16 << 10
 // on Close (RFC 6455 section 5.4); a message below that size leaves as one frame.
 // Until Close, other goroutines can send only pings and pongs once a fragment is
 // out. The writer belongs to one goroutine, and there is one at a time: while it
-// is open, ErrFrameOrder is returned. Errors are those of SendFrame.
+// is open, ErrFrameOrder is returned.
+//
+// Errors are those of SendFrame. A Write that fails has taken nothing of its bytes. After a
+// *LimitError it can be called again when there is room, and so can Close once a fragment is
+// out; before, Close drops the message. Close after a Write that failed doesn't end the
+// message, so that the peer never takes a part of it for the whole: if a fragment is out, no
+// other message can be sent then.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	s := &c.send
 	s.mu.Lock()
@@ -35,31 +41,37 @@ type messageWriter struct {
 	c       *Conn          // nil: closed
 	op      Opcode         // of the next fragment
 	pending *buffer.Buffer // not sent yet
+	err     error          // of the last Write; final unless it is a *LimitError
 }
 
 func (w *messageWriter) Write(p []byte) (int, error) {
-	if w.c == nil {
+	switch {
+	case w.c == nil:
 		return 0, ErrFrameOrder
+	case w.err != nil && !isLimit(w.err):
+		return 0, w.err
 	}
+	if w.err = w.take(p); w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// take takes all of p, or fails and takes nothing.
+func (w *messageWriter) take(p []byte) error {
 	if w.pending == nil {
 		w.pending = buffer.Get(fragmentSize)
 	}
-	if len(w.pending.B)+len(p) <= fragmentSize {
-		w.pending.B = append(w.pending.B, p...)
-		return len(p), nil
+	if len(w.pending.B)+len(p) > fragmentSize {
+		if err := w.sendPending(false); err != nil {
+			return err
+		}
+		if len(p) >= fragmentSize {
+			return w.send(false, p)
+		}
 	}
-	if err := w.sendPending(false); err != nil {
-		return 0, err
-	}
-	if len(p) < fragmentSize {
-		w.pending.B = append(w.pending.B, p...)
-		return len(p), nil
-	}
-	if err := w.c.SendFrame(w.op, false, p); err != nil {
-		return 0, err
-	}
-	w.op = OpContinuation
-	return len(p), nil
+	w.pending.B = append(w.pending.B, p...)
+	return nil
 }
 
 // sendPending sends what is pending as a fragment, if it is worth one.
@@ -71,27 +83,48 @@ func (w *messageWriter) sendPending(fin bool) error {
 	if len(p) == 0 && !fin {
 		return nil
 	}
-	err := w.c.SendFrame(w.op, fin, p)
+	if err := w.send(fin, p); err != nil {
+		return err
+	}
 	if w.pending != nil {
 		w.pending.B = w.pending.B[:0]
 	}
-	w.op = OpContinuation
+	return nil
+}
+
+// send sends a fragment.
+func (w *messageWriter) send(fin bool, p []byte) error {
+	err := w.c.SendFrame(w.op, fin, p)
+	if err == nil {
+		w.op = OpContinuation
+	}
 	return err
 }
 
-// Close sends the final fragment.
+// Close sends the final fragment. A message of which a part is out has to have one, so
+// where the queue is full the writer stays open.
 func (w *messageWriter) Close() error {
 	if w.c == nil {
 		return ErrFrameOrder
 	}
-	err := w.sendPending(true)
+	err := w.err
+	if err == nil {
+		err = w.sendPending(true)
+	}
+	if isLimit(err) && w.op == OpContinuation {
+		return err
+	}
 	if w.pending != nil {
 		w.pending.Put()
-		w.pending = nil
 	}
 	c := w.c
 	c.send.mu.Lock()
-	w.c = nil
+	*w = messageWriter{}
 	c.send.mu.Unlock()
 	return err
+}
+
+func isLimit(err error) bool {
+	_, ok := err.(*LimitError)
+	return ok
 }

@@ -32,7 +32,8 @@ var errStatus = errors.New("status below 100")
 // one, goes on in conn.
 func parseAnswer(m *message, conn io.Reader) (*answer, error) {
 	all := io.MultiReader(bytes.NewReader(m.received), conn)
-	response, err := http.ReadResponse(bufio.NewReader(all), &http.Request{Method: http.MethodGet})
+	// The head is what the reader has to hold. Many small interim answers may come.
+	response, err := http.ReadResponse(bufio.NewReaderSize(all, m.headSize), &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return nil, err
 	}

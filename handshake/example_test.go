@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,7 @@ func ExampleClient() {
 		return
 	}
 	fmt.Println("client:", result.Subprotocol)
+	io.Copy(io.Discard, conn) // until the server closes
 	// Unordered output:
 	// server: chat
 	// client: chat

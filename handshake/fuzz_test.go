@@ -2,14 +2,17 @@ package handshake
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
 )
+
+// fuzzedMemory is what a handshake within 4 KiB may take, whatever is said.
+const fuzzedMemory = 1 << 20
 
 // Whatever a server says, the client agrees or says why not, and no byte is lost.
 func FuzzClient(f *testing.F) {
@@ -20,7 +23,11 @@ func FuzzClient(f *testing.F) {
 	f.Add(strings.Replace(agreed, "Upgrade:", "X: y\r\n z\r\nUpgrade:", 1), uint(1))
 	f.Fuzz(func(t *testing.T, answer string, cut uint) {
 		script := &scripted{answer: answer, cut: int(cut % (1 << 20))}
-		result, err := Client(context.Background(), script, &Request{Host: "h", Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		var result *Result
+		var err error
+		bounds.Check(t, fuzzedMemory, func() {
+			result, err = Client(t.Context(), script, &Request{Host: "h", Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		})
 		if err != nil {
 			checkFailure(t, err)
 			return
@@ -42,7 +49,12 @@ func FuzzServerConn(f *testing.F) {
 	f.Add("GET / HTTP/1.1\nHost: h\n\n", uint(5))
 	f.Fuzz(func(t *testing.T, request string, cut uint) {
 		script := &scripted{answer: request, cut: int(cut % (1 << 20))}
-		result, r, err := ServerConn(context.Background(), script, &ServerOptions{Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		var result *Result
+		var r *http.Request
+		var err error
+		bounds.Check(t, fuzzedMemory, func() {
+			result, r, err = ServerConn(t.Context(), script, &ServerOptions{Subprotocols: []string{"mqtt"}, MaxSize: 4096})
+		})
 		status := http.StatusSwitchingProtocols
 		if err != nil {
 			status = checkFailure(t, err).Status

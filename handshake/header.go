@@ -19,6 +19,8 @@ const (
 	headerVersion    = "Sec-Websocket-Version"
 	headerProtocol   = "Sec-Websocket-Protocol"
 	headerExtensions = "Sec-Websocket-Extensions"
+
+	headerProxyAuthorization = "Proxy-Authorization"
 )
 
 var (

@@ -75,7 +75,7 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 		}
 		return nil, refusal
 	}
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(m.head())))
+	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(m.head()), m.headSize))
 	if err == nil {
 		err = checkNames(r.Header)
 	}

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -13,21 +14,27 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Tunnel asks the HTTP proxy at the other end of conn to connect to target, as
-// "host:port" (RFC 9110 section 9.3.6; RFC 6455 section 4.1). user, unless it is nil,
-// is sent as Basic credentials. maxSize bounds the proxy's answer in bytes; 0 means
-// engine.DefaultHandshakeSize. Afterwards conn leads to the target. ctx bounds it, in
-// place of a deadline that conn may have; conn is left open in any case, and on success
-// without a deadline.
+// A TunnelRequest says what an HTTP proxy is asked for. It is only read.
+type TunnelRequest struct {
+	Target  string        // "host:port"
+	User    *url.Userinfo // sent as Basic credentials; nil: none
+	Header  http.Header   // beyond Host; its Proxy-Authorization takes the place of User's
+	MaxSize int           // of the answer, bytes; as engine.Limits.HandshakeSize
+}
+
+// Tunnel asks the HTTP proxy at the other end of conn to connect to a target (RFC 9110
+// section 9.3.6; RFC 6455 section 4.1). Afterwards conn leads there. ctx bounds it, in place
+// of a deadline that conn may have; conn is left open in any case, and on success without a
+// deadline.
 //
 // The error is an *engine.HandshakeError, with Status, Header and the start of Body as
 // far as the proxy answered.
-func Tunnel(ctx context.Context, conn net.Conn, target string, user *url.Userinfo, maxSize int) error {
-	if target == "" || !httpguts.ValidHostHeader(target) || strings.ContainsAny(target, " /?#@\\") {
-		return refuse("target %q can't be sent to the proxy", target)
+func Tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) error {
+	if err := r.check(); err != nil {
+		return err
 	}
 	release := interrupt(ctx, conn)
-	failed := tunnel(ctx, conn, target, user, maxSize)
+	failed := tunnel(ctx, conn, r)
 	if failed != nil {
 		failed.Err = withEnd(ctx, failed.Err)
 		release()
@@ -39,12 +46,20 @@ func Tunnel(ctx context.Context, conn net.Conn, target string, user *url.Userinf
 	return nil
 }
 
+// check refuses what must not be sent.
+func (r *TunnelRequest) check() error {
+	if r.Target == "" || !httpguts.ValidHostHeader(r.Target) || strings.ContainsAny(r.Target, " /?#@\\") {
+		return refuse("target %q can't be sent to the proxy", r.Target)
+	}
+	return checkHeader(r.Header)
+}
+
 // tunnel is Tunnel without its deadlines.
-func tunnel(ctx context.Context, conn net.Conn, target string, user *url.Userinfo, size int) *engine.HandshakeError {
-	if _, err := conn.Write(connectRequest(target, user)); err != nil {
+func tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) *engine.HandshakeError {
+	if _, err := conn.Write(r.text()); err != nil {
 		return &engine.HandshakeError{Reason: "the request can't be sent to the proxy", Err: err}
 	}
-	m := &message{start: "HTTP/", maxSize: maxSize(size)}
+	m := &message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}
 	if err := m.read(conn); err != nil {
 		return unreadable("the proxy's answer", err)
 	}
@@ -62,12 +77,16 @@ func tunnel(ctx context.Context, conn net.Conn, target string, user *url.Userinf
 	return nil
 }
 
-func connectRequest(target string, user *url.Userinfo) []byte {
-	text := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", http.MethodConnect, target, target)
-	if user != nil {
-		password, _ := user.Password()
-		credentials := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-		text = fmt.Appendf(text, "Proxy-Authorization: Basic %s\r\n", credentials)
+// text is the request as it is sent.
+func (r *TunnelRequest) text() []byte {
+	text := new(bytes.Buffer)
+	fmt.Fprintf(text, "%s %s HTTP/1.1\r\nHost: %s\r\n", http.MethodConnect, r.Target, r.Target)
+	if r.User != nil && r.Header.Get(headerProxyAuthorization) == "" {
+		password, _ := r.User.Password()
+		credentials := base64.StdEncoding.EncodeToString([]byte(r.User.Username() + ":" + password))
+		fmt.Fprintf(text, "%s: Basic %s\r\n", headerProxyAuthorization, credentials)
 	}
-	return append(text, "\r\n"...)
+	r.Header.Write(text)
+	text.WriteString("\r\n")
+	return text.Bytes()
 }

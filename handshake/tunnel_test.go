@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 )
 
 // tunnelThrough runs Tunnel against a proxy that answers as given.
-func tunnelThrough(t *testing.T, ctx context.Context, target string, user *url.Userinfo, answer func(net.Conn)) (*http.Request, error) {
+func tunnelThrough(t *testing.T, ctx context.Context, r TunnelRequest, answer func(net.Conn)) (*http.Request, error) {
 	t.Helper()
 	client, server := net.Pipe()
 	var request *http.Request
@@ -30,7 +31,8 @@ func tunnelThrough(t *testing.T, ctx context.Context, target string, user *url.U
 			answer(server)
 		}
 	}()
-	err := Tunnel(ctx, client, target, user, 1000)
+	r.MaxSize = 1000
+	err := Tunnel(ctx, client, &r)
 	client.Close()
 	<-served
 	return request, err
@@ -41,7 +43,7 @@ func says(text string) func(net.Conn) {
 }
 
 func TestTunnelAsksForTheTarget(t *testing.T) {
-	r, err := tunnelThrough(t, t.Context(), "[::1]:443", url.UserPassword("me", "secret"), says("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n"))
+	r, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "[::1]:443", User: url.UserPassword("me", "secret")}, says("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +53,32 @@ func TestTunnelAsksForTheTarget(t *testing.T) {
 	if got := r.Header.Get("Proxy-Authorization"); got != "Basic bWU6c2VjcmV0" {
 		t.Errorf("credentials %q", got)
 	}
-	r, err = tunnelThrough(t, t.Context(), "h:80", nil, says("HTTP/1.0 200 OK\r\n\r\n"))
+	r, err = tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says("HTTP/1.0 200 OK\r\n\r\n"))
 	if err != nil || r.Header.Get("Proxy-Authorization") != "" {
 		t.Errorf("%v, header %v", err, r.Header)
+	}
+}
+
+func TestTunnelSendsHeadersToTheProxy(t *testing.T) {
+	r, err := tunnelThrough(t, t.Context(), TunnelRequest{
+		Target: "h:80",
+		User:   url.UserPassword("me", "secret"),
+		Header: http.Header{"X-Tenant": {"a", "b"}, "Proxy-Authorization": {"Bearer t"}},
+	}, says("HTTP/1.1 200 OK\r\n\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Header["X-Tenant"]; !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%q", got)
+	}
+	if got := r.Header["Proxy-Authorization"]; !slices.Equal(got, []string{"Bearer t"}) {
+		t.Errorf("%q", got)
+	}
+	for name, value := range map[string]string{"Host": "evil", "X": "a\r\nb: c", "Content-Length": "1", "a b": ""} {
+		err := Tunnel(t.Context(), nil, &TunnelRequest{Target: "h:80", Header: http.Header{name: {value}}})
+		if !errors.As(err, new(*engine.HandshakeError)) {
+			t.Errorf("%s: %q is sent", name, value)
+		}
 	}
 }
 
@@ -72,7 +97,7 @@ func TestTunnelRefuses(t *testing.T) {
 		"endless header":     {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000), 0, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tunnelThrough(t, t.Context(), "h:80", nil, says(test.answer))
+			_, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(test.answer))
 			var failed *engine.HandshakeError
 			if !errors.As(err, &failed) || failed.Status != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Fatalf("%v, want status %d and %q", err, test.status, test.text)
@@ -83,7 +108,7 @@ func TestTunnelRefuses(t *testing.T) {
 		})
 	}
 	for _, target := range []string{"h:80\r\nEvil: 1", "h/x", ""} {
-		if err := Tunnel(t.Context(), nil, target, nil, 0); !errors.As(err, new(*engine.HandshakeError)) {
+		if err := Tunnel(t.Context(), nil, &TunnelRequest{Target: target}); !errors.As(err, new(*engine.HandshakeError)) {
 			t.Errorf("target %q: %v", target, err)
 		}
 	}
@@ -92,17 +117,17 @@ func TestTunnelRefuses(t *testing.T) {
 func TestTunnelEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err := tunnelThrough(t, ctx, "h:80", nil, func(conn net.Conn) { io.Copy(io.Discard, conn) })
+	_, err := tunnelThrough(t, ctx, TunnelRequest{Target: "h:80"}, func(conn net.Conn) { io.Copy(io.Discard, conn) })
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a proxy that is silent: %v", err)
 	}
 	client, server := net.Pipe()
 	server.Close()
-	if err := Tunnel(t.Context(), client, "h:80", nil, 0); !errors.Is(err, io.ErrClosedPipe) {
+	if err := Tunnel(t.Context(), client, &TunnelRequest{Target: "h:80"}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("a proxy that is gone: %v", err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	_, err = tunnelThrough(t, ctx, "h:80", nil, func(conn net.Conn) {
+	_, err = tunnelThrough(t, ctx, TunnelRequest{Target: "h:80"}, func(conn net.Conn) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r")
 		cancel()
 		io.WriteString(conn, "\n")

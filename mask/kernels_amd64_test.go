@@ -13,7 +13,7 @@ func kernels() []kernel {
 			apply(dst, src, n, key, pos)
 		}
 	}
-	ks := []kernel{{"portable", with(false, false)}}
+	ks := []kernel{{"portable", applyPortable}, {"without AVX2", with(false, false)}}
 	if cpu.X86.HasAVX2 {
 		ks = append(ks, kernel{"AVX2", with(true, false)})
 	}

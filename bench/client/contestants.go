@@ -27,6 +27,9 @@ func Contestants() []Contestant {
 			return newPushed(w, transports[name]), nil
 		}})
 	}
+	all = append(all, Contestant{Name: "websock-netpoll-small", Ours: true, Variant: true, New: func(w *Work) (Client, error) {
+		return newPushed(w, transports["netpoll"]), smallNetpoll()
+	}})
 	return append(all,
 		pulledBy("gorilla", dialGorilla),
 		Contestant{Name: "coder", New: newCoder},

@@ -10,13 +10,15 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // transports has those of websock.
 var transports = map[string]websock.Transport{
-	"epoll": epoll.Transport(),
-	"std":   std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+	"std":     std.Transport(),
 }
 
 // pushed is websock with a Handler that sends: what came in one read it answers in

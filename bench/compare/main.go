@@ -60,11 +60,11 @@ func run(args []string) error {
 	lab.Profiles = *profiles
 	timing := loopback.Timing{Warmup: *warmup, Window: *window}
 	for _, c := range chosen {
-		t := newTable(c, contestants)
+		t := loopback.NewTable(c, contestants)
 		for range *rounds {
-			t.addRound(lab, timing)
+			t.AddRound(lab, timing)
 		}
-		t.print(os.Stdout)
+		t.Print(os.Stdout)
 	}
 	return nil
 }

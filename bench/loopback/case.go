@@ -55,5 +55,5 @@ var Cases = []Case{
 	{Kind: Broadcast, Conns: 10000, Long: true},
 	{Kind: Idle, Conns: 1000},
 	{Kind: Idle, Conns: 10000, Long: true},
-	{Kind: Idle, Conns: 1000, Secure: true, Long: true},
+	{Kind: Idle, Conns: 4000, Secure: true, Long: true},
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -31,8 +32,11 @@ func (s *serve) toAll(text []byte) {
 	for _, conn := range s.conns.all() {
 		conn.SetSendDeadline(time.Now().Add(patience))
 		var full *engine.LimitError
-		if errors.As(conn.SendText(text), &full) { // any other failure ends in finish
+		switch err := conn.SendText(text); { // any other failure ends in finish
+		case errors.As(err, &full):
 			conn.CloseWith(engine.ClosePolicyViolation, "too slow")
+		case errors.Is(err, os.ErrDeadlineExceeded): // no close frame can follow a part of a frame
+			conn.Abort(err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
 // outcome is what a run of the program leaves.
@@ -104,7 +104,7 @@ func TestCommandLine(t *testing.T) {
 		{"fanout here", 2, "takes no arguments"},
 		{"fanout -url http://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
 		{"fanout -header nothing", 2, `"Name: value"`},
-		{"fanout -transport pigeon", 2, `no transport "pigeon"; there is: epoll, std`},
+		{"fanout -transport pigeon", 2, `no transport "pigeon"; there is: epoll, netpoll, std`},
 		{"fanout -ca /nowhere/at/all.pem", 1, "/nowhere/at/all.pem"},
 		{"fanout -ca main.go", 1, "no certificate in main.go"},
 		{"connect", 2, "takes one URL"},

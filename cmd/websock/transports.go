@@ -7,13 +7,15 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // transports has what -transport can name.
 var transports = map[string]websock.Transport{
-	"epoll": epoll.Transport(),
-	"std":   std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+	"std":     std.Transport(),
 }
 
 // defaultTransport is the one that costs least.

@@ -3,6 +3,8 @@ package buffer
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/seed004e8d11/websock/mask"
 )
 
 const (
@@ -27,6 +29,17 @@ type Buffer struct {
 	// Vec lends its array to calls that take a slice of slices, which then
 	// needn't be allocated.
 	Vec [2][]byte
+
+	keys *mask.Keys // nil: nobody has asked for a key
+}
+
+// NewKey returns a masking key for a frame in the buffer: who has borrowed this one needn't
+// borrow a generator of keys as well.
+func (b *Buffer) NewKey() [4]byte {
+	if b.keys == nil {
+		b.keys = mask.NewKeys()
+	}
+	return b.keys.New()
 }
 
 // Get lends a buffer with no bytes and a capacity of at least n. It may be

@@ -23,6 +23,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -33,9 +34,14 @@ var (
 )
 
 var transports = map[string]websock.Transport{
-	"std":   std.Transport(),
-	"epoll": epoll.Transport(),
+	"std":     std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
 }
+
+// perConn is added to the pauses for each connection, so that many of them don't keep all
+// processors from opening others in time.
+const perConn = 400 * time.Microsecond
 
 func TestSoak(t *testing.T) {
 	for name, transport := range transports {
@@ -46,8 +52,9 @@ func TestSoak(t *testing.T) {
 }
 
 func soak(t *testing.T, transport websock.Transport, secure bool) {
+	begin(t, transport)
 	goroutines, files := runtime.NumGoroutine(), descriptors()
-	r := &run{transport: transport, pause: 20 * time.Millisecond, ends: map[string]int{}}
+	r := &run{transport: transport, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
 	end := time.Now().Add(*duration)
 	var slots sync.WaitGroup
@@ -70,6 +77,26 @@ func soak(t *testing.T, transport websock.Transport, secure bool) {
 	}
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", files, descriptors)
+}
+
+// begin has the transport carry a connection, so that what it keeps for the life of the
+// process is there: the pollers of netpoll.
+func begin(t *testing.T, transport websock.Transport) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried, err := transport.Attach(conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried.Close()
+	time.Sleep(100 * time.Millisecond) // it may take a moment for all of it to end
 }
 
 // settled waits until a count is back where it was.
@@ -136,6 +163,9 @@ func limits() engine.Limits {
 	return engine.Limits{WhenFull: engine.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
 }
 
+// dials bounds the handshakes under way: thousands at once would time out for each other.
+var dials = make(chan struct{}, 64)
+
 // serve starts the server and returns what stops it.
 func (r *run) serve(t *testing.T, secure bool) (stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -180,10 +210,12 @@ func (r *run) accept(w http.ResponseWriter, req *http.Request) {
 func (r *run) connect() {
 	p := newPeer(r)
 	var err error
+	dials <- struct{}{}
 	p.conn, err = websock.Dial(context.Background(), r.url, &websock.Config{
 		Transport: r.transport, TLS: r.client, Handler: p.handler(), Limits: limits(), Proxy: websock.NoProxy,
 		Timeout: time.Minute,
 	})
+	<-dials
 	if err != nil {
 		r.fail(err)
 		return

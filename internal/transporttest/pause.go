@@ -1,7 +1,9 @@
 package transporttest
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -35,6 +37,42 @@ func (s Suite) testPauseLeavesTheHandlerAlone(t *testing.T) {
 			case <-time.After(2 * time.Millisecond):
 			}
 			c.Resume()
+		}
+	})
+}
+
+// A pause that is over at once, when the rest of what was read may just be put away.
+func (s Suite) testShortPausesLoseNothing(t *testing.T) {
+	const messages = 20_000
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		a, b := s.sockets(t, network)
+		c := s.conn(t, a, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		closed := make(chan error, 1)
+		next := uint32(0)
+		c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+			if got := binary.BigEndian.Uint32(msg); got != next {
+				c.CloseWith(engine.ClosePolicyViolation, fmt.Sprintf("message %d instead of %d", got, next))
+				return
+			}
+			next++
+			c.Pause()
+			go c.Resume()
+		}, func(_ *engine.Conn, err error) { closed <- err }))
+		go func() {
+			var batch []byte
+			for i := range uint32(messages) {
+				batch = append(batch, 0x82, 4)
+				if batch = binary.BigEndian.AppendUint32(batch, i); i%7 == 0 {
+					b.Write(batch)
+					batch = batch[:0]
+				}
+			}
+			b.Write(append(batch, "\x88\x02\x03\xe8"...))
+			io.Copy(io.Discard, b)
+		}()
+		var end *engine.CloseError
+		if err := <-closed; !errors.As(err, &end) || end.Local || next != messages {
+			t.Errorf("%d messages of %d, %v", next, messages, err)
 		}
 	})
 }

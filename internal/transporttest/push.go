@@ -5,11 +5,13 @@ import (
 
 	"github.com/seed004e8d11/websock/transport/tls"
 
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +55,37 @@ func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 		var closed *engine.CloseError
 		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// The Handler takes a lock that whoever sets it holds.
+func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, _ := s.sockets(t, network)
+		c := engine.NewConn(s.attach(t, client, []byte("\x81\x05early")), engine.Options{Role: engine.Client})
+		h := newCollector()
+		var mu sync.Mutex
+		set := make(chan error)
+		go func() {
+			mu.Lock()
+			defer mu.Unlock()
+			set <- c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+				mu.Lock()
+				defer mu.Unlock()
+				h.messages <- string(msg)
+			}, nil))
+		}()
+		select {
+		case err := <-set:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("SetHandler calls the Handler itself")
+		}
+		if got := <-h.messages; got != "early" {
+			t.Errorf("%q", got)
 		}
 	})
 }
@@ -161,4 +194,36 @@ func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
+	ends := map[string]func(c *engine.Conn){
+		"deadline": func(c *engine.Conn) { c.SetRecvDeadline(time.Now().Add(20 * time.Millisecond)) },
+		"close":    func(c *engine.Conn) { c.Close() },
+	}
+	for name, end := range ends {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			client, server := s.sockets(t, network)
+			c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+			h := newCollector()
+			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+				time.Sleep(100 * time.Microsecond) // so that there are always more bytes to read
+			}, func(_ *engine.Conn, err error) { h.closed <- err }))
+			flooding := make(chan struct{})
+			go func() {
+				defer close(flooding)
+				for flood := bytes.Repeat([]byte("\x82\x7e\x10\x00"+strings.Repeat("x", 4096)), 100); ; {
+					if _, err := server.Write(flood); err != nil {
+						return
+					}
+				}
+			}()
+			end(c)
+			if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+				t.Errorf("%s: %v", name, err)
+			}
+			c.Abort(nil)
+			<-flooding
+		})
+	}
 }

@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"internal":               {"internal", "mask"},
 	"internal/transporttest": {"engine", "internal", "transport/tls"},
 	"cmd":                    {""},
+	"fanout":                 {""},
 	"examples":               {""},
 	"fuzz":                   {""},
 }

@@ -48,7 +48,8 @@ func (w *Wheel) Add(d time.Duration, v Visitor) {
 	if w.visits == 0 && !w.visiting {
 		w.taken = w.now()
 	}
-	tick := max(w.now()+1+int64(max(d, 0)/Tick), w.taken+1)
+	at := time.Since(w.began) + max(d, 0)
+	tick := max(int64((at+Tick-1)/Tick), w.taken+1)
 	w.slots[tick%slots] = append(w.slots[tick%slots], visit{tick, v})
 	w.visits++
 	if !w.visiting && (w.rings == 0 || tick < w.rings) {

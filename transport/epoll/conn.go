@@ -122,13 +122,15 @@ func (c *Conn) free() {
 
 // see takes events from the loop.
 func (c *Conn) see(events uint32) {
-	if events&^unix.EPOLLIN != 0 {
-		c.flush()
-	}
-	if events&^unix.EPOLLOUT == 0 && !c.is(peerEnded) {
+	left := events&^unix.EPOLLIN != 0 && c.flush()
+	s := c.state.Load()
+	if events&^unix.EPOLLOUT == 0 && s&peerEnded == 0 {
+		if left && s&(pushed|paused|ended|lingering) == pushed {
+			c.deliverKept()
+		}
 		return
 	}
-	switch s := c.state.Load(); {
+	switch {
 	case s&lingering != 0:
 		c.discard()
 	case s&pushed == 0:

@@ -49,11 +49,13 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// locked reports whether f holds under the connection's lock.
-func (c *Conn) locked(f func() bool) bool {
+// isAwaited reports whether a goroutine waits for bytes, or is about to.
+func (c *Conn) isAwaited() bool { return c.armedFor() == eachArrival }
+
+func (c *Conn) armedFor() events {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return f()
+	return c.armed
 }
 
 // isFree reports whether the descriptor was given back.
@@ -146,12 +148,12 @@ func (s *sink) end(t *testing.T) error {
 	return s.ended[0]
 }
 
-// fill sends until the system takes no more and something is queued.
+// fill sends until so much is queued that a part of it stays, whatever the buffers of the
+// system have yet to take, and returns all that was sent.
 func fill(t *testing.T, c *Conn) (sent []byte) {
 	t.Helper()
-	for n := 0; c.Queued() == 0; n++ {
-		p := numbered(n, 1000)
-		if err := c.Writev(p); err != nil {
+	for n := 0; c.Queued() < 256<<10; n++ {
+		if err := c.Writev(numbered(n, 1000)); err != nil {
 			t.Fatal(err)
 		}
 		sent = append(sent, numbered(n, 1000)...)

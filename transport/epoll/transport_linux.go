@@ -36,7 +36,11 @@ func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
 	if !hasDescriptor(conn) {
 		return std.New(conn, early), nil
 	}
-	return m.attach(conn, early)
+	c, err := m.attach(conn, early)
+	if err != nil {
+		return nil, err // and no interface of a nil *Conn
+	}
+	return c, nil
 }
 
 func (m Maker) attachTLS(secured *stdtls.Conn, early []byte) (engine.Transport, error) {

@@ -167,24 +167,28 @@ func (c *Conn) Flush() error {
 	return nil
 }
 
-func (c *Conn) flush() {
+// flush sends of what is queued as much as the system takes, and reports whether that was
+// the last.
+func (c *Conn) flush() (left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.out
 	if o.queued() == 0 {
-		return
+		return false
 	}
 	n, err := c.send(o.queue.B[o.start:])
 	o.start += n
 	if err != nil {
 		c.fail(err)
 	} else if o.queued() == 0 {
+		left = true
 		o.drop()
 		c.state.And(^uint32(queues))
 		c.drained()
 	}
 	o.tell()
 	c.arm() // an error would have come with the first one
+	return left
 }
 
 // drained does what had to wait for the queue to empty.

@@ -5,8 +5,12 @@ package epoll
 import (
 	"bytes"
 	"errors"
+	"io"
+	"net"
 	"os"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWritevKeepsTheOrderOfItsSlicesWhileThePeerReads(t *testing.T) {
@@ -27,16 +31,267 @@ func TestWritevKeepsTheOrderOfItsSlicesWhileThePeerReads(t *testing.T) {
 	}
 }
 
-func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
+// modes are what a connection can be in while its queue leaves.
+var modes = map[string]func(t *testing.T, c *Conn){
+	"neither pulled nor pushed": func(*testing.T, *Conn) {},
+	"pulled": func(t *testing.T, c *Conn) {
+		ended := make(chan struct{})
+		go func() {
+			c.View()
+			close(ended)
+		}()
+		t.Cleanup(func() {
+			c.Close()
+			<-ended
+		})
+		until(t, "it waits", c.isAwaited)
+	},
+	"pushed": func(t *testing.T, c *Conn) { push(t, c) },
+	"paused": func(t *testing.T, c *Conn) {
+		push(t, c)
+		c.Pause()
+	},
+}
+
+func TestWhatThePeerDoesNotTakeIsQueuedAndLeavesInOrder(t *testing.T) {
+	for mode, enter := range modes {
+		for _, network := range []string{"tcp", "unix"} {
+			t.Run(mode+"/"+network, func(t *testing.T) {
+				c, peer := attached(t, network)
+				enter(t, c)
+				want := fill(t, c)
+				for n := range 5000 {
+					part := numbered(n, 1+n%100)
+					if err := c.Writev(part[:n%len(part)], nil, part[n%len(part):]); err != nil {
+						t.Fatal(err)
+					}
+					want = append(want, numbered(n, 1+n%100)...)
+				}
+				if q := c.Queued(); q < 200000 || q > len(want) {
+					t.Errorf("%d bytes are queued", q)
+				}
+				half := len(want) * 2 / 3
+				readAll(t, peer, want[:half])
+				more := numbered(1, 100000) // what is queued has a start that left
+				if err := c.Writev(more); err != nil {
+					t.Fatal(err)
+				}
+				readAll(t, peer, append(want[half:], numbered(1, 100000)...))
+				until(t, "nothing is queued", func() bool { return c.Queued() == 0 })
+				if err := c.Writev([]byte("end")); err != nil {
+					t.Error(err)
+				}
+				readAll(t, peer, []byte("end"))
+			})
+		}
+	}
+}
+
+func TestQueuedCountsWhatHasNotLeft(t *testing.T) {
+	c, peer := attached(t, "unix") // takes nothing more of its own accord
+	if c.Queued() != 0 {
+		t.Errorf("%d bytes are queued from the start", c.Queued())
+	}
+	sent := fill(t, c)
+	was := c.Queued()
+	c.Writev([]byte("abc"), nil, []byte("de"))
+	if got := c.Queued() - was; got != 5 {
+		t.Errorf("%d more, want 5", got)
+	}
+	if err := c.Flush(); err != nil || c.Queued() != was+5 {
+		t.Errorf("Flush of what can't leave: %v, %d", err, c.Queued())
+	}
+	readAll(t, peer, sent)
+	if err := c.Flush(); err != nil || c.Queued() != 0 {
+		t.Errorf("Flush of what can: %v, %d", err, c.Queued())
+	}
+	readAll(t, peer, []byte("abcde"))
+	if err := c.Flush(); err != nil {
+		t.Errorf("Flush of nothing: %v", err)
+	}
+}
+
+func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
+	c, peer := attached(t, "unix")
+	fill(t, c)
+	p := make([]byte, 100<<10)
+	for range 200 {
+		if err := c.Writev(make([]byte, len(p))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(peer, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size := cap(c.out.queue.B); size > 4<<20 {
+		t.Errorf("%d bytes are held for a queue of %d", size, c.out.queued())
+	}
+}
+
+func TestDrainReturns(t *testing.T) {
+	tests := []struct {
+		name string
+		most int
+		do   func(c *Conn, peer net.Conn, sent []byte)
+		want error
+	}{
+		{"when the peer has taken all", 0, func(_ *Conn, peer net.Conn, sent []byte) { io.ReadFull(peer, make([]byte, len(sent))) }, nil},
+		{"at once when little enough waits", 1 << 20, func(*Conn, net.Conn, []byte) {}, nil},
+		{"at the deadline", 0, func(c *Conn, _ net.Conn, _ []byte) { c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) }, os.ErrDeadlineExceeded},
+		{"at a deadline that has passed", 0, func(c *Conn, _ net.Conn, _ []byte) { c.SetWriteDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		{"when we close", 0, func(c *Conn, _ net.Conn, _ []byte) { c.Close() }, net.ErrClosed},
+		{"when the peer resets", 0, func(_ *Conn, peer net.Conn, _ []byte) { reset(peer) }, syscall.ECONNRESET},
+	}
+	for _, test := range tests {
+		for mode, enter := range modes {
+			t.Run(test.name+"/"+mode, func(t *testing.T) {
+				c, peer := attached(t, "tcp")
+				enter(t, c)
+				sent := fill(t, c)
+				drained := make(chan error)
+				for range 3 {
+					go func() { drained <- c.Drain(test.most) }()
+				}
+				test.do(c, peer, sent)
+				for range 3 {
+					if err := <-drained; !errors.Is(err, test.want) && !(test.want == syscall.ECONNRESET && errors.Is(err, syscall.EPIPE)) {
+						t.Errorf("%v, want %v", err, test.want)
+					}
+				}
+				if test.want != nil && c.Queued() > 0 {
+					t.Errorf("%d bytes are queued for nobody", c.Queued())
+				}
+			})
+		}
+	}
+}
+
+// reset ends a TCP connection without a goodbye.
+func reset(peer net.Conn) {
+	peer.(*net.TCPConn).SetLinger(0)
+	peer.Close()
+}
+
+func TestDrainLeavesSoMuch(t *testing.T) {
+	c, peer := attached(t, "unix")
+	sent := fill(t, c)
+	c.Writev(make([]byte, 1<<20))
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(1 << 19) }()
+	io.ReadFull(peer, make([]byte, len(sent)))
+	select {
+	case err := <-drained:
+		t.Fatalf("returned with %d bytes queued: %v", c.Queued(), err)
+	case <-time.After(10 * time.Millisecond):
+	}
+	io.ReadFull(peer, make([]byte, 1<<19))
+	if err := <-drained; err != nil || c.Queued() > 1<<19 {
+		t.Errorf("%v, %d bytes queued", err, c.Queued())
+	}
+}
+
+func TestAResetEndsWritingForGood(t *testing.T) {
+	for mode, enter := range modes {
+		t.Run(mode, func(t *testing.T) {
+			c, peer := attached(t, "tcp")
+			enter(t, c)
+			fill(t, c)
+			reset(peer)
+			var err error
+			until(t, "a write fails", func() bool { err = c.Writev([]byte("more")); return err != nil })
+			if again := c.Writev([]byte("more")); again != err {
+				t.Errorf("%v, then %v", err, again)
+			}
+			if flushed := c.Flush(); flushed != err {
+				t.Errorf("Flush: %v", flushed)
+			}
+			if drained := c.Drain(0); drained != err {
+				t.Errorf("Drain: %v", drained)
+			}
+			if c.Queued() != 0 {
+				t.Errorf("%d bytes are queued", c.Queued())
+			}
+		})
+	}
+}
+
+func TestAStalledPeerEndsAtTheWriteDeadline(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(c *Conn)
+	}{
+		{"set before", nil},
+		{"set when all is queued", func(c *Conn) { c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) }},
+		{"moved on, then back", func(c *Conn) {
+			c.SetWriteDeadline(time.Now().Add(time.Hour))
+			c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		}},
+		{"sooner than the read deadline", func(c *Conn) {
+			c.SetReadDeadline(time.Now().Add(time.Hour))
+			c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		}},
+	}
+	for _, test := range tests {
+		for _, paused := range []bool{false, true} {
+			t.Run(test.name, func(t *testing.T) {
+				c, _ := attached(t, "tcp")
+				s := push(t, c)
+				if paused {
+					c.Pause()
+				}
+				if test.set == nil {
+					c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+					fill(t, c)
+				} else {
+					fill(t, c)
+					test.set(c)
+				}
+				if err := s.end(t); err != errStalled {
+					t.Errorf("the receiver is told %v", err)
+				}
+				if err := c.Writev([]byte("more")); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("a write: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	s := push(t, c)
+	sent := fill(t, c)
+	c.SetWriteDeadline(time.Now().Add(time.Second))
+	readAll(t, peer, sent)
+	if err := c.Drain(0); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the loop has looked at it", func() bool { return c.loop.wheel.entries.Load() == 0 })
+	io.WriteString(peer, "still here")
+	until(t, "bytes come", func() bool { return s.got() == "still here" })
+	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a write after the deadline: %v", err)
+	}
+	c.SetWriteDeadline(time.Time{})
+	if err := c.Writev([]byte("later")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a write after that: %v", err)
+	}
+}
+
+func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
+	c, _ := attached(t, "tcp")
+	s := push(t, c)
 	fill(t, c)
-	c.locked(func() bool { c.writeDeadline = now() - 1; c.schedule(); return true })
+	c.mu.Lock()
+	c.writeDeadline = now() // the loop has yet to see it
+	c.schedule()
+	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
-	if err := s.end(t); !errors.Is(err, errStalled) {
+	if err := s.end(t); err != errStalled {
 		t.Errorf("the receiver is told %v", err)
 	}
-	peer.Close()
 }

@@ -23,8 +23,8 @@ const (
 	waitSize = 4 << 10
 )
 
-// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer
-// and an engine.Pusher.
+// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, an
+// engine.Prober and an engine.Pusher.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from
@@ -41,6 +41,7 @@ type Conn struct {
 	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the receiver is to be left alone
+	again     atomic.Bool   // there was a pause: the receiver is to be called
 }
 
 // New returns a transport over conn, which it owns from now on. early are bytes

@@ -6,7 +6,10 @@ import (
 )
 
 // Pause holds up the goroutine that pushes until Resume.
-func (t *Conn) Pause() { t.paused.Store(true) }
+func (t *Conn) Pause() {
+	t.again.Store(true) // what it leaves may be out of our sight, in a tls.Conn
+	t.paused.Store(true)
+}
 
 // Resume ends what Pause began.
 func (t *Conn) Resume() {
@@ -24,7 +27,7 @@ func (t *Conn) nudge() {
 	}
 }
 
-// pause waits until the receiver wants more, and gives it what it has left.
+// pause waits until the receiver wants more.
 func (p *pump) pause() {
 	for p.t.paused.Load() {
 		if !p.waitForNudge() {
@@ -33,7 +36,6 @@ func (p *pump) pause() {
 			return
 		}
 	}
-	p.done = p.r.Receive() != nil
 }
 
 // waitForNudge returns false when the read deadline has passed.

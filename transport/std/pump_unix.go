@@ -9,7 +9,9 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// drain passes on what can be read, and reports whether that was the end.
+// drain passes on what can be read, and reports whether that was the end. After a full
+// buffer it is, too: only a new wait notices that the deadline has passed, and a peer that
+// sends without end must not keep it from that.
 //
 // A read that doesn't fill the buffer has emptied the socket, and another only to be
 // told so would double the system calls of a connection that carries one message at
@@ -26,10 +28,10 @@ func (p *pump) drain(fd uintptr) bool {
 			return p.worn
 		}
 		p.pass(b, n, err)
-		if p.t.paused.Load() {
+		if p.t.again.Load() || n == readSize {
 			return true
 		}
-		if n < readSize && !p.done && p.busy() {
+		if !p.done && p.busy() {
 			return false
 		}
 	}

@@ -10,8 +10,11 @@ import (
 // Push starts a goroutine that waits for bytes and calls r with them, until
 // r.Receive returns an error.
 func (t *Conn) Push(r engine.Receiver) error {
-	t.pump = &pump{t: t, r: r}
-	go t.pump.start()
+	p := &pump{t: t, r: r}
+	t.deadlines.Lock() // somebody may set one, to close
+	t.pump = p
+	t.deadlines.Unlock()
+	go p.start()
 	return nil
 }
 
@@ -40,8 +43,7 @@ type pump struct {
 }
 
 func (p *pump) start() {
-	p.worked = true
-	p.done = p.r.Receive() != nil
+	p.receive()
 	p.work()
 }
 
@@ -64,11 +66,7 @@ func (p *pump) work() {
 
 // run pumps a net.Conn that can only be asked to read.
 func (p *pump) run() {
-	for !p.done {
-		if p.t.paused.Load() {
-			p.pause()
-			continue
-		}
+	for p.mayRead() {
 		b := buffer.Get(waitSize)
 		n, err := p.t.conn.Read(b.B[:waitSize])
 		p.pass(b, n, err)
@@ -79,11 +77,7 @@ func (p *pump) run() {
 // what it remembers of the descriptor's readiness is not thrown away.
 func (p *pump) runRaw() {
 	drain := p.drain
-	for !p.done && !p.worn {
-		if p.t.paused.Load() {
-			p.pause()
-			continue
-		}
+	for !p.worn && p.mayRead() {
 		err := p.t.raw.Read(drain)
 		if err != nil && !p.done && !p.looksAgain(err) {
 			p.pass(buffer.Get(0), 0, err)
@@ -108,6 +102,26 @@ func (p *pump) looksAgain(err error) bool {
 // pass gives the receiver n bytes in b, or the error that came instead.
 func (p *pump) pass(b *buffer.Buffer, n int, err error) {
 	p.t.stage(b, n, err)
+	p.receive()
+}
+
+func (p *pump) receive() {
 	p.worked = true
 	p.done = p.r.Receive() != nil
+}
+
+// mayRead waits for the end of a pause and gives the receiver what that has left. It returns
+// false when the receiver wants no more.
+func (p *pump) mayRead() bool {
+	for !p.done {
+		switch {
+		case p.t.paused.Load():
+			p.pause()
+		case p.t.again.Swap(false):
+			p.receive()
+		default:
+			return true
+		}
+	}
+	return false
 }

@@ -93,7 +93,7 @@ func TestCloseNotifiesAPeerOverATransportThatBlocks(t *testing.T) {
 
 func TestDrainDoesNotWaitWhereNothingIsQueued(t *testing.T) {
 	c, _ := overStd(t)
-	if err := c.Drain(0); err != nil || c.Queued() != 0 || c.Flush() != nil {
-		t.Error(err, c.Queued())
+	if err := c.Drain(0); err != nil || c.Queued() != 0 || c.Queues() || c.Flush() != nil {
+		t.Error(err, c.Queued(), c.Queues())
 	}
 }

@@ -29,6 +29,12 @@ func (c *Conn) Resume() { c.carrier.Resume() }
 // Queued returns how many bytes of records wait in the transport underneath.
 func (c *Conn) Queued() int { return c.carrier.Queued() }
 
+// Writable is that of the transport underneath, if that can tell.
+func (c *Conn) Writable() bool {
+	prober, ok := c.carrier.(engine.Prober)
+	return !ok || prober.Writable()
+}
+
 // Flush is that of the transport underneath.
 func (c *Conn) Flush() error { return c.carrier.Flush() }
 
@@ -39,6 +45,12 @@ func (c *Conn) Drain(most int) error {
 		return drainer.Drain(most)
 	}
 	return nil
+}
+
+// Queues reports whether the transport underneath queues.
+func (c *Conn) Queues() bool {
+	_, queues := c.carrier.(engine.Drainer)
+	return queues
 }
 
 // SetReadDeadline is that of the transport underneath. A deadline that passes within a

@@ -1,0 +1,125 @@
+//go:build linux
+
+package loopback
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/seed004e8d11/websock/bench/client"
+)
+
+// A Table has the results of one case, a row for each contestant. What the rows are
+// compared with is the first.
+type Table struct {
+	Case Case
+	Rows []Row
+}
+
+// A Row has the results of a contestant.
+type Row struct {
+	Name    string
+	Failure error // the last; nil: none
+
+	results []Result
+	ratios  []float64 // to the first contestant, in the same round
+}
+
+// NewTable returns a table without results.
+func NewTable(c Case, contestants []client.Contestant) *Table {
+	t := &Table{Case: c}
+	for _, c := range contestants {
+		t.Rows = append(t.Rows, Row{Name: c.Name})
+	}
+	return t
+}
+
+// AddRound gives every contestant a turn. A ratio is of two that came soon after one
+// another, so that a busy neighbour slows both.
+func (t *Table) AddRound(lab *Lab, timing Timing) {
+	compared := t.Case.Figures()[0].Of
+	var first float64
+	for i := range t.Rows {
+		row := &t.Rows[i]
+		result, err := lab.Run(row.Name, t.Case, timing)
+		if err != nil {
+			row.Failure = err
+			continue
+		}
+		row.results = append(row.results, result)
+		if i == 0 {
+			first = compared(result)
+		}
+		if first > 0 {
+			row.ratios = append(row.ratios, compared(result)/first)
+		}
+	}
+}
+
+// Print writes medians over the rounds.
+func (t *Table) Print(w io.Writer) {
+	fmt.Fprintln(w, t.Case)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, cells := range t.Cells() {
+		fmt.Fprintln(tw, strings.Join(cells, "\t")+"\t")
+	}
+	tw.Flush()
+	for _, row := range t.Rows {
+		if row.Failure != nil {
+			fmt.Fprintf(w, "%s failed: %v\n", row.Name, row.Failure)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// Cells returns the table as text: a line of headings, and one for each contestant.
+func (t *Table) Cells() (lines [][]string) {
+	figures := t.Case.Figures()
+	headings := []string{""}
+	for i, f := range figures {
+		headings = append(headings, f.Unit)
+		if i == 0 {
+			headings = append(headings, "/ "+t.Rows[0].Name)
+		}
+	}
+	lines = append(lines, headings)
+	for _, row := range t.Rows {
+		cells := []string{row.Name}
+		for i, f := range figures {
+			cells = append(cells, format(f.Format, row.Median(f)))
+			if i == 0 {
+				cells = append(cells, format("%.2f", median(row.ratios)))
+			}
+		}
+		lines = append(lines, cells)
+	}
+	return lines
+}
+
+// Median returns that of a figure over the rounds; not a number if there is none.
+func (r *Row) Median(f Figure) float64 {
+	values := make([]float64, len(r.results))
+	for i, result := range r.results {
+		values[i] = f.Of(result)
+	}
+	return median(values)
+}
+
+func median(x []float64) float64 {
+	if len(x) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+func format(format string, x float64) string {
+	if math.IsNaN(x) {
+		return "-"
+	}
+	return fmt.Sprintf(format, x)
+}

@@ -1,0 +1,34 @@
+package memory
+
+import (
+	"context"
+	"net"
+
+	"github.com/gorilla/websocket"
+)
+
+// A gorillaLink receives whole messages, as most of its programs do. It checks no text.
+type gorillaLink struct {
+	conn *websocket.Conn
+	op   int
+}
+
+func dialGorilla(n *Network, w Work) (Client, error) {
+	d := websocket.Dialer{
+		ReadBufferSize:  peerBuffer,
+		WriteBufferSize: peerBuffer,
+		NetDialContext:  func(context.Context, string, string) (net.Conn, error) { return n, nil },
+	}
+	conn, _, err := d.Dial(address, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &pulled{link: &gorillaLink{conn, int(w.Op)}, work: w}, nil
+}
+
+func (l *gorillaLink) receive() ([]byte, error) {
+	_, msg, err := l.conn.ReadMessage()
+	return msg, err
+}
+
+func (l *gorillaLink) send(p []byte) error { return l.conn.WriteMessage(l.op, p) }

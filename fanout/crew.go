@@ -1,0 +1,120 @@
+package fanout
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/wheel"
+)
+
+// A crew sends what waits in outboxes, where a send may wait for the peer. A few goroutines
+// do it, and more when these are held up: at most one for each peer that doesn't read. They
+// end when nothing is to do.
+type crew struct {
+	wheel *wheel.Wheel
+
+	mu       sync.Mutex
+	calls    []*outbox // to be seen to
+	hands    int       // goroutines
+	taken    uint64    // calls
+	seen     uint64    // of those when it was looked last
+	watching bool      // somebody looks whether all are held up
+}
+
+// fewest is how many goroutines there may be before anybody is held up.
+func fewest() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// add has an outbox seen to.
+func (c *crew) add(o *outbox) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, o)
+	if c.hands < fewest() {
+		c.hire()
+		return
+	}
+	if !c.watching {
+		c.watching, c.seen = true, c.taken
+		c.wheel.Add(wheel.Tick, c)
+	}
+}
+
+// hire starts a goroutine. The lock is held.
+func (c *crew) hire() {
+	c.hands++
+	go c.work()
+}
+
+// Visit doubles the crew if all of it is held up.
+func (c *crew) Visit() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) == 0 {
+		c.watching = false
+		return 0
+	}
+	if c.taken == c.seen {
+		for range min(c.hands, len(c.calls)) {
+			c.hire()
+		}
+	}
+	c.seen = c.taken
+	return wheel.Tick
+}
+
+// work answers calls until there are none.
+func (c *crew) work() {
+	for {
+		c.mu.Lock()
+		if len(c.calls) == 0 {
+			c.hands--
+			c.mu.Unlock()
+			return
+		}
+		o := c.calls[0]
+		c.calls[0] = nil
+		c.calls = c.calls[1:]
+		c.taken++
+		c.mu.Unlock()
+		o.see()
+	}
+}
+
+// see sends what waits, once, and calls again if there is more.
+func (o *outbox) see() {
+	s := o.slot
+	conn, b, closes := o.begin()
+	if b != nil {
+		unsent, err := b.send(conn)
+		b.done()
+		s.unsent(unsent, err)
+	}
+	if closes {
+		conn.CloseWith(engine.CloseGoingAway, "")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.sending, o.begun = false, 0
+	if s.outbox == o && (len(o.messages) > 0 || o.last) {
+		o.callCrew()
+	}
+}
+
+// begin takes what is to be done, if the link that it is for is still there.
+func (o *outbox) begin() (conn *engine.Conn, b *batch, closes bool) {
+	s := o.slot
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outbox != o || s.link == nil {
+		return nil, nil, false
+	}
+	closes, o.last = o.last, false
+	o.begun = s.group.now()
+	b = o.take()
+	if b.hasPing() {
+		s.link.lastPing = o.begun
+	}
+	return s.link.conn, b, closes
+}

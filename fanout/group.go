@@ -1,0 +1,170 @@
+package fanout
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/wheel"
+)
+
+// A Group keeps the connections of its slots open. Its methods may be called from any
+// goroutine.
+type Group struct {
+	options  Options
+	slots    []Slot
+	byKey    map[string]*Slot // nil: keys are numbers
+	began    time.Time
+	wheel    wheel.Wheel
+	dials    *dialQueue
+	crew     crew
+	counts   counts
+	closing  atomic.Bool
+	telling  sync.WaitGroup  // calls of tellDown
+	dialling context.Context // ends with Shutdown
+	stop     context.CancelFunc
+
+	mu      sync.Mutex
+	inState [states]int
+	waiters []*waiter // for a state of all slots
+}
+
+// Start returns a Group that dials from now on. An error says that the options make no sense.
+func Start(o Options) (*Group, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	g := &Group{options: o, slots: make([]Slot, o.Size), began: time.Now()}
+	if err := g.nameSlots(); err != nil {
+		return nil, err
+	}
+	g.inState[Waiting] = o.Size
+	g.crew.wheel = &g.wheel
+	g.dials = newDialQueue(o.Pace, (*attempt).run)
+	g.dialling, g.stop = context.WithCancel(context.Background())
+	for i := range g.slots {
+		g.enlist(&g.slots[i])
+	}
+	return g, nil
+}
+
+// nameSlots gives the slots their numbers and keys.
+func (g *Group) nameSlots() error {
+	if g.options.Key != nil {
+		g.byKey = make(map[string]*Slot, len(g.slots))
+	}
+	for i := range g.slots {
+		s := &g.slots[i]
+		s.group, s.number = g, i
+		if g.byKey != nil {
+			s.key = g.options.Key(i)
+			if s.key == "" || g.byKey[s.key] != nil {
+				return errKey
+			}
+			g.byKey[s.key] = s
+		}
+	}
+	return nil
+}
+
+// now returns the time since the Group began.
+func (g *Group) now() time.Duration { return time.Since(g.began) }
+
+// Len returns the number of slots.
+func (g *Group) Len() int { return len(g.slots) }
+
+// Slot returns the slot of a number, 0 to Len()-1.
+func (g *Group) Slot(number int) *Slot { return &g.slots[number] }
+
+// Slots returns all slots, in the order of their numbers.
+func (g *Group) Slots() iter.Seq[*Slot] {
+	return func(yield func(*Slot) bool) {
+		for i := range g.slots {
+			if !yield(&g.slots[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the slot of a key, nil if there is none.
+func (g *Group) Find(key string) *Slot {
+	if g.byKey != nil {
+		return g.byKey[key]
+	}
+	number, err := strconv.Atoi(key)
+	if err != nil || number < 0 || number >= len(g.slots) || strconv.Itoa(number) != key {
+		return nil
+	}
+	return &g.slots[number]
+}
+
+// Wait waits until no slot is waiting for its first or next connection or connecting: every
+// one is up or has stopped. The error is that of ctx.
+func (g *Group) Wait(ctx context.Context) error {
+	return g.waitUntil(ctx, func(in *[states]int) bool { return in[Waiting]+in[Connecting] == 0 })
+}
+
+// WaitUp waits until at least n slots are up. The error is that of ctx, or ErrDown if so many
+// have stopped that it can't be.
+func (g *Group) WaitUp(ctx context.Context, n int) error {
+	possible := true
+	err := g.waitUntil(ctx, func(in *[states]int) bool {
+		possible = len(g.slots)-in[Stopped] >= n
+		return in[Up] >= n || !possible
+	})
+	if err == nil && !possible {
+		return ErrDown
+	}
+	return err
+}
+
+// A waiter waits for the slots to be in certain states.
+type waiter struct {
+	until func(*[states]int) bool
+	done  chan struct{}
+}
+
+func (g *Group) waitUntil(ctx context.Context, until func(*[states]int) bool) error {
+	w := &waiter{until, make(chan struct{})}
+	g.mu.Lock()
+	g.waiters = append(g.waiters, w)
+	g.tell()
+	g.mu.Unlock()
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiters = slices.DeleteFunc(g.waiters, func(other *waiter) bool { return other == w })
+	return ctx.Err()
+}
+
+// moved takes a change of a slot's state.
+func (g *Group) moved(from, to State) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inState[from]--
+	g.inState[to]++
+	g.tell()
+}
+
+// tell wakes those whose states have come. The lock is held.
+func (g *Group) tell() {
+	waiting := g.waiters[:0]
+	for _, w := range g.waiters {
+		if w.until(&g.inState) {
+			close(w.done)
+		} else {
+			waiting = append(waiting, w)
+		}
+	}
+	clear(g.waiters[len(waiting):])
+	g.waiters = waiting
+}

@@ -1,0 +1,54 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A link is one connection of a slot, and its engine.PongHandler. What follows conn is under
+// the slot's lock.
+type link struct {
+	slot     *Slot
+	conn     *engine.Conn
+	messages engine.Handler // gathers them for OnMessage; nil: there is no need
+	queues   bool           // a send doesn't wait for the peer
+	limit    int            // of bytes to send that wait, where the Group keeps them
+	patience time.Duration  // for a peer that doesn't take the last of them
+
+	pinged   bool          // and the pong has not come
+	pings    uint32        // sent; the payload of the last one
+	since    time.Duration // when it came up
+	lastPing time.Duration // when it was sent
+	received uint64        // bytes, when it was sent
+	rtt      time.Duration
+}
+
+func newLink(s *Slot, conn *engine.Conn, limits engine.Limits) *link {
+	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limits.SendQueue, patience: max(limits.CloseTimeout, 0)}
+	if s.group.options.OnMessage != nil {
+		l.messages = engine.Messages(l.deliver, nil)
+	}
+	return l
+}
+
+func (l *link) deliver(_ *engine.Conn, op engine.Opcode, msg []byte) {
+	l.slot.group.options.OnMessage(l.slot, op, msg)
+}
+
+// OnData hands over what is received.
+func (l *link) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+	if l.messages != nil {
+		l.messages.OnData(c, h, payload)
+	} else if data := l.slot.group.options.OnData; data != nil {
+		data(l.slot, h, payload)
+	}
+}
+
+// OnClose says that the link is lost.
+func (l *link) OnClose(c *engine.Conn, err error) {
+	if l.messages != nil {
+		l.messages.OnClose(c, err)
+	}
+	l.slot.lost(l, err)
+}

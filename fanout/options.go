@@ -1,0 +1,145 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// Options says what a Group connects to and how. Either Targets or Choose is needed, and
+// nothing else. The functions may be called from several goroutines at once, for different
+// slots.
+type Options struct {
+	// Targets are taken in turn: slot i connects to Targets[i%len(Targets)].
+	Targets []Target
+
+	// Choose, in place of Targets, says before each attempt what the slot is to connect
+	// to. It must not wait.
+	Choose func(s *Slot) Target
+
+	// Size is the number of slots. 0: one for each of Targets.
+	Size int
+
+	// Key names the slot of a number, 0 to Size-1, for Group.Send and Group.Find. Keys
+	// must differ. nil: the number in decimal.
+	Key func(number int) string
+
+	Pace    Pace    // of dialling
+	Backoff Backoff // before dialling again
+
+	// Ping is the time between two pings, which measure the round trip. 0: 30 s.
+	// Negative: no pings.
+	Ping time.Duration
+
+	// PingTimeout is the time after a ping without anything received, a pong or else,
+	// after which a connection is given up: it is lost with engine.ErrIdle in the chain
+	// of the error. 0: 10 s.
+	PingTimeout time.Duration
+
+	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each
+	// counts 32 more than its payload. 0: none, sends then return ErrDown.
+	SendBuffer int
+
+	// Prepare, unless it is nil, is called before each attempt with a Target of its own to
+	// change: to put a fresh token into its header, say. It may wait, until ctx ends; for
+	// Pace.PerHost the attempt counts already, for the host that the Target had. An error
+	// is a failure of the attempt.
+	Prepare func(ctx context.Context, s *Slot, t *Target) error
+
+	// OnConnect, unless it is nil, is called when a connection is open, before anything
+	// else is sent on it and before anything is received. It may both send and receive, as
+	// on a connection without a Handler: log in, subscribe. It may wait, until ctx ends,
+	// which also ends its sends and receives. It must not keep or close c. An error is a
+	// failure of the attempt.
+	OnConnect func(ctx context.Context, s *Slot, c *engine.Conn) error
+
+	// OnMessage is called with every message received. msg is valid until it returns, and
+	// may be changed. The calls for a slot come one after another. On an event loop it
+	// must not wait: all the connections of the loop would. What it sends leaves in one
+	// write.
+	OnMessage func(s *Slot, op engine.Opcode, msg []byte)
+
+	// OnData, in place of OnMessage, is called with payload as it arrives: see
+	// engine.Handler.
+	OnData func(s *Slot, h engine.Header, payload []byte)
+
+	// OnDown, unless it is nil, is called when an attempt failed or the connection was
+	// lost. err says why: see websock.Open and engine.Handler. next is the time after
+	// which the slot is dialled again; negative: never, the slot has stopped. It must not
+	// wait.
+	OnDown func(s *Slot, err error, next time.Duration)
+
+	// OnUnsent, unless it is nil, is called when a broadcast passes a slot over, and when
+	// messages that a slot had kept won't be sent. messages says how many. err says why:
+	// what Send would have returned, or how the connection was lost. It must not wait.
+	OnUnsent func(s *Slot, messages int, err error)
+
+	// Permanent decides whether the slot stops for good after the error, which is one
+	// that OnDown gets. nil: Permanent, the function.
+	Permanent func(err error) bool
+
+	// Trace, unless it is nil, returns what is told of the steps of each attempt; see
+	// websock.Trace. It may return nil, and Config.Trace is then left alone.
+	Trace func(s *Slot) *websock.Trace
+
+	// Logger is told what happens to connections: at level Debug what is ordinary, at Warn
+	// what somebody should look at. nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// The defaults of Options.
+const (
+	DefaultPing        = 30 * time.Second
+	DefaultPingTimeout = 10 * time.Second
+)
+
+var (
+	errNoTarget = errors.New("fanout: Options need either Targets or Choose")
+	errSize     = errors.New("fanout: Options.Size is below 1")
+	errBuffer   = errors.New("fanout: Options.SendBuffer is below 0")
+	errReceive  = errors.New("fanout: Options have both OnMessage and OnData")
+	errKey      = errors.New("fanout: two slots have the same key")
+)
+
+// complete checks the options and puts defaults in.
+func (o *Options) complete() error {
+	if o.Size == 0 {
+		o.Size = len(o.Targets)
+	}
+	switch {
+	case (len(o.Targets) > 0) == (o.Choose != nil):
+		return errNoTarget
+	case o.Size < 1:
+		return errSize
+	case o.SendBuffer < 0:
+		return errBuffer
+	case o.OnMessage != nil && o.OnData != nil:
+		return errReceive
+	}
+	for i := range o.Targets {
+		if _, err := o.Targets[i].host(); err != nil {
+			return err
+		}
+	}
+	o.Pace.complete()
+	o.Backoff.complete()
+	o.Ping = orDefault(o.Ping, DefaultPing)
+	o.PingTimeout = orDefault(o.PingTimeout, DefaultPingTimeout)
+	if o.Permanent == nil {
+		o.Permanent = Permanent
+	}
+	return nil
+}
+
+// orDefault replaces a zero.
+func orDefault[T comparable](value, byDefault T) T {
+	var zero T
+	if value == zero {
+		return byDefault
+	}
+	return value
+}

@@ -1,0 +1,149 @@
+package prom_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/prom"
+)
+
+// echoServer sends back every message, and forbids a path.
+func echoServer() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/forbidden" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
+		})
+	}))
+}
+
+func start(t testing.TB, urls ...string) *fanout.Group {
+	g, err := fanout.Start(fanout.Options{Targets: fanout.URLs(urls...), Ping: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := g.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+func TestTheCountsAreThoseOfTheGroup(t *testing.T) {
+	server := echoServer()
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+	g := start(t, url, url, url+"/forbidden")
+	c := prom.NewCollector(g, prometheus.Labels{"feed": "test"})
+	if problems, err := testutil.CollectAndLint(c); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.Broadcast(engine.OpText, []byte("12345"))
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if s := g.Stats(); s.Traffic.MessagesReceived == 2 && s.RoundTrip.Count > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v", g.Stats())
+		}
+	}
+	want := `
+# HELP websock_fanout_slots Slots by what they are doing.
+# TYPE websock_fanout_slots gauge
+websock_fanout_slots{feed="test",state="connecting"} 0
+websock_fanout_slots{feed="test",state="stopped"} 1
+websock_fanout_slots{feed="test",state="up"} 2
+websock_fanout_slots{feed="test",state="waiting"} 0
+# HELP websock_fanout_ready_total Connections that came up, OnConnect included.
+# TYPE websock_fanout_ready_total counter
+websock_fanout_ready_total{feed="test"} 2
+# HELP websock_fanout_failed_total Attempts that failed, by reason.
+# TYPE websock_fanout_failed_total counter
+websock_fanout_failed_total{feed="test",reason="status"} 1
+# HELP websock_fanout_messages_total Messages sent and received.
+# TYPE websock_fanout_messages_total counter
+websock_fanout_messages_total{direction="received",feed="test"} 2
+websock_fanout_messages_total{direction="sent",feed="test"} 2
+# HELP websock_fanout_payload_bytes_total Payload of data frames sent and received.
+# TYPE websock_fanout_payload_bytes_total counter
+websock_fanout_payload_bytes_total{direction="received",feed="test"} 10
+websock_fanout_payload_bytes_total{direction="sent",feed="test"} 10
+# HELP websock_fanout_broadcast_passed_over_total Slots that broadcasts passed over, by reason.
+# TYPE websock_fanout_broadcast_passed_over_total counter
+websock_fanout_broadcast_passed_over_total{feed="test",reason="down"} 1
+websock_fanout_broadcast_passed_over_total{feed="test",reason="refused"} 0
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "websock_fanout_slots", "websock_fanout_ready_total",
+		"websock_fanout_failed_total", "websock_fanout_messages_total", "websock_fanout_payload_bytes_total",
+		"websock_fanout_broadcast_passed_over_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHistogramsCountWhatIsBelow(t *testing.T) {
+	server := echoServer()
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+	g := start(t, url, url, url)
+	if err := g.WaitUp(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(prom.NewCollector(g, nil))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "websock_fanout_handshake_seconds" {
+			continue
+		}
+		h, s := f.Metric[0].Histogram, g.Stats().Handshake
+		last := h.Bucket[len(h.Bucket)-1]
+		if h.GetSampleCount() != 3 || h.GetSampleSum() != s.Sum.Seconds() || last.GetCumulativeCount() != 3 {
+			t.Errorf("%v", h)
+		}
+		if first := h.Bucket[0]; first.GetUpperBound() != 64e-6 || last.GetUpperBound() < 60 {
+			t.Errorf("%v", h.Bucket)
+		}
+		return
+	}
+	t.Error("there is no such histogram")
+}
+
+func ExampleNewCollector() {
+	server := echoServer()
+	defer server.Close()
+	g, err := fanout.Start(fanout.Options{Targets: fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http"))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	defer g.Shutdown(ctx)
+	g.WaitUp(ctx, 1)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prom.NewCollector(g, prometheus.Labels{"feed": "trades"}))
+	fmt.Println(testutil.GatherAndCount(registry, "websock_fanout_slots"))
+	// Output: 4 <nil>
+}

@@ -1,0 +1,129 @@
+package fanout
+
+import (
+	"context"
+	"flag"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+var manySlots = flag.Int("slots", 500, "slots of the test of restarts; 10,000 take 20,000 descriptors")
+
+// subscriptions notes on the server which connection has subscribed to what.
+type subscriptions struct {
+	t     *testing.T
+	mu    sync.Mutex
+	conns map[*engine.Conn]string
+}
+
+func (s *subscriptions) take(c *engine.Conn, _ engine.Opcode, msg []byte) {
+	key, subscribes := strings.CutPrefix(string(msg), "subscribe ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case subscribes && s.conns[c] == "":
+		s.conns[c] = key
+	case subscribes:
+		s.t.Errorf("%q after %q on the same connection", msg, s.conns[c])
+	case s.conns[c] == "":
+		s.t.Errorf("%q before the subscription", msg)
+	}
+}
+
+// of returns how many of the connections have subscribed, and to how many different things.
+func (s *subscriptions) of(conns []*engine.Conn) (subscribed, different int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := map[string]bool{}
+	for _, c := range conns {
+		if key := s.conns[c]; key != "" {
+			subscribed++
+			keys[key] = true
+		}
+	}
+	return subscribed, len(keys)
+}
+
+// checkPace asserts that connections arrived no faster than the rate. That one is late is no
+// failure.
+func checkPace(t *testing.T, since time.Time, arrivals []time.Time, rate float64, burst int) {
+	t.Helper()
+	const clocks = 5 * time.Millisecond // between the limiter's now and that of the test
+	for i, at := range arrivals {
+		earliest := time.Duration(float64(i+1-burst) / rate * float64(time.Second))
+		if since := at.Sub(since); since < earliest-clocks {
+			t.Fatalf("arrival %d of %d after %v, %v too early", i, len(arrivals), since, earliest-since)
+		}
+	}
+}
+
+func TestAllComeBackAfterEveryRestart(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		const burst = 10
+		slots, rate := *manySlots, float64(*manySlots)
+		server := newTestServer(t)
+		subs := &subscriptions{t: t, conns: map[*engine.Conn]string{}}
+		server.OnMessage = subs.take
+		since := time.Now()
+		g := begun(t, Options{
+			Targets: over(transport, server.url()),
+			Size:    slots,
+			Pace:    Pace{Rate: rate, Burst: burst, PerHost: 8},
+			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+				return c.SendText([]byte("subscribe " + s.Key()))
+			},
+		})
+		stop := make(chan struct{})
+		var broadcasts sync.WaitGroup
+		defer broadcasts.Wait()
+		defer close(stop)
+		broadcasts.Go(func() {
+			pause := time.Duration(slots) * 100 * time.Microsecond // so that the machine can keep up
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(pause):
+					g.Broadcast(engine.OpText, []byte("news"))
+				}
+			}
+		})
+		accepted := uint64(0)
+		for round := range 4 {
+			allUp(t, g)
+			eventually(t, "all subscribed", func() bool {
+				subscribed, different := subs.of(server.all())
+				return subscribed == slots && different == slots
+			})
+			checkPace(t, since, server.takeArrivals(), rate, burst)
+			accepted = server.accepted.Load()
+			if round == 3 {
+				break
+			}
+			server.kill()
+			eventually(t, "all lost", func() bool { return lostOf(g.Stats()) == g.Stats().Ready })
+			since = time.Now()
+			server.start()
+		}
+		s := g.Stats()
+		failed := uint64(0)
+		for _, n := range s.Failed {
+			failed += n
+		}
+		if s.Attempts != s.Ready+failed || s.Ready != uint64(s.Up)+lostOf(s) || s.Ready > accepted || s.Up != slots {
+			t.Errorf("the counts don't add up: %+v; the server accepted %d", s, accepted)
+		}
+	})
+}
+
+func lostOf(s Stats) (n uint64) {
+	for _, lost := range s.Lost {
+		n += lost
+	}
+	return n
+}

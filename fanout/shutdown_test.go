@@ -1,0 +1,168 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+func TestShutdownSendsWhatWaitsAndCloses(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		const slots, messages = 20, 50
+		server := newTestServer(t)
+		var got atomic.Int32
+		server.OnMessage = func(*engine.Conn, engine.Opcode, []byte) { got.Add(1) }
+		var mu sync.Mutex
+		codes := map[engine.CloseCode]int{}
+		g := begun(t, Options{
+			Targets: over(transport, server.url()),
+			Size:    slots,
+			OnDown: func(_ *Slot, err error, next time.Duration) {
+				var closed *engine.CloseError
+				if !errors.As(err, &closed) || next >= 0 {
+					t.Errorf("%v, next %v", err, next)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				codes[closed.Code]++
+			},
+		})
+		allUp(t, g)
+		for range messages {
+			g.Broadcast(engine.OpText, make([]byte, 500))
+		}
+		shutdown(t, g)
+		if n := got.Load(); n != slots*messages {
+			t.Errorf("%d messages arrived", n)
+		}
+		if codes[engine.CloseGoingAway] != slots {
+			t.Errorf("%v", codes)
+		}
+		if s := g.Stats(); s.Stopped != slots || s.Lost[engine.CloseGoingAway] != slots {
+			t.Errorf("%+v", s)
+		}
+		if err := g.Slot(0).SendText(nil); err != ErrClosed || !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		if d := g.Broadcast(engine.OpText, nil); d != (Delivery{Down: slots}) {
+			t.Errorf("%+v", d)
+		}
+		g.Slot(0).Retry()
+		if state := g.Slot(0).State(); state != Stopped {
+			t.Error(state)
+		}
+		shutdown(t, g) // again
+	})
+}
+
+func TestShutdownCutsWhatDoesNotEndInTime(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *engine.Conn) { c.Pause() }
+		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		targets := over(transport, server.url())
+		targets[0].Config.NetDial = dialSmall
+		g := begun(t, Options{Targets: targets, Size: 3, Ping: -1})
+		allUp(t, g)
+		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
+		}
+		g.Broadcast(engine.OpText, []byte("x"))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		err := g.Shutdown(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if s := g.Stats(); s.Stopped != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestShutdownWaitsNoLongerThanACloseMayTake(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *engine.Conn) { c.Pause() }
+		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		targets := over(transport, server.url())
+		targets[0].Config.NetDial = dialSmall
+		targets[0].Config.Limits.CloseTimeout = 50 * time.Millisecond
+		g := begun(t, Options{Targets: targets, Ping: -1})
+		allUp(t, g)
+		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
+		}
+		if err := g.Shutdown(context.Background()); err != nil { // which would wait for ever
+			t.Error(err)
+		}
+	})
+}
+
+func TestATransportThatCanNotPushStopsTheSlot(t *testing.T) {
+	server := newTestServer(t)
+	g := begun(t, Options{Targets: over(pullOnly{}, server.url())})
+	if err := g.WaitUp(t.Context(), 1); err != ErrDown || !errors.Is(g.Slot(0).Err(), engine.ErrNoPush) {
+		t.Errorf("%v, %v", err, g.Slot(0).Err())
+	}
+}
+
+// pullOnly makes transports without Push.
+type pullOnly struct{}
+
+func (pullOnly) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	return struct{ engine.Transport }{std.New(conn, early)}, nil
+}
+
+func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {
+	inPrepare, inDial, inConnect := make(chan struct{}, 9), make(chan struct{}, 9), make(chan struct{}, 9)
+	server := newTestServer(t)
+	targets := over(nil, server.url())
+	targets = append(targets, over(nil, server.url())...)
+	targets = append(targets, over(nil, server.url())...)
+	targets[1].Config.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		inDial <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	var unsent atomic.Int32
+	g := begun(t, Options{
+		Targets:    targets,
+		Size:       4, // one has to wait
+		SendBuffer: 1000,
+		Pace:       Pace{PerHost: -1, Handshakes: 3},
+		Prepare: func(ctx context.Context, s *Slot, _ *Target) error {
+			if s.Number() == 0 {
+				inPrepare <- struct{}{}
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		},
+		OnConnect: func(_ context.Context, _ *Slot, c *engine.Conn) error {
+			inConnect <- struct{}{}
+			_, _, err := c.RecvMessage(nil)
+			return err
+		},
+		OnUnsent: func(_ *Slot, n int, err error) { unsent.Add(int32(n)) },
+	})
+	<-inPrepare
+	<-inDial
+	<-inConnect
+	if d := g.Broadcast(engine.OpText, nil); d.Kept != 4 {
+		t.Errorf("%+v", d)
+	}
+	shutdown(t, g)
+	if s := g.Stats(); s.Stopped != 4 || s.Failed[FailedShutdown] != 3 || s.Attempts != 3 || unsent.Load() != 4 || s.Dropped != 4 {
+		t.Errorf("%+v, %d unsent", s, unsent.Load())
+	}
+	if err := g.WaitUp(t.Context(), 1); err != ErrDown {
+		t.Error(err)
+	}
+}

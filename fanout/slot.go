@@ -1,0 +1,164 @@
+package fanout
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// ErrDown is what a send returns for a slot that isn't connected and keeps no messages:
+// nothing was sent. Slot.Err says why it isn't.
+var ErrDown = errors.New("fanout: the slot is not connected")
+
+// ErrUnknownKey is what Group.Send returns for a key that no slot has.
+var ErrUnknownKey = errors.New("fanout: no slot has this key")
+
+// A State is what a slot is doing.
+type State uint8
+
+// The states of a slot.
+const (
+	Waiting    State = iota // for its turn to dial
+	Connecting              // from Prepare to the end of OnConnect
+	Up                      // connected
+	Stopped                 // it isn't dialled again: after a permanent failure, or Shutdown
+	states
+)
+
+// String returns the state's name.
+func (s State) String() string {
+	if s >= states {
+		return "invalid"
+	}
+	return [...]string{"waiting", "connecting", "up", "stopped"}[s]
+}
+
+// A Slot is a place for one connection at a time. Its methods may be called from any
+// goroutine.
+type Slot struct {
+	group  *Group
+	number int
+	key    string // "": the number in decimal
+
+	mu       sync.Mutex
+	state    State
+	failures uint32        // in a row
+	due      time.Duration // when to look at it next, since the Group began; 0: no need
+	link     *link         // nil: not up
+	outbox   *outbox       // nil: nothing waits
+	err      error         // why it isn't up
+}
+
+// Number returns the slot's number, 0 to Options.Size-1.
+func (s *Slot) Number() int { return s.number }
+
+// Key returns the slot's key: see Options.Key.
+func (s *Slot) Key() string {
+	if s.key == "" {
+		return strconv.Itoa(s.number)
+	}
+	return s.key
+}
+
+// State returns what the slot is doing.
+func (s *Slot) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Err returns why the last attempt failed or the last connection was lost, nil while the
+// slot is up or was never tried.
+func (s *Slot) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Failures returns how many attempts failed or connections were lost in a row, a connection
+// that was stable not counted: see Backoff.Stable.
+func (s *Slot) Failures() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.failures)
+}
+
+// Conn returns the connection, nil while the slot isn't up. It serves for what Slot has no
+// method for: its Stats, a CloseWith that makes the slot dial again, fragments. While a
+// fragmented message is under way, broadcasts to this slot fail with engine.ErrFrameOrder.
+func (s *Slot) Conn() *engine.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil {
+		return nil
+	}
+	return s.link.conn
+}
+
+// RTT returns the round trip that the last ping has measured, 0 if none has yet.
+func (s *Slot) RTT() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil {
+		return 0
+	}
+	return s.link.rtt
+}
+
+// Retry makes the slot dial as soon as its turn comes, if it waits for its time or has
+// stopped after a permanent failure.
+func (s *Slot) Retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	retries := s.state == Waiting && s.due != 0 || s.state == Stopped && !s.group.closing.Load()
+	if retries {
+		s.move(Waiting)
+		s.lookAfter(0)
+	}
+}
+
+// move changes the state. The lock is held.
+func (s *Slot) move(to State) {
+	if s.state != to {
+		s.group.moved(s.state, to)
+		s.state = to
+	}
+}
+
+// lookAfter has visit do something after d. The lock is held.
+func (s *Slot) lookAfter(d time.Duration) {
+	d = max(d, 1) // a due of 0 is none
+	s.due = s.group.now() + d
+	s.group.wheel.Add(d, (*visitor)(s))
+}
+
+// A visitor is a Slot as the Group's timing wheel sees it.
+type visitor Slot
+
+// Visit does what is due.
+func (v *visitor) Visit() time.Duration {
+	(*Slot)(v).visit()
+	return 0
+}
+
+// visit does what is due: a slot that waited joins those that are to be dialled, one that is
+// up is kept alive.
+func (s *Slot) visit() {
+	s.mu.Lock()
+	if s.due == 0 || s.due > s.group.now() {
+		s.mu.Unlock()
+		return // something else has come up since, and has a visit of its own if it wants one
+	}
+	s.due = 0
+	state := s.state
+	if state == Up {
+		s.keepAlive()
+	}
+	s.mu.Unlock()
+	if state == Waiting {
+		s.group.enlist(s)
+	}
+}

@@ -1,0 +1,136 @@
+package fanout
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// Stats counts what a Group has done, since it was started unless it says otherwise.
+type Stats struct {
+	Waiting, Connecting, Up, Stopped int // slots, now
+
+	Attempts  uint64 // begun
+	Connected uint64 // of these: the opening handshake was done
+	Ready     uint64 // of these: OnConnect was done, the slot was up
+
+	Failed map[Failure]uint64          // attempts, by reason
+	Lost   map[engine.CloseCode]uint64 // connections that were up, by close code; without one 1006
+
+	PingsSent, PingTimeouts uint64
+
+	Broadcasts        uint64
+	BroadcastsRefused uint64 // slots passed over because too much waited
+	BroadcastsDown    uint64 // slots passed over because they weren't up
+	Dropped           uint64 // messages that a slot had kept and that were not sent
+
+	Handshake Histogram // time from the beginning of an attempt to the end of its opening handshake
+	RoundTrip Histogram // of pings
+
+	Traffic engine.Stats // of all connections together
+}
+
+// counts is what Stats is made of.
+type counts struct {
+	losing sync.Mutex // held while a connection's traffic moves from its own count to this one
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// Stats returns the counts so far. It looks at every slot.
+func (g *Group) Stats() Stats {
+	c := &g.counts
+	c.losing.Lock()
+	defer c.losing.Unlock()
+	var live engine.Stats
+	for i := range g.slots {
+		if conn := g.slots[i].Conn(); conn != nil {
+			addTraffic(&live, conn.Stats())
+		}
+	}
+	c.mu.Lock()
+	stats := c.stats
+	stats.Failed, stats.Lost = maps.Clone(stats.Failed), maps.Clone(stats.Lost)
+	c.mu.Unlock()
+	addTraffic(&stats.Traffic, live)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
+	stats.Up, stats.Stopped = g.inState[Up], g.inState[Stopped]
+	return stats
+}
+
+func addTraffic(sum *engine.Stats, more engine.Stats) {
+	sum.MessagesSent += more.MessagesSent
+	sum.MessagesReceived += more.MessagesReceived
+	sum.FramesSent += more.FramesSent
+	sum.FramesReceived += more.FramesReceived
+	sum.PayloadSent += more.PayloadSent
+	sum.PayloadReceived += more.PayloadReceived
+	sum.WireSent += more.WireSent
+	sum.WireReceived += more.WireReceived
+	sum.Writes += more.Writes
+	sum.PingsReceived += more.PingsReceived
+	sum.PongsReceived += more.PongsReceived
+	sum.PongsSent += more.PongsSent
+}
+
+// count changes the counts.
+func (c *counts) count(change func(*Stats)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.stats)
+}
+
+func (c *counts) began() { c.count(func(s *Stats) { s.Attempts++ }) }
+
+func (c *counts) connected(after time.Duration) {
+	c.count(func(s *Stats) {
+		s.Connected++
+		s.Handshake.add(after)
+	})
+}
+
+func (c *counts) ready() { c.count(func(s *Stats) { s.Ready++ }) }
+
+func (c *counts) failed(err error) {
+	c.count(func(s *Stats) {
+		if s.Failed == nil {
+			s.Failed = map[Failure]uint64{}
+		}
+		s.Failed[FailureOf(err)]++
+	})
+}
+
+func (c *counts) lost(traffic engine.Stats, err error) {
+	c.count(func(s *Stats) {
+		if s.Lost == nil {
+			s.Lost = map[engine.CloseCode]uint64{}
+		}
+		s.Lost[codeOf(err)]++
+		addTraffic(&s.Traffic, traffic)
+	})
+}
+
+// retire keeps the traffic of a connection that never was a slot's.
+func (c *counts) retire(traffic engine.Stats) {
+	c.count(func(s *Stats) { addTraffic(&s.Traffic, traffic) })
+}
+
+func (c *counts) ping()        { c.count(func(s *Stats) { s.PingsSent++ }) }
+func (c *counts) pingTimeout() { c.count(func(s *Stats) { s.PingTimeouts++ }) }
+
+func (c *counts) roundTrip(d time.Duration) { c.count(func(s *Stats) { s.RoundTrip.add(d) }) }
+
+func (c *counts) dropped(messages int) { c.count(func(s *Stats) { s.Dropped += uint64(messages) }) }
+
+func (c *counts) broadcast(d *Delivery) {
+	c.count(func(s *Stats) {
+		s.Broadcasts++
+		s.BroadcastsRefused += uint64(d.Refused)
+		s.BroadcastsDown += uint64(d.Down)
+	})
+}

@@ -1,0 +1,124 @@
+package fuzz
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// bits reads a header as the figure of RFC 6455 section 5.2 has it, bit by bit.
+type bits struct {
+	b    []byte
+	read int
+}
+
+// take returns the next n bits, or false if they are not all there.
+func (r *bits) take(n int) (value uint64, ok bool) {
+	for range n {
+		if r.read/8 >= len(r.b) {
+			return 0, false
+		}
+		value = value<<1 | uint64(r.b[r.read/8]>>(7-r.read%8)&1)
+		r.read++
+	}
+	return value, true
+}
+
+// slowHeader is ParseHeader without a thought for speed. broken is the rule that was
+// broken, as far as it shows in b.
+func slowHeader(b []byte) (h engine.Header, n int, broken string) {
+	none := engine.Header{Opcode: engine.OpNone}
+	r := &bits{b: b}
+	fin, _ := r.take(1)
+	rsv, _ := r.take(3)
+	opcode, _ := r.take(4)
+	masked, _ := r.take(1)
+	length, ok := r.take(7)
+	control := opcode >= 8
+	switch {
+	case !ok:
+		return none, 0, ""
+	case opcode >= 3 && opcode <= 7 || opcode >= 11:
+		return none, 0, "reserved opcode"
+	case control && fin == 0:
+		return none, 0, "fragmented control frame"
+	case control && length > 125:
+		return none, 0, "control frame of more than 125 bytes"
+	}
+	shortest := uint64(0)
+	switch length {
+	case 126:
+		length, ok = r.take(16)
+		shortest = 126
+	case 127:
+		length, ok = r.take(64)
+		shortest = 1 << 16
+	}
+	switch {
+	case !ok:
+		return none, 0, ""
+	case length >= 1<<63:
+		return none, 0, "payload length of more than 63 bits"
+	case length < shortest:
+		return none, 0, "payload length not in its shortest form"
+	}
+	h = engine.Header{
+		Fin: fin == 1, Rsv: uint8(rsv), Opcode: engine.Opcode(opcode), Masked: masked == 1,
+		Length: int64(length), Remaining: int64(length),
+	}
+	if h.Masked {
+		for i := range h.Key {
+			part, there := r.take(8)
+			h.Key[i], ok = byte(part), there
+		}
+	}
+	if !ok {
+		return none, 0, ""
+	}
+	return h, r.read / 8, ""
+}
+
+// FuzzHeader compares ParseHeader with slowHeader, whole and cut short at every byte, and
+// demands of AppendHeader the bytes that were parsed.
+func FuzzHeader(f *testing.F) {
+	for _, header := range []string{
+		"\x81\x05Hello",
+		"\x82\xfe\x01\x00keyspayload",
+		"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00",
+		"\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00",
+		"\x82\x7e\x00\x7d", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff",
+		"\x89\x7d", "\x89\x7e", "\x09\x00", "\x83\x00", "\xf0\x80mask",
+	} {
+		f.Add([]byte(header))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for end := range min(len(b), engine.MaxHeaderSize) + 1 {
+			prefix := b[:end]
+			h, n, err := engine.ParseHeader(prefix)
+			wantHeader, wantSize, broken := slowHeader(prefix)
+			if h != wantHeader || n != wantSize || ruleOf(t, err) != broken {
+				t.Fatalf("%x: %+v, %d, %v; want %+v, %d, %q", prefix, h, n, err, wantHeader, wantSize, broken)
+			}
+			if n > 0 {
+				if again := engine.AppendHeader(nil, h); !bytes.Equal(again, b[:n]) {
+					t.Fatalf("%x becomes %x", b[:n], again)
+				}
+			}
+		}
+	})
+}
+
+// ruleOf returns the rule that a *engine.ProtocolError names; no other error is documented.
+func ruleOf(t *testing.T, err error) string {
+	t.Helper()
+	var broken *engine.ProtocolError
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &broken) || broken.Code != engine.CloseProtocolError:
+		t.Fatalf("%v is no documented error", err)
+	}
+	return broken.Rule
+}

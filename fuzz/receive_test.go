@@ -1,0 +1,236 @@
+package fuzz
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
+)
+
+// received is what a Conn hands out and sends until its end.
+type received struct {
+	messages []message
+	err      error
+	sent     []frame
+}
+
+type message struct {
+	opcode  engine.Opcode
+	payload string
+}
+
+func (m message) String() string { return fmt.Sprintf("%v %q", m.opcode, m.payload) }
+
+// expected is what a Conn has to make of the frames of a stream: every ping is answered,
+// and so is the end.
+func expected(f found) (want received) {
+	var payload string
+	var op engine.Opcode
+	for _, frame := range f.frames {
+		switch frame.opcode {
+		case engine.OpPing:
+			want.sent = append(want.sent, engineFrame(engine.OpPong, []byte(frame.payload)))
+		case engine.OpPong:
+		case engine.OpClose:
+			code, reason, _ := engine.ParseClose([]byte(frame.payload))
+			want.sent = append(want.sent, engineFrame(engine.OpClose, engine.AppendClose(nil, code, "")))
+			want.err = &engine.CloseError{Code: code, Reason: string(reason)}
+			return want
+		default:
+			if frame.opcode != engine.OpContinuation {
+				op, payload = frame.opcode, ""
+			}
+			payload += frame.payload
+			if frame.fin {
+				want.messages = append(want.messages, message{op, payload})
+			}
+		}
+	}
+	if want.err = f.err; want.err == nil {
+		want.err = &engine.CloseError{Code: engine.CloseAbnormal, Err: io.ErrUnexpectedEOF}
+		return want
+	}
+	code, reason := complaint(f.err)
+	want.sent = append(want.sent, engineFrame(engine.OpClose, engine.AppendClose(nil, code, reason)))
+	return want
+}
+
+func engineFrame(op engine.Opcode, payload []byte) frame { return frame{op, true, string(payload)} }
+
+// complaint is what a peer is told of what it did wrong.
+func complaint(err error) (engine.CloseCode, string) {
+	var broken *engine.ProtocolError
+	if errors.As(err, &broken) {
+		return broken.Code, broken.Rule
+	}
+	var limit *engine.LimitError
+	errors.As(err, &limit)
+	return limit.Code, "limit " + limit.Limit + " exceeded"
+}
+
+func (r received) equal(want received) bool {
+	var closed, wantClosed *engine.CloseError
+	same := sameError(r.err, want.err)
+	if errors.As(r.err, &closed) && errors.As(want.err, &wantClosed) {
+		same = *closed == *wantClosed
+	}
+	return same && slices.Equal(r.messages, want.messages) && slices.Equal(r.sent, want.sent)
+}
+
+func (r received) String() string { return fmt.Sprintf("%v, %v; sent %v", r.messages, r.err, r.sent) }
+
+// ways are all ways to receive to the end.
+var ways = map[string]func(t *testing.T, c *engine.Conn, s *stream) received{
+	"Recv of a byte":     func(t *testing.T, c *engine.Conn, _ *stream) received { return pull(t, c, 1) },
+	"Recv of many bytes": func(t *testing.T, c *engine.Conn, _ *stream) received { return pull(t, c, 5000) },
+	"RecvMessage":        pullMessages,
+	"NextReader":         pullReaders,
+	"a Handler":          func(_ *testing.T, c *engine.Conn, s *stream) received { return push(c, s, &gatherer{}) },
+	"Messages":           pushMessages,
+	"a Handler that rests": func(_ *testing.T, c *engine.Conn, s *stream) received {
+		return push(c, s, &gatherer{sleepy: true})
+	},
+}
+
+func pull(t *testing.T, c *engine.Conn, size int) (r received) {
+	var g gatherer
+	buf := make([]byte, size)
+	for {
+		h, n, err := c.Recv(buf)
+		switch {
+		case errors.Is(err, engine.ErrTimeout):
+			if n != 0 {
+				t.Fatalf("%d bytes with ErrTimeout", n)
+			}
+		case err != nil:
+			g.received.err = err
+			return g.received
+		case h.Opcode != engine.OpNone:
+			g.OnData(c, h, buf[:n])
+		}
+	}
+}
+
+func pullMessages(t *testing.T, c *engine.Conn, _ *stream) (r received) {
+	var msg []byte
+	for {
+		op, part, err := c.RecvMessage(msg)
+		switch {
+		case errors.Is(err, engine.ErrTimeout):
+			msg = part
+		case err != nil:
+			r.err = err
+			return r
+		default:
+			r.messages = append(r.messages, message{op, string(part)})
+			msg = nil
+		}
+	}
+}
+
+func pullReaders(t *testing.T, c *engine.Conn, _ *stream) (r received) {
+	for {
+		op, reader, err := c.NextReader()
+		if errors.Is(err, engine.ErrTimeout) {
+			continue
+		}
+		if err != nil {
+			r.err = err
+			return r
+		}
+		var payload []byte
+		for {
+			part, err := io.ReadAll(reader)
+			payload = append(payload, part...)
+			if err == nil {
+				r.messages = append(r.messages, message{op, string(payload)})
+				break
+			}
+			if !errors.Is(err, engine.ErrTimeout) {
+				r.err = err
+				return r
+			}
+		}
+	}
+}
+
+// A gatherer is a Handler that makes messages of what it gets.
+type gatherer struct {
+	received
+	op      engine.Opcode
+	payload []byte
+	open    bool
+	sleepy  bool // it pauses after every call
+	ends    int
+}
+
+func (g *gatherer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+	if !g.open {
+		g.op, g.payload = h.Opcode, nil
+	}
+	g.payload = append(g.payload, payload...)
+	g.open = !h.Fin || h.Remaining > 0
+	if !g.open {
+		g.messages = append(g.messages, message{g.op, string(g.payload)})
+	}
+	if g.sleepy {
+		c.Pause()
+	}
+}
+
+func (g *gatherer) OnClose(_ *engine.Conn, err error) { g.ends, g.err = g.ends+1, err }
+
+func push(c *engine.Conn, s *stream, g *gatherer) received {
+	c.SetHandler(g) // a stream is a Pusher
+	s.play(c)
+	if g.ends != 1 {
+		g.err = fmt.Errorf("OnClose was called %d times", g.ends)
+	}
+	return g.received
+}
+
+func pushMessages(_ *testing.T, c *engine.Conn, s *stream) (r received) {
+	c.SetHandler(engine.Messages(
+		func(_ *engine.Conn, op engine.Opcode, msg []byte) {
+			r.messages = append(r.messages, message{op, string(msg)})
+		},
+		func(_ *engine.Conn, err error) { r.err = err },
+	))
+	s.play(c)
+	return r
+}
+
+// FuzzReceive gives a Conn what a peer may send, cut anywhere, with timeouts between, and
+// demands in every way to receive the messages, the error and the answers that follow
+// from what a Decoder finds, within memory for what came and not for what is declared.
+func FuzzReceive(f *testing.F) {
+	for _, stream := range streams {
+		f.Add([]byte(stream), []byte{1, 0, 2, 0, 3}, true)
+		f.Add([]byte(stream), []byte{0, 1, 0, 7}, false)
+	}
+	f.Fuzz(func(t *testing.T, sent, cuts []byte, server bool) {
+		role := roleOf(server)
+		want := expected(decode(t, role, limits, [][]byte{sent}))
+		for name, receive := range ways {
+			s := &stream{}
+			whole := bytes.Clone(sent) // it is unmasked in place
+			pieces(len(sent), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
+			c := engine.NewConn(s, engine.Options{Role: role, Limits: limits})
+			var got received
+			bounds.Check(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
+			c.Close()
+			got.sent = decode(t, 1-role, limits, [][]byte{s.sent}).frames
+			if !got.equal(want) {
+				t.Fatalf("%s: %v\nwant %v", name, got, want)
+			}
+			if !s.closed {
+				t.Fatalf("%s: the transport is open", name)
+			}
+		}
+	})
+}

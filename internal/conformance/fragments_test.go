@@ -1,0 +1,63 @@
+package conformance
+
+import (
+	"iter"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// fragmentation: a message in several frames, control frames between them, and orders of
+// frames that are wrong (RFC 6455 section 5.4).
+var fragmentation = []row{
+	{number: "5.1", behaviour: "a fragmented ping", talk: talk(
+		ping("frag").begun().fails(engine.CloseProtocolError), cont("ment"))},
+	{number: "5.2", behaviour: "a fragmented pong", talk: talk(
+		pong("frag").begun().fails(engine.CloseProtocolError), cont("ment"))},
+	{number: "5.3", behaviour: "a text in two fragments comes back whole", talk: twoFragments},
+	{number: "5.4", behaviour: "the same, each frame in one piece", talk: twoFragments, pieces: wholeFrames},
+	{number: "5.5", behaviour: "the same, byte by byte", talk: twoFragments, pieces: 1},
+	{number: "5.6", behaviour: "a ping between two fragments is answered before the message is complete", talk: pingBetween},
+	{number: "5.7", behaviour: "the same, each frame in one piece", talk: pingBetween, pieces: wholeFrames},
+	{number: "5.8", behaviour: "the same, byte by byte", talk: pingBetween, pieces: 1},
+	{number: "5.9", behaviour: "a final continuation with nothing to continue", talk: continuesNothing},
+	{number: "5.10", behaviour: "the same, each frame in one piece", talk: continuesNothing, pieces: wholeFrames},
+	{number: "5.11", behaviour: "the same, byte by byte", talk: continuesNothing, pieces: 1},
+	{number: "5.12", behaviour: "a continuation with nothing to continue, and more to come", talk: continuesNothingAndGoesOn},
+	{number: "5.13", behaviour: "the same, each frame in one piece", talk: continuesNothingAndGoesOn, pieces: wholeFrames},
+	{number: "5.14", behaviour: "the same, byte by byte", talk: continuesNothingAndGoesOn, pieces: 1},
+	{number: "5.15", behaviour: "a continuation after the last fragment of a message", talk: talk(
+		text("frag").begun(), cont("ment").gets(text("fragment")), cont("more").begun().fails(engine.CloseProtocolError), text("unfragmented"))},
+	{number: "5.16", behaviour: "a continuation before the first fragment, with more to come", talk: talk(
+		cont("early").begun().fails(engine.CloseProtocolError), text("frag").begun(), cont("ment"),
+		cont("early").begun(), text("frag").begun(), cont("ment"))},
+	{number: "5.17", behaviour: "a final continuation before the first fragment", talk: talk(
+		cont("early").fails(engine.CloseProtocolError), text("frag").begun(), cont("ment"),
+		cont("early"), text("frag").begun(), cont("ment"))},
+	{number: "5.18", behaviour: "a second text where a continuation has to be", talk: talk(
+		text("frag").begun(), text("ment").fails(engine.CloseProtocolError))},
+	{number: "5.19", behaviour: "five fragments, pings between them", talk: fiveFragments},
+	{number: "5.20", behaviour: "the same, each frame in one piece", talk: fiveFragments, pieces: wholeFrames},
+	{number: "5.21", behaviour: "a binary message within a text", talk: talk(
+		text("frag").begun(), ping("").gets(pong("")), binaryOf("ment").fails(engine.CloseProtocolError))},
+	{number: "5.22", behaviour: "a fragmented message within another", talk: talk(
+		binaryOf("frag").begun(), binaryOf("ment").begun().fails(engine.CloseProtocolError))},
+	{number: "5.23", behaviour: "a fragmented close frame", talk: talk(
+		closing(status(1000, "")).begun().fails(engine.CloseProtocolError), cont(""))},
+	{number: "5.24", behaviour: "binary fragments that are empty but one", talk: talk(
+		binaryOf("").begun(), cont("\xff").begun(), cont("").begun(), cont("").gets(binaryOf("\xff")))},
+}
+
+var (
+	twoFragments = talk(text("frag").begun(), cont("ment").gets(text("fragment")))
+
+	pingBetween = talk(text("frag").begun(), ping("between").gets(pong("between")), cont("ment").gets(text("fragment")))
+
+	continuesNothing = talk(cont("nothing").fails(engine.CloseProtocolError), text("Hello"))
+
+	continuesNothingAndGoesOn = talk(cont("nothing").begun().fails(engine.CloseProtocolError), text("Hello"))
+
+	fiveFragments iter.Seq[frame] = talk(
+		text("one ").begun(), cont("two ").begun(), ping("first").gets(pong("first")),
+		cont("three ").begun(), cont("four ").begun(), ping("second").gets(pong("second")),
+		cont("five").gets(text("one two three four five")))
+)

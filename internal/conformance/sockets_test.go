@@ -1,0 +1,233 @@
+package conformance
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	stdtls "crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+// patience is how long a test waits for what has to come.
+const patience = time.Minute
+
+// A network connects an endpoint that is tested, over a transport and loopback, to a peer
+// that knows nothing of this module.
+type network struct {
+	attach   func(conn net.Conn, early []byte) (engine.Transport, error)
+	listener net.Listener
+	tls      *stdtls.Config // for both roles; nil: there is no TLS
+}
+
+func newNetwork(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error), secure bool) *network {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	n := &network{attach: attach, listener: l}
+	if secure {
+		n.tls = selfSigned(t)
+	}
+	return n
+}
+
+const hostName = "peer.example"
+
+// selfSigned returns a config with a certificate of its own, which it trusts.
+func selfSigned(t *testing.T) *stdtls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{hostName}, NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return &stdtls.Config{
+		Certificates: []stdtls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		RootCAs:      roots,
+		ServerName:   hostName,
+		MinVersion:   stdtls.VersionTLS12,
+	}
+}
+
+// connect returns both ends of a connection: ours, which plays role, and the peer's.
+func (n *network) connect(role engine.Role) (ours, peer net.Conn, err error) {
+	dialled, err := net.Dial("tcp", n.listener.Addr().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	accepted, err := n.listener.Accept()
+	if err != nil {
+		dialled.Close()
+		return nil, nil, err
+	}
+	ours, peer = dialled, accepted
+	if role == engine.Server {
+		ours, peer = accepted, dialled
+	}
+	peer.SetDeadline(time.Now().Add(patience))
+	if n.tls != nil {
+		ours, peer, err = n.secure(role, ours, peer)
+	}
+	if err != nil {
+		dialled.Close()
+		accepted.Close()
+	}
+	return ours, peer, err
+}
+
+// secure makes TLS connections: ours by package transport/tls, the peer's by crypto/tls.
+func (n *network) secure(role engine.Role, ours, peer net.Conn) (net.Conn, net.Conn, error) {
+	if role == engine.Client {
+		theirs := stdtls.Server(peer, n.tls)
+		shaken := make(chan error, 1)
+		go func() { shaken <- theirs.Handshake() }()
+		secured, err := tls.Client(context.Background(), ours, hostName, n.tls)
+		return secured, theirs, errors.Join(err, <-shaken)
+	}
+	secured, theirs := tls.Server(ours, n.tls), stdtls.Client(peer, n.tls)
+	shaken := make(chan error, 1)
+	go func() { shaken <- theirs.Handshake() }()
+	return secured, theirs, errors.Join(secured.Handshake(), <-shaken)
+}
+
+// converse lets an application talk to the peer of a stream, and judges what the peer got
+// and how the connection ended.
+func (n *network) converse(s *stream, a application, say manner) error {
+	ours, peer, err := n.connect(s.role)
+	if err != nil {
+		return err
+	}
+	defer peer.Close()
+	transport, err := n.attach(ours, nil)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	limits := s.row.limits
+	limits.SendQueue = 2 * largest // nothing that comes back to a Handler is refused
+	c := engine.NewConn(transport, engine.Options{Role: s.role, Limits: limits})
+	ended := make(chan error, 1)
+	if a.pull != nil {
+		go func() {
+			err := a.pull(c)
+			if failed := c.Close(); failed != nil {
+				err = fmt.Errorf("%w; Close: %v", err, failed)
+			}
+			ended <- err
+		}()
+	} else if err := c.SetHandler(a.handler(func(err error) { ended <- err })); err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := talkTo(peer, s, say); err != nil {
+		return err
+	}
+	select {
+	case err := <-ended:
+		return s.endedAsItShould(err)
+	case <-time.After(patience):
+		return errors.New("the connection never ended")
+	}
+}
+
+// talkTo plays the peer.
+func talkTo(peer net.Conn, s *stream, say manner) error {
+	in := bufio.NewReader(peer)
+	if err := say(peer, in, s); err != nil {
+		return err
+	}
+	if s.role == engine.Client { // the server closes first (RFC 6455 section 7.1.1)
+		peer.(interface{ CloseWrite() error }).CloseWrite()
+	}
+	// A connection that is closed before all has been received is reset, which is as good an
+	// end as any other.
+	if rest, _ := io.ReadAll(in); len(rest) > 0 {
+		return fmt.Errorf("%x was sent behind the last answer", rest)
+	}
+	peer.Close() // TLS can't say goodbye to an end that is closed
+	return nil
+}
+
+// A manner is how a peer says what it has to say. It returns when all answers came.
+type manner func(w io.Writer, in *bufio.Reader, s *stream) error
+
+// stepwise sends no more than calls for the next answer, and waits for that.
+func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
+	from := 0
+	for _, want := range s.answers {
+		if err := write(w, s, span{from, want.after}); err != nil {
+			return err
+		}
+		from = want.after
+		if err := expect(in, s.role, want.frame); err != nil {
+			return err
+		}
+	}
+	write(w, s, span{from, len(s.bytes)}) // to an end that may be closed
+	return nil
+}
+
+// atOnce sends without waiting for answers.
+func atOnce(w io.Writer, in *bufio.Reader, s *stream) error {
+	written := make(chan struct{})
+	go func() {
+		write(w, s, span{0, len(s.bytes)}) // the last of it to an end that may be closed
+		close(written)
+	}()
+	for _, want := range s.answers {
+		if err := expect(in, s.role, want.frame); err != nil {
+			return err
+		}
+	}
+	<-written
+	return nil
+}
+
+// write writes a part of a stream, in the pieces that its case wants.
+func write(w io.Writer, s *stream, part span) error {
+	at := 0
+	for _, piece := range s.written() {
+		from, to := max(at, part.from), min(at+len(piece), part.to)
+		if from < to {
+			if _, err := w.Write(s.bytes[from:to]); err != nil {
+				return err
+			}
+		}
+		at += len(piece)
+	}
+	return nil
+}
+
+func expect(in *bufio.Reader, role engine.Role, want frame) error {
+	got, err := readFrame(in, role)
+	if err != nil {
+		return fmt.Errorf("want %v: %w", want, err)
+	}
+	return got.is(want)
+}

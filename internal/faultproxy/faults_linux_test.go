@@ -1,0 +1,145 @@
+package faultproxy
+
+import (
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A fault is what a server, or the network before it, does to a client.
+type fault struct {
+	what   string
+	acts   func(c *client) error // nil: the client receives
+	early  Fault                 // of the network, from the first byte on
+	answer func(conn net.Conn)   // to the opening handshake; nil: a proper one
+	serve  func(s *server)       // once the client has said that it is ready
+	polite bool                  // the server ends the connection at the client's close frame
+	deaf   bool                  // it reads nothing until it has sent everything
+
+	// deadline is the one that ends it; nil: it ends without.
+	deadline *deadline
+
+	// memory is how much the client may take at the peak, server and proxy included, in MiB;
+	// 0: one.
+	memory uint64
+}
+
+func (f *fault) mebibytes() uint64 { return max(f.memory, 1) }
+
+func (f *fault) act(c *client) error {
+	if f.acts == nil {
+		return receives(c)
+	}
+	return f.acts(c)
+}
+
+// A deadline is one of those that a client has.
+type deadline struct {
+	name string
+	set  func(cfg *websock.Config)
+}
+
+var (
+	timeout      = &deadline{"Config.Timeout", func(cfg *websock.Config) { cfg.Timeout = wait }}
+	keepAlive    = &deadline{"KeepAlive.Timeout", func(cfg *websock.Config) { cfg.KeepAlive.Timeout = wait }}
+	closeTimeout = &deadline{"Limits.CloseTimeout", func(cfg *websock.Config) { cfg.Limits.CloseTimeout = wait }}
+	recvDeadline = &deadline{"SetRecvDeadline", closeTimeout.set} // Close comes behind it
+	sendDeadline = &deadline{"SetSendDeadline", closeTimeout.set}
+)
+
+// conversation is a message of a few bytes, one of several reads, and a close frame.
+var conversation = "\x81\x05Hello" + string(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 5000})) +
+	strings.Repeat("b", 5000) + "\x88\x02\x03\xe8"
+
+// converses lets a proper server talk over a network with a fault.
+func converses(f Fault) func(s *server) {
+	return func(s *server) {
+		s.proxy.Begin(f)
+		s.say(conversation)
+	}
+}
+
+// endless answers the opening handshake with a start and then more, as long as it can.
+func endless(start, more string) func(net.Conn) {
+	bytes := []byte(more)
+	return func(conn net.Conn) {
+		io.WriteString(conn, start)
+		for {
+			if _, err := conn.Write(bytes); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// floods sends a start and then more, as long as it can.
+func floods(start, more string) func(s *server) {
+	return func(s *server) {
+		s.say(start)
+		s.repeat(more, 0)
+	}
+}
+
+func says(frames string) func(s *server) { return func(s *server) { s.say(frames) } }
+
+func header(op engine.Opcode, fin bool, length int64) string {
+	return string(engine.AppendHeader(nil, engine.Header{Fin: fin, Opcode: op, Length: length}))
+}
+
+func many(p string, n int) string { return strings.Repeat(p, n) }
+
+func pings(s *server) {
+	s.repeat(many("\x89\x7d"+many("p", 125), 100), 200)
+	s.say(conversation)
+}
+
+func closeStorm(s *server) { s.repeat(many("\x88\x02\x03\xe8", 100), 100) }
+
+// afterHello is how much passes before a place in the frame after the first.
+const afterHello = int64(len("\x81\x05Hello"))
+
+var faults = []fault{
+	// The network.
+	{what: "delays every piece", serve: converses(Fault{Delay: time.Millisecond}), polite: true},
+	{what: "splits into single bytes", serve: converses(Fault{Piece: 1}), polite: true},
+	{what: "ends the stream in a handshake", early: Fault{After: 20, Then: Truncate}},
+	{what: "resets in a handshake", early: Fault{After: 20, Then: Reset}},
+	{what: "stalls in a handshake", early: Fault{After: 20, Then: Stall}, deadline: timeout},
+	{what: "ends the stream between frames", serve: converses(Fault{After: afterHello, Then: Truncate})},
+	{what: "ends the stream in a header", serve: converses(Fault{After: afterHello + 1, Then: Truncate})},
+	{what: "ends the stream in a payload", serve: converses(Fault{After: afterHello + 1000, Then: Truncate})},
+	{what: "half-closes in a payload", serve: converses(Fault{After: afterHello + 1000, Then: HalfClose})},
+	{what: "resets between frames", serve: converses(Fault{After: afterHello, Then: Reset})},
+	{what: "resets in a payload", serve: converses(Fault{After: afterHello + 1000, Then: Reset})},
+	{what: "stalls in a payload", serve: converses(Fault{After: afterHello + 1000, Then: Stall}), deadline: keepAlive},
+	{what: "stalls; the client receives with a deadline", acts: receivesInTime, serve: converses(Fault{After: afterHello + 1000, Then: Stall}), deadline: recvDeadline},
+	{what: "stalls; the client sends with a deadline", acts: sends, serve: converses(Fault{Then: Stall}), deadline: sendDeadline},
+	{what: "stalls; the client closes", acts: closes, serve: converses(Fault{Then: Stall}), deadline: closeTimeout},
+
+	// The opening handshake.
+	{what: "answers with headers without end", answer: endless("HTTP/1.1 101 Switching Protocols\r\n", many("X: y\r\n", 100))},
+	{what: "answers with one header without end", answer: endless("HTTP/1.1 101 Switching Protocols\r\nX: ", many("y", 1000))},
+	{what: "answers with 100 Continue without end", answer: endless("", many("HTTP/1.1 100 Continue\r\n\r\n", 40)), memory: 4},
+	{what: "refuses with a body without end", answer: endless("HTTP/1.1 403 Forbidden\r\n\r\n", many("no ", 300))},
+	{what: "answers with something else", answer: endless("", "SSH-2.0-x\r\n")},
+
+	// Frames.
+	{what: "sends 20,000 pings, then closes", serve: pings, polite: true},
+	{what: "sends 20,000 pings and reads nothing before it closes", serve: pings, polite: true, deaf: true},
+	{what: "sends one-byte fragments without end", serve: floods("\x01\x01a", many("\x00\x01a", 100)), polite: true},
+	{what: "sends empty fragments without end", serve: floods("\x02\x00", many("\x00\x00", 100)), polite: true},
+	{what: "sends fragments of 64 KiB without end", serve: floods(header(engine.OpBinary, false, 0), header(engine.OpContinuation, false, 64<<10)+many("x", 64<<10)), polite: true, memory: 64},
+	{what: "declares a frame of 2^62 bytes", serve: says(header(engine.OpBinary, true, 1<<62)), polite: true},
+	{what: "declares a frame of 16 MiB and sends ten bytes", serve: says(header(engine.OpBinary, true, 16<<20) + "0123456789"), deadline: keepAlive, memory: 4},
+	{what: "sends 10,000 close frames", serve: closeStorm, polite: true},
+	{what: "sends on after its close frame", serve: floods("\x88\x02\x03\xe8", many("\x82\x05Hello", 100)), deadline: closeTimeout},
+	{what: "sends on after the client's close frame", acts: closes, serve: floods("", many("\x82\x05Hello", 100)), deadline: closeTimeout},
+	{what: "sends a reserved opcode", serve: says("\x83\x00"), polite: true},
+	{what: "sends a masked frame", serve: says("\x81\x80mask"), polite: true},
+	{what: "sends text that is not UTF-8", serve: says("\x81\x7e\xff\xff\xc0"), polite: true},
+	{what: "sends a close code that must not be sent", serve: says("\x88\x02\x03\xed"), polite: true},
+}

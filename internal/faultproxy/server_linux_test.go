@@ -1,0 +1,154 @@
+package faultproxy
+
+import (
+	"bufio"
+	"context"
+	stdtls "crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/handshake"
+)
+
+// A server is the peer of the client under test, which says what it likes. It serves one
+// connection, through a Proxy.
+type server struct {
+	listener net.Listener
+	proxy    *Proxy
+	fault    fault
+	running  sync.WaitGroup
+
+	conn   net.Conn
+	opened chan struct{} // the client's first message came
+	served chan struct{} // the fault was carried out
+	told   string        // the close code that the client sent
+}
+
+// certificate is what servers are secured with, and roots what clients trust.
+var certificate, roots = func() (stdtls.Certificate, *x509.CertPool) {
+	issuer := httptest.NewTLSServer(nil)
+	defer issuer.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(issuer.Certificate())
+	return issuer.TLS.Certificates[0], pool
+}()
+
+// start begins to serve a fault.
+func start(t *testing.T, f fault, secure bool) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := Listen(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure {
+		l = stdtls.NewListener(l, &stdtls.Config{Certificates: []stdtls.Certificate{certificate}})
+	}
+	proxy.Begin(f.early)
+	s := &server{listener: l, proxy: proxy, fault: f, opened: make(chan struct{}), served: make(chan struct{}), told: "–"}
+	s.running.Go(s.serve)
+	return s
+}
+
+// stop ends all that start began.
+func (s *server) stop() {
+	s.proxy.Close()
+	s.listener.Close()
+	s.running.Wait()
+}
+
+func (s *server) serve() {
+	var err error
+	if s.conn, err = s.listener.Accept(); err != nil {
+		return
+	}
+	defer s.conn.Close()
+	if s.fault.answer != nil {
+		if _, err := http.ReadRequest(bufio.NewReader(s.conn)); err == nil {
+			s.fault.answer(s.conn)
+		}
+		return
+	}
+	result, _, err := handshake.ServerConn(context.Background(), s.conn, nil)
+	if err != nil {
+		return
+	}
+	listening := make(chan struct{})
+	go func() {
+		s.listen(result.Early)
+		close(listening)
+	}()
+	select {
+	case <-s.opened:
+		s.fault.serve(s)
+	case <-listening:
+	}
+	close(s.served)
+	<-listening
+}
+
+// listen takes what the client sends until that ends.
+func (s *server) listen(early []byte) {
+	d := engine.NewDecoder(engine.Server, engine.Limits{MessageSize: -1, Fragments: -1, FrameSize: -1})
+	received := early
+	buf := make([]byte, 16<<10)
+	for {
+		for len(received) > 0 {
+			event, n, err := d.Next(received)
+			if err != nil {
+				s.told = "broken: " + err.Error()
+				return
+			}
+			received = received[n:]
+			s.heed(event)
+		}
+		n, err := s.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		received = buf[:n]
+	}
+}
+
+// heed notes what the client said.
+func (s *server) heed(e engine.Event) {
+	switch e.Kind {
+	case engine.EventData:
+		select {
+		case <-s.opened:
+		default:
+			close(s.opened)
+			if s.fault.deaf {
+				<-s.served
+			}
+		}
+	case engine.EventClose:
+		code, _, _ := engine.ParseClose(e.Payload)
+		s.told = code.String()
+		if s.fault.polite {
+			s.conn.Close()
+		}
+	}
+}
+
+// say sends bytes as they are.
+func (s *server) say(p string) { io.WriteString(s.conn, p) }
+
+// repeat sends bytes n times, or as long as it can if n is 0.
+func (s *server) repeat(p string, n int) {
+	bytes := []byte(p)
+	for i := 0; n == 0 || i < n; i++ {
+		if _, err := s.conn.Write(bytes); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package differential
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// gobwas is the verdict of gobwas/ws.
+func gobwas(role engine.Role, stream []byte) (v verdict) {
+	state := ws.StateClientSide
+	if role == engine.Server {
+		state = ws.StateServerSide
+	}
+	conn := struct {
+		io.Reader
+		io.Writer
+	}{bytes.NewReader(stream), io.Discard}
+	for {
+		payload, op, err := wsutil.ReadData(conn, state)
+		var over wsutil.ClosedError
+		switch {
+		case err == nil:
+			v.messages = append(v.messages, message{engine.Opcode(op), string(payload)})
+			continue
+		case errors.As(err, &over):
+			v.end, v.code = closed, engine.CloseCode(over.Code)
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		default:
+			v.end = refused
+		}
+		return v
+	}
+}

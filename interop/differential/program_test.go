@@ -1,0 +1,72 @@
+package differential
+
+import (
+	"encoding/binary"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// streamOf makes frames of fuzzed bytes: valid ones for the most part, so that what is
+// wrong in one of them comes after much that is right.
+func streamOf(role engine.Role, steps []byte) (stream []byte) {
+	next := func() (b byte) {
+		if len(steps) > 0 {
+			b, steps = steps[0], steps[1:]
+		}
+		return b
+	}
+	opcode := engine.OpText
+	for len(steps) > 0 {
+		kind, size := next(), next()
+		h := engine.Header{Fin: kind&0x80 == 0, Masked: role == engine.Server}
+		switch kind & 0x07 {
+		case 0, 1:
+			h.Opcode = engine.OpContinuation
+		case 2, 3:
+			h.Opcode = opcode
+		case 4:
+			h.Opcode = engine.OpPing
+		case 5:
+			h.Opcode = engine.OpBinary
+		case 6: // anything goes
+			b := next()
+			h.Opcode, h.Rsv = engine.Opcode(b&0x0f), b>>4&0x07
+			h.Masked = h.Masked != (b&0x80 != 0)
+		case 7:
+			h.Opcode = engine.OpClose
+		}
+		payload := steps[:min(int(size%127), len(steps))]
+		steps = steps[len(payload):]
+		if h.Opcode == engine.OpClose && len(payload) > 1 && kind&0x08 == 0 { // a code that has a chance
+			payload = append(binary.BigEndian.AppendUint16(nil, 1000+uint16(payload[0])*16), payload[2:]...)
+		}
+		h.Length = int64(len(payload))
+		if size > 250 { // declared in a form, or of a size, that is not right
+			stream = append(stream, longForm(h, size)...)
+		} else {
+			stream = engine.AppendHeader(stream, h)
+		}
+		stream = append(stream, payload...) // the masking key is zero
+	}
+	return stream
+}
+
+// longForm is a header whose length stands in more bytes than it needs.
+func longForm(h engine.Header, size byte) []byte {
+	head := engine.AppendHeader(nil, engine.Header{Fin: h.Fin, Rsv: h.Rsv, Opcode: h.Opcode})
+	var length []byte
+	switch size % 3 {
+	case 0:
+		head[1], length = 126, binary.BigEndian.AppendUint16(nil, uint16(h.Length))
+	case 1:
+		head[1], length = 127, binary.BigEndian.AppendUint64(nil, uint64(h.Length))
+	case 2:
+		head[1], length = 127, binary.BigEndian.AppendUint64(nil, 1<<63|uint64(h.Length))
+	}
+	head = append(head, length...)
+	if h.Masked {
+		head[1] |= 0x80
+		head = append(head, 0, 0, 0, 0)
+	}
+	return head
+}

@@ -1,0 +1,16 @@
+//go:build linux
+
+package epoll
+
+import (
+	"runtime"
+	"testing"
+)
+
+// With one processor a loop waits in the kernel for a moment before it parks.
+func TestTransportOnOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := suite
+	s.Attach = Loops(1).Attach
+	s.Run(t)
+}

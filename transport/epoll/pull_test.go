@@ -1,0 +1,180 @@
+//go:build linux
+
+package epoll
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestPullingReadsAllThatCameBeforeTheEnd(t *testing.T) {
+	const sent = 40000 // more than a read takes
+	ends := map[string]struct {
+		end  func(peer net.Conn)
+		want error
+	}{
+		"closed":      {func(peer net.Conn) { peer.Close() }, io.EOF},
+		"half closed": {func(peer net.Conn) { peer.(*net.TCPConn).CloseWrite() }, io.EOF},
+		"reset":       {func(peer net.Conn) { reset(peer) }, syscall.ECONNRESET},
+	}
+	for name, end := range ends {
+		for _, waits := range []bool{false, true} { // for the first bytes
+			t.Run(name, func(t *testing.T) {
+				c, peer := attached(t, "tcp")
+				payload := numbered(1, sent)
+				said := make(chan struct{})
+				say := func() {
+					defer close(said)
+					peer.Write(payload)
+					if end.want == io.EOF {
+						end.end(peer)
+					}
+				}
+				if waits {
+					go func() {
+						for !c.isAwaited() {
+							time.Sleep(time.Millisecond)
+						}
+						say()
+					}()
+				} else {
+					say()
+				}
+				for took := 0; took < sent; {
+					view, err := c.View()
+					if err != nil || !bytes.HasPrefix(payload[took:], view) {
+						t.Fatalf("%d bytes after %d, %v", len(view), took, err)
+					}
+					took += len(view)
+					c.Consume(len(view))
+				}
+				<-said
+				if end.want != io.EOF {
+					end.end(peer)
+				}
+				if view, err := c.View(); len(view) > 0 || !errors.Is(err, end.want) {
+					t.Errorf("%d bytes, %v; want %v", len(view), err, end.want)
+				}
+				if name == "half closed" {
+					if err := c.Writev([]byte("answer")); err != nil {
+						t.Error(err)
+					}
+					readAll(t, peer, []byte("answer"))
+				}
+			})
+		}
+	}
+}
+
+func TestReadTakesFromTheViewFirst(t *testing.T) {
+	c, peer := attached(t, "unix")
+	io.WriteString(peer, "Hello")
+	if n, err := c.Read(nil); n != 0 || err != nil {
+		t.Errorf("into nothing: %d, %v", n, err)
+	}
+	if view, err := c.View(); string(view) != "Hello" || err != nil {
+		t.Fatalf("%q, %v", view, err)
+	}
+	p := make([]byte, 3)
+	for _, want := range []string{"Hel", "lo"} {
+		if n, err := c.Read(p); string(p[:n]) != want || err != nil {
+			t.Errorf("%q, %v; want %q", p[:n], err, want)
+		}
+	}
+	if c.in.staging != nil || c.in.view != nil {
+		t.Error("the buffer is held")
+	}
+	io.WriteString(peer, "again")
+	for _, want := range []string{"aga", "in"} {
+		if n, err := c.Read(p); string(p[:n]) != want || err != nil {
+			t.Errorf("%q, %v; want %q", p[:n], err, want)
+		}
+	}
+}
+
+func TestReadDeadlinesOfAReceiveUnderWay(t *testing.T) {
+	c, peer := attached(t, "tcp")
+	receive := func() <-chan error {
+		received := make(chan error, 1)
+		go func() {
+			view, err := c.View()
+			c.Consume(len(view))
+			received <- err
+		}()
+		return received
+	}
+	waits := func(received <-chan error) {
+		t.Helper()
+		select {
+		case err := <-received:
+			t.Fatalf("returned %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	c.SetReadDeadline(time.Now().Add(time.Hour))
+	received := receive()
+	waits(received)
+	c.SetReadDeadline(time.Now()) // sooner
+	if err := <-received; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if err := <-receive(); !errors.Is(err, os.ErrDeadlineExceeded) { // still
+		t.Errorf("%v", err)
+	}
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	received = receive()
+	c.SetReadDeadline(time.Time{}) // never
+	time.Sleep(100 * time.Millisecond)
+	waits(received)
+	io.WriteString(peer, "x")
+	if err := <-received; err != nil {
+		t.Errorf("%v", err)
+	}
+	for range 3 { // the timer is used again
+		c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+		if err := <-receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	}
+	io.WriteString(peer, "x")
+	until(t, "what is here comes after the deadline too", func() bool { return <-receive() == nil })
+}
+
+func TestAPulledMessageTakesOneRead(t *testing.T) {
+	const messages = 2000
+	c, peer := attached(t, "tcp")
+	file, err := peer.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
+	echoed := make(chan struct{})
+	go func() {
+		defer close(echoed)
+		for range messages {
+			view, _ := c.View()
+			c.Writev(view)
+			c.Consume(len(view))
+		}
+	}()
+	before := reads(t)
+	for range messages {
+		if err := syscall.Sendto(fd, []byte("Hello"), 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, err := syscall.Recvfrom(fd, make([]byte, 10), 0); n != 5 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if made := reads(t) - before; made > messages*11/10 {
+		t.Errorf("%d reads for %d messages", made, messages)
+	}
+	<-echoed
+}

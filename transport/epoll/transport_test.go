@@ -1,0 +1,43 @@
+//go:build linux
+
+package epoll
+
+import (
+	stdtls "crypto/tls"
+	"errors"
+	"net"
+	"testing"
+
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+func TestWhatALoopCannotWatchIsLeftToPackageStd(t *testing.T) {
+	pipe, other := net.Pipe()
+	defer other.Close()
+	tcp, _ := sockets(t, "tcp")
+	for name, conn := range map[string]net.Conn{
+		"a pipe":                         pipe,
+		"TLS that others have begun":     stdtls.Client(tcp, &stdtls.Config{ServerName: "example.com"}),
+		"a net.Conn around one of these": addressed{Conn: tcp, local: tcp.LocalAddr(), remote: tcp.RemoteAddr()},
+	} {
+		transport, err := Transport().Attach(conn, []byte("early"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := transport.(*std.Conn); !ok {
+			t.Errorf("%s is carried by a %T", name, transport)
+		}
+		if view, err := transport.View(); string(view) != "early" || err != nil {
+			t.Errorf("%s: %q, %v", name, view, err)
+		}
+	}
+	pipe.Close()
+}
+
+func TestAClosedConnectionCannotBeAttached(t *testing.T) {
+	client, _ := sockets(t, "tcp")
+	client.Close()
+	if transport, err := Transport().Attach(client, nil); !errors.Is(err, net.ErrClosed) || transport != nil {
+		t.Errorf("%v, %v", transport, err)
+	}
+}

@@ -1,0 +1,92 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// carrySize is how much is written at once, after which Drain is told.
+const carrySize = 64 << 10
+
+// A backlog is a goroutine that writes what the system didn't take at once. It waits
+// for the peer in the runtime's poller, which knows deadlines, on a descriptor of its own.
+// Both exist only while the peer doesn't read.
+type backlog struct {
+	file   *os.File
+	inHand int // bytes taken from the queue and not written
+}
+
+// carry starts the goroutine. The output's lock is held.
+func (t *Conn) carry() error {
+	fd, err := duplicateFd(t.out.fd)
+	if err != nil {
+		return err
+	}
+	b := &backlog{file: os.NewFile(uintptr(fd), "websock")}
+	b.file.SetWriteDeadline(t.out.deadline)
+	t.out.backlog = b
+	go t.carryAll(b)
+	return nil
+}
+
+func (t *Conn) carryAll(b *backlog) {
+	for t.carryQueue(b) {
+	}
+	t.settle()
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.call() // something may have waited for room
+}
+
+// carryQueue writes what is queued, and reports whether there may be more.
+func (t *Conn) carryQueue(b *backlog) bool {
+	o := &t.out
+	o.mu.Lock()
+	queue := o.queue
+	if queue == nil {
+		o.endBacklog()
+		o.mu.Unlock()
+		return false
+	}
+	o.queue, b.inHand = nil, len(queue.B)
+	o.mu.Unlock()
+	for rest := queue.B; len(rest) > 0; {
+		n, err := b.file.Write(rest[:min(len(rest), carrySize)])
+		rest = rest[n:]
+		if !o.carried(b, n, err) {
+			break
+		}
+	}
+	queue.Put()
+	return true
+}
+
+// carried notes that n bytes have left, and reports whether more can.
+func (o *output) carried(b *backlog, n int, err error) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b.inHand -= n
+	if err != nil {
+		b.inHand = 0
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = os.ErrDeadlineExceeded
+		}
+		o.fail(err)
+	}
+	o.parked.wake()
+	return o.err == nil
+}
+
+// endBacklog closes what a backlog needed, all of which has left. The lock is held.
+func (o *output) endBacklog() {
+	if o.ending && o.err == nil {
+		o.shutdown(unix.SHUT_WR)
+	}
+	o.backlog.file.Close()
+	o.backlog = nil
+	o.parked.wake()
+}

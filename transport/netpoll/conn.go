@@ -1,0 +1,62 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"net"
+	"time"
+
+	"github.com/cloudwego/netpoll"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A Conn is an engine.Transport whose descriptor one of netpoll's pollers looks at. It is
+// also an engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
+//
+// Its two locks, of the input and the output, are never held together. Under both of them it
+// may be closed: Close takes one after the other.
+type Conn struct {
+	poll      netpoll.Poll
+	fd        int
+	in        input
+	out       output
+	addresses addresses
+	behind    *Conn // that waits for the crew, under its lock
+}
+
+// attach has poll look at a duplicate of conn's descriptor and closes conn.
+func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
+	fd, err := duplicate(conn)
+	if err != nil {
+		return nil, err
+	}
+	t := &Conn{poll: poll, fd: fd, addresses: addressesOf(conn)}
+	t.in.view = early
+	t.out.fd = fd
+	t.in.mu.Lock()
+	t.beginWatch()
+	err = t.in.end
+	t.in.mu.Unlock()
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	conn.Close()
+	return t, nil
+}
+
+// SetWriteDeadline sets the time after which Writev fails, and the connection with
+// it if bytes are queued then; the zero time means never. After Close it returns
+// net.ErrClosed.
+func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
+
+var _ interface {
+	engine.Transport
+	engine.Drainer
+	engine.Lingerer
+	engine.Pauser
+	engine.Pusher
+	CloseWrite() error
+} = (*Conn)(nil)

@@ -1,0 +1,72 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"net"
+	"os"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/wheel"
+)
+
+// deadlines look after the deadlines of all connections of the process: netpoll's pollers
+// know of none.
+var deadlines wheel.Wheel
+
+// patience is the longest time until a connection is looked at again, so that one that is
+// closed doesn't stay in memory for the sake of a deadline.
+const patience = 10 * time.Second
+
+// SetReadDeadline sets the time after which View and Read, also those under way,
+// return os.ErrDeadlineExceeded if no bytes are there; the zero time means never.
+// A Receiver is told its End then. After Close and Linger it returns net.ErrClosed.
+func (t *Conn) SetReadDeadline(deadline time.Time) error {
+	i := &t.in
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return net.ErrClosed
+	}
+	i.deadline = deadline
+	i.parked.wake()
+	t.lookBy(deadline)
+	return nil
+}
+
+// lookBy has the connection looked at at a time, or earlier. A deadline that moves on costs
+// nothing until then. The lock is held.
+func (t *Conn) lookBy(at time.Time) {
+	i := &t.in
+	if at.IsZero() || !i.look.IsZero() && !at.Before(i.look) {
+		return
+	}
+	i.look = time.Now().Add(min(time.Until(at), patience))
+	deadlines.Add(time.Until(i.look), t)
+}
+
+// Visit does what has become due. It belongs to the wheel.
+func (t *Conn) Visit() time.Duration {
+	i := &t.in
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed || !passed(i.look) { // it was looked at earlier
+		return 0
+	}
+	i.look = time.Time{}
+	i.parked.wake()
+	switch {
+	case !passed(i.deadline):
+		t.lookBy(i.deadline)
+	case i.lingering:
+		i.unsettled = os.ErrDeadlineExceeded
+		go t.Close()
+	default:
+		t.call()
+	}
+	return 0
+}
+
+func passed(deadline time.Time) bool {
+	return !deadline.IsZero() && !time.Now().Before(deadline)
+}

@@ -1,0 +1,119 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"net"
+	"os"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// push is what a Conn remembers of its Receiver.
+type push struct {
+	receiver  engine.Receiver
+	receiving bool // Receive is being called
+	again     bool // and must be called again, for what came meanwhile
+	finished  bool // Receive returned an error, or End was called
+	paused    bool
+}
+
+// Push has the crew call r from now on.
+func (t *Conn) Push(r engine.Receiver) error {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.push.receiver = r
+	t.call()
+	return nil
+}
+
+// call has the crew call the Receiver, if there is one: a poller must not wait, and Handlers
+// do what they like. If it is being called already, whoever does goes on. The lock is held.
+func (t *Conn) call() {
+	p := &t.in.push
+	switch {
+	case p.receiving:
+		p.again = true
+	case p.receiver != nil && !p.finished && t.in.mayCall():
+		p.receiving = true
+		callers.call(t)
+	}
+}
+
+// mayCall reports whether the Receiver isn't to be left alone. The lock is held.
+func (i *input) mayCall() bool { return !i.push.paused || i.whyOver() != nil }
+
+// receive calls the Receiver until it has seen all that can be seen.
+func (t *Conn) receive() {
+	r := t.in.push.receiver
+	for more := true; more; more = t.receiveMore() {
+		err := t.whyOver()
+		if err != nil {
+			r.End(err)
+		} else {
+			err = r.Receive()
+		}
+		if err != nil {
+			t.finish(r)
+			return
+		}
+	}
+}
+
+// whyOver returns why the Receiver is to be told the end, or nil.
+func (t *Conn) whyOver() error {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.whyOver()
+}
+
+func (i *input) whyOver() error {
+	switch {
+	case i.closed:
+		return net.ErrClosed
+	case passed(i.deadline):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// receiveMore reports whether there is more, or else ends the turn of who calls the Receiver.
+func (t *Conn) receiveMore() bool {
+	i := &t.in
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	p := &i.push
+	p.receiving = p.again && i.mayCall()
+	p.again = false
+	return p.receiving
+}
+
+// finish makes sure that Receive isn't called again, and lets the Receiver end the
+// connection, which may take its time.
+func (t *Conn) finish(r engine.Receiver) {
+	i := &t.in
+	i.mu.Lock()
+	i.push.finished, i.push.receiving = true, false
+	i.dropNext()
+	i.mu.Unlock()
+	r.Finish()
+}
+
+// Pause makes the Receive under way the last one until Resume. What comes is left
+// with the system; the poller finds out when it does.
+func (t *Conn) Pause() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if !t.in.over {
+		t.in.push.paused = true
+	}
+}
+
+// Resume ends that.
+func (t *Conn) Resume() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.push.paused = false
+	t.want()
+	t.call()
+}

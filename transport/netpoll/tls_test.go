@@ -1,0 +1,21 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	stdtls "crypto/tls"
+	"testing"
+
+	"github.com/seed004e8d11/websock/internal/transporttest"
+)
+
+func TestTransportOverTLS(t *testing.T) {
+	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
+		t.Run(stdtls.VersionName(version), func(t *testing.T) {
+			s := suite
+			s.Secure = transporttest.SecuredBy(version)
+			s.Allocates = 4 // by crypto/tls
+			s.Run(t)
+		})
+	}
+}
