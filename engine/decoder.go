@@ -55,7 +55,7 @@ type Event struct {
 // (5.5), UTF-8 (8.1), and Limits. It does no I/O, may be given the stream cut at
 // any byte, and allocates nothing. One goroutine at a time uses it.
 type Decoder struct {
-	limits     *Limits
+	terms      *terms
 	err        error  // what the peer did wrong; final
 	cut        *cut   // a header or control payload of which a part has come
 	h          Header // of the frame under way
@@ -66,6 +66,7 @@ type Decoder struct {
 	role       Role
 	pos        uint8 // place in the masking key
 	open       bool  // the header is complete, the payload is not
+	compressed bool  // the message under way is, and is being inflated
 	unfinished bool  // the final fragment of the message is still to come
 	closed     bool  // a close frame came
 }
@@ -83,8 +84,7 @@ var cuts = sync.Pool{New: func() any { return new(cut) }}
 // Client's are unmasked, a Server's masked. Zero fields of limits mean their
 // defaults.
 func NewDecoder(role Role, limits Limits) *Decoder {
-	limits = limits.WithDefaults()
-	return &Decoder{role: role, limits: &limits}
+	return &Decoder{role: role, terms: &terms{Limits: limits.WithDefaults()}}
 }
 
 // Next handles bytes from the start of src and returns what it found and how
@@ -188,7 +188,7 @@ func (d *Decoder) fail(err error) error {
 // admit checks the header of a frame against what came before it.
 func (d *Decoder) admit() error {
 	switch {
-	case d.h.Rsv != 0:
+	case d.h.Rsv != 0 && !d.marksCompressed():
 		return d.fail(errReservedBits)
 	case d.h.Masked != (d.role == Server):
 		if d.h.Masked {
@@ -202,6 +202,12 @@ func (d *Decoder) admit() error {
 		return nil
 	}
 	return d.admitData()
+}
+
+// marksCompressed reports whether the reserved bits say, where they may, that a message is
+// compressed (RFC 7692 section 6).
+func (d *Decoder) marksCompressed() bool {
+	return d.h.Rsv == rsv1 && d.h.Opcode.startsMessage() && d.terms.compression != nil
 }
 
 func (d *Decoder) admitData() error {
@@ -219,7 +225,7 @@ func (d *Decoder) admitData() error {
 		d.fragments = 0
 	}
 	d.fragments++
-	limits := d.limits
+	limits := &d.terms.Limits
 	switch {
 	case int64(d.fragments) > int64(limits.Fragments):
 		return d.fail(&LimitError{"Fragments", int64(limits.Fragments), ClosePolicyViolation})
@@ -229,6 +235,12 @@ func (d *Decoder) admitData() error {
 		return d.fail(&LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig})
 	}
 	d.size += d.h.Length
+	if d.h.Rsv != 0 {
+		d.beginInflating()
+	}
+	if d.compressed {
+		d.beginInflatingFrame()
+	}
 	return nil
 }
 

@@ -81,6 +81,9 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.compresses(op, fin, len(p)) {
+		return c.sendDeflated(op, fin, p)
+	}
 	if len(p) > pieceSize {
 		return c.sendLarge(op, fin, p)
 	}
@@ -160,8 +163,23 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 	return nil
 }
 
+// sendAdmitted sends a frame that was admitted and counted. If it can be of more than one
+// piece, the turn was taken.
+func (c *Conn) sendAdmitted(op Opcode, fin bool, rsv uint8, p []byte) error {
+	if len(p) > pieceSize {
+		return c.writePieces(op, fin, rsv, p)
+	}
+	c.encodeCounted(op, fin, rsv, p)
+	return c.commit()
+}
+
 // encode appends a frame to the batch: copied and masked in one pass.
 func (c *Conn) encode(op Opcode, fin bool, p []byte) {
+	c.send.count(op, fin, len(p))
+	c.encodeCounted(op, fin, 0, p)
+}
+
+func (c *Conn) encodeCounted(op Opcode, fin bool, rsv uint8, p []byte) {
 	s := &c.send
 	size := headerSize(len(p), c.role() == Client) + len(p)
 	if s.batch == nil {
@@ -169,7 +187,7 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	} else {
 		s.batch.Grow(size)
 	}
-	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
 	c.maskWithNewKey(&h, s.batch)
 	b := appendHeader(s.batch.B, &h)
 	at := len(b)
@@ -180,7 +198,6 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 		copy(b[at:], p)
 	}
 	s.batch.B = b
-	s.count(op, fin, len(p))
 }
 
 // batchSize is how large a batch begins that has a frame of size bytes: where others are
@@ -362,7 +379,13 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 		return err
 	}
 	s.count(op, fin, len(p))
-	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	return c.writePieces(op, fin, 0, p)
+}
+
+// writePieces writes a frame piece by piece.
+func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
+	s := &c.send
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
 	b := buffer.Get(MaxHeaderSize + pieceSize)
 	defer b.Put()
 	c.maskWithNewKey(&h, b)

@@ -26,7 +26,7 @@ func (d *Decoder) whole(src []byte) (header, payload int) {
 	case payload > maxLength7: // masked, or longer than a view usually is
 		return 0, 0
 	}
-	if payload > len(src)-header || int64(payload) > min(d.limits.FrameSize, d.limits.MessageSize) {
+	if payload > len(src)-header || int64(payload) > min(d.terms.FrameSize, d.terms.MessageSize) {
 		return 0, 0
 	}
 	return header, payload

@@ -13,8 +13,9 @@ import (
 func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Client, error) {
 	return func(n *Network, w Work) (Client, error) {
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
-			NetDial:   func(context.Context, string, string) (net.Conn, error) { return n, nil },
-			Transport: attacher{},
+			Compression: w.Compression,
+			NetDial:     func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			Transport:   attacher{},
 		})
 		if err != nil {
 			return nil, err
