@@ -83,21 +83,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	switch {
 	case errors.Is(err, errUsage):
-		return 2
+		return int(exitMisused)
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
-	case !errors.Is(err, errReported):
+	}
+	code, reported := codeOf(err)
+	if !reported {
 		fmt.Fprintln(stderr, "websock:", err)
 	}
-	return 1
+	return int(code)
 }
 
 // errUsage says that the command line can't be understood. Being a flag.ErrHelp,
 // it makes ffcli print the command's usage.
 var errUsage = fmt.Errorf("usage: %w", flag.ErrHelp)
-
-// errReported says that the command failed and has said so itself.
-var errReported = errors.New("failed")
 
 // misused tells what is wrong with the command line.
 func (s stdio) misused(format string, args ...any) error {
