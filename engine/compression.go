@@ -26,7 +26,8 @@ type Compression struct {
 	// SendWindowBits and RecvWindowBits say how far back a message may refer, and so how
 	// much takeover has to remember: 1<<bits bytes, from 8 to 15 (RFC 7692 section 7.1.2).
 	// 0 means 15. A peer that can't be held to fewer bits than 15 is asked to do without
-	// takeover.
+	// takeover. Receiving takes 8 for 9: zlib can't compress with 8, so that peers which
+	// agree to 8 refuse the connection later, or use 9.
 	SendWindowBits, RecvWindowBits int
 }
 
@@ -45,9 +46,10 @@ var DefaultCompression = Compression{
 }
 
 const (
-	minWindowBits = 8
-	maxWindowBits = 15
-	maxLevel      = 9
+	minWindowBits     = 8
+	minRecvWindowBits = 9
+	maxWindowBits     = 15
+	maxLevel          = 9
 )
 
 // IsOff reports whether messages aren't compressed.
@@ -61,16 +63,16 @@ func (c Compression) Normal() Compression {
 	}
 	c.Level = min(c.Level, maxLevel)
 	c.Threshold = max(c.Threshold, 0)
-	c.SendWindowBits = normalBits(c.SendWindowBits)
-	c.RecvWindowBits = normalBits(c.RecvWindowBits)
+	c.SendWindowBits = normalBits(c.SendWindowBits, minWindowBits)
+	c.RecvWindowBits = normalBits(c.RecvWindowBits, minRecvWindowBits)
 	return c
 }
 
-func normalBits(bits int) int {
+func normalBits(bits, least int) int {
 	if bits == 0 {
 		return maxWindowBits
 	}
-	return min(max(bits, minWindowBits), maxWindowBits)
+	return min(max(bits, least), maxWindowBits)
 }
 
 // Compression returns what was agreed with the peer; its zero value if messages aren't
