@@ -12,7 +12,8 @@ import "github.com/seed004e8d11/websock/internal/deflate"
 // of a window of memory in that direction, as soon as so much has passed.
 type Compression struct {
 	// Level says how hard sending tries: 1 is the fastest, 9 makes the smallest messages.
-	// 0: compression is off.
+	// With takeover, every level above 1 looks at the whole window for every message, and
+	// so is costly where the window is large and messages are small. 0: compression is off.
 	Level int
 
 	// Threshold is the size in bytes below which an unfragmented message is sent as it is.
