@@ -13,6 +13,10 @@ type AcceptOptions struct {
 	// offers is agreed; if it offers none of them, none (RFC 6455 section 4.2.2).
 	Subprotocols []string
 
+	// Compression is what is agreed, as far as the client's offers allow:
+	// permessage-deflate (RFC 7692). Zero: nothing. Conn.Compression tells what was.
+	Compression engine.Compression
+
 	// Header is sent with the answer, beyond what is set implicitly.
 	Header http.Header
 
@@ -40,6 +44,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	}
 	conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{
 		Subprotocols: opts.Subprotocols,
+		Compression:  opts.Compression,
 		Header:       opts.Header,
 		CheckOrigin:  opts.CheckOrigin,
 		CheckRequest: opts.CheckRequest,

@@ -49,6 +49,10 @@ type Config struct {
 	// Subprotocols offered, in order of preference (RFC 6455 section 1.9).
 	Subprotocols []string
 
+	// Compression is what is offered to the server: permessage-deflate (RFC 7692). Zero:
+	// nothing. What was agreed is told by Conn.Compression.
+	Compression engine.Compression
+
 	// MaxRedirects is how many answers of status 301, 302, 303, 307 or 308 are
 	// followed. To another origin, Authorization and Cookie are left out. 0:
 	// none; such an answer is a *HandshakeError.

@@ -67,6 +67,7 @@ func connect(ctx context.Context, cfg *Config, to endpoint, header http.Header) 
 		Target:       to.target,
 		Header:       header,
 		Subprotocols: cfg.Subprotocols,
+		Compression:  cfg.Compression,
 		MaxSize:      limits.HandshakeSize,
 	}
 	if err := request.Check(); err != nil {
@@ -118,6 +119,7 @@ func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*
 	}
 	o.Subprotocol = result.Subprotocol
 	o.RawHeader = result.RawHeader
+	o.Compression = result.Compression
 	c := engine.NewConn(carrier, o)
 	if w.handler != nil {
 		if err := c.SetHandler(w.handler); err != nil {

@@ -19,11 +19,11 @@ type Conn struct {
 // NewConn returns a connection over a transport on which the opening handshake
 // is done. The Conn owns t from now on.
 func NewConn(t Transport, o Options) *Conn {
-	limits := o.Limits.shared()
+	terms := settle(&o)
 	c := &Conn{t: t, agreed: agree(&o)}
-	c.receive.role, c.receive.limits = o.Role, limits
+	c.receive.role, c.receive.terms = o.Role, terms
 	c.send.message = OpNone
-	c.send.refuses = limits.WhenFull == QueueRefuses
+	c.send.refuses = terms.WhenFull == QueueRefuses
 	return c
 }
 
@@ -32,7 +32,9 @@ func (c *Conn) Role() Role { return c.role() }
 
 func (c *Conn) role() Role { return c.receive.role }
 
-func (c *Conn) limits() *Limits { return c.receive.limits }
+func (c *Conn) limits() *Limits { return &c.receive.terms.Limits }
+
+func (c *Conn) compression() *compression { return c.receive.terms.compression }
 
 // Err returns nil while messages can be sent, and else what a send would return: why the
 // connection is over, or ends. It may be called from any goroutine.

@@ -55,7 +55,7 @@ type Event struct {
 // (5.5), UTF-8 (8.1), and Limits. It does no I/O, may be given the stream cut at
 // any byte, and allocates nothing. One goroutine at a time uses it.
 type Decoder struct {
-	limits     *Limits
+	terms      *terms
 	err        error  // what the peer did wrong; final
 	cut        *cut   // a header or control payload of which a part has come
 	h          Header // of the frame under way
@@ -66,6 +66,7 @@ type Decoder struct {
 	role       Role
 	pos        uint8 // place in the masking key
 	open       bool  // the header is complete, the payload is not
+	compressed bool  // the message under way is, and is being inflated
 	unfinished bool  // the final fragment of the message is still to come
 	closed     bool  // a close frame came
 }
@@ -83,8 +84,7 @@ var cuts = sync.Pool{New: func() any { return new(cut) }}
 // Client's are unmasked, a Server's masked. Zero fields of limits mean their
 // defaults.
 func NewDecoder(role Role, limits Limits) *Decoder {
-	limits = limits.WithDefaults()
-	return &Decoder{role: role, limits: &limits}
+	return &Decoder{role: role, terms: &terms{Limits: limits.WithDefaults()}}
 }
 
 // Next handles bytes from the start of src and returns what it found and how
@@ -95,39 +95,52 @@ func NewDecoder(role Role, limits Limits) *Decoder {
 // The error is a *ProtocolError or a *LimitError, and final: the same for every
 // later call. After a close frame, what follows is discarded.
 func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
+	n, err = d.Decode(&e, src)
+	return e, n, err
+}
+
+// Decode is Next that writes what it found to e. It is for who handles many short frames: to
+// copy an Event that was only just written takes as long as to find a whole message.
+func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
+	*e = Event{}
 	if header, n := d.whole(src); header > 0 {
 		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n]
 		if d.takeWhole(op, payload) {
 			e.Kind, e.Payload = EventData, payload
 			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
-			return e, header + n, nil
+			return header + n, nil
 		}
 	}
 	e.Header.Opcode = OpNone
 	if d.closed {
-		return e, len(src), nil
+		return len(src), nil
 	}
 	n, err = d.begin(src)
 	if err != nil || !d.open {
-		return e, n, err
+		return n, err
 	}
-	if d.h.Opcode.IsControl() {
-		kind, payload, used, err := d.control(src[n:])
-		return Event{Kind: kind, Header: d.h, Payload: payload}, n + used, err
-	}
+	used, err := d.handle(e, src[n:])
 	e.Header = d.h
-	payload := src[n:]
-	if len(payload) == 0 && d.h.Remaining > 0 {
-		return e, n, nil
+	return n + used, err
+}
+
+// handle handles payload of the open frame from the start of src, and returns how much.
+func (d *Decoder) handle(e *Event, src []byte) (n int, err error) {
+	if d.h.Opcode.IsControl() {
+		e.Kind, e.Payload, n, err = d.control(src)
+		return n, err
 	}
-	if int64(len(payload)) > d.h.Remaining {
-		payload = payload[:d.h.Remaining]
+	if len(src) == 0 && d.h.Remaining > 0 {
+		return 0, nil
 	}
-	if err := d.take(payload); err != nil {
-		return Event{Header: d.h}, n, err
+	if int64(len(src)) > d.h.Remaining {
+		src = src[:d.h.Remaining]
 	}
-	e.Kind, e.Header, e.Payload = EventData, d.h, payload
-	return e, n + len(payload), nil
+	if err := d.take(src); err != nil {
+		return 0, err
+	}
+	e.Kind, e.Payload = EventData, src
+	return len(src), nil
 }
 
 // begin sees to it that a frame is open, if src allows, and returns how many
@@ -188,7 +201,7 @@ func (d *Decoder) fail(err error) error {
 // admit checks the header of a frame against what came before it.
 func (d *Decoder) admit() error {
 	switch {
-	case d.h.Rsv != 0:
+	case d.h.Rsv != 0 && !d.marksCompressed():
 		return d.fail(errReservedBits)
 	case d.h.Masked != (d.role == Server):
 		if d.h.Masked {
@@ -202,6 +215,12 @@ func (d *Decoder) admit() error {
 		return nil
 	}
 	return d.admitData()
+}
+
+// marksCompressed reports whether the reserved bits say, where they may, that a message is
+// compressed (RFC 7692 section 6).
+func (d *Decoder) marksCompressed() bool {
+	return d.h.Rsv == rsv1 && d.h.Opcode.startsMessage() && d.terms.compression != nil
 }
 
 func (d *Decoder) admitData() error {
@@ -219,7 +238,7 @@ func (d *Decoder) admitData() error {
 		d.fragments = 0
 	}
 	d.fragments++
-	limits := d.limits
+	limits := &d.terms.Limits
 	switch {
 	case int64(d.fragments) > int64(limits.Fragments):
 		return d.fail(&LimitError{"Fragments", int64(limits.Fragments), ClosePolicyViolation})
@@ -229,6 +248,12 @@ func (d *Decoder) admitData() error {
 		return d.fail(&LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig})
 	}
 	d.size += d.h.Length
+	if d.h.Rsv != 0 {
+		d.beginInflating()
+	}
+	if d.compressed {
+		d.beginInflatingFrame()
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 )
 
 // The errors of this module are of five kinds, all told apart with errors.Is
@@ -76,13 +77,17 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // A ProtocolError says what the peer broke, and the close code that it was
 // told (RFC 6455 section 7.1.7). The connection is over.
 type ProtocolError struct {
-	Code    CloseCode // sent to the peer: 1002, or 1007 for text that is not UTF-8
+	Code    CloseCode // sent to the peer: 1002, or 1007 for text that is not UTF-8 and for what can't be inflated
 	Rule    string    // the rule that was broken
-	Section string    // where RFC 6455 states it
+	Section string    // where RFC 6455 states it, or the RFC that it names
 }
 
 func (e *ProtocolError) Error() string {
-	return "websock: protocol error: " + e.Rule + " (RFC 6455 section " + e.Section + ")"
+	where := e.Section
+	if !strings.HasPrefix(where, "RFC") {
+		where = "RFC 6455 section " + where
+	}
+	return "websock: protocol error: " + e.Rule + " (" + where + ")"
 }
 
 // A LimitError says which field of Limits was exceeded. On receiving, the peer
@@ -162,7 +167,7 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // What a peer can break, each with the place in RFC 6455 that forbids it.
 var (
-	errReservedBits      = &ProtocolError{CloseProtocolError, "reserved bit set without an extension", "5.2"}
+	errReservedBits      = &ProtocolError{CloseProtocolError, "reserved bit set without an extension that uses it here", "5.2"}
 	errReservedOpcode    = &ProtocolError{CloseProtocolError, "reserved opcode", "5.2"}
 	errControlFragmented = &ProtocolError{CloseProtocolError, "fragmented control frame", "5.5"}
 	errControlTooLong    = &ProtocolError{CloseProtocolError, "control frame of more than 125 bytes", "5.5"}
@@ -175,5 +180,6 @@ var (
 	errCloseTooShort     = &ProtocolError{CloseProtocolError, "close frame of one byte", "5.5.1"}
 	errCloseCode         = &ProtocolError{CloseProtocolError, "close code that must not be sent", "7.4"}
 	errCloseReason       = &ProtocolError{CloseInvalidPayload, "close reason that is not UTF-8", "5.5.1"}
+	errNotDeflated       = &ProtocolError{CloseInvalidPayload, "compressed message that can't be inflated", "RFC 7692 section 7.2.2"}
 	errNotUTF8           = &ProtocolError{CloseInvalidPayload, "text that is not UTF-8", "8.1"}
 )

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Limits bounds what a connection may cost. In every field zero means the
 // default and a negative value means no limit, unless it says otherwise. What
@@ -17,6 +14,15 @@ type Limits struct {
 	// FrameSize bounds the payload of one data frame received, in bytes.
 	// Default: no bound but MessageSize. Close code 1009.
 	FrameSize int64
+
+	// InflatedSize bounds the payload of one compressed message received, in bytes after
+	// inflating; so does MessageSize. Default: no bound but that. Close code 1009.
+	InflatedSize int64
+
+	// InflationRatio bounds what a byte of a compressed message may become on the average.
+	// It counts once a message has inflated to more than 1 MiB. Default: 200, a fifth of
+	// what can be reached. Close code 1009.
+	InflationRatio int
 
 	// Fragments bounds the number of frames of one message received, so that a
 	// flood of tiny or empty fragments ends. Default: 4096. Close code 1008.
@@ -69,12 +75,13 @@ const (
 
 // The defaults of Limits.
 const (
-	DefaultMessageSize   = 16 << 20
-	DefaultFragments     = 4096
-	DefaultPongRate      = 1000
-	DefaultSendQueue     = 64 << 10
-	DefaultHandshakeSize = 64 << 10
-	DefaultCloseTimeout  = 5 * time.Second
+	DefaultMessageSize    = 16 << 20
+	DefaultInflationRatio = 200
+	DefaultFragments      = 4096
+	DefaultPongRate       = 1000
+	DefaultSendQueue      = 64 << 10
+	DefaultHandshakeSize  = 64 << 10
+	DefaultCloseTimeout   = 5 * time.Second
 )
 
 const unlimited = 1<<63 - 1
@@ -83,14 +90,16 @@ const unlimited = 1<<63 - 1
 // "no limit" by the largest value.
 func (l Limits) WithDefaults() Limits {
 	return Limits{
-		MessageSize:   bound(l.MessageSize, DefaultMessageSize),
-		FrameSize:     bound(l.FrameSize, unlimited),
-		Fragments:     boundInt(l.Fragments, DefaultFragments),
-		PongRate:      boundInt(l.PongRate, DefaultPongRate),
-		SendQueue:     boundInt(l.SendQueue, DefaultSendQueue),
-		WhenFull:      l.WhenFull,
-		HandshakeSize: boundInt(l.HandshakeSize, DefaultHandshakeSize),
-		CloseTimeout:  closeTimeout(l.CloseTimeout),
+		MessageSize:    bound(l.MessageSize, DefaultMessageSize),
+		FrameSize:      bound(l.FrameSize, unlimited),
+		InflatedSize:   bound(l.InflatedSize, unlimited),
+		InflationRatio: boundInt(l.InflationRatio, DefaultInflationRatio),
+		Fragments:      boundInt(l.Fragments, DefaultFragments),
+		PongRate:       boundInt(l.PongRate, DefaultPongRate),
+		SendQueue:      boundInt(l.SendQueue, DefaultSendQueue),
+		WhenFull:       l.WhenFull,
+		HandshakeSize:  boundInt(l.HandshakeSize, DefaultHandshakeSize),
+		CloseTimeout:   closeTimeout(l.CloseTimeout),
 	}
 }
 
@@ -115,19 +124,4 @@ func closeTimeout(d time.Duration) time.Duration {
 		return DefaultCloseTimeout
 	}
 	return d
-}
-
-// recentLimits are those of the last connection.
-var recentLimits atomic.Pointer[Limits]
-
-// shared returns the limits with defaults, in memory that connections in a row which have
-// the same limits share.
-func (l Limits) shared() *Limits {
-	l = l.WithDefaults()
-	recent := recentLimits.Load()
-	if recent == nil || *recent != l {
-		recent = &l
-		recentLimits.Store(recent)
-	}
-	return recent
 }

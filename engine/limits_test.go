@@ -20,13 +20,13 @@ func TestConnectionsShareTheirLimits(t *testing.T) {
 
 func TestLimitsHaveDefaultsAndCanBeLifted(t *testing.T) {
 	if got, want := (Limits{}).WithDefaults(), (Limits{
-		MessageSize: DefaultMessageSize, FrameSize: unlimited, Fragments: DefaultFragments, PongRate: DefaultPongRate,
+		MessageSize: DefaultMessageSize, FrameSize: unlimited, InflatedSize: unlimited, InflationRatio: DefaultInflationRatio, Fragments: DefaultFragments, PongRate: DefaultPongRate,
 		SendQueue: DefaultSendQueue, HandshakeSize: DefaultHandshakeSize, CloseTimeout: DefaultCloseTimeout,
 	}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	lifted := Limits{-1, -1, -1, -1, -1, QueueWaits, -1, -1}.WithDefaults()
-	if want := (Limits{unlimited, unlimited, maxInt, maxInt, maxInt, QueueWaits, maxInt, -1}); lifted != want {
+	lifted := Limits{-1, -1, -1, -1, -1, -1, -1, QueueWaits, -1, -1}.WithDefaults()
+	if want := (Limits{unlimited, unlimited, unlimited, maxInt, maxInt, maxInt, maxInt, QueueWaits, maxInt, -1}); lifted != want {
 		t.Errorf("%+v, want %+v", lifted, want)
 	}
 	if again := lifted.WithDefaults(); again != lifted {

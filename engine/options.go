@@ -5,6 +5,9 @@ type Options struct {
 	Role   Role
 	Limits Limits
 
+	// Compression is what was agreed in the opening handshake.
+	Compression Compression
+
 	// Subprotocol is the one agreed in the opening handshake, or "".
 	Subprotocol string
 

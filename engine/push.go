@@ -72,7 +72,7 @@ func (r *receiver) Finish() {
 func (c *Conn) receiveAll() error {
 	r := &c.receive
 	for {
-		if len(r.view) == 0 {
+		if len(r.view) == 0 && !r.dec.inflatable() {
 			if err := c.nextView(); err != nil {
 				return err
 			}
@@ -98,15 +98,18 @@ func (c *Conn) handOverPart() error {
 	switch {
 	case err != nil:
 		return c.fail(err)
-	case d.open && d.h.Opcode.IsData():
+	case d.open && d.h.Opcode.IsData() && !d.compressed:
 		r.view = r.view[n:]
 		return c.handOver()
 	}
 	c.used(n)
-	if d.open {
+	switch {
+	case !d.open:
+		return nil
+	case d.h.Opcode.IsControl():
 		return c.control()
 	}
-	return nil
+	return c.handOverInflated()
 }
 
 // handOver gives the Handler what the view has of the open data frame.

@@ -24,7 +24,7 @@ type receiveState struct {
 	*receiving
 
 	handler  Handler // nil: data is pulled
-	limits   *Limits
+	terms    *terms
 	role     Role
 	answered bool        // pongs wait to be sent
 	paused   atomic.Bool // the Handler is to be left alone
@@ -46,7 +46,7 @@ var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
 func (r *receiveState) beginReceiving() {
 	if r.receiving == nil {
 		r.receiving = idleReceivings.Get().(*receiving)
-		r.dec.role, r.dec.limits = r.role, r.limits
+		r.dec.role, r.dec.terms = r.role, r.terms
 	}
 }
 
@@ -96,6 +96,9 @@ func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
 // recv is Recv that writes the header where it will be read: copying one that was only just
 // written makes the processor wait.
 func (c *Conn) recv(h *Header, buf []byte) (int, error) {
+	if n := c.recvWhole(h, buf); n >= 0 {
+		return n, nil
+	}
 	if err := c.beginPull(); err != nil {
 		h.Opcode = OpNone
 		return 0, err
@@ -123,8 +126,8 @@ func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
 	for {
-		if len(r.view) == 0 {
-			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize {
+		if len(r.view) == 0 && !d.inflatable() {
+			if d.open && len(buf) >= directSize && d.h.Remaining >= directSize && !d.compressed {
 				return c.recvDirect(h, buf)
 			}
 			if d.open && len(buf) == 0 && !d.h.Opcode.IsControl() {
@@ -161,6 +164,9 @@ func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 				return 0, ErrTimeout
 			}
 			continue
+		}
+		if d.compressed {
+			return c.recvInflated(h, buf)
 		}
 		payload, err := d.move(buf, r.view)
 		c.used(len(payload))

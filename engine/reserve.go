@@ -82,6 +82,9 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.compresses(op, fin, n) {
+		return c.sendDeflated(op, fin, payload)
+	}
 	if err := c.makeWay(n); err != nil {
 		return err
 	}

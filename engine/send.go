@@ -81,6 +81,9 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.compresses(op, fin, len(p)) {
+		return c.sendDeflated(op, fin, p)
+	}
 	if len(p) > pieceSize {
 		return c.sendLarge(op, fin, p)
 	}
@@ -160,8 +163,23 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 	return nil
 }
 
+// sendAdmitted sends a frame that was admitted and counted. If it can be of more than one
+// piece, the turn was taken.
+func (c *Conn) sendAdmitted(op Opcode, fin bool, rsv uint8, p []byte) error {
+	if len(p) > pieceSize {
+		return c.writePieces(op, fin, rsv, p)
+	}
+	c.encodeCounted(op, fin, rsv, p)
+	return c.commit()
+}
+
 // encode appends a frame to the batch: copied and masked in one pass.
 func (c *Conn) encode(op Opcode, fin bool, p []byte) {
+	c.send.count(op, fin, len(p))
+	c.encodeCounted(op, fin, 0, p)
+}
+
+func (c *Conn) encodeCounted(op Opcode, fin bool, rsv uint8, p []byte) {
 	s := &c.send
 	size := headerSize(len(p), c.role() == Client) + len(p)
 	if s.batch == nil {
@@ -169,7 +187,7 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 	} else {
 		s.batch.Grow(size)
 	}
-	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
 	c.maskWithNewKey(&h, s.batch)
 	b := appendHeader(s.batch.B, &h)
 	at := len(b)
@@ -180,7 +198,6 @@ func (c *Conn) encode(op Opcode, fin bool, p []byte) {
 		copy(b[at:], p)
 	}
 	s.batch.B = b
-	s.count(op, fin, len(p))
 }
 
 // batchSize is how large a batch begins that has a frame of size bytes: where others are
@@ -255,20 +272,6 @@ func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch)
 // heldBack reports whether frames gather until somebody flushes them.
 func (s *sendState) heldBack() bool { return s.corked || s.handling }
 
-// release sees a batch written that was held back or that nobody waits for, and a pong
-// that has become due. It doesn't wait for another sender's write, which takes both along
-// when it is done. That a write failed shows in the next send.
-func (c *Conn) release() {
-	s := &c.send
-	switch {
-	case s.heldBack():
-	case s.writing:
-		s.left = s.left || s.batch != nil
-	case c.answerPing() || s.batch != nil:
-		c.commit()
-	}
-}
-
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {
 	need := s.need()
@@ -280,21 +283,32 @@ func (s *sendState) wait() {
 
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
-	s := &c.send
+	b := c.takeBatch()
+	c.batchIsOut(b, c.write(b, b.B, nil))
+}
+
+// takeBatch returns what has gathered, and the pong that has become due.
+func (c *Conn) takeBatch() *buffer.Buffer {
 	c.answerPing()
+	s := &c.send
 	b := s.batch
 	s.batch, s.left = nil, false
 	s.gathered++
-	c.write(b, b.B, nil)
-	if s.err == nil {
-		s.written++
+	return b
+}
+
+// batchIsOut ends the write of a batch. That the connection may have ended meanwhile is no
+// failure of the write.
+func (c *Conn) batchIsOut(b *buffer.Buffer, err error) {
+	if err == nil {
+		c.send.written++
 	}
 	b.Put()
 }
 
 // write gives one or two slices to the transport, without the lock. vec lends the
 // memory for the call.
-func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
+func (c *Conn) write(vec *buffer.Buffer, first, second []byte) error {
 	s := &c.send
 	s.writing = true
 	s.mu.Unlock()
@@ -306,10 +320,17 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	}
 	err := c.t.Writev(bufs...)
 	s.mu.Lock()
+	c.wrote(len(first)+len(second), err)
+	return err
+}
+
+// wrote ends a write of n bytes.
+func (c *Conn) wrote(n int, err error) {
+	s := &c.send
 	s.writing = false
 	sent := s.countsSent()
 	sent.writes++
-	sent.wire += uint64(len(first) + len(second))
+	sent.wire += uint64(n)
 	if err != nil {
 		c.sendFailed(err)
 	}
@@ -358,7 +379,13 @@ func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
 		return err
 	}
 	s.count(op, fin, len(p))
-	h := Header{Fin: fin, Opcode: op, Length: int64(len(p))}
+	return c.writePieces(op, fin, 0, p)
+}
+
+// writePieces writes a frame piece by piece.
+func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
+	s := &c.send
+	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(p))}
 	b := buffer.Get(MaxHeaderSize + pieceSize)
 	defer b.Put()
 	c.maskWithNewKey(&h, b)

@@ -5,11 +5,17 @@ package engine
 type Stats struct {
 	MessagesSent, MessagesReceived uint64
 	FramesSent, FramesReceived     uint64 // data frames
-	PayloadSent, PayloadReceived   uint64 // of data frames
+	PayloadSent, PayloadReceived   uint64 // of data frames, uncompressed
 	WireSent, WireReceived         uint64
 	Writes                         uint64 // calls of the transport's Writev
 	PingsReceived, PongsReceived   uint64
 	PongsSent                      uint64
+
+	// Of the payload of compressed messages: before and after compressing what was sent,
+	// before and after inflating what was received. Payload above counts them as the
+	// application gives and gets them.
+	BeforeDeflate, AfterDeflate uint64
+	BeforeInflate, AfterInflate uint64
 }
 
 // Stats returns the counts so far. It may be called from any goroutine. Counts of
@@ -26,6 +32,10 @@ func (c *Conn) Stats() Stats {
 	if received := c.send.received; received != nil {
 		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = received.messages, received.frames, received.payload
 		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = received.wire, received.pings, received.pongs
+	}
+	if z := c.compression(); z != nil {
+		stats.BeforeDeflate, stats.AfterDeflate = z.out.before, z.out.after
+		stats.BeforeInflate, stats.AfterInflate = z.in.before, z.in.after
 	}
 	return stats
 }
@@ -52,6 +62,7 @@ func (s *sendState) countsSent() *sentCounts {
 type recentCounts struct {
 	messages, frames, pings, pongs uint32
 	payload, wire                  uint64 // one frame can have more than 32 bits count
+	deflated, inflated             uint64
 }
 
 func (r *recentCounts) count(h *Header, n int) {
@@ -62,6 +73,12 @@ func (r *recentCounts) count(h *Header, n int) {
 			r.messages++
 		}
 	}
+}
+
+// countInflated notes that so much compressed payload came, and so much out of it.
+func (r *recentCounts) countInflated(deflated, inflated int) {
+	r.deflated += uint64(deflated)
+	r.inflated += uint64(inflated)
 }
 
 // publish adds what was received to the connection's Stats.
@@ -88,5 +105,9 @@ func (c *Conn) addCounts() {
 	s.received.wire += r.wire
 	s.received.pings += uint64(r.pings)
 	s.received.pongs += uint64(r.pongs)
+	if z := c.compression(); z != nil {
+		z.in.before += r.deflated
+		z.in.after += r.inflated
+	}
 	*r = recentCounts{}
 }

@@ -59,8 +59,6 @@ func (a *answer) check() *engine.HandshakeError {
 		return refuse("%s", reasonOf(ws.ErrHandshakeBadUpgrade))
 	case !hasToken(a.Header, headerConnection, "upgrade"):
 		return refuse("%s", reasonOf(ws.ErrHandshakeBadConnection))
-	case len(a.Header[headerExtensions]) > 0:
-		return refuse("the answer has extensions that were not asked for: %q", a.Header[headerExtensions])
 	}
 	for _, name := range []string{headerUpgrade, headerAccept, headerProtocol} {
 		if len(a.Header[name]) > 1 {

@@ -22,8 +22,9 @@ func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
 	}
 	target, _ := r.url() // checked
 	release := interrupt(ctx, conn)
-	x := &exchange{conn: conn, message: message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}}
-	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(r.Header)}
+	x := &exchange{conn: conn, wished: r.Compression, message: message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}}
+	header := withExtensions(r.Header, offerHeader(r.Compression))
+	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(header)}
 	// The exchange ends with the answer: there are no bytes left in a buffer.
 	_, agreed, err := dialer.Upgrade(x, target)
 	if err != nil {
@@ -34,16 +35,18 @@ func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
 	if !release() {
 		return nil, &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
-	return resultOf(&x.message, agreed.Protocol), nil
+	return resultOf(&x.message, agreed.Protocol, x.agreed), nil
 }
 
 // An exchange is what gobwas/ws writes the request to and reads the answer from.
 // What it reads has been taken apart and checked before, and is whole.
 type exchange struct {
 	conn    net.Conn
+	wished  engine.Compression
 	message message
 	answer  *answer                // nil: not received
 	refused *engine.HandshakeError // why there is no answer to read
+	agreed  engine.Compression     // once checked
 	checked io.Reader              // what gobwas/ws reads
 }
 
@@ -72,10 +75,22 @@ func (x *exchange) receive() *engine.HandshakeError {
 		if !a.interim() {
 			x.answer = a
 			x.checked = a.canonical()
-			return a.check()
+			return x.check()
 		}
 		x.message.skip()
 	}
+}
+
+// check demands of the answer what gobwas/ws doesn't.
+func (x *exchange) check() *engine.HandshakeError {
+	if refusal := x.answer.check(); refusal != nil {
+		return refusal
+	}
+	var err error
+	if x.agreed, err = agree(x.wished, x.answer.Header[headerExtensions]); err != nil {
+		return &engine.HandshakeError{Reason: "the answer's Sec-WebSocket-Extensions can't be accepted", Err: err}
+	}
+	return nil
 }
 
 // failure makes the error to return of that of gobwas/ws.

@@ -12,31 +12,52 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// judge demands of a request what the RFC does, and the application, and chooses
-// the subprotocol (RFC 6455 section 4.2).
-func judge(r *http.Request, o *ServerOptions) (subprotocol string, refusal *engine.HandshakeError) {
+// A choice is what a server agrees to.
+type choice struct {
+	subprotocol string
+	compression engine.Compression
+	extensions  string // to answer with
+}
+
+// judge demands of a request what the RFC does, and the application, and chooses among
+// what it offers (RFC 6455 section 4.2).
+func judge(r *http.Request, o *ServerOptions) (choice, *engine.HandshakeError) {
 	if err := o.check(); err != nil {
-		return "", &engine.HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
+		return choice{}, &engine.HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
 	}
 	if refusal := checkRequest(r); refusal != nil {
-		return "", refusal
+		return choice{}, refusal
 	}
-	offers, err := offered(r.Header[headerProtocol])
+	chosen, err := chooseOf(r, o)
 	switch {
 	case err != nil:
-		return "", &engine.HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
+		return choice{}, &engine.HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
 	case !o.originAllowed(r):
-		return "", &engine.HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
+		return choice{}, &engine.HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
 	case o.CheckRequest != nil:
 		if err := o.CheckRequest(r); err != nil {
-			return "", refusalOf(err)
+			return choice{}, refusalOf(err)
 		}
 	}
-	return choose(o.Subprotocols, offers), nil
+	return chosen, nil
+}
+
+// chooseOf chooses among what a request offers. The error says what is malformed.
+func chooseOf(r *http.Request, o *ServerOptions) (chosen choice, err error) {
+	offers, err := offered(r.Header[headerProtocol])
+	if err != nil {
+		return choice{}, err
+	}
+	chosen.subprotocol = choose(o.Subprotocols, offers)
+	chosen.compression, chosen.extensions, err = accept(o.Compression, r.Header[headerExtensions])
+	return chosen, err
 }
 
 func (o *ServerOptions) check() error {
 	if err := checkSubprotocols(o.Subprotocols); err != nil {
+		return err
+	}
+	if err := checkCompression(o.Compression); err != nil {
 		return err
 	}
 	return checkHeader(o.Header)

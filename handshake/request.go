@@ -15,11 +15,12 @@ import (
 // A Request is what a client asks for (RFC 6455 section 4.1). It is only read, so
 // that one Request can serve many handshakes at once.
 type Request struct {
-	Host         string      // the Host header; see HostHeader
-	Target       string      // path and query; "" means "/"
-	Header       http.Header // beyond the implicit ones: Host, Upgrade, Connection, Sec-WebSocket-*
-	Subprotocols []string    // offered, in order of preference
-	MaxSize      int         // of the answer's status line and header, bytes; as engine.Limits.HandshakeSize
+	Host         string             // the Host header; see HostHeader
+	Target       string             // path and query; "" means "/"
+	Header       http.Header        // beyond the implicit ones: Host, Upgrade, Connection, Sec-WebSocket-*
+	Subprotocols []string           // offered, in order of preference
+	Compression  engine.Compression // offered; zero: none
+	MaxSize      int                // of the answer's status line and header, bytes; as engine.Limits.HandshakeSize
 }
 
 // Check refuses what must not be sent, before anything is dialled: a header that
@@ -33,6 +34,9 @@ func (r *Request) Check() error {
 		return &engine.HandshakeError{Reason: fmt.Sprintf("request target %q can't be sent", r.Target), Err: err}
 	}
 	if err := checkSubprotocols(r.Subprotocols); err != nil {
+		return err
+	}
+	if err := checkCompression(r.Compression); err != nil {
 		return err
 	}
 	return checkHeader(r.Header)

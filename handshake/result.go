@@ -1,11 +1,18 @@
 package handshake
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/seed004e8d11/websock/engine"
+)
 
 // A Result is what both sides have agreed on. Its memory is the caller's.
 type Result struct {
 	// Subprotocol agreed, or "" (RFC 6455 section 1.9).
 	Subprotocol string
+
+	// Compression agreed; its zero value if none was (RFC 7692 section 7.1).
+	Compression engine.Compression
 
 	// RawHeader holds the peer's header lines, each "Name: value\r\n", as they
 	// came: a peer may have folded one, or ended it with a bare LF. Accept, to
@@ -19,8 +26,8 @@ type Result struct {
 }
 
 // resultOf returns a Result with what a message carried beside its meaning.
-func resultOf(m *message, subprotocol string) *Result {
-	result := &Result{Subprotocol: subprotocol, RawHeader: bytes.Clone(m.headerLines())}
+func resultOf(m *message, subprotocol string, compression engine.Compression) *Result {
+	result := &Result{Subprotocol: subprotocol, Compression: compression, RawHeader: bytes.Clone(m.headerLines())}
 	if early := m.rest(); len(early) > 0 {
 		result.Early = bytes.Clone(early)
 	}

@@ -19,6 +19,9 @@ type ServerOptions struct {
 	// offers is agreed; if it offers none of them, none (RFC 6455 section 4.2.2).
 	Subprotocols []string
 
+	// Compression is what is agreed, as far as the client's offers allow. Zero: none.
+	Compression engine.Compression
+
 	// Header is sent with the answer that agrees, beyond Upgrade, Connection and
 	// Sec-WebSocket-*.
 	Header http.Header
@@ -56,16 +59,16 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 	if o == nil {
 		o = &ServerOptions{}
 	}
-	subprotocol, refusal := judge(r, o)
+	chosen, refusal := judge(r, o)
 	if refusal != nil {
 		return nil, nil, decline(w, refusal)
 	}
 	upgrader := ws.HTTPUpgrader{
-		Header:   o.Header,
-		Protocol: ws.SelectEqual(subprotocol),
+		Header:   withExtensions(o.Header, chosen.extensions),
+		Protocol: ws.SelectEqual(chosen.subprotocol),
 		Timeout:  answerWait,
 	}
-	conn, rw, agreed, err := upgrader.Upgrade(canonicalRequest(r, subprotocol), w)
+	conn, rw, agreed, err := upgrader.Upgrade(canonicalRequest(r, chosen.subprotocol), w)
 	switch {
 	case conn == nil: // gobwas/ws has answered
 		return nil, nil, &engine.HandshakeError{Reason: "the connection can't be taken over", Status: http.StatusInternalServerError, Err: err}
@@ -73,7 +76,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 		conn.Close()
 		return nil, nil, &engine.HandshakeError{Reason: "the answer can't be sent", Err: err}
 	}
-	result := &Result{Subprotocol: agreed.Protocol, RawHeader: headerLines(r)}
+	result := &Result{Subprotocol: agreed.Protocol, Compression: chosen.compression, RawHeader: headerLines(r)}
 	if n := rw.Reader.Buffered(); n > 0 {
 		result.Early = make([]byte, n)
 		io.ReadFull(rw.Reader, result.Early) // buffered: it can't fail

@@ -47,22 +47,22 @@ func negotiate(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *
 	if refusal != nil {
 		return nil, nil, declineConn(conn, refusal)
 	}
-	subprotocol, refusal := judge(r, o)
+	chosen, refusal := judge(r, o)
 	if refusal != nil {
 		return nil, nil, declineConn(conn, refusal)
 	}
 	upgrader := ws.Upgrader{
-		Header:   ws.HandshakeHeaderHTTP(o.Header),
-		Protocol: func(p []byte) bool { return string(p) == subprotocol },
+		Header:   ws.HandshakeHeaderHTTP(withExtensions(o.Header, chosen.extensions)),
+		Protocol: func(p []byte) bool { return string(p) == chosen.subprotocol },
 	}
 	agreed, err := upgrader.Upgrade(struct {
 		io.Reader
 		io.Writer
-	}{requestText(canonicalRequest(r, subprotocol)), conn})
+	}{requestText(canonicalRequest(r, chosen.subprotocol)), conn})
 	if err != nil {
 		return nil, nil, &engine.HandshakeError{Reason: "the answer can't be sent", Err: err}
 	}
-	return resultOf(m, agreed.Protocol), r, nil
+	return resultOf(m, agreed.Protocol, chosen.compression), r, nil
 }
 
 // receiveRequest reads a request as strictly as an http.Server does. A refusal

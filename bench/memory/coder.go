@@ -17,7 +17,15 @@ type coderLink struct {
 }
 
 func dialCoder(n *Network, w Work) (Client, error) {
+	mode := websocket.CompressionDisabled
+	switch {
+	case w.Compression.SendTakeover:
+		mode = websocket.CompressionContextTakeover
+	case !w.Compression.IsOff():
+		mode = websocket.CompressionNoContextTakeover
+	}
 	conn, _, err := websocket.Dial(context.Background(), address, &websocket.DialOptions{
+		CompressionMode: mode,
 		HTTPClient: &http.Client{Transport: &http.Transport{
 			DialContext: func(context.Context, string, string) (net.Conn, error) { return n, nil },
 		}},

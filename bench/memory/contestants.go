@@ -14,13 +14,29 @@ type Work struct {
 	Op      engine.Opcode
 	Payload []byte // of each message, received or sent
 	Times   int
+
+	// Compression that is wished for. Who can do only one thing does that.
+	Compression engine.Compression
 }
 
 // A Contestant does work over a network. What comes before the first message isn't measured.
 type Contestant struct {
 	Name string
 	Dial func(*Network, Work) (Client, error)
+
+	// Compresses says how the connection can compress.
+	Compresses Compresses
 }
+
+// Compresses is one of the ways to compress.
+type Compresses uint8
+
+// The ways to compress.
+const (
+	Never           Compresses = iota
+	WithoutTakeover            // each message for itself
+	WithTakeover               // either way
+)
 
 // A Client does its work once.
 type Client interface {
@@ -36,16 +52,16 @@ type Client interface {
 
 // Contestants are all ways to be a client, the bound first.
 var Contestants = []Contestant{
-	{"bound-view", dialBound(false)},
-	{"bound-buffer", dialBound(true)},
-	{"websock-decoder", dialDecoder},
-	{"websock-handler", dialWebsock(byHandler)},
-	{"websock-buffer", dialWebsock(intoBuffer)},
-	{"websock-message", dialWebsock(wholeMessages)},
-	{"gobwas", dialGobwas},
-	{"gobwas-wsutil", dialWsutil},
-	{"gorilla", dialGorilla},
-	{"coder", dialCoder},
-	{"gws", dialGws},
-	{"xnet", dialXnet},
+	{"bound-view", dialBound(false), Never},
+	{"bound-buffer", dialBound(true), Never},
+	{"websock-decoder", dialDecoder, Never},
+	{"websock-handler", dialWebsock(byHandler), WithTakeover},
+	{"websock-buffer", dialWebsock(intoBuffer), WithTakeover},
+	{"websock-message", dialWebsock(wholeMessages), WithTakeover},
+	{"gobwas", dialGobwas, Never},
+	{"gobwas-wsutil", dialWsutil, Never},
+	{"gorilla", dialGorilla, WithoutTakeover},
+	{"coder", dialCoder, WithTakeover},
+	{"gws", dialGws, WithTakeover},
+	{"xnet", dialXnet, Never},
 }

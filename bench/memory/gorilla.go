@@ -17,7 +17,9 @@ func dialGorilla(n *Network, w Work) (Client, error) {
 	d := websocket.Dialer{
 		ReadBufferSize:  peerBuffer,
 		WriteBufferSize: peerBuffer,
-		NetDialContext:  func(context.Context, string, string) (net.Conn, error) { return n, nil },
+
+		EnableCompression: !w.Compression.IsOff(),
+		NetDialContext:    func(context.Context, string, string) (net.Conn, error) { return n, nil },
 	}
 	conn, _, err := d.Dial(address, nil)
 	if err != nil {

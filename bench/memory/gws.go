@@ -22,6 +22,12 @@ func dialGws(n *Network, w Work) (Client, error) {
 		ReadBufferSize:     peerBuffer,
 		CheckUtf8Enabled:   true,
 		ReadMaxPayloadSize: max(len(w.Payload), 1),
+		PermessageDeflate: gws.PermessageDeflate{
+			Enabled:               !w.Compression.IsOff(),
+			Level:                 w.Compression.Level,
+			ServerContextTakeover: w.Compression.RecvTakeover,
+			ClientContextTakeover: w.Compression.SendTakeover,
+		},
 	}
 	conn, _, err := gws.NewClientFromConn(c, option, n)
 	c.conn = conn

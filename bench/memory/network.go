@@ -19,7 +19,7 @@ const address = "ws://localhost/"
 // one frame a number of times and then the end of the stream, and takes what it is sent.
 type Network struct {
 	frames []byte // as many as there is room for in what a client reads
-	frame  int    // bytes of one
+	again  int    // where in frames it begins anew after the last one
 	most   int    // bytes that a read returns
 	left   int    // bytes still to be received
 	pos    int    // in frames
@@ -30,7 +30,10 @@ type Network struct {
 	answer   []byte      // as far as it was not received
 	begun    bool        // it was received; belongs to who reads
 
+	extensions string // agreed in it
+
 	Reads, Writes int // calls, since the opening handshake
+	Written       int // bytes, likewise
 
 	Keep bool   // what is sent since then
 	Sent []byte // what was kept
@@ -50,7 +53,7 @@ func (n *Network) Skip() *Network {
 func New(op engine.Opcode, payload []byte, times int, oneByOne bool) *Network {
 	frame := engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: op, Length: int64(len(payload))})
 	frame = append(frame, payload...)
-	n := &Network{frame: len(frame), most: readMost, left: times * len(frame), answers: make(chan []byte, 1)}
+	n := &Network{most: readMost, left: times * len(frame), answers: make(chan []byte, 1)}
 	if oneByOne {
 		n.most = len(frame)
 	}
@@ -70,7 +73,7 @@ func (n *Network) Read(p []byte) (int, error) {
 	k := copy(p, n.frames[n.pos:][:min(n.most, n.left, len(n.frames)-n.pos)])
 	n.left -= k
 	if n.pos += k; n.pos == len(n.frames) {
-		n.pos = 0
+		n.pos = n.again
 	}
 	return k, nil
 }
@@ -93,6 +96,7 @@ func (n *Network) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n.Writes++
+	n.Written += len(p)
 	if n.Keep {
 		n.Sent = append(n.Sent, p...)
 	}
@@ -108,6 +112,9 @@ func (n *Network) shake(p []byte) {
 	sum := sha1.Sum(append(fieldOf(n.request, "Sec-WebSocket-Key"), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
+	if n.extensions != "" {
+		answer = append(answer, "\r\nSec-WebSocket-Extensions: "+n.extensions...)
+	}
 	n.answers <- append(answer, "\r\n\r\n"...)
 	n.answered = true
 }

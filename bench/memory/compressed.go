@@ -1,0 +1,65 @@
+package memory
+
+import (
+	"bytes"
+	"compress/flate"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// NewCompressed returns a network on which binary messages come compressed, one after the
+// other, over and over, times in all. All must be of one size, and more than a window in all.
+func NewCompressed(messages [][]byte, times int, takeover bool) *Network {
+	n := &Network{most: readMost, answers: make(chan []byte, 1), extensions: "permessage-deflate"}
+	d := newDeflating()
+	if !takeover {
+		n.extensions += "; server_no_context_takeover; client_no_context_takeover"
+	}
+	var ends []int
+	for turn := range 2 { // from the second on, what came before is always the same
+		if turn == 1 {
+			n.again = len(n.frames)
+		}
+		for _, m := range messages {
+			if !takeover {
+				d = newDeflating()
+			}
+			p := d.message(m)
+			n.frames = engine.AppendHeader(n.frames, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))})
+			n.frames = append(n.frames, p...)
+			ends = append(ends, len(n.frames))
+		}
+	}
+	n.left = sizeOf(ends, len(messages), times)
+	return n
+}
+
+// sizeOf returns the size of so many frames, of which the second turn is repeated. ends are
+// those of the frames of both turns.
+func sizeOf(ends []int, turn, times int) int {
+	if times <= len(ends) {
+		return append([]int{0}, ends...)[times]
+	}
+	again, end := ends[turn-1], ends[len(ends)-1]
+	times -= len(ends)
+	return end + times/turn*(end-again) + ends[turn-1+times%turn] - again
+}
+
+// A deflating compresses as most servers do, those that use zlib at its default.
+type deflating struct {
+	out bytes.Buffer
+	w   *flate.Writer
+}
+
+func newDeflating() *deflating {
+	d := &deflating{}
+	d.w, _ = flate.NewWriter(&d.out, flate.DefaultCompression)
+	return d
+}
+
+func (d *deflating) message(p []byte) []byte {
+	d.out.Reset()
+	d.w.Write(p)
+	d.w.Flush()
+	return bytes.TrimSuffix(d.out.Bytes(), []byte("\x00\x00\xff\xff"))
+}

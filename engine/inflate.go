@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/deflate"
+	"github.com/seed004e8d11/websock/mask"
+)
+
+const (
+	// stagedSize is how much of a compressed payload is taken from the transport's view at
+	// once.
+	stagedSize = 2 << 10
+
+	// inflatedSize is how much a Handler gets at once of a compressed message.
+	inflatedSize = 16 << 10
+
+	// freelyInflated is how much a message may inflate to whatever the ratio.
+	freelyInflated = 1 << 20
+)
+
+// inflating is what inflating remembers between messages. It belongs to the goroutine that
+// receives.
+type inflating struct {
+	history deflate.History // with takeover
+	work    *inflation      // of the message under way; nil: none
+
+	before, after uint64 // for Stats, under the lock of sending
+}
+
+// An inflation is what inflating a message needs, while one is under way. It is lent.
+type inflation struct {
+	inflater deflate.Inflater
+	history  deflate.History // without takeover
+	before   *deflate.History
+	size     int64 // bytes inflated
+	deflated int64 // from so many
+	coming   int64 // payload of the frame under way that wasn't staged yet
+	hungry   bool  // nothing more can be inflated of what was staged
+
+	from, to int // of what is staged
+	staged   [stagedSize]byte
+}
+
+var inflations = sync.Pool{New: func() any { return new(inflation) }}
+
+// beginInflating prepares for a compressed message.
+func (d *Decoder) beginInflating() {
+	in := &d.terms.compression.in
+	z := inflations.Get().(*inflation)
+	in.work = z
+	z.size, z.deflated, z.from, z.to = 0, 0, 0, 0
+	z.before = &in.history
+	if agreed := &d.terms.compression.agreed; !agreed.RecvTakeover {
+		z.history.Reset(agreed.RecvWindowBits)
+		z.before = &z.history
+	}
+	z.inflater.Reset()
+	d.compressed = true
+}
+
+// beginInflatingFrame prepares for a frame of that message.
+func (d *Decoder) beginInflatingFrame() {
+	z := d.terms.compression.in.work
+	z.coming, z.hungry = d.h.Length, true
+}
+
+// endInflating leaves what inflating needs to others.
+func (d *Decoder) endInflating() {
+	in := &d.terms.compression.in
+	inflations.Put(in.work)
+	in.work = nil
+	d.compressed = false
+}
+
+// inflatable reports whether more of the compressed frame under way can be inflated without
+// more being received.
+func (d *Decoder) inflatable() bool {
+	return d.compressed && d.open && d.h.Opcode.IsData() && !d.terms.compression.in.work.hungry
+}
+
+// inflate inflates from src, payload of the open frame, to dst. It returns how much of
+// either it handled. The frame has nothing remaining once all of it is inflated.
+func (d *Decoder) inflate(dst, src []byte) (payload []byte, used int, err error) {
+	z := d.terms.compression.in.work
+	used = z.stage(d, src)
+	written, read, hungry, err := z.inflater.Inflate(dst, z.staged[z.from:z.to], z.before)
+	if err != nil {
+		return nil, used, d.fail(errNotDeflated)
+	}
+	z.before.Append(dst[:written])
+	z.from += read
+	z.hungry = hungry
+	z.size += int64(written)
+	if err := d.checkInflated(z); err != nil {
+		return nil, used, d.fail(err)
+	}
+	return dst[:written], used, d.countInflated(z, dst[:written])
+}
+
+// stage takes what there is room for of src, and unmasks it.
+func (z *inflation) stage(d *Decoder, src []byte) int {
+	if z.from == z.to {
+		z.from, z.to = 0, 0
+	}
+	n := int(min(int64(len(src)), int64(len(z.staged)-z.to), z.coming))
+	room := z.staged[z.to : z.to+n]
+	if d.h.Masked {
+		d.pos = uint8(mask.Copy(room, src[:n], d.h.Key, int(d.pos)))
+	} else {
+		copy(room, src)
+	}
+	z.to += n
+	z.coming -= int64(n)
+	z.deflated += int64(n)
+	return n
+}
+
+// checkInflated holds the message to its limits.
+func (d *Decoder) checkInflated(z *inflation) error {
+	limits := &d.terms.Limits
+	switch {
+	case z.size > limits.MessageSize:
+		return &LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig}
+	case z.size > limits.InflatedSize:
+		return &LimitError{"InflatedSize", limits.InflatedSize, CloseMessageTooBig}
+	case z.size > freelyInflated && z.size/int64(limits.InflationRatio) > z.deflated:
+		return &LimitError{"InflationRatio", int64(limits.InflationRatio), CloseMessageTooBig}
+	}
+	return nil
+}
+
+// countInflated accounts for payload that came out of the open frame.
+func (d *Decoder) countInflated(z *inflation, payload []byte) error {
+	ok := d.message != OpText || d.text.Write(payload)
+	if !z.hungry || z.coming > 0 {
+		d.h.Remaining = max(z.coming+int64(z.to-z.from), 1)
+		if !ok {
+			return d.fail(errNotUTF8)
+		}
+		return nil
+	}
+	if d.h.Fin {
+		if !z.inflater.AtEnd() {
+			return d.fail(errNotDeflated)
+		}
+		d.endInflating()
+	}
+	d.h.Remaining = 0
+	return d.count(0, ok)
+}
+
+// recvInflated is recv for the open frame of a compressed message.
+func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
+	r := &c.receive
+	payload, used, err := r.dec.inflate(buf, r.view)
+	c.used(used)
+	if err != nil {
+		h.Opcode = OpNone
+		return 0, c.fail(err)
+	}
+	r.counts.count(&r.dec.h, len(payload))
+	r.counts.countInflated(used, len(payload))
+	c.answer()
+	*h = r.dec.h
+	return len(payload), nil
+}
+
+// handOverInflated gives the Handler what can be inflated of the open frame.
+func (c *Conn) handOverInflated() error {
+	r := &c.receive
+	d := &r.dec
+	room := buffer.Get(inflatedSize)
+	defer room.Put()
+	for {
+		payload, used, err := d.inflate(room.B[:inflatedSize], r.view)
+		c.used(used)
+		if err != nil {
+			return c.fail(err)
+		}
+		r.counts.count(&d.h, len(payload))
+		r.counts.countInflated(used, len(payload))
+		if len(payload) > 0 || d.h.Remaining == 0 {
+			r.handler.OnData(c, d.h, payload)
+		}
+		if r.paused.Load() || !d.open || len(r.view) == 0 && !d.inflatable() {
+			return nil
+		}
+	}
+}

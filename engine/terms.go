@@ -1,0 +1,25 @@
+package engine
+
+import "sync/atomic"
+
+// terms are what is settled when a connection begins. Connections in a row that have the
+// same limits, and don't compress, share them in memory.
+type terms struct {
+	Limits
+	compression *compression // nil: none was agreed
+}
+
+// recentTerms are those of the last connection that has no others of its own.
+var recentTerms atomic.Pointer[terms]
+
+func settle(o *Options) *terms {
+	t := &terms{Limits: o.Limits.WithDefaults(), compression: newCompression(o.Compression)}
+	if t.compression != nil {
+		return t
+	}
+	if recent := recentTerms.Load(); recent != nil && *recent == *t {
+		return recent
+	}
+	recentTerms.Store(t)
+	return t
+}

@@ -1,0 +1,59 @@
+package deflate
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestOthersUndoWhatDeflateCompresses(t *testing.T) {
+	for name, sample := range samples() {
+		for level := 1; level <= 9; level++ {
+			for _, bits := range []int{8, 9, 11, 15} {
+				d := NewDeflater(level, bits)
+				stream := d.Deflate(nil, sample, &History{})
+				got, err := io.ReadAll(flate.NewReader(bytes.NewReader(stream)))
+				if err != io.ErrUnexpectedEOF || !bytes.Equal(got, sample) {
+					t.Fatalf("%s, level %d, %d bits: %d bytes of %d, %v", name, level, bits, len(got), len(sample), err)
+				}
+				if len(stream) > Bound(len(sample)) {
+					t.Errorf("%s, level %d: %d bytes are more than %d", name, level, len(stream), Bound(len(sample)))
+				}
+			}
+		}
+	}
+}
+
+func TestDeflateRefersToTheHistory(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	text := samples()["text"]
+	for level := 1; level <= 9; level++ {
+		for bits := 8; bits <= 15; bits++ {
+			t.Run(fmt.Sprintf("level %d, %d bits", level, bits), func(t *testing.T) {
+				d := NewDeflater(level, bits)
+				sent, received := NewHistory(bits), NewHistory(bits)
+				var f Inflater
+				for i := range 50 {
+					at := r.IntN(len(text) / 2)
+					p := text[at : at+r.IntN(1<<r.IntN(16))]
+					stream := d.Deflate(nil, p, &sent)
+					sent.Append(p)
+					got := make([]byte, len(p))
+					n, _, hungry, err := f.Inflate(got, stream, &received)
+					if err != nil || !hungry || !f.AtEnd() || !bytes.Equal(got[:n], p) {
+						t.Fatalf("message %d: %d bytes of %d, %v", i, n, len(p), err)
+					}
+					received.Append(got)
+				}
+				p := text[:200]
+				sent.Append(p)
+				if n := len(d.Deflate(nil, p, &sent)); n > 20 {
+					t.Errorf("a message that was sent just before takes %d bytes", n)
+				}
+			})
+		}
+	}
+}

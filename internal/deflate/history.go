@@ -1,0 +1,68 @@
+package deflate
+
+// A History holds the last bytes of a stream, at most a window of them. It grows with
+// what it is given, so that a stream of few bytes takes little memory. Its zero value
+// holds nothing and has no room; see NewHistory.
+type History struct {
+	b    []byte
+	next int // once b has all its size: where the oldest byte is, and the next one goes
+	size int
+}
+
+// NewHistory returns an empty History of a window of 1<<bits bytes.
+func NewHistory(bits int) History { return History{size: 1 << bits} }
+
+// Len returns how many bytes are held.
+func (h *History) Len() int { return len(h.b) }
+
+// Reset forgets all bytes, and makes it a window of 1<<bits bytes. It keeps its memory.
+func (h *History) Reset(bits int) { *h = History{b: h.b[:0], size: 1 << bits} }
+
+// Append takes the bytes that follow those that it had.
+func (h *History) Append(p []byte) {
+	if len(p) > h.size {
+		p = p[len(p)-h.size:]
+	}
+	if room := h.size - len(h.b); room > 0 {
+		n := min(room, len(p))
+		h.reserve(n)
+		h.b = append(h.b, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := copy(h.b[h.next:], p)
+		p = p[n:]
+		h.next = (h.next + n) & (h.size - 1)
+	}
+}
+
+// reserve makes room for n bytes more: no more than a window in all, and exactly a window
+// in the end.
+func (h *History) reserve(n int) {
+	need := len(h.b) + n
+	if need <= cap(h.b) {
+		return
+	}
+	room := min(max(2*cap(h.b), need, 256), h.size)
+	h.b = append(make([]byte, 0, room), h.b...)
+}
+
+// AppendTo appends all bytes to dst, the oldest first, and returns the extended slice.
+func (h *History) AppendTo(dst []byte) []byte {
+	dst = append(dst, h.b[h.next:]...)
+	return append(dst, h.b[:h.next]...)
+}
+
+// copyTo copies to dst from the byte on that stands distance bytes before the end, as far
+// as there are bytes. It returns how many it copied.
+func (h *History) copyTo(dst []byte, distance int) int {
+	from := h.next - distance
+	if len(h.b) < h.size {
+		from = len(h.b) - distance
+	}
+	if from >= 0 {
+		return copy(dst[:min(distance, len(dst))], h.b[from:])
+	}
+	n := copy(dst, h.b[from+len(h.b):])
+	return n + copy(dst[n:], h.b[:h.next])
+}

@@ -1,0 +1,159 @@
+package deflate
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A bitCode is the code of a symbol as it is written: its bits, the first one lowest, and
+// above bit 16 how many.
+type bitCode uint32
+
+func (c bitCode) bits() uint64 { return uint64(c & 0xffff) }
+func (c bitCode) size() uint   { return uint(c >> 16) }
+
+// A huffman makes the codes that are best for how often the symbols occur.
+type huffman struct {
+	sizes  [maxLiterals + 2]uint8
+	codes  [maxLiterals + 2]bitCode
+	sorted [maxLiterals]uint32 // how often a symbol occurs, and below 9 bits which it is
+	weight [maxLiterals]uint32
+}
+
+// build makes codes of at most maxSize bits for the symbols that occur, in ascending order.
+// At least one symbol gets a code.
+func (h *huffman) build(occurring []uint16, counts []uint16, maxSize int) {
+	clear(h.sizes[:len(counts)])
+	if len(occurring) < 2 {
+		i := uint16(0)
+		if len(occurring) == 1 {
+			i = occurring[0]
+		}
+		h.sizes[i], h.codes[i] = 1, 1<<16
+		return
+	}
+	sorted := h.sorted[:len(occurring)]
+	for i, s := range occurring {
+		sorted[i] = uint32(counts[s])<<9 | uint32(s)
+	}
+	slices.Sort(sorted)
+	count := h.assign(sorted, maxSize)
+	h.number(occurring, &count)
+}
+
+// assign gives sizes to the symbols, the rarest of which come first. It returns how many
+// there are of each size.
+func (h *huffman) assign(sorted []uint32, maxSize int) (count [maxCodeSize + 1]uint16) {
+	weight := h.weight[:len(sorted)]
+	for i, s := range sorted {
+		weight[i] = s >> 9
+	}
+	depths(weight)
+	for _, depth := range weight {
+		count[min(int(depth), maxSize)]++
+	}
+	shorten(&count, maxSize)
+	for size := maxSize; size > 0; size-- {
+		n := count[size]
+		for _, s := range sorted[:n] {
+			h.sizes[s&511] = uint8(size)
+		}
+		sorted = sorted[n:]
+	}
+	return count
+}
+
+// depths turns weights, in ascending order, into the depths of their leaves in a Huffman
+// tree, in place (Moffat and Katajainen, In-place calculation of minimum-redundancy codes,
+// 1995).
+func depths(a []uint32) {
+	n := len(a)
+	// Inner nodes replace the leaves that are used up. They hold weights, then parents.
+	leaf, root := 0, 0
+	take := func(next int) uint32 {
+		if leaf >= n || root < next && a[root] < a[leaf] {
+			w := a[root]
+			a[root] = uint32(next)
+			root++
+			return w
+		}
+		leaf++
+		return a[leaf-1]
+	}
+	for next := range n - 1 {
+		first := take(next)
+		a[next] = first + take(next)
+	}
+	// Parents become depths.
+	a[n-2] = 0
+	for next := n - 3; next >= 0; next-- {
+		a[next] = a[a[next]] + 1
+	}
+	// Depths of inner nodes become those of leaves.
+	available, used, depth := 1, 0, uint32(0)
+	inner, next := n-2, n-1
+	for available > 0 {
+		for inner >= 0 && a[inner] == depth {
+			used++
+			inner--
+		}
+		for ; available > used; available-- {
+			a[next] = depth
+			next--
+		}
+		available, used = 2*used, 0
+		depth++
+	}
+}
+
+// shorten makes a code again of sizes of which the largest were cut: for each place too many
+// a code of a smaller size is made longer.
+func shorten(count *[maxCodeSize + 1]uint16, maxSize int) {
+	total := 0
+	for size := 1; size <= maxSize; size++ {
+		total += int(count[size]) << (maxSize - size)
+	}
+	for ; total > 1<<maxSize; total-- {
+		count[maxSize]--
+		size := maxSize - 1
+		for count[size] == 0 {
+			size--
+		}
+		count[size]--
+		count[size+1] += 2
+	}
+}
+
+// number gives codes to the symbols by their sizes (RFC 1951 section 3.2.2).
+func (h *huffman) number(occurring []uint16, count *[maxCodeSize + 1]uint16) {
+	var next [maxCodeSize + 1]uint16
+	for size := 2; size <= maxCodeSize; size++ {
+		next[size] = (next[size-1] + count[size-1]) << 1
+	}
+	for _, s := range occurring {
+		size := h.sizes[s] & maxCodeSize
+		h.codes[s] = bitCode(bits.Reverse16(next[size])>>(16-size)) | bitCode(size)<<16
+		next[size]++
+	}
+}
+
+// cost returns how many bits the symbols take that occur.
+func (h *huffman) cost(occurring []uint16, counts []uint16, alphabet []symbol) int {
+	total := 0
+	for _, s := range occurring {
+		total += int(counts[s]) * (int(h.sizes[s]) + int(alphabet[s].extraBits()))
+	}
+	return total
+}
+
+// fix makes a code of sizes.
+func (h *huffman) fix(sizes []uint8) {
+	var all []uint16
+	var count [maxCodeSize + 1]uint16
+	for i, size := range sizes {
+		h.sizes[i] = size
+		count[size]++
+		all = append(all, uint16(i))
+	}
+	h.number(all, &count)
+}
