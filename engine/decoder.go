@@ -182,6 +182,9 @@ func (d *Decoder) dropCut() {
 
 func (d *Decoder) fail(err error) error {
 	d.err = err
+	if d.compressed {
+		d.endInflating()
+	}
 	return err
 }
 
