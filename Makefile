@@ -5,10 +5,10 @@ TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 MODULES  := . interop bench fanout/prom internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench loopback generate interop cover ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard generate interop cover ci
 
 help:
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 test: ## all tests
 	go test $(PACKAGES)
@@ -52,11 +52,21 @@ vuln: ## known vulnerabilities; needs the database on the network
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
-bench: ## compared with others, in one run; see bench/doc.go
-	cd bench && go test -run '^$$' -bench 'XOR$$|Copy$$|Valid$$|Unmask|CopyText|NewKey' -benchtime 201x .
+RAW := $(or $(TMPDIR),/tmp)/websock-bench.txt
+
+bench: ## everything, compared with others; writes bench/RESULTS.md and its charts
+	cd bench && go run ./results -raw $(RAW)
+	cd bench && go tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)
+
+bench-quick: ## a part of it, in less than three minutes; writes nothing
+	cd bench && go run ./results -quick -raw $(RAW)
+	cd bench && go tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)
 
 loopback: ## transports and others over loopback, beside a loop written by hand
 	cd bench && go run ./compare
+
+guard: ## instructions, allocations and calls of a message, beside what they were
+	cd bench && go test -count=1 ./guard
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

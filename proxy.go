@@ -15,6 +15,12 @@ import (
 // NoProxy is a Config.Proxy that goes through none, whatever the environment says.
 func NoProxy(*url.URL) (*url.URL, error) { return nil, nil }
 
+// ProxyURL returns a Config.Proxy that goes through via, whatever is to be reached. via must not
+// be changed afterwards.
+func ProxyURL(via *url.URL) func(*url.URL) (*url.URL, error) {
+	return func(*url.URL) (*url.URL, error) { return via, nil }
+}
+
 // environmentProxy is Config.Proxy's default: the variables HTTP_PROXY, HTTPS_PROXY and
 // NO_PROXY, as net/http understands them, the second for wss.
 func environmentProxy(u *url.URL) (*url.URL, error) {

@@ -161,6 +161,8 @@ func (c *Conn) endOfStream(err error) error {
 	how := s.closing
 	closing, pushed := how != nil, s.pushed
 	switch {
+	case !closing && s.err != nil:
+		how = s.err // the stream ended because sending did
 	case !closing:
 		how = &CloseError{Code: CloseAbnormal, Err: err}
 	case errors.Is(err, ErrTimeout): // the peer didn't complete the closing handshake

@@ -20,7 +20,7 @@ func (c *Conn) pong(payload []byte) {
 	}
 	s.dropPing()
 	c.receive.answered = true
-	if s.writing || !s.pongAllowed(c.limits()) || c.pongWouldWait(len(payload)) {
+	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
 		ping := buffer.Get(maxControlPayload)
 		ping.B = append(ping.B, payload...)
 		s.need().ping = ping
@@ -42,30 +42,12 @@ func (c *Conn) encodePong(payload []byte) {
 func (c *Conn) answerPing() bool {
 	s := &c.send
 	ping := s.peek().ping
-	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.pongWouldWait(len(ping.B)) {
+	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.crowded(len(ping.B)) {
 		return false
 	}
 	c.encodePong(ping.B)
 	s.dropPing()
 	return true
-}
-
-// pongBatch is how much may have gathered for one more pong to leave with it: where there is
-// room for anything, there is for that much.
-const pongBatch = 1 << 10
-
-// pongWouldWait reports whether a pong could make the receiver wait for the peer, who may
-// never read it.
-func (c *Conn) pongWouldWait(size int) bool {
-	if c.crowded(size) {
-		return true
-	}
-	t, ok := c.t.(Prober)
-	if !ok {
-		return false
-	}
-	b := c.send.batch
-	return b != nil && len(b.B) > pongBatch || !t.Writable()
 }
 
 func (s *sendState) pongAllowed(limits *Limits) bool {

@@ -74,53 +74,6 @@ func TestReceivingGoesOnBehindABlockedWrite(t *testing.T) {
 	}
 }
 
-// A stuck transport has no room, and a write would wait for a peer that doesn't read.
-type stuck struct {
-	*script
-	t    *testing.T
-	room int
-}
-
-func (s *stuck) Writable() bool { return s.room > 0 }
-
-func (s *stuck) Writev(bufs ...[]byte) error {
-	if s.room <= 0 {
-		s.t.Error("the write waits")
-	}
-	s.room -= len(bufs[0])
-	return s.script.Writev(bufs...)
-}
-
-func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
-	flood := strings.Repeat("ping "+strings.Repeat("p", 100)+"; ", 50)
-	for _, pushed := range []bool{false, true} {
-		s := &stuck{t: t, script: &script{chunks: [][]byte{
-			frames(Client, flood+"text a"), frames(Client, flood+"text b"), frames(Client, "ping last; text c"),
-		}}}
-		c := NewConn(s, Options{Role: Client})
-		receive := func() { c.RecvMessage(nil) }
-		if pushed {
-			c.SetHandler(&recorder{})
-			receive = func() { s.readable = true; s.receiver.Receive() }
-		}
-		s.room = 1 // for a piece, not for a flood
-		receive()
-		if n := len(s.out); n == 0 || n > 2*pongBatch {
-			t.Errorf("pushed %v: %d bytes were sent to who may not read", pushed, n)
-		}
-		s.out = nil
-		receive()
-		if len(s.out) > 0 {
-			t.Errorf("pushed %v: sent %q, with no room", pushed, unframe(Client, s.out))
-		}
-		s.room = 1000
-		receive()
-		if got := unframe(Client, s.out); !strings.HasSuffix(got, "pong last") {
-			t.Errorf("pushed %v: sent %q, want the answer to the latest ping", pushed, got)
-		}
-	}
-}
-
 func TestNoPongAfterClose(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "ping x"))
 	c.Close()

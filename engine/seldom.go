@@ -13,6 +13,7 @@ type seldom struct {
 	turn   *sync.Cond // waits for writing to end; nil until somebody did
 	writer messageWriter
 
+	behind *buffer.Buffer // the batch whose rest the transport writes
 	ping   *buffer.Buffer // payload of the latest ping not answered yet
 	second uint32         // the second in which pongs are counted
 	pongs  uint32         // sent in that second

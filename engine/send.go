@@ -272,20 +272,6 @@ func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch)
 // heldBack reports whether frames gather until somebody flushes them.
 func (s *sendState) heldBack() bool { return s.corked || s.handling }
 
-// release sees a batch written that was held back or that nobody waits for, and a pong
-// that has become due. It doesn't wait for another sender's write, which takes both along
-// when it is done. That a write failed shows in the next send.
-func (c *Conn) release() {
-	s := &c.send
-	switch {
-	case s.heldBack():
-	case s.writing:
-		s.left = s.left || s.batch != nil
-	case c.answerPing() || s.batch != nil:
-		c.commit()
-	}
-}
-
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {
 	need := s.need()
@@ -297,21 +283,32 @@ func (s *sendState) wait() {
 
 // writeBatch writes the batch, and the pong that has become due.
 func (c *Conn) writeBatch() {
-	s := &c.send
+	b := c.takeBatch()
+	c.batchIsOut(b, c.write(b, b.B, nil))
+}
+
+// takeBatch returns what has gathered, and the pong that has become due.
+func (c *Conn) takeBatch() *buffer.Buffer {
 	c.answerPing()
+	s := &c.send
 	b := s.batch
 	s.batch, s.left = nil, false
 	s.gathered++
-	c.write(b, b.B, nil)
-	if s.err == nil {
-		s.written++
+	return b
+}
+
+// batchIsOut ends the write of a batch. That the connection may have ended meanwhile is no
+// failure of the write.
+func (c *Conn) batchIsOut(b *buffer.Buffer, err error) {
+	if err == nil {
+		c.send.written++
 	}
 	b.Put()
 }
 
 // write gives one or two slices to the transport, without the lock. vec lends the
 // memory for the call.
-func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
+func (c *Conn) write(vec *buffer.Buffer, first, second []byte) error {
 	s := &c.send
 	s.writing = true
 	s.mu.Unlock()
@@ -323,10 +320,17 @@ func (c *Conn) write(vec *buffer.Buffer, first, second []byte) {
 	}
 	err := c.t.Writev(bufs...)
 	s.mu.Lock()
+	c.wrote(len(first)+len(second), err)
+	return err
+}
+
+// wrote ends a write of n bytes.
+func (c *Conn) wrote(n int, err error) {
+	s := &c.send
 	s.writing = false
 	sent := s.countsSent()
 	sent.writes++
-	sent.wire += uint64(len(first) + len(second))
+	sent.wire += uint64(n)
 	if err != nil {
 		c.sendFailed(err)
 	}

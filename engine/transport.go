@@ -65,11 +65,27 @@ type Drainer interface {
 	Drain(most int) error
 }
 
-// A Prober is a Transport whose Writev waits for the peer, and that can tell beforehand.
-type Prober interface {
-	// Writable reports whether there is room for a few hundred bytes, so that a Writev of
-	// no more won't wait. It is called by who may call Writev.
-	Writable() bool
+// A TryWriter is a Transport whose Writev waits for the peer, and that can also write without.
+// A Conn that receives needs it: two peers that both wait to write before they read on would
+// wait forever.
+type TryWriter interface {
+	// TryWrite writes what of p doesn't have to wait for the peer. It is called by who may
+	// call Writev. Nil says that this was all of p. An error is final.
+	TryWrite(p []byte) (Rest, error)
+}
+
+// A Rest is what a TryWrite has left.
+type Rest interface {
+	// Send has a goroutine of the transport wait for the peer, write the rest, and call
+	// s.Sent. The bytes given to TryWrite belong to the transport and it is not to be
+	// written to until then.
+	Send(s Sender)
+}
+
+// A Sender is what a Rest calls.
+type Sender interface {
+	// Sent takes the result. It may write to the transport, and wait for the peer there.
+	Sent(err error)
 }
 
 // A Lingerer is a Transport that can end a stream without cutting off what was

@@ -242,7 +242,7 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byProxy := websock.Config{Host: "a", Proxy: func(*url.URL) (*url.URL, error) { return proxy, nil }}
+	byProxy := websock.Config{Host: "a", Proxy: websock.ProxyURL(proxy)}
 	plain := strings.TrimPrefix(server.url(), "ws")
 	for want, target := range map[Failure]Target{
 		FailedProxy:    {Config: byProxy},

@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-var manySlots = flag.Int("slots", 500, "slots of the test of restarts; 10,000 take 20,000 descriptors")
+var manySlots = flag.Int("slots", 500, "slots of the test of restarts, which take two descriptors each")
 
 // subscriptions notes on the server which connection has subscribed to what.
 type subscriptions struct {
@@ -62,6 +62,18 @@ func checkPace(t *testing.T, since time.Time, arrivals []time.Time, rate float64
 	}
 }
 
+// perTenth counts the arrivals in each tenth of a second.
+func perTenth(since time.Time, arrivals []time.Time) (counts []int) {
+	for _, at := range arrivals {
+		tenth := int(max(at.Sub(since), 0) / (100 * time.Millisecond))
+		for len(counts) <= tenth {
+			counts = append(counts, 0)
+		}
+		counts[tenth]++
+	}
+	return counts
+}
+
 func TestAllComeBackAfterEveryRestart(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		const burst = 10
@@ -100,7 +112,9 @@ func TestAllComeBackAfterEveryRestart(t *testing.T) {
 				subscribed, different := subs.of(server.all())
 				return subscribed == slots && different == slots
 			})
-			checkPace(t, since, server.takeArrivals(), rate, burst)
+			arrivals := server.takeArrivals()
+			checkPace(t, since, arrivals, rate, burst)
+			t.Logf("round %d: %d arrivals, in each tenth of a second: %v", round, len(arrivals), perTenth(since, arrivals))
 			accepted = server.accepted.Load()
 			if round == 3 {
 				break
@@ -111,6 +125,7 @@ func TestAllComeBackAfterEveryRestart(t *testing.T) {
 			server.start()
 		}
 		s := g.Stats()
+		t.Logf("%+v", s)
 		failed := uint64(0)
 		for _, n := range s.Failed {
 			failed += n

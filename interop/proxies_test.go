@@ -150,7 +150,7 @@ var transports = map[string]websock.Transport{"std": std.Transport(), "epoll": e
 
 func byWayOf(via *url.URL, roots *x509.CertPool) *websock.Config {
 	return &websock.Config{
-		Proxy:   func(*url.URL) (*url.URL, error) { return via, nil },
+		Proxy:   websock.ProxyURL(via),
 		TLS:     &tls.Config{RootCAs: roots},
 		Timeout: 10 * time.Second,
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // dialWebsock opens a connection that is used in one of three ways.
@@ -14,6 +15,7 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
 			Compression: w.Compression,
 			NetDial:     func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			Transport:   attacher{},
 		})
 		if err != nil {
 			return nil, err
@@ -21,6 +23,18 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 		return use(conn, w), nil
 	}
 }
+
+// An attacher makes transports of package std that know that nobody has to wait to write here,
+// as those of sockets find out.
+type attacher struct{}
+
+func (attacher) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	return unhindered{std.New(conn, early)}, nil
+}
+
+type unhindered struct{ *std.Conn }
+
+func (t unhindered) TryWrite(p []byte) (engine.Rest, error) { return nil, t.Writev(p) }
 
 // wholeMessages receives into a slice that grows as it must.
 func wholeMessages(conn *engine.Conn, w Work) Client {
@@ -120,6 +134,7 @@ type decoderLink struct {
 	dec    *engine.Decoder
 	room   []byte
 	staged []byte
+	event  engine.Event
 	msg    []byte // that didn't come in one piece
 }
 
@@ -133,11 +148,12 @@ func (l *decoderLink) receive() ([]byte, error) {
 			}
 			l.staged = l.room[:n]
 		}
-		e, n, err := l.dec.Next(l.staged)
+		n, err := l.dec.Decode(&l.event, l.staged)
 		if err != nil {
 			return nil, err
 		}
 		l.staged = l.staged[n:]
+		e := &l.event
 		if e.Kind != engine.EventData {
 			continue
 		}

@@ -22,7 +22,6 @@ type dialFlags struct {
 	insecure     bool
 	ca           string
 	timeout      time.Duration
-	trusted      *x509.CertPool // without -ca; nil: the system's
 }
 
 func (d *dialFlags) register(fs *flag.FlagSet) {
@@ -49,7 +48,7 @@ func (d *dialFlags) addSubprotocol(name string) error {
 
 func (d *dialFlags) config() (websock.Config, error) {
 	cfg := websock.Config{Header: d.header, Subprotocols: d.subprotocols, Timeout: d.timeout}
-	roots := d.trusted
+	var roots *x509.CertPool // the system's
 	if d.ca != "" {
 		var err error
 		if roots, err = trusting(d.ca); err != nil {

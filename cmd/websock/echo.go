@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -14,12 +15,15 @@ import (
 type echo struct {
 	fleet     *fleet
 	number    int
-	conn      *engine.Conn // nil: not up
+	conn      *engine.Conn
 	latencies *latency
 
 	sent     atomic.Int64 // messages sent or about to be
 	received atomic.Int64 // echoes
 	closed   atomic.Bool
+
+	started bool // under the fleet's lock
+	counted bool // in its slot's totals, likewise
 
 	// times has the times of sending of the messages in flight, each at its
 	// sequence number modulo the window.
@@ -30,10 +34,11 @@ type echo struct {
 	slots chan int64
 }
 
-func newEcho(f *fleet, number int) *echo {
+func newEcho(f *fleet, number int, conn *engine.Conn) *echo {
 	e := &echo{
 		fleet:     f,
 		number:    number,
+		conn:      conn,
 		latencies: f.latencies[number%len(f.latencies)],
 		times:     make([]atomic.Int64, f.window),
 	}
@@ -43,9 +48,11 @@ func newEcho(f *fleet, number int) *echo {
 	return e
 }
 
-// start puts the first messages in flight.
+// start puts the first messages in flight, when it is called first.
 func (e *echo) start() {
-	e.sent.Add(int64(e.fleet.window))
+	if !e.begin() {
+		return
+	}
 	if e.slots != nil {
 		go e.sendAll()
 		return
@@ -57,6 +64,18 @@ func (e *echo) start() {
 		e.send(sequence)
 	}
 	e.conn.Flush() // a failure shows in OnClose
+}
+
+// begin counts the first messages as sent, and reports whether they are to be.
+func (e *echo) begin() bool {
+	e.fleet.mu.Lock()
+	defer e.fleet.mu.Unlock()
+	if e.started || e.closed.Load() {
+		return false
+	}
+	e.started = true
+	e.sent.Add(int64(e.fleet.window))
+	return true
 }
 
 // sendAll sends the first messages and then one for each echo. A window too large
@@ -71,75 +90,105 @@ func (e *echo) sendAll() {
 	}
 }
 
-// send sends a message in memory of the connection.
+// send sends a message, once there is room for it.
 func (e *echo) send(sequence int64) {
+	err := e.try(sequence)
+	for isFull(err) {
+		e.conn.Drain(0) // if it fails, so does what follows
+		err = e.try(sequence)
+	}
+	if err != nil {
+		e.unsend()
+	}
+}
+
+// unsend takes back the count of a message that could not be sent.
+func (e *echo) unsend() {
+	e.fleet.mu.Lock()
+	defer e.fleet.mu.Unlock()
+	e.sent.Add(-1)
+	if e.counted {
+		e.fleet.slots[e.number].sent--
+	}
+}
+
+// isFull reports whether a send was refused because too much waits for the server.
+func isFull(err error) bool {
+	var limit *engine.LimitError
+	return errors.As(err, &limit) && limit.Limit == "SendQueue"
+}
+
+// try sends a message in memory of the connection.
+func (e *echo) try(sequence int64) error {
 	content := e.fleet.message.content
 	buffer, err := e.conn.Reserve(len(content))
 	if err != nil {
-		e.sent.Add(-1)
-		return
+		return err
 	}
 	copy(buffer.Bytes(), content)
-	stamp(buffer.Bytes(), stampOf(e.number, sequence))
+	stamp(buffer.Bytes(), e.stamp(sequence))
 	e.time(sequence).Store(e.fleet.now())
-	if buffer.SendFrame(e.fleet.message.op, true, len(content)) != nil {
-		e.sent.Add(-1)
-	}
+	return buffer.SendFrame(e.fleet.message.op, true, len(content))
 }
+
+// stamp returns what distinguishes a message from all others.
+func (e *echo) stamp(sequence int64) uint64 { return stampOf(e.fleet.first+e.number, sequence) }
 
 func (e *echo) time(sequence int64) *atomic.Int64 {
 	return &e.times[sequence%int64(len(e.times))]
 }
 
 // deliver takes a received message.
-func (e *echo) deliver(conn *engine.Conn, op engine.Opcode, msg []byte) {
+func (e *echo) deliver(op engine.Opcode, msg []byte) {
 	f := e.fleet
 	sequence := e.received.Load()
 	switch {
-	case sequence == e.sent.Load(), !f.message.stamped(msg, stampOf(e.number, sequence)):
+	case sequence == e.sent.Load(), !f.message.stamped(msg, e.stamp(sequence)):
 		f.failures.add("unexpected message", 1, fmt.Errorf("%v of %d bytes: %.32q", op, len(msg), msg))
 		return
 	case !f.message.intact(op, msg):
 		f.failures.add("payload mismatch", 1, nil)
-		conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
+		e.conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
 		return
 	}
 	now := f.now()
 	e.latencies.record(time.Duration(now - e.time(sequence).Load()))
 	if !f.stopping.Load() {
-		e.sendNext(conn, msg, now)
+		e.sendNext(msg, now)
 	}
 	e.received.Add(1) // after sent, so that a connection in use never looks idle
 }
 
 // sendNext sends the message that takes the place of msg, in its memory: only the
 // stamp changes.
-func (e *echo) sendNext(conn *engine.Conn, msg []byte, now int64) {
+func (e *echo) sendNext(msg []byte, now int64) {
 	sequence := e.sent.Add(1) - 1
 	if e.slots != nil {
 		e.slots <- sequence // there is room: one of the window has come back
 		return
 	}
-	stamp(msg, stampOf(e.number, sequence))
+	stamp(msg, e.stamp(sequence))
 	e.time(sequence).Store(now)
-	if conn.SendFrame(e.fleet.message.op, true, msg) != nil {
-		e.sent.Add(-1)
+	if e.conn.SendFrame(e.fleet.message.op, true, msg) != nil {
+		e.unsend()
 	}
 }
 
 // finish takes the connection's end.
-func (e *echo) finish(_ *engine.Conn, err error) {
+func (e *echo) finish(err error) {
+	closing := e.fleet.closing.Load()
 	switch {
-	case errors.Is(err, engine.ErrTimeout):
+	case errors.Is(err, engine.ErrTimeout), closing && errors.Is(err, context.DeadlineExceeded):
 		e.fleet.failures.add("close timeout", 1, err)
-	case !e.fleet.closing.Load() && !endedByUs(err):
+	case !closing && !endedByUs(err):
 		e.fleet.failures.add(closeFailure(err), 1, err)
 	}
-	e.closed.Store(true)
+	e.fleet.mu.Lock()
+	e.closed.Store(true) // nothing starts any more
+	e.fleet.mu.Unlock()
 	if e.slots != nil {
 		close(e.slots)
 	}
-	e.fleet.open.Done()
 }
 
 // inFlight returns how many echoes are to come.

@@ -14,10 +14,6 @@ import (
 // servers runs f with a server of every transport, plain and with TLS.
 func servers(t *testing.T, f func(t *testing.T, transport, url string, dial websock.Config), args ...string) {
 	cert, key := certificate(t)
-	roots, err := trusting(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for transport := range transports {
 		for scheme, secured := range map[string][]string{"ws": nil, "wss": {"-tls-cert", cert, "-tls-key", key}} {
 			t.Run(transport+" "+scheme, func(t *testing.T) {
@@ -25,7 +21,7 @@ func servers(t *testing.T, f func(t *testing.T, transport, url string, dial webs
 				if !strings.HasPrefix(url, scheme+"://") {
 					t.Errorf("the URL is %s", url)
 				}
-				d := dialFlags{trusted: roots}
+				d := dialFlags{ca: cert}
 				config, err := d.config()
 				if err != nil {
 					t.Fatal(err)

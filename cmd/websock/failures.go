@@ -51,6 +51,8 @@ func dialFailure(err error) string {
 	var refusal *engine.HandshakeError
 	var dial *net.OpError
 	switch {
+	case errors.As(err, &refusal) && refusal.Proxy != "":
+		return "proxy failed"
 	case errors.As(err, &refusal) && refusal.Status != 0 && refusal.Status != http.StatusSwitchingProtocols:
 		return fmt.Sprintf("handshake status %d", refusal.Status)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -94,9 +96,13 @@ func endedByUs(err error) bool {
 	return errors.As(err, &closed) && closed.Local && errors.Is(err, engine.ErrClosed)
 }
 
-// byKind returns copies of the counts and of the first errors.
-func (f *failures) byKind() (counts map[string]int64, first map[string]error) {
+// byKind returns the counts and the first errors, those of which there is one.
+func (f *failures) byKind() (counts map[string]int64, first map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return maps.Clone(f.counts), maps.Clone(f.first)
+	first = map[string]string{}
+	for kind, err := range f.first {
+		first[kind] = err.Error()
+	}
+	return maps.Clone(f.counts), first
 }

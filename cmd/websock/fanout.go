@@ -4,30 +4,44 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
-// fanout is the command of that name.
-type fanout struct {
+// A fanoutJob is what the command fanout is told to do.
+type fanoutJob struct {
 	stdio
 	dialFlags
+	given     []string // the flags
 	urls      []string
+	urlsGiven int // of these; the others are of servers of its own
+	sources   []netip.Addr
 	n         int
 	size      int
 	window    int
 	duration  time.Duration
 	rate      float64
 	transport string
+	proxy     string
+	procs     int
+	part      int // number of the first connection, of a process that is a part; -1: it is none
+	reconnect bool
 	tls       bool
 	text      bool
 	json      bool
+	page      string
 }
 
-func fanoutCommand(streams stdio) *ffcli.Command {
-	f := &fanout{stdio: streams}
+func fanoutCommand(streams stdio, given []string) *ffcli.Command {
+	f := &fanoutJob{stdio: streams, given: given}
 	fs := streams.flagSet("fanout")
 	f.register(fs)
 	return &ffcli.Command{
@@ -40,7 +54,7 @@ func fanoutCommand(streams stdio) *ffcli.Command {
 	}
 }
 
-func (f *fanout) register(fs *flag.FlagSet) {
+func (f *fanoutJob) register(fs *flag.FlagSet) {
 	f.dialFlags.register(fs)
 	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", f.addURL)
 	fs.IntVar(&f.n, "n", 1000, "connections")
@@ -50,40 +64,69 @@ func (f *fanout) register(fs *flag.FlagSet) {
 	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
 	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
+	fs.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: what the environment says)")
+	fs.IntVar(&f.procs, "procs", 1, "processes that share the connections: the limit of open files is one for each")
+	fs.Func("source", "`addresses` to connect from, in turn, with commas between: each has ports for some 28,000 connections to a server", f.addSources)
+	fs.BoolVar(&f.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
 	fs.BoolVar(&f.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
+	fs.StringVar(&f.page, "report", "", "`file` to write a web page with charts to")
+	fs.IntVar(&f.part, "part", -1, "be one of several processes, whose first connection has this `number`: for -procs, which sets it")
 }
 
-func (f *fanout) addURL(raw string) error {
+func (f *fanoutJob) addURL(raw string) error {
 	f.urls = append(f.urls, raw)
 	return checkURL(raw)
 }
 
-func (f *fanout) exec(ctx context.Context, args []string) error {
-	if err := f.check(args); err != nil {
-		return err
-	}
-	server := "given"
-	if len(f.urls) == 0 {
-		child, err := f.startServer()
+func (f *fanoutJob) addSources(list string) error {
+	for one := range strings.SplitSeq(list, ",") {
+		addr, err := netip.ParseAddr(strings.TrimSpace(one))
 		if err != nil {
 			return err
 		}
-		defer child.stop()
-		f.urls = []string{child.url}
-		server = "child process"
+		f.sources = append(f.sources, addr)
 	}
-	config, err := f.config()
+	return nil
+}
+
+func (f *fanoutJob) exec(ctx context.Context, args []string) error {
+	if err := f.check(args); err != nil {
+		return err
+	}
+	if f.part >= 0 {
+		return f.takePart(ctx)
+	}
+	n := f.fit()
+	f.procs = min(f.procs, n)
+	f.urlsGiven = len(f.urls)
+	server := "given"
+	if f.urlsGiven == 0 {
+		servers, err := f.startServers()
+		if err != nil {
+			return err
+		}
+		defer servers.stop()
+		server = servers.String()
+	}
+	crew, stop, err := f.crew(n)
 	if err != nil {
 		return err
 	}
-	config.Transport = transports[f.transport]
-	config.Limits.WhenFull = engine.QueueWaits // where it matters, a goroutine sends; see echo.sendAll
-	r := f.measure(ctx, newFleet(f.urls, config, newMessage(f.text, f.size), f.window, f.fit()))
+	defer stop()
+	r, err := f.measure(ctx, crew, n)
+	if err != nil {
+		return err
+	}
 	r.Server = server
 	if err := f.print(r); err != nil {
 		return err
+	}
+	if f.page != "" {
+		if err := r.writePage(f.page); err != nil {
+			return err
+		}
 	}
 	if r.ErrorsTotal > 0 || r.Sent != r.Received {
 		return errReported
@@ -91,29 +134,55 @@ func (f *fanout) exec(ctx context.Context, args []string) error {
 	return nil
 }
 
-// startServer starts the server of its own, and trusts its certificate if it has one.
-func (f *fanout) startServer() (*child, error) {
-	if !f.tls {
-		return startServer(f.err, "-transport", f.transport)
+// crew returns who does the work, and a function that ends what is left of it.
+func (f *fanoutJob) crew(n int) (c crew, stop func(), err error) {
+	if f.procs == 1 {
+		fleet, err := f.fleet(n)
+		return fleet, func() {}, err
 	}
-	certificate, err := newSelfSigned()
+	all, err := f.startProcesses(n)
+	return all, all.stop, err
+}
+
+// fleet returns the connections of this process.
+func (f *fanoutJob) fleet(n int) (*fleet, error) {
+	targets, err := f.targets()
 	if err != nil {
 		return nil, err
 	}
-	defer certificate.remove() // once it is loaded
-	if f.ca == "" {
-		f.trusted, err = trusting(certificate.cert)
-		if err != nil {
-			return nil, err
+	fleet := newFleet(targets, newMessage(f.text, f.size), f.window, n)
+	fleet.first = max(f.part, 0)
+	fleet.rate = f.rate
+	fleet.reconnect = f.reconnect
+	return fleet, nil
+}
+
+// targets returns what to connect to, and from where.
+func (f *fanoutJob) targets() (targets []fanout.Target, err error) {
+	config, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	config.Transport = transports[f.transport]
+	if f.proxy != "" {
+		via, _ := url.Parse(f.proxy) // checked
+		config.Proxy = websock.ProxyURL(via)
+	}
+	for _, url := range f.urls {
+		target := fanout.Target{URL: url, Config: config}
+		if len(f.sources) == 0 {
+			targets = append(targets, target)
+		} else {
+			targets = append(targets, fanout.From(target, f.sources...)...)
 		}
 	}
-	return startServer(f.err, "-transport", f.transport, "-tls-cert", certificate.cert, "-tls-key", certificate.key)
+	return targets, nil
 }
 
 const maxWindow = 1 << 16
 
 // check refuses flags that make no sense.
-func (f *fanout) check(args []string) error {
+func (f *fanoutJob) check(args []string) error {
 	switch {
 	case len(args) > 0:
 		return f.misused("fanout takes no arguments, but there is %q", args[0])
@@ -125,6 +194,10 @@ func (f *fanout) check(args []string) error {
 		return f.misused("-size is 0 to %d", engine.DefaultMessageSize)
 	case f.duration <= 0 || f.timeout <= 0 || f.rate < 0:
 		return f.misused("-duration and -timeout are above 0, and -rate is not below")
+	case f.procs < 1:
+		return f.misused("-procs is at least 1")
+	case f.proxy != "" && !isProxyURL(f.proxy):
+		return f.misused("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", f.proxy)
 	case transports[f.transport] == nil:
 		return f.misused("there is no transport %q; there is: %s", f.transport, transportNames())
 	}
@@ -133,28 +206,52 @@ func (f *fanout) check(args []string) error {
 
 // fit returns how many connections the limit of open files allows, and says so if
 // they are fewer than asked for.
-func (f *fanout) fit() int {
-	n := fitFiles(f.n)
+func (f *fanoutJob) fit() int {
+	each := fitFiles((f.n + f.procs - 1) / f.procs)
+	n := min(f.n, each*f.procs)
 	if n < f.n {
-		fmt.Fprintf(f.err, "websock: %d connections were asked for; the limit of open files allows %d, and so many are opened\n", f.n, n)
+		fmt.Fprintf(f.err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
+			grouped(f.n), grouped(each), grouped(n), (f.n+each-1)/each)
 	}
 	return n
 }
 
-// measure has the fleet do its work.
-func (f *fanout) measure(ctx context.Context, fleet *fleet) *report {
-	r := &report{URLs: f.urls, Transport: f.transport, Asked: f.n, Size: f.size, Window: f.window}
-	memory, begin := memoryInUse(), time.Now()
-	f.during(dialling(fleet), func() { fleet.dial(ctx, f.rate) })
-	r.dialled(fleet, time.Since(begin))
-	r.held(memoryInUse() - memory)
+// isProxyURL reports whether raw is the URL of a proxy.
+func isProxyURL(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Hostname() != "" && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+}
 
-	cpu, begin := cpuTime(), time.Now()
-	f.during(exchanging(fleet, f.duration), func() { fleet.exchange(ctx, f.duration) })
-	r.exchanged(fleet, time.Since(begin), cpuTime()-cpu)
+// measure has the crew do its work, with n connections.
+func (f *fanoutJob) measure(ctx context.Context, crew crew, n int) (*report, error) {
+	r := f.report()
+	sampler := sample(crew)
+	defer sampler.stop()
+	var err error
+	begin := time.Now()
+	f.during(f.dialling(crew, n), func() { err = crew.dial(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	dialling := time.Since(begin)
+	f.during(f.exchanging(crew), func() { err = crew.exchange(ctx, f.duration) })
+	if err != nil {
+		return nil, err
+	}
+	account, err := crew.finish(f.timeout)
+	if err != nil {
+		return nil, err
+	}
+	r.samples = sampler.stop()
+	r.ended(account, dialling)
+	return r, nil
+}
 
-	fleet.drain(f.timeout)
-	fleet.close()
-	r.ended(fleet)
+// report returns one that says what was to be done.
+func (f *fanoutJob) report() *report {
+	r := &report{URLs: f.urls, Transport: f.transport, Processes: f.procs, Asked: f.n, Size: f.size, Window: f.window}
+	for _, source := range f.sources {
+		r.Sources = append(r.Sources, source.String())
+	}
 	return r
 }

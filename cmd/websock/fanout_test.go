@@ -3,12 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,17 +90,26 @@ func TestFanoutSpreadsOverURLsAtAPace(t *testing.T) {
 }
 
 func TestFanoutOpensWhatTheLimitOfOpenFilesAllows(t *testing.T) {
+	const many = 1 << 29 // which nobody may raise it to
 	limit, known := openFiles()
 	if !known || limit > 1<<20 {
 		t.Skip("no limit to speak of")
 	}
-	if got := fitFiles(limit + 1); got != limit-spareFiles {
+	if got := fitFiles(many); got != limit-spareFiles {
 		t.Errorf("%d of %d", got, limit)
 	}
-	var said strings.Builder
-	f := &fanout{stdio: stdio{err: &said}, n: limit + 1}
-	if f.fit() != limit-spareFiles || !strings.Contains(said.String(), fmt.Sprint(limit+1)) {
-		t.Errorf("%q", said.String())
+	for procs := 1; procs <= 3; procs++ {
+		var said strings.Builder
+		f := &fanoutJob{stdio: stdio{err: &said}, n: many, procs: procs}
+		each := limit - spareFiles
+		if got := f.fit(); got != procs*each {
+			t.Errorf("%d of %d", got, limit)
+		}
+		for _, number := range []int{many, each, procs * each} {
+			if !strings.Contains(said.String(), grouped(number)) {
+				t.Errorf("no %d in %q", number, said.String())
+			}
+		}
 	}
 }
 
@@ -183,6 +196,139 @@ func TestFanoutTellsAnotherOpcodeFromAnEcho(t *testing.T) {
 	r, got := fanoutReport(t, "-url", url, "-n", "1", "-size", "4", "-duration", "100ms")
 	if got.code != 1 || r.Errors["payload mismatch"] != 1 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestFanoutReconnects(t *testing.T) {
+	var mu sync.Mutex
+	accepted := 0
+	url := badServer(t, func(conn *engine.Conn) {
+		mu.Lock()
+		accepted++
+		first := accepted <= 3
+		mu.Unlock()
+		if first {
+			conn.RecvMessage(nil)
+			conn.CloseWith(4000, "")
+			return
+		}
+		echoing(conn, func(op engine.Opcode, _ []byte) engine.Opcode { return op })
+	})
+	r, got := fanoutReport(t, "-url", url, "-n", "3", "-reconnect", "-duration", "2s")
+	if got.code != 1 || r.Reconnects != 3 || r.Errors["close code 4000"] != 3 || r.ErrorsTotal != 3 || r.Received == 0 {
+		t.Errorf("%+v %+v", got, r)
+	}
+	if lost := r.Sent - r.Received; lost != 3 {
+		t.Errorf("%d messages were lost, those that were in flight", lost)
+	}
+}
+
+func TestFanoutTriesAgainOnlyIfItIsToldTo(t *testing.T) {
+	var tries atomic.Int32
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tries.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer busy.Close()
+	url := "ws" + strings.TrimPrefix(busy.URL, "http")
+	r, _ := fanoutReport(t, "-url", url, "-n", "1", "-duration", "3s")
+	if tries.Load() != 1 || r.ErrorsTotal != 1 || r.Seconds > 1 {
+		t.Errorf("%d tries, %+v", tries.Load(), r)
+	}
+	r, _ = fanoutReport(t, "-url", url, "-n", "1", "-duration", "3s", "-reconnect")
+	if tries.Load() < 3 || r.Errors["handshake status 503"] != int64(tries.Load())-1 {
+		t.Errorf("%d tries, %+v", tries.Load(), r)
+	}
+}
+
+func TestFanoutGoesThroughAProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.RequestURI != "feed.example:80" {
+			t.Errorf("%s %s", r.Method, r.RequestURI)
+		}
+		http.Error(w, "no", http.StatusBadGateway)
+	}))
+	defer proxy.Close()
+	r, got := fanoutReport(t, "-url", "ws://feed.example/", "-n", "2", "-proxy", proxy.URL)
+	if got.code != 1 || r.Errors["proxy failed"] != 2 {
+		t.Errorf("%+v %+v", got, r)
+	}
+}
+
+func TestFanoutOfSeveralProcesses(t *testing.T) {
+	url, _ := serving(t)
+	for _, test := range []struct {
+		args []string
+		urls int
+	}{
+		{nil, 3}, // each has a server of its own
+		{[]string{"-tls", "-text"}, 3},
+		{[]string{"-url", url, "-window", "4", "-rate", "1000"}, 1},
+	} {
+		args := append([]string{"-procs", "3", "-n", "20", "-duration", "300ms"}, test.args...)
+		r, got := fanoutReport(t, args...)
+		if got.code != 0 || got.err != "" {
+			t.Errorf("%v: %+v", test.args, got)
+		}
+		if r.Processes != 3 || r.Connections != 20 || r.Sent != r.Received || r.Sent < 20 || len(r.URLs) != test.urls {
+			t.Errorf("%v: %+v", test.args, r)
+		}
+		if r.Latency.Max == 0 || r.CPUPerMessage == 0 || r.Resident == 0 || r.Seconds < 0.3 {
+			t.Errorf("%v: %+v", test.args, r)
+		}
+	}
+}
+
+func TestProcessesCountTheirFailuresTogether(t *testing.T) {
+	got := command(t.Context(), "", "fanout", "-procs", "2", "-n", "5", "-url", nobody)
+	if got.code != 1 || !strings.Contains(got.out, "5, first: websock: handshake:") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestInterruptEndsAllProcesses(t *testing.T) {
+	url, _ := serving(t)
+	for _, args := range [][]string{{"-duration", "1m"}, {"-rate", "1"}} {
+		ctx := interruptedAfter(t, time.Second)
+		args = append([]string{"fanout", "-url", url, "-procs", "2", "-n", "10"}, args...)
+		if got := command(ctx, "", args...); got.code != 0 || !strings.Contains(got.out, "of 10") {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+func TestAProcessThatEndsTooEarlyIsNoticed(t *testing.T) {
+	_, key := certificate(t)
+	got := command(t.Context(), "", "fanout", "-procs", "2", "-ca", key, "-url", nobody)
+	if got.code != 1 || !strings.Contains(got.err, "no certificate in "+key) || !strings.Contains(got.err, "not done its part") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFanoutConnectsFromSeveralAddresses(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere loopback has one address")
+	}
+	var mu sync.Mutex
+	from := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		mu.Lock()
+		from[host]++
+		mu.Unlock()
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		echoing(conn, func(op engine.Opcode, _ []byte) engine.Opcode { return op })
+	}))
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+	r, got := fanoutReport(t, "-url", url, "-n", "6", "-source", "127.0.0.1,127.0.0.2", "-source", "127.0.0.3", "-duration", "100ms")
+	want := map[string]int{"127.0.0.1": 2, "127.0.0.2": 2, "127.0.0.3": 2}
+	if got.code != 0 || !maps.Equal(from, want) || len(r.Sources) != 3 {
+		t.Errorf("%v, %+v %+v", from, got, r)
 	}
 }
 

@@ -4,8 +4,10 @@ package main
 // the poller, the server's pipes and the system's resolver.
 const spareFiles = 32
 
-// fitFiles returns how many of n connections the limit of open files allows.
+// fitFiles returns how many of n connections the limit of open files allows, when it is raised
+// as far as it goes.
 func fitFiles(n int) int {
+	raiseOpenFiles(n + spareFiles)
 	limit, known := openFiles()
 	if !known {
 		return n

@@ -13,3 +13,18 @@ func openFiles() (int, bool) {
 	}
 	return int(min(uint64(limit.Cur), 1<<30)), true //nolint:unconvert // it is signed on FreeBSD
 }
+
+// raiseOpenFiles raises the limit to n if it is lower and the system lets us, which takes a
+// privilege: the hard limit is in the way. Processes that we start inherit it.
+func raiseOpenFiles(n int) {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || int(min(uint64(limit.Cur), 1<<30)) >= n {
+		return
+	}
+	raise(&limit.Cur, n)
+	raise(&limit.Max, n)
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) // how far it went, openFiles tells
+}
+
+// raise serves systems on which limits are signed, and those on which they aren't.
+func raise[N int64 | uint64](limit *N, n int) { *limit = max(*limit, N(n)) }

@@ -3,44 +3,59 @@ package main
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
-// A fleet is many connections that do the same.
+// A fleet is many connections of this process that do the same.
 type fleet struct {
-	urls    []string
-	config  websock.Config
-	message *message
-	window  int // messages in flight on each connection
+	targets   []fanout.Target
+	message   *message
+	window    int     // messages in flight on each connection
+	first     int     // number of the first connection, in its messages
+	rate      float64 // connections dialled in a second; 0: as many as can be
+	reconnect bool    // what fails is tried again
+	group     *fanout.Group
 
-	echoes    []*echo // those that came up, once dial has returned
+	mu        sync.Mutex // held while an echo takes a slot, and while one starts or ends
+	slots     []slot
 	latencies []*latency
 	failures  *failures
 	begin     time.Time
+	account   account
 
-	up       atomic.Int64
-	open     sync.WaitGroup // connections that were up and have not ended
-	stopping atomic.Bool    // nothing more is sent
-	closing  atomic.Bool    // connections end because we say so
+	untried    atomic.Int64  // slots that no attempt has come to an end for
+	tried      chan struct{} // closed when there are none
+	up         atomic.Int64
+	comebacks  atomic.Int64 // connections that took the place of a lost one
+	exchanging atomic.Bool  // who comes up sends
+	stopping   atomic.Bool  // nothing more is sent
+	closing    atomic.Bool  // connections end because we say so
 }
 
-func newFleet(urls []string, config websock.Config, m *message, window, n int) *fleet {
+// A slot is the place of one connection.
+type slot struct {
+	echo           atomic.Pointer[echo] // the last one; nil: it never was up
+	tried          atomic.Bool
+	sent, received int64 // by the echoes before, under the fleet's lock
+}
+
+func newFleet(targets []fanout.Target, m *message, window, n int) *fleet {
 	f := &fleet{
-		urls:      urls,
-		config:    config,
+		targets:   targets,
 		message:   m,
 		window:    window,
-		echoes:    make([]*echo, n),
+		slots:     make([]slot, n),
 		latencies: make([]*latency, min(n, 4*runtime.GOMAXPROCS(0))),
 		failures:  newFailures(),
 		begin:     time.Now(),
+		tried:     make(chan struct{}),
 	}
+	f.untried.Store(int64(n))
 	for i := range f.latencies {
 		f.latencies[i] = newLatency()
 	}
@@ -50,96 +65,134 @@ func newFleet(urls []string, config websock.Config, m *message, window, n int) *
 // now returns the time since the fleet began, in nanoseconds.
 func (f *fleet) now() int64 { return int64(time.Since(f.begin)) }
 
-// gathers reports whether a whole window can wait in a connection's send buffer.
-// So much is also taken by the buffers of sockets, whether the server reads or
+// gathers reports whether a whole window can wait in a connection's send buffer, also when it
+// is encrypted. So much is also taken by the buffers of sockets, whether the server reads or
 // not.
 func (f *fleet) gathers() bool {
-	return f.window <= (engine.DefaultSendQueue-1)/(len(f.message.content)+engine.MaxHeaderSize)
+	return f.window <= engine.DefaultSendQueue/2/(len(f.message.content)+engine.MaxHeaderSize)
 }
 
 // maxHandshakes is how many connections are opened at the same time.
 const maxHandshakes = 128
 
-// dial opens the connections, at most rate in a second; 0: as fast as it goes.
-func (f *fleet) dial(ctx context.Context, rate float64) {
-	var workers sync.WaitGroup
-	var next atomic.Int64
-	begin := time.Now()
-	for range min(len(f.echoes), maxHandshakes) {
-		workers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(f.echoes) || !pace(ctx, begin, i, rate) {
-					return
-				}
-				f.dialOne(ctx, i)
-			}
-		})
-	}
-	workers.Wait()
-	f.echoes = slices.DeleteFunc(f.echoes, func(e *echo) bool { return e == nil })
-}
-
-// pace waits until it is the turn of connection i, and returns false when ctx ends.
-func pace(ctx context.Context, begin time.Time, i int, rate float64) bool {
+// dial starts the Group.
+func (f *fleet) dial(ctx context.Context) error {
+	rate := f.rate
 	if rate == 0 {
-		return ctx.Err() == nil
+		rate = -1
 	}
-	turn := begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-	return wait(ctx, time.Until(turn))
-}
-
-// wait returns true after d, and false when ctx ends before.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// dialOne opens connection i. Its echoes are pushed to a Handler: with one message in
-// flight that costs as much as pulling them, but of many, those that come in one
-// read are answered in one write.
-func (f *fleet) dialOne(ctx context.Context, i int) {
-	e := newEcho(f, i)
-	config := f.config
-	config.Handler = engine.Messages(e.deliver, e.finish)
-	f.open.Add(1)
-	conn, err := websock.Dial(ctx, f.urls[i%len(f.urls)], &config)
+	memory := memoryInUse()
+	var err error
+	f.group, err = fanout.Start(fanout.Options{
+		Targets:   f.targets,
+		Size:      len(f.slots),
+		Pace:      fanout.Pace{Rate: rate, Handshakes: maxHandshakes, PerHost: -1},
+		Permanent: func(err error) bool { return !f.reconnect || fanout.Permanent(err) },
+		OnConnect: f.connected,
+		OnMessage: f.deliver,
+		OnDown:    f.down,
+	})
 	if err != nil {
-		f.open.Done()
-		if ctx.Err() == nil { // else it is no failure
-			f.failures.add(dialFailure(err), 1, err)
-		}
-		return
+		return err
 	}
-	e.conn = conn
-	f.echoes[i] = e
+	select {
+	case <-f.tried:
+	case <-ctx.Done():
+	}
+	f.account.Connections = f.up.Load()
+	f.account.Held = memoryInUse() - memory
+	return nil
+}
+
+// connected puts a new connection into its slot. Its echoes are pushed to a Handler: with one
+// message in flight that costs as much as pulling them, but of many, those that come in one
+// read are answered in one write.
+func (f *fleet) connected(_ context.Context, s *fanout.Slot, conn *engine.Conn) error {
+	place := &f.slots[s.Number()]
+	e := newEcho(f, s.Number(), conn)
+	f.mu.Lock()
+	before := place.echo.Swap(e)
+	if before != nil {
+		before.counted = true
+		place.sent += before.sent.Load()
+		place.received += before.received.Load()
+	}
+	f.mu.Unlock()
+	if before != nil {
+		f.comebacks.Add(1)
+	}
 	f.up.Add(1)
+	if f.exchanging.Load() {
+		e.start()
+	}
+	f.hasTried(place)
+	return nil
+}
+
+func (f *fleet) deliver(s *fanout.Slot, op engine.Opcode, msg []byte) {
+	f.slots[s.Number()].echo.Load().deliver(op, msg)
+}
+
+// down takes the end of a connection, or of an attempt.
+func (f *fleet) down(s *fanout.Slot, err error, _ time.Duration) {
+	place := &f.slots[s.Number()]
+	switch e := place.echo.Load(); {
+	case e != nil && !e.closed.Load():
+		f.up.Add(-1)
+		e.finish(err)
+	case fanout.FailureOf(err) != fanout.FailedShutdown:
+		f.failures.add(dialFailure(err), 1, err)
+	}
+	f.hasTried(place)
+}
+
+func (f *fleet) hasTried(place *slot) {
+	if !place.tried.Swap(true) && f.untried.Add(-1) == 0 {
+		close(f.tried)
+	}
 }
 
 // exchange keeps messages in flight until d has passed, ctx ends, or no connection
 // is left.
-func (f *fleet) exchange(ctx context.Context, d time.Duration) {
+func (f *fleet) exchange(ctx context.Context, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	go func() {
-		f.open.Wait()
-		cancel()
-	}()
+	cpu, begin := cpuTime(), time.Now()
 	// Each starts in a goroutine of its own: a single one that started them all
 	// would have to take turns with those that are busy already.
+	f.exchanging.Store(true)
 	var starting sync.WaitGroup
-	for _, e := range f.echoes {
-		starting.Go(e.start)
+	for i := range f.slots {
+		if e := f.slots[i].echo.Load(); e != nil {
+			starting.Go(e.start)
+		}
 	}
-	<-ctx.Done()
+	f.waitOrNone(ctx)
 	f.stopping.Store(true)
 	starting.Wait()
+	f.account.exchanged(f.standing().Received, time.Since(begin), cpuTime()-cpu)
+	return nil
+}
+
+// waitOrNone waits until ctx ends, or no connection is left and none comes back.
+func (f *fleet) waitOrNone(ctx context.Context) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for f.reconnect || f.up.Load() > 0 {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finish waits for the echoes that are due, at most d, and closes all connections.
+func (f *fleet) finish(d time.Duration) (account, error) {
+	f.drain(d)
+	f.close()
+	f.account.ended(f)
+	return f.account, nil
 }
 
 // drain waits for the echoes that are due, at most d, and counts those that didn't
@@ -156,51 +209,43 @@ func (f *fleet) drain(d time.Duration) {
 
 // close performs the closing handshake on all connections.
 func (f *fleet) close() {
-	f.closing.Store(true)
-	ended := make(chan struct{})
-	for _, e := range f.echoes {
-		go e.conn.Close() // how it went, finish is told
-	}
-	go func() {
-		f.open.Wait()
-		close(ended)
-	}()
 	const limit = 3 * engine.DefaultCloseTimeout // to write, to wait for the server, and some more
-	select {
-	case <-ended:
-	case <-time.After(limit):
-		f.failures.add("close timeout", f.stillOpen(), nil)
-	}
+	f.closing.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	f.group.Shutdown(ctx) // how it went, down is told
 }
 
 func (f *fleet) inFlight() (n int64) {
-	for _, e := range f.echoes {
-		n += e.inFlight()
-	}
-	return n
-}
-
-func (f *fleet) stillOpen() (n int64) {
-	for _, e := range f.echoes {
-		if !e.closed.Load() {
-			n++
+	for i := range f.slots {
+		if e := f.slots[i].echo.Load(); e != nil {
+			n += e.inFlight()
 		}
 	}
 	return n
 }
 
-func (f *fleet) totals() (sent, received int64) {
-	for _, e := range f.echoes {
-		sent += e.sent.Load()
-		received += e.received.Load()
+// standing returns how things stand.
+func (f *fleet) standing() standing {
+	now := standing{Up: f.up.Load(), Errors: f.failures.total(), Reconnects: f.comebacks.Load()}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.slots {
+		place := &f.slots[i]
+		now.Sent += place.sent
+		now.Received += place.received
+		if e := place.echo.Load(); e != nil {
+			now.Sent += e.sent.Load()
+			now.Received += e.received.Load()
+		}
 	}
-	return sent, received
+	return now
 }
 
-func (f *fleet) latency() percentiles {
+func (f *fleet) latency() *latency {
 	all := newLatency()
 	for _, l := range f.latencies {
 		all.merge(l)
 	}
-	return all.percentiles()
+	return all
 }

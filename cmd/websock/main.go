@@ -2,6 +2,7 @@
 //
 //	websock fanout            1,000 connections to an echo server of its own, then a table
 //	websock fanout -url wss://example.com/echo -n 5000 -window 16
+//	websock fanout -url wss://example.com/echo -rate 200 -reconnect -report out.html
 //	websock connect wss://example.com/feed
 //	echo hello | websock connect ws://127.0.0.1:8080/
 //	websock serve             an echo server
@@ -19,11 +20,18 @@
 // second one ends the program. With no -url the server is a child process, so
 // that CPU time and memory in the table are those of the client alone.
 //
+// With -reconnect, what fails or is lost is dialled again after a random time that grows
+// with every failure, and sends again; messages that were in flight are lost. Without, it
+// stays away. -rate bounds how many are dialled in a second, in both cases. -report writes
+// a web page with charts, all in one file: connections and messages a second over time,
+// errors, and how long echoes took.
+//
 // Every message begins with its connection's and its own number, and every echo is
 // compared with what was sent. What fails is counted by kind:
 //
 //	dial refused          nobody listens there
 //	dial timeout          no connection, or no end of the opening handshake, in time
+//	proxy failed          the proxy can't be reached, or declines
 //	dial failed           no connection for another reason: no such host, no more files
 //	TLS                   no trust in the certificate, or no TLS there
 //	handshake status N    the server answered with HTTP status N
@@ -66,7 +74,7 @@ type stdio struct {
 // run is the program. The end of ctx is an interrupt.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	streams := stdio{stdin, stdout, stderr}
-	root := rootCommand(streams)
+	root := rootCommand(streams, args)
 	err := root.Parse(args)
 	if err == nil {
 		err = root.Run(ctx)
@@ -75,21 +83,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	switch {
 	case errors.Is(err, errUsage):
-		return 2
+		return int(exitMisused)
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
-	case !errors.Is(err, errReported):
+	}
+	code, reported := codeOf(err)
+	if !reported {
 		fmt.Fprintln(stderr, "websock:", err)
 	}
-	return 1
+	return int(code)
 }
 
 // errUsage says that the command line can't be understood. Being a flag.ErrHelp,
 // it makes ffcli print the command's usage.
 var errUsage = fmt.Errorf("usage: %w", flag.ErrHelp)
-
-// errReported says that the command failed and has said so itself.
-var errReported = errors.New("failed")
 
 // misused tells what is wrong with the command line.
 func (s stdio) misused(format string, args ...any) error {
@@ -97,14 +104,14 @@ func (s stdio) misused(format string, args ...any) error {
 	return errUsage
 }
 
-func rootCommand(streams stdio) *ffcli.Command {
+func rootCommand(streams stdio, args []string) *ffcli.Command {
 	return &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
 		FlagSet:    streams.flagSet("websock"),
 		Subcommands: []*ffcli.Command{
-			fanoutCommand(streams),
+			fanoutCommand(streams, args[min(1, len(args)):]),
 			connectCommand(streams),
 			serveCommand(streams),
 			versionCommand(streams),

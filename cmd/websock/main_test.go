@@ -65,12 +65,17 @@ func (b *buffer) String() string {
 // URL and a function that interrupts it and returns how it ended.
 func serving(t *testing.T, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
+	return servingAndTelling(t, new(buffer), args...)
+}
+
+// servingAndTelling is serving with a given standard error.
+func servingAndTelling(t *testing.T, stderr *buffer, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var stderr buffer
 	stdout, out := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, &stderr)
+		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, stderr)
 		out.Close()
 	}()
 	url, err := bufio.NewReader(stdout).ReadString('\n')
@@ -101,6 +106,9 @@ func TestCommandLine(t *testing.T) {
 		{"fanout -window 0", 2, "-window is 1 to"},
 		{"fanout -size -1", 2, "-size is 0 to"},
 		{"fanout -duration 0s", 2, "-duration"},
+		{"fanout -procs 0", 2, "-procs is at least 1"},
+		{"fanout -source 127.0.0.1,loopback", 2, "loopback"},
+		{"fanout -proxy ftp://a", 2, "-proxy is no URL"},
 		{"fanout here", 2, "takes no arguments"},
 		{"fanout -url http://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
 		{"fanout -header nothing", 2, `"Name: value"`},

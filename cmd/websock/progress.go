@@ -16,24 +16,32 @@ type stage struct {
 	at     func() (position int64, text string)
 }
 
-func dialling(f *fleet) stage {
-	return stage{int64(len(f.echoes)), func() (int64, string) {
-		up := f.up.Load()
-		return up, fmt.Sprintf("%s up, %s errors", grouped(up), grouped(f.failures.total()))
+func (f *fanoutJob) dialling(c crew, n int) stage {
+	return stage{int64(n), func() (int64, string) {
+		now := c.standing()
+		return now.Up, fmt.Sprintf("%s up, %s", grouped(now.Up), f.trouble(now))
 	}}
 }
 
-func exchanging(f *fleet, d time.Duration) stage {
+func (f *fanoutJob) exchanging(c crew) stage {
 	begin := time.Now()
-	before, seen := begin, int64(0)
-	return stage{d.Milliseconds(), func() (int64, string) {
-		now := time.Now()
-		_, received := f.totals()
-		rate := float64(received-seen) / now.Sub(before).Seconds()
-		before, seen = now, received
-		return now.Sub(begin).Milliseconds(), fmt.Sprintf("%s up, %s messages a second, %s errors",
-			grouped(len(f.echoes)), grouped(rate), grouped(f.failures.total()))
+	at, before := begin, c.standing()
+	return stage{f.duration.Milliseconds(), func() (int64, string) {
+		time, now := time.Now(), c.standing()
+		rate := float64(now.Received-before.Received) / time.Sub(at).Seconds()
+		at, before = time, now
+		return time.Sub(begin).Milliseconds(), fmt.Sprintf("%s up, %s messages a second, %s",
+			grouped(now.Up), grouped(rate), f.trouble(now))
 	}}
+}
+
+// trouble says what went wrong so far.
+func (f *fanoutJob) trouble(now standing) string {
+	text := grouped(now.Errors) + " errors"
+	if f.reconnect {
+		text = grouped(now.Reconnects) + " reconnected, " + text
+	}
+	return text
 }
 
 // during shows the progress of work, if somebody can see it.

@@ -10,11 +10,14 @@ type report struct {
 	URLs              []string         `json:"urls"`
 	Server            string           `json:"server"`
 	Transport         string           `json:"transport"`
+	Processes         int              `json:"processes"`
+	Sources           []string         `json:"sources,omitempty"`
 	Size              int              `json:"size"`
 	Window            int              `json:"window"`
 	Asked             int              `json:"asked"`
 	Connections       int              `json:"connections"`
 	DialRate          float64          `json:"dial_rate"`
+	Reconnects        int64            `json:"reconnects"`
 	Seconds           float64          `json:"seconds"`
 	Sent              int64            `json:"sent"`
 	Received          int64            `json:"received"`
@@ -22,42 +25,32 @@ type report struct {
 	Latency           percentiles      `json:"latency_us"`
 	CPUPerMessage     float64          `json:"cpu_us_per_message"`
 	BytesPerConn      int64            `json:"bytes_per_connection"`
+	Resident          int64            `json:"resident_bytes"`
 	Errors            map[string]int64 `json:"errors"`
 	ErrorsTotal       int64            `json:"errors_total"`
 
-	first map[string]error // of each kind of error
+	first     map[string]string // error of each kind
+	samples   []reading
+	latencies *latency
 }
 
-// dialled notes the connections that came up, in the time taken.
-func (r *report) dialled(f *fleet, taken time.Duration) {
-	r.Connections = len(f.echoes)
-	r.DialRate = rounded(float64(r.Connections) / taken.Seconds())
-}
-
-// held notes the memory that all idle connections hold together.
-func (r *report) held(bytes int64) {
+// ended fills in what the crew has to show for, having dialled for so long.
+func (r *report) ended(a account, dialling time.Duration) {
+	r.Connections = int(a.Connections)
+	r.DialRate = rounded(float64(r.Connections) / dialling.Seconds())
 	if r.Connections > 0 {
-		r.BytesPerConn = max(bytes, 0) / int64(r.Connections)
+		r.BytesPerConn = max(a.Held, 0) / int64(r.Connections)
 	}
-}
-
-// exchanged notes the messages received in the time taken, with the CPU time used.
-// Those that are in flight still don't count here.
-func (r *report) exchanged(f *fleet, taken, cpu time.Duration) {
-	_, received := f.totals()
-	r.Seconds = rounded(taken.Seconds())
-	if received > 0 {
-		r.MessagesPerSecond = rounded(float64(received) / taken.Seconds())
-		r.CPUPerMessage = rounded(float64(cpu.Nanoseconds()) / 1000 / float64(received))
+	r.Resident = a.Resident
+	r.Seconds = rounded(a.Taken.Seconds())
+	if a.Exchanged > 0 {
+		r.MessagesPerSecond = rounded(float64(a.Exchanged) / a.Taken.Seconds())
+		r.CPUPerMessage = rounded(float64(a.CPU.Nanoseconds()) / 1000 / float64(a.Exchanged))
 	}
-}
-
-// ended notes what is final once all connections are closed.
-func (r *report) ended(f *fleet) {
-	r.Sent, r.Received = f.totals()
-	r.Latency = f.latency()
-	r.ErrorsTotal = f.failures.total()
-	r.Errors, r.first = f.failures.byKind()
+	r.Sent, r.Received, r.Reconnects = a.Final.Sent, a.Final.Received, a.Final.Reconnects
+	r.latencies = a.Latencies
+	r.Latency = a.Latencies.percentiles()
+	r.Errors, r.ErrorsTotal, r.first = a.Errors, a.Final.Errors, a.First
 }
 
 // rounded leaves two decimals.

@@ -15,14 +15,16 @@ import (
 	"time"
 )
 
-// A selfSigned is a certificate for servers on the loopback interface, in files of a
-// directory of its own.
+// A selfSigned is a certificate for a server of this machine, in files of a directory of its
+// own.
 type selfSigned struct {
 	dir       string
 	cert, key string // PEM files
 }
 
-func newSelfSigned() (*selfSigned, error) {
+// newSelfSigned makes one for the loopback interface and a host, which may be "" or one that
+// stands for all.
+func newSelfSigned(host string) (*selfSigned, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -39,6 +41,11 @@ func newSelfSigned() (*selfSigned, error) {
 		IsCA:                  true,
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	} else if host != "" {
+		template.DNSNames = append(template.DNSNames, host)
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

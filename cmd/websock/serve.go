@@ -23,6 +23,8 @@ import (
 type serve struct {
 	stdio
 	addr      string
+	shared    bool
+	tls       bool
 	cert, key string
 	push      time.Duration
 	size      int
@@ -48,6 +50,8 @@ func serveCommand(streams stdio) *ffcli.Command {
 
 func (s *serve) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "host and port to listen on (port 0: any that is free)")
+	fs.BoolVar(&s.shared, "reuseport", false, "share the port with other servers that have this flag: the system spreads connections over them (Linux)")
+	fs.BoolVar(&s.tls, "tls", false, "speak TLS (wss), with a certificate of its own making unless -tls-cert names one")
 	fs.StringVar(&s.cert, "tls-cert", "", "PEM `file` with the certificate, for wss")
 	fs.StringVar(&s.key, "tls-key", "", "PEM `file` with its key")
 	fs.DurationVar(&s.push, "push", 0, "send a message to all connections at this interval, and echo nothing")
@@ -67,7 +71,18 @@ func (s *serve) exec(ctx context.Context, args []string) error {
 	case s.push < 0 || s.size < 0 || s.size > engine.DefaultMessageSize:
 		return s.misused("-push is not below 0, and -size is 0 to %d", engine.DefaultMessageSize)
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	if s.tls && s.cert == "" {
+		own, err := s.ownCertificate()
+		if err != nil {
+			return err
+		}
+		defer own.remove()
+	}
+	config := net.ListenConfig{}
+	if s.shared {
+		config.Control = sharePort
+	}
+	listener, err := config.Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return err
 	}
@@ -80,6 +95,21 @@ func (s *serve) exec(ctx context.Context, args []string) error {
 		ctx = ended
 	}
 	return s.serve(ctx, listener)
+}
+
+// ownCertificate makes a certificate for the host to listen on, and says where it is.
+func (s *serve) ownCertificate() (*selfSigned, error) {
+	host, _, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return nil, err
+	}
+	own, err := newSelfSigned(host)
+	if err != nil {
+		return nil, err
+	}
+	s.cert, s.key = own.cert, own.key
+	fmt.Fprintln(s.err, "the certificate, for -ca:", own.cert)
+	return own, nil
 }
 
 // serve serves until ctx ends.

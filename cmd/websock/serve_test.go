@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,5 +115,62 @@ func TestSecureServer(t *testing.T) {
 	r, got := fanoutReport(t, "-url", url, "-n", "2", "-duration", "50ms")
 	if got.code != 1 || r.Errors["TLS"] != 2 {
 		t.Errorf("no trust: %+v", got)
+	}
+}
+
+func TestSecureServerMakesItsOwnCertificate(t *testing.T) {
+	var said buffer
+	url, interrupt := servingAndTelling(t, &said, "-tls", "-addr", "localhost:0")
+	_, cert, told := strings.Cut(strings.TrimSpace(said.String()), "-ca: ")
+	if !told || !strings.HasPrefix(url, "wss://") {
+		t.Fatalf("%s %q", url, said.String())
+	}
+	if got := command(t.Context(), "x\n", "connect", "-wait", "50ms", "-ca", cert, url); got.code != 0 || got.out != "x\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := command(t.Context(), "x\n", "connect", url); got.code == 0 || !strings.Contains(got.err, "certificate") {
+		t.Errorf("without trust: %+v", got)
+	}
+	interrupt()
+	if _, err := os.Stat(cert); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it left %s behind", cert)
+	}
+}
+
+func TestOwnCertificateIsForTheHostToListenOn(t *testing.T) {
+	for _, host := range []string{"127.0.0.2", "::2", "feed.example", "", "127.0.0.1", "localhost"} {
+		own, err := newSelfSigned(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer own.remove()
+		pair, err := tls.LoadX509KeyPair(own.cert, own.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{host, "localhost", "127.0.0.1", "::1"} {
+			if err := pair.Leaf.VerifyHostname(name); name != "" && err != nil {
+				t.Errorf("made for %q: %v", host, err)
+			}
+		}
+	}
+}
+
+func TestServersShareAPort(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		got := command(t.Context(), "", "serve", "-addr", "127.0.0.1:0", "-reuseport")
+		if got.code != 1 || !strings.Contains(got.err, "-reuseport") {
+			t.Errorf("%+v", got)
+		}
+		return
+	}
+	url, _ := serving(t, "-reuseport")
+	addr := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/")
+	serving(t, "-reuseport", "-addr", addr)
+	if r, got := fanoutReport(t, "-url", url, "-n", "20", "-duration", "50ms"); got.code != 0 {
+		t.Errorf("%+v %+v", got, r)
+	}
+	if got := command(t.Context(), "", "serve", "-addr", addr); got.code != 1 || !strings.Contains(got.err, "in use") {
+		t.Errorf("one that doesn't share: %+v", got)
 	}
 }

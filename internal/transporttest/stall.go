@@ -82,6 +82,41 @@ func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
 	}
 }
 
+// Neither of two peers may wait for the other to read before it reads on itself.
+func (s Suite) testPeersThatSendMuchToEachOtherReceiveIt(t *testing.T) {
+	const messages, size = 1000, 20 << 10 // more than the system's buffers take
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, engine.Limits{WhenFull: engine.QueueWaits})
+		peers := []*engine.Conn{client, server}
+		sent := make(chan error, len(peers))
+		var received []*collector
+		for _, c := range peers {
+			h := newCollector()
+			received = append(received, h)
+			c.SetHandler(h.handler())
+			go func() {
+				var err error
+				for i := 0; err == nil && i < messages; i++ {
+					err = c.SendBinary(bytes.Repeat([]byte{byte(i)}, size))
+				}
+				sent <- err
+			}()
+		}
+		for _, h := range received {
+			for i := range messages {
+				if msg := <-h.messages; len(msg) != size || msg[0] != byte(i) {
+					t.Fatalf("message %d: %d bytes", i, len(msg))
+				}
+			}
+		}
+		for range peers {
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func (s Suite) testHandlerAfterPulling(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, engine.Limits{})

@@ -58,6 +58,7 @@ func (s Suite) Run(t *testing.T) {
 		{"CloseEndsAPause", s.testCloseEndsAPause},
 		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},
 		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing},
+		{"PeersThatSendMuchToEachOtherReceiveIt", s.testPeersThatSendMuchToEachOtherReceiveIt},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 	}
 	for _, test := range tests {

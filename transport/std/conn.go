@@ -24,7 +24,7 @@ const (
 )
 
 // A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, an
-// engine.Prober and an engine.Pusher.
+// engine.TryWriter and an engine.Pusher.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from

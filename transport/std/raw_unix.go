@@ -52,6 +52,23 @@ func (t *Conn) readRaw(fd uintptr) bool {
 	return true
 }
 
+// writeFd writes what a descriptor takes without blocking.
+func writeFd(fd uintptr, p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := syscall.Write(int(fd), p[n:])
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return n, nil
+		case err != nil:
+			return n, os.NewSyscallError("write", err)
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
 // readFd reads from a descriptor. The error is syscall.EAGAIN when there is
 // nothing to read yet, io.EOF at the end.
 func readFd(fd uintptr, p []byte) (int, error) {

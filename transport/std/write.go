@@ -1,6 +1,11 @@
 package std
 
-import "net"
+import (
+	"cmp"
+	"net"
+
+	"github.com/seed004e8d11/websock/engine"
+)
 
 // Writev writes all of bufs, in one system call where the connection can. It
 // returns when they are handed over or the write deadline has passed.
@@ -16,6 +21,21 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 	_, err := t.vec.WriteTo(t.conn)
 	*t.vec = nil
 	return err
+}
+
+// TryWrite writes what the system takes at once. A connection without a descriptor can't be
+// asked: all of p is left.
+func (t *Conn) TryWrite(p []byte) (engine.Rest, error) {
+	a := attemptTo(t.conn, p)
+	var err error
+	if t.raw != nil {
+		err = t.raw.Write(a.try)
+	}
+	if err = cmp.Or(err, a.err); err != nil || len(a.rest) == 0 {
+		a.putBack()
+		return nil, err
+	}
+	return a, nil
 }
 
 // Queued returns 0: Writev hands everything over.

@@ -29,12 +29,6 @@ func (c *Conn) Resume() { c.carrier.Resume() }
 // Queued returns how many bytes of records wait in the transport underneath.
 func (c *Conn) Queued() int { return c.carrier.Queued() }
 
-// Writable is that of the transport underneath, if that can tell.
-func (c *Conn) Writable() bool {
-	prober, ok := c.carrier.(engine.Prober)
-	return !ok || prober.Writable()
-}
-
 // Flush is that of the transport underneath.
 func (c *Conn) Flush() error { return c.carrier.Flush() }
 

@@ -64,7 +64,7 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
 	peer, _ := move(t, server, nil)
-	c.wire.gather(100) // as Writev does
+	c.wire.gather(100, false) // as Writev does
 	c.encrypt([][]byte{[]byte("written")})
 	if err := c.CloseWrite(); err != nil {
 		t.Error(err)

@@ -11,11 +11,12 @@ import (
 // masks.
 const gatherSize = 256 << 10
 
-// gather holds records back until flush. size is that of their plaintext.
-func (w *wire) gather(size int) {
+// gather holds records back until flush, the whole of them or as many as are given to the
+// carrier at once. size is that of their plaintext.
+func (w *wire) gather(size int, whole bool) {
 	const overhead = 64 // of most records; the first ones carry little more than 1 KiB each
 	w.mu.Lock()
-	w.gathering = true
+	w.gathering, w.whole = true, whole
 	if w.records == nil {
 		w.records = buffer.Get(min(size+size/16+overhead, gatherSize))
 	}
@@ -44,7 +45,7 @@ func (w *wire) finish() {
 
 // add gathers records. The lock is held.
 func (w *wire) add(records []byte) {
-	if w.records != nil && len(w.records.B)+len(records) > gatherSize {
+	if !w.whole && w.records != nil && len(w.records.B)+len(records) > gatherSize {
 		w.send()
 	}
 	if w.records == nil {
@@ -57,7 +58,7 @@ func (w *wire) add(records []byte) {
 // send gives the carrier what was gathered. The lock is held.
 func (w *wire) send() {
 	b := w.records
-	if b == nil {
+	if b == nil || w.waitsBehind() {
 		return
 	}
 	w.records = nil

@@ -31,6 +31,8 @@ type wire struct {
 	mu        sync.Mutex     // held while the carrier takes records, which keeps their order
 	records   *buffer.Buffer // gathered, not given to the carrier yet
 	gathering bool           // records wait for flush
+	whole     bool           // however many they are
+	behind    *behind        // records of which the carrier has still to write some; nil: none
 	err       error          // why the carrier gets no more
 }
 

@@ -1,0 +1,66 @@
+package engine
+
+// release sees a batch written that was held back or that nobody waits for, and a pong
+// that has become due. It doesn't wait for another sender's write, which takes both along
+// when it is done, nor for the peer: who receives calls it, and two peers that wait for each
+// other to receive would wait forever. That a write failed shows in the next send.
+func (c *Conn) release() {
+	s := &c.send
+	switch {
+	case s.heldBack():
+	case s.writing:
+		s.left = s.left || s.batch != nil
+	case c.answerPing() || s.batch != nil:
+		c.writeWithoutWaiting()
+	}
+}
+
+func (c *Conn) writeWithoutWaiting() {
+	t, ok := c.t.(TryWriter)
+	if !ok {
+		c.commit()
+		return
+	}
+	c.tryBatch(t)
+	s := &c.send
+	for s.err == nil && !s.writing && (c.answerPing() || s.left) {
+		c.tryBatch(t)
+	}
+}
+
+// tryBatch writes the batch, or leaves the rest of it to the transport.
+func (c *Conn) tryBatch(t TryWriter) {
+	s := &c.send
+	b := c.takeBatch()
+	s.writing = true
+	s.mu.Unlock()
+	rest, err := t.TryWrite(b.B)
+	s.mu.Lock()
+	if rest == nil || err != nil {
+		c.wrote(len(b.B), err)
+		c.batchIsOut(b, err)
+		return
+	}
+	s.need().behind = b
+	rest.Send((*sender)(c))
+}
+
+// A sender is a Conn as its transport sees it.
+type sender Conn
+
+// Sent ends what tryBatch has begun. Whose frames those were was told that they were accepted;
+// so if that was wrong, the end of the connection tells.
+func (s *sender) Sent(err error) {
+	c := (*Conn)(s)
+	c.send.mu.Lock()
+	over := c.send.over() != nil // or will soon be
+	b := c.send.seldom.behind
+	c.send.seldom.behind = nil
+	c.wrote(len(b.B), err)
+	c.batchIsOut(b, err)
+	failed := c.writeLeft() != nil && !over && c.send.pushed
+	c.send.mu.Unlock()
+	if failed {
+		c.t.Close()
+	}
+}

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A stuck transport takes a few bytes; a write of more waits until it is set free.
+type stuck struct {
+	script
+	room int
+	rest []byte
+	free chan error // what the write under way ends with
+	ends chan struct{}
+}
+
+func (s *stuck) TryWrite(p []byte) (Rest, error) {
+	n := min(s.room, len(p))
+	s.room -= n
+	s.script.Writev(p[:n])
+	if n == len(p) {
+		return nil, nil
+	}
+	s.rest = p[n:]
+	return s, nil
+}
+
+func (s *stuck) Send(sender Sender) {
+	go func() {
+		sender.Sent(s.Writev(s.rest))
+	}()
+}
+
+func (s *stuck) Close() error { close(s.ends); return nil }
+
+func (s *stuck) Writev(bufs ...[]byte) error {
+	if err := <-s.free; err != nil {
+		return err
+	}
+	return s.script.Writev(bufs...)
+}
+
+// sends returns once that has left.
+func (s *stuck) sends(role Role, want string) {
+	waitUntil(func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return unframe(role, s.out) == want
+	})
+}
+
+func newStuck(room int, chunks ...[]byte) (*Conn, *stuck) {
+	s := &stuck{room: room, free: make(chan error), ends: make(chan struct{}), script: script{chunks: chunks}}
+	return NewConn(s, Options{Role: Client, Limits: Limits{PongRate: 1000}}), s
+}
+
+func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
+	flood := strings.Repeat("ping "+strings.Repeat("p", 100)+"; ", 50)
+	chunks := func() [][]byte {
+		return [][]byte{frames(Client, flood+"text a"), frames(Client, flood+"ping last; text b")}
+	}
+	want := strings.Repeat("pong "+strings.Repeat("p", 100)+"; ", 50) + "pong last"
+	t.Run("pulled", func(t *testing.T) {
+		c, s := newStuck(1000, append(chunks(), nil)...) // a timeout
+		for _, want := range []string{"a", "b"} {
+			if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+				t.Fatalf("%q, %v", msg, err)
+			}
+		}
+		c.Recv(nil) // as does who waits for more
+		close(s.free)
+		s.sends(Client, want)
+	})
+	t.Run("pushed", func(t *testing.T) {
+		c, s := newStuck(1000, chunks()...)
+		r := &recorder{}
+		c.SetHandler(r)
+		for range 2 {
+			s.readable = true
+			s.receiver.Receive()
+		}
+		if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
+			t.Fatalf("%q, want %q", r.events, want)
+		}
+		close(s.free)
+		s.sends(Client, want)
+	})
+}
+
+// What another goroutine sends while bytes are handled was not to be sent by who handles them:
+// it would not receive meanwhile, and a peer that does the same not either.
+func TestAReceiverDoesNotWaitForThePeerWithWhatOthersSend(t *testing.T) {
+	c, s := newStuck(3, frames(Client, "text a"), frames(Client, "text b"))
+	r := &recorder{onData: func(c *Conn, _ Header, _ []byte) {
+		sent := make(chan error)
+		go func() { sent <- c.SendText([]byte("from another goroutine")) }()
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	}}
+	c.SetHandler(r)
+	for range 2 {
+		s.readable = true
+		s.receiver.Receive()
+	}
+	if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
+		t.Fatalf("%q, want %q", r.events, want)
+	}
+	close(s.free)
+	s.sends(Client, "text from another goroutine; text from another goroutine")
+	if st := c.Stats(); st.Writes != 2 || st.WireSent != uint64(len(s.out)) {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestAWriteThatFailsBehindTheReceiverEndsTheConnection(t *testing.T) {
+	c, s := newStuck(3, frames(Client, "text a"))
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
+	c.SetHandler(r)
+	s.err = errors.New("closed here")
+	s.readable = true
+	s.receiver.Receive()
+	cause := errors.New("cable cut")
+	s.free <- cause
+	<-s.ends
+	s.readable = true
+	s.receiver.Receive()
+	var closed *CloseError
+	if len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Code != CloseAbnormal || !errors.Is(closed, cause) {
+		t.Errorf("OnClose got %v", r.closed)
+	}
+}

@@ -1,0 +1,55 @@
+package std
+
+import (
+	"net"
+	"sync"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// An attempt to write without waiting, and what that has left.
+type attempt struct {
+	conn   net.Conn
+	rest   []byte
+	err    error         // of the attempt
+	sender engine.Sender // to be told
+
+	try  func(fd uintptr) bool // as a syscall.RawConn wants it
+	wait func()                // writes the rest
+}
+
+var attempts sync.Pool
+
+func attemptTo(conn net.Conn, p []byte) *attempt {
+	a, ok := attempts.Get().(*attempt)
+	if !ok {
+		a = &attempt{}
+		a.try, a.wait = a.tryTo, a.writeRest // made once
+	}
+	a.conn, a.rest = conn, p
+	return a
+}
+
+func (a *attempt) tryTo(fd uintptr) (done bool) {
+	n, err := writeFd(fd, a.rest)
+	a.rest, a.err = a.rest[n:], err
+	return true
+}
+
+// Send writes the rest in a goroutine that waits for the peer.
+func (a *attempt) Send(s engine.Sender) {
+	a.sender = s
+	go a.wait()
+}
+
+func (a *attempt) writeRest() {
+	_, err := a.conn.Write(a.rest)
+	s := a.sender
+	a.putBack()
+	s.Sent(err)
+}
+
+func (a *attempt) putBack() {
+	a.conn, a.rest, a.err, a.sender = nil, nil, nil, nil
+	attempts.Put(a)
+}
