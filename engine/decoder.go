@@ -195,6 +195,9 @@ func (d *Decoder) dropCut() {
 
 func (d *Decoder) fail(err error) error {
 	d.err = err
+	if d.compressed {
+		d.endInflating()
+	}
 	return err
 }
 
