@@ -120,18 +120,15 @@ func (s *schedule) connOf(e *end, role engine.Role, r *handshake.Result) *engine
 
 // checkPair compares what both sides sent, heard and said in the end.
 func checkPair(t *testing.T, l *link, client, server *peer) {
-	whole := !l.broken && !client.cut && !server.cut
-	for _, p := range []*peer{client, server} {
-		other := client
-		if p == client {
-			other = server
-		}
-		p.checkReceived(other)
-		p.checkFarewell(other, whole)
-		if err := p.closeErr; err != nil && whole && !(l.early && errors.Is(err, engine.ErrTimeout)) {
-			t.Errorf("closed with %v", err)
-		}
+	works := !l.broken && !client.cut && !server.cut
+	if works && !l.early && (client.gaveUp() || server.gaveUp()) {
+		t.Errorf("closed with %v and %v, though the other side was there", client.closeErr, server.closeErr)
 	}
+	works = works && !client.gaveUp() && !server.gaveUp()
+	client.checkReceived(server)
+	server.checkReceived(client)
+	client.checkEnds(server, works)
+	server.checkEnds(client, works)
 }
 
 // checkReceived demands what the other side sent, in order: all of it if the other side said
@@ -164,32 +161,42 @@ func checkStart(t *testing.T, got, sent []message) {
 
 // wasTold reports whether receiving ended with the other side's close frame.
 func (p *peer) wasTold(by *peer) bool {
-	var closed *engine.CloseError
-	return errors.As(p.got.err, &closed) && !closed.Local && closed.Code == by.farewell
+	closed := p.closed()
+	return closed != nil && !closed.Local && closed.Code == by.farewell
 }
 
-// checkFarewell demands an end that one of the two has asked for, of a link that works, and
-// that who was told that the closing handshake is complete can rely on it.
-func (p *peer) checkFarewell(other *peer, works bool) {
-	var closed *engine.CloseError
+// closed returns how receiving ended, nil if that is no *engine.CloseError.
+func (p *peer) closed() (closed *engine.CloseError) {
 	errors.As(p.got.err, &closed)
+	return closed
+}
+
+// gaveUp reports whether the peer didn't wait for the other side to complete the closing
+// handshake.
+func (p *peer) gaveUp() bool {
+	closed := p.closed()
+	return errors.Is(p.closeErr, engine.ErrTimeout) || closed != nil && closed.Local && errors.Is(closed, engine.ErrTimeout)
+}
+
+// isSure reports whether the peer was told that the closing handshake, which it began, is
+// complete.
+func (p *peer) isSure() bool {
+	closed := p.closed()
+	return p.way.pushed && closed != nil && closed.Local && closed.Code == p.farewell && closed.Err == engine.ErrClosed
+}
+
+// checkEnds demands of a link that works an end that one of the two has asked for; and that
+// who is sure that the other side knows of the end, and so has got everything, is right.
+func (p *peer) checkEnds(other *peer, works bool) {
+	closed, others := p.closed(), other.closed()
 	switch {
+	case works && p.closeErr != nil:
+		p.t.Errorf("closed with %v", p.closeErr)
 	case works && (closed == nil || closed.Code != p.farewell && closed.Code != other.farewell):
 		p.t.Errorf("the end was %v", p.got.err)
-	case p.isSure() && !other.wasTold(p) && other.closing == 0:
-		p.t.Errorf("was sure that all has arrived after %v and %v; the other side got %v", p.closeErr, p.got.err, other.got.err)
+	case p.isSure() && !other.wasTold(p) && !(others != nil && others.Local):
+		p.t.Errorf("%v is sure that all has arrived, but the other side got %v", p.conn.Role(), other.got.err)
 	}
-}
-
-// isSure reports whether the peer was told that the closing handshake, begun by it, is complete.
-func (p *peer) isSure() bool {
-	return p.closing == 1 && p.closeErr == nil && !p.way.pushed && !p.wasCut()
-}
-
-func (p *peer) wasCut() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.cut
 }
 
 // FuzzPair lets a client and a server talk over a link with faults of all kinds at any

@@ -21,7 +21,7 @@ import (
 var schedules = flag.Int("schedules", 2000, "how many schedules TestSchedules plays")
 
 // TestSchedules plays schedules that are drawn, each from its number, and checks what FuzzPair
-// does. One that fails is played again with -run 'TestSchedules/number$'.
+// does. One that fails is played again with -run TestSchedules/^number$.
 func TestSchedules(t *testing.T) {
 	ends := map[string]int{}
 	for number := range *schedules {
@@ -92,29 +92,34 @@ func (p *peer) describeEnd(t *testing.T) string {
 	if p == nil {
 		return "no connection"
 	}
-	err := p.got.err
-	var closed *engine.CloseError
+	closed := p.closed()
 	switch {
-	case err == engine.ErrTimeout:
-		return "ErrTimeout, its receive deadline has passed"
-	case !errors.As(err, &closed):
-		t.Errorf("%v is no documented end", err)
+	case closed == nil:
+		t.Errorf("%v is no documented end", p.got.err)
 		return "?"
-	case closed.Local && errors.Is(err, engine.ErrTimeout):
-		return "closed by us, not answered in time"
 	case closed.Local && closed.Code == engine.CloseAbnormal:
 		return "aborted by us"
-	case closed.Local:
+	case closed.Local && closed.Err == engine.ErrClosed:
 		return "closed by us"
+	case closed.Local:
+		return "closed by us, not answered: " + p.cause(t, closed)
 	case closed.Code != engine.CloseAbnormal:
 		return "closed by the peer"
 	}
-	for _, cause := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
-		if errors.Is(err, cause) {
-			return "lost: " + cause.Error()
+	return "lost: " + p.cause(t, closed)
+}
+
+// cause names what has happened on the network.
+func (p *peer) cause(t *testing.T, end error) string {
+	for _, cause := range []error{engine.ErrTimeout, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
+		if errors.Is(end, cause) {
+			return cause.Error()
 		}
 	}
-	t.Errorf("%v is no documented loss", err)
+	if p.cut {
+		return "aborted"
+	}
+	t.Errorf("%v has no documented cause", end)
 	return "?"
 }
 
