@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -183,7 +182,7 @@ func (c *Conn) endOfStream(err error) error {
 // is held.
 func (s *sendState) howEnded(err error) *CloseError {
 	how := s.closing
-	switch closed := errors.Is(err, net.ErrClosed); {
+	switch closed := isClosed(err); {
 	case how == nil && s.err != nil: // the stream ended because sending did
 		return s.err
 	case how == nil:

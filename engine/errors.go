@@ -74,6 +74,9 @@ type closedError struct{}
 func (closedError) Error() string        { return "websock: connection closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
+// isClosed reports whether err says that we closed the transport.
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
+
 // A ProtocolError says what the peer broke, and the close code that it was
 // told (RFC 6455 section 7.1.7). The connection is over.
 type ProtocolError struct {
