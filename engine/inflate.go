@@ -124,6 +124,17 @@ func (z *inflation) stage(d *Decoder, src []byte) int {
 	return n
 }
 
+// payloadMost is how much payload a message may have as it comes. A compressed one may be
+// larger than what it inflates to, by what blocks and flushes take where nothing can be
+// compressed, but not endless.
+func (t *terms) payloadMost(compressed bool) int64 {
+	most := t.MessageSize
+	if !compressed {
+		return most
+	}
+	return most + min(most>>6+64<<10, unlimited-most)
+}
+
 // inflatedMost is how much a message may inflate to.
 func (t *terms) inflatedMost() int64 { return min(t.MessageSize, t.InflatedSize) }
 

@@ -349,6 +349,36 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 	}
 }
 
+// What can't be compressed takes more than it inflates to. That is no reason to refuse it,
+// but doesn't go on forever.
+func TestCompressedPayloadMayBeALittleLargerThanAMessage(t *testing.T) {
+	const size = 10000
+	message := noise(rand.New(rand.NewPCG(1, 1)), size)
+	stream := sentBy(t, Server, takeover, func(c *Conn) {
+		c.SendFrame(OpBinary, false, message[:5000])
+		c.SendFrame(OpContinuation, true, message[5000:])
+	})
+	if len(stream) <= size {
+		t.Fatalf("%d bytes of %d", len(stream), size)
+	}
+	endless := rawFrame(Client, OpBinary, true, rsv1, strings.Repeat("\x00\x00\x00\xff\xff", 30000))
+	for name, receive := range receivings() {
+		c, s := newCompressing(Client, takeover, Limits{MessageSize: size}, clone(stream))
+		if messages, _ := receive(c, s); len(messages) != 1 || messages[0] != string(message) {
+			t.Errorf("%s: %d messages came", name, len(messages))
+		}
+		c, s = newCompressing(Client, takeover, Limits{MessageSize: size}, clone(endless))
+		var limit *LimitError
+		if _, err := receive(c, s); !errors.As(err, &limit) || limit.Limit != "MessageSize" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, s := newCompressing(Client, takeover, Limits{MessageSize: -1}, clone(endless))
+	if messages, _ := receivings()["RecvMessage"](c, s); len(messages) != 1 || messages[0] != "" {
+		t.Errorf("without a limit: %q", messages)
+	}
+}
+
 func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 	want := document(rand.New(rand.NewPCG(1, 2)), 100000)
 	stream := sentBy(t, Server, takeover, func(c *Conn) { c.SendText(want) })
