@@ -108,3 +108,39 @@ func ExampleAccept() {
 	fmt.Println(string(msg))
 	// Output: HELLO
 }
+
+// Messages that are alike, as those of one connection mostly are, take little when each may
+// refer to those before it.
+func ExampleConfig_compression() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: engine.DefaultCompression})
+		if err != nil {
+			return
+		}
+		for i := range 3 {
+			conn.SendText(fmt.Appendf(nil, `{"symbol":"ABC","side":"sell","price":%d,"note":"much the same every time, as in most feeds"}`, 100+i))
+		}
+		conn.Close()
+	}))
+	defer server.Close()
+
+	conn, err := websock.Dial(context.Background(), "ws"+strings.TrimPrefix(server.URL, "http"), &websock.Config{
+		Compression: engine.DefaultCompression,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	for {
+		if _, _, err := conn.RecvMessage(nil); err != nil {
+			break
+		}
+	}
+	agreed, stats := conn.Compression(), conn.Stats()
+	fmt.Println("windows of", 1<<agreed.SendWindowBits, "and", 1<<agreed.RecvWindowBits, "bytes")
+	fmt.Println("less than half:", stats.AfterInflate > 2*stats.BeforeInflate)
+	// Output:
+	// windows of 2048 and 2048 bytes
+	// less than half: true
+}

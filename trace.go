@@ -32,6 +32,12 @@ type Trace struct {
 	HandshakeStart func(host string)
 	FirstByte      func()
 	HandshakeDone  func(host string, err error)
+
+	// Sent and Received are given the bytes of the opening handshake, between HandshakeStart
+	// and HandshakeDone. They may come in pieces, and the server's first frames may be
+	// received with its answer. p is valid until they return, and not to be changed.
+	Sent     func(p []byte)
+	Received func(p []byte)
 }
 
 // noTrace stands for none.
@@ -92,25 +98,40 @@ func (t *Trace) handshakeDone(host string, err error) {
 	}
 }
 
-// watch returns conn for the opening handshake, which tells of the first byte.
+// watch returns conn for the opening handshake, which tells of what is sent and received.
 func (t *Trace) watch(conn net.Conn) net.Conn {
-	if t.FirstByte == nil {
+	if t.FirstByte == nil && t.Sent == nil && t.Received == nil {
 		return conn
 	}
-	return &watchedConn{Conn: conn, first: t.FirstByte}
+	return &watchedConn{Conn: conn, trace: t}
 }
 
-// A watchedConn tells of the first byte that is read from it.
+// A watchedConn tells a Trace of what is read from it and written to it.
 type watchedConn struct {
 	net.Conn
-	first func() // nil: it came
+	trace *Trace
+	began bool // the first byte came
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.first != nil {
-		c.first()
-		c.first = nil
+	if n == 0 {
+		return n, err
+	}
+	if !c.began && c.trace.FirstByte != nil {
+		c.trace.FirstByte()
+	}
+	c.began = true
+	if c.trace.Received != nil {
+		c.trace.Received(p[:n])
+	}
+	return n, err
+}
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 && c.trace.Sent != nil {
+		c.trace.Sent(p[:n])
 	}
 	return n, err
 }

@@ -85,6 +85,28 @@ func TestATraceIsToldOfEveryStep(t *testing.T) {
 	}
 }
 
+func TestATraceIsGivenTheOpeningHandshake(t *testing.T) {
+	secure, roots := tlsServer(t, echo(t, nil), nil)
+	for _, url := range []string{server(t, echo(t, nil)), secure} {
+		var sent, received strings.Builder
+		trace := &Trace{
+			Sent:     func(p []byte) { sent.Write(p) },
+			Received: func(p []byte) { received.Write(p) },
+		}
+		c, err := Dial(t.Context(), url, &Config{Proxy: NoProxy, TLS: &tls.Config{RootCAs: roots}, Trace: trace})
+		if err != nil {
+			t.Fatal(err)
+		}
+		roundTrip(t, c) // of which they aren't told
+		if got := sent.String(); !strings.HasPrefix(got, "GET / HTTP/1.1\r\n") || !strings.HasSuffix(got, "\r\n\r\n") {
+			t.Errorf("%s: sent %q", url, got)
+		}
+		if got := received.String(); !strings.HasPrefix(got, "HTTP/1.1 101 ") || !strings.HasSuffix(got, "\r\n\r\n") {
+			t.Errorf("%s: received %q", url, got)
+		}
+	}
+}
+
 func TestATraceWithoutFunctionsIsToldNothing(t *testing.T) {
 	c, err := Dial(t.Context(), server(t, echo(t, nil)), &Config{Trace: &Trace{}})
 	if err != nil {

@@ -129,6 +129,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.addCounts()
 	s.ended = true
 	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
 		c.release()
@@ -149,6 +150,7 @@ func (c *Conn) fail(err error) error {
 	}
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
+	c.addCounts()
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
 		c.release()
 	}
@@ -160,6 +162,7 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) endOfStream(err error) error {
 	s := &c.send
 	s.mu.Lock()
+	c.addCounts()
 	s.handling = false
 	c.release() // what was sent while the last bytes were handled
 	how := s.howEnded(err)

@@ -12,7 +12,8 @@ import "github.com/seed004e8d11/websock/internal/deflate"
 // of a window of memory in that direction, as soon as so much has passed.
 type Compression struct {
 	// Level says how hard sending tries: 1 is the fastest, 9 makes the smallest messages.
-	// 0: compression is off.
+	// With takeover, every level above 1 looks at the whole window for every message, and
+	// so is costly where the window is large and messages are small. 0: compression is off.
 	Level int
 
 	// Threshold is the size in bytes below which an unfragmented message is sent as it is.
@@ -26,7 +27,8 @@ type Compression struct {
 	// SendWindowBits and RecvWindowBits say how far back a message may refer, and so how
 	// much takeover has to remember: 1<<bits bytes, from 8 to 15 (RFC 7692 section 7.1.2).
 	// 0 means 15. A peer that can't be held to fewer bits than 15 is asked to do without
-	// takeover.
+	// takeover. Receiving takes 8 for 9: zlib can't compress with 8, so that peers which
+	// agree to 8 refuse the connection later, or use 9.
 	SendWindowBits, RecvWindowBits int
 }
 
@@ -45,9 +47,10 @@ var DefaultCompression = Compression{
 }
 
 const (
-	minWindowBits = 8
-	maxWindowBits = 15
-	maxLevel      = 9
+	minWindowBits     = 8
+	minRecvWindowBits = 9
+	maxWindowBits     = 15
+	maxLevel          = 9
 )
 
 // IsOff reports whether messages aren't compressed.
@@ -61,16 +64,16 @@ func (c Compression) Normal() Compression {
 	}
 	c.Level = min(c.Level, maxLevel)
 	c.Threshold = max(c.Threshold, 0)
-	c.SendWindowBits = normalBits(c.SendWindowBits)
-	c.RecvWindowBits = normalBits(c.RecvWindowBits)
+	c.SendWindowBits = normalBits(c.SendWindowBits, minWindowBits)
+	c.RecvWindowBits = normalBits(c.RecvWindowBits, minRecvWindowBits)
 	return c
 }
 
-func normalBits(bits int) int {
+func normalBits(bits, least int) int {
 	if bits == 0 {
 		return maxWindowBits
 	}
-	return min(max(bits, minWindowBits), maxWindowBits)
+	return min(max(bits, least), maxWindowBits)
 }
 
 // Compression returns what was agreed with the peer; its zero value if messages aren't

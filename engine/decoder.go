@@ -95,39 +95,52 @@ func NewDecoder(role Role, limits Limits) *Decoder {
 // The error is a *ProtocolError or a *LimitError, and final: the same for every
 // later call. After a close frame, what follows is discarded.
 func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
+	n, err = d.Decode(&e, src)
+	return e, n, err
+}
+
+// Decode is Next that writes what it found to e. It is for who handles many short frames: to
+// copy an Event that was only just written takes as long as to find a whole message.
+func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
+	*e = Event{}
 	if header, n := d.whole(src); header > 0 {
 		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n]
 		if d.takeWhole(op, payload) {
 			e.Kind, e.Payload = EventData, payload
 			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
-			return e, header + n, nil
+			return header + n, nil
 		}
 	}
 	e.Header.Opcode = OpNone
 	if d.closed {
-		return e, len(src), nil
+		return len(src), nil
 	}
 	n, err = d.begin(src)
 	if err != nil || !d.open {
-		return e, n, err
+		return n, err
 	}
-	if d.h.Opcode.IsControl() {
-		kind, payload, used, err := d.control(src[n:])
-		return Event{Kind: kind, Header: d.h, Payload: payload}, n + used, err
-	}
+	used, err := d.handle(e, src[n:])
 	e.Header = d.h
-	payload := src[n:]
-	if len(payload) == 0 && d.h.Remaining > 0 {
-		return e, n, nil
+	return n + used, err
+}
+
+// handle handles payload of the open frame from the start of src, and returns how much.
+func (d *Decoder) handle(e *Event, src []byte) (n int, err error) {
+	if d.h.Opcode.IsControl() {
+		e.Kind, e.Payload, n, err = d.control(src)
+		return n, err
 	}
-	if int64(len(payload)) > d.h.Remaining {
-		payload = payload[:d.h.Remaining]
+	if len(src) == 0 && d.h.Remaining > 0 {
+		return 0, nil
 	}
-	if err := d.take(payload); err != nil {
-		return Event{Header: d.h}, n, err
+	if int64(len(src)) > d.h.Remaining {
+		src = src[:d.h.Remaining]
 	}
-	e.Kind, e.Header, e.Payload = EventData, d.h, payload
-	return e, n + len(payload), nil
+	if err := d.take(src); err != nil {
+		return 0, err
+	}
+	e.Kind, e.Payload = EventData, src
+	return len(src), nil
 }
 
 // begin sees to it that a frame is open, if src allows, and returns how many
@@ -182,6 +195,9 @@ func (d *Decoder) dropCut() {
 
 func (d *Decoder) fail(err error) error {
 	d.err = err
+	if d.compressed {
+		d.endInflating()
+	}
 	return err
 }
 

@@ -8,6 +8,9 @@ const MaxHeaderSize = 14
 
 // A Header is the header of a frame (RFC 6455 section 5.2), and how much of the
 // frame's payload is still to come.
+//
+// Of a compressed message both sizes are those of the payload as it came, so that what it
+// inflates to may be more, or less. 0 bytes remain when all of it was delivered, as always.
 type Header struct {
 	Fin       bool    // the final fragment of a message
 	Rsv       uint8   // RSV1 is 4, RSV2 is 2, RSV3 is 1

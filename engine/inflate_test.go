@@ -237,6 +237,7 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 		{"the end amid a block", takeover, func(r Role) []byte { return deflated(r, OpBinary, hello[:4]) }, errNotDeflated},
 		{"the end amid a stored block", takeover, func(r Role) []byte { return deflated(r, OpBinary, "\x00\x09\x00\xf6\xffHello") }, errNotDeflated},
 		{"text that isn't UTF-8", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xff\x00") }, errNotUTF8},
+		{"text that isn't UTF-8, before what can't be inflated", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xff\x07") }, errNotUTF8},
 		{"text that ends amid a character", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xc3\x00") }, errNotUTF8},
 	} {
 		for _, role := range []Role{Client, Server} {
@@ -246,6 +247,9 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 					if messages, err := receive(c, s); len(messages) > 0 || err != test.want {
 						t.Errorf("%s, %v, %s, %s: %q, %v; want %v", test.name, role, name, cut, messages, err, test.want)
 						continue
+					}
+					if z := c.compression(); z != nil && z.in.work != nil {
+						t.Errorf("%s, %s: what was lent for inflating is kept", test.name, name)
 					}
 					want := test.want.(*ProtocolError)
 					if got := unframe(role, s.out); !strings.HasPrefix(got, "close "+closePayload(want.Code, want.Rule)) {

@@ -96,6 +96,9 @@ func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
 // recv is Recv that writes the header where it will be read: copying one that was only just
 // written makes the processor wait.
 func (c *Conn) recv(h *Header, buf []byte) (int, error) {
+	if n := c.recvWhole(h, buf); n >= 0 {
+		return n, nil
+	}
 	if err := c.beginPull(); err != nil {
 		h.Opcode = OpNone
 		return 0, err

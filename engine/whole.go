@@ -46,31 +46,38 @@ func (d *Decoder) takeWhole(op Opcode, payload []byte) bool {
 	return true
 }
 
-// moveWhole is move for a whole message for which dst has room.
-func (d *Decoder) moveWhole(op Opcode, dst, payload []byte) bool {
-	if op != OpText {
-		copy(dst, payload)
-	} else if text := (utf8.Validator{}); !text.Copy(dst, payload) || !text.Complete() {
-		return false
-	}
-	d.message = op
-	return true
+// copyText copies all of src, if that is text, and else perhaps a part.
+func copyText(dst, src []byte) bool {
+	text := utf8.Validator{}
+	return text.Copy(dst, src) && text.Complete()
 }
 
 // recvWhole receives a whole message into buf, if the view begins with one for which buf has
 // room, and returns its size; -1 if not.
 func (c *Conn) recvWhole(h *Header, buf []byte) int {
-	r := &c.receive
-	header, n := r.dec.whole(r.view)
+	r := c.receive.receiving
+	if r == nil || c.receive.handler != nil {
+		return -1
+	}
+	view := r.view
+	header, n := r.dec.whole(view)
 	if header == 0 || n > len(buf) {
 		return -1
 	}
-	op := Opcode(r.view[0] & opcodeBits)
-	if !r.dec.moveWhole(op, buf[:n], r.view[header:header+n]) {
-		return -1
+	op := Opcode(view[0] & opcodeBits)
+	payload := view[header : header+n]
+	if op == OpBinary {
+		copy(buf, payload)
+	} else if !copyText(buf[:n], payload) {
+		return -1 // move will say what is wrong
 	}
+	r.dec.message = op
 	r.counts.countWhole(n)
-	c.used(header + n)
+	if header+n < len(view) {
+		r.view = view[header+n:]
+	} else {
+		c.used(header + n)
+	}
 	c.answer()
 	h.Fin, h.Opcode, h.Length = true, op, int64(n)
 	return n

@@ -530,3 +530,46 @@ func TestOnConnectAndPrepareAreBounded(t *testing.T) {
 		shutDown()
 	})
 }
+
+// Peers that don't read keep goroutines of the crew. Once that is known, the others wait for
+// none of them.
+func TestBroadcastsDoNotWaitForPeersThatDoNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 60 // every other of which doesn't read
+		stop := make(chan struct{})
+		var mu sync.Mutex
+		var arrivals []time.Time
+		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
+			if n%2 == 0 {
+				return serve(func(net.Conn) { <-stop }), nil
+			}
+			return serve(func(conn net.Conn) {
+				eachFrame(conn, func(engine.Header, []byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					arrivals = append(arrivals, time.Now())
+				})
+			}), nil
+		})
+		g, shutDown := started(t, Options{Targets: d.targets("a"), Size: slots, Ping: -1})
+		defer shutDown()
+		defer close(stop)
+		if err := g.WaitUp(t.Context(), slots); err != nil {
+			t.Fatal(err)
+		}
+		for round := range 5 {
+			arrivals = nil
+			began := time.Now()
+			g.Broadcast(engine.OpText, []byte("news"))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if len(arrivals) != slots/2 {
+				t.Fatalf("round %d: %d arrivals", round, len(arrivals))
+			}
+			last := slices.MaxFunc(arrivals, time.Time.Compare)
+			if learning := round < 2; last != began && !learning {
+				t.Errorf("round %d: the last arrival was %v late", round, last.Sub(began))
+			}
+		}
+	})
+}

@@ -18,12 +18,15 @@ type crew struct {
 	mu       sync.Mutex
 	calls    []*outbox // to be seen to
 	hands    int       // goroutines
+	sending  int       // of these: are answering a call
+	stuck    int       // of these: were found to be held up, and still are
+	finds    int       // how often some were found
 	taken    uint64    // calls
 	seen     uint64    // of those when it was looked last
 	watching bool      // somebody looks whether all are held up
 }
 
-// fewest is how many goroutines there may be before anybody is held up.
+// fewest is how many goroutines there may be beside those that are held up.
 func fewest() int { return 2 * runtime.GOMAXPROCS(0) }
 
 // add has an outbox seen to.
@@ -31,7 +34,7 @@ func (c *crew) add(o *outbox) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, o)
-	if c.hands < fewest() {
+	if c.hands-c.stuck < fewest() {
 		c.hire()
 		return
 	}
@@ -56,6 +59,8 @@ func (c *crew) Visit() time.Duration {
 		return 0
 	}
 	if c.taken == c.seen {
+		c.stuck = c.sending
+		c.finds++
 		for range min(c.hands, len(c.calls)) {
 			c.hire()
 		}
@@ -67,18 +72,39 @@ func (c *crew) Visit() time.Duration {
 // work answers calls until there are none.
 func (c *crew) work() {
 	for {
-		c.mu.Lock()
-		if len(c.calls) == 0 {
-			c.hands--
-			c.mu.Unlock()
+		o, finds := c.take()
+		if o == nil {
 			return
 		}
-		o := c.calls[0]
-		c.calls[0] = nil
-		c.calls = c.calls[1:]
-		c.taken++
-		c.mu.Unlock()
 		o.see()
+		c.answered(finds)
+	}
+}
+
+// take returns a call to answer, for answered to be called then; nil: there is none, and one
+// goroutine less.
+func (c *crew) take() (o *outbox, finds int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) == 0 {
+		c.hands--
+		return nil, 0
+	}
+	o = c.calls[0]
+	c.calls[0] = nil
+	c.calls = c.calls[1:]
+	c.taken++
+	c.sending++
+	return o, c.finds
+}
+
+// answered says that a call has been answered, and held up nobody any longer if it did.
+func (c *crew) answered(finds int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending--
+	if finds != c.finds {
+		c.stuck--
 	}
 }
 

@@ -122,21 +122,32 @@ func coderEcho(w http.ResponseWriter, r *http.Request) {
 }
 
 func nodeEcho(t *testing.T) string {
+	needNode(t)
+	return process(t, func(port string) *exec.Cmd { return exec.Command("node", "servers/echo.js", port) })
+}
+
+func needNode(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		missing(t, "node", "install Node.js")
 	}
 	if _, err := os.Stat("node_modules/ws"); err != nil {
 		missing(t, "the npm package ws", "run `npm install` in the folder interop")
 	}
-	return process(t, func(port string) *exec.Cmd { return exec.Command("node", "servers/echo.js", port) })
 }
 
+const python = "/usr/bin/python3" // Debian's
+
 func pythonEcho(t *testing.T) string {
-	const python = "/usr/bin/python3"
+	needPython(t)
+	return process(t, func(port string) *exec.Cmd { return exec.Command(python, "servers/echo.py", port) })
+}
+
+func needPython(t *testing.T) {
+	t.Helper()
 	if err := exec.Command(python, "-c", "import websockets").Run(); err != nil {
 		missing(t, "Debian's python3-websockets", "run `apt-get install python3-websockets`")
 	}
-	return process(t, func(port string) *exec.Cmd { return exec.Command(python, "servers/echo.py", port) })
 }
 
 func libwebsockets(t *testing.T) string {
@@ -159,18 +170,7 @@ func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	l.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	cmd := command(port)
-	var output strings.Builder
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("output of the server:\n%.4000s", output.String())
-		}
-	})
+	run(t, cmd)
 	for range 500 {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -181,4 +181,21 @@ func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	}
 	t.Fatalf("%v doesn't listen on %s", cmd.Args, addr)
 	return ""
+}
+
+// run starts a program and ends it with the test.
+func run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("output of %s:\n%.4000s", cmd.Path, output.String())
+		}
+	})
 }

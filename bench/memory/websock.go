@@ -134,6 +134,7 @@ type decoderLink struct {
 	dec    *engine.Decoder
 	room   []byte
 	staged []byte
+	event  engine.Event
 	msg    []byte // that didn't come in one piece
 }
 
@@ -147,11 +148,12 @@ func (l *decoderLink) receive() ([]byte, error) {
 			}
 			l.staged = l.room[:n]
 		}
-		e, n, err := l.dec.Next(l.staged)
+		n, err := l.dec.Decode(&l.event, l.staged)
 		if err != nil {
 			return nil, err
 		}
 		l.staged = l.staged[n:]
+		e := &l.event
 		if e.Kind != engine.EventData {
 			continue
 		}

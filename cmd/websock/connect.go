@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,16 +12,22 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // connect is the command of that name.
 type connect struct {
 	stdio
 	dialFlags
-	binary bool
-	wait   time.Duration
+	binary  bool
+	wait    time.Duration
+	json    bool
+	verbose bool
+	history string
 
 	conn   *engine.Conn
+	lines  lineReader
+	show   display
 	ended  atomic.Bool // standard input has ended
 	failed atomic.Bool // a line could not be sent
 }
@@ -38,7 +41,9 @@ func connectCommand(streams stdio) *ffcli.Command {
 		ShortUsage: "websock connect [flags] URL",
 		ShortHelp:  "send lines as messages, print messages as lines",
 		LongHelp: "When standard input ends, replies are printed until nothing has come for the time\n" +
-			"of -wait; then the connection is closed.",
+			"of -wait; then the connection is closed. On a terminal lines can be edited, the\n" +
+			"arrow keys bring earlier ones back, and Control-D closes the connection at once.\n\n" +
+			exitCodes,
 		FlagSet: fs,
 		Exec:    c.exec,
 	}
@@ -49,6 +54,9 @@ func (c *connect) register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "limit of connecting and the opening handshake")
 	fs.BoolVar(&c.binary, "binary", false, "send binary messages, not text")
 	fs.DurationVar(&c.wait, "wait", time.Second, "how long it must be quiet, after standard input has ended, before the connection is closed")
+	fs.BoolVar(&c.json, "json", false, "print a JSON object a line: event open, message, refused, or closed")
+	fs.BoolVar(&c.verbose, "v", false, "show the steps of connecting, the opening handshake and every frame, on standard error")
+	fs.StringVar(&c.history, "history", "", "`file` that keeps the lines typed on a terminal for the next time")
 }
 
 func (c *connect) exec(ctx context.Context, args []string) error {
@@ -62,67 +70,72 @@ func (c *connect) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	leave, err := c.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if c.verbose {
+		config.Trace = showSteps(c.err)
+		config.Transport = showFrames{std.Transport(), c.err}
+	}
 	c.conn, err = websock.Dial(ctx, args[0], &config)
 	if err != nil {
-		c.explain(err)
-		return errReported
+		c.show.refused(err)
+		return refusalCode(err)
 	}
 	defer c.conn.Close()
-	c.greet()
+	c.show.opened(c.conn)
 	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
 	go c.sendLines()
 	return c.receive()
 }
 
-// explain tells why there is no connection.
-func (c *connect) explain(err error) {
-	fmt.Fprintln(c.err, err)
-	var refusal *engine.HandshakeError
-	if !errors.As(err, &refusal) || refusal.Status == 0 {
-		return
-	}
-	fmt.Fprintln(c.err, "HTTP", refusal.Status, http.StatusText(refusal.Status))
-	for _, name := range []string{"Location", "Www-Authenticate", "Retry-After", "Sec-Websocket-Version", "Server", "Content-Type"} {
-		for _, value := range refusal.Header[name] {
-			fmt.Fprintf(c.err, "%s: %s\n", name, value)
+// enter chooses where lines come from and how messages are shown. leave has to be called at
+// the end.
+func (c *connect) enter() (leave func(), err error) {
+	c.lines = newPipe(c.in)
+	leave = func() {}
+	if !c.json && isTerminal(c.in) && isTerminal(c.out) {
+		console, err := openConsole(c.stdio, c.history)
+		if err != nil {
+			return nil, err
 		}
+		c.lines, c.out, c.err = console, console, console
+		c.show = &textDisplay{stdio: c.stdio, mark: "< ", safe: true, greets: true}
+		return console.leave, nil
 	}
-	if len(refusal.Body) > 0 {
-		fmt.Fprintf(c.err, "\n%s\n", bytes.TrimSpace(refusal.Body))
+	if c.json {
+		c.show = newJSONDisplay(c.out)
+	} else {
+		c.show = &textDisplay{stdio: c.stdio, safe: isTerminal(c.out), greets: isTerminal(c.err)}
 	}
+	return leave, nil
 }
 
-// greet tells somebody who looks that there is a connection.
-func (c *connect) greet() {
-	if !isTerminal(c.err) {
-		return
+// refusalCode tells whether there was a server that declined.
+func refusalCode(err error) exitCode {
+	if kind := dialFailure(err); strings.HasPrefix(kind, "handshake") {
+		return exitRefused
 	}
-	fmt.Fprint(c.err, "connected to ", c.conn.RemoteAddr())
-	if name := c.conn.Subprotocol(); name != "" {
-		fmt.Fprint(c.err, ", subprotocol ", name)
-	}
-	fmt.Fprintln(c.err)
+	return exitUnreachable
 }
 
-// sendLines sends every line of standard input as a message.
+// sendLines sends every line as a message.
 func (c *connect) sendLines() {
-	lines := bufio.NewReader(c.in)
 	for {
-		line, end := lines.ReadBytes('\n')
-		if end == nil || len(line) > 0 {
-			c.sendLine(trimLine(line))
-		}
-		if end != nil {
+		line, err := c.lines.readLine()
+		if err != nil {
 			break
 		}
+		c.sendLine(line)
+	}
+	if _, typed := c.lines.(*console); typed {
+		c.conn.Close()
+		return
 	}
 	c.ended.Store(true)
 	c.awaitQuiet()
-}
-
-// trimLine removes the end of a line.
-func trimLine(line []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
 func (c *connect) sendLine(line []byte) {
@@ -142,12 +155,12 @@ func (c *connect) awaitQuiet() {
 	c.conn.SetRecvDeadline(time.Now().Add(c.wait))
 }
 
-// receive prints messages until the connection ends or it has become quiet.
+// receive shows messages until the connection ends or it has become quiet.
 func (c *connect) receive() error {
 	var msg []byte
 	for {
 		had := len(msg)
-		_, received, err := c.conn.RecvMessage(msg)
+		op, received, err := c.conn.RecvMessage(msg)
 		msg = received
 		switch {
 		case errors.Is(err, engine.ErrTimeout) && len(msg) == had:
@@ -156,7 +169,7 @@ func (c *connect) receive() error {
 		case err != nil:
 			return c.report(err)
 		default:
-			if _, err := c.out.Write(append(msg, '\n')); err != nil {
+			if err := c.show.message(op, msg); err != nil {
 				return err
 			}
 			msg = msg[:0]
@@ -169,26 +182,17 @@ func (c *connect) receive() error {
 
 // report tells how the connection ended, and whether that is well.
 func (c *connect) report(err error) error {
-	if err == nil {
-		fmt.Fprintln(c.err, "closed by us:", engine.CloseNormal)
-	} else {
-		fmt.Fprintln(c.err, strings.TrimPrefix(err.Error(), "websock: "))
-	}
-	if c.failed.Load() || err != nil && !endedWell(err) {
-		return errReported
-	}
-	return nil
-}
-
-// endedWell reports whether a connection ended as it should.
-func endedWell(err error) bool {
+	c.show.closed(err)
 	var closed *engine.CloseError
-	if !errors.As(err, &closed) {
-		return false
+	switch {
+	case c.failed.Load():
+		return errReported
+	case err == nil:
+		return nil
+	case !errors.As(err, &closed) || closed.Code == engine.CloseAbnormal:
+		return exitLost
+	case closed.Code == engine.CloseNormal, closed.Code == engine.CloseGoingAway, closed.Code == engine.CloseNoStatus:
+		return nil
 	}
-	switch closed.Code {
-	case engine.CloseNormal, engine.CloseGoingAway, engine.CloseNoStatus:
-		return true
-	}
-	return false
+	return exitClosed
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestConnectKeepsWaitingWithinALongMessage(t *testing.T) {
 }
 
 func TestConnectShowsHowThePeerCloses(t *testing.T) {
-	for code, exit := range map[engine.CloseCode]int{engine.CloseNormal: 0, engine.CloseGoingAway: 0, engine.CloseInternalError: 1, 4000: 1} {
+	for code, exit := range map[engine.CloseCode]int{engine.CloseNormal: 0, engine.CloseGoingAway: 0, engine.CloseInternalError: 6, 4000: 6} {
 		url := badServer(t, func(conn *engine.Conn) {
 			conn.RecvMessage(nil)
 			conn.CloseWith(code, "enough")
@@ -87,7 +88,7 @@ func TestConnectExplainsARefusal(t *testing.T) {
 	defer server.Close()
 	got := command(t.Context(), "", "connect", "-header", "X-Name: nobody", "ws"+strings.TrimPrefix(server.URL, "http"))
 	for _, text := range []string{"HTTP 401 Unauthorized", "Www-Authenticate: Basic realm=here", "who are you, nobody?"} {
-		if got.code != 1 || !strings.Contains(got.err, text) {
+		if got.code != 4 || !strings.Contains(got.err, text) {
 			t.Errorf("no %q in %+v", text, got)
 		}
 	}
@@ -108,5 +109,103 @@ func TestConnectOffersSubprotocols(t *testing.T) {
 	got := command(t.Context(), "", "connect", "-subprotocol", "first", "-subprotocol", "second", "ws"+strings.TrimPrefix(server.URL, "http"))
 	if name := <-agreed; name != "second" || got.code != 0 {
 		t.Errorf("%q %+v", name, got)
+	}
+}
+
+func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
+	secure, _ := serving(t, "-tls")
+	lost := badServer(t, func(conn *engine.Conn) {
+		conn.RecvMessage(nil)
+		conn.Abort(nil)
+	})
+	answers := func(answer string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := http.NewResponseController(w).Hijack()
+			io.WriteString(conn, answer)
+			conn.Close()
+		}))
+		t.Cleanup(server.Close)
+		return "ws" + strings.TrimPrefix(server.URL, "http")
+	}
+	for url, code := range map[string]int{
+		nobody:                 3,
+		"ws://nobody.invalid/": 3,
+		secure:                 3,
+		answers("HTTP/1.1 403 Forbidden\r\n\r\n"): 4,
+		answers("hello\r\n\r\n"):                  4,
+		lost:                                      5,
+	} {
+		if got := command(t.Context(), "x\n", "connect", url); got.code != code || got.err == "" {
+			t.Errorf("%s: %+v, want %d", url, got, code)
+		}
+	}
+}
+
+func TestConnectWritesJSON(t *testing.T) {
+	url := badServer(t, func(conn *engine.Conn) {
+		conn.SendText([]byte("<text>"))
+		conn.SendBinary([]byte{0, 255})
+		conn.SendText(nil)
+		conn.CloseWith(4000, "enough")
+	})
+	got := command(t.Context(), "", "connect", "--json", "-wait", "1m", url)
+	want := []string{
+		`"event":"open","remote":"127.0.0.1:`, `"event":"message","text":"<text>"}`, `"event":"message","binary":"AP8="}`,
+		`"event":"message","text":""}`, `"event":"closed","code":4000,"reason":"enough","error":"`,
+	}
+	lines := strings.Split(strings.TrimSpace(got.out), "\n")
+	if got.code != 6 || got.err != "" || len(lines) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, `{"time":"`) || !strings.Contains(line, want[i]) {
+			t.Errorf("%s, want %s", line, want[i])
+		}
+	}
+	url, _ = serving(t)
+	got = command(t.Context(), "x\n", "connect", "-json", "-wait", "50ms", url)
+	if got.code != 0 || !strings.HasSuffix(got.out, `"event":"closed","code":1000,"local":true}`+"\n") {
+		t.Errorf("%+v", got)
+	}
+	got = command(t.Context(), "", "connect", "-json", nobody)
+	if got.code != 3 || !strings.Contains(got.out, `"event":"refused"`) || !strings.Contains(got.out, `"error":"handshake: can't connect`) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConnectCompresses(t *testing.T) {
+	url, _ := serving(t, "-compress")
+	line := strings.Repeat("compress ", 100)
+	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", "50ms", url)
+	if got.code != 0 || got.out != line+"\n" || strings.Count(got.err, "RSV 100") != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConnectShowsAllThatHappens(t *testing.T) {
+	for _, args := range [][]string{nil, {"-tls"}} {
+		url, _ := serving(t, args...)
+		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", "50ms", url)
+		if got.code != 0 || got.out != "hello\n" {
+			t.Errorf("%+v", got)
+		}
+		want := []string{
+			"* connecting to 127.0.0.1:", "* connected to 127.0.0.1:",
+			"> GET / HTTP/1.1\n", "> X-Name: me\n", "> \n", "< HTTP/1.1 101 Switching Protocols\n", "< \n", "* open after ",
+			"> text, 5 bytes, masked with ", `: "hello"`, "< text, 5 bytes: \"hello\"\n",
+			"> close, 2 bytes, masked with ", ": 1000 (normal closure) \"\"\n", "< close, 2 bytes: 1000 (normal closure) \"\"\n",
+		}
+		if args != nil {
+			want = slices.Insert(want, 2, "* TLS 1.3, TLS_", `* certificate of "CN=websock"`, "* which nobody has checked")
+		}
+		rest := got.err
+		for _, text := range want {
+			_, after, found := strings.Cut(rest, text)
+			if !found {
+				t.Errorf("no %q, or not in its place, in\n%s", text, got.err)
+				break
+			}
+			rest = after
+		}
 	}
 }

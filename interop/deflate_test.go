@@ -1,0 +1,338 @@
+package interop
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	coder "github.com/coder/websocket"
+	gorilla "github.com/gorilla/websocket"
+	"github.com/lxzan/gws"
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A setting is what both sides are asked to compress with, in both directions.
+type setting struct {
+	takeover bool
+	bits     int
+}
+
+func (s setting) String() string { return fmt.Sprintf("takeover %v, %d bits", s.takeover, s.bits) }
+
+func (s setting) compression() engine.Compression {
+	return engine.Compression{
+		Level: 1, SendTakeover: s.takeover, RecvTakeover: s.takeover,
+		SendWindowBits: s.bits, RecvWindowBits: s.bits,
+	}
+}
+
+// settings are all of them. Where only takeover can be had or not, the others are the same.
+func settings() (all []setting) {
+	for bits := 8; bits <= 15; bits++ {
+		all = append(all, setting{true, bits}, setting{false, bits})
+	}
+	return all
+}
+
+// A compressing peer is a program that somebody else wrote and that echoes, in either role.
+type compressing struct {
+	name   string
+	server func(t *testing.T, s setting) (url string)
+	client func(t *testing.T, url string, s setting) // returns at once
+
+	// agreed says what we have of a setting, in the client and in the server role.
+	agreed func(role engine.Role, wished engine.Compression) engine.Compression
+
+	least int // window bits of which more can't be asked
+}
+
+var compressingPeers = []compressing{
+	{"gorilla", gorillaServer, gorillaClient, withoutTakeover, 8},
+	{"coder", coderServer, coderClient, withLargeWindows, 8},
+	{"gws", gwsServer, gwsClient, ofAllOffers, 8},
+	{"npm ws", nodeServer, nodeClient, asWished, 8},
+	{"python websockets", pythonServer, pythonClient, asWished, 9}, // with 8, zlib fails
+}
+
+// asWished is what peers agree to that can do everything. Receiving takes 8 bits for 9.
+func asWished(_ engine.Role, z engine.Compression) engine.Compression {
+	z.RecvWindowBits = max(z.RecvWindowBits, 9)
+	return z
+}
+
+// withLargeWindows is what peers agree to that have windows of 32 KiB. They are asked to do
+// without takeover where we have smaller ones.
+func withLargeWindows(_ engine.Role, z engine.Compression) engine.Compression {
+	if z.RecvWindowBits < 15 {
+		z.RecvTakeover, z.RecvWindowBits = false, 15
+	}
+	return z
+}
+
+// ofAllOffers is what gws agrees to. As a server it takes all offers for one, so that what
+// only the second one says is in force too.
+func ofAllOffers(role engine.Role, z engine.Compression) engine.Compression {
+	if role == engine.Client && z.RecvWindowBits < 15 {
+		z.RecvTakeover = false
+	}
+	return asWished(role, z)
+}
+
+// withoutTakeover is what gorilla agrees to.
+func withoutTakeover(_ engine.Role, z engine.Compression) engine.Compression {
+	z.SendTakeover, z.RecvTakeover, z.RecvWindowBits = false, false, 15
+	return z
+}
+
+func TestCompressedMessagesComeBack(t *testing.T) {
+	for _, p := range compressingPeers {
+		t.Run(p.name, func(t *testing.T) {
+			for _, s := range settings() {
+				if s.bits < p.least {
+					continue
+				}
+				t.Run("as the client, "+s.String(), func(t *testing.T) {
+					c, err := websock.Dial(t.Context(), p.server(t, s), &websock.Config{Compression: s.compression(), Timeout: 10 * time.Second})
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.converse(t, c, s)
+				})
+				t.Run("as the server, "+s.String(), func(t *testing.T) {
+					conns := make(chan *engine.Conn, 1)
+					url := inProcess(func(w http.ResponseWriter, r *http.Request) {
+						c, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: s.compression()})
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						conns <- c
+					})(t)
+					p.client(t, url, s)
+					select {
+					case c := <-conns:
+						p.converse(t, c, s)
+					case <-time.After(20 * time.Second):
+						t.Fatal("no client came")
+					}
+				})
+			}
+		})
+	}
+}
+
+// converse has messages of all sizes echoed, and closes.
+func (p *compressing) converse(t *testing.T, c *engine.Conn, s setting) {
+	if got, want := c.Compression(), p.agreed(c.Role(), s.compression()); got != want {
+		t.Errorf("agreed: %+v, want %+v", got, want)
+	}
+	if err := c.SetRecvDeadline(time.Now().Add(60 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, uint64(s.bits)))
+	for _, sizes := range [][]int{{0, 1, 20, 1000, 5000, 70000, 1 << 20}, {1000, 1, 5000}} {
+		for _, size := range sizes {
+			for kind, payload := range map[string]func(*rand.Rand, int) []byte{"JSON": records, "text": words} {
+				want := payload(r, size)
+				sent := sendMeanwhile(c, want)
+				_, got, err := c.RecvMessage(nil)
+				if err != nil {
+					t.Fatalf("%s of %d bytes: %v", kind, size, err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s of %d bytes: %d bytes came back, or others", kind, size, len(got))
+				}
+				if err := <-sent; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	c.RecvTimeout(nil, 0) // counts what came
+	if stats := c.Stats(); stats.AfterDeflate*10 > stats.BeforeDeflate*8 || stats.BeforeInflate*10 > stats.AfterInflate*8 || stats.AfterInflate == 0 {
+		t.Errorf("%+v", stats)
+	}
+	closeCleanly(t, c)
+}
+
+// sendMeanwhile sends a text while what comes is received.
+func sendMeanwhile(c *engine.Conn, p []byte) <-chan error {
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendText(p) }()
+	return sent
+}
+
+// records returns n bytes of JSON, at random.
+func records(r *rand.Rand, n int) (b []byte) {
+	for len(b) < n {
+		b = fmt.Appendf(b, `{"id":%d,"price":"%.2f","side":"%s"},`, r.IntN(1e6), r.Float64()*1e4, []string{"buy", "sell"}[r.IntN(2)])
+	}
+	return b[:n]
+}
+
+// words returns about n bytes of text, not all of it ASCII.
+func words(r *rand.Rand, n int) []byte {
+	all := strings.Fields("the quick brown fox jumps over lazy dogs größer 日本 Ελλάδα 😀 and then some more")
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(all[r.IntN(len(all))])
+		b.WriteByte(' ')
+	}
+	return []byte(strings.ToValidUTF8(b.String()[:n], "?"))
+}
+
+func gorillaServer(t *testing.T, _ setting) string {
+	upgrader := gorilla.Upgrader{EnableCompression: true}
+	return inProcess(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		gorillaEchoes(conn)
+	})(t)
+}
+
+func gorillaClient(t *testing.T, url string, _ setting) {
+	dialer := gorilla.Dialer{EnableCompression: true}
+	go func() {
+		conn, _, err := dialer.Dial(url, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		gorillaEchoes(conn)
+	}()
+}
+
+func gorillaEchoes(conn *gorilla.Conn) {
+	for {
+		op, msg, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if err := conn.WriteMessage(op, msg); err != nil {
+			return
+		}
+	}
+}
+
+func (s setting) coderMode() coder.CompressionMode {
+	if s.takeover {
+		return coder.CompressionContextTakeover
+	}
+	return coder.CompressionNoContextTakeover
+}
+
+func coderServer(t *testing.T, s setting) string {
+	return inProcess(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := coder.Accept(w, r, &coder.AcceptOptions{CompressionMode: s.coderMode()})
+		if err != nil {
+			return
+		}
+		coderEchoes(conn, r)
+	})(t)
+}
+
+func coderClient(t *testing.T, url string, s setting) {
+	go func() {
+		request, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn, _, err := coder.Dial(request.Context(), url, &coder.DialOptions{CompressionMode: s.coderMode()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		coderEchoes(conn, request)
+	}()
+}
+
+func coderEchoes(conn *coder.Conn, r *http.Request) {
+	defer conn.CloseNow()
+	conn.SetReadLimit(16 << 20)
+	for {
+		op, msg, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := conn.Write(r.Context(), op, msg); err != nil {
+			return
+		}
+	}
+}
+
+// A gwsEcho echoes.
+type gwsEcho struct{ gws.BuiltinEventHandler }
+
+func (gwsEcho) OnMessage(conn *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	conn.WriteMessage(m.Opcode, bytes.Clone(m.Bytes()))
+}
+
+func (s setting) gwsDeflate() gws.PermessageDeflate {
+	return gws.PermessageDeflate{
+		Enabled: true, Threshold: 1, ServerContextTakeover: s.takeover, ClientContextTakeover: s.takeover,
+		ServerMaxWindowBits: s.bits, ClientMaxWindowBits: s.bits,
+	}
+}
+
+func gwsServer(t *testing.T, s setting) string {
+	upgrader := gws.NewUpgrader(gwsEcho{}, &gws.ServerOption{PermessageDeflate: s.gwsDeflate()})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r)
+		if err != nil {
+			return
+		}
+		conn.ReadLoop()
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http") + "/"
+}
+
+func gwsClient(t *testing.T, url string, s setting) {
+	go func() {
+		conn, _, err := gws.NewClient(gwsEcho{}, &gws.ClientOption{Addr: url, PermessageDeflate: s.gwsDeflate()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.ReadLoop()
+	}()
+}
+
+func nodeServer(t *testing.T, s setting) string {
+	needNode(t)
+	return process(t, func(port string) *exec.Cmd { return s.command("node", "servers/deflate.js", port) })
+}
+
+func nodeClient(t *testing.T, url string, s setting) {
+	needNode(t)
+	run(t, s.command("node", "clients/deflate.js", url))
+}
+
+func pythonServer(t *testing.T, s setting) string {
+	needPython(t)
+	return process(t, func(port string) *exec.Cmd { return s.command(python, "servers/deflate.py", port) })
+}
+
+func pythonClient(t *testing.T, url string, s setting) {
+	needPython(t)
+	run(t, s.command(python, "clients/deflate.py", url))
+}
+
+// command runs a script with a setting as its last arguments.
+func (s setting) command(interpreter, script, to string) *exec.Cmd {
+	return exec.Command(interpreter, script, to, strconv.FormatBool(s.takeover), strconv.Itoa(s.bits))
+}
