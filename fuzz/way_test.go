@@ -28,14 +28,14 @@ var peerWays = [8]way{
 func (w way) start(p *peer) {
 	switch {
 	case !w.pushed:
-		go w.pull(p)
+		p.meanwhile.Go(func() { w.pull(p) })
 	case w.whole:
 		p.conn.SetHandler(engine.Messages(p.OnMessage, p.OnClose))
 	default:
 		p.got.sleepy = w.sleepy
 		p.conn.SetHandler(p)
 		if w.sleepy {
-			go p.wake()
+			p.meanwhile.Go(p.wake)
 		}
 	}
 }
