@@ -1,6 +1,7 @@
 """Echoes every message, as it came: text as text, binary as binary."""
 
 import asyncio
+import ssl
 import sys
 
 import websockets
@@ -12,8 +13,13 @@ async def echo(socket):
 
 
 async def main():
+    port, *files = sys.argv[1:]  # for TLS, of certificate and key
+    secure = None
+    if files:
+        secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secure.load_cert_chain(*files)
     async with websockets.serve(
-        echo, "127.0.0.1", int(sys.argv[1]), max_size=16 << 20, subprotocols=["chat"]
+        echo, "127.0.0.1", int(port), ssl=secure, max_size=16 << 20, subprotocols=["chat"]
     ):
         await asyncio.Future()
 

@@ -1,0 +1,73 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"log"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+//go:embed page.html
+var page []byte
+
+// A chat is a room in which everybody hears everybody.
+type chat struct {
+	http.ServeMux
+
+	mu     sync.Mutex
+	people map[*engine.Conn]bool
+}
+
+func newChat() *chat {
+	c := &chat{people: map[*engine.Conn]bool{}}
+	c.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(page)
+	})
+	c.HandleFunc("GET /room", c.enter)
+	return c
+}
+
+// enter lets somebody in. websock.Accept refuses pages of other origins.
+func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
+	conn, err := websock.Accept(w, r, &websock.AcceptOptions{
+		Subprotocols: []string{"chat"},
+		Compression:  engine.DefaultCompression,
+		Limits:       engine.Limits{MessageSize: 4 << 10},
+		KeepAlive:    websock.KeepAlive{Ping: 30 * time.Second},
+	})
+	if err != nil {
+		log.Print(err) // the browser was told
+		return
+	}
+	c.mu.Lock()
+	c.people[conn] = true
+	c.mu.Unlock()
+	conn.SetHandler(engine.Messages(c.say, c.leave)) // which the transport supports
+}
+
+// say tells everybody. A send waits for a peer that doesn't read, but not long.
+func (c *chat) say(_ *engine.Conn, op engine.Opcode, msg []byte) {
+	if op != engine.OpText {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.people {
+		conn.SetSendDeadline(time.Now().Add(time.Second))
+		if err := conn.SendText(msg); err != nil && !errors.Is(err, engine.ErrClosed) {
+			go conn.Abort(err)
+		}
+	}
+}
+
+func (c *chat) leave(conn *engine.Conn, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.people, conn)
+}

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"context"
+	"net"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// dial returns a connection for an MQTT client: a byte stream in binary messages (MQTT 5
+// section 6, MQTT 3.1.1 section 6).
+func dial(ctx context.Context, url string) (net.Conn, error) {
+	conn, err := websock.Dial(ctx, url, &websock.Config{Subprotocols: []string{"mqtt"}})
+	if err != nil {
+		return nil, err
+	}
+	return conn.NetConn(engine.OpBinary), nil
+}

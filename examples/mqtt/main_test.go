@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// newBroker starts Mosquitto with a listener for WebSocket, and returns its URL.
+func newBroker(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("mosquitto")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/mosquitto")
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs the broker mosquitto: apt-get install mosquitto")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr)
+	l.Close()
+	config := filepath.Join(t.TempDir(), "mosquitto.conf")
+	text := fmt.Sprintf("listener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\npersistence false\n", addr.Port)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	broker := exec.Command(program, "-c", config)
+	broker.Stdout, broker.Stderr = &said, &said
+	if err := broker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		broker.Process.Kill()
+		broker.Wait()
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr.String())
+		if err == nil {
+			conn.Close()
+			return "ws://" + addr.String() + "/"
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestBothVersionsOfMQTTGoThroughWebSocket(t *testing.T) {
+	broker := newBroker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	large := strings.Repeat("more than a frame's worth ", 20_000)
+	for _, text := range []string{"Hello", large} {
+		if got, err := exchange3(ctx, broker, text); got != text || err != nil {
+			t.Errorf("3.1.1: %.20q… of %d bytes, %v", got, len(got), err)
+		}
+		if got, err := exchange5(ctx, broker, text); got != text || err != nil {
+			t.Errorf("5: %.20q… of %d bytes, %v", got, len(got), err)
+		}
+	}
+}
+
+func TestABrokerThatIsNotThereIsAnError(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := exchange5(ctx, "ws://127.0.0.1:1/", "x"); err == nil {
+		t.Error("no error")
+	}
+}

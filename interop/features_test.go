@@ -1,0 +1,118 @@
+package interop
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A feature is one that an echoing peer shows in a conversation.
+type feature struct {
+	name  string
+	way   way
+	check func(c *engine.Conn) error
+}
+
+// features are the columns of the matrix. On each connection, in order; the last one ends it.
+var features = []feature{
+	{"text", plain, func(c *engine.Conn) error { return echoed(c, engine.OpText, []byte("Grüße, 世界 🙂")) }},
+	{"binary", plain, func(c *engine.Conn) error { return echoed(c, engine.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
+	{"fragmented", plain, fragmented},
+	{"ping", plain, ping},
+	{"1 MiB", plain, func(c *engine.Conn) error { return echoed(c, engine.OpText, payload(1<<20)) }},
+	{"subprotocol", plain, subprotocol},
+	{"close with code", plain, func(c *engine.Conn) error { return c.CloseWith(4001, "that is all") }},
+	{"compressed", compressed, compressedBothWays},
+	{"wss", secure, func(c *engine.Conn) error { return echoed(c, engine.OpText, payload(100_000)) }},
+}
+
+// errCannot is what a check returns when the peer doesn't have the feature.
+var errCannot = errors.New("not offered")
+
+// errOneWay is what a check of compression returns when only our messages were compressed,
+// which RFC 7692 allows.
+var errOneWay = errors.New("understands compressed messages, and sends none")
+
+func echoed(c *engine.Conn, op engine.Opcode, p []byte) error {
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendFrame(op, true, p) }()
+	if err := arrives(c, op, p); err != nil {
+		return err
+	}
+	return <-sent
+}
+
+func arrives(c *engine.Conn, op engine.Opcode, p []byte) error {
+	c.SetRecvDeadline(time.Now().Add(30 * time.Second))
+	got, msg, err := c.RecvMessage(nil)
+	if err != nil {
+		return err
+	}
+	if got != op || !bytes.Equal(msg, p) {
+		return fmt.Errorf("%v of %d bytes came back, not %v of %d", got, len(msg), op, len(p))
+	}
+	return nil
+}
+
+func fragmented(c *engine.Conn) error {
+	for i, part := range []string{"one, ", "", "zwölf, ", "三"} {
+		op := engine.OpContinuation
+		if i == 0 {
+			op = engine.OpText
+		}
+		if err := c.SendFrame(op, i == 3, []byte(part)); err != nil {
+			return err
+		}
+	}
+	return arrives(c, engine.OpText, []byte("one, zwölf, 三"))
+}
+
+// ping sends one before a message: the pong has come when the echo has.
+func ping(c *engine.Conn) error {
+	if err := c.SendPing([]byte("there?")); err != nil {
+		return err
+	}
+	for range 2 { // counts are told when the receiver turns to the transport again
+		if err := echoed(c, engine.OpText, []byte("after a ping")); err != nil {
+			return err
+		}
+	}
+	if n := c.Stats().PongsReceived; n != 1 {
+		return fmt.Errorf("%d pongs came", n)
+	}
+	return nil
+}
+
+func subprotocol(c *engine.Conn) error {
+	switch got := c.Subprotocol(); got {
+	case "chat":
+		return nil
+	case "":
+		return errCannot
+	default:
+		return fmt.Errorf("agreed to %q", got)
+	}
+}
+
+func compressedBothWays(c *engine.Conn) error {
+	if c.Compression().IsOff() {
+		return errCannot
+	}
+	for range 3 {
+		if err := echoed(c, engine.OpText, payload(10_000)); err != nil {
+			return err
+		}
+	}
+	c.RecvTimeout(nil, time.Millisecond) // has the counts told
+	s := c.Stats()
+	if s.AfterInflate == 0 {
+		return errOneWay
+	}
+	if s.AfterDeflate >= s.BeforeDeflate || s.BeforeInflate >= s.AfterInflate {
+		return fmt.Errorf("sent %d bytes as %d, received %d as %d", s.BeforeDeflate, s.AfterDeflate, s.AfterInflate, s.BeforeInflate)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+
+	coder "github.com/coder/websocket"
+	"github.com/gorilla/websocket"
+	"github.com/lxzan/gws"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// servers are the partners of our client.
+var servers = []partner{
+	{name: "gobwas", opens: goServer(gobwasEcho), notes: map[string]string{
+		"subprotocol": "the server of this test agrees to none",
+	}},
+	{name: "gorilla", opens: goServer(gorillaCompressingEcho)},
+	{name: "coder", opens: goServer(coderCompressingEcho)},
+	{name: "gws", opens: goServer(gwsCompressingEcho)},
+	{name: "npm ws", opens: scriptServer(needNode, "node", "servers/echo.js", "servers/deflate.js")},
+	{name: "npm websocket", opens: scriptServer(needNode, "node", "servers/websocket.js", "servers/websocket.js")},
+	{name: "python websockets", opens: scriptServer(needPython, python, "servers/echo.py", "servers/echo.py")},
+	{name: "libwebsockets", opens: libwebsocketsServer, notes: map[string]string{
+		"binary":      "its test server mirrors everything as text, and long messages in parts",
+		"fragmented":  "its test server mirrors everything as text, and long messages in parts",
+		"1 MiB":       "its test server mirrors everything as text, and long messages in parts",
+		"subprotocol": "agreed to lws-mirror-protocol, without which it doesn't echo",
+		"compressed":  "Debian's build doesn't offer it",
+		"wss":         "its test server takes no certificate of ours",
+	}},
+	{name: "gorilla behind haproxy", opens: behind(haproxy)},
+	{name: "gorilla behind nginx", opens: behind(intermediaries[1].start)},
+}
+
+// clients are the partners of our server.
+var clients = []partner{
+	{name: "gorilla", opens: goClient(gorillaEchoingClient)},
+	{name: "coder", opens: goClient(coderEchoingClient)},
+	{name: "gws", opens: goClient(gwsEchoingClient)},
+	{name: "npm ws", opens: scriptClient(needNode, "node", "clients/echo.js")},
+	{name: "npm websocket", opens: scriptClient(needNode, "node", "clients/websocket.js")},
+	{name: "python websockets", opens: scriptClient(needPython, python, "clients/echo.py")},
+	{name: "Java java.net.http", opens: scriptClient(needJava, "java", "clients/Echo.java")},
+	{name: "Node.js WebSocket", opens: nodeBuiltIn},
+	{name: "Chromium", opens: chromium},
+}
+
+type opener = func(t *testing.T, w way) *engine.Conn
+
+// dialling opens connections to a server by its URLs.
+func dialling(c *certificate, urls map[way]string) opener {
+	return func(t *testing.T, w way) *engine.Conn {
+		t.Helper()
+		conn, err := w.dial(t, c, urls[w], "chat")
+		if err != nil {
+			t.Fatal(w, err)
+		}
+		return conn
+	}
+}
+
+// goServer is a server in Go, which agrees to compression if it is offered.
+func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+	return func(t *testing.T, c *certificate) opener {
+		server := httptest.NewServer(echo)
+		t.Cleanup(server.Close)
+		behindTLS := httptest.NewUnstartedServer(echo)
+		behindTLS.TLS = &tls.Config{Certificates: []tls.Certificate{c.tls}}
+		behindTLS.StartTLS()
+		t.Cleanup(behindTLS.Close)
+		url := "ws" + server.URL[len("http"):]
+		return dialling(c, map[way]string{plain: url, compressed: url, secure: "wss" + behindTLS.URL[len("https"):]})
+	}
+}
+
+func gorillaCompressingEcho(w http.ResponseWriter, r *http.Request) {
+	upgrader := websocket.Upgrader{Subprotocols: []string{"chat"}, EnableCompression: true}
+	if conn, err := upgrader.Upgrade(w, r, nil); err == nil {
+		defer conn.Close()
+		gorillaEchoes(conn)
+	}
+}
+
+func coderCompressingEcho(w http.ResponseWriter, r *http.Request) {
+	conn, err := coder.Accept(w, r, &coder.AcceptOptions{Subprotocols: []string{"chat"}, CompressionMode: coder.CompressionContextTakeover})
+	if err == nil {
+		coderEchoes(conn, r)
+	}
+}
+
+func gwsCompressingEcho(w http.ResponseWriter, r *http.Request) {
+	options := &gws.ServerOption{SubProtocols: []string{"chat"}, PermessageDeflate: setting{true, 15}.gwsDeflate(), ReadMaxPayloadSize: 16 << 20}
+	if conn, err := gws.NewUpgrader(gwsPartner{}, options).Upgrade(w, r); err == nil {
+		conn.ReadLoop()
+	}
+}
+
+// A gwsPartner echoes, and answers pings, which gws leaves to its users.
+type gwsPartner struct{ gwsEcho }
+
+func (gwsPartner) OnPing(conn *gws.Conn, payload []byte) { conn.WritePong(payload) }
+
+// scriptServer is a program that takes a port, and files of certificate and key for TLS; or
+// for compression another one.
+func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+	return func(t *testing.T, c *certificate) opener {
+		need(t)
+		start := func(args ...string) string {
+			return process(t, func(port string) *exec.Cmd {
+				return exec.Command(interpreter, append([]string{args[0], port}, args[1:]...)...)
+			})
+		}
+		urls := map[way]string{plain: start(echo), secure: "wss" + start(echo, c.files["cert"], c.files["key"])[len("ws"):]}
+		urls[compressed] = urls[plain]
+		if compressing != echo {
+			urls[compressed] = start(compressing, "true", "15")
+		}
+		return dialling(c, urls)
+	}
+}
+
+func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+	url := libwebsockets(t)
+	return func(t *testing.T, w way) *engine.Conn {
+		conn, err := w.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+}
+
+// behind is a server with an intermediary in front.
+func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+	return func(t *testing.T, c *certificate) opener {
+		server := httptest.NewServer(http.HandlerFunc(gorillaCompressingEcho))
+		t.Cleanup(server.Close)
+		ws, wss := start(t, folder(t), c, server.Listener.Addr().String())
+		return dialling(c, map[way]string{plain: ws, compressed: ws, secure: wss})
+	}
+}
+
+// goClient is a client in Go that echoes until it is closed.
+func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+	return func(t *testing.T, c *certificate) opener {
+		r := newReception(t, c)
+		return func(t *testing.T, w way) *engine.Conn {
+			ctx := t.Context()
+			go func() {
+				if err := echo(ctx, r.urls[w], c); err != nil {
+					t.Error(w, err)
+				}
+			}()
+			return r.await(t, w)
+		}
+	}
+}
+
+func gorillaEchoingClient(_ context.Context, url string, c *certificate) error {
+	dialer := websocket.Dialer{Subprotocols: []string{"chat"}, EnableCompression: true, TLSClientConfig: &tls.Config{RootCAs: c.roots}}
+	conn, _, err := dialer.Dial(url, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	gorillaEchoes(conn)
+	return nil
+}
+
+func coderEchoingClient(ctx context.Context, url string, c *certificate) error {
+	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.roots}}}
+	conn, _, err := coder.Dial(ctx, url, &coder.DialOptions{
+		Subprotocols: []string{"chat"}, CompressionMode: coder.CompressionContextTakeover, HTTPClient: trusting,
+	})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		return err
+	}
+	coderEchoes(conn, request)
+	return nil
+}
+
+func gwsEchoingClient(_ context.Context, url string, c *certificate) error {
+	conn, _, err := gws.NewClient(gwsPartner{}, &gws.ClientOption{
+		Addr:               url,
+		RequestHeader:      http.Header{"Sec-WebSocket-Protocol": {"chat"}},
+		PermessageDeflate:  setting{true, 15}.gwsDeflate(),
+		ReadMaxPayloadSize: 16 << 20,
+		TlsConfig:          &tls.Config{RootCAs: c.roots},
+	})
+	if err != nil {
+		return err
+	}
+	conn.ReadLoop()
+	return nil
+}
+
+// scriptClient is a program that takes a URL and the file of an authority.
+func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+	return func(t *testing.T, c *certificate) opener {
+		need(t)
+		r := newReception(t, c)
+		return func(t *testing.T, w way) *engine.Conn {
+			run(t, exec.Command(interpreter, file, r.urls[w], c.files["cert"]))
+			return r.await(t, w)
+		}
+	}
+}
+
+func needJava(t *testing.T) {
+	t.Helper()
+	if exec.Command("java", "--list-modules").Run() != nil {
+		missing(t, "java", "run `apt-get install default-jdk-headless`")
+	}
+}
+
+// nodeBuiltIn is the WebSocket that Node.js has itself, since version 22 without a flag.
+func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+	needNode(t)
+	r := newReception(t, c)
+	return func(t *testing.T, w way) *engine.Conn {
+		cmd := exec.Command("node", "--experimental-websocket", "clients/browser.js", r.urls[w])
+		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+c.files["cert"])
+		run(t, cmd)
+		return r.await(t, w)
+	}
+}
+
+func chromium(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+	if _, err := exec.LookPath("chromium"); err != nil {
+		missing(t, "chromium", "run `apt-get install chromium`")
+	}
+	r := newReception(t, c)
+	return func(t *testing.T, w way) *engine.Conn {
+		profile, err := os.MkdirTemp("", "chromium")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(profile) }) // as far as its processes have ended already
+		run(t, exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+			"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, r.pages[w]+r.urls[w]))
+		return r.await(t, w)
+	}
+}
