@@ -195,6 +195,9 @@ func (d *Decoder) dropCut() {
 
 func (d *Decoder) fail(err error) error {
 	d.err = err
+	if d.compressed {
+		d.endInflating()
+	}
 	return err
 }
 
@@ -244,7 +247,7 @@ func (d *Decoder) admitData() error {
 		return d.fail(&LimitError{"Fragments", int64(limits.Fragments), ClosePolicyViolation})
 	case d.h.Length > limits.FrameSize:
 		return d.fail(&LimitError{"FrameSize", limits.FrameSize, CloseMessageTooBig})
-	case d.h.Length > limits.MessageSize-d.size:
+	case d.h.Length > d.terms.payloadMost(d.compressed || d.h.Rsv != 0)-d.size:
 		return d.fail(&LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig})
 	}
 	d.size += d.h.Length

@@ -81,22 +81,29 @@ func (d *Decoder) inflatable() bool {
 }
 
 // inflate inflates from src, payload of the open frame, to dst. It returns how much of
-// either it handled. The frame has nothing remaining once all of it is inflated.
+// either it handled. The frame has nothing remaining once all of it is inflated. What is
+// wrong first is told, however the stream is cut and whatever room there is.
 func (d *Decoder) inflate(dst, src []byte) (payload []byte, used int, err error) {
 	z := d.terms.compression.in.work
 	used = z.stage(d, src)
-	written, read, hungry, err := z.inflater.Inflate(dst, z.staged[z.from:z.to], z.before)
-	if err != nil {
-		return nil, used, d.fail(errNotDeflated)
+	if room := d.terms.inflatedMost() - z.size; int64(len(dst)) > room {
+		dst = dst[:room+1]
 	}
-	z.before.Append(dst[:written])
+	written, read, hungry, broken := z.inflater.Inflate(dst, z.staged[z.from:z.to], z.before)
+	payload = dst[:written]
+	z.before.Append(payload)
 	z.from += read
 	z.hungry = hungry
 	z.size += int64(written)
-	if err := d.checkInflated(z); err != nil {
+	switch err := d.terms.checkInflated(z); {
+	case err != nil:
 		return nil, used, d.fail(err)
+	case d.message == OpText && !d.text.Write(payload):
+		return nil, used, d.fail(errNotUTF8)
+	case broken != nil:
+		return nil, used, d.fail(errNotDeflated)
 	}
-	return dst[:written], used, d.countInflated(z, dst[:written])
+	return payload, used, d.countInflated(z)
 }
 
 // stage takes what there is room for of src, and unmasks it.
@@ -117,28 +124,37 @@ func (z *inflation) stage(d *Decoder, src []byte) int {
 	return n
 }
 
+// payloadMost is how much payload a message may have as it comes. A compressed one may be
+// larger than what it inflates to, by what blocks and flushes take where nothing can be
+// compressed, but not endless.
+func (t *terms) payloadMost(compressed bool) int64 {
+	most := t.MessageSize
+	if !compressed {
+		return most
+	}
+	return most + min(most>>6+64<<10, unlimited-most)
+}
+
+// inflatedMost is how much a message may inflate to.
+func (t *terms) inflatedMost() int64 { return min(t.MessageSize, t.InflatedSize) }
+
 // checkInflated holds the message to its limits.
-func (d *Decoder) checkInflated(z *inflation) error {
-	limits := &d.terms.Limits
+func (t *terms) checkInflated(z *inflation) error {
 	switch {
-	case z.size > limits.MessageSize:
-		return &LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig}
-	case z.size > limits.InflatedSize:
-		return &LimitError{"InflatedSize", limits.InflatedSize, CloseMessageTooBig}
-	case z.size > freelyInflated && z.size/int64(limits.InflationRatio) > z.deflated:
-		return &LimitError{"InflationRatio", int64(limits.InflationRatio), CloseMessageTooBig}
+	case z.size > t.MessageSize:
+		return &LimitError{"MessageSize", t.MessageSize, CloseMessageTooBig}
+	case z.size > t.InflatedSize:
+		return &LimitError{"InflatedSize", t.InflatedSize, CloseMessageTooBig}
+	case z.size > freelyInflated && z.size/int64(t.InflationRatio) > z.deflated:
+		return &LimitError{"InflationRatio", int64(t.InflationRatio), CloseMessageTooBig}
 	}
 	return nil
 }
 
-// countInflated accounts for payload that came out of the open frame.
-func (d *Decoder) countInflated(z *inflation, payload []byte) error {
-	ok := d.message != OpText || d.text.Write(payload)
+// countInflated accounts for what was inflated of the open frame.
+func (d *Decoder) countInflated(z *inflation) error {
 	if !z.hungry || z.coming > 0 {
 		d.h.Remaining = max(z.coming+int64(z.to-z.from), 1)
-		if !ok {
-			return d.fail(errNotUTF8)
-		}
 		return nil
 	}
 	if d.h.Fin {
@@ -148,7 +164,7 @@ func (d *Decoder) countInflated(z *inflation, payload []byte) error {
 		d.endInflating()
 	}
 	d.h.Remaining = 0
-	return d.count(0, ok)
+	return d.count(0, true)
 }
 
 // recvInflated is recv for the open frame of a compressed message.

@@ -237,6 +237,7 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 		{"the end amid a block", takeover, func(r Role) []byte { return deflated(r, OpBinary, hello[:4]) }, errNotDeflated},
 		{"the end amid a stored block", takeover, func(r Role) []byte { return deflated(r, OpBinary, "\x00\x09\x00\xf6\xffHello") }, errNotDeflated},
 		{"text that isn't UTF-8", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xff\x00") }, errNotUTF8},
+		{"text that isn't UTF-8, before what can't be inflated", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xff\x07") }, errNotUTF8},
 		{"text that ends amid a character", takeover, func(r Role) []byte { return deflated(r, OpText, "\x00\x02\x00\xfd\xffa\xc3\x00") }, errNotUTF8},
 	} {
 		for _, role := range []Role{Client, Server} {
@@ -246,6 +247,9 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 					if messages, err := receive(c, s); len(messages) > 0 || err != test.want {
 						t.Errorf("%s, %v, %s, %s: %q, %v; want %v", test.name, role, name, cut, messages, err, test.want)
 						continue
+					}
+					if z := c.compression(); z != nil && z.in.work != nil {
+						t.Errorf("%s, %s: what was lent for inflating is kept", test.name, name)
 					}
 					want := test.want.(*ProtocolError)
 					if got := unframe(role, s.out); !strings.HasPrefix(got, "close "+closePayload(want.Code, want.Rule)) {
@@ -342,6 +346,36 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 	c, _ := newCompressing(Client, Compression{Level: 1}, Limits{InflationRatio: -1}, clone(bomb))
 	if _, msg, err := c.RecvMessage(nil); len(msg) != size || err != nil {
 		t.Errorf("without limits: %d bytes, %v", len(msg), err)
+	}
+}
+
+// What can't be compressed takes more than it inflates to. That is no reason to refuse it,
+// but doesn't go on forever.
+func TestCompressedPayloadMayBeALittleLargerThanAMessage(t *testing.T) {
+	const size = 10000
+	message := noise(rand.New(rand.NewPCG(1, 1)), size)
+	stream := sentBy(t, Server, takeover, func(c *Conn) {
+		c.SendFrame(OpBinary, false, message[:5000])
+		c.SendFrame(OpContinuation, true, message[5000:])
+	})
+	if len(stream) <= size {
+		t.Fatalf("%d bytes of %d", len(stream), size)
+	}
+	endless := rawFrame(Client, OpBinary, true, rsv1, strings.Repeat("\x00\x00\x00\xff\xff", 30000))
+	for name, receive := range receivings() {
+		c, s := newCompressing(Client, takeover, Limits{MessageSize: size}, clone(stream))
+		if messages, _ := receive(c, s); len(messages) != 1 || messages[0] != string(message) {
+			t.Errorf("%s: %d messages came", name, len(messages))
+		}
+		c, s = newCompressing(Client, takeover, Limits{MessageSize: size}, clone(endless))
+		var limit *LimitError
+		if _, err := receive(c, s); !errors.As(err, &limit) || limit.Limit != "MessageSize" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, s := newCompressing(Client, takeover, Limits{MessageSize: -1}, clone(endless))
+	if messages, _ := receivings()["RecvMessage"](c, s); len(messages) != 1 || messages[0] != "" {
+		t.Errorf("without a limit: %q", messages)
 	}
 }
 

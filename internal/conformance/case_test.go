@@ -11,18 +11,19 @@ import (
 // A row is one case: what a peer sends, frame by frame, and what an endpoint that echoes
 // messages answers.
 type row struct {
-	number    string
-	behaviour string
-	talk      iter.Seq[frame]
-	limits    engine.Limits // zero: the defaults
-	pieces    int           // how the peer cuts what it writes: into so many bytes, or wholeFrames; 0: not at all
+	number      string
+	behaviour   string
+	talk        iter.Seq[frame]
+	limits      engine.Limits      // zero: the defaults
+	compression engine.Compression // that was agreed on, as the endpoint has it
+	pieces      int                // how the peer cuts what it writes: into so many bytes, or wholeFrames; 0: not at all
 }
 
 const wholeFrames = -1
 
 // rows are all cases, in the order of their numbers.
 func rows() []row {
-	return slices.Concat(framing, pings, reservedBits, opcodes, fragmentation, texts(), closes(), sizes(), autoFragmentation)
+	return slices.Concat(framing, pings, reservedBits, opcodes, fragmentation, texts(), closes(), sizes(), autoFragmentation, compression())
 }
 
 func talk(frames ...frame) iter.Seq[frame] { return slices.Values(frames) }

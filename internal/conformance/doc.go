@@ -12,7 +12,7 @@
 // ends. A case that doesn't end otherwise ends with the peer's close frame.
 //
 // Cases have the numbers that the Autobahn test suite gives to the same behaviour, and a
-// test sees to it that none of those is missing; its families 1 to 7, 9 and 10 are here.
+// test sees to it that none of those is missing; its families 1 to 7, 9, 10, 12 and 13 are here.
 // Cases of our own have numbers that it doesn't use:
 //
 //	1.3           lengths that aren't in their shortest form or too long; wrong masking
@@ -26,6 +26,7 @@
 //	7.14          more that close frames can do wrong
 //	9.9           limits: as much as is allowed, and one more
 //	10.1.2 on     other messages, other sizes of fragments
+//	12.6          what is right and wrong within a compressed message
 //
 // Where Autobahn accepts two behaviours and calls one of them non-strict, or only informs
 // about what it sees, the case demands the strict one: a wrong byte in a text ends the
@@ -34,7 +35,10 @@
 // answered with its own code, a broken one with 1002 or 1007.
 //
 // The limits are those that are in force by default, except that family 9 needs messages of
-// more than 4096 fragments. Under the race detector messages above 64 KiB are 32 times
+// more than 4096 fragments. Families 12 and 13 have the sizes of messages and fragments that
+// Autobahn has, but contents of our own and fewer messages; the last set of parameters of 13,
+// which there is a matter of negotiation only, here has others for each direction. What the
+// peer compresses and inflates, it does with compress/flate. Under the race detector messages above 64 KiB are 32 times
 // smaller, and fewer.
 //
 // # Places
@@ -43,7 +47,7 @@
 // not the one that is tested. Each case runs, in both roles,
 //
 //   - on the bare engine.Decoder, which has to find the frames that went in, and the end at
-//     the right byte;
+//     the right byte; it doesn't inflate, so there are no compressed messages here;
 //   - on an engine.Conn in memory, pulled by every receiving call, with small and large
 //     buffers and with timeouts in between, and pushed to both kinds of Handler. Answers must
 //     have been sent before more is received than calls for them;

@@ -25,6 +25,8 @@ var families = []struct{ number, name string }{
 	{"7", "Closing handshake"},
 	{"9", "Sizes and limits"},
 	{"10", "Automatic fragmentation"},
+	{"12", "Compression of different contents"},
+	{"13", "Compression with different parameters"},
 }
 
 func (r row) family() string {
@@ -71,18 +73,24 @@ This file is written by a test: ` + "`go test ./internal/conformance -update`" +
 	}
 	b.WriteString(" Result |\n" + line + "---|\n")
 	for _, f := range families {
-		cases := 0
-		for _, r := range rows {
-			if r.family() == f.number {
-				cases++
+		cases := func(runs func(row) bool) (n int) {
+			for _, r := range rows {
+				if r.family() == f.number && runs(r) {
+					n++
+				}
 			}
+			return n
 		}
-		fmt.Fprintf(&b, "| %s %s | %d |", f.number, f.name, cases)
+		fmt.Fprintf(&b, "| %s %s | %d |", f.number, f.name, cases(func(row) bool { return true }))
 		result := "all OK"
 		for _, p := range places {
-			passed := t.passed[[2]string{p.name, f.number}]
-			fmt.Fprintf(&b, " %d |", passed)
-			if passed != cases {
+			passed, ran := t.passed[[2]string{p.name, f.number}], cases(p.runs)
+			if ran == 0 {
+				b.WriteString(" – |")
+			} else {
+				fmt.Fprintf(&b, " %d |", passed)
+			}
+			if passed != ran {
 				result = "**fails**"
 			}
 		}
@@ -102,7 +110,15 @@ This file is written by a test: ` + "`go test ./internal/conformance -update`" +
 
 // compare holds the document against the tally, or writes it.
 func (t *tally) compare(tt *testing.T, places []place, rows []row) {
-	if t.ran != len(places)*len(rows) {
+	all := 0
+	for _, p := range places {
+		for _, r := range rows {
+			if p.runs(r) {
+				all++
+			}
+		}
+	}
+	if t.ran != all {
 		tt.Skip("not all cases ran in all places")
 	}
 	text := t.describe(places, rows)

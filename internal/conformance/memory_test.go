@@ -103,7 +103,7 @@ func (m *memory) push() {
 func converse(s *stream, c cut, a application) error {
 	m := newMemory(c)
 	m.timeouts = a.timeouts
-	conn := engine.NewConn(m, engine.Options{Role: s.role, Limits: s.row.limits})
+	conn := engine.NewConn(m, engine.Options{Role: s.role, Limits: s.row.limits, Compression: s.row.compression})
 	ended := a.run(conn, m)
 	if err := s.endedAsItShould(ended); err != nil {
 		return err
@@ -121,9 +121,10 @@ func converse(s *stream, c cut, a application) error {
 // it takes.
 func judge(s *stream, c cut, m *memory) error {
 	out := bytes.NewReader(m.out)
+	answers := s.listen(out)
 	given, asked := span{}, 0
 	for _, want := range s.answers {
-		got, err := readFrame(out, s.role)
+		got, err := answers.next()
 		if err != nil {
 			return fmt.Errorf("want %v: %w", want.frame, err)
 		}

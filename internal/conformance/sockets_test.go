@@ -131,7 +131,7 @@ func (n *network) converse(s *stream, a application, say manner) error {
 	}
 	limits := s.row.limits
 	limits.SendQueue = 2 * largest // nothing that comes back to a Handler is refused
-	c := engine.NewConn(transport, engine.Options{Role: s.role, Limits: limits})
+	c := engine.NewConn(transport, engine.Options{Role: s.role, Limits: limits, Compression: s.row.compression})
 	ended := make(chan error, 1)
 	if a.pull != nil {
 		go func() {
@@ -179,13 +179,13 @@ type manner func(w io.Writer, in *bufio.Reader, s *stream) error
 
 // stepwise sends no more than calls for the next answer, and waits for that.
 func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
-	from := 0
+	from, answers := 0, s.listen(in)
 	for _, want := range s.answers {
 		if err := write(w, s, span{from, want.after}); err != nil {
 			return err
 		}
 		from = want.after
-		if err := expect(in, s.role, want.frame); err != nil {
+		if err := expect(answers, want.frame); err != nil {
 			return err
 		}
 	}
@@ -195,13 +195,13 @@ func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
 
 // atOnce sends without waiting for answers.
 func atOnce(w io.Writer, in *bufio.Reader, s *stream) error {
-	written := make(chan struct{})
+	written, answers := make(chan struct{}), s.listen(in)
 	go func() {
 		write(w, s, span{0, len(s.bytes)}) // the last of it to an end that may be closed
 		close(written)
 	}()
 	for _, want := range s.answers {
-		if err := expect(in, s.role, want.frame); err != nil {
+		if err := expect(answers, want.frame); err != nil {
 			return err
 		}
 	}
@@ -224,8 +224,8 @@ func write(w io.Writer, s *stream, part span) error {
 	return nil
 }
 
-func expect(in *bufio.Reader, role engine.Role, want frame) error {
-	got, err := readFrame(in, role)
+func expect(answers *listener, want frame) error {
+	got, err := answers.next()
 	if err != nil {
 		return fmt.Errorf("want %v: %w", want, err)
 	}

@@ -1,0 +1,225 @@
+package fuzz
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
+)
+
+// compressionOf makes settings of two bytes.
+func compressionOf(how, bits byte) engine.Compression {
+	return engine.Compression{
+		Level:          1 + int(how>>2)%9,
+		SendTakeover:   how&1 != 0,
+		RecvTakeover:   how&2 != 0,
+		SendWindowBits: 8 + int(bits%8),
+		RecvWindowBits: 8 + int(bits>>3%8),
+	}
+}
+
+// mirrored are the settings of the peer of one that has z.
+func mirrored(z engine.Compression) engine.Compression {
+	z.SendTakeover, z.RecvTakeover = z.RecvTakeover, z.SendTakeover
+	z.SendWindowBits, z.RecvWindowBits = z.RecvWindowBits, z.SendWindowBits
+	return z
+}
+
+// inflatedMost is how much a message may inflate to in FuzzInflate.
+const inflatedMost = 100_000
+
+// deflatedHello is "Hello", as RFC 7692 section 7.2.3 has it.
+const deflatedHello = "\xf2\x48\xcd\xc9\xc9\x07\x00"
+
+// FuzzInflate takes bytes for what compressed messages consist of, and gives them to a Conn
+// cut anywhere. Every way to receive comes to the same messages and the same error, which is
+// a documented one; a first message is what the standard library inflates; and nothing
+// exceeds the limits.
+func FuzzInflate(f *testing.F) {
+	for _, seed := range []string{
+		deflatedHello, "\xf2\x00\x11\x00\x00", "\x00\x05\x00\xfa\xffHello\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+		"", "\x00", "\x02\x00", "\x07", "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", bomb(),
+	} {
+		f.Add([]byte(seed), []byte(deflatedHello), []byte{1, 0, 2, 3}, true)
+		f.Add([]byte(deflatedHello), []byte(seed), []byte{}, false)
+	}
+	f.Fuzz(func(t *testing.T, first, second, cuts []byte, server bool) {
+		role := roleOf(server)
+		var sent []byte
+		for _, p := range [][]byte{first, second} {
+			half := len(p) / 2
+			sent = append(sent, compressedFrame(role, engine.OpBinary, false, p[:half])...)
+			sent = append(sent, compressedFrame(role, engine.OpPing, true, nil)...)
+			sent = append(sent, compressedFrame(role, engine.OpContinuation, true, p[half:])...)
+		}
+		var want *received
+		for name, receive := range ways {
+			s := &stream{}
+			whole := bytes.Clone(sent)
+			pieces(len(sent), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
+			c := engine.NewConn(s, engine.Options{
+				Role:        role,
+				Limits:      engine.Limits{InflatedSize: inflatedMost},
+				Compression: engine.Compression{Level: 1, RecvTakeover: true},
+			})
+			var got received
+			bounds.Check(t, 3<<20+64*uint64(len(sent))+20*inflatedMost, func() { got = receive(t, c, s) })
+			c.Close()
+			checkInflated(t, name, got, first)
+			if want == nil {
+				want = &got
+			} else if !slices.Equal(got.messages, want.messages) || !sameEnd(got.err, want.err) {
+				t.Fatalf("%s: %v\nanother way: %v", name, got, *want)
+			}
+		}
+	})
+}
+
+// bomb is a message that inflates to a thousand times its size.
+func bomb() string {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression)
+	w.Write(make([]byte, 1<<20))
+	w.Flush()
+	return b.String()
+}
+
+func compressedFrame(role engine.Role, op engine.Opcode, fin bool, payload []byte) []byte {
+	h := engine.Header{Fin: fin, Opcode: op, Length: int64(len(payload)), Masked: role == engine.Server}
+	if op == engine.OpBinary {
+		h.Rsv = 4
+	}
+	return append(engine.AppendHeader(nil, h), payload...) // the masking key is zero
+}
+
+// checkInflated holds messages to what the standard library makes of the first one, and to
+// the limits.
+func checkInflated(t *testing.T, way string, got received, first []byte) {
+	var broken *engine.ProtocolError
+	var limit *engine.LimitError
+	var closed *engine.CloseError
+	if !errors.As(got.err, &broken) && !errors.As(got.err, &limit) && !errors.As(got.err, &closed) {
+		t.Fatalf("%s: the end is %v", way, got.err)
+	}
+	for _, m := range got.messages {
+		if len(m.payload) > inflatedMost {
+			t.Fatalf("%s: %d bytes came", way, len(m.payload))
+		}
+	}
+	want, err := inflate(first)
+	taken := len(got.messages) > 0
+	switch {
+	case len(want) > inflatedMost:
+		if taken {
+			t.Fatalf("%s: a message came that exceeds the limit", way)
+		}
+	case err == nil: // there is a last block, behind which another stream begins
+		if taken && !strings.HasPrefix(got.messages[0].payload, string(want)) {
+			t.Fatalf("%s: %.100q, want %.100q", way, got.messages[0].payload, want)
+		}
+	case err == io.ErrUnexpectedEOF:
+		if taken && got.messages[0].payload != string(want) {
+			t.Fatalf("%s: %.100q, want %.100q", way, got.messages[0].payload, want)
+		}
+		// It ends as it must if it ends amid the header of a stored block.
+		more, err := inflate(append(bytes.Clone(first), "\x01\x00\xfe\xff!\x01\x00\x00\xff\xff"...))
+		if err == nil && string(more) == string(want)+"!" && !taken {
+			t.Fatalf("%s: no message came, but %v; want %.100q", way, got.err, want)
+		}
+	case taken:
+		t.Fatalf("%s: %.100q came, the standard library says %v", way, got.messages[0].payload, err)
+	}
+}
+
+// inflate is what the standard library makes of a stream, which may be cut, up to a last
+// block or what is just too much.
+func inflate(stream []byte) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(stream)), inflatedMost+1))
+}
+
+// sameEnd reports whether both errors say the same.
+func sameEnd(a, b error) bool { return a.Error() == b.Error() }
+
+// FuzzDeflate has a Conn send messages in every way and with every setting, and the peer
+// receive them, cut anywhere: what comes is what was sent.
+func FuzzDeflate(f *testing.F) {
+	f.Add([]byte("\x00\x10Hello, hello, hello\x01\x20again and again\x42\xff"), []byte{1, 0, 2}, byte(3), byte(0xff), true)
+	f.Add([]byte("\x07\xffabcabcabc\x03\x80x\x02\x40y\x06\xffz"), []byte{}, byte(0x43), byte(3|3<<3), false)
+	f.Add([]byte("\x0f\xffa\x0f\xffa\x0f\xffb"), []byte{7, 7, 7}, byte(0x23), byte(0), true)
+	f.Fuzz(func(t *testing.T, script, cuts []byte, how, bits byte, server bool) {
+		role, z := roleOf(server), compressionOf(how, bits)
+		out := &stream{}
+		sender := engine.NewConn(out, engine.Options{Role: role, Compression: z})
+		want := sendAll(t, sender, script)
+		for name, receive := range ways {
+			s := &stream{}
+			whole := bytes.Clone(out.sent)
+			pieces(len(whole), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
+			c := engine.NewConn(s, engine.Options{Role: 1 - role, Compression: mirrored(z)})
+			got := receive(t, c, s)
+			c.Close()
+			if !slices.Equal(got.messages, want) {
+				t.Fatalf("%s: %d messages, %.200v\n%d were sent, %.200v\n%v", name, len(got.messages), got.messages, len(want), want, got.err)
+			}
+		}
+		sender.Close()
+	})
+}
+
+// sendAll sends what a script says: for each message the way, how often its bytes come, how
+// many there are, and these.
+func sendAll(t *testing.T, c *engine.Conn, script program) (sent []message) {
+	for range 20 {
+		if script.ended() {
+			break
+		}
+		kind, times := script.next(), int(script.next())
+		if kind&8 != 0 {
+			times *= 40
+		}
+		payload := bytes.Repeat(script.take(int(script.next()%32)), times)
+		if err := sendOne(c, kind, payload); err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, message{engine.OpBinary, string(payload)})
+	}
+	return sent
+}
+
+// sendOne sends one message in one of four ways.
+func sendOne(c *engine.Conn, kind byte, payload []byte) error {
+	switch kind % 4 {
+	case 0:
+		half := len(payload) / 2
+		if err := c.SendFrame(engine.OpBinary, false, payload[:half]); err != nil {
+			return err
+		}
+		if err := c.SendPing(nil); err != nil {
+			return err
+		}
+		return c.SendFrame(engine.OpContinuation, true, payload[half:])
+	case 1:
+		w, err := c.NextWriter(engine.OpBinary)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(payload); err != nil {
+			return err
+		}
+		return w.Close()
+	case 2:
+		b, err := c.Reserve(len(payload))
+		if err != nil {
+			return err
+		}
+		copy(b.Bytes(), payload)
+		return b.SendBinary(len(payload))
+	}
+	return c.SendBinary(payload)
+}
