@@ -14,10 +14,18 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
+// quiet is how long it must be quiet before a connection is closed: echoes have come by then,
+// also on a slow machine.
+const (
+	quietTime = 2 * time.Second
+	quiet     = "2s"
+)
+
 func TestConnectInAPipe(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	url, _ := serving(t)
 	for _, args := range [][]string{{}, {"-binary"}} {
-		args = append([]string{"connect", "-wait", "200ms"}, append(args, url)...)
+		args = append([]string{"connect", "-wait", quiet}, append(args, url)...)
 		got := command(t.Context(), "one\ntwo\r\n\nlast", args...)
 		if got.code != 0 || got.out != "one\ntwo\n\nlast\n" || got.err != "closed by us: 1000 (normal closure)\n" {
 			t.Errorf("%+v", got)
@@ -26,18 +34,20 @@ func TestConnectInAPipe(t *testing.T) {
 }
 
 func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	url, _ := serving(t)
-	got := command(t.Context(), "good\nb\xffd\n", "connect", "-wait", "100ms", url)
+	got := command(t.Context(), "good\nb\xffd\n", "connect", "-wait", quiet, url)
 	if got.code != 1 || got.out != "good\n" || !strings.Contains(got.err, "not UTF-8") {
 		t.Errorf("%+v", got)
 	}
-	got = command(t.Context(), "b\xffd\n", "connect", "-binary", "-wait", "100ms", url)
+	got = command(t.Context(), "b\xffd\n", "connect", "-binary", "-wait", quiet, url)
 	if got.code != 0 || got.out != "b\xffd\n" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestConnectKeepsWaitingWithinALongMessage(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	url := badServer(t, func(conn *engine.Conn) {
 		conn.RecvMessage(nil)
 		for _, part := range []string{"p", "a", "r", "t", "s"} {
@@ -46,11 +56,11 @@ func TestConnectKeepsWaitingWithinALongMessage(t *testing.T) {
 				op = engine.OpText
 			}
 			conn.SendFrame(op, part == "s", []byte(part))
-			time.Sleep(60 * time.Millisecond)
+			time.Sleep(quietTime / 3) // altogether more than the time of -wait
 		}
 		conn.RecvMessage(nil)
 	})
-	got := command(t.Context(), "go\n", "connect", "-wait", "100ms", url)
+	got := command(t.Context(), "go\n", "connect", "-wait", quiet, url)
 	if got.code != 0 || got.out != "parts\n" {
 		t.Errorf("%+v", got)
 	}
@@ -142,6 +152,7 @@ func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
 }
 
 func TestConnectWritesJSON(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	url := badServer(t, func(conn *engine.Conn) {
 		conn.SendText([]byte("<text>"))
 		conn.SendBinary([]byte{0, 255})
@@ -163,7 +174,7 @@ func TestConnectWritesJSON(t *testing.T) {
 		}
 	}
 	url, _ = serving(t)
-	got = command(t.Context(), "x\n", "connect", "-json", "-wait", "50ms", url)
+	got = command(t.Context(), "x\n", "connect", "-json", "-wait", quiet, url)
 	if got.code != 0 || !strings.HasSuffix(got.out, `"event":"closed","code":1000,"local":true}`+"\n") {
 		t.Errorf("%+v", got)
 	}
@@ -174,18 +185,20 @@ func TestConnectWritesJSON(t *testing.T) {
 }
 
 func TestConnectCompresses(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	url, _ := serving(t, "-compress")
 	line := strings.Repeat("compress ", 100)
-	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", "50ms", url)
+	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", quiet, url)
 	if got.code != 0 || got.out != line+"\n" || strings.Count(got.err, "RSV 100") != 2 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestConnectShowsAllThatHappens(t *testing.T) {
+	t.Parallel() // it waits for quiet
 	for _, args := range [][]string{nil, {"-tls"}} {
 		url, _ := serving(t, args...)
-		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", "50ms", url)
+		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", quiet, url)
 		if got.code != 0 || got.out != "hello\n" {
 			t.Errorf("%+v", got)
 		}

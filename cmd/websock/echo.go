@@ -66,11 +66,12 @@ func (e *echo) start() {
 	e.conn.Flush() // a failure shows in OnClose
 }
 
-// begin counts the first messages as sent, and reports whether they are to be.
+// begin counts the first messages as sent, and reports whether they are to be: not on a
+// connection that comes up when the exchange is over.
 func (e *echo) begin() bool {
 	e.fleet.mu.Lock()
 	defer e.fleet.mu.Unlock()
-	if e.started || e.closed.Load() {
+	if e.started || e.closed.Load() || e.fleet.stopping.Load() {
 		return false
 	}
 	e.started = true

@@ -33,7 +33,7 @@ type fleet struct {
 	up         atomic.Int64
 	comebacks  atomic.Int64 // connections that took the place of a lost one
 	exchanging atomic.Bool  // who comes up sends
-	stopping   atomic.Bool  // nothing more is sent
+	stopping   atomic.Bool  // nothing more is sent; set under the lock, so that nothing starts any more
 	closing    atomic.Bool  // connections end because we say so
 }
 
@@ -168,7 +168,9 @@ func (f *fleet) exchange(ctx context.Context, d time.Duration) error {
 		}
 	}
 	f.waitOrNone(ctx)
+	f.mu.Lock()
 	f.stopping.Store(true)
+	f.mu.Unlock()
 	starting.Wait()
 	f.account.exchanged(f.standing().Received, time.Since(begin), cpuTime()-cpu)
 	return nil

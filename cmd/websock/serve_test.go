@@ -125,7 +125,7 @@ func TestSecureServerMakesItsOwnCertificate(t *testing.T) {
 	if !told || !strings.HasPrefix(url, "wss://") {
 		t.Fatalf("%s %q", url, said.String())
 	}
-	if got := command(t.Context(), "x\n", "connect", "-wait", "50ms", "-ca", cert, url); got.code != 0 || got.out != "x\n" {
+	if got := command(t.Context(), "x\n", "connect", "-wait", quiet, "-ca", cert, url); got.code != 0 || got.out != "x\n" {
 		t.Errorf("%+v", got)
 	}
 	if got := command(t.Context(), "x\n", "connect", url); got.code == 0 || !strings.Contains(got.err, "certificate") {
