@@ -21,6 +21,10 @@ func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
 // It may be called from any goroutine, any number of times; only the first call
 // does anything. A receive under way returns a *CloseError with Local set.
 //
+// Nil says that the close frame was written and the peer has ended the connection, or that
+// there is a Handler. Whether the peer's close frame came, and so all that was sent before,
+// only a Handler is told: see CloseError.
+//
 // Errors before anything is done: ErrCloseCode, ErrInvalidUTF8 for the reason,
 // ErrControlTooLong for a reason of more than 123 bytes. Otherwise the transport
 // is closed, and the error says why the closing handshake is incomplete: one that
@@ -124,6 +128,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.addCounts()
 	s.ended = true
 	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
 		c.release()
@@ -144,6 +149,7 @@ func (c *Conn) fail(err error) error {
 	}
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
+	c.addCounts()
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
 		c.release()
 	}
@@ -155,19 +161,12 @@ func (c *Conn) fail(err error) error {
 func (c *Conn) endOfStream(err error) error {
 	s := &c.send
 	s.mu.Lock()
+	c.addCounts()
 	s.handling = false
 	c.release() // what was sent while the last bytes were handled
+	how := s.howEnded(err)
 	s.ended = true
-	how := s.closing
-	closing, pushed := how != nil, s.pushed
-	switch {
-	case !closing && s.err != nil:
-		how = s.err // the stream ended because sending did
-	case !closing:
-		how = &CloseError{Code: CloseAbnormal, Err: err}
-	case errors.Is(err, ErrTimeout): // the peer didn't complete the closing handshake
-		how = &CloseError{Code: how.Code, Reason: how.Reason, Local: how.Local, Err: errors.Join(how.Err, err)}
-	}
+	closing, pushed := s.closing != nil, s.pushed
 	if s.err == nil {
 		s.err = how
 	}
@@ -177,4 +176,21 @@ func (c *Conn) endOfStream(err error) error {
 		c.t.Close()
 	}
 	return how
+}
+
+// howEnded returns how the connection has ended whose stream did for the reason err. The lock
+// is held.
+func (s *sendState) howEnded(err error) *CloseError {
+	how := s.closing
+	switch closed := isClosed(err); {
+	case how == nil && s.err != nil: // the stream ended because sending did
+		return s.err
+	case how == nil:
+		return &CloseError{Code: CloseAbnormal, Err: err}
+	case s.ended, closed && !s.pushed: // by the peer's close frame, or in CloseWith, which tells
+		return how
+	case closed && s.err != nil && s.err != how:
+		err = s.err.Err
+	}
+	return &CloseError{Code: how.Code, Reason: how.Reason, Local: how.Local, Err: fmt.Errorf("%w: %w", how.Err, err)}
 }

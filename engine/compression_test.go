@@ -17,7 +17,7 @@ func settings() map[string]Compression {
 		all[fmt.Sprint("takeover, ", bits)] = Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: bits, RecvWindowBits: bits}
 		all[fmt.Sprint("no takeover, ", bits)] = Compression{Level: 1, SendWindowBits: bits, RecvWindowBits: bits}
 	}
-	for level := 1; level <= maxLevel; level++ {
+	for _, level := range []int{1, 2, 6, maxLevel} {
 		all[fmt.Sprint("level ", level)] = Compression{Level: level, SendTakeover: true, RecvTakeover: true}
 	}
 	return all
@@ -68,7 +68,7 @@ func sentBy(t *testing.T, role Role, z Compression, f func(c *Conn)) []byte {
 func TestCompressedMessagesComeBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var messages [][]byte
-	for _, size := range []int{0, 1, 20, 64, 100, 127, 128, 1000, 1000, 1000, 5000, 40000, 70000, 150000, 300000} {
+	for _, size := range []int{0, 1, 20, 64, 100, 127, 128, 1000, 1000, 1000, 5000, 40000, 150000} {
 		messages = append(messages, document(r, size), noise(r, size), make([]byte, size))
 	}
 	for name, z := range settings() {

@@ -74,6 +74,9 @@ type closedError struct{}
 func (closedError) Error() string        { return "websock: connection closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
+// isClosed reports whether err says that we closed the transport.
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
+
 // A ProtocolError says what the peer broke, and the close code that it was
 // told (RFC 6455 section 7.1.7). The connection is over.
 type ProtocolError struct {
@@ -105,10 +108,14 @@ func (e *LimitError) Error() string {
 // A CloseError says how the connection ended.
 //
 // With the peer's close frame, Code and Reason are the peer's. After our own
-// Close, they are ours, Local is set and ErrClosed is in the chain; ErrTimeout too
-// if the peer didn't complete the closing handshake in time. Without a
+// Close, they are ours, Local is set and ErrClosed is in the chain. Without a
 // close frame, Code is CloseAbnormal and Err says what happened on the network:
 // io.ErrUnexpectedEOF when the peer just hung up (RFC 6455 section 7.1.5).
+//
+// What OnClose gets after our own Close tells more. If the peer has completed the closing
+// handshake, and so has got all that we have sent, Err is ErrClosed. Else what has ended the
+// connection is in the chain, too: ErrTimeout if the peer's answer didn't come in time, or
+// what happened on the network.
 type CloseError struct {
 	Code   CloseCode
 	Reason string

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -243,6 +244,46 @@ func TestRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
 	c.SetHandler(r)
 	if err := s.play(); !errors.Is(err, ErrTimeout) || len(r.closed) != 1 {
 		t.Errorf("%v, OnClose got %v", err, r.closed)
+	}
+}
+
+func TestHandlerIsToldWhetherThePeerHasAnsweredItsClose(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		received string
+		end      error // of the stream
+		want     error // in the chain beside ErrClosed; nil: nothing
+	}{
+		{"an answer", "close " + closePayload(1000, ""), io.EOF, nil},
+		{"the end of the stream", "text Hello", io.EOF, io.ErrUnexpectedEOF},
+		{"a reset", "text Hello", syscall.ECONNRESET, syscall.ECONNRESET},
+		{"no answer in time", "text Hello", os.ErrDeadlineExceeded, ErrTimeout},
+		{"the transport closed", "text Hello", net.ErrClosed, net.ErrClosed},
+	} {
+		c, s := newScripted(Client, Limits{}, frames(Client, test.received))
+		s.err = test.end
+		var r recorder
+		c.SetHandler(&r)
+		c.Close()
+		err := s.play()
+		var closed *CloseError
+		if !errors.As(err, &closed) || !closed.Local || closed.Code != CloseNormal || !errors.Is(closed, ErrClosed) {
+			t.Errorf("%s: %v", test.name, err)
+		} else if told := closed.Err != ErrClosed; told != (test.want != nil) || told && !errors.Is(closed, test.want) {
+			t.Errorf("%s: the cause is %v", test.name, closed.Err)
+		}
+	}
+}
+
+func TestHandlerIsToldThatItsCloseFrameCouldNotBeWritten(t *testing.T) {
+	c, s := newScripted(Client, Limits{})
+	s.err, s.writeErr = net.ErrClosed, syscall.EPIPE
+	c.SetHandler(&recorder{})
+	if err := c.Close(); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("Close: %v", err)
+	}
+	if err := s.play(); !errors.Is(err, ErrClosed) || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("OnClose: %v", err)
 	}
 }
 

@@ -20,7 +20,7 @@ type Stats struct {
 
 // Stats returns the counts so far. It may be called from any goroutine. Counts of
 // what is received are those of the time when the receiver last turned to the
-// transport.
+// transport, or the connection ended.
 func (c *Conn) Stats() Stats {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()

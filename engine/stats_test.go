@@ -57,3 +57,20 @@ func TestStatsCountBeyond32Bits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestStatsAreCompleteWhenTheConnectionEnds(t *testing.T) {
+	ends := map[string][]byte{
+		"a close frame":    frames(Client, "text a; text b; close "+closePayload(1000, "")),
+		"a breach":         append(frames(Client, "text a; text b"), 0xff, 0),
+		"end of the bytes": frames(Client, "text a; text b"),
+	}
+	for end, stream := range ends {
+		c, _ := newScripted(Client, Limits{}, stream)
+		for err := error(nil); err == nil; {
+			_, _, err = c.RecvMessage(nil)
+		}
+		if got := c.Stats(); got.MessagesReceived != 2 || got.PayloadReceived != 2 || got.WireReceived != uint64(len(stream)) {
+			t.Errorf("%s: %+v", end, got)
+		}
+	}
+}

@@ -36,7 +36,8 @@ func URLs(urls ...string) []Target {
 
 // From returns, for each source address, a Target that is t but for that: its Config.Dialer
 // is a copy with LocalAddr. So a Group can have more connections to one endpoint than one
-// address has ports for, which are some 28,000. The system must have the addresses.
+// address has ports for, which are some 28,000; Linux takes long to find those beyond 14,000.
+// The system must have the addresses.
 func From(t Target, sources ...netip.Addr) []Target {
 	targets := make([]Target, len(sources))
 	for i, source := range sources {

@@ -3,8 +3,8 @@ package fuzz
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,221 +15,88 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-const (
-	// lastWord is the message that each peer sends last.
-	lastWord = "that is all"
-
-	farewell engine.CloseCode = 4000
-
-	// most is how many faults an end may have, so that enough is a time within which
-	// everything can be done, however the link delays it.
-	most   = 200
-	enough = 2 * most * faultSize * time.Millisecond
-)
-
-// A peer is one side of a connection over a link.
-type peer struct {
-	t      *testing.T
-	conn   *engine.Conn
-	script program
-	pushed bool
-
-	sent     []message // accepted
-	tried    *message  // the one that was not
-	got      gatherer
-	finished chan struct{} // all was sent, or nothing more can be
-	heard    chan struct{} // the last word came, or the end
-	ended    chan struct{} // receiving is over
-	partErr  error         // of the client's Close
+// A schedule is what happens on a link, and at its ends.
+type schedule struct {
+	clientFaults, serverFaults program
+	clientScript, serverScript program
+	manner                     manner
 }
 
-func newPeer(t *testing.T, conn *engine.Conn, script program, pushed bool) *peer {
-	return &peer{
-		t: t, conn: conn, script: script, pushed: pushed,
-		finished: make(chan struct{}), heard: make(chan struct{}), ended: make(chan struct{}),
+// A manner is how the peers of a schedule go about it, in bits: one each for whether client
+// and server are pushed, two each for their ways, then one each for compression and for
+// limits that are soon reached.
+type manner uint16
+
+func (m manner) clientWay() way   { return peerWays[m&1|m>>2&3<<1] }
+func (m manner) serverWay() way   { return peerWays[m>>1&1|m>>4&3<<1] }
+func (m manner) compresses() bool { return m>>6&1 != 0 }
+func (m manner) isTight() bool    { return m>>7&1 != 0 }
+
+func (m manner) compression() engine.Compression {
+	if !m.compresses() {
+		return engine.Compression{}
 	}
+	return engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: 9, RecvWindowBits: 10}
 }
 
-// start begins to send and to receive.
-func (p *peer) start() {
-	go p.send()
-	if p.pushed {
-		p.conn.SetHandler(p)
-	} else {
-		go p.pull()
+// limits are such that both peers keep to what the other one wants.
+func (m manner) limits() engine.Limits {
+	l := engine.Limits{CloseTimeout: enough}
+	if m.isTight() {
+		l.SendQueue, l.PongRate = 4<<10, 2
 	}
+	return l
 }
 
-func (p *peer) send() {
-	defer close(p.finished)
-	for steps := 0; steps < 20 && !p.script.ended(); steps++ {
-		kind := p.script.next()
-		payload := string(p.script.take(int(p.script.next() % 32)))
-		var err error
-		switch {
-		case kind%8 == 0:
-			err = p.conn.SendPing([]byte(payload))
-		case kind%8 == 1:
-			time.Sleep(time.Duration(kind) * time.Millisecond)
-		case kind%8 == 2: // more than is under way at a time
-			err = p.message(engine.OpBinary, fmt.Sprintf("%s%0*d", payload, 200*int(kind), 0))
-		default:
-			err = p.message(engine.OpBinary, payload)
-		}
-		if err != nil {
-			p.giveUp(err)
-			return
-		}
+// run plays the schedule to its end and checks what each peer has to rely on.
+func (s *schedule) run(t *testing.T) (client, server *peer) {
+	l, near, far := newLink(s.clientFaults[:min(len(s.clientFaults), most)], s.serverFaults[:min(len(s.serverFaults), most)])
+	served := make(chan *peer)
+	go func() { served <- s.serve(t, l, far) }()
+	client = s.dial(t, l, near)
+	server = <-served
+	if client != nil && server != nil {
+		checkPair(t, l, client, server)
 	}
-	if err := p.message(engine.OpText, lastWord); err != nil {
-		p.giveUp(err)
-	}
-}
-
-func (p *peer) message(op engine.Opcode, payload string) error {
-	var err error
-	if half := len(payload) / 2; half%2 == 1 {
-		if err = p.conn.SendFrame(op, false, []byte(payload[:half])); err == nil {
-			err = p.conn.SendFrame(engine.OpContinuation, true, []byte(payload[half:]))
-		}
-	} else {
-		err = p.conn.SendFrame(op, true, []byte(payload))
-	}
-	if err != nil {
-		p.tried = &message{op, payload}
-		return err
-	}
-	p.sent = append(p.sent, message{op, payload})
-	return nil
-}
-
-// giveUp ends a connection on which nothing more can be sent.
-func (p *peer) giveUp(err error) {
-	p.checkEnd(err)
-	p.conn.Close()
-}
-
-// checkEnd demands a documented error of a peer that does everything right.
-func (p *peer) checkEnd(err error) {
-	if closed := new(engine.CloseError); !errors.As(err, &closed) {
-		p.t.Errorf("the end is %v", err)
-	}
-}
-
-// pull receives with timeouts of all lengths.
-func (p *peer) pull() {
-	buf := make([]byte, 6000)
-	for i := 1; ; i++ {
-		h, n, err := p.conn.RecvTimeout(buf[:1+i*997%len(buf)], time.Duration(1+i%7)*time.Millisecond)
-		switch {
-		case errors.Is(err, engine.ErrTimeout) && !errors.As(err, new(*engine.CloseError)):
-			if n > 0 {
-				p.t.Errorf("%d bytes with ErrTimeout", n)
-			}
-		case err != nil:
-			p.OnClose(p.conn, err)
-			p.conn.Close()
-			return
-		case h.Opcode != engine.OpNone:
-			p.OnData(p.conn, h, buf[:n])
-		}
-	}
-}
-
-func (p *peer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
-	p.got.OnData(c, h, payload)
-	if n := len(p.got.messages); n > 0 && !p.got.open && p.got.messages[n-1].opcode == engine.OpText {
-		close(p.heard)
-	}
-}
-
-func (p *peer) OnClose(c *engine.Conn, err error) {
-	p.got.OnClose(c, err)
-	p.checkEnd(err)
-	select {
-	case <-p.heard:
-	default:
-		close(p.heard)
-	}
-	close(p.ended)
-}
-
-// checkReceived demands what the other side sent: all of it, or the start if the link
-// broke.
-func (p *peer) checkReceived(from *peer, whole bool) {
-	sent := from.sent
-	if from.tried != nil {
-		sent = append(sent, *from.tried) // it may have left
-	}
-	got := p.got.messages
-	if len(got) > len(sent) || !slices.Equal(got, sent[:len(got)]) {
-		p.t.Fatalf("%d messages came, %.300v\n%d were sent, %.300v", len(got), got, len(sent), sent)
-	}
-	if whole && len(got) < len(sent) {
-		p.t.Fatalf("%d messages of %d came", len(got), len(sent))
-	}
-	if p.got.ends != 1 {
-		p.t.Fatalf("the end came %d times", p.got.ends)
-	}
-}
-
-// FuzzPair lets a client and a server talk over a link with faults of all kinds at any
-// byte, from the opening handshake to the closing one, by pulling and by callback. What
-// comes is what was sent, in order; without a breakage all of it comes and both agree on
-// the end; every error is a documented one; and nobody waits forever.
-func FuzzPair(f *testing.F) {
-	f.Add([]byte{}, []byte{}, []byte("\x03\x05Hello\x00\x02hi\xf2\x01x\x01"), []byte("\x04\x05World"), uint8(0))
-	f.Add([]byte("\x08\x08\x08\x08\x08\x0c\x0c"), []byte("\x10\x18\x24\x0d\x0d\x0d"), []byte("\x03\x06Hello!\x01"), []byte("\x03\x02ab"), uint8(3))
-	f.Add([]byte("\x00\x00\x00\x05\x00\x05\x05\x07"), []byte("\x00\x00\x00\x08\x10\x05\x0f"), []byte("\xf2\x01x"), []byte("\x04\x05World\x00"), uint8(1))
-	f.Add([]byte("\x00\x00\x00\x00\x06"), []byte{}, []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint8(2))
-	f.Add([]byte{}, []byte("\x00\x00\x00\x0e"), []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint8(3))
-	f.Fuzz(func(t *testing.T, clientFaults, serverFaults, clientScript, serverScript []byte, pushed uint8) {
-		bounds.Check(t, 64<<20, func() {
-			synctest.Test(t, func(t *testing.T) {
-				l, near, far := newLink(clientFaults[:min(len(clientFaults), most)], serverFaults[:min(len(serverFaults), most)])
-				served := make(chan *peer)
-				go func() { served <- serve(t, l, far, serverScript, pushed&2 != 0) }()
-				client := dial(t, l, near, clientScript, pushed&1 != 0)
-				checkPair(t, l, client, <-served)
-				time.Sleep(2 * enough) // goroutines that are left then are leaked
-			})
-		})
-	})
+	time.Sleep(2 * enough) // goroutines that are left then are leaked
+	return client, server
 }
 
 // dial is the client, from the opening handshake to the end. It returns nil if there was
 // no connection.
-func dial(t *testing.T, l *link, e *end, script program, pushed bool) *peer {
+func (s *schedule) dial(t *testing.T, l *link, e *end) *peer {
 	defer e.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
-	result, err := handshake.Client(ctx, e, &handshake.Request{Host: "h"})
+	result, err := handshake.Client(ctx, e, &handshake.Request{Host: "h", Compression: s.manner.compression()})
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, connOf(e, engine.Client, result), script, pushed)
+	p := newPeer(t, s.connOf(e, engine.Client, result), s.clientScript, s.manner.clientWay(), 4000)
 	p.start()
 	<-p.finished
 	<-p.heard
-	p.partErr = p.conn.CloseWith(farewell, "")
+	p.closeOnce()
 	<-p.ended
+	p.meanwhile.Wait()
 	return p
 }
 
 // serve is the server, which waits for the client to end the connection.
-func serve(t *testing.T, l *link, e *end, script program, pushed bool) *peer {
+func (s *schedule) serve(t *testing.T, l *link, e *end) *peer {
 	defer e.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
-	result, _, err := handshake.ServerConn(ctx, e, nil)
+	result, _, err := handshake.ServerConn(ctx, e, &handshake.ServerOptions{Compression: s.manner.compression()})
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, connOf(e, engine.Server, result), script, pushed)
+	p := newPeer(t, s.connOf(e, engine.Server, result), s.serverScript, s.manner.serverWay(), 4001)
 	p.start()
 	<-p.finished
 	<-p.ended
-	p.conn.Close()
+	p.meanwhile.Wait()
+	p.closeOnce()
 	return p
 }
 
@@ -247,26 +114,107 @@ func agreed(t *testing.T, l *link, err error) bool {
 	return err == nil
 }
 
-func connOf(e *end, role engine.Role, r *handshake.Result) *engine.Conn {
-	return engine.NewConn(std.New(e, r.Early), engine.Options{Role: role, Limits: engine.Limits{CloseTimeout: enough}})
+func (s *schedule) connOf(e *end, role engine.Role, r *handshake.Result) *engine.Conn {
+	return engine.NewConn(std.New(e, r.Early), engine.Options{Role: role, Limits: s.manner.limits(), Compression: r.Compression})
 }
 
 // checkPair compares what both sides sent, heard and said in the end.
 func checkPair(t *testing.T, l *link, client, server *peer) {
-	if client == nil || server == nil {
-		return
+	works := !l.broken && !client.cut && !server.cut
+	if works && !l.early && (client.gaveUp() || server.gaveUp()) {
+		t.Errorf("closed with %v and %v, though the other side was there", client.closeErr, server.closeErr)
 	}
-	whole := !l.broken
-	server.checkReceived(client, whole)
-	client.checkReceived(server, whole)
-	if !whole {
-		return
+	works = works && !client.gaveUp() && !server.gaveUp()
+	client.checkReceived(server)
+	server.checkReceived(client)
+	client.checkEnds(server, works)
+	server.checkEnds(client, works)
+}
+
+// checkReceived demands what the other side sent, in order: all of it if the other side said
+// in the end that this was all, else the start.
+func (p *peer) checkReceived(from *peer) {
+	sent := from.sent
+	if from.tried != nil {
+		sent = append(sent, *from.tried) // it may have left
 	}
-	var closed *engine.CloseError
-	if !errors.As(server.got.err, &closed) || closed.Code != farewell || closed.Local {
-		t.Fatalf("the server heard %v", server.got.err)
+	got := slices.DeleteFunc(slices.Clone(p.got.messages), isEcho)
+	checkStart(p.t, got, sent)
+	echoes := slices.DeleteFunc(slices.Clone(p.got.messages), func(m message) bool { return !isEcho(m) })
+	checkStart(p.t, echoes, from.echoes)
+	if p.wasTold(from) && (len(got) < len(from.sent) || len(echoes) < len(from.echoes)) {
+		p.t.Errorf("%d messages of %d and %d echoes of %d came before %v",
+			len(got), len(from.sent), len(echoes), len(from.echoes), p.got.err)
 	}
-	if err := client.partErr; err != nil && !(l.early && errors.Is(err, engine.ErrTimeout)) {
-		t.Fatalf("the client closed with %v", err)
+	if p.got.ends != 1 {
+		p.t.Errorf("the end came %d times", p.got.ends)
 	}
+}
+
+func isEcho(m message) bool { return strings.HasPrefix(m.payload, echoed) }
+
+func checkStart(t *testing.T, got, sent []message) {
+	if len(got) > len(sent) || !slices.Equal(got, sent[:len(got)]) {
+		t.Errorf("%d messages came, %.300v\n%d were sent, %.300v", len(got), got, len(sent), sent)
+	}
+}
+
+// wasTold reports whether receiving ended with the other side's close frame.
+func (p *peer) wasTold(by *peer) bool {
+	closed := p.closed()
+	return closed != nil && !closed.Local && closed.Code == by.farewell
+}
+
+// closed returns how receiving ended, nil if that is no *engine.CloseError.
+func (p *peer) closed() (closed *engine.CloseError) {
+	errors.As(p.got.err, &closed)
+	return closed
+}
+
+// gaveUp reports whether the peer didn't wait for the other side to complete the closing
+// handshake.
+func (p *peer) gaveUp() bool {
+	closed := p.closed()
+	return errors.Is(p.closeErr, engine.ErrTimeout) || closed != nil && closed.Local && errors.Is(closed, engine.ErrTimeout)
+}
+
+// isSure reports whether the peer was told that the closing handshake, which it began, is
+// complete.
+func (p *peer) isSure() bool {
+	closed := p.closed()
+	return p.way.pushed && closed != nil && closed.Local && closed.Code == p.farewell && closed.Err == engine.ErrClosed
+}
+
+// checkEnds demands of a link that works an end that one of the two has asked for; and that
+// who is sure that the other side knows of the end, and so has got everything, is right.
+func (p *peer) checkEnds(other *peer, works bool) {
+	closed, others := p.closed(), other.closed()
+	switch {
+	case works && p.closeErr != nil:
+		p.t.Errorf("closed with %v", p.closeErr)
+	case works && (closed == nil || closed.Code != p.farewell && closed.Code != other.farewell):
+		p.t.Errorf("the end was %v", p.got.err)
+	case p.isSure() && !other.wasTold(p) && !(others != nil && others.Local):
+		p.t.Errorf("%v is sure that all has arrived, but the other side got %v", p.conn.Role(), other.got.err)
+	}
+}
+
+// FuzzPair lets a client and a server talk over a link with faults of all kinds at any
+// byte, from the opening handshake to the closing one, by pulling and by callback. What
+// comes is what was sent, in order; if the end was as it should be, all of it comes; every
+// error is a documented one; and nobody waits forever.
+func FuzzPair(f *testing.F) {
+	f.Add([]byte{}, []byte{}, []byte("\x03\x05Hello\x00\x02hi\xf2\x01x\x01"), []byte("\x04\x05World"), uint16(0))
+	f.Add([]byte("\x08\x08\x08\x08\x08\x0c\x0c"), []byte("\x10\x18\x24\x0d\x0d\x0d"), []byte("\x03\x06Hello!\x01"), []byte("\x03\x02ab"), uint16(3))
+	f.Add([]byte("\x00\x00\x00\x05\x00\x05\x05\x07"), []byte("\x00\x00\x00\x08\x10\x05\x0f"), []byte("\xf2\x01x"), []byte("\x04\x05World\x00"), uint16(1))
+	f.Add([]byte("\x00\x00\x00\x00\x06"), []byte{}, []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint16(2))
+	f.Add([]byte{}, []byte("\x00\x00\x00\x0e"), []byte("\x03\x05Hello"), []byte("\x04\x05World\x00"), uint16(3))
+	f.Fuzz(func(t *testing.T, clientFaults, serverFaults, clientScript, serverScript []byte, how uint16) {
+		bounds.Check(t, 64<<20, func() {
+			synctest.Test(t, func(t *testing.T) {
+				s := schedule{clientFaults, serverFaults, clientScript, serverScript, manner(how)}
+				s.run(t)
+			})
+		})
+	})
 }

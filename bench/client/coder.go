@@ -23,6 +23,7 @@ func newCoder(w *Work) (Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		conn.SetReadLimit(-1) // 32 KiB are its default
 		return &coderLink{conn, make([]byte, len(w.Payload)+1)}, nil
 	}}, nil
 }

@@ -26,10 +26,10 @@ func Contestants() []Contestant {
 		all = append(all, Contestant{Name: "websock-" + name, Ours: true, New: func(w *Work) (Client, error) {
 			return newPushed(w, transports[name]), nil
 		}})
+		byRecv := pulledBy("websock-"+name+"-pulled", dialPulled(transports[name]))
+		byRecv.Ours, byRecv.Variant = true, true
+		all = append(all, byRecv)
 	}
-	all = append(all, Contestant{Name: "websock-netpoll-small", Ours: true, Variant: true, New: func(w *Work) (Client, error) {
-		return newPushed(w, transports["netpoll"]), smallNetpoll()
-	}})
 	return append(all,
 		pulledBy("gorilla", dialGorilla),
 		Contestant{Name: "coder", New: newCoder},

@@ -22,6 +22,14 @@ type Cost struct {
 	Allocs   int64         // on the heap
 }
 
+// Measure returns what f took, which does something n times.
+func Measure(n int, f func() error) (Cost, error) {
+	start := takeSnapshot(0)
+	err := f()
+	end := takeSnapshot(int64(n))
+	return end.since(&start), err
+}
+
 // A snapshot has what the process took since it began.
 type snapshot struct {
 	time time.Time

@@ -41,17 +41,20 @@ func (f *rawFrames) complete(part, n int) (frames, rest int) {
 // some returns n frames to send.
 func (f *rawFrames) some(n int) []byte { return f.out[:n*f.sent] }
 
-// appendFrame appends a binary frame with less than 64 KiB of payload.
+// appendFrame appends a binary frame.
 func appendFrame(b, payload []byte, masked bool) []byte {
 	const binaryFin, maskBit = 0x82, 0x80
 	var second byte
 	if masked {
 		second = maskBit
 	}
-	if len(payload) < 126 {
+	switch {
+	case len(payload) < 126:
 		b = append(b, binaryFin, second|byte(len(payload)))
-	} else {
+	case len(payload) < 1<<16:
 		b = binary.BigEndian.AppendUint16(append(b, binaryFin, second|126), uint16(len(payload)))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, binaryFin, second|127), uint64(len(payload)))
 	}
 	if !masked {
 		return append(b, payload...)

@@ -69,3 +69,34 @@ func (c *pushed) Start() {
 		}
 	}
 }
+
+// dialPulled is websock whose caller asks for each message.
+func dialPulled(t websock.Transport) func(context.Context, *Work) (link, error) {
+	return func(ctx context.Context, w *Work) (link, error) {
+		conn, err := websock.Dial(ctx, w.URL, &websock.Config{TLS: w.TLS, Proxy: websock.NoProxy, Transport: t})
+		if err != nil {
+			return nil, err
+		}
+		return &websockLink{conn, make([]byte, len(w.Payload)+1)}, nil
+	}
+}
+
+type websockLink struct {
+	conn *engine.Conn
+	buf  []byte
+}
+
+func (l *websockLink) Send(p []byte) error { return l.conn.SendBinary(p) }
+
+func (l *websockLink) Receive() (size int, err error) {
+	for {
+		h, n, err := l.conn.Recv(l.buf)
+		if err != nil {
+			return 0, err
+		}
+		size += n
+		if h.Fin && h.Remaining == 0 && h.Opcode >= 0 {
+			return size, nil
+		}
+	}
+}

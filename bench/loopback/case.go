@@ -12,6 +12,7 @@ const (
 	Pipelined Kind = "pipelined" // several
 	Broadcast Kind = "broadcast" // the server sends one to each, again and again
 	Idle      Kind = "idle"      // nothing, after each has received one
+	Dial      Kind = "dial"      // nothing but being opened
 )
 
 // A Case is work that all contestants do alike.
@@ -20,6 +21,7 @@ type Case struct {
 	Secure bool // wss
 	Conns  int
 	Window int // messages in flight on each connection
+	Size   int // of a message's payload, in bytes; 0: messageSize
 	Long   bool
 }
 
@@ -37,6 +39,9 @@ func (c Case) String() string {
 	if c.Kind == Pipelined {
 		s += fmt.Sprintf("x%d", c.Window)
 	}
+	if c.Size > 0 {
+		s += fmt.Sprintf("/size=%d", c.Size)
+	}
 	return s
 }
 
@@ -48,6 +53,7 @@ var Cases = []Case{
 	{Kind: Echo, Conns: 10000, Window: 1, Long: true},
 	{Kind: Echo, Conns: 64, Window: 1, Secure: true},
 	{Kind: Echo, Conns: 1000, Window: 1, Secure: true, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Size: 64 << 10, Long: true},
 	{Kind: Pipelined, Conns: 1, Window: 64},
 	{Kind: Pipelined, Conns: 64, Window: 16},
 	{Kind: Pipelined, Conns: 64, Window: 16, Secure: true, Long: true},
@@ -56,4 +62,6 @@ var Cases = []Case{
 	{Kind: Idle, Conns: 1000},
 	{Kind: Idle, Conns: 10000, Long: true},
 	{Kind: Idle, Conns: 4000, Secure: true, Long: true},
+	{Kind: Dial, Conns: 2000, Long: true},
+	{Kind: Dial, Conns: 500, Secure: true, Long: true},
 }

@@ -3,6 +3,7 @@
 package loopback
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
-// messageSize is the payload of every message, in bytes.
+// messageSize is the payload of a message, in bytes, unless a case says otherwise.
 const messageSize = 128
 
 // A Lab has a server, against which one client after another runs.
@@ -85,7 +86,7 @@ func (l *Lab) task(contestant string, c Case, timing Timing) task {
 		Timing:      timing,
 		Address:     address,
 		Certificate: l.addresses.Certificate,
-		Size:        messageSize,
+		Size:        cmp.Or(c.Size, messageSize),
 	}
 	if l.Profiles != "" {
 		name := strings.ReplaceAll(c.String(), "/", "-") + "-" + contestant + ".pprof"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,8 @@ func (t *task) run() (Result, error) {
 		return t.broadcast(ctx)
 	case Idle:
 		return t.idle(ctx)
+	case Dial:
+		return t.dial(ctx)
 	}
 	return t.echo(ctx)
 }
@@ -62,10 +65,42 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if t.Case.Kind != Echo || t.Case.Secure { // of one message in flight the server knows how long it took
+		if err := t.begin(meter, c); err != nil {
+			return Result{}, err
+		}
+		return wait(ctx, meter)
+	}
+	line, err := t.trigger(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer line.Close()
+	if _, err := line.Turnaround(); err != nil { // begins to measure
+		return Result{}, err
+	}
 	if err := t.begin(meter, c); err != nil {
 		return Result{}, err
 	}
-	return wait(ctx, meter)
+	r, err := wait(ctx, meter)
+	if err != nil {
+		return r, err
+	}
+	r.Turnaround, err = line.Turnaround()
+	return r, err
+}
+
+// dial measures opening connections.
+func (t *task) dial(ctx context.Context) (r Result, err error) {
+	const before = 32 // so that what is needed once isn't counted
+	meter := client.NewMeter(1, 0, 0, 0)
+	c, err := t.open(ctx, meter, before)
+	if err != nil {
+		return r, err
+	}
+	r.Cost, err = client.Measure(t.Case.Conns, func() error { return dialAll(ctx, c, t.Case.Conns) })
+	runtime.KeepAlive(c)
+	return r, err
 }
 
 // broadcast measures the time from one trigger to the next.

@@ -34,18 +34,19 @@ func drawCharts(dir string, inMemory []*grid, overLoopback []*loopback.Table) er
 }
 
 func memoryCharts(grids []*grid) (all []chart) {
-	titles := map[string]string{
-		"Receive": "Receive 125 bytes, ns",
-		"Send":    "Send 125 bytes, ns",
+	charted := map[string]struct{ title, size string }{
+		"Receive":         {"Receive 125 bytes, ns", "125"},
+		"Send":            {"Send 125 bytes, ns", "125"},
+		"CompressedReply": {"Receive and send 1 KiB of JSON, compressed with takeover, ns", "1024, takeover"},
 	}
 	for _, g := range grids {
-		title, ok := titles[g.name]
+		of, ok := charted[g.name]
 		if !ok {
 			continue
 		}
-		c := chart{file: g.name, title: title}
+		c := chart{file: g.name, title: of.title}
 		for _, by := range g.by {
-			c.add(by, g.median("125", by, "ns/op"))
+			c.add(by, g.median(of.size, by, "ns/op"))
 		}
 		all = append(all, c)
 	}

@@ -18,20 +18,22 @@ import (
 
 // about says of each benchmark what it measures.
 var about = map[string]string{
-	"Receive":      "Receive binary messages, as many at once as fit into what is read. `view` and `decoder` hand out views of it, `buffer` copies to the caller's memory, `message` to a slice that grows.",
-	"ReceiveText":  "Receive text of which most isn't ASCII. The bound, gobwas, gorilla, coder and xnet don't check it.",
-	"Reply":        "Receive binary messages one by one and send each back.",
-	"Send":         "Send binary messages, masked, the payload left intact.",
-	"ParseHeader":  "Parse the header of an unmasked frame, of 2, 4 and 10 bytes.",
-	"AppendHeader": "Append that of a masked one, with 4 bytes more.",
-	"Mask":         "Mask in place, at an odd address.",
+	"Receive":           "Receive binary messages, as many at once as fit into what is read. `view` and `decoder` hand out views of it, `buffer` copies to the caller's memory, `message` to a slice that grows.",
+	"ReceiveText":       "Receive text of which most isn't ASCII. The bound, gobwas, gorilla, coder and xnet don't check it.",
+	"Reply":             "Receive binary messages one by one and send each back.",
+	"Send":              "Send binary messages, masked, the payload left intact.",
+	"CompressedReceive": "Receive messages of JSON, compressed at the lowest level with windows of 32 KiB, with and without context takeover. Not all contestants can, and gorilla has no takeover.",
+	"CompressedReply":   "The same, and send each back compressed.",
+	"ParseHeader":       "Parse the header of an unmasked frame, of 2, 4 and 10 bytes.",
+	"AppendHeader":      "Append that of a masked one, with 4 bytes more.",
+	"Mask":              "Mask in place, at an odd address.",
 }
 
 // writeResults writes all tables as Markdown.
 func writeResults(file string, e extent, inMemory []*grid, overLoopback []*loopback.Table) error {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Results\n\nWritten by `make bench` on %s; not by hand. %s.\n\n", time.Now().UTC().Format("2006-01-02"), machine())
-	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster.\n\n")
+	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Writes are those that the kernel counts, which leaves out the send system calls of transport/epoll.\n\n")
 	fmt.Fprintf(&w, "## In memory\n\nNanoseconds for a message and, after the slash, how many times as long as the first row: medians of %d rounds. Beneath: allocations a message where there are any.\n\n", e.rounds)
 	for _, g := range inMemory {
 		g.write(&w)

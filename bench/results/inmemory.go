@@ -71,7 +71,11 @@ func parse(output []byte) (grids []*grid, err error) {
 			at = len(grids)
 			grids = append(grids, &grid{name: string(base), cells: map[cell]map[string][]float64{}})
 		}
-		grids[at].add(labels["size"], labels["by"], result.Values)
+		size := labels["size"]
+		if labels["takeover"] == "true" {
+			size += ", takeover"
+		}
+		grids[at].add(size, labels["by"], result.Values)
 	}
 	return grids, r.Err()
 }

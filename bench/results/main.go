@@ -41,12 +41,12 @@ var extents = map[bool]extent{
 		turns:      2,
 	},
 	false: {
-		benchmarks: "^Benchmark(Receive|ReceiveText|Reply|Send|ParseHeader|AppendHeader|Mask)$",
+		benchmarks: "^Benchmark(Receive|ReceiveText|Reply|Send|CompressedReceive|CompressedReply|ParseHeader|AppendHeader|Mask)$",
 		time:       20 * time.Millisecond,
-		rounds:     9,
+		rounds:     5,
 		timing:     loopback.Timing{Warmup: 200 * time.Millisecond, Window: 500 * time.Millisecond},
 		cases:      func(loopback.Case) bool { return true },
-		turns:      5,
+		turns:      3,
 	},
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,7 @@ type loop struct {
 	conns     map[int]*conn
 	in, out   []byte
 	broadcast []byte // the frame
+	took      *turnarounds
 }
 
 type conn struct {
@@ -29,6 +31,7 @@ type conn struct {
 	fd      int
 	unsent  []byte // while there is some, nothing is read
 	waiting bool   // for room to send
+	sentAt  time.Duration
 }
 
 // newLoop listens. size is that of the payload of a broadcast.
@@ -44,6 +47,7 @@ func newLoop(size int) (*loop, error) {
 		in:        make([]byte, 64<<10),
 		out:       make([]byte, 0, 128<<10),
 		broadcast: broadcastFrame(size),
+		took:      newTurnarounds(),
 	}
 	for i := range listenAddresses {
 		if err := l.listen([4]byte{127, 0, 0, byte(1 + i)}); err != nil {
@@ -143,13 +147,18 @@ func (l *loop) receive(c *conn) {
 		l.close(c)
 		return
 	}
+	l.took.received(c)
 	out, err := c.feed(l.in[:n], l.out[:0])
 	l.out = out[:0]
-	l.send(c, out)
+	if l.send(c, out); len(out) > 0 {
+		l.took.sent(c)
+	}
 	switch err {
 	case nil:
 	case errBroadcast:
 		l.broadcastFor(c)
+	case errTurnaround:
+		l.send(c, l.took.answer())
 	default:
 		l.close(c)
 	}

@@ -18,9 +18,10 @@ type session struct {
 }
 
 var (
-	errClosed    = errors.New("server: the client closes")
-	errBroadcast = errors.New("server: the client asks for a broadcast")
-	errRequest   = errors.New("server: not an opening handshake")
+	errClosed     = errors.New("server: the client closes")
+	errBroadcast  = errors.New("server: the client asks for a broadcast")
+	errTurnaround = errors.New("server: the client asks for the turnaround")
+	errRequest    = errors.New("server: not an opening handshake")
 )
 
 // feed handles in, which it doesn't keep, and returns out with the answers to it.
@@ -61,6 +62,9 @@ func (s *session) keep(rest []byte) {
 func (s *session) upgrade(request, out []byte) ([]byte, error) {
 	if bytes.HasPrefix(request, []byte("GET "+broadcastPath+" ")) {
 		return out, errBroadcast
+	}
+	if bytes.HasPrefix(request, []byte("GET "+turnaroundPath+" ")) {
+		return out, errTurnaround
 	}
 	key := headerValue(request, "sec-websocket-key")
 	if key == nil {

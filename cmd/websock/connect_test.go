@@ -173,6 +173,15 @@ func TestConnectWritesJSON(t *testing.T) {
 	}
 }
 
+func TestConnectCompresses(t *testing.T) {
+	url, _ := serving(t, "-compress")
+	line := strings.Repeat("compress ", 100)
+	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", "50ms", url)
+	if got.code != 0 || got.out != line+"\n" || strings.Count(got.err, "RSV 100") != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestConnectShowsAllThatHappens(t *testing.T) {
 	for _, args := range [][]string{nil, {"-tls"}} {
 		url, _ := serving(t, args...)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
 )
 
 // dialFlags say how to connect.
@@ -21,6 +22,7 @@ type dialFlags struct {
 	subprotocols []string
 	insecure     bool
 	ca           string
+	compress     bool
 	timeout      time.Duration
 }
 
@@ -29,6 +31,7 @@ func (d *dialFlags) register(fs *flag.FlagSet) {
 	fs.Func("header", "`\"Name: value\"` to send with the opening handshake (repeatable)", d.addHeader)
 	fs.Func("subprotocol", "`name` of a subprotocol to offer (repeatable, in order of preference)", d.addSubprotocol)
 	fs.BoolVar(&d.insecure, "insecure", false, "accept any certificate of the server")
+	fs.BoolVar(&d.compress, "compress", false, "offer the server compression (permessage-deflate)")
 	fs.StringVar(&d.ca, "ca", "", "`file` of PEM certificates to trust, instead of the system's")
 }
 
@@ -48,6 +51,9 @@ func (d *dialFlags) addSubprotocol(name string) error {
 
 func (d *dialFlags) config() (websock.Config, error) {
 	cfg := websock.Config{Header: d.header, Subprotocols: d.subprotocols, Timeout: d.timeout}
+	if d.compress {
+		cfg.Compression = engine.DefaultCompression
+	}
 	var roots *x509.CertPool // the system's
 	if d.ca != "" {
 		var err error

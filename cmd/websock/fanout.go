@@ -66,7 +66,7 @@ func (f *fanoutJob) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
 	fs.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: what the environment says)")
 	fs.IntVar(&f.procs, "procs", 1, "processes that share the connections: the limit of open files is one for each")
-	fs.Func("source", "`addresses` to connect from, in turn, with commas between: each has ports for some 28,000 connections to a server", f.addSources)
+	fs.Func("source", "`addresses` to connect from, in turn, with commas between: each has ports for some 28,000 connections to a server, 14,000 of which are found quickly", f.addSources)
 	fs.BoolVar(&f.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
 	fs.BoolVar(&f.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")

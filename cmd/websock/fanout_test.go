@@ -54,6 +54,15 @@ func TestFanoutReceivesAllThatItSends(t *testing.T) {
 	}
 }
 
+func TestFanoutCompresses(t *testing.T) {
+	for _, window := range []string{"1", "16"} {
+		r, got := fanoutReport(t, "-compress", "-n", "10", "-duration", "100ms", "-size", "10000", "-window", window)
+		if got.code != 0 || r.Sent != r.Received || r.Sent < 10 {
+			t.Errorf("%+v %+v", got, r)
+		}
+	}
+}
+
 func TestFanoutDoesNotDeadlockOnLargeWindows(t *testing.T) {
 	url, _ := serving(t)
 	r, got := fanoutReport(t, "-url", url, "-n", "1", "-duration", "200ms", "-size", "1000000", "-window", "24", "-timeout", "1m")

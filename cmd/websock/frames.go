@@ -132,7 +132,7 @@ func (v *frameView) describe(b *strings.Builder) {
 			return
 		}
 		fmt.Fprintf(b, ": %v %q\n", code, reason)
-	case v.frame.Opcode == engine.OpText, v.frame.Opcode != engine.OpBinary && v.frame.Rsv == 0 && utf8.Valid(text):
+	case v.isText(text):
 		fmt.Fprintf(b, ": %q\n", text)
 	default:
 		b.WriteByte('\n')
@@ -140,6 +140,17 @@ func (v *frameView) describe(b *strings.Builder) {
 			fmt.Fprintf(b, "%s   %s", v.mark, line)
 		}
 	}
+}
+
+// isText reports whether a payload, of which this is the beginning, is to be shown as text.
+func (v *frameView) isText(payload []byte) bool {
+	switch {
+	case v.frame.Rsv != 0: // compressed
+		return false
+	case v.frame.Opcode == engine.OpText:
+		return true
+	}
+	return v.frame.Opcode != engine.OpBinary && utf8.Valid(payload)
 }
 
 // whole returns text without the beginning of a character at its end, if it was cut there.

@@ -30,7 +30,7 @@ func TestFramesAreShownHoweverTheyComeIn(t *testing.T) {
 		{frame(true, engine.OpClose, "\x03\xe8bye"), "< close, 5 bytes: 1000 (normal closure) \"bye\"\n"},
 		{frame(true, engine.OpClose, "\x03"), "< close, 1 bytes: 03\n"},
 		{frame(true, engine.OpText, long), "< text, 1,257 bytes: \"" + long[:maxShown-1] + "\"\n<   and 1,001 bytes more\n"},
-		{[]byte{0xC1, 1, 0x80}, "< text, 1 bytes, RSV 100: \"\\x80\"\n"},
+		{[]byte{0xC1, 1, 0x80}, "< text, 1 bytes, RSV 100\n<   00000000  80                                                |.|\n"},
 		{[]byte{0x83, 0, 0x81, 0}, "< no frame: 83 00\n"},
 	} {
 		all := append(frame(true, engine.OpPong, "before"), test.bytes...)

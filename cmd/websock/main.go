@@ -9,41 +9,7 @@
 //	websock serve -push 100ms a server that sends to everybody
 //	websock version
 //
-// Every command lists its flags with -h. The exit code is 0 when all went well, 1
-// when something failed, 2 when the command line can't be understood.
-//
-// # Fanout
-//
-// It dials, keeps -window messages in flight on each connection for the duration,
-// waits for the echoes that are due, closes with the closing handshake and prints
-// a table, or with -json one JSON object. An interrupt ends the duration early; a
-// second one ends the program. With no -url the server is a child process, so
-// that CPU time and memory in the table are those of the client alone.
-//
-// With -reconnect, what fails or is lost is dialled again after a random time that grows
-// with every failure, and sends again; messages that were in flight are lost. Without, it
-// stays away. -rate bounds how many are dialled in a second, in both cases. -report writes
-// a web page with charts, all in one file: connections and messages a second over time,
-// errors, and how long echoes took.
-//
-// Every message begins with its connection's and its own number, and every echo is
-// compared with what was sent. What fails is counted by kind:
-//
-//	dial refused          nobody listens there
-//	dial timeout          no connection, or no end of the opening handshake, in time
-//	proxy failed          the proxy can't be reached, or declines
-//	dial failed           no connection for another reason: no such host, no more files
-//	TLS                   no trust in the certificate, or no TLS there
-//	handshake status N    the server answered with HTTP status N
-//	handshake failed      the server's answer is none to an opening handshake
-//	connection lost       the connection ended without a close frame
-//	close code N          the server closed with code N
-//	protocol error        the server broke RFC 6455
-//	limit exceeded        the server sent more than the limits allow
-//	unexpected message    a message that is no echo of one in flight: a greeting, a broadcast
-//	payload mismatch      an echo with other content or another opcode; its connection is given up
-//	echo timeout          a message that was not echoed in time
-//	close timeout         a connection that did not end in time
+// The manual is printed by websock help; every command lists its flags with -h.
 package main
 
 import (
@@ -105,17 +71,12 @@ func (s stdio) misused(format string, args ...any) error {
 }
 
 func rootCommand(streams stdio, args []string) *ffcli.Command {
-	return &ffcli.Command{
+	root := &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
+		LongHelp:   "The manual is printed by websock help.",
 		FlagSet:    streams.flagSet("websock"),
-		Subcommands: []*ffcli.Command{
-			fanoutCommand(streams, args[min(1, len(args)):]),
-			connectCommand(streams),
-			serveCommand(streams),
-			versionCommand(streams),
-		},
 		Exec: func(_ context.Context, args []string) error {
 			if len(args) > 0 {
 				return streams.misused("there is no command %q", args[0])
@@ -123,6 +84,15 @@ func rootCommand(streams stdio, args []string) *ffcli.Command {
 			return errUsage
 		},
 	}
+	root.Subcommands = []*ffcli.Command{
+		fanoutCommand(streams, args[min(1, len(args)):]),
+		connectCommand(streams),
+		serveCommand(streams),
+		completionCommand(streams, root),
+		helpCommand(streams, root),
+		versionCommand(streams),
+	}
+	return root
 }
 
 func (s stdio) flagSet(name string) *flag.FlagSet {

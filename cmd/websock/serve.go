@@ -24,6 +24,7 @@ type serve struct {
 	stdio
 	addr      string
 	shared    bool
+	compress  bool
 	tls       bool
 	cert, key string
 	push      time.Duration
@@ -51,6 +52,7 @@ func serveCommand(streams stdio) *ffcli.Command {
 func (s *serve) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "host and port to listen on (port 0: any that is free)")
 	fs.BoolVar(&s.shared, "reuseport", false, "share the port with other servers that have this flag: the system spreads connections over them (Linux)")
+	fs.BoolVar(&s.compress, "compress", false, "compress for clients that offer it (permessage-deflate)")
 	fs.BoolVar(&s.tls, "tls", false, "speak TLS (wss), with a certificate of its own making unless -tls-cert names one")
 	fs.StringVar(&s.cert, "tls-cert", "", "PEM `file` with the certificate, for wss")
 	fs.StringVar(&s.key, "tls-key", "", "PEM `file` with its key")
@@ -155,7 +157,11 @@ func (s *serve) listen(server *http.Server, listener net.Listener) error {
 // accept makes a connection of a request. Its goroutine ends with the request: the
 // handler is called by the transport.
 func (s *serve) accept(w http.ResponseWriter, r *http.Request) {
-	conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: transports[s.transport]})
+	options := &websock.AcceptOptions{Transport: transports[s.transport]}
+	if s.compress {
+		options.Compression = engine.DefaultCompression
+	}
+	conn, err := websock.Accept(w, r, options)
 	if err != nil {
 		return // the client has been told
 	}

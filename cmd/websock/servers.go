@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // ownServers are the echo servers that a fanout starts when it is given no URL: one for each
 // of its processes, since the limit of open files is one of servers too.
@@ -12,7 +15,7 @@ type ownServers struct {
 // startServers starts the servers, and trusts their certificate if they have one.
 func (f *fanoutJob) startServers() (*ownServers, error) {
 	s := &ownServers{}
-	flags := []string{"-transport", f.transport}
+	flags := []string{"-transport", f.transport, "-compress=" + strconv.FormatBool(f.compress)}
 	if f.tls {
 		var err error
 		if s.certificate, err = newSelfSigned(""); err != nil {

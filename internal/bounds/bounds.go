@@ -15,7 +15,7 @@ const patience = time.Minute
 // fuzz target that hangs.
 func Check(t testing.TB, most uint64, f func()) {
 	t.Helper()
-	hang := time.AfterFunc(patience, func() { panic("the code under test hangs") })
+	hang := time.AfterFunc(patience, func() { panic(t.Name() + " hangs") })
 	defer hang.Stop()
 	before := allocated()
 	f()

@@ -1,0 +1,31 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/seed004e8d11/websock/internal/snippets"
+)
+
+// The guide for those who come from other libraries shows them, and this module has them.
+func TestTheCodeOfTheMigrationGuideCompiles(t *testing.T) {
+	all, err := snippets.Of("../docs/migration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 8 {
+		t.Fatalf("only %d blocks were found", len(all))
+	}
+	imports := snippets.Imports{}
+	for _, path := range []string{
+		"bufio", "context", "errors", "fmt", "log", "time",
+		"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/gobwas/ws/wsutil",
+		"github.com/gorilla/websocket", "github.com/lxzan/gws",
+		"github.com/seed004e8d11/websock", "github.com/seed004e8d11/websock/engine",
+		"github.com/seed004e8d11/websock/transport/epoll",
+	} {
+		imports[path] = path // blocks import by themselves
+	}
+	if err := snippets.Check(".", imports, all); err != nil {
+		t.Error(err)
+	}
+}

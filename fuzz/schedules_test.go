@@ -1,0 +1,134 @@
+package fuzz
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/bounds"
+)
+
+var schedules = flag.Int("schedules", 2000, "how many schedules TestSchedules plays")
+
+// TestSchedules plays schedules that are drawn, each from its number, and checks what FuzzPair
+// does. One that fails is played again with -run TestSchedules/^number$.
+func TestSchedules(t *testing.T) {
+	ends := map[string]int{}
+	for number := range *schedules {
+		t.Run(strconv.Itoa(number), func(t *testing.T) {
+			bounds.Check(t, 64<<20, func() {
+				synctest.Test(t, func(t *testing.T) {
+					client, server := draw(number).run(t)
+					ends["client: "+client.describeEnd(t)]++
+					ends["server: "+server.describeEnd(t)]++
+				})
+			})
+		})
+	}
+	t.Log("\n" + table(ends))
+}
+
+// draw draws a schedule. Half of them have no fault that breaks the link.
+func draw(number int) *schedule {
+	r := rand.New(rand.NewPCG(uint64(number), 0))
+	s := &schedule{
+		clientFaults: drawFaults(r), serverFaults: drawFaults(r),
+		clientScript: drawScript(r), serverScript: drawScript(r),
+		manner: manner(r.Uint32()),
+	}
+	if r.IntN(2) == 0 {
+		faults := []program{s.clientFaults, s.serverFaults}[r.IntN(2)]
+		if len(faults) > 0 {
+			faults[r.IntN(len(faults))] = fault(r, failure+r.IntN(faultKinds-failure))
+		}
+	}
+	return s
+}
+
+// drawFaults draws pieces of all sizes, some delays, and timeouts. Mostly the opening
+// handshake goes well.
+func drawFaults(r *rand.Rand) program {
+	p := make(program, r.IntN(most))
+	well := min(r.IntN(4)*2, len(p))
+	delays, timeouts := r.IntN(3), r.IntN(3)
+	for i := range p[well:] {
+		i += well
+		switch n := r.IntN(40); {
+		case n < delays:
+			p[i] = fault(r, delay)
+		case n < delays+timeouts:
+			p[i] = fault(r, earlyTimeout)
+		default:
+			p[i] = fault(r, 0)
+		}
+	}
+	return p
+}
+
+// fault is an instruction of some kind with a size that is drawn.
+func fault(r *rand.Rand, kind int) byte { return byte(r.IntN(faultSize)*faultKinds + kind) }
+
+func drawScript(r *rand.Rand) program {
+	p := make(program, r.IntN(300))
+	for i := range p {
+		p[i] = byte(r.Uint32())
+	}
+	return p
+}
+
+// describeEnd says how receiving ended, in the words of the documentation. It fails for what
+// that doesn't mention.
+func (p *peer) describeEnd(t *testing.T) string {
+	if p == nil {
+		return "no connection"
+	}
+	closed := p.closed()
+	switch {
+	case closed == nil:
+		t.Errorf("%v is no documented end", p.got.err)
+		return "?"
+	case closed.Local && closed.Code == engine.CloseAbnormal:
+		return "aborted by us"
+	case closed.Local && closed.Err == engine.ErrClosed:
+		return "closed by us"
+	case closed.Local:
+		return "closed by us, not answered: " + p.cause(t, closed)
+	case closed.Code != engine.CloseAbnormal:
+		return "closed by the peer"
+	}
+	return "lost: " + p.cause(t, closed)
+}
+
+// cause names what has happened on the network.
+func (p *peer) cause(t *testing.T, end error) string {
+	for _, cause := range []error{engine.ErrTimeout, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
+		if errors.Is(end, cause) {
+			return cause.Error()
+		}
+	}
+	if p.cut {
+		return "aborted"
+	}
+	t.Errorf("%v has no documented cause", end)
+	return "?"
+}
+
+func table(counts map[string]int) string {
+	var lines []string
+	for what, n := range counts {
+		lines = append(lines, fmt.Sprintf("%8d  %s", n, what))
+	}
+	slices.Sort(lines)
+	slices.Reverse(lines)
+	return strings.Join(lines, "\n")
+}

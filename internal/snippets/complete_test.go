@@ -1,0 +1,43 @@
+package snippets
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+func TestDocumentationNamesEveryLimitAndEveryError(t *testing.T) {
+	var limits, errors []string
+	for field := range reflect.TypeFor[engine.Limits]().Fields() {
+		limits = append(limits, field.Name)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "../../engine/errors.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range file.Scope.Objects {
+		if ast.IsExported(name) {
+			errors = append(errors, name)
+		}
+	}
+	for doc, names := range map[string][]string{"limits.md": limits, "errors.md": errors} {
+		text, err := os.ReadFile("../../docs/" + doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(names) < 10 {
+			t.Errorf("%s: only %d names were found", doc, len(names))
+		}
+		for _, name := range names {
+			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "`*"+name+"`") {
+				t.Errorf("%s doesn't name %s", doc, name)
+			}
+		}
+	}
+}

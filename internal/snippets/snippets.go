@@ -1,0 +1,142 @@
+package snippets
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Imports are packages by the name that a snippet calls them.
+type Imports map[string]string
+
+// A Snippet is a block of Go code.
+type Snippet struct {
+	File string
+	Line int // of the block's first line of code
+	Code string
+}
+
+// Of returns the Go code of a Markdown file.
+func Of(file string) ([]Snippet, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var all []Snippet
+	var code *strings.Builder
+	for i, line := range strings.Split(string(text), "\n") {
+		switch {
+		case code == nil && line == "```go":
+			code = &strings.Builder{}
+			all = append(all, Snippet{File: file, Line: i + 2})
+		case code != nil && line == "```":
+			all[len(all)-1].Code = code.String()
+			code = nil
+		case code != nil:
+			fmt.Fprintln(code, line)
+		}
+	}
+	if code != nil {
+		return nil, fmt.Errorf("%s: the last block has no end", file)
+	}
+	return all, nil
+}
+
+// Check compiles snippets as a part of the module in dir, and returns what is wrong with them.
+func Check(dir string, imports Imports, all []Snippet) error {
+	packages, err := compiled(dir, imports)
+	if err != nil {
+		return err
+	}
+	var wrong []error
+	for _, s := range all {
+		wrong = append(wrong, s.check(imports, packages)...)
+	}
+	return errors.Join(wrong...)
+}
+
+// compiled returns an importer of the packages and of those that they need.
+func compiled(dir string, imports Imports) (func(*token.FileSet) types.Importer, error) {
+	args := []string{"list", "-deps", "-export", "-f", "{{.ImportPath}}={{.Export}}"}
+	for _, path := range imports {
+		args = append(args, path)
+	}
+	list := exec.Command("go", args...)
+	list.Dir = dir
+	var problems bytes.Buffer
+	list.Stderr = &problems
+	output, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, &problems)
+	}
+	exports := map[string]string{}
+	for line := range strings.Lines(string(output)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), "=")
+		exports[path] = file
+	}
+	open := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
+	return func(set *token.FileSet) types.Importer { return importer.ForCompiler(set, "gc", open) }, nil
+}
+
+// check compiles one snippet.
+func (s *Snippet) check(imports Imports, packages func(*token.FileSet) types.Importer) (wrong []error) {
+	set := token.NewFileSet()
+	text := s.asFile(nil)
+	file, err := parser.ParseFile(set, "", text, 0)
+	if err != nil {
+		return []error{fmt.Errorf("%s:%d: %w\n%s", s.File, s.Line, err, s.Code)}
+	}
+	text = s.asFile(needed(file, imports))
+	if file, err = parser.ParseFile(set, "", text, 0); err != nil {
+		return []error{err}
+	}
+	conf := types.Config{Importer: packages(set), Error: func(err error) {
+		if err := err.(types.Error); !err.Soft {
+			wrong = append(wrong, fmt.Errorf("%s:%d: %s\n%s", s.File, s.Line, err.Msg, s.Code))
+		}
+	}}
+	conf.Check("snippet", set, []*ast.File{file}, nil) // Error is told what is wrong
+	return wrong
+}
+
+// asFile makes the snippet a file with those imports.
+func (s *Snippet) asFile(imports []string) string {
+	word, _, _ := strings.Cut(strings.TrimSpace(s.Code), " ")
+	if word == "package" {
+		return s.Code
+	}
+	text := "package snippet\n"
+	for _, path := range imports {
+		text += fmt.Sprintf("import %q\n", path)
+	}
+	if slices.Contains([]string{"import", "func", "type", "var", "const"}, word) {
+		return text + s.Code
+	}
+	return text + "func snippet(ctx context.Context) error {\n" + s.Code + "\nreturn nil\n}\n"
+}
+
+// needed returns the packages whose names the file uses, and neither declares nor imports.
+func needed(file *ast.File, imports Imports) (paths []string) {
+	var has []string
+	for _, spec := range file.Imports {
+		has = append(has, spec.Path.Value)
+	}
+	for _, name := range file.Unresolved {
+		path, ok := imports[name.Name]
+		if ok && !slices.Contains(paths, path) && !slices.Contains(has, strconv.Quote(path)) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}

@@ -1,0 +1,86 @@
+package snippets
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/seed004e8d11/websock"
+
+var imports = Imports{
+	"atomic":  "sync/atomic",
+	"bytes":   "bytes",
+	"context": "context",
+	"engine":  module + "/engine",
+	"epoll":   module + "/transport/epoll",
+	"errors":  "errors",
+	"fanout":  module + "/fanout",
+	"fmt":     "fmt",
+	"http":    "net/http",
+	"io":      "io",
+	"log":     "log",
+	"net":     "net",
+	"netpoll": module + "/transport/netpoll",
+	"os":      "os",
+	"std":     module + "/transport/std",
+	"sync":    "sync",
+	"time":    "time",
+	"tls":     "crypto/tls",
+	"url":     "net/url",
+	"websock": module,
+	"x509":    "crypto/x509",
+	"runtime": "runtime",
+	"debug":   "runtime/debug",
+}
+
+func TestTheCodeInDocumentationCompiles(t *testing.T) {
+	const root = "../.."
+	files, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Snippet
+	for _, file := range append(files, root+"/README.md", root+"/CONTRIBUTING.md", root+"/SECURITY.md") {
+		if filepath.Base(file) == "migration.md" {
+			continue // needs other modules: see bench
+		}
+		of, err := Of(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, of...)
+	}
+	if len(all) == 0 {
+		t.Fatal("no code was found")
+	}
+	if err := Check(root, imports, all); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSnippetsThatDoNotCompileAreFound(t *testing.T) {
+	tests := map[string]string{
+		"":                                     "",
+		"var unused int":                       "",
+		"x := 1":                               "",
+		"fmt.Println(time.Now(), ctx)":         "",
+		"package main\n\nfunc main() { f() }":  "undefined: f",
+		"func f() { undefined() }":             "undefined: undefined",
+		"var x int = \"text\"":                 "cannot use",
+		"conn.Close()":                         "undefined: conn",
+		"engine.NewConn(nil)":                  "not enough arguments",
+		"if {":                                 "missing condition",
+		"engine := 1\n_ = engine":              "",
+		"err := engine.ErrTimeout\nreturn err": "",
+	}
+	for code, want := range tests {
+		err := Check(".", imports, []Snippet{{File: "doc.md", Line: 7, Code: code}})
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%q: %v", code, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "doc.md:7: ")):
+			t.Errorf("%q: %v, want %q", code, err, want)
+		}
+	}
+}
