@@ -28,7 +28,7 @@ func perCompressor(b *testing.B, work func(memory.Client) error) {
 					continue
 				}
 				b.Run(fmt.Sprintf("takeover=%v/size=%d/by=%s", takeover, size, contestant.Name), func(b *testing.B) {
-					network := memory.NewCompressed(messages, b.N, takeover)
+					network := memory.NewCompressed(messages, b.N, takeover, 15)
 					client, err := contestant.Dial(network, memory.Work{Op: engine.OpBinary, Payload: messages[0], Times: b.N, Compression: wished})
 					if err != nil {
 						b.Fatal(err)

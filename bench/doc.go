@@ -14,6 +14,13 @@
 //
 //	go test -run '^$' -bench 'XOR$|Copy$|Valid$|Unmask|CopyText|NewKey' -benchtime 201x .
 //
+// So do compressors in the seat that a connection lends; then clients that compress, and what
+// their idle connections hold:
+//
+//	go test -run '^$' -bench '^BenchmarkDeflate$' -benchtime 201x .
+//	go test -run '^$' -bench 'CompressedReceive|CompressedReply' .
+//	go test -run '^$' -bench 'CompressedIdle' -benchtime 1x .
+//
 // Over loopback (Linux only), each client is a process with a processor of its own, and
 // so is the server, which is the same for all and written by hand:
 //

@@ -21,10 +21,9 @@ type deflating struct {
 var deflaters [maxLevel + 1][maxWindowBits + 1]sync.Pool
 
 // compresses reports whether a frame is to be compressed. The lock is held.
-func (c *Conn) compresses(op Opcode, fin bool, n int) bool {
-	z := c.compression()
+func (z *compression) compresses(op Opcode, fin bool, n int) bool {
 	switch {
-	case z == nil || op.IsControl():
+	case op.IsControl():
 		return false
 	case op == OpContinuation:
 		return z.out.compressed

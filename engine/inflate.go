@@ -69,6 +69,7 @@ func (d *Decoder) beginInflatingFrame() {
 // endInflating leaves what inflating needs to others.
 func (d *Decoder) endInflating() {
 	in := &d.terms.compression.in
+	in.work.before = nil
 	inflations.Put(in.work)
 	in.work = nil
 	d.compressed = false

@@ -82,7 +82,7 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.compresses(op, fin, n) {
+	if z := c.compression(); z != nil && z.compresses(op, fin, n) {
 		return c.sendDeflated(op, fin, payload)
 	}
 	if err := c.makeWay(n); err != nil {

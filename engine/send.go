@@ -81,7 +81,7 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.compresses(op, fin, len(p)) {
+	if z := c.compression(); z != nil && z.compresses(op, fin, len(p)) {
 		return c.sendDeflated(op, fin, p)
 	}
 	if len(p) > pieceSize {

@@ -78,3 +78,35 @@ func checkFailure(t *testing.T, err error) *engine.HandshakeError {
 	}
 	return failed
 }
+
+// Whatever a client offers, a server refuses it or answers what the client can accept; and
+// what both make of the answer fits.
+func FuzzExtensions(f *testing.F) {
+	for _, offer := range []string{
+		"permessage-deflate; client_max_window_bits, permessage-deflate",
+		"permessage-deflate; server_max_window_bits=8; server_no_context_takeover;client_no_context_takeover",
+		`x; y="a\"b", permessage-deflate; client_max_window_bits="9"`,
+		"permessage-deflate; server_max_window_bits=15; server_max_window_bits=15", ",;=",
+	} {
+		f.Add(offer, uint8(0xff), uint8(0))
+		f.Add(offer, uint8(0x1b), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, offer string, bits, takeover uint8) {
+		wished := compression(takeover&1 != 0, takeover&2 != 0, 8+int(bits&7), 8+int(bits>>3&7))
+		server, answer, err := accept(wished, []string{offer})
+		if err != nil || answer == "" {
+			if server.Level != 0 && err == nil {
+				t.Fatalf("%+v without an answer", server)
+			}
+			return
+		}
+		client, err := agree(engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}, []string{answer})
+		if err != nil {
+			t.Fatalf("%q: %q: %v", offer, answer, err)
+		}
+		if client.SendTakeover && !server.RecvTakeover || server.SendTakeover && !client.RecvTakeover ||
+			client.SendWindowBits > server.RecvWindowBits || server.SendWindowBits > client.RecvWindowBits {
+			t.Fatalf("%q: %q: %+v and %+v", offer, answer, client, server)
+		}
+	})
+}

@@ -27,7 +27,7 @@ func dialCoder(n *Network, w Work) (Client, error) {
 	conn, _, err := websocket.Dial(context.Background(), address, &websocket.DialOptions{
 		CompressionMode: mode,
 		HTTPClient: &http.Client{Transport: &http.Transport{
-			DialContext: func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return w.conn(n), nil },
 		}},
 	})
 	if err != nil {

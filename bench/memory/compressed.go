@@ -3,15 +3,22 @@ package memory
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
+	"io"
 
+	klauspost "github.com/klauspost/compress/flate"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 // NewCompressed returns a network on which binary messages come compressed, one after the
-// other, over and over, times in all. All must be of one size, and more than a window in all.
-func NewCompressed(messages [][]byte, times int, takeover bool) *Network {
+// other, over and over, times in all, with a window of so many bits in both directions. All
+// must be of one size, and more than a window in all.
+func NewCompressed(messages [][]byte, times int, takeover bool, bits int) *Network {
 	n := &Network{most: readMost, answers: make(chan []byte, 1), extensions: "permessage-deflate"}
-	d := newDeflating()
+	d := newDeflating(bits)
+	if bits < 15 {
+		n.extensions += fmt.Sprintf("; server_max_window_bits=%d; client_max_window_bits=%d", bits, bits)
+	}
 	if !takeover {
 		n.extensions += "; server_no_context_takeover; client_no_context_takeover"
 	}
@@ -22,7 +29,7 @@ func NewCompressed(messages [][]byte, times int, takeover bool) *Network {
 		}
 		for _, m := range messages {
 			if !takeover {
-				d = newDeflating()
+				d = newDeflating(bits)
 			}
 			p := d.message(m)
 			n.frames = engine.AppendHeader(n.frames, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))})
@@ -45,15 +52,23 @@ func sizeOf(ends []int, turn, times int) int {
 	return end + times/turn*(end-again) + ends[turn-1+times%turn] - again
 }
 
-// A deflating compresses as most servers do, those that use zlib at its default.
+// A deflating compresses as most servers do, those that use zlib at its default. The standard
+// library has no windows below 32 KiB.
 type deflating struct {
 	out bytes.Buffer
-	w   *flate.Writer
+	w   interface {
+		io.Writer
+		Flush() error
+	}
 }
 
-func newDeflating() *deflating {
+func newDeflating(bits int) *deflating {
 	d := &deflating{}
-	d.w, _ = flate.NewWriter(&d.out, flate.DefaultCompression)
+	if bits < 15 {
+		d.w, _ = klauspost.NewWriterWindow(&d.out, 1<<bits)
+	} else {
+		d.w, _ = flate.NewWriter(&d.out, flate.DefaultCompression)
+	}
 	return d
 }
 

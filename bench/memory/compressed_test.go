@@ -54,7 +54,7 @@ func TestContestantsCompress(t *testing.T) {
 				continue
 			}
 			for _, times := range []int{0, 1, 99, 100, 101, 200, 201, 350} {
-				n := NewCompressed(messages, times, takeover)
+				n := NewCompressed(messages, times, takeover, 15)
 				n.Keep = true
 				wished := engine.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
 				client, err := c.Dial(n, Work{Op: engine.OpBinary, Payload: messages[0], Times: times, Compression: wished})

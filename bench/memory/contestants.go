@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"net"
 
 	"github.com/seed004e8d11/websock/engine"
 )
@@ -17,6 +18,16 @@ type Work struct {
 
 	// Compression that is wished for. Who can do only one thing does that.
 	Compression engine.Compression
+
+	// Over is a connection to a network that serves; nil: the client is on the network itself.
+	Over net.Conn
+}
+
+func (w *Work) conn(n *Network) net.Conn {
+	if w.Over != nil {
+		return w.Over
+	}
+	return n
 }
 
 // A Contestant does work over a network. What comes before the first message isn't measured.

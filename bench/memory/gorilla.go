@@ -19,7 +19,7 @@ func dialGorilla(n *Network, w Work) (Client, error) {
 		WriteBufferSize: peerBuffer,
 
 		EnableCompression: !w.Compression.IsOff(),
-		NetDialContext:    func(context.Context, string, string) (net.Conn, error) { return n, nil },
+		NetDialContext:    func(context.Context, string, string) (net.Conn, error) { return w.conn(n), nil },
 	}
 	conn, _, err := d.Dial(address, nil)
 	if err != nil {

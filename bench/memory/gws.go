@@ -27,9 +27,11 @@ func dialGws(n *Network, w Work) (Client, error) {
 			Level:                 w.Compression.Level,
 			ServerContextTakeover: w.Compression.RecvTakeover,
 			ClientContextTakeover: w.Compression.SendTakeover,
+			ServerMaxWindowBits:   w.Compression.RecvWindowBits,
+			ClientMaxWindowBits:   w.Compression.SendWindowBits,
 		},
 	}
-	conn, _, err := gws.NewClientFromConn(c, option, n)
+	conn, _, err := gws.NewClientFromConn(c, option, w.conn(n))
 	c.conn = conn
 	return c, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -35,12 +36,40 @@ type Network struct {
 	Reads, Writes int // calls, since the opening handshake
 	Written       int // bytes, likewise
 
+	Served atomic.Int64 // bytes that Serve was sent
+
 	Keep bool   // what is sent since then
 	Sent []byte // what was kept
 }
 
 // readMost is what a socket with enough in it gives at most.
 const readMost = 64 << 10
+
+// Again returns a network that has the same to say as one of which nothing was received yet,
+// and shares its memory.
+func (n *Network) Again() *Network {
+	return &Network{
+		frames: n.frames, again: n.again, most: n.most, left: n.left,
+		extensions: n.extensions, answers: make(chan []byte, 1),
+	}
+}
+
+// Serve is a server on a connection that says what the network has to say, and then waits
+// until the client ends the connection. It returns when all is said.
+func (n *Network) Serve(conn net.Conn) {
+	go func() {
+		buf := make([]byte, 128)
+		for {
+			k, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			n.Write(buf[:k])
+			n.Served.Add(int64(k))
+		}
+	}()
+	io.CopyBuffer(struct{ io.Writer }{conn}, struct{ io.Reader }{n}, make([]byte, readMost))
+}
 
 // Skip makes a network on which there is no opening handshake.
 func (n *Network) Skip() *Network {

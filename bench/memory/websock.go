@@ -14,7 +14,7 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 	return func(n *Network, w Work) (Client, error) {
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
 			Compression: w.Compression,
-			NetDial:     func(context.Context, string, string) (net.Conn, error) { return n, nil },
+			NetDial:     func(context.Context, string, string) (net.Conn, error) { return w.conn(n), nil },
 			Transport:   attacher{},
 		})
 		if err != nil {
