@@ -45,12 +45,13 @@ func (p *pump) waitForNudge() bool {
 	if t.resumed == nil {
 		t.resumed = make(chan struct{}, 1)
 	}
-	deadline := t.deadline
+	deadline, paused := t.deadline, t.paused.Load()
 	t.deadlines.Unlock()
-	if deadline.IsZero() {
-		if t.paused.Load() { // else the nudge may have come before the channel
-			<-t.resumed
-		}
+	switch {
+	case !paused: // the nudge may have come before the channel
+		return true
+	case deadline.IsZero():
+		<-t.resumed
 		return true
 	}
 	timer := time.NewTimer(time.Until(deadline))

@@ -1,0 +1,29 @@
+package std
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
+	for _, deadline := range []time.Time{{}, time.Now().Add(time.Hour)} {
+		client, server := net.Pipe()
+		defer server.Close()
+		tr := New(client, nil)
+		defer tr.Close()
+		tr.SetReadDeadline(deadline)
+		tr.Pause()
+		tr.Resume()
+		waited := make(chan bool, 1)
+		go func() { waited <- (&pump{t: tr}).waitForNudge() }()
+		select {
+		case goesOn := <-waited:
+			if !goesOn {
+				t.Error("the pause ended as if the deadline had passed")
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("with deadline %v: it still waits", deadline)
+		}
+	}
+}
