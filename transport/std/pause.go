@@ -13,6 +13,7 @@ func (t *Conn) Pause() {
 
 // Resume ends what Pause began.
 func (t *Conn) Resume() {
+	t.again.Store(true) // who pumps may have seen that of Pause before there was something left
 	t.paused.Store(false)
 	t.deadlines.Lock()
 	t.nudge()

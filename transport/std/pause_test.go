@@ -27,3 +27,25 @@ func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
 		}
 	}
 }
+
+// A counter is a receiver that counts its calls.
+type counter struct{ calls int }
+
+func (c *counter) Receive() error { c.calls++; return nil }
+func (c *counter) End(error)      {}
+func (c *counter) Finish()        {}
+
+func TestWhatAPauseHasLeftIsReceivedBeforeMoreIsRead(t *testing.T) {
+	client, server := net.Pipe()
+	defer server.Close()
+	tr := New(client, nil)
+	defer tr.Close()
+	var r counter
+	p := &pump{t: tr, r: &r}
+	tr.Pause()
+	tr.again.Store(false) // the pump had just looked whether there was a pause
+	tr.Resume()
+	if !p.mayRead() || r.calls != 1 {
+		t.Errorf("the receiver was called %d times", r.calls)
+	}
+}
