@@ -7,7 +7,7 @@ package engine
 func (c *Conn) release() {
 	s := &c.send
 	switch {
-	case s.heldBack():
+	case s.err != nil, s.heldBack(): // behind a part of a frame nothing must follow
 	case s.writing:
 		s.left = s.left || s.batch != nil
 	case c.answerPing() || s.batch != nil:

@@ -132,3 +132,20 @@ func TestAWriteThatFailsBehindTheReceiverEndsTheConnection(t *testing.T) {
 		t.Errorf("OnClose got %v", r.closed)
 	}
 }
+
+func TestNothingFollowsAPartOfAFrame(t *testing.T) {
+	c, s := newStuck(3, frames(Client, "ping first; text a"), frames(Client, "ping second; text b"), frames(Client, "text c"))
+	for _, want := range []string{"a", "b", "c"} {
+		if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+			t.Fatalf("%q, %v", msg, err)
+		}
+		if want == "b" { // the second ping waits for the answer to the first
+			s.free <- errors.New("cable cut")
+			waitUntil(func() bool { return c.Err() != nil })
+			s.room = 1000
+		}
+	}
+	if len(s.out) != 3 {
+		t.Errorf("%x was sent", s.out)
+	}
+}

@@ -3,12 +3,14 @@ package fuzz
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/bounds"
@@ -20,6 +22,7 @@ type schedule struct {
 	clientFaults, serverFaults program
 	clientScript, serverScript program
 	manner                     manner
+	transport                  websock.Transport
 }
 
 // A manner is how the peers of a schedule go about it, in bits: one each for whether client
@@ -51,6 +54,13 @@ func (m manner) limits() engine.Limits {
 // run plays the schedule to its end and checks what each peer has to rely on.
 func (s *schedule) run(t *testing.T) (client, server *peer) {
 	l, near, far := newLink(s.clientFaults[:min(len(s.clientFaults), most)], s.serverFaults[:min(len(s.serverFaults), most)])
+	client, server = s.play(t, l, near, far)
+	time.Sleep(2 * enough) // goroutines that are left then are leaked
+	return client, server
+}
+
+// play is run over the two ends of a connection, which is l or works as l does without faults.
+func (s *schedule) play(t *testing.T, l *link, near, far net.Conn) (client, server *peer) {
 	served := make(chan *peer)
 	go func() { served <- s.serve(t, l, far) }()
 	client = s.dial(t, l, near)
@@ -58,13 +68,12 @@ func (s *schedule) run(t *testing.T) (client, server *peer) {
 	if client != nil && server != nil {
 		checkPair(t, l, client, server)
 	}
-	time.Sleep(2 * enough) // goroutines that are left then are leaked
 	return client, server
 }
 
 // dial is the client, from the opening handshake to the end. It returns nil if there was
 // no connection.
-func (s *schedule) dial(t *testing.T, l *link, e *end) *peer {
+func (s *schedule) dial(t *testing.T, l *link, e net.Conn) *peer {
 	defer e.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
@@ -72,7 +81,7 @@ func (s *schedule) dial(t *testing.T, l *link, e *end) *peer {
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, s.connOf(e, engine.Client, result), s.clientScript, s.manner.clientWay(), 4000)
+	p := newPeer(t, s.connOf(t, e, engine.Client, result), s.clientScript, s.manner.clientWay(), 4000)
 	p.start()
 	<-p.finished
 	<-p.heard
@@ -83,7 +92,7 @@ func (s *schedule) dial(t *testing.T, l *link, e *end) *peer {
 }
 
 // serve is the server, which waits for the client to end the connection.
-func (s *schedule) serve(t *testing.T, l *link, e *end) *peer {
+func (s *schedule) serve(t *testing.T, l *link, e net.Conn) *peer {
 	defer e.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
@@ -91,7 +100,7 @@ func (s *schedule) serve(t *testing.T, l *link, e *end) *peer {
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, s.connOf(e, engine.Server, result), s.serverScript, s.manner.serverWay(), 4001)
+	p := newPeer(t, s.connOf(t, e, engine.Server, result), s.serverScript, s.manner.serverWay(), 4001)
 	p.start()
 	<-p.finished
 	<-p.ended
@@ -114,8 +123,12 @@ func agreed(t *testing.T, l *link, err error) bool {
 	return err == nil
 }
 
-func (s *schedule) connOf(e *end, role engine.Role, r *handshake.Result) *engine.Conn {
-	return engine.NewConn(std.New(e, r.Early), engine.Options{Role: role, Limits: s.manner.limits(), Compression: r.Compression})
+func (s *schedule) connOf(t *testing.T, e net.Conn, role engine.Role, r *handshake.Result) *engine.Conn {
+	carried, err := s.transport.Attach(e, r.Early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.NewConn(carried, engine.Options{Role: role, Limits: s.manner.limits(), Compression: r.Compression})
 }
 
 // checkPair compares what both sides sent, heard and said in the end.
@@ -212,7 +225,7 @@ func FuzzPair(f *testing.F) {
 	f.Fuzz(func(t *testing.T, clientFaults, serverFaults, clientScript, serverScript []byte, how uint16) {
 		bounds.Check(t, 64<<20, func() {
 			synctest.Test(t, func(t *testing.T) {
-				s := schedule{clientFaults, serverFaults, clientScript, serverScript, manner(how)}
+				s := schedule{clientFaults, serverFaults, clientScript, serverScript, manner(how), std.Transport()}
 				s.run(t)
 			})
 		})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 var schedules = flag.Int("schedules", 2000, "how many schedules TestSchedules plays")
@@ -44,7 +45,8 @@ func draw(number int) *schedule {
 	s := &schedule{
 		clientFaults: drawFaults(r), serverFaults: drawFaults(r),
 		clientScript: drawScript(r), serverScript: drawScript(r),
-		manner: manner(r.Uint32()),
+		manner:    manner(r.Uint32()),
+		transport: std.Transport(),
 	}
 	if r.IntN(2) == 0 {
 		faults := []program{s.clientFaults, s.serverFaults}[r.IntN(2)]

@@ -25,6 +25,7 @@ func (t *Conn) Close() error {
 	t.call() // to be told
 	i.mu.Unlock()
 	t.out.close()
+	t.releaseFd()
 	return nil
 }
 

@@ -4,6 +4,7 @@ package netpoll
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudwego/netpoll"
@@ -20,6 +21,7 @@ import (
 type Conn struct {
 	poll      netpoll.Poll
 	fd        int
+	fdUses    atomic.Int32 // of who must be done with the descriptor before it is closed
 	in        input
 	out       output
 	addresses addresses
@@ -33,6 +35,7 @@ func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
 		return nil, err
 	}
 	t := &Conn{poll: poll, fd: fd, addresses: addressesOf(conn)}
+	t.fdUses.Store(1) // until Close
 	t.in.view = early
 	t.out.fd = fd
 	t.in.mu.Lock()
@@ -40,11 +43,18 @@ func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
 	err = t.in.end
 	t.in.mu.Unlock()
 	if err != nil {
-		unix.Close(fd)
+		t.releaseFd()
 		return nil, err
 	}
 	conn.Close()
 	return t, nil
+}
+
+// releaseFd ends a use of the descriptor, and with the last one the descriptor.
+func (t *Conn) releaseFd() {
+	if t.fdUses.Add(-1) == 0 {
+		unix.Close(t.fd)
+	}
 }
 
 // SetWriteDeadline sets the time after which Writev fails, and the connection with

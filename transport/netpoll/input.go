@@ -175,6 +175,9 @@ func (t *Conn) View() ([]byte, error) {
 		case i.push.paused, i.push.receiver != nil && passed(i.deadline):
 			return nil, engine.ErrWouldBlock // also to a peer that never stops sending
 		case i.next != nil:
+			if !i.push.mayView() {
+				return nil, engine.ErrWouldBlock
+			}
 			i.view, i.lent, i.next = i.next.B, i.next, nil
 			t.want()
 			return i.view, nil

@@ -132,12 +132,12 @@ func (o *output) shutdown(how int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(o.fd, how))
 }
 
-// close ends sending, and the descriptor, from which nobody reads any more.
+// close ends sending. The descriptor isn't used any more.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.fail(net.ErrClosed)
-	unix.Close(o.fd)
+	o.shutdown(unix.SHUT_RDWR) // also if sending has failed before
 }
 
 // Queued returns how many bytes the system hasn't taken yet, and still can take.

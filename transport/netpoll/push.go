@@ -14,6 +14,7 @@ type push struct {
 	receiver  engine.Receiver
 	receiving bool // Receive is being called
 	again     bool // and must be called again, for what came meanwhile
+	viewed    bool // and has had its view
 	finished  bool // Receive returned an error, or End was called
 	paused    bool
 }
@@ -35,7 +36,7 @@ func (t *Conn) call() {
 	case p.receiving:
 		p.again = true
 	case p.receiver != nil && !p.finished && t.in.mayCall():
-		p.receiving = true
+		p.receiving, p.viewed = true, false
 		callers.call(t)
 	}
 }
@@ -77,6 +78,21 @@ func (i *input) whyOver() error {
 	return nil
 }
 
+// mayView reports whether Receive can have what has come. It gets one view, and is called again
+// for the next: what it sends and counts is held back until it returns, which else it never
+// would while the peer keeps sending. The lock is held.
+func (p *push) mayView() bool {
+	switch {
+	case p.receiver == nil:
+		return true
+	case p.viewed:
+		p.again = true
+		return false
+	}
+	p.viewed = true
+	return true
+}
+
 // receiveMore reports whether there is more, or else ends the turn of who calls the Receiver.
 func (t *Conn) receiveMore() bool {
 	i := &t.in
@@ -84,7 +100,7 @@ func (t *Conn) receiveMore() bool {
 	defer i.mu.Unlock()
 	p := &i.push
 	p.receiving = p.again && i.mayCall()
-	p.again = false
+	p.again, p.viewed = false, false
 	return p.receiving
 }
 

@@ -30,7 +30,15 @@ func (t *Conn) endWatch() {
 	w := t.in.watch
 	t.in.watch = nil
 	w.operator.Control(netpoll.PollDetach)
-	go t.poll.Free(w.operator)
+	t.fdUses.Add(1)
+	go w.free()
+}
+
+// free gives the operator back. Until then the descriptor must not be that of another
+// connection: the poller may be about to look at it, or to have it looked at no more.
+func (w *watch) free() {
+	w.conn.poll.Free(w.operator)
+	w.conn.releaseFd()
 }
 
 // readable is called by the poller, again and again as long as there is something to read.

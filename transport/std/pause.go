@@ -13,6 +13,7 @@ func (t *Conn) Pause() {
 
 // Resume ends what Pause began.
 func (t *Conn) Resume() {
+	t.again.Store(true) // who pumps may have seen that of Pause before there was something left
 	t.paused.Store(false)
 	t.deadlines.Lock()
 	t.nudge()
@@ -45,12 +46,13 @@ func (p *pump) waitForNudge() bool {
 	if t.resumed == nil {
 		t.resumed = make(chan struct{}, 1)
 	}
-	deadline := t.deadline
+	deadline, paused := t.deadline, t.paused.Load()
 	t.deadlines.Unlock()
-	if deadline.IsZero() {
-		if t.paused.Load() { // else the nudge may have come before the channel
-			<-t.resumed
-		}
+	switch {
+	case !paused: // the nudge may have come before the channel
+		return true
+	case deadline.IsZero():
+		<-t.resumed
 		return true
 	}
 	timer := time.NewTimer(time.Until(deadline))

@@ -1,0 +1,52 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
+	client, server := sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
+	defer c.Abort(nil)
+	var arrived atomic.Bool
+	go func() {
+		if _, err := io.ReadFull(server, make([]byte, 7)); err == nil {
+			arrived.Store(true)
+		}
+	}()
+	ended := make(chan bool)
+	calls := 0
+	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+		if calls++; calls == 1 {
+			c.SendText([]byte("x"))
+		}
+		if arrived.Load() || calls == 100 {
+			c.Pause()
+			ended <- arrived.Load()
+			return
+		}
+		io.WriteString(server, "\x81\x01y")
+		for tr.isEmpty() {
+			time.Sleep(time.Millisecond)
+		}
+	}, nil))
+	io.WriteString(server, "\x81\x01y")
+	if !<-ended {
+		t.Error("what was sent has not left")
+	}
+}
+
+// isEmpty reports whether nothing waits to be viewed.
+func (t *Conn) isEmpty() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.next == nil
+}
