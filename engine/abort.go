@@ -15,11 +15,8 @@ func (c *Conn) Abort(cause error) {
 	if s.closing == nil {
 		s.closing = how
 	}
-	if s.err == nil {
-		s.err = how
-	}
 	s.corked = false
-	s.dropPing()
+	s.end(how)
 	s.tell()
 	s.mu.Unlock()
 	c.t.Close()

@@ -167,9 +167,7 @@ func (c *Conn) endOfStream(err error) error {
 	how := s.howEnded(err)
 	s.ended = true
 	closing, pushed := s.closing != nil, s.pushed
-	if s.err == nil {
-		s.err = how
-	}
+	s.end(how)
 	s.tell()
 	s.mu.Unlock()
 	if !closing && !pushed { // else Close or the transport ends it

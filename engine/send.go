@@ -349,10 +349,20 @@ func (c *Conn) sendFailed(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
 	}
-	s := &c.send
+	c.send.end(&CloseError{Code: CloseAbnormal, Err: err})
+}
+
+// end notes why nothing can be sent any more, unless that is known, and gives back what waits
+// to be.
+func (s *sendState) end(how *CloseError) {
 	if s.err == nil {
-		s.err = &CloseError{Code: CloseAbnormal, Err: err}
+		s.err = how
 	}
+	if s.batch != nil {
+		s.batch.Put()
+		s.batch = nil
+	}
+	s.dropPing()
 }
 
 // takeTurn waits until nobody else writes and all that gathered before is out.

@@ -526,3 +526,22 @@ func BenchmarkSend(b *testing.B) {
 		}
 	}
 }
+
+func TestWhatCannotBeSentAnyMoreHoldsNoMemory(t *testing.T) {
+	c, s := newScripted(Client, Limits{PongRate: 1}, frames(Client, "ping a; ping b; text x"))
+	c.Cork()
+	if err := c.SendText([]byte("held back")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.RecvMessage(nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.send.batch == nil || c.send.seldom.ping == nil {
+		t.Fatal("nothing waits")
+	}
+	s.err = io.EOF
+	c.Recv(nil)
+	if c.send.batch != nil || c.send.seldom.ping != nil {
+		t.Error("what waited is still there")
+	}
+}

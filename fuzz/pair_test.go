@@ -133,8 +133,11 @@ func (s *schedule) connOf(t *testing.T, e net.Conn, role engine.Role, r *handsha
 
 // checkPair compares what both sides sent, heard and said in the end.
 func checkPair(t *testing.T, l *link, client, server *peer) {
-	works := !l.broken && !client.cut && !server.cut
-	if works && !l.early && (client.gaveUp() || server.gaveUp()) {
+	l.mu.Lock() // an end may still be discarding
+	broken, early := l.broken, l.early
+	l.mu.Unlock()
+	works := !broken && !client.cut && !server.cut
+	if works && !early && (client.gaveUp() || server.gaveUp()) {
 		t.Errorf("closed with %v and %v, though the other side was there", client.closeErr, server.closeErr)
 	}
 	works = works && !client.gaveUp() && !server.gaveUp()

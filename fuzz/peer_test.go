@@ -55,10 +55,10 @@ func newPeer(t *testing.T, conn *engine.Conn, script program, w way, farewell en
 	}
 }
 
-// start begins to send and to receive.
+// start begins to receive and to send.
 func (p *peer) start() {
-	go p.send()
 	p.way.start(p)
+	go p.send()
 }
 
 func (p *peer) send() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -27,6 +28,7 @@ func TestSchedules(t *testing.T) {
 	ends := map[string]int{}
 	for number := range *schedules {
 		t.Run(strconv.Itoa(number), func(t *testing.T) {
+			lent := buffer.Lent()
 			bounds.Check(t, 64<<20, func() {
 				synctest.Test(t, func(t *testing.T) {
 					client, server := draw(number).run(t)
@@ -34,6 +36,9 @@ func TestSchedules(t *testing.T) {
 					ends["server: "+server.describeEnd(t)]++
 				})
 			})
+			if kept := buffer.Lent() - lent; kept != 0 {
+				t.Errorf("%d buffers were not given back", kept)
+			}
 		})
 	}
 	t.Log("\n" + table(ends))

@@ -3,7 +3,9 @@ package buffer
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/mask"
 )
 
@@ -17,6 +19,13 @@ const (
 // One pool for each power of two, found by its exponent: on the path of every
 // frame the lookup in github.com/gobwas/pool's map costs more than the pool.
 var pools [largestClass + 1]sync.Pool
+
+// lent counts what Lent returns.
+var lent atomic.Int64
+
+// Lent returns how many buffers are lent and not given back. They are counted only under the
+// race detector.
+func Lent() int { return int(lent.Load()) }
 
 // class returns the exponent of the smallest power of two that is at least n.
 func class(n int) int { return bits.Len(uint(max(n, smallest) - 1)) }
@@ -45,6 +54,9 @@ func (b *Buffer) NewKey() [4]byte {
 // Get lends a buffer with no bytes and a capacity of at least n. It may be
 // called from any goroutine.
 func Get(n int) *Buffer {
+	if race.Enabled {
+		lent.Add(1)
+	}
 	k := class(n)
 	if k > largestClass {
 		return &Buffer{B: make([]byte, 0, n)}
@@ -58,6 +70,9 @@ func Get(n int) *Buffer {
 // Put gives the buffer back; nothing may use it afterwards. A buffer that is too
 // large to be worth keeping is left to the garbage collector.
 func (b *Buffer) Put() {
+	if race.Enabled {
+		lent.Add(-1)
+	}
 	k := class(cap(b.B))
 	if k > largestClass {
 		return

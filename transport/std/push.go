@@ -55,6 +55,7 @@ func (p *pump) work() {
 	}
 	switch {
 	case p.done:
+		p.t.dropView()
 		p.r.Finish()
 	case p.worn:
 		// To call the receiver takes more stack than to wait, and a stack that has
