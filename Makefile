@@ -3,7 +3,7 @@
 FUZZTIME ?= 10s
 TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
-MODULES  := . interop bench fanout/prom internal/gen
+MODULES  := . interop bench fanout/prom examples/mqtt examples/chat internal/gen
 
 .PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard generate interop cover ci
 

@@ -139,8 +139,8 @@ func TestNetConnIsAStreamOfBytes(t *testing.T) {
 	}
 	c, s := newScripted(Client, Limits{})
 	stream = c.NetConn(OpText)
-	for _, p := range []string{"one", "two"} {
-		if n, err := io.WriteString(stream, p); n != 3 || err != nil {
+	for _, p := range []string{"one", "", "two"} {
+		if n, err := io.WriteString(stream, p); n != len(p) || err != nil {
 			t.Fatal(n, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // NetConn returns the connection as a stream of bytes, for protocols that bring
-// their own framing (MQTT, SSH, RFB). Every Write sends one message of op; Read
+// their own framing (MQTT, SSH, RFB). Every Write of anything sends one message of op; Read
 // takes the payload of data messages of either kind, one after another, whatever
 // their borders. The peer's close frame with CloseNormal or CloseGoingAway reads
 // as io.EOF. Deadlines are those of the Conn: one for reading loses nothing, one
@@ -46,6 +46,9 @@ func endOfFile(err error) error {
 func (s *stream) Write(p []byte) (int, error) {
 	if !s.op.startsMessage() {
 		return 0, ErrFrameOrder
+	}
+	if len(p) == 0 {
+		return 0, s.c.Err()
 	}
 	if err := s.c.SendFrame(s.op, true, p); err != nil {
 		return 0, err

@@ -29,12 +29,18 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 type attacher struct{}
 
 func (attacher) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	return unhindered{std.New(conn, early)}, nil
+	return unhindered{std.New(conn, early), conn}, nil
 }
 
-type unhindered struct{ *std.Conn }
+type unhindered struct {
+	*std.Conn
+	conn net.Conn
+}
 
-func (t unhindered) TryWrite(p []byte) (engine.Rest, error) { return nil, t.Writev(p) }
+func (t unhindered) TryWrite(p []byte) (engine.Rest, error) {
+	_, err := t.conn.Write(p)
+	return nil, err
+}
 
 // wholeMessages receives into a slice that grows as it must.
 func wholeMessages(conn *engine.Conn, w Work) Client {

@@ -5,14 +5,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// newBrowser starts Chromium.
+// newBrowser starts Chromium and returns the context of its first tab.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
@@ -24,54 +25,58 @@ func newBrowser(t *testing.T) context.Context {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
-		chromedp.NoSandbox, // which root can't have
 		chromedp.WindowSize(800, 600),
 		chromedp.WSURLReadTimeout(time.Minute),
 	)
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
+	return newTab(t, allocator)
+}
+
+func newTab(t *testing.T, parent context.Context) context.Context {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent)
 	t.Cleanup(cancel)
-	if err := chromedp.Run(ctx); err != nil {
+	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return ctx
 }
 
+// run runs an action and returns its value.
+func run[T any](t *testing.T, tab context.Context, what string, action chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(tab, time.Minute)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		t.Fatal(what, ": ", err)
+	}
+	return value
+}
+
+// holds waits until a condition of the page holds.
+func holds(condition string) chromedp.Action[bool] { return chromedp.Poll[bool](condition) }
+
 func TestTwoPeopleTalkInABrowser(t *testing.T) {
 	server := httptest.NewServer(newChat())
 	defer server.Close()
 	ann := newBrowser(t)
-	bob, cancel := chromedp.NewContext(ann) // another tab
-	defer cancel()
-	bounded := func(ctx context.Context, what string, actions ...chromedp.Action) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		if err := chromedp.Run(ctx, actions...); err != nil {
-			t.Fatal(what, err)
-		}
+	bob := newTab(t, ann)
+	for name, tab := range map[string]context.Context{"Ann": ann, "Bob": bob} {
+		run(t, tab, name+" enters", chromedp.Navigate(server.URL))
+		run(t, tab, name+" is connected", holds(`document.getElementById('state').textContent == 'connected'`))
+		run(t, tab, name+" has a name", chromedp.SetValue(chromedp.CSS("#name"), name))
 	}
-	if err := chromedp.Run(bob); err != nil { // the first Run must not be bounded: it would close the tab
-		t.Fatal(err)
-	}
-	connected := chromedp.Poll(`document.getElementById('state').textContent == 'connected'`, nil)
-	for name, ctx := range map[string]context.Context{"Ann": ann, "Bob": bob} {
-		bounded(ctx, name+" enters: ", chromedp.Navigate(server.URL), connected, chromedp.SetValue("#name", name))
-	}
-	bounded(ann, "Ann talks: ", chromedp.SendKeys("#text", "Hello Bob, grüß dich 🙂\n"))
-	bounded(bob, "Bob hears: ", chromedp.Poll(`document.getElementById('said').textContent == 'AnnHello Bob, grüß dich 🙂'`, nil),
-		chromedp.SendKeys("#text", "Hello Ann\n"))
-	var extensions string
-	bounded(ann, "Ann hears: ", chromedp.Poll(`document.querySelectorAll('li').length == 2`, nil),
-		chromedp.Evaluate(`socket.extensions + ' ' + socket.protocol`, &extensions))
-	if want := "permessage-deflate"; len(extensions) < len(want) || extensions[:len(want)] != want {
-		t.Errorf("the browser uses %q", extensions)
+	run(t, ann, "Ann talks", chromedp.SendKeys(chromedp.CSS("#text"), "Hello Bob, grüß dich 🙂\r"))
+	run(t, bob, "Bob hears", holds(`document.getElementById('said').textContent == 'AnnHello Bob, grüß dich 🙂'`))
+	run(t, bob, "Bob answers", chromedp.SendKeys(chromedp.CSS("#text"), "Hello Ann\r"))
+	run(t, ann, "Ann hears", holds(`document.querySelectorAll('li').length == 2`))
+	if got := run(t, ann, "what is agreed", chromedp.Evaluate[string](`socket.protocol + ' ' + socket.extensions`)); !strings.HasPrefix(got, "chat permessage-deflate") {
+		t.Errorf("the browser has agreed to %q", got)
 	}
 	if file := os.Getenv("CHAT_SCREENSHOT"); file != "" {
-		var image []byte
-		bounded(ann, "a picture: ", chromedp.CaptureScreenshot(&image))
-		if err := os.WriteFile(filepath.Clean(file), image, 0o644); err != nil {
+		if err := os.WriteFile(file, run(t, ann, "a picture", chromedp.CaptureScreenshot()), 0o644); err != nil {
 			t.Error(err)
 		}
 	}
@@ -80,17 +85,19 @@ func TestTwoPeopleTalkInABrowser(t *testing.T) {
 func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
 	server := httptest.NewServer(newChat())
 	defer server.Close()
-	other := httptest.NewServer(nil) // another port, another origin
+	other := httptest.NewServer(newChat()) // another port, another origin
 	defer other.Close()
-	ctx, cancel := context.WithTimeout(newBrowser(t), time.Minute)
-	defer cancel()
-	var end string
-	err := chromedp.Run(ctx, chromedp.Navigate(other.URL), chromedp.Evaluate(`new Promise(resolve => {
-		const socket = new WebSocket('ws'+'`+server.URL[4:]+`/room')
+	tab := newBrowser(t)
+	run(t, tab, "the other page", chromedp.Navigate(other.URL))
+	end := run(t, tab, "an attempt", chromedp.Evaluate[string](`new Promise(resolve => {
+		const socket = new WebSocket('`+"ws"+strings.TrimPrefix(server.URL, "http")+`/room')
 		socket.onopen = () => resolve('open')
-		socket.onclose = event => resolve('closed '+event.code)
-	})`, &end, awaitPromise))
-	if err != nil || end != "closed 1006" {
-		t.Errorf("%q, %v", end, err)
+		socket.onclose = event => resolve('closed with ' + event.code)
+	})`, awaitPromise))
+	if end != "closed with 1006" {
+		t.Error(end)
 	}
 }
+
+// awaitPromise has an evaluation wait for the value that is promised.
+func awaitPromise(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }

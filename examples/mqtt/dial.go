@@ -15,5 +15,5 @@ func dial(ctx context.Context, url string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return conn.NetConn(engine.OpBinary), nil
+	return &packets{Conn: conn.NetConn(engine.OpBinary)}, nil
 }
