@@ -14,8 +14,8 @@ import (
 //
 // What counts is what was received: data, pings, and the pongs that answer ours. On a
 // connection without a Handler only a receive under way takes it from the network, so a
-// program that doesn't call Recv for as long as Timeout loses the connection. One with a
-// Handler is left alone while it is paused.
+// program that doesn't call Recv for as long as Timeout loses the connection. So does a
+// Handler that takes as long for one call; but one that pauses is left alone meanwhile.
 type KeepAlive struct {
 	// Ping is the time without anything received after which a ping is sent (RFC 6455
 	// section 5.5.2), exact to a quarter of it. 0: no pings.
