@@ -6,12 +6,17 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// compressedUnderRace says that of compressed cases one in so many runs under the race detector,
+// which makes them slow.
+const compressedUnderRace = 40
 
 // A place is where cases run.
 type place struct {
@@ -45,8 +50,8 @@ func TestConformance(t *testing.T) {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
 				failures := 0
-				for _, r := range rows {
-					if !p.runs(r) {
+				for i, r := range rows {
+					if !p.runs(r) || race.Enabled && !r.compression.IsOff() && i%compressedUnderRace != 0 {
 						continue
 					}
 					passed := r.run(t, p)
