@@ -22,12 +22,6 @@ type partner struct {
 	notes map[string]string // by feature
 }
 
-// A row is what one partner has shown.
-type row struct {
-	name  string
-	cells []string
-}
-
 // TestMatrix compares the rows of all partners that are installed.
 func TestMatrix(t *testing.T) {
 	notes := &footnotes{}
