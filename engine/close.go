@@ -185,9 +185,9 @@ func (s *sendState) howEnded(err error) *CloseError {
 		return s.err
 	case how == nil:
 		return &CloseError{Code: CloseAbnormal, Err: err}
-	case s.ended, closed && !s.pushed: // by the peer's close frame, or in CloseWith, which tells
+	case s.ended, s.err == how, closed && !s.pushed: // by the peer's close frame, by Abort, in CloseWith, which tells
 		return how
-	case closed && s.err != nil && s.err != how:
+	case closed && s.err != nil:
 		err = s.err.Err
 	}
 	return &CloseError{Code: how.Code, Reason: how.Reason, Local: how.Local, Err: fmt.Errorf("%w: %w", how.Err, err)}

@@ -151,7 +151,7 @@ func (c *Conn) releaseSends() error {
 	}
 	c.release()
 	if s.err != nil {
-		return s.over()
+		return s.howEnded(ErrClosed)
 	}
 	return nil
 }

@@ -287,6 +287,20 @@ func TestHandlerIsToldThatItsCloseFrameCouldNotBeWritten(t *testing.T) {
 	}
 }
 
+func TestHandlerThatClosesIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
+	s.writeErr = syscall.EPIPE
+	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
+		go c.Close()
+		waitUntil(func() bool { return c.Err() != nil })
+	}})
+	s.readable = true
+	err := s.receiver.Receive()
+	if closed := new(CloseError); !errors.As(err, &closed) || !closed.Local || !errors.Is(closed, syscall.EPIPE) {
+		t.Errorf("OnClose: %v", err)
+	}
+}
+
 func TestHandlerExcludesReceiving(t *testing.T) {
 	c, _ := newScripted(Client, Limits{}, frames(Client, "text a"))
 	if err := c.SetHandler(nil); err != ErrHandler {
