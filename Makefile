@@ -49,6 +49,9 @@ vuln: ## known vulnerabilities; needs the database on the network
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@latest
 	$(TOOLS)/govulncheck $(PACKAGES)
 
+cover: ## fails if engine, handshake or mask are covered to less than 95 %
+	.ci/cover
+
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 

@@ -168,10 +168,14 @@ func (s *sender) write(op engine.Opcode) {
 	s.accepted = append(s.accepted, frame{op, whole, string(payload)})
 }
 
-// stream sends a message as a stream of bytes has it.
+// stream sends a message as a stream of bytes has it, where nothing is no message.
 func (s *sender) stream(op engine.Opcode) {
 	p := s.payload()
 	_, err := s.c.NetConn(op).Write(p)
+	if len(p) == 0 {
+		s.note(err)
+		return
+	}
 	s.frame(op, true, p, err)
 }
 
@@ -193,6 +197,7 @@ func FuzzSend(f *testing.F) {
 	f.Add([]byte("\x07\x01\x03\xf3abc\x05defgh\xf4ijk\x04\x00\x01z"), false)
 	f.Add([]byte("\x07\x01\x02\xf3a\xf3\xff\x04\x00\x01z"), true)
 	f.Add([]byte("\x0a\x02\xf5mno\x04\x00\x01\xff\x05\x00\xf2p"), false)
+	f.Add([]byte("\x0a\x01\x00\x05\x00\x02hi"), false)
 	f.Fuzz(func(t *testing.T, steps []byte, server bool) {
 		role := roleOf(server)
 		wire := &stream{}

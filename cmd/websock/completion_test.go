@@ -13,7 +13,7 @@ import (
 func completing(t *testing.T, shell string) (file, program string) {
 	program, err := exec.LookPath(shell)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("needs the shell %s: apt-get install %[1]s", shell)
 	}
 	got := command(t.Context(), "", "completion", shell)
 	if got.code != 0 {

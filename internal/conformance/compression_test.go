@@ -76,7 +76,7 @@ func (v volume) String() string {
 // times is how many messages are enough: so many that what comes first falls out of the
 // window where that is possible, but two at least.
 func (v volume) times() int {
-	most := map[bool]int{false: 16 << 10, true: 2 << 10}[race.Enabled]
+	most := map[bool]int{false: 4 << 10, true: 2 << 10}[race.Enabled]
 	return min(max(most/v.size, 2), 20)
 }
 
