@@ -103,7 +103,7 @@ func settle(networks []*memory.Network) {
 			return
 		}
 		last = served
-		time.Sleep(time.Second)
+		time.Sleep(300 * time.Millisecond)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestSchedulesOverSockets(t *testing.T) {
 		"std": std.Transport(), "epoll": epoll.Transport(), "netpoll": netpoll.Transport(),
 	}
 	for name, transport := range transports {
-		for number := range *schedules / 20 {
+		for number := range *schedules / 80 {
 			t.Run(fmt.Sprintf("%s/%d", name, number), func(t *testing.T) {
 				t.Parallel()
 				near, far := transporttest.Sockets(t, "tcp")

@@ -54,8 +54,8 @@ func (c Case) Figures() []Figure {
 			return func(r Result) float64 { return of(r.Turnaround).Seconds() * 1e6 }
 		}
 		figures = append(figures,
-			Figure{"µs p50", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P50 })},
-			Figure{"µs p99", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P99 })})
+			Figure{"µs-p50", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P50 })},
+			Figure{"µs-p99", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P99 })})
 	}
 	return figures
 }

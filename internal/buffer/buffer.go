@@ -13,7 +13,7 @@ const (
 	smallest      = 1 << smallestClass
 	largest       = 1 << largestClass
 	smallestClass = 7
-	largestClass  = 18
+	largestClass  = 22
 )
 
 // One pool for each power of two, found by its exponent: on the path of every

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 // A reference inflates as RFC 1951 says it, bit by bit, slowly and with nothing of this
@@ -155,12 +157,16 @@ func (r *reference) inflate(stream []byte) (err error) {
 func TestDeflateRefersNoFurtherBackThanTheWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	text := samples()["text"]
+	messages := 60
+	if race.Enabled {
+		messages = 30
+	}
 	for bits := 8; bits <= 15; bits++ {
 		for _, level := range []int{1, 2, 5, 9} {
 			d := NewDeflater(level, bits)
 			h := NewHistory(bits)
 			var ref reference
-			for range 60 {
+			for range messages {
 				at := r.IntN(len(text) / 4)
 				p := text[at : at+r.IntN(1<<r.IntN(17))]
 				before := len(ref.out)

@@ -13,7 +13,7 @@ import (
 const (
 	// readSize is how much is read at once. The memory is shared by all connections of
 	// a loop, so it can be generous.
-	readSize = 64 << 10
+	readSize = 128 << 10
 
 	// edge is unix.EPOLLET in the type that EpollEvent has.
 	edge = 1 << 31

@@ -15,12 +15,14 @@ import (
 
 const (
 	// readSize is how much is read at once where a buffer is borrowed only for
-	// bytes that are there.
+	// bytes that are there, and fullSize after a read that has filled its buffer.
 	readSize = 16 << 10
+	fullSize = 64 << 10
 
 	// waitSize is how much is read at once where the buffer is held while
-	// waiting.
-	waitSize = 4 << 10
+	// waiting, and fullWaitSize after a read that has filled it.
+	waitSize     = 4 << 10
+	fullWaitSize = 16 << 10
 )
 
 // A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, an
@@ -42,6 +44,7 @@ type Conn struct {
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the receiver is to be left alone
 	again     atomic.Bool   // there was a pause: the receiver is to be called
+	filled    bool          // the last read has filled the view's memory: there is more
 }
 
 // New returns a transport over conn, which it owns from now on. early are bytes

@@ -5,8 +5,6 @@ package std
 import (
 	"syscall"
 	"time"
-
-	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // drain passes on what can be read, and reports whether that was the end. After a full
@@ -20,15 +18,15 @@ import (
 // that and looked at again later, and any other is read once more at once.
 func (p *pump) drain(fd uintptr) bool {
 	for !p.done {
-		b := buffer.Get(readSize)
-		n, err := readFd(fd, b.B[:readSize])
+		b := p.t.borrow(readSize, fullSize)
+		n, err := readFd(fd, b.B[:cap(b.B)])
 		if err == syscall.EAGAIN {
 			b.Put()
 			p.worn = p.worked
 			return p.worn
 		}
 		p.pass(b, n, err)
-		if p.t.again.Load() || n == readSize {
+		if p.t.again.Load() || p.t.filled {
 			return true
 		}
 		if !p.done && p.busy() {

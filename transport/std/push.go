@@ -68,8 +68,8 @@ func (p *pump) work() {
 // run pumps a net.Conn that can only be asked to read.
 func (p *pump) run() {
 	for p.mayRead() {
-		b := buffer.Get(waitSize)
-		n, err := p.t.conn.Read(b.B[:waitSize])
+		b := p.t.borrow(waitSize, fullWaitSize)
+		n, err := p.t.conn.Read(b.B[:cap(b.B)])
 		p.pass(b, n, err)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-
-	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // rawConn returns access to the descriptor of a socket, or nil.
@@ -42,8 +40,8 @@ func (t *Conn) readRaw(fd uintptr) bool {
 		t.pull.n, t.err = n, err
 		return true
 	}
-	b := buffer.Get(readSize)
-	n, err := readFd(fd, b.B[:readSize])
+	b := t.borrow(readSize, fullSize)
+	n, err := readFd(fd, b.B[:cap(b.B)])
 	if err == syscall.EAGAIN {
 		b.Put()
 		return false

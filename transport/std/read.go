@@ -106,13 +106,23 @@ func (t *Conn) readNet() {
 		}
 		return
 	}
-	b := buffer.Get(waitSize)
-	n, err := t.conn.Read(b.B[:waitSize])
+	b := t.borrow(waitSize, fullWaitSize)
+	n, err := t.conn.Read(b.B[:cap(b.B)])
 	t.stage(b, n, err)
+}
+
+// borrow returns memory to read into, of a size that is a power of two: the larger one when
+// the last read has filled its own.
+func (t *Conn) borrow(size, full int) *buffer.Buffer {
+	if t.filled {
+		return buffer.Get(full)
+	}
+	return buffer.Get(size)
 }
 
 // stage makes n bytes in b the view.
 func (t *Conn) stage(b *buffer.Buffer, n int, err error) {
+	t.filled = n == cap(b.B)
 	if n <= 0 {
 		b.Put()
 		t.err = err
