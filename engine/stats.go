@@ -18,6 +18,26 @@ type Stats struct {
 	BeforeInflate, AfterInflate uint64
 }
 
+// Add adds the counts of another connection to s.
+func (s *Stats) Add(more Stats) {
+	s.MessagesSent += more.MessagesSent
+	s.MessagesReceived += more.MessagesReceived
+	s.FramesSent += more.FramesSent
+	s.FramesReceived += more.FramesReceived
+	s.PayloadSent += more.PayloadSent
+	s.PayloadReceived += more.PayloadReceived
+	s.WireSent += more.WireSent
+	s.WireReceived += more.WireReceived
+	s.Writes += more.Writes
+	s.PingsReceived += more.PingsReceived
+	s.PongsReceived += more.PongsReceived
+	s.PongsSent += more.PongsSent
+	s.BeforeDeflate += more.BeforeDeflate
+	s.AfterDeflate += more.AfterDeflate
+	s.BeforeInflate += more.BeforeInflate
+	s.AfterInflate += more.AfterInflate
+}
+
 // Stats returns the counts so far. It may be called from any goroutine. Counts of
 // what is received are those of the time when the receiver last turned to the
 // transport, or the connection ended.

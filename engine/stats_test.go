@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,20 @@ func TestStatsAreCompleteWhenTheConnectionEnds(t *testing.T) {
 		}
 		if got := c.Stats(); got.MessagesReceived != 2 || got.PayloadReceived != 2 || got.WireReceived != uint64(len(stream)) {
 			t.Errorf("%s: %+v", end, got)
+		}
+	}
+}
+
+func TestStatsAddAddsEveryField(t *testing.T) {
+	var sum, more Stats
+	for v, i := reflect.ValueOf(&more).Elem(), 0; i < v.NumField(); i++ {
+		v.Field(i).SetUint(uint64(i + 1))
+	}
+	sum.Add(more)
+	sum.Add(more)
+	for v, i := reflect.ValueOf(sum), 0; i < v.NumField(); i++ {
+		if got, want := v.Field(i).Uint(), 2*uint64(i+1); got != want {
+			t.Errorf("%s is %d, want %d", v.Type().Field(i).Name, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -186,4 +187,29 @@ func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
 	eventually(t, "pings", func() bool { return g.Stats().RoundTrip.Count > slots })
 	loops := 1 + runtime.GOMAXPROCS(0) // ours, and the server's
 	eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= allGone+loops+2 })
+}
+
+func TestStatsCountWhatCompressionSaves(t *testing.T) {
+	server := newTestServer(t)
+	server.Compression = engine.DefaultCompression
+	targets := over(nil, server.url())
+	targets[0].Config.Compression = engine.DefaultCompression
+	var came atomic.Int32
+	g := begun(t, Options{Targets: targets, Size: 3, OnMessage: func(*Slot, engine.Opcode, []byte) { came.Add(1) }})
+	allUp(t, g)
+	message := bytes.Repeat([]byte("all alike "), 1000)
+	g.Broadcast(engine.OpText, message)
+	eventually(t, "all echoes", func() bool { return came.Load() == 3 })
+	check := func(when string) {
+		t.Helper()
+		want := uint64(3 * len(message))
+		s := g.Stats().Traffic
+		if s.BeforeDeflate != want || s.AfterInflate != want || s.AfterDeflate == 0 || s.AfterDeflate > want/10 || s.BeforeInflate == 0 || s.BeforeInflate > want/10 {
+			t.Errorf("%s: %+v", when, s)
+		}
+	}
+	eventually(t, "the counts", func() bool { return g.Stats().Traffic.MessagesReceived == 3 })
+	check("while the slots are up")
+	shutdown(t, g)
+	check("afterwards")
 }

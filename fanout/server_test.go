@@ -44,11 +44,13 @@ func eachTransport(t *testing.T, f func(t *testing.T, transport websock.Transpor
 // A testServer accepts connections on loopback until it is killed, and can be started again
 // at the same address. Each message goes to OnMessage, or is echoed.
 type testServer struct {
-	t         testing.TB
-	addr      string
-	OnRequest func(r *http.Request) error
-	OnConn    func(c *engine.Conn)
-	OnMessage func(c *engine.Conn, op engine.Opcode, msg []byte)
+	t    testing.TB
+	addr string
+
+	Compression engine.Compression
+	OnRequest   func(r *http.Request) error
+	OnConn      func(c *engine.Conn)
+	OnMessage   func(c *engine.Conn, op engine.Opcode, msg []byte)
 
 	mu       sync.Mutex
 	http     *http.Server
@@ -97,7 +99,7 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.arrivals = append(s.arrivals, time.Now())
 	s.mu.Unlock()
-	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Transport: epoll.Transport()}
+	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Compression: s.Compression, Transport: epoll.Transport()}
 	c, err := websock.Accept(w, r, opts)
 	if err != nil {
 		return

@@ -48,34 +48,19 @@ func (g *Group) Stats() Stats {
 	var live engine.Stats
 	for i := range g.slots {
 		if conn := g.slots[i].Conn(); conn != nil {
-			addTraffic(&live, conn.Stats())
+			live.Add(conn.Stats())
 		}
 	}
 	c.mu.Lock()
 	stats := c.stats
 	stats.Failed, stats.Lost = maps.Clone(stats.Failed), maps.Clone(stats.Lost)
 	c.mu.Unlock()
-	addTraffic(&stats.Traffic, live)
+	stats.Traffic.Add(live)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
 	stats.Up, stats.Stopped = g.inState[Up], g.inState[Stopped]
 	return stats
-}
-
-func addTraffic(sum *engine.Stats, more engine.Stats) {
-	sum.MessagesSent += more.MessagesSent
-	sum.MessagesReceived += more.MessagesReceived
-	sum.FramesSent += more.FramesSent
-	sum.FramesReceived += more.FramesReceived
-	sum.PayloadSent += more.PayloadSent
-	sum.PayloadReceived += more.PayloadReceived
-	sum.WireSent += more.WireSent
-	sum.WireReceived += more.WireReceived
-	sum.Writes += more.Writes
-	sum.PingsReceived += more.PingsReceived
-	sum.PongsReceived += more.PongsReceived
-	sum.PongsSent += more.PongsSent
 }
 
 // count changes the counts.
@@ -111,13 +96,13 @@ func (c *counts) lost(traffic engine.Stats, err error) {
 			s.Lost = map[engine.CloseCode]uint64{}
 		}
 		s.Lost[codeOf(err)]++
-		addTraffic(&s.Traffic, traffic)
+		s.Traffic.Add(traffic)
 	})
 }
 
 // retire keeps the traffic of a connection that never was a slot's.
 func (c *counts) retire(traffic engine.Stats) {
-	c.count(func(s *Stats) { addTraffic(&s.Traffic, traffic) })
+	c.count(func(s *Stats) { s.Traffic.Add(traffic) })
 }
 
 func (c *counts) ping()        { c.count(func(s *Stats) { s.PingsSent++ }) }

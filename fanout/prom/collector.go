@@ -26,6 +26,8 @@ type Collector struct {
 	messages    *prometheus.Desc
 	payload     *prometheus.Desc
 	wire        *prometheus.Desc
+	deflate     *prometheus.Desc
+	inflate     *prometheus.Desc
 	handshake   *prometheus.Desc
 	roundTrip   *prometheus.Desc
 	description []*prometheus.Desc
@@ -54,6 +56,8 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	c.messages = desc("messages_total", "Messages sent and received.", "direction")
 	c.payload = desc("payload_bytes_total", "Payload of data frames sent and received.", "direction")
 	c.wire = desc("wire_bytes_total", "Bytes sent and received, frame headers included, TLS and TCP not.", "direction")
+	c.deflate = desc("deflate_bytes_total", "Payload of compressed messages sent, before and after compressing.", "stage")
+	c.inflate = desc("inflate_bytes_total", "Payload of compressed messages received, before and after inflating.", "stage")
 	c.handshake = desc("handshake_seconds", "Time from the beginning of an attempt to the end of its opening handshake.")
 	c.roundTrip = desc("round_trip_seconds", "Time between ping and pong.")
 	return c
@@ -100,6 +104,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.payload, s.Traffic.PayloadReceived, "received")
 	counter(c.wire, s.Traffic.WireSent, "sent")
 	counter(c.wire, s.Traffic.WireReceived, "received")
+	counter(c.deflate, s.Traffic.BeforeDeflate, "before")
+	counter(c.deflate, s.Traffic.AfterDeflate, "after")
+	counter(c.inflate, s.Traffic.BeforeInflate, "before")
+	counter(c.inflate, s.Traffic.AfterInflate, "after")
 	ch <- histogram(c.handshake, &s.Handshake)
 	ch <- histogram(c.roundTrip, &s.RoundTrip)
 }
