@@ -20,7 +20,12 @@ const DefaultTimeout = 30 * time.Second
 type Config struct {
 	Host string // host name or IP address (v4; v6 with or without brackets)
 	Port int    // 0: 80, or 443 when Secure
-	Path string // request target with query; "" means "/"
+	Path string // request target with query, percent-encoded where it has to be; "" means "/"
+
+	// HostHeader is sent as the Host header, for a server that has several names. Host and
+	// Port, or the URL's, still say where to connect and, unless TLS says otherwise, whose
+	// certificate is asked for. "": Host and Port. A redirect to another origin drops it.
+	HostHeader string
 
 	Secure bool        // wss: TLS
 	TLS    *tls.Config // never written to, not to be changed once used; nil: the system's roots, ServerName from Host
@@ -38,6 +43,11 @@ type Config struct {
 	// user in proxy. nil: nothing.
 	ProxyHeader func(ctx context.Context, proxy *url.URL, target string) (http.Header, error)
 
+	// ProxyTLS is for the connection to an https proxy: client certificates, roots and all
+	// that a tls.Config has, under the rules of TLS. nil: the roots of TLS, and nothing else
+	// of it.
+	ProxyTLS *tls.Config
+
 	// Timeout bounds connecting, the proxy, TLS and the opening handshake together. 0 means
 	// DefaultTimeout, a negative value that only the context bounds them.
 	Timeout time.Duration
@@ -54,9 +64,15 @@ type Config struct {
 	Compression engine.Compression
 
 	// MaxRedirects is how many answers of status 301, 302, 303, 307 or 308 are
-	// followed. To another origin, Authorization and Cookie are left out. 0:
-	// none; such an answer is a *HandshakeError.
+	// followed: those of the server, never those of a proxy, and never from wss to ws. Header
+	// goes to another origin (scheme, host or port) only as far as RedirectHeader allows; from
+	// ws to wss on the same host it goes whole. 0: none; such an answer is a *HandshakeError,
+	// as is one that can't be followed.
 	MaxRedirects int
+
+	// RedirectHeader names the fields of Header that may be sent to another origin after a
+	// redirect. Authorization, Cookie and other credentials never are.
+	RedirectHeader []string
 
 	Limits engine.Limits // zero fields: the defaults
 

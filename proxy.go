@@ -4,10 +4,12 @@ import (
 	"context"
 	stdtls "crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 
 	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/endpoint"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 )
@@ -30,40 +32,40 @@ func environmentProxy(u *url.URL) (*url.URL, error) {
 }
 
 // proxyFor returns the proxy to connect through; nil: none.
-func proxyFor(cfg *Config, to endpoint) (*url.URL, error) {
+func proxyFor(cfg *Config, to *endpoint.Endpoint) (*url.URL, error) {
 	switch {
-	case to.network != "tcp":
+	case to.Network != "tcp":
 		return nil, nil
 	case cfg.Proxy != nil:
-		return cfg.Proxy(to.url())
+		return cfg.Proxy(to.URL())
 	}
-	return environmentProxy(to.url())
+	return environmentProxy(to.URL())
 }
 
 // proxyPorts are those of proxies whose URL has none, by scheme.
 var proxyPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 
-// proxyAddress returns where the proxy is; "": its scheme is none that is spoken here.
-func proxyAddress(via *url.URL) string {
-	port := proxyPorts[via.Scheme]
-	if port != "" && via.Port() != "" {
+// proxyAddress returns the host and the port of a proxy.
+func proxyAddress(via *url.URL) (host, port string, err error) {
+	if port = proxyPorts[via.Scheme]; port == "" {
+		return "", "", fmt.Errorf("proxy scheme %q is none of http, https, socks5, socks5h", via.Scheme)
+	}
+	if via.Port() != "" {
 		port = via.Port()
 	}
-	if port == "" {
-		return ""
-	}
-	return net.JoinHostPort(via.Hostname(), port)
+	host, err = endpoint.ASCIIHost(via.Hostname())
+	return host, port, err
 }
 
 // through connects to addr through a proxy.
 func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
-	at := proxyAddress(via)
-	if at == "" {
-		return nil, &HandshakeError{Reason: "proxy scheme " + via.Scheme + " is none of http, https, socks5, socks5h"}
+	host, port, err := proxyAddress(via)
+	if err != nil {
+		return nil, &HandshakeError{Reason: "the proxy's URL can't be used", Err: err}
 	}
-	conn, err := direct(ctx, cfg, "tcp", at)
+	conn, err := direct(ctx, cfg, "tcp", net.JoinHostPort(host, port))
 	if err == nil && via.Scheme == "https" {
-		conn, err = secureProxy(ctx, cfg, conn, via)
+		conn, err = secureProxy(ctx, cfg, conn, host)
 	}
 	if err != nil {
 		return nil, err
@@ -82,14 +84,16 @@ func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.C
 	return conn, nil
 }
 
-// secureProxy secures the connection to an https proxy, which must be trusted by the roots of
-// Config.TLS.
-func secureProxy(ctx context.Context, cfg *Config, conn net.Conn, via *url.URL) (net.Conn, error) {
-	config := &stdtls.Config{MinVersion: stdtls.VersionTLS12}
-	if cfg.TLS != nil {
-		config.RootCAs = cfg.TLS.RootCAs
+// secureProxy secures the connection to an https proxy.
+func secureProxy(ctx context.Context, cfg *Config, conn net.Conn, host string) (net.Conn, error) {
+	config := cfg.ProxyTLS
+	if config == nil {
+		config = &stdtls.Config{MinVersion: stdtls.VersionTLS12}
+		if cfg.TLS != nil {
+			config.RootCAs = cfg.TLS.RootCAs
+		}
 	}
-	return secure(ctx, cfg.trace(), conn, via.Hostname(), config)
+	return secure(ctx, cfg.trace(), conn, host, config)
 }
 
 // tunnel asks an HTTP proxy for a connection to addr.

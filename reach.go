@@ -6,19 +6,20 @@ import (
 	"errors"
 	"net"
 
+	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 // reach connects to the endpoint's address, through a proxy if there is to be one.
-func reach(ctx context.Context, cfg *Config, to endpoint) (net.Conn, error) {
+func reach(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
 	via, err := proxyFor(cfg, to)
 	switch {
 	case err != nil:
 		return nil, &HandshakeError{Reason: "no proxy can be chosen", Err: err}
 	case via == nil:
-		return direct(ctx, cfg, to.network, to.address())
+		return direct(ctx, cfg, to.Network, to.Address())
 	}
-	conn, err := through(ctx, cfg, via, to.address())
+	conn, err := through(ctx, cfg, via, to.Address())
 	if err != nil {
 		return nil, atProxy(err, via)
 	}

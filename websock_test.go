@@ -155,7 +155,7 @@ func TestDialOverAUnixSocket(t *testing.T) {
 
 func TestDialRefusesURLs(t *testing.T) {
 	for _, url := range []string{
-		"http://h/", "h:80", "ws://", "ws:///path", "ws://h:0/", "ws://h:65536/", "ws://h:x/", "ws://user@h/",
+		"ftp://h/", "h:80", "ws://", "ws:///path", "ws://h:0/", "ws://h:65536/", "ws://h:x/", "ws://user@h/",
 		"ws://h/#fragment", "ws://h/#", "ws+unix://", "ws+unix://host/path", "ws://h\n/", "ws://h/a b\x00", "",
 	} {
 		if _, err := Dial(t.Context(), url, nil); !errors.As(err, new(*HandshakeError)) {
@@ -231,19 +231,22 @@ func TestRedirects(t *testing.T) {
 		}
 	}))
 	header := http.Header{"Authorization": {"a"}, "Cookie": {"c"}, "X-Own": {"o"}}
+	listed := []string{"x-own", "Authorization", "cookie"}
 	for _, test := range []struct {
-		path   string
-		most   int
-		status int
-		sent   string
+		path    string
+		most    int
+		allowed []string
+		status  int
+		sent    string
 	}{
-		{"/elsewhere", 0, 307, ""},
-		{"/elsewhere", 1, 0, "o"},
-		{"/same", 1, 0, "aco"},
-		{"/loop", 5, 302, ""},
+		{"/elsewhere", 0, nil, 307, ""},
+		{"/elsewhere", 1, nil, 0, ""},
+		{"/elsewhere", 1, listed, 0, "o"},
+		{"/same", 1, nil, 0, "aco"},
+		{"/loop", 5, nil, 302, ""},
 	} {
 		credentials = nil
-		c, err := Dial(t.Context(), base+test.path, &Config{Header: header, MaxRedirects: test.most})
+		c, err := Dial(t.Context(), base+test.path, &Config{Header: header, MaxRedirects: test.most, RedirectHeader: test.allowed})
 		var failed *HandshakeError
 		if test.status != 0 {
 			if !errors.As(err, &failed) || failed.Status != test.status {

@@ -56,17 +56,19 @@ func TestHostsAreThoseThatAreDialled(t *testing.T) {
 		return Target{Config: websock.Config{Host: host, Port: port, Secure: secure}}
 	}
 	for want, target := range map[string]Target{
-		"a.example:80":     {URL: "ws://A.example/x?y"},
-		"a.example:443":    {URL: "wss://a.example"},
-		"a.example:8443":   {URL: "wss://a.example:8443"},
-		"[::1]:80":         {URL: "ws://[::1]/"},
-		"/run/a%20b.sock":  {URL: "ws+unix:///run/a%20b.sock:/chat"},
-		"b.example:443":    config("B.example", 0, true),
-		"b.example:80":     config("b.example", 0, false),
-		"[fe80::1]:9000":   config("[fe80::1]", 9000, true),
-		"[fe80::2]:80":     config("fe80::2", 0, false),
-		"192.0.2.1:65535":  config("192.0.2.1", 65535, false),
-		"/run/secure.sock": {URL: "wss+unix:///run/secure.sock"},
+		"a.example:80":              {URL: "ws://A.example/x?y"},
+		"a.example:443":             {URL: "wss://a.example"},
+		"a.example:8443":            {URL: "wss://a.example:8443"},
+		"[::1]:80":                  {URL: "ws://[::1]/"},
+		"/run/a b.sock":             {URL: "ws+unix:///run/a%20b.sock:/chat"},
+		"b.example:443":             config("B.example", 0, true),
+		"c.example:80":              {URL: "http://c.example/a b?q=ü"},
+		"xn--bcher-kva.example:443": config("bücher.example", 0, true),
+		"b.example:80":              config("b.example", 0, false),
+		"[fe80::1]:9000":            config("[fe80::1]", 9000, true),
+		"[fe80::2]:80":              config("fe80::2", 0, false),
+		"192.0.2.1:65535":           config("192.0.2.1", 65535, false),
+		"/run/secure.sock":          {URL: "wss+unix:///run/secure.sock"},
 	} {
 		if got, err := target.host(); got != want || err != nil {
 			t.Errorf("%q, %v; want %q", got, err, want)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
 // A Target is what a slot connects to: a URL, or what Config says.
@@ -57,46 +55,22 @@ var errHandler = errors.New("fanout: a Target's Config.Handler is the Group's to
 // host returns the host and port that is dialled, or the socket's path, and refuses a Target
 // that can't be dialled at all.
 func (t *Target) host() (string, error) {
-	switch {
-	case t.Config.Handler != nil:
+	if t.Config.Handler != nil {
 		return "", errHandler
-	case t.URL != "":
-		return hostOf(t.URL)
-	case t.Config.Host == "":
-		return "", &websock.HandshakeError{Reason: "no host to connect to"}
 	}
-	host := strings.TrimSuffix(strings.TrimPrefix(t.Config.Host, "["), "]")
-	return hostPort(host, t.Config.Port, t.Config.Secure), nil
-}
-
-func hostOf(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
+	to, err := t.endpoint()
 	if err != nil {
-		return "", &websock.HandshakeError{Reason: "URL can't be parsed", Err: err}
+		return "", &websock.HandshakeError{Reason: "there is nothing to connect to", Err: err}
 	}
-	switch u.Scheme {
-	case "ws", "wss":
-		port, _ := strconv.Atoi(u.Port()) // websock.Dial refuses what is no number
-		if u.Hostname() == "" {
-			return "", &websock.HandshakeError{Reason: "no host in the URL"}
-		}
-		return hostPort(u.Hostname(), port, u.Scheme == "wss"), nil
-	case "ws+unix", "wss+unix":
-		path, _, _ := strings.Cut(u.EscapedPath(), ":")
-		return path, nil
-	}
-	return "", &websock.HandshakeError{Reason: "URL scheme " + strconv.Quote(u.Scheme) + " is none of ws, wss, ws+unix, wss+unix"}
+	return to.Address(), nil
 }
 
-func hostPort(host string, port int, secure bool) string {
-	switch {
-	case port != 0:
-	case secure:
-		port = 443
-	default:
-		port = 80
+func (t *Target) endpoint() (endpoint.Endpoint, error) {
+	if t.URL != "" {
+		return endpoint.Parse(t.URL)
 	}
-	return net.JoinHostPort(strings.ToLower(host), strconv.Itoa(port))
+	c := &t.Config
+	return endpoint.New(c.Host, c.Port, c.Path, c.Secure)
 }
 
 // dial connects. trace may be nil.

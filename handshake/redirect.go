@@ -7,37 +7,31 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
 // RedirectTarget returns where a refusal sends the client: the URL in its Location
-// header, http and https taken for ws and wss, relative to the URL that was asked.
-// It returns nil if the status is none of 301, 302, 303, 307 and 308. An error says
-// that the target can't be followed: no URL, another scheme, no host, or a scheme
-// without TLS after one with. It is an *engine.HandshakeError with the answer of the
-// refusal.
+// header, http and https taken for ws and wss, relative to the URL that was asked. It is
+// normalised as websock.Dial does it, and has no fragment. RedirectTarget returns nil if the
+// status is none of 301, 302, 303, 307 and 308. An error says that the target can't be
+// followed: no URL, another scheme, no host, a user name, or a scheme without TLS after one
+// with. It is an *engine.HandshakeError with the answer of the refusal.
+//
+// Only what the server has answered may be followed, never what a proxy has.
 func RedirectTarget(from *url.URL, refusal *engine.HandshakeError) (*url.URL, error) {
 	if !isRedirect(refusal.Status) {
 		return nil, nil
 	}
 	location := refusal.Header.Get("Location")
-	to, err := from.Parse(location)
-	if err != nil || location == "" {
-		return nil, notFollowed(refusal, err, "redirect to %q can't be followed", location)
+	at, err := endpoint.FromURL(from)
+	if err != nil {
+		return nil, notFollowed(refusal, location, err)
 	}
-	switch to.Scheme {
-	case "http":
-		to.Scheme = "ws"
-	case "https":
-		to.Scheme = "wss"
+	next, err := at.Redirect(location)
+	if err != nil {
+		return nil, notFollowed(refusal, location, err)
 	}
-	to.Fragment, to.RawFragment = "", ""
-	switch {
-	case to.Scheme != "ws" && to.Scheme != "wss", to.Hostname() == "":
-		return nil, notFollowed(refusal, nil, "redirect to %q can't be followed", location)
-	case from.Scheme == "wss" && to.Scheme == "ws":
-		return nil, notFollowed(refusal, nil, "redirect from wss to ws is not followed")
-	}
-	return to, nil
+	return next.URL(), nil
 }
 
 func isRedirect(status int) bool {
@@ -49,9 +43,9 @@ func isRedirect(status int) bool {
 	return false
 }
 
-func notFollowed(refusal *engine.HandshakeError, cause error, format string, args ...any) error {
+func notFollowed(refusal *engine.HandshakeError, location string, cause error) error {
 	failed := *refusal
-	failed.Reason, failed.Err = fmt.Sprintf(format, args...), cause
+	failed.Reason, failed.Err = fmt.Sprintf("redirect to %q can't be followed", location), cause
 	return &failed
 }
 

@@ -7,13 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
 // dialFlags say how to connect.
@@ -80,13 +80,8 @@ func trusting(file string) (*x509.CertPool, error) {
 
 // checkURL refuses what can't be the URL of a WebSocket server.
 func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return err
+	if _, err := endpoint.Parse(raw); err != nil {
+		return fmt.Errorf("not a ws:// or wss:// URL: %w", err)
 	}
-	switch u.Scheme {
-	case "ws", "wss", "ws+unix", "wss+unix":
-		return nil
-	}
-	return errors.New("not a ws:// or wss:// URL")
+	return nil
 }

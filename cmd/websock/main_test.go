@@ -110,7 +110,7 @@ func TestCommandLine(t *testing.T) {
 		{"fanout -source 127.0.0.1,loopback", 2, "loopback"},
 		{"fanout -proxy ftp://a", 2, "-proxy is no URL"},
 		{"fanout here", 2, "takes no arguments"},
-		{"fanout -url http://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
+		{"fanout -url ftp://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
 		{"fanout -header nothing", 2, `"Name: value"`},
 		{"fanout -transport pigeon", 2, `no transport "pigeon"; there is: epoll, netpoll, std`},
 		{"fanout -ca /nowhere/at/all.pem", 1, "/nowhere/at/all.pem"},

@@ -20,10 +20,10 @@ const module = "github.com/seed004e8d11/websock"
 // arrows says which packages of this module, by prefix, a package may import. The
 // longest prefix of its own path counts.
 var arrows = map[string][]string{
-	"":                       {"engine", "handshake", "internal/wheel", "transport/std", "transport/tls"},
+	"":                       {"engine", "handshake", "internal/endpoint", "internal/wheel", "transport/std", "transport/tls"},
 	"engine":                 {"mask", "internal"},
 	"mask":                   {"internal"},
-	"handshake":              {"engine"},
+	"handshake":              {"engine", "internal/endpoint"},
 	"transport":              {"engine", "internal", "transport/std", "transport/tls"},
 	"transport/std":          {"engine", "internal", "transport/tls"},
 	"transport/tls":          {"engine", "internal"},

@@ -1,0 +1,99 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/idna"
+)
+
+// ASCIIHost returns a host name in lower-case ASCII, international names in Punycode (RFC
+// 5891), and an IP address in its usual form, without brackets and with its zone.
+func ASCIIHost(host string) (string, error) {
+	bare := host
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if bare, ok = strings.CutSuffix(inner, "]"); !ok {
+			return "", fmt.Errorf("host %q has no closing bracket", host)
+		}
+	}
+	if bare == "" {
+		return "", errNoHost
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil {
+		if !validZone(addr.Zone()) {
+			return "", fmt.Errorf("host %q has an impossible zone", host)
+		}
+		return addr.String(), nil
+	}
+	if !isASCII(bare) {
+		name, err := idna.Lookup.ToASCII(bare)
+		if err != nil {
+			return "", fmt.Errorf("host %q: %w", host, err)
+		}
+		bare = name
+	}
+	if host[0] == '[' || !httpguts.ValidHostHeader(bare) || strings.ContainsAny(bare, ":/?#@\\[]%") {
+		return "", fmt.Errorf("host %q is neither a name nor an IP address", host)
+	}
+	return strings.ToLower(bare), nil
+}
+
+// validZone reports whether a zone can be one of an interface, by name or number.
+func validZone(zone string) bool {
+	return isASCII(zone) && httpguts.ValidHostHeader(zone) && !strings.ContainsAny(zone, "[]/?#@\\")
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c >= 0x80 })
+}
+
+// target returns a path with query as a request target (RFC 9112 section 3.2.1).
+func target(path string) (string, error) {
+	switch {
+	case path == "":
+		return "/", nil
+	case strings.Contains(path, "#"):
+		return "", errors.New("fragment in the path")
+	case path[0] != '/':
+		return "", errTarget
+	}
+	path = escape(path)
+	if _, err := url.ParseRequestURI(path); err != nil {
+		return "", withoutURL(err)
+	}
+	return path, nil
+}
+
+// escape percent-encodes what may not stand in a URL but is written there: spaces, what is not
+// ASCII, and some punctuation. It leaves control characters, for the parser to refuse, and
+// what is encoded already. In a whole URL that encodes the host too, which the parser decodes.
+func escape(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	query := false
+	for i := range len(s) {
+		c := s[i]
+		query = query || c == '?'
+		if c >= 0x80 || strings.IndexByte(` "<>`, c) >= 0 || !query && strings.IndexByte("\\^`{|}", c) >= 0 {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// withoutURL returns what url.Parse found wrong without the URL, which may hold secrets.
+func withoutURL(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}

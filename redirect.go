@@ -1,0 +1,73 @@
+package websock
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/endpoint"
+)
+
+// A route is where the next attempt goes and what it may tell there.
+type route struct {
+	to      endpoint.Endpoint
+	header  http.Header
+	strange bool // a redirect has led away from the origin that the caller named
+}
+
+// request returns the opening handshake that is sent.
+func (r *route) request(cfg *Config) *handshake.Request {
+	host := r.to.HostHeader()
+	if cfg.HostHeader != "" && !r.strange {
+		host = cfg.HostHeader
+	}
+	return &handshake.Request{
+		Host:         host,
+		Target:       r.to.Target,
+		Header:       r.header,
+		Subprotocols: cfg.Subprotocols,
+		Compression:  cfg.Compression,
+		MaxSize:      cfg.Limits.WithDefaults().HandshakeSize,
+	}
+}
+
+// follow makes the route lead where the server's answer points, or returns an error: that of
+// the answer, or why it isn't followed. allowed are the headers that may go to other origins.
+func (r *route) follow(answer error, allowed []string) error {
+	var failed *HandshakeError
+	if !errors.As(answer, &failed) {
+		return answer
+	}
+	u, err := handshake.RedirectTarget(r.to.URL(), failed)
+	switch {
+	case r.to.Network != "tcp":
+		return answer
+	case err != nil:
+		return err
+	case u == nil:
+		return answer
+	}
+	next, err := endpoint.FromURL(u)
+	if err != nil {
+		return err
+	}
+	if !r.to.SameOrigin(&next) && !r.to.Secures(&next) {
+		r.strange = true
+		r.header = only(handshake.StripCredentials(r.header), allowed)
+	}
+	r.to = next
+	return nil
+}
+
+// only returns the headers of h with these names.
+func only(h http.Header, names []string) http.Header {
+	kept := http.Header{}
+	for name, values := range h {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			kept[name] = values
+		}
+	}
+	return kept
+}
