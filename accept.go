@@ -32,6 +32,9 @@ type AcceptOptions struct {
 	KeepAlive KeepAlive      // zero: no pings, and a silent client stays
 	Transport Transport      // nil: std.Transport()
 	Handler   engine.Handler // nil: data is pulled with Recv
+
+	// Recover is told of a panic of the Handler: see Config.
+	Recover func(c *Conn, v any)
 }
 
 // Accept performs the opening handshake in the server role (RFC 6455 section
@@ -53,7 +56,8 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 		return nil, err
 	}
 	return attach(conn, result, way{opts.Transport, opts.Handler, opts.KeepAlive}, engine.Options{
-		Role:   engine.Server,
-		Limits: opts.Limits,
+		Role:    engine.Server,
+		Limits:  opts.Limits,
+		Recover: opts.Recover,
 	})
 }

@@ -87,6 +87,11 @@ type Config struct {
 	// pulled with Recv.
 	Handler engine.Handler
 
+	// Recover is told of a panic of the Handler, with what was given to panic. The connection
+	// then ends, with an *engine.HandlerError in OnClose, and the process goes on: see
+	// engine.Options. nil: a panic ends the process.
+	Recover func(c *Conn, v any)
+
 	// Dialer connects, to the proxy if there is one. It is only read, and says what a
 	// net.Dialer can: LocalAddr is the source address, Resolver looks names up,
 	// FallbackDelay is that of Happy Eyeballs (RFC 6555). One source address has ports

@@ -41,8 +41,9 @@ func open(ctx context.Context, cfg *Config, to endpoint.Endpoint) (*engine.Conn,
 		result, err := ask(ctx, cfg.trace(), conn, request)
 		if err == nil {
 			return attach(conn, result, way{cfg.Transport, cfg.Handler, cfg.KeepAlive}, engine.Options{
-				Role:   engine.Client,
-				Limits: cfg.Limits,
+				Role:    engine.Client,
+				Limits:  cfg.Limits,
+				Recover: cfg.Recover,
 			})
 		}
 		if redirects >= cfg.MaxRedirects {

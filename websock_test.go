@@ -548,3 +548,43 @@ func TestLimitsReachBothRoles(t *testing.T) {
 		t.Errorf("server: %v", err)
 	}
 }
+
+func TestRecoverIsForBothRoles(t *testing.T) {
+	recovered := make(chan any, 1)
+	tell := func(_ *Conn, v any) { recovered <- v }
+	panics := engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) { panic(string(msg)) }, nil)
+	for _, role := range []engine.Role{engine.Client, engine.Server} {
+		url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			opts := &AcceptOptions{Recover: tell}
+			if role == engine.Server {
+				opts.Handler = panics
+			}
+			c, err := Accept(w, r, opts)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if role == engine.Client {
+				c.SendText([]byte("client"))
+				c.RecvMessage(nil)
+				c.Close()
+			}
+		}))
+		cfg := &Config{Recover: tell}
+		if role == engine.Client {
+			cfg.Handler = panics
+		}
+		c, err := Dial(t.Context(), url, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role == engine.Server {
+			c.SendText([]byte("server"))
+			c.RecvMessage(nil)
+		}
+		if got := <-recovered; got != role.String() {
+			t.Errorf("%v: Recover got %v", role, got)
+		}
+		c.Close()
+	}
+}

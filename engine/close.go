@@ -136,8 +136,8 @@ func (c *Conn) peerClosed(payload []byte) error {
 	return c.receive.dec.fail(s.closing)
 }
 
-// fail tells the peer what it did wrong (RFC 6455 section 7.1.7) and returns the
-// error that further receives return.
+// fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
+// returns the error that further receives return.
 func (c *Conn) fail(err error) error {
 	code := CloseProtocolError
 	reason := ""
@@ -146,6 +146,8 @@ func (c *Conn) fail(err error) error {
 		code, reason = err.Code, err.Rule
 	case *LimitError:
 		code, reason = err.Code, "limit "+err.Limit+" exceeded"
+	case *HandlerError:
+		code = CloseInternalError
 	}
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()

@@ -143,6 +143,26 @@ func (e *CloseError) Error() string {
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Err }
 
+// A HandlerError says that a method of the Handler did not return: it panicked, which is an
+// error only where there is an Options.Recover, or it called runtime.Goexit, as
+// testing.T.Fatal does. The connection is over, and the peer was told CloseInternalError.
+type HandlerError struct {
+	Value any // what was given to panic; nil: runtime.Goexit was called
+}
+
+func (e *HandlerError) Error() string {
+	if e.Value == nil {
+		return "websock: the handler called runtime.Goexit"
+	}
+	return fmt.Sprintf("websock: the handler panicked: %v", e.Value)
+}
+
+// Unwrap returns Value if it is an error, else nil.
+func (e *HandlerError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
 // A HandshakeError says why the opening handshake failed (RFC 6455 section 4).
 // There is no connection; what was dialled is closed.
 type HandshakeError struct {

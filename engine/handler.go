@@ -7,6 +7,10 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // the transport: while one runs, nothing else is received on that connection,
 // and on an event loop nothing on its neighbours either.
 //
+// A panic ends the process, as everywhere in Go, unless there is an Options.Recover. A call of
+// runtime.Goexit, which testing.T.Fatal makes, ends the connection with a *HandlerError, and
+// its goroutine is replaced.
+//
 // Sends on c made inside OnData leave together in one write when the bytes that
 // have been received so far are handled.
 type Handler interface {

@@ -34,12 +34,19 @@ func (c *Conn) SetHandler(h Handler) error {
 // A receiver is a Conn as its transport sees it.
 type receiver Conn
 
-func (r *receiver) Receive() error {
+func (r *receiver) Receive() (err error) {
 	c := (*Conn)(r)
 	c.gatherSends()
 	c.receive.beginReceiving()
 	defer c.receive.endReceiving()
-	err := c.receiveAll()
+	returned := false
+	defer func() {
+		if !returned {
+			err = c.handlerLeft(recover())
+		}
+	}()
+	err = c.receiveAll()
+	returned = true
 	if err == ErrTimeout {
 		err = c.endOfStream(err)
 	}
@@ -49,7 +56,7 @@ func (r *receiver) Receive() error {
 	if err == ErrWouldBlock {
 		return nil
 	}
-	c.receive.handler.OnClose(c, err)
+	c.tellClosed(err)
 	return err
 }
 
@@ -60,12 +67,48 @@ func (r *receiver) End(err error) {
 	if err = c.lost(err); err == ErrTimeout {
 		err = c.endOfStream(err)
 	}
-	c.receive.handler.OnClose(c, err)
+	c.tellClosed(err)
 }
 
 func (r *receiver) Finish() {
 	c := (*Conn)(r)
 	c.end() // OnClose has told what there is to tell
+}
+
+// tellClosed calls OnClose.
+func (c *Conn) tellClosed(err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.tellRecover(recover())
+		}
+	}()
+	c.receive.handler.OnClose(c, err)
+	returned = true
+}
+
+// handlerLeft ends the connection after OnData, OnPing or OnPong did not return, and returns
+// how. v is what it gave to panic, or nil if it called runtime.Goexit.
+func (c *Conn) handlerLeft(v any) error {
+	if v != nil && c.receive.terms.recover == nil {
+		panic(v)
+	}
+	err := c.fail(&HandlerError{Value: v})
+	c.releaseSends()
+	c.tellRecover(v)
+	c.tellClosed(err)
+	return err
+}
+
+// tellRecover tells Options.Recover of a panic, or lets it go on if there is none.
+func (c *Conn) tellRecover(v any) {
+	switch f := c.receive.terms.recover; {
+	case v == nil: // no panic
+	case f == nil:
+		panic(v)
+	default:
+		f(c, v)
+	}
 }
 
 // receiveAll hands all payload that has come to the Handler.

@@ -469,3 +469,30 @@ func TestTheTimeoutOfAReceiveIsNotTheHandlers(t *testing.T) {
 		t.Errorf("the deadline is %v, want %v", s.readDeadline, deadline)
 	}
 }
+
+func TestAPanicOfAHandlerGoesOnUnlessItIsToBeRecovered(t *testing.T) {
+	cause := errors.New("cause")
+	for _, recovers := range []bool{false, true} {
+		var told []any
+		o := Options{Role: Client}
+		if recovers {
+			o.Recover = func(_ *Conn, v any) { told = append(told, v) }
+		}
+		s := &script{chunks: [][]byte{frames(Client, "bin Hello; bin World")}}
+		c := NewConn(s, o)
+		r := &recorder{onData: func(*Conn, Header, []byte) { panic(cause) }}
+		c.SetHandler(r)
+		panicked := func() (v any) {
+			defer func() { v = recover() }()
+			s.play()
+			return nil
+		}()
+		if recovers {
+			if panicked != nil || len(told) != 1 || told[0] != cause || len(r.closed) != 1 || !errors.Is(r.closed[0], cause) {
+				t.Errorf("with Recover: panicked with %v, told %v, closed %v", panicked, told, r.closed)
+			}
+		} else if panicked != cause || len(r.closed) != 0 {
+			t.Errorf("without Recover: panicked with %v, closed %v", panicked, r.closed)
+		}
+	}
+}

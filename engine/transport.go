@@ -127,6 +127,10 @@ type Pauser interface {
 }
 
 // A Receiver is what a Pusher calls.
+//
+// Receive and End may call runtime.Goexit instead of returning, when a Handler does, and has
+// to be expected to: then the transport calls Finish from another goroutine, which also takes
+// over what the lost one had to do for other connections.
 type Receiver interface {
 	// Receive handles all bytes that View has. Nil asks for more.
 	Receive() error

@@ -59,6 +59,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},
 		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing},
 		{"PeersThatSendMuchToEachOtherReceiveIt", s.testPeersThatSendMuchToEachOtherReceiveIt},
+		{"AHandlerThatDoesNotReturnEndsItsConnectionOnly", s.testAHandlerThatDoesNotReturnEndsItsConnectionOnly},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 	}
 	for _, test := range tests {

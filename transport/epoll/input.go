@@ -40,11 +40,17 @@ func (in *input) drop() {
 	}
 }
 
+// empty reports whether there is neither a view nor an error to come.
+func (in *input) empty() bool { return len(in.view) == 0 && in.err == nil }
+
 // keep returns an input with a copy of the view.
 func (in *input) keep() *input {
+	if len(in.view) == 0 {
+		return &input{err: in.err}
+	}
 	b := buffer.Get(len(in.view))
 	b.B = append(b.B, in.view...)
-	return &input{view: b.B, staging: b}
+	return &input{view: b.B, staging: b, err: in.err}
 }
 
 // arrived tells who pulls of an event.

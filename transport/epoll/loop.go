@@ -27,16 +27,51 @@ type loop struct {
 	conns int // attached; under the group's lock
 
 	poller *poller
-	waker  int    // eventfd
-	memory []byte // what is read into
+	waker  int // eventfd
+	buffer *buffer.Buffer
+	memory []byte // what is read into, the buffer's
 	in     input  // of the connection that is seen to
 	wheel  wheel
+	turn   turn
 
 	mu      sync.Mutex
 	calls   []*Conn // that want to be seen to without an event
-	seeing  []*Conn // the calls that are answered; the loop's own
 	woken   bool    // the waker has an event that was not taken
 	stopped bool
+}
+
+// A turn is one batch of what there is to do, and how far it was done. It belongs to the
+// loop's goroutine, and to the next one if a Handler ends that.
+type turn struct {
+	begun   bool
+	events  []unix.EpollEvent
+	expired []*Conn
+	called  bool // by the waker
+	answers queue
+	last    bool // the loop is to end
+
+	serving *Conn   // whose receiver is being called
+	yielded []*Conn // that have more to do in the next turn
+}
+
+// A queue is connections that are seen to one after another.
+type queue struct {
+	conns []*Conn
+	taken int
+}
+
+func (q *queue) add(conns []*Conn) { q.conns = append(q.conns, conns...) }
+
+// next takes a connection out, or returns nil.
+func (q *queue) next() *Conn {
+	if q.taken == len(q.conns) {
+		q.conns, q.taken = q.conns[:0], 0
+		return nil
+	}
+	c := q.conns[q.taken]
+	q.conns[q.taken] = nil
+	q.taken++
+	return c
 }
 
 func newLoop(g *group, at int) (*loop, error) {
@@ -55,34 +90,78 @@ func newLoop(g *group, at int) (*loop, error) {
 		unix.Close(waker)
 		return nil, err
 	}
+	l.buffer = buffer.Get(readSize)
+	l.memory = l.buffer.B[:readSize]
 	return l, nil
 }
 
 // run sees to connections until the loop is stopped.
 func (l *loop) run() {
-	b := buffer.Get(readSize)
-	l.memory = b.B[:readSize]
-	for !l.turn() {
+	defer func() {
+		if !l.turn.last { // a Handler has ended the goroutine
+			go l.goOn()
+		}
+	}()
+	for !l.turn.last {
+		l.takeTurn()
 	}
-	b.Put()
+	l.buffer.Put()
 	l.poller.close()
 	unix.Close(l.waker)
 }
 
-// turn takes one batch of events, and reports whether it was the last.
-func (l *loop) turn() (last bool) {
-	called := false
-	for _, e := range l.poller.wait(l.wheel.wake()) {
+// goOn is run where another goroutine was ended by a Handler. The connection of that is over.
+func (l *loop) goOn() {
+	if c := l.turn.serving; c != nil {
+		l.turn.serving = nil
+		c.end()
+	}
+	l.run()
+}
+
+// takeTurn takes one batch of what there is to do, or goes on with one that was begun.
+func (l *loop) takeTurn() {
+	t := &l.turn
+	if !t.begun {
+		t.begun = true
+		t.events = l.events()
+	}
+	for len(t.events) > 0 {
+		e := t.events[0]
+		t.events = t.events[1:]
 		if e.Fd == int32(l.waker) {
-			called = true
+			t.called = true
 		} else if c := open.get(int(e.Fd)); c != nil && c.loop == l {
 			c.see(e.Events)
 		}
 	}
-	for _, c := range l.wheel.due() {
+	if len(t.expired) == 0 {
+		t.expired = l.wheel.due()
+	}
+	for len(t.expired) > 0 {
+		c := t.expired[0]
+		t.expired = t.expired[1:]
 		c.expire()
 	}
-	return called && l.answerCalls()
+	if t.called {
+		t.called = false
+		l.takeCalls()
+	}
+	t.answers.add(t.yielded)
+	clear(t.yielded)
+	t.yielded = t.yielded[:0]
+	for c := t.answers.next(); c != nil; c = t.answers.next() {
+		c.answer()
+	}
+	t.begun = false
+}
+
+// events waits for events, if there is nothing else to do.
+func (l *loop) events() []unix.EpollEvent {
+	if len(l.turn.yielded) > 0 {
+		return l.poller.poll()
+	}
+	return l.poller.wait(l.wheel.wake())
 }
 
 // call has the loop answer c soon. A loop that has no connections left has nothing to
@@ -92,6 +171,17 @@ func (l *loop) call(c *Conn) {
 	l.calls = append(l.calls, c)
 	l.wake()
 	l.mu.Unlock()
+}
+
+// takeCalls has this turn answer the calls.
+func (l *loop) takeCalls() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.woken = false
+	l.turn.answers.add(l.calls)
+	clear(l.calls)
+	l.calls = l.calls[:0]
+	l.turn.last = l.stopped
 }
 
 // stop ends the loop once it has answered all calls.
@@ -116,21 +206,4 @@ func (l *loop) wake() {
 		one := [8]byte{1}
 		unix.Write(l.waker, one[:]) // the counter is far from full: it can't fail
 	}
-}
-
-// answerCalls answers all calls, and reports whether the loop is to end.
-func (l *loop) answerCalls() (last bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.woken = false
-	for len(l.calls) > 0 {
-		l.calls, l.seeing = l.seeing[:0], l.calls
-		l.mu.Unlock()
-		for i, c := range l.seeing {
-			l.seeing[i] = nil
-			c.answer()
-		}
-		l.mu.Lock()
-	}
-	return l.stopped
 }

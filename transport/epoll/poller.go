@@ -5,6 +5,7 @@ package epoll
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,9 +17,9 @@ const maxEvents = 256
 // control may be called by others.
 type poller struct {
 	epfd     int
-	file     *os.File        // epfd as the runtime sees it
-	raw      syscall.RawConn // of file
-	poll     func(uintptr) bool
+	file     *os.File           // epfd as the runtime sees it
+	raw      syscall.RawConn    // of file
+	attempt  func(uintptr) bool // for raw
 	events   []unix.EpollEvent
 	n        int     // of them are there
 	polled   bool    // in the wait under way
@@ -32,7 +33,7 @@ func newPoller() (*poller, error) {
 	}
 	unix.SetNonblock(epfd, true) // so that the runtime takes it for a descriptor that can be waited for
 	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
-	p.poll = func(uintptr) bool {
+	p.attempt = func(uintptr) bool {
 		if p.polled {
 			p.n = epollWaitAwake(epfd, p.events)
 		} else {
@@ -40,6 +41,10 @@ func newPoller() (*poller, error) {
 		}
 		p.polled = true
 		return p.n > 0
+	}
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime has no poller that takes it
+		p.close()
+		return nil, os.NewSyscallError("epoll_ctl", err)
 	}
 	p.raw, err = p.file.SyscallConn()
 	return p, err
@@ -63,6 +68,11 @@ func (p *poller) wait(deadline instant) []unix.EpollEvent {
 		p.file.SetReadDeadline(deadline.time())
 	}
 	p.n, p.polled = 0, false
-	p.raw.Read(p.poll) // an error says that it is time
+	p.raw.Read(p.attempt) // an error says that it is time
 	return p.events[:p.n]
+}
+
+// poll returns the events that are there, without waiting.
+func (p *poller) poll() []unix.EpollEvent {
+	return p.events[:epollWait(p.epfd, p.events)]
 }

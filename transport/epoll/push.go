@@ -76,9 +76,9 @@ func (c *Conn) deliver(view []byte, err error) {
 	in := &c.loop.in
 	in.view, in.err = view, err
 	c.in = in
-	failed := c.receiver.Receive()
+	failed := c.callReceiver()
 	c.in = nil
-	if len(in.view) > 0 && failed == nil {
+	if failed == nil && !in.empty() {
 		c.in = in.keep()
 	}
 	in.view, in.err = nil, nil
@@ -87,14 +87,22 @@ func (c *Conn) deliver(view []byte, err error) {
 	}
 }
 
+// callReceiver has the receiver take what is there. It may not return.
+func (c *Conn) callReceiver() error {
+	c.loop.turn.serving = c
+	err := c.receiver.Receive()
+	c.loop.turn.serving = nil
+	return err
+}
+
 // deliverKept gives the receiver what was left before, which may be nothing.
 func (c *Conn) deliverKept() {
 	if c.in == nil {
 		c.deliver(nil, nil)
 		return
 	}
-	failed := c.receiver.Receive()
-	if len(c.in.view) == 0 {
+	failed := c.callReceiver()
+	if c.in.empty() {
 		c.in = nil
 	}
 	if failed != nil {
@@ -104,7 +112,9 @@ func (c *Conn) deliverKept() {
 
 // over tells the receiver that it is over, whatever was kept.
 func (c *Conn) over(err error) {
+	c.loop.turn.serving = c
 	c.receiver.End(err)
+	c.loop.turn.serving = nil
 	c.end()
 }
 

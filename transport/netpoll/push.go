@@ -44,21 +44,33 @@ func (t *Conn) call() {
 // mayCall reports whether the Receiver isn't to be left alone. The lock is held.
 func (i *input) mayCall() bool { return !i.push.paused || i.whyOver() != nil }
 
-// receive calls the Receiver until it has seen all that can be seen.
+// receive calls the Receiver until it has seen all that can be seen. If a Handler ends the
+// goroutine, the connection is over, and it is another that finishes it.
 func (t *Conn) receive() {
 	r := t.in.push.receiver
-	for more := true; more; more = t.receiveMore() {
-		err := t.whyOver()
-		if err != nil {
-			r.End(err)
-		} else {
-			err = r.Receive()
+	returned := false
+	defer func() {
+		if !returned {
+			go t.finish(r)
 		}
-		if err != nil {
-			t.finish(r)
-			return
-		}
+	}()
+	over := t.callReceiver(r)
+	for !over && t.receiveMore() {
+		over = t.callReceiver(r)
 	}
+	returned = true
+	if over {
+		t.finish(r)
+	}
+}
+
+// callReceiver calls r once, and reports whether that was the last time.
+func (t *Conn) callReceiver(r engine.Receiver) (over bool) {
+	if err := t.whyOver(); err != nil {
+		r.End(err)
+		return true
+	}
+	return r.Receive() != nil
 }
 
 // whyOver returns why the Receiver is to be told the end, or nil.

@@ -32,8 +32,7 @@ func (t *Conn) nudge() {
 func (p *pump) pause() {
 	for p.t.paused.Load() {
 		if !p.waitForNudge() {
-			p.r.End(os.ErrDeadlineExceeded)
-			p.done = true
+			p.end(os.ErrDeadlineExceeded)
 			return
 		}
 	}

@@ -38,6 +38,8 @@ type pump struct {
 	worked bool // the goroutine has called the receiver
 	worn   bool // and is to be replaced
 
+	calling bool // the receiver is being called
+
 	lastRead time.Time // when bytes came
 	recheck  time.Time // when to look again; see busy. Under the transport's lock
 }
@@ -107,8 +109,26 @@ func (p *pump) pass(b *buffer.Buffer, n int, err error) {
 }
 
 func (p *pump) receive() {
-	p.worked = true
+	p.worked, p.calling = true, true
+	defer p.called()
 	p.done = p.r.Receive() != nil
+	p.calling = false
+}
+
+// end tells the receiver that it is over.
+func (p *pump) end(err error) {
+	p.done, p.calling = true, true
+	defer p.called()
+	p.r.End(err)
+	p.calling = false
+}
+
+// called ends a call of the receiver. If a Handler has ended the goroutine, another one
+// finishes the connection.
+func (p *pump) called() {
+	if p.calling {
+		go p.r.Finish()
+	}
 }
 
 // mayRead waits for the end of a pause and gives the receiver what that has left. It returns
