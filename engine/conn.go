@@ -49,3 +49,19 @@ func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
 
 // RemoteAddr returns the peer's address, as the transport knows it.
 func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
+
+// SetValue keeps a value of the user's with the connection, in place of the one before. A
+// Handler that serves many connections finds there what belongs to this one. It may be called
+// from any goroutine, also after Close.
+func (c *Conn) SetValue(v any) {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	c.send.need().value = v
+}
+
+// Value returns what SetValue was given last, or nil. It may be called from any goroutine.
+func (c *Conn) Value() any {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.peek().value
+}

@@ -28,10 +28,13 @@ func (z *compression) compresses(op Opcode, fin bool, n int) bool {
 	case op == OpContinuation:
 		return z.out.compressed
 	case fin:
-		return n >= z.agreed.Threshold
+		return z.compressesMessage(n)
 	}
 	return true
 }
+
+// compressesMessage reports whether an unfragmented message of n bytes is to be compressed.
+func (z *compression) compressesMessage(n int) bool { return n >= z.agreed.Threshold }
 
 // sendDeflated sends a frame compressed, or a message as it is that doesn't become smaller.
 // The lock is held.
@@ -50,33 +53,44 @@ func (c *Conn) sendDeflated(op Opcode, fin bool, p []byte) error {
 	s.count(op, fin, len(p))
 	out := buffer.Get(most)
 	defer out.Put()
-	z := c.compression()
-	z.deflate(out, fin, p)
-	if op.startsMessage() && fin && len(out.B) >= len(p) {
-		return c.sendAdmitted(op, fin, 0, p)
+	rsv, p := c.compression().compress(out, op, fin, p)
+	return c.sendAdmitted(op, fin, rsv, p)
+}
+
+// compress returns the payload of a frame that was admitted, and its reserved bits: p compressed
+// in out, or p itself if that is a whole message that doesn't become smaller. The lock is held.
+func (z *compression) compress(out *buffer.Buffer, op Opcode, fin bool, p []byte) (rsv uint8, payload []byte) {
+	z.agreed.deflate(out, fin, p, &z.out.history)
+	if op.startsMessage() {
+		if fin && len(out.B) >= len(p) {
+			return 0, p
+		}
+		rsv = rsv1
+		z.out.compressed = !fin
 	}
+	z.sent(p, len(out.B))
+	return rsv, out.B
+}
+
+// sent notes that p was compressed to size bytes. The lock is held.
+func (z *compression) sent(p []byte, size int) {
 	z.out.before += uint64(len(p))
-	z.out.after += uint64(len(out.B))
+	z.out.after += uint64(size)
 	if z.agreed.SendTakeover {
 		z.out.history.Append(p)
 	}
-	if !op.startsMessage() {
-		return c.sendAdmitted(op, fin, 0, out.B)
-	}
-	z.out.compressed = !fin
-	return c.sendAdmitted(op, fin, rsv1, out.B)
 }
 
-// deflate compresses payload to out. The end of a message lacks its tail (RFC 7692 section
-// 7.2.1).
-func (z *compression) deflate(out *buffer.Buffer, fin bool, p []byte) {
-	pool := &deflaters[z.agreed.Level][z.agreed.SendWindowBits]
+// deflate compresses payload to out, which may refer to what came before it. The end of a
+// message lacks its tail (RFC 7692 section 7.2.1).
+func (c *Compression) deflate(out *buffer.Buffer, fin bool, p []byte, before *deflate.History) {
+	pool := &deflaters[c.Level][c.SendWindowBits]
 	d, ok := pool.Get().(*deflate.Deflater)
 	if !ok {
-		d = deflate.NewDeflater(z.agreed.Level, z.agreed.SendWindowBits)
+		d = deflate.NewDeflater(c.Level, c.SendWindowBits)
 	}
 	defer pool.Put(d)
-	out.B = d.Deflate(out.B, p, &z.out.history)
+	out.B = d.Deflate(out.B, p, before)
 	if fin {
 		out.B = out.B[:len(out.B)-len(deflate.Tail)]
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +93,9 @@ func TestEveryWayOfSendingCompresses(t *testing.T) {
 			_, err := io.WriteString(c.NetConn(OpText), text)
 			must(err)
 		}, "text rsv4"},
+		{"TrySend", func(c *Conn) { must(c.TrySend(OpText, []byte(text))) }, "text rsv4"},
+		{"SendContext", func(c *Conn) { must(c.SendContext(context.Background(), OpText, []byte(text))) }, "text rsv4"},
+		{"SendPrepared", func(c *Conn) { must(c.SendPrepared(prepared(t, OpText, text))) }, "text rsv4"},
 	} {
 		for _, z := range []Compression{takeover, {Level: 6}, DefaultCompression} {
 			for _, role := range []Role{Client, Server} {

@@ -50,6 +50,11 @@ var ErrFrameOrder = errors.New("websock: a frame of this opcode can't be sent he
 // bytes (RFC 6455 section 5.5). Nothing was sent.
 var ErrControlTooLong = errors.New("websock: control frame of more than 125 bytes")
 
+// ErrSendQueueFull says that more bytes wait for the peer than Limits.SendQueue allows. Nothing
+// was sent; the connection stays usable, and Conn.Drain waits for room. TrySend and a send under
+// QueueRefuses return a *LimitError for which errors.Is(err, ErrSendQueueFull) holds.
+var ErrSendQueueFull = errors.New("websock: send queue full")
+
 // ErrCloseCode is what CloseWith returns for a code that must not be sent (RFC
 // 6455 section 7.4). Nothing was sent; the connection stays open.
 var ErrCloseCode = errors.New("websock: close code must not be sent")
@@ -104,6 +109,14 @@ type LimitError struct {
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("websock: limit %s of %d exceeded", e.Limit, e.Max)
 }
+
+// Is reports whether target is ErrSendQueueFull and SendQueue is the limit.
+func (e *LimitError) Is(target error) bool {
+	return target == ErrSendQueueFull && e.Limit == sendQueue
+}
+
+// sendQueue is what a *LimitError calls Limits.SendQueue.
+const sendQueue = "SendQueue"
 
 // A CloseError says how the connection ended.
 //

@@ -6,7 +6,7 @@ func (c *Conn) makeWay(n int) error {
 	s := &c.send
 	if s.refuses {
 		if c.crowded(n) && s.over() == nil {
-			return &LimitError{Limit: "SendQueue", Max: int64(c.limits().SendQueue), Code: ClosePolicyViolation}
+			return c.queueFull()
 		}
 		return nil
 	}
@@ -15,11 +15,17 @@ func (c *Conn) makeWay(n int) error {
 		case s.writing && s.batch != nil && len(s.batch.B)+n > c.limits().SendQueue:
 			s.wait()
 		case !s.writing && c.crowded(n) && c.waitForPeer(n):
+			c.writeLeft() // what comes next may be refused for another reason
 		default:
 			return nil
 		}
 	}
 	return nil // what comes next finds s.err
+}
+
+// queueFull says that there is no room in the queue.
+func (c *Conn) queueFull() error {
+	return &LimitError{Limit: sendQueue, Max: int64(c.limits().SendQueue), Code: ClosePolicyViolation}
 }
 
 // crowded reports whether so much is queued for the peer that n bytes more are too many.
@@ -41,22 +47,32 @@ func (c *Conn) roomBut(n int) int {
 // is empty. Nobody else writes meanwhile. It reports whether it can wait with this
 // transport.
 func (c *Conn) waitForPeer(n int) bool {
-	s := &c.send
 	drainer, ok := c.t.(Drainer)
-	if !ok {
-		return false
+	if ok {
+		room := c.beginDrain(n)
+		c.endDrain(drainer.Drain(room))
 	}
+	return ok
+}
+
+// beginDrain unlocks, and returns to how many bytes the queue has to drain so that n more may
+// join.
+func (c *Conn) beginDrain(n int) int {
 	room := max(c.roomBut(n), 0)
-	s.writing = true
-	s.mu.Unlock()
-	err := drainer.Drain(room)
+	c.send.writing = true
+	c.send.mu.Unlock()
+	return room
+}
+
+// endDrain locks again. An error is that of the transport.
+func (c *Conn) endDrain(err error) {
+	s := &c.send
 	s.mu.Lock()
 	s.writing = false
 	if err != nil {
 		c.sendFailed(err)
 	}
 	s.tell()
-	return true
 }
 
 // Drain waits until at most most bytes that were sent wait for the peer: until the

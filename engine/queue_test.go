@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -134,11 +135,18 @@ var ways = map[string]func(c *Conn, msg []byte) error{
 		_, err := c.NetConn(OpBinary).Write(msg)
 		return err
 	},
+	"SendPrepared": func(c *Conn, msg []byte) error {
+		pm, err := NewPreparedMessage(OpBinary, msg)
+		if err != nil {
+			return err
+		}
+		return c.SendPrepared(pm)
+	},
 }
 
 func isFull(err error, limit int) bool {
 	var full *LimitError
-	return errors.As(err, &full) && *full == LimitError{"SendQueue", int64(limit), ClosePolicyViolation}
+	return errors.Is(err, ErrSendQueueFull) && errors.As(err, &full) && *full == LimitError{"SendQueue", int64(limit), ClosePolicyViolation}
 }
 
 func TestAFullQueueRefusesAndLosesNothing(t *testing.T) {
@@ -152,7 +160,9 @@ func TestAFullQueueRefusesAndLosesNothing(t *testing.T) {
 		"the default with a Handler":  {QueueDefault, true},
 	}
 	for policy, p := range policies {
-		for way, send := range ways {
+		refusing := maps.Clone(ways)
+		refusing["TrySend"] = func(c *Conn, msg []byte) error { return c.TrySend(OpBinary, msg) }
+		for way, send := range refusing {
 			for _, role := range []Role{Client, Server} {
 				t.Run(fmt.Sprintf("%s/%s/%v", policy, way, role), func(t *testing.T) {
 					c, d := opened(role, Limits{SendQueue: limit, WhenFull: p.when})

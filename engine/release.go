@@ -15,10 +15,13 @@ func (c *Conn) release() {
 	}
 }
 
+// writeWithoutWaiting writes the batch, which is there, and what is added to it meanwhile.
+// Nobody else writes.
 func (c *Conn) writeWithoutWaiting() {
 	t, ok := c.t.(TryWriter)
 	if !ok {
-		c.commit()
+		c.writeBatch()
+		c.writeLeft()
 		return
 	}
 	c.tryBatch(t)

@@ -19,6 +19,8 @@ type seldom struct {
 	pongs  uint32         // sent in that second
 
 	recvDeadline time.Time // set by SetRecvDeadline
+
+	value any // the user's
 }
 
 var noSeldom seldom

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -469,10 +470,16 @@ func TestSendAllocatesNothing(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, size := range []int{16, 125, 4096, 65536, 1 << 20} {
 			payload := []byte(strings.Repeat("x", size))
+			message := prepared(t, OpText, string(payload))
 			c := NewConn(&endless{}, Options{Role: role})
 			sends := map[string]func() error{
 				"SendText":   func() error { return c.SendText(payload) },
 				"SendBinary": func() error { return c.SendBinary(payload) },
+				"TrySend":    func() error { return c.TrySend(OpBinary, payload) },
+				"SendContext": func() error {
+					return c.SendContext(context.Background(), OpText, payload)
+				},
+				"SendPrepared": func() error { return c.SendPrepared(message) },
 				"NextWriter": func() error {
 					w, err := c.NextWriter(OpBinary)
 					if err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net"
 	"time"
 )
@@ -63,6 +64,12 @@ type Drainer interface {
 	// passed (os.ErrDeadlineExceeded) or the stream is over. It may be called
 	// from any goroutine but the transport's own.
 	Drain(most int) error
+}
+
+// A ContextDrainer is a Drainer whose wait can be given up. Conn.SendContext needs it.
+type ContextDrainer interface {
+	// DrainContext is Drain that returns ctx.Err() when ctx ends before. That changes nothing.
+	DrainContext(ctx context.Context, most int) error
 }
 
 // A TryWriter is a Transport whose Writev waits for the peer, and that can also write without.

@@ -60,6 +60,10 @@ func (s Suite) Run(t *testing.T) {
 		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing},
 		{"PeersThatSendMuchToEachOtherReceiveIt", s.testPeersThatSendMuchToEachOtherReceiveIt},
 		{"AHandlerThatDoesNotReturnEndsItsConnectionOnly", s.testAHandlerThatDoesNotReturnEndsItsConnectionOnly},
+		{"TrySendNeverWaits", s.testTrySendNeverWaits},
+		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds},
+		{"SendContextInTheMiddleOfAFrameIsFatal", s.testSendContextInTheMiddleOfAFrameIsFatal},
+		{"APreparedMessageArrives", s.testAPreparedMessageArrives},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 	}
 	for _, test := range tests {

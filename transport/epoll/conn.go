@@ -226,5 +226,6 @@ var _ interface {
 	engine.Pusher
 	engine.Pauser
 	engine.Drainer
+	engine.ContextDrainer
 	engine.Lingerer
 } = (*Conn)(nil)

@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"context"
 	"net"
 	"os"
 	"sync"
@@ -202,10 +203,19 @@ func (c *Conn) drained() {
 }
 
 // Drain waits until at most most bytes are queued.
-func (c *Conn) Drain(most int) error {
+func (c *Conn) Drain(most int) error { return c.DrainContext(context.Background(), most) }
+
+// DrainContext is Drain that returns ctx.Err() when ctx ends before.
+func (c *Conn) DrainContext(ctx context.Context, most int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.out.queued() > most && ctx.Done() != nil {
+		defer context.AfterFunc(ctx, c.tellDrainers)()
+	}
 	for c.out.queued() > most {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if c.out.moved == nil {
 			c.out.moved = sync.NewCond(&c.mu)
 		}
@@ -215,4 +225,13 @@ func (c *Conn) Drain(most int) error {
 		return c.out.err
 	}
 	return nil
+}
+
+// tellDrainers wakes those who wait for room, since what they wait with has ended.
+func (c *Conn) tellDrainers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out != nil {
+		c.out.tell()
+	}
 }

@@ -65,6 +65,7 @@ func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDead
 var _ interface {
 	engine.Transport
 	engine.Drainer
+	engine.ContextDrainer
 	engine.Lingerer
 	engine.Pauser
 	engine.Pusher

@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"context"
 	"net"
 	"os"
 	"sync"
@@ -166,14 +167,30 @@ func (t *Conn) Flush() error { return nil }
 
 // Drain waits until at most most bytes are queued. The error is that of the
 // connection if it has failed, os.ErrDeadlineExceeded if the write deadline passed.
-func (t *Conn) Drain(most int) error {
+func (t *Conn) Drain(most int) error { return t.DrainContext(context.Background(), most) }
+
+// DrainContext is Drain that returns ctx.Err() when ctx ends before.
+func (t *Conn) DrainContext(ctx context.Context, most int) error {
 	o := &t.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.queued() > most && ctx.Done() != nil {
+		defer context.AfterFunc(ctx, o.wakeParked)()
+	}
 	for o.err == nil && o.queued() > most {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		o.parked.wait(&o.mu)
 	}
 	return o.err
+}
+
+// wakeParked wakes those in Drain, since what they wait with has ended.
+func (o *output) wakeParked() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.parked.wake()
 }
 
 func (o *output) setDeadline(deadline time.Time) error {

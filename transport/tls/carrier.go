@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"context"
 	"net"
 	"time"
 
@@ -39,6 +40,15 @@ func (c *Conn) Drain(most int) error {
 		return drainer.Drain(most)
 	}
 	return nil
+}
+
+// DrainContext is Drain that returns ctx.Err() when ctx ends before, if the transport
+// underneath can do that.
+func (c *Conn) DrainContext(ctx context.Context, most int) error {
+	if drainer, ok := c.carrier.(engine.ContextDrainer); ok {
+		return drainer.DrainContext(ctx, most)
+	}
+	return c.Drain(most)
 }
 
 // Queues reports whether the transport underneath queues.

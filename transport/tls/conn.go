@@ -63,5 +63,6 @@ var _ interface {
 	engine.Pusher
 	engine.Pauser
 	engine.Drainer
+	engine.ContextDrainer
 	engine.Lingerer
 } = (*Conn)(nil)

@@ -1,0 +1,212 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// pulledAndPushed runs f with connections that pull and with such that have a Handler.
+func pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *engine.Conn))) {
+	t.Run("pulled", func(t *testing.T) { f(t, func(*engine.Conn) {}) })
+	t.Run("pushed", func(t *testing.T) {
+		f(t, func(c *engine.Conn) {
+			if err := c.SetHandler(newCollector().handler()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+// soon calls f in a goroutine and fails the test if it doesn't return.
+func soon(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal(what, "hangs")
+	}
+}
+
+// A peer that doesn't read makes TrySend return ErrSendQueueFull, also while another goroutine
+// waits for that peer. What was accepted arrives once it reads.
+func (s Suite) testTrySendNeverWaits(t *testing.T) {
+	const size = 16 << 10
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
+			client, server := s.pair(t, network, engine.Limits{WhenFull: engine.QueueWaits})
+			begin(client)
+			accepted := 0
+			try := func() (err error) {
+				if err = client.TrySend(engine.OpBinary, bytes.Repeat([]byte{byte(accepted)}, size)); err == nil {
+					accepted++
+				}
+				return err
+			}
+			soon(t, "TrySend", func() {
+				err := try()
+				for err == nil {
+					err = try()
+				}
+				if !errors.Is(err, engine.ErrSendQueueFull) {
+					t.Errorf("TrySend to a peer that doesn't read: %v", err)
+				}
+			})
+			waits := make(chan error, 1)
+			go func() { waits <- client.SendText([]byte("waited")) }()
+			soon(t, "TrySend while another goroutine sends", func() {
+				for range 100 {
+					if err := try(); err != nil && !errors.Is(err, engine.ErrSendQueueFull) {
+						t.Errorf("TrySend while another goroutine sends: %v", err)
+					}
+				}
+			})
+			soon(t, "receiving", func() {
+				var msg []byte
+				for binary := 0; ; {
+					op, m, err := server.RecvMessage(msg[:0])
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					msg = m
+					if op == engine.OpBinary {
+						if len(m) != size || m[0] != byte(binary) || m[size-1] != byte(binary) {
+							t.Errorf("message %d: %d bytes, or others", binary, len(m))
+						}
+						binary++
+					} else if err := <-waits; string(m) != "waited" || err != nil {
+						t.Errorf("received %q, sent with %v", m, err)
+					} else if binary < accepted { // the text may have come before the last of them
+						waits <- nil
+						client.SendText([]byte("waited"))
+					} else {
+						break
+					}
+				}
+			})
+			soon(t, "TrySend to a peer that reads", func() {
+				for try() != nil {
+					time.Sleep(time.Millisecond)
+				}
+				if _, m, err := server.RecvMessage(nil); len(m) != size || err != nil {
+					t.Errorf("%d bytes, %v", len(m), err)
+				}
+			})
+		})
+	})
+}
+
+// A context that ends while SendContext waits leaves the connection as it was.
+func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
+	const size = 16 << 10
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
+			client, server := s.pair(t, network, engine.Limits{})
+			begin(client)
+			message := make([]byte, size)
+			accepted := 0
+			soon(t, "SendContext", func() {
+				for range 3 { // also with nothing sent between
+					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+					defer cancel()
+					for {
+						if err := client.SendContext(ctx, engine.OpBinary, message); err == nil {
+							accepted++
+						} else if errors.Is(err, context.DeadlineExceeded) {
+							break
+						} else {
+							t.Error(err)
+							break
+						}
+					}
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				time.AfterFunc(20*time.Millisecond, cancel)
+				if err := client.SendContext(ctx, engine.OpBinary, message); err != context.Canceled {
+					t.Errorf("canceled: %v", err)
+				}
+			})
+			if err := client.Err(); err != nil {
+				t.Fatalf("the connection is over: %v", err)
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- client.SendContext(context.Background(), engine.OpText, []byte("last")) }()
+			soon(t, "receiving", func() {
+				for i := range accepted {
+					if op, m, err := server.RecvMessage(nil); op != engine.OpBinary || len(m) != size || err != nil {
+						t.Errorf("message %d: %v of %d bytes, %v", i, op, len(m), err)
+						return
+					}
+				}
+				if _, m, err := server.RecvMessage(nil); string(m) != "last" || err != nil {
+					t.Errorf("%q, %v", m, err)
+				}
+				if err := <-sent; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	})
+}
+
+// A context that ends when a part of a frame is out ends the connection.
+func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
+			client, server := s.pair(t, network, engine.Limits{CloseTimeout: 50 * time.Millisecond})
+			begin(client)
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				server.Recv(make([]byte, 1))
+				cancel()
+			}()
+			soon(t, "SendContext", func() {
+				message := make([]byte, 16<<20)
+				for _, when := range []string{"in the middle", "afterwards"} {
+					err := client.SendContext(ctx, engine.OpBinary, message)
+					var closed *engine.CloseError
+					if !errors.Is(err, context.Canceled) || !errors.As(err, &closed) || closed.Code != engine.CloseAbnormal {
+						t.Errorf("%s: %v", when, err)
+					}
+				}
+				client.Close()
+			})
+		})
+	})
+}
+
+// What is prepared once arrives from both roles.
+func (s Suite) testAPreparedMessageArrives(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, engine.Limits{})
+		for _, size := range []int{0, 125, 5000, 300000} {
+			message, err := engine.NewPreparedMessage(engine.OpBinary, bytes.Repeat([]byte("p"), size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				for _, ends := range [][2]*engine.Conn{{client, server}, {server, client}} {
+					sent := make(chan error, 1)
+					go func() { sent <- ends[0].SendPrepared(message) }()
+					op, m, err := ends[1].RecvMessage(nil)
+					if op != engine.OpBinary || !bytes.Equal(m, message.Payload()) || err != nil {
+						t.Fatalf("%d bytes: %v of %d bytes, %v", size, op, len(m), err)
+					}
+					if err := <-sent; err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	})
+}
