@@ -5,7 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"strings"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +30,8 @@ type connect struct {
 	show   display
 	ended  atomic.Bool // standard input has ended
 	failed atomic.Bool // a line could not be sent
+
+	interrupted atomic.Bool // by a key
 }
 
 func connectCommand(streams stdio) *ffcli.Command {
@@ -63,8 +65,11 @@ func (c *connect) exec(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return c.misused("connect takes one URL, after the flags")
 	}
-	if err := checkURL(args[0]); err != nil {
-		return c.misused("%s: %v", args[0], err)
+	if c.timeout <= 0 || c.wait < 0 {
+		return c.misused("-timeout is above 0, and -wait is not below")
+	}
+	if err := c.checkDial(args[0]); err != nil {
+		return c.misused("%v", err)
 	}
 	config, err := c.config()
 	if err != nil {
@@ -75,20 +80,39 @@ func (c *connect) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	defer leave()
+	config.Trace = new(websock.Trace)
 	if c.verbose {
 		config.Trace = showSteps(c.err)
 		config.Transport = showFrames{std.Transport(), c.err}
 	}
+	reached := noteServer(config.Trace)
 	c.conn, err = websock.Dial(ctx, args[0], &config)
 	if err != nil {
 		c.show.refused(err)
-		return refusalCode(err)
+		return refusalCode(ctx, err, *reached)
 	}
 	defer c.conn.Close()
 	c.show.opened(c.conn)
 	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
 	go c.sendLines()
-	return c.receive()
+	err = c.receive()
+	if ctx.Err() != nil || c.interrupted.Load() {
+		return exitInterrupted
+	}
+	return err
+}
+
+// noteServer makes the trace also note whether an opening handshake was begun, and so that a
+// server was reached.
+func noteServer(trace *websock.Trace) *bool {
+	reached, start := new(bool), trace.HandshakeStart
+	trace.HandshakeStart = func(host string) {
+		*reached = true
+		if start != nil {
+			start(host)
+		}
+	}
+	return reached
 }
 
 // enter chooses where lines come from and how messages are shown. leave has to be called at
@@ -113,9 +137,12 @@ func (c *connect) enter() (leave func(), err error) {
 	return leave, nil
 }
 
-// refusalCode tells whether there was a server that declined.
-func refusalCode(err error) exitCode {
-	if kind := dialFailure(err); strings.HasPrefix(kind, "handshake") {
+// refusalCode tells a server that declined from one that was not reached, or didn't answer.
+func refusalCode(ctx context.Context, err error, reached bool) exitCode {
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case reached && dialFailure(err) != dialTimeout:
 		return exitRefused
 	}
 	return exitUnreachable
@@ -126,6 +153,7 @@ func (c *connect) sendLines() {
 	for {
 		line, err := c.lines.readLine()
 		if err != nil {
+			c.noteEnd(err)
 			break
 		}
 		c.sendLine(line)
@@ -136,6 +164,17 @@ func (c *connect) sendLines() {
 	}
 	c.ended.Store(true)
 	c.awaitQuiet()
+}
+
+// noteEnd notes what is unusual about the end of the lines.
+func (c *connect) noteEnd(err error) {
+	switch {
+	case errors.Is(err, errInterrupted):
+		c.interrupted.Store(true)
+	case !errors.Is(err, io.EOF):
+		fmt.Fprintln(c.err, "not sent:", err)
+		c.failed.Store(true)
+	}
 }
 
 func (c *connect) sendLine(line []byte) {

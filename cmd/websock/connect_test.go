@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -85,8 +86,80 @@ func TestInterruptClosesTheConnection(t *testing.T) {
 	stdin, keep := io.Pipe()
 	defer keep.Close()
 	var out, stderr bytes.Buffer
-	if code := run(ctx, []string{"connect", url}, stdin, &out, &stderr); code != 0 {
+	if code := run(ctx, []string{"connect", url}, stdin, &out, &stderr); code != 130 {
 		t.Errorf("%d %s", code, stderr.String())
+	}
+}
+
+func TestInterruptOfAnAttemptIsNoRefusal(t *testing.T) {
+	stop := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	defer silent.Close()
+	defer close(stop)
+	ctx := interruptedAfter(t, 100*time.Millisecond)
+	if got := command(ctx, "", "connect", "ws"+strings.TrimPrefix(silent.URL, "http")); got.code != 130 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConnectTakesNoAnswerForNoServer(t *testing.T) {
+	stop := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	defer silent.Close()
+	defer close(stop)
+	got := command(t.Context(), "", "connect", "-timeout", "100ms", "ws"+strings.TrimPrefix(silent.URL, "http"))
+	if got.code != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConnectRefusesAnEndlessLine(t *testing.T) {
+	url, _ := serving(t)
+	endless := io.MultiReader(strings.NewReader("good\n"), endlessLine{})
+	var out, stderr buffer
+	code := run(t.Context(), []string{"connect", "-wait", quiet, url}, endless, &out, &stderr)
+	if code != 1 || out.String() != "good\n" || !strings.Contains(stderr.String(), "a line of more than 16,777,216 bytes") {
+		t.Errorf("%d %d bytes: %s", code, len(out.String()), stderr.String())
+	}
+}
+
+// An endlessLine has no end.
+type endlessLine struct{}
+
+func (endlessLine) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+func TestLinesOfAPipe(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for _, test := range []struct {
+		text  string
+		lines []string
+		end   error
+	}{
+		{"", nil, io.EOF},
+		{"a\nb\r\n\nc", []string{"a", "b", "", "c"}, io.EOF},
+		{"a\n" + long[:70000] + "\nb\n", []string{"a", long[:70000], "b"}, io.EOF},
+		{long + "\r\nb", []string{long, "b"}, io.EOF},
+		{long, []string{long}, io.EOF},
+		{"a\n" + long + "x\nb", []string{"a"}, errLineTooLong},
+	} {
+		p := newPipe(strings.NewReader(test.text))
+		var lines []string
+		for {
+			line, err := p.readLine()
+			if err == nil {
+				lines = append(lines, string(line))
+				continue
+			}
+			if !errors.Is(err, test.end) || !slices.Equal(lines, test.lines) {
+				t.Errorf("%d bytes: %d lines, %v", len(test.text), len(lines), err)
+			}
+			break
+		}
 	}
 }
 
@@ -143,6 +216,7 @@ func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
 		secure:                 3,
 		answers("HTTP/1.1 403 Forbidden\r\n\r\n"): 4,
 		answers("hello\r\n\r\n"):                  4,
+		answers(""):                               4,
 		lost:                                      5,
 	} {
 		if got := command(t.Context(), "x\n", "connect", url); got.code != code || got.err == "" {
@@ -157,12 +231,13 @@ func TestConnectWritesJSON(t *testing.T) {
 		conn.SendText([]byte("<text>"))
 		conn.SendBinary([]byte{0, 255})
 		conn.SendText(nil)
+		conn.SendBinary(nil)
 		conn.CloseWith(4000, "enough")
 	})
 	got := command(t.Context(), "", "connect", "--json", "-wait", "1m", url)
 	want := []string{
 		`"event":"open","remote":"127.0.0.1:`, `"event":"message","text":"<text>"}`, `"event":"message","binary":"AP8="}`,
-		`"event":"message","text":""}`, `"event":"closed","code":4000,"reason":"enough","error":"`,
+		`"event":"message","text":""}`, `"event":"message","binary":""}`, `"event":"closed","code":4000,"reason":"enough","error":"`,
 	}
 	lines := strings.Split(strings.TrimSpace(got.out), "\n")
 	if got.code != 6 || got.err != "" || len(lines) != len(want) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,15 +16,33 @@ type console struct {
 	in, out *os.File
 	before  *term.State
 	history *history // nil: that of the Terminal
+	keys    keys
+}
+
+// errInterrupted is how lines end with Control-C, which is no signal while lines are edited.
+var errInterrupted = errors.New("interrupted")
+
+// keys is what is typed. It notes whether Control-C is in what was read last.
+type keys struct {
+	io.Reader
+	interrupted bool
+}
+
+func (k *keys) Read(p []byte) (int, error) {
+	const controlC = 3
+	n, err := k.Reader.Read(p)
+	k.interrupted = bytes.IndexByte(p[:n], controlC) >= 0
+	return n, err
 }
 
 // openConsole takes the terminal over until leave. historyFile may be "".
 func openConsole(s stdio, historyFile string) (*console, error) {
 	c := &console{in: s.in.(*os.File), out: s.out.(*os.File)}
+	c.keys.Reader = c.in
 	c.Terminal = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{c.in, c.out}, "> ")
+	}{&c.keys, c.out}, "> ")
 	if historyFile != "" {
 		var err error
 		if c.history, err = openHistory(historyFile); err != nil {
@@ -39,14 +58,17 @@ func openConsole(s stdio, historyFile string) (*console, error) {
 	return c, nil
 }
 
-// readLine lets a line be edited. Control-C and Control-D are its end.
+// readLine lets a line be edited. Control-C and Control-D are the end of all lines.
 func (c *console) readLine() ([]byte, error) {
 	if width, height, err := term.GetSize(int(c.out.Fd())); err == nil && width > 0 {
 		c.SetSize(width, height)
 	}
 	line, err := c.ReadLine()
-	if errors.Is(err, term.ErrPasteIndicator) {
+	switch {
+	case errors.Is(err, term.ErrPasteIndicator):
 		err = nil
+	case errors.Is(err, io.EOF) && c.keys.interrupted:
+		err = errInterrupted
 	}
 	return []byte(line), err
 }

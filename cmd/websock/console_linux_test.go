@@ -116,3 +116,18 @@ func TestConnectOnATerminal(t *testing.T) {
 		t.Errorf("history %q", text)
 	}
 }
+
+func TestControlCIsAnInterrupt(t *testing.T) {
+	url, _ := serving(t)
+	file, program := openTerminal(t)
+	p := &typist{t: t, terminal: file}
+	go p.look()
+	ended := make(chan int)
+	go func() { ended <- run(t.Context(), []string{"connect", url}, program, program, program) }()
+	p.waitFor("connected to 127.0.0.1:")
+	p.waitFor("> ")
+	p.typeKeys("half a line\x03")
+	if code := <-ended; code != 130 {
+		t.Errorf("%d", code)
+	}
+}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -78,10 +80,29 @@ func trusting(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// checkURL refuses what can't be the URL of a WebSocket server.
-func checkURL(raw string) error {
-	if _, err := endpoint.Parse(raw); err != nil {
-		return fmt.Errorf("not a ws:// or wss:// URL: %w", err)
+// errNotDialled is how checkDial ends when all is well.
+var errNotDialled = errors.New("not dialled")
+
+// checkDial returns why the URL can't be dialled with these flags. It takes every step of
+// dialling up to the network, so that what the library refuses is known before anything is
+// started.
+func (d *dialFlags) checkDial(rawURL string) error {
+	if _, err := endpoint.Parse(rawURL); err != nil {
+		return fmt.Errorf("%s: not a ws:// or wss:// URL: %s", rawURL, plainText(err))
 	}
-	return nil
+	_, err := websock.Dial(context.Background(), rawURL, &websock.Config{
+		Header:       d.header,
+		Subprotocols: d.subprotocols,
+		Proxy:        websock.NoProxy,
+		NetDial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errNotDialled
+		},
+	})
+	if errors.Is(err, errNotDialled) {
+		return nil
+	}
+	return errors.New(plainText(err))
 }
+
+// plainText is an error's text without what it is about, which is clear here.
+func plainText(err error) string { return strings.TrimPrefix(errorText(err), "handshake: ") }

@@ -148,7 +148,7 @@ func (e *echo) deliver(op engine.Opcode, msg []byte) {
 		f.failures.add("unexpected message", 1, fmt.Errorf("%v of %d bytes: %.32q", op, len(msg), msg))
 		return
 	case !f.message.intact(op, msg):
-		f.failures.add("payload mismatch", 1, nil)
+		f.failures.add("payload mismatch", 1, fmt.Errorf("%v of %d bytes, sent as %v", op, len(msg), f.message.op))
 		e.conn.CloseWith(engine.ClosePolicyViolation, "the echo differs from what was sent")
 		return
 	}

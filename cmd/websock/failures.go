@@ -46,6 +46,8 @@ func (f *failures) total() int64 {
 	return n
 }
 
+const dialTimeout = "dial timeout"
+
 // dialFailure names the kind of an error of dialling.
 func dialFailure(err error) string {
 	var refusal *engine.HandshakeError
@@ -58,7 +60,7 @@ func dialFailure(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "dial refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return "dial timeout"
+		return dialTimeout
 	case aboutTLS(err):
 		return "TLS"
 	case errors.As(err, &dial) && dial.Op == "dial":

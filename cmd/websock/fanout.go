@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,7 +59,10 @@ func fanoutCommand(streams stdio, given []string) *ffcli.Command {
 
 func (f *fanoutJob) register(fs *flag.FlagSet) {
 	f.dialFlags.register(fs)
-	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", f.addURL)
+	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", func(url string) error {
+		f.urls = append(f.urls, url)
+		return nil
+	})
 	fs.IntVar(&f.n, "n", 1000, "connections")
 	fs.IntVar(&f.size, "size", 128, "bytes of a message")
 	fs.IntVar(&f.window, "window", 1, "messages in flight on each connection")
@@ -73,11 +79,6 @@ func (f *fanoutJob) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
 	fs.StringVar(&f.page, "report", "", "`file` to write a web page with charts to")
 	fs.IntVar(&f.part, "part", -1, "be one of several processes, whose first connection has this `number`: for -procs, which sets it")
-}
-
-func (f *fanoutJob) addURL(raw string) error {
-	f.urls = append(f.urls, raw)
-	return checkURL(raw)
 }
 
 func (f *fanoutJob) addSources(list string) error {
@@ -97,6 +98,14 @@ func (f *fanoutJob) exec(ctx context.Context, args []string) error {
 	}
 	if f.part >= 0 {
 		return f.takePart(ctx)
+	}
+	var page *os.File
+	if f.page != "" {
+		var err error
+		if page, err = os.Create(f.page); err != nil {
+			return err
+		}
+		defer page.Close()
 	}
 	n := f.fit()
 	f.procs = min(f.procs, n)
@@ -123,12 +132,15 @@ func (f *fanoutJob) exec(ctx context.Context, args []string) error {
 	if err := f.print(r); err != nil {
 		return err
 	}
-	if f.page != "" {
-		if err := r.writePage(f.page); err != nil {
+	if page != nil {
+		if err := errors.Join(r.writePage(page), page.Close()); err != nil {
 			return err
 		}
 	}
-	if r.ErrorsTotal > 0 || r.Sent != r.Received {
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case r.ErrorsTotal > 0 || r.Sent != r.Received:
 		return errReported
 	}
 	return nil
@@ -179,27 +191,51 @@ func (f *fanoutJob) targets() (targets []fanout.Target, err error) {
 	return targets, nil
 }
 
-const maxWindow = 1 << 16
+// What flags may say at most.
+const (
+	maxWindow      = 1 << 16
+	maxConnections = 1 << connectionBits
+	maxProcesses   = 1 << 10
+	maxRate        = 1e9 // a connection every nanosecond
+)
 
 // check refuses flags that make no sense.
 func (f *fanoutJob) check(args []string) error {
 	switch {
 	case len(args) > 0:
 		return f.misused("fanout takes no arguments, but there is %q", args[0])
-	case f.n < 1:
-		return f.misused("-n is at least 1")
+	case f.n < 1 || f.n > maxConnections:
+		return f.misused("-n is at least 1, and at most %d", maxConnections)
 	case f.window < 1 || f.window > maxWindow:
 		return f.misused("-window is 1 to %d", maxWindow)
 	case f.size < 0 || f.size > engine.DefaultMessageSize:
 		return f.misused("-size is 0 to %d", engine.DefaultMessageSize)
-	case f.duration <= 0 || f.timeout <= 0 || f.rate < 0:
-		return f.misused("-duration and -timeout are above 0, and -rate is not below")
-	case f.procs < 1:
-		return f.misused("-procs is at least 1")
+	case f.duration <= 0 || f.timeout <= 0:
+		return f.misused("-duration and -timeout are above 0")
+	case !(f.rate >= 0 && f.rate <= maxRate): // so that NaN is refused too
+		return f.misused("-rate is 0 to %.0f", maxRate)
+	case f.procs < 1 || f.procs > maxProcesses:
+		return f.misused("-procs is at least 1, and at most %d", maxProcesses)
+	case f.part < -1 || f.part > maxConnections:
+		return f.misused("-part is -1 to %d", maxConnections)
 	case f.proxy != "" && !isProxyURL(f.proxy):
 		return f.misused("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", f.proxy)
 	case transports[f.transport] == nil:
 		return f.misused("there is no transport %q; there is: %s", f.transport, transportNames())
+	}
+	return f.checkURLs()
+}
+
+// checkURLs refuses URLs that can't be dialled, and flags with which no URL can be.
+func (f *fanoutJob) checkURLs() error {
+	urls := f.urls
+	if len(urls) == 0 {
+		urls = []string{"ws://localhost/"} // like those of servers of its own
+	}
+	for _, url := range urls {
+		if err := f.checkDial(url); err != nil {
+			return f.misused("%v", err)
+		}
 	}
 	return nil
 }
@@ -219,7 +255,15 @@ func (f *fanoutJob) fit() int {
 // isProxyURL reports whether raw is the URL of a proxy.
 func isProxyURL(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && u.Hostname() != "" && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
+	}
+	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 }
 
 // measure has the crew do its work, with n connections.

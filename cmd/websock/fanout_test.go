@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -300,7 +301,7 @@ func TestInterruptEndsAllProcesses(t *testing.T) {
 	for _, args := range [][]string{{"-duration", "1m"}, {"-rate", "1"}} {
 		ctx := interruptedAfter(t, time.Second)
 		args = append([]string{"fanout", "-url", url, "-procs", "2", "-n", "10"}, args...)
-		if got := command(ctx, "", args...); got.code != 0 || !strings.Contains(got.out, "of 10") {
+		if got := command(ctx, "", args...); got.code != 130 || !strings.Contains(got.out, "of 10") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -341,9 +342,42 @@ func TestFanoutConnectsFromSeveralAddresses(t *testing.T) {
 	}
 }
 
-func TestFanoutRefusesImplicitHeaders(t *testing.T) {
-	r, got := fanoutReport(t, "-url", "ws://127.0.0.1:1/", "-n", "2", "-header", "Upgrade: pigeon")
-	if got.code != 1 || r.Errors["handshake failed"] != 2 {
+func TestFanoutFindsMisuseBeforeTheFirstAttempt(t *testing.T) {
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	defer server.Close()
+	good := "ws" + strings.TrimPrefix(server.URL, "http")
+	page := filepath.Join(t.TempDir(), "out.html")
+	for _, args := range [][]string{
+		{"-header", "Upgrade: pigeon"},
+		{"-subprotocol", "a b"},
+		{"-url", "ws://127.0.0.1:99999/"},
+		{"-url", "ws://feed.example/#part"},
+	} {
+		got := command(t.Context(), "", append([]string{"fanout", "-url", good, "-n", "2", "-report", page}, args...)...)
+		if got.code != 2 || got.out != "" || requests.Load() > 0 {
+			t.Errorf("%q: %+v, %d requests", args, got, requests.Load())
+		}
+	}
+	if _, err := os.Stat(page); err == nil {
+		t.Error("the page was begun")
+	}
+}
+
+func TestFanoutOpensItsReportFirst(t *testing.T) {
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	defer server.Close()
+	page := filepath.Join(t.TempDir(), "no", "such")
+	got := command(t.Context(), "", "fanout", "-url", "ws"+strings.TrimPrefix(server.URL, "http"), "-n", "2", "-report", page)
+	if got.code != 1 || got.out != "" || requests.Load() > 0 || !strings.Contains(got.err, page) {
+		t.Errorf("%+v, %d requests", got, requests.Load())
+	}
+}
+
+func TestFanoutReportsTheFirstErrorOfEachKindAsJSON(t *testing.T) {
+	r, got := fanoutReport(t, "-n", "2", "-url", nobody)
+	if first := r.FirstErrors["dial refused"]; got.code != 1 || !strings.Contains(first, "127.0.0.1:1") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -374,7 +408,7 @@ func TestInterruptEndsFanoutEarlyAndCleanly(t *testing.T) {
 	url, _ := serving(t)
 	ctx := interruptedAfter(t, 200*time.Millisecond)
 	got := command(ctx, "", "fanout", "-url", url, "-n", "10", "-duration", "1m")
-	if got.code != 0 || !strings.Contains(got.out, "of 10") {
+	if got.code != 130 || !strings.Contains(got.out, "of 10") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -383,7 +417,7 @@ func TestInterruptWhileDialling(t *testing.T) {
 	url, _ := serving(t)
 	ctx := interruptedAfter(t, 100*time.Millisecond)
 	got := command(ctx, "", "fanout", "-url", url, "-n", "1000", "-rate", "50")
-	if got.code != 0 || !strings.Contains(got.out, "of 1,000") {
+	if got.code != 130 || !strings.Contains(got.out, "of 1,000") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -406,7 +440,7 @@ func TestSignalEndsFanoutAndItsServer(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	// Wait returns once nobody has the standard error any more, the server
 	// included.
-	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "of 10") {
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || !strings.Contains(out.String(), "of 10") {
 		t.Errorf("%v: %s %s", err, out.String(), stderr.String())
 	}
 }

@@ -60,7 +60,8 @@ func (d jsonDisplay) opened(c *engine.Conn) {
 
 func (d jsonDisplay) message(op engine.Opcode, msg []byte) error {
 	if op == engine.OpBinary {
-		return d.write(event{Event: "message", Binary: &msg})
+		binary := append([]byte{}, msg...) // a nil slice would be null
+		return d.write(event{Event: "message", Binary: &binary})
 	}
 	text := string(msg)
 	return d.write(event{Event: "message", Text: &text})

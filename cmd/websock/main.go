@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	code, reported := codeOf(err)
 	if !reported {
-		fmt.Fprintln(stderr, "websock:", err)
+		fmt.Fprintln(stderr, "websock:", errorText(err))
 	}
 	return int(code)
 }

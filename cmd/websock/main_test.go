@@ -110,24 +110,55 @@ func TestCommandLine(t *testing.T) {
 		{"fanout -source 127.0.0.1,loopback", 2, "loopback"},
 		{"fanout -proxy ftp://a", 2, "-proxy is no URL"},
 		{"fanout here", 2, "takes no arguments"},
-		{"fanout -url ftp://127.0.0.1/", 2, "not a ws:// or wss:// URL"},
+		{"fanout -url ftp://127.0.0.1/", 2, "ftp://127.0.0.1/: not a ws:// or wss:// URL"},
+		{"fanout -url ws://127.0.0.1:99999/ -n 1000", 2, "port"},
+		{"fanout -url ws:///path", 2, "no host"},
+		{"fanout -url ws://me@127.0.0.1/", 2, "user name"},
+		{"fanout -header Upgrade:pigeon", 2, "Upgrade"},
+		{"fanout -header b@d:1 -url ws://127.0.0.1:1/", 2, "b@d"},
+		{"fanout -subprotocol a/b", 2, "a/b"},
+		{"fanout -n 100000000", 2, "-n is at least 1"},
+		{"fanout -procs 100000", 2, "-procs is at least 1"},
+		{"fanout -part -2", 2, "-part"},
+		{"fanout -rate nan", 2, "-rate is"},
+		{"fanout -rate inf", 2, "-rate is"},
+		{"fanout -rate -inf", 2, "-rate is"},
+		{"fanout -rate -1", 2, "-rate is"},
+		{"fanout -timeout -1s", 2, "-timeout"},
+		{"fanout -proxy http://127.0.0.1:99999", 2, "-proxy is no URL"},
 		{"fanout -header nothing", 2, `"Name: value"`},
 		{"fanout -transport pigeon", 2, `no transport "pigeon"; there is: epoll, netpoll, std`},
-		{"fanout -ca /nowhere/at/all.pem", 1, "/nowhere/at/all.pem"},
+		{"fanout -ca /nowhere/at/all.pem", 1, "websock: open /nowhere/at/all.pem"},
+		{"fanout -report /nowhere/at/all.html", 1, "websock: open /nowhere/at/all.html"},
 		{"fanout -ca main.go", 1, "no certificate in main.go"},
 		{"connect", 2, "takes one URL"},
 		{"connect example.com", 2, "not a ws:// or wss:// URL"},
+		{"connect ws://127.0.0.1:99999/", 2, "port"},
+		{"connect ws://me@127.0.0.1/", 2, "user name"},
+		{"connect -header Host:me ws://127.0.0.1:1/", 2, "Host"},
+		{"connect -header b@d:1 ws://127.0.0.1:1/", 2, "b@d"},
+		{"connect -subprotocol a,b ws://127.0.0.1:1/", 2, "a,b"},
+		{"connect -subprotocol a -subprotocol a ws://127.0.0.1:1/", 2, "twice"},
+		{"connect -timeout -1s ws://127.0.0.1:1/", 2, "-timeout"},
+		{"connect -wait -1s ws://127.0.0.1:1/", 2, "-wait"},
 		{"completion", 2, "bash, fish, zsh"},
 		{"completion csh", 2, "bash, fish, zsh"},
 		{"help flying", 2, "the name of a command"},
 		{"serve twice", 2, "takes no arguments"},
 		{"serve -tls-cert x", 2, "-tls-key"},
 		{"serve -push -1s", 2, "-push"},
-		{"serve -addr 127.0.0.1:none", 1, "none"},
+		{"serve -addr 127.0.0.1:none", 2, "none"},
+		{"serve -addr 127.0.0.1:99999", 2, "99999"},
+		{"serve -addr 127.0.0.1", 2, "-addr"},
+		{"serve -addr 192.0.2.1:0", 1, "192.0.2.1"},
+		{"version please", 2, "takes no arguments"},
 	} {
 		got := command(t.Context(), "", strings.Fields(test.args)...)
 		if got.code != test.code || !strings.Contains(got.err, test.says) || got.out != "" {
 			t.Errorf("websock %s: %+v, want %d and %q", test.args, got, test.code, test.says)
+		}
+		if strings.Contains(got.err, "websock: websock:") {
+			t.Errorf("websock %s: twice its name: %s", test.args, got.err)
 		}
 		if test.code == 2 && !strings.Contains(got.err, "USAGE") {
 			t.Errorf("websock %s: no usage: %s", test.args, got.err)

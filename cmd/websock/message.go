@@ -31,10 +31,14 @@ func newMessage(text bool, size int) *message {
 	return m
 }
 
+// connectionBits is how many bits of a stamp are a connection's number.
+const connectionBits = 24
+
 // stampOf returns the number that distinguishes a connection's message from all
 // others.
 func stampOf(connection int, sequence int64) uint64 {
-	return uint64(connection)<<40 | uint64(sequence)&(1<<40-1)
+	const sequenceBits = 64 - connectionBits
+	return uint64(connection)<<sequenceBits | uint64(sequence)&(1<<sequenceBits-1)
 }
 
 // stamp writes the last digits of v to the start of a message, as many as fit.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
-	"os"
+	"io"
 	"strconv"
 
 	"github.com/go-analyze/charts"
@@ -16,7 +16,7 @@ var pageText string
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // writePage writes the report as a web page that needs nothing else.
-func (r *report) writePage(file string) error {
+func (r *report) writePage(out io.Writer) error {
 	drawn, err := r.charts()
 	if err != nil {
 		return err
@@ -29,7 +29,8 @@ func (r *report) writePage(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, page.Bytes(), 0o644)
+	_, err = out.Write(page.Bytes())
+	return err
 }
 
 // charts draws all that there is to see.

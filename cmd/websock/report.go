@@ -29,7 +29,8 @@ type report struct {
 	Errors            map[string]int64 `json:"errors"`
 	ErrorsTotal       int64            `json:"errors_total"`
 
-	first     map[string]string // error of each kind
+	FirstErrors map[string]string `json:"first_errors,omitempty"` // by kind, where there is more to say
+
 	samples   []reading
 	latencies *latency
 }
@@ -50,7 +51,7 @@ func (r *report) ended(a account, dialling time.Duration) {
 	r.Sent, r.Received, r.Reconnects = a.Final.Sent, a.Final.Received, a.Final.Reconnects
 	r.latencies = a.Latencies
 	r.Latency = a.Latencies.percentiles()
-	r.Errors, r.ErrorsTotal, r.first = a.Errors, a.Final.Errors, a.First
+	r.Errors, r.ErrorsTotal, r.FirstErrors = a.Errors, a.Final.Errors, a.First
 }
 
 // rounded leaves two decimals.

@@ -70,6 +70,8 @@ func (s *serve) exec(ctx context.Context, args []string) error {
 		return s.misused("-tls-cert and -tls-key go together")
 	case transports[s.transport] == nil:
 		return s.misused("there is no transport %q; there is: %s", s.transport, transportNames())
+	case !isListenAddr(s.addr):
+		return s.misused("-addr is no host and port: %q", s.addr)
 	case s.push < 0 || s.size < 0 || s.size > engine.DefaultMessageSize:
 		return s.misused("-push is not below 0, and -size is 0 to %d", engine.DefaultMessageSize)
 	}
@@ -97,6 +99,17 @@ func (s *serve) exec(ctx context.Context, args []string) error {
 		ctx = ended
 	}
 	return s.serve(ctx, listener)
+}
+
+// isListenAddr reports whether addr is a host and port. Whether there is such a host, and
+// whether it is this one, the system knows.
+func isListenAddr(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }
 
 // ownCertificate makes a certificate for the host to listen on, and says where it is.

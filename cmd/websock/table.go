@@ -70,7 +70,7 @@ func (r *report) rows() (rows []row) {
 // example returns the first error of a kind, where there is more to say than the
 // kind does.
 func (r *report) example(kind string) string {
-	if first := r.first[kind]; first != "" {
+	if first := r.FirstErrors[kind]; first != "" {
 		return ", first: " + first
 	}
 	return ""

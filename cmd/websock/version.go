@@ -15,7 +15,10 @@ func versionCommand(streams stdio) *ffcli.Command {
 		ShortUsage: "websock version",
 		ShortHelp:  "print the version",
 		FlagSet:    streams.flagSet("version"),
-		Exec: func(context.Context, []string) error {
+		Exec: func(_ context.Context, args []string) error {
+			if len(args) > 0 {
+				return streams.misused("version takes no arguments, but there is %q", args[0])
+			}
 			_, err := fmt.Fprintf(streams.out, "websock %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
