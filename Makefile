@@ -5,7 +5,7 @@ TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 MODULES  := . interop bench fanout/prom examples/mqtt examples/chat internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard generate interop cover ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard generate interop cover coverage ci
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,9 +41,9 @@ staticcheck: vet ## gofmt, go vet and staticcheck in every module
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(TOOLS)/staticcheck ./...); done
 
-lint: staticcheck ## all of it and .golangci.yml, whose linter takes minutes to build
+lint: staticcheck ## all of it and .golangci.yml, whose linter takes two minutes to build
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-	$(TOOLS)/golangci-lint run
+	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(TOOLS)/golangci-lint run); done
 
 vuln: ## known vulnerabilities; needs the database on the network
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@latest
@@ -79,7 +79,7 @@ generate: ## the assembly for amd64
 interop: ## against servers of others; interop/README.md says what to install
 	cd interop && go test -count=1 ./...
 
-cover: ## statements covered by the tests of each package
+coverage: ## statements covered by the tests of each package; demands nothing
 	go test -cover ./engine ./mask ./handshake ./transport/... .
 
 ci: ## what has to pass before a change lands

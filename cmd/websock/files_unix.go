@@ -18,7 +18,8 @@ func openFiles() (int, bool) {
 // privilege: the hard limit is in the way. Processes that we start inherit it.
 func raiseOpenFiles(n int) {
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || int(min(uint64(limit.Cur), 1<<30)) >= n {
+	allowed, known := openFiles()
+	if !known || allowed >= n || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return
 	}
 	raise(&limit.Cur, n)

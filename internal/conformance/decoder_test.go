@@ -50,7 +50,7 @@ func (d *decoding) take(piece []byte) (ended bool, err error) {
 			ended, d.ended, d.failed = true, true, err
 			return ended, nil
 		case err != d.failed:
-			return ended, fmt.Errorf("%w, after %v", err, d.failed)
+			return ended, fmt.Errorf("%w, after %w", err, d.failed)
 		case err != nil:
 			return ended, nil
 		case e.Kind == engine.EventNone:

@@ -137,7 +137,7 @@ func (n *network) converse(s *stream, a application, say manner) error {
 		go func() {
 			err := a.pull(c)
 			if failed := c.Close(); failed != nil {
-				err = fmt.Errorf("%w; Close: %v", err, failed)
+				err = fmt.Errorf("%w; Close: %w", err, failed)
 			}
 			ended <- err
 		}()
