@@ -283,6 +283,22 @@ func TestWhatTheServerAsksForIsHeeded(t *testing.T) {
 			},
 			time.Hour, time.Hour + time.Second,
 		},
+		"Retry-After above 2^32": {
+			func() net.Conn {
+				return reply("HTTP/1.1 503 Busy\r\nRetry-After: 4294967296\r\nContent-Length: 0\r\n\r\n")
+			},
+			time.Hour, time.Hour + time.Second,
+		},
+		"Retry-After above 2^64": {
+			func() net.Conn {
+				return reply("HTTP/1.1 429 Slow\r\nRetry-After: 99999999999999999999999\r\nContent-Length: 0\r\n\r\n")
+			},
+			time.Hour, time.Hour + time.Second,
+		},
+		"a negative Retry-After": {
+			func() net.Conn { return reply("HTTP/1.1 503 Busy\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n") },
+			0, time.Second,
+		},
 		"Retry-After that is none": {
 			func() net.Conn { return reply("HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n") },
 			0, time.Second,
@@ -323,36 +339,173 @@ func TestWhatTheServerAsksForIsHeeded(t *testing.T) {
 	}
 }
 
-func TestAStableConnectionMakesTheNextFailureTheFirst(t *testing.T) {
-	for _, test := range []struct {
-		up    time.Duration
-		after int
-	}{{time.Second, 4}, {time.Minute, 1}} {
-		synctest.Test(t, func(t *testing.T) {
-			d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
-				switch {
-				case n < 3:
-					return nil, errRefused
-				case n == 3:
-					return serve(closing(engine.CloseNormal, test.up)), nil
+// saying sends a message, and closes with a code after a while.
+func saying(code engine.CloseCode, after time.Duration) func(net.Conn) {
+	return func(conn net.Conn) {
+		conn.Write([]byte{0x81, 2, 'h', 'i'})
+		closing(code, after)(conn)
+	}
+}
+
+// cutting ends the stream after a while.
+func cutting(after time.Duration) func(net.Conn) {
+	return func(conn net.Conn) {
+		go deaf(conn)
+		time.Sleep(after)
+	}
+}
+
+func TestWhichLossesEndARowOfFailures(t *testing.T) {
+	const second = time.Second
+	for name, test := range map[string]struct {
+		peer func(net.Conn)
+		want int // failures in a row after the loss, three attempts having failed before
+	}{
+		"1000":                  {closing(engine.CloseNormal, second), 1},
+		"1001":                  {closing(engine.CloseGoingAway, second), 1},
+		"1012":                  {closing(engine.CloseServiceRestart, second), 1},
+		"1011":                  {closing(engine.CloseInternalError, second), 4},
+		"1013":                  {closing(engine.CloseTryAgainLater, second), 4},
+		"cut":                   {cutting(second), 4},
+		"1011 after a minute":   {closing(engine.CloseInternalError, time.Minute), 1},
+		"cut after a minute":    {cutting(time.Minute), 1},
+		"1011 after a message":  {saying(engine.CloseInternalError, second), 1},
+		"4000 after a message":  {saying(4000, second), 1},
+		"1001 after no seconds": {closing(engine.CloseGoingAway, 0), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
+					switch {
+					case n < 3:
+						return nil, errRefused
+					case n == 3:
+						return serve(test.peer), nil
+					}
+					return serve(deaf), nil
+				})
+				var failures []int
+				g, shutDown := started(t, Options{
+					Targets: d.targets("a"),
+					Ping:    -1,
+					OnDown:  func(s *Slot, _ error, _ time.Duration) { failures = append(failures, s.Failures()) },
+				})
+				time.Sleep(10 * time.Minute)
+				g.WaitUp(t.Context(), 1)
+				synctest.Wait()
+				if want := []int{1, 2, 3, test.want}; !slices.Equal(failures, want) {
+					t.Errorf("%v, want %v", failures, want)
 				}
-				return serve(deaf), nil
+				shutDown()
 			})
-			var failures []int
-			g, shutDown := started(t, Options{
-				Targets: d.targets("a"),
-				Ping:    -1,
-				OnDown:  func(s *Slot, _ error, _ time.Duration) { failures = append(failures, s.Failures()) },
-			})
-			time.Sleep(10 * time.Minute)
-			g.WaitUp(t.Context(), 1)
-			synctest.Wait()
-			if want := []int{1, 2, 3, test.after}; !slices.Equal(failures, want) {
-				t.Errorf("up for %v: %v, want %v", test.up, failures, want)
-			}
-			shutDown()
 		})
 	}
+}
+
+// A server that closes each connection after a few seconds, as exchanges do.
+func TestAFleetDoesNotDecayWhereEachConnectionIsClosedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 300
+		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
+			return serve(closing(engine.CloseGoingAway, 5*time.Second+time.Duration(n%100)*100*time.Millisecond)), nil
+		})
+		g, shutDown := started(t, Options{Targets: d.targets("a"), Size: slots, Ping: -1, Pace: Pace{Rate: -1}})
+		defer shutDown()
+		time.Sleep(10 * time.Second)
+		for range 30 {
+			time.Sleep(10 * time.Second)
+			if up := g.Stats().Up; up < slots*9/10 {
+				t.Errorf("%d of %d are up after %v", up, slots, time.Since(d.began))
+			}
+		}
+	})
+}
+
+func TestNegativeMeansNone(t *testing.T) {
+	huge := time.Duration(1<<63 - 1)
+	for name, test := range map[string]struct {
+		backoff Backoff
+		most    time.Duration // between two attempts that fail
+	}{
+		"no base":                {Backoff{Base: -1}, 0},
+		"nothing":                {Backoff{Base: -1, Max: -1, Stable: -1, RestartMin: -1, RestartMax: -1}, 0},
+		"no largest":             {Backoff{Base: time.Second, Max: -1}, huge},
+		"a huge base":            {Backoff{Base: huge}, huge},
+		"a huge largest":         {Backoff{Max: huge}, huge},
+		"all huge":               {Backoff{Base: huge, Max: huge, Stable: huge, RestartMin: huge, RestartMax: huge}, huge},
+		"the least there is":     {Backoff{Base: -huge, Max: -huge, Stable: -huge, RestartMin: -huge, RestartMax: -huge}, 0},
+		"a largest below a base": {Backoff{Base: time.Second, Max: time.Millisecond}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDialler(func(context.Context, string, int) (net.Conn, error) { return nil, errRefused })
+				_, shutDown := started(t, Options{Targets: d.targets("a"), Backoff: test.backoff})
+				defer shutDown()
+				time.Sleep(time.Minute)
+				times := d.times()
+				for i := 1; i < len(times); i++ {
+					if gap := times[i] - times[i-1]; test.most < huge && gap > test.most+100*time.Millisecond {
+						t.Fatalf("attempts %d and %d are %v apart, want at most %v", i-1, i, gap, test.most)
+					}
+				}
+				if test.most < huge && len(times) < 10 {
+					t.Errorf("%d attempts", len(times))
+				}
+			})
+		})
+	}
+	for _, code := range []engine.CloseCode{engine.CloseServiceRestart, engine.CloseTryAgainLater} {
+		for _, b := range []Backoff{{Base: huge, Max: huge, RestartMin: huge, RestartMax: huge}, {Base: -1, Max: -1, RestartMin: -1, RestartMax: -1}} {
+			b.complete()
+			if d := b.delay(1<<32-1, &engine.CloseError{Code: code}, time.Now()); d < 0 || d > forever {
+				t.Errorf("%v after close code %v", d, code)
+			}
+		}
+	}
+}
+
+func TestANegativePingTimeoutGivesNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDialler(func(context.Context, string, int) (net.Conn, error) { return serve(deaf), nil })
+		g, shutDown := started(t, Options{Targets: d.targets("a"), Ping: time.Second, PingTimeout: -1})
+		defer shutDown()
+		time.Sleep(time.Hour)
+		if s := g.Stats(); s.Up != 1 || s.Attempts != 1 || s.PingsSent == 0 || s.PingTimeouts != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestOnDownSaysWhichOfThreeThingsHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
+			switch n {
+			case 0:
+				return nil, errRefused
+			case 1:
+				return serve(closing(4000, time.Second)), nil
+			}
+			return serve(deaf), nil
+		})
+		var reasons []Reason
+		var kinds []Failure
+		g, shutDown := started(t, Options{Targets: d.targets("a"), Ping: -1, OnDown: func(s *Slot, err error, next time.Duration) {
+			reasons = append(reasons, ReasonOf(err))
+			kinds = append(kinds, FailureOf(err))
+			if s.Err() != err || (next < 0) != (ReasonOf(err) == ShutDown) {
+				t.Errorf("%v, next %v; the slot says %v", err, next, s.Err())
+			}
+		}})
+		time.Sleep(time.Minute)
+		g.WaitUp(t.Context(), 1)
+		shutDown()
+		if want := []Reason{AttemptFailed, ConnectionLost, ShutDown}; !slices.Equal(reasons, want) {
+			t.Errorf("%v, want %v", reasons, want)
+		}
+		if want := []Failure{FailedConnect, FailedLost, FailedShutdown}; !slices.Equal(kinds, want) {
+			t.Errorf("%v, want %v", kinds, want)
+		}
+	})
 }
 
 func TestRetryIsAtOnce(t *testing.T) {

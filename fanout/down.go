@@ -8,8 +8,17 @@ import (
 // never is the time after which a slot that has stopped is dialled again.
 const never = time.Duration(-1)
 
+// down returns the error that the application is told.
+func (g *Group) down(reason Reason, err error) error {
+	if g.closing.Load() {
+		reason = ShutDown
+	}
+	return &DownError{Reason: reason, Err: err}
+}
+
 // failed takes the failure of an attempt.
 func (s *Slot) failed(err error) {
+	err = s.group.down(AttemptFailed, err)
 	permanent := s.group.options.Permanent(err)
 	s.mu.Lock()
 	next, dropped := s.fall(err, permanent)
@@ -21,16 +30,18 @@ func (s *Slot) failed(err error) {
 // lost takes the loss of the link.
 func (s *Slot) lost(l *link, err error) {
 	g := s.group
+	err = g.down(ConnectionLost, err)
 	permanent := g.options.Permanent(err)
 	g.counts.losing.Lock()
 	s.mu.Lock()
-	if g.now()-l.since >= g.options.Backoff.Stable {
+	traffic := l.conn.Stats()
+	if g.options.Backoff.endsRow(err, traffic.FramesReceived, g.now()-l.since) {
 		s.failures = 0
 	}
 	s.link = nil
 	next, dropped := s.fall(err, permanent)
 	s.mu.Unlock()
-	g.counts.lost(l.conn.Stats(), err)
+	g.counts.lost(traffic, err)
 	g.counts.losing.Unlock()
 	s.tellDown("connection lost", err, next, dropped)
 }

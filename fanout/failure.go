@@ -24,20 +24,29 @@ const (
 	FailedConnect  Failure = "connect"  // nobody there, or no way
 	FailedProtocol Failure = "protocol" // the answer was no proper opening handshake
 	FailedSetUp    Failure = "setup"    // Prepare or OnConnect returned an error
+
+	// FailedLost is no failure of an attempt: a connection that was up was lost.
+	FailedLost Failure = "lost"
 )
 
-// FailureOf returns the kind of an attempt's failure.
+// FailureOf returns the kind of an error that OnDown got, or of one that websock.Open,
+// websock.Dial or a connection returned.
 func FailureOf(err error) Failure {
 	var handshake *engine.HandshakeError
 	var op *net.OpError
+	reason := ReasonOf(err)
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
+	case reason == ShutDown:
+		return FailedShutdown
+	case reason == ConnectionLost, reason == 0 && endsConnection(err):
+		return FailedLost
+	case reason == 0 && (errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)):
 		return FailedShutdown
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return FailedTimeout
 	case errors.As(err, new(*net.DNSError)):
 		return FailedResolve
-	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.AlertError)), errors.As(err, new(tls.RecordHeaderError)):
+	case aboutTLS(err):
 		return FailedTLS
 	case !errors.As(err, &handshake):
 		return FailedSetUp
@@ -49,6 +58,40 @@ func FailureOf(err error) Failure {
 		return FailedConnect
 	}
 	return FailedProtocol
+}
+
+// endsConnection reports whether err is one that a connection ends with.
+func endsConnection(err error) bool {
+	switch {
+	case errors.As(err, new(*engine.HandshakeError)):
+		return false
+	case errors.As(err, new(*engine.CloseError)), errors.As(err, new(*engine.ProtocolError)), errors.As(err, new(*engine.LimitError)):
+		return true
+	}
+	return false
+}
+
+func aboutTLS(err error) bool {
+	_, alerted := alertOf(err)
+	return alerted || errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError))
+}
+
+// alertOf returns the TLS alert with which a connection ended, ours or the peer's.
+func alertOf(err error) (alert tls.AlertError, ok bool) {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &alert):
+		return alert, true
+	case !errors.As(err, &op) || op.Op != "remote error" && op.Op != "local error":
+		return 0, false
+	}
+	// crypto/tls doesn't export the type of op.Err, but its texts are those of AlertError.
+	for n := range 256 {
+		if alert = tls.AlertError(n); op.Err.Error() == alert.Error() {
+			return alert, true
+		}
+	}
+	return 0, true // an alert that has no name
 }
 
 // codeOf returns the close code with which a connection was lost.

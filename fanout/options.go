@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -37,7 +38,7 @@ type Options struct {
 
 	// PingTimeout is the time after a ping without anything received, a pong or else,
 	// after which a connection is given up: it is lost with engine.ErrIdle in the chain
-	// of the error. 0: 10 s.
+	// of the error. 0: 10 s. Negative: none is given up.
 	PingTimeout time.Duration
 
 	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each
@@ -68,9 +69,10 @@ type Options struct {
 	OnData func(s *Slot, h engine.Header, payload []byte)
 
 	// OnDown, unless it is nil, is called when an attempt failed or the connection was
-	// lost. err says why: see websock.Open and engine.Handler. next is the time after
-	// which the slot is dialled again; negative: never, the slot has stopped. It must not
-	// wait.
+	// lost, or when Shutdown has ended either. err is a *DownError, whose Reason says which
+	// of the three, and has in its chain why: see websock.Open and engine.Handler. next is
+	// the time after which the slot is dialled again; negative: never, the slot has stopped.
+	// It must not wait.
 	OnDown func(s *Slot, err error, next time.Duration)
 
 	// OnUnsent, unless it is nil, is called when a broadcast passes a slot over, and when
@@ -79,7 +81,8 @@ type Options struct {
 	OnUnsent func(s *Slot, messages int, err error)
 
 	// Permanent decides whether the slot stops for good after the error, which is one
-	// that OnDown gets. nil: Permanent, the function.
+	// that OnDown gets, with the server's answer in it if there was one: see
+	// websock.HandshakeError. nil: Permanent, the function.
 	Permanent func(err error) bool
 
 	// Trace, unless it is nil, returns what is told of the steps of each attempt; see
@@ -99,7 +102,8 @@ const (
 
 var (
 	errNoTarget = errors.New("fanout: Options need either Targets or Choose")
-	errSize     = errors.New("fanout: Options.Size is below 1")
+	errSize     = errors.New("fanout: Options.Size is below 1, or above 2^31-1")
+	errRate     = errors.New("fanout: Pace.Rate is not a number")
 	errBuffer   = errors.New("fanout: Options.SendBuffer is below 0")
 	errReceive  = errors.New("fanout: Options have both OnMessage and OnData")
 	errKey      = errors.New("fanout: two slots have the same key")
@@ -113,8 +117,10 @@ func (o *Options) complete() error {
 	switch {
 	case (len(o.Targets) > 0) == (o.Choose != nil):
 		return errNoTarget
-	case o.Size < 1:
+	case o.Size < 1 || o.Size > math.MaxInt32:
 		return errSize
+	case math.IsNaN(o.Pace.Rate):
+		return errRate
 	case o.SendBuffer < 0:
 		return errBuffer
 	case o.OnMessage != nil && o.OnData != nil:
@@ -127,12 +133,20 @@ func (o *Options) complete() error {
 	}
 	o.Pace.complete()
 	o.Backoff.complete()
-	o.Ping = orDefault(o.Ping, DefaultPing)
-	o.PingTimeout = orDefault(o.PingTimeout, DefaultPingTimeout)
+	o.Ping = durationOr(o.Ping, DefaultPing)
+	o.PingTimeout = timeoutOr(o.PingTimeout, DefaultPingTimeout)
 	if o.Permanent == nil {
 		o.Permanent = Permanent
 	}
 	return nil
+}
+
+// timeoutOr replaces a zero by the default and what is negative by no timeout.
+func timeoutOr(d, byDefault time.Duration) time.Duration {
+	if d < 0 {
+		return forever
+	}
+	return durationOr(d, byDefault)
 }
 
 // orDefault replaces a zero.

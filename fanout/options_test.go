@@ -8,6 +8,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +35,8 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"two ways":          {Targets: targets, Choose: choose},
 		"no size":           {Choose: choose},
 		"negative size":     {Targets: targets, Size: -1},
+		"huge size":         {Targets: targets, Size: 1<<63 - 1},
+		"no rate":           {Targets: targets, Pace: Pace{Rate: math.NaN()}},
 		"negative buffer":   {Targets: targets, SendBuffer: -1},
 		"both receivers":    {Targets: targets, OnMessage: received, OnData: func(*Slot, engine.Header, []byte) {}},
 		"same keys":         {Targets: targets, Size: 2, Key: func(int) string { return "k" }},
@@ -216,7 +219,8 @@ func TestWhatIsPermanent(t *testing.T) {
 		"verification":           {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, true},
 		"our certificate":        {&engine.HandshakeError{Err: tls.AlertError(42)}, true},
 		"certificate required":   {&engine.HandshakeError{Err: tls.AlertError(116)}, true},
-		"another alert":          {&engine.HandshakeError{Err: tls.AlertError(40)}, false},
+		"missing certificate":    {&engine.HandshakeError{Err: tls.AlertError(40)}, true},
+		"another alert":          {&engine.HandshakeError{Err: tls.AlertError(80)}, false},
 		"nobody there":           {refused, false},
 		"unusable":               {&unusable{errHandler}, true},
 		"closed":                 {&engine.CloseError{Code: engine.CloseGoingAway}, false},
@@ -271,6 +275,32 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 				t.Errorf("%v: %v", FailureOf(err), err)
 			}
 		})
+	}
+}
+
+func TestTheKindOfALossIsLost(t *testing.T) {
+	closed := &engine.CloseError{Code: engine.CloseAbnormal}
+	for _, test := range []struct {
+		err  error
+		want Failure
+	}{
+		{closed, FailedLost},
+		{&engine.ProtocolError{}, FailedLost},
+		{&engine.LimitError{}, FailedLost},
+		{&DownError{ConnectionLost, engine.ErrTimeout}, FailedLost},
+		{&DownError{AttemptFailed, closed}, FailedSetUp}, // in OnConnect
+		{&DownError{ShutDown, closed}, FailedShutdown},
+		{&DownError{AttemptFailed, context.Canceled}, FailedSetUp}, // of Prepare's own
+		{context.Canceled, FailedShutdown},
+	} {
+		if got := FailureOf(test.err); got != test.want {
+			t.Errorf("%#v: %q, want %q", test.err, got, test.want)
+		}
+	}
+	for reason, want := range map[Reason]string{AttemptFailed: "attempt failed", ConnectionLost: "connection lost", ShutDown: "shut down", 0: "invalid"} {
+		if reason.String() != want {
+			t.Errorf("%q, want %q", reason.String(), want)
+		}
 	}
 }
 

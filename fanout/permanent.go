@@ -12,6 +12,18 @@ import (
 // the server answered with status 401, 403, 404, 407 or 410, a certificate is not trusted,
 // ours or theirs, or the Target can't be used at all. Everything else, such as a server that
 // refuses connections or answers with status 500, may pass.
+//
+// 401 and 403 stop a slot for good, since an attempt with the same credentials gets the same
+// answer. Where they don't, since Options.Prepare fetches fresh ones or the server answers so
+// while it is overloaded, set Options.Permanent; the answer is in the error:
+//
+//	Permanent: func(err error) bool {
+//		var refused *websock.HandshakeError
+//		if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
+//			return refused.Header.Get("X-Banned") != ""
+//		}
+//		return fanout.Permanent(err)
+//	},
 func Permanent(err error) bool {
 	var failed *engine.HandshakeError
 	if errors.As(err, &failed) && permanentStatus(failed.Status) {
@@ -30,21 +42,23 @@ func permanentStatus(status int) bool {
 }
 
 // certificateRefused reports whether the peer doesn't want our certificate, or misses one
-// (RFC 8446 section 6.2).
+// (RFC 8446 section 6.2). Before TLS 1.3 there is no alert for a missing one: servers then send
+// that they find nothing acceptable in what we offer, which stays so, whatever it is.
 func certificateRefused(err error) bool {
 	const (
+		handshakeFailure    = 40
 		badCertificate      = 42
 		certificateUnknown  = 46
 		unknownCA           = 48
 		accessDenied        = 49
 		certificateRequired = 116
 	)
-	var alert tls.AlertError
-	if !errors.As(err, &alert) {
-		return false
+	alert, ok := alertOf(err)
+	switch alert {
+	case handshakeFailure, unknownCA, accessDenied, certificateRequired:
+		return ok
 	}
-	return alert >= badCertificate && alert <= certificateUnknown || alert == unknownCA ||
-		alert == accessDenied || alert == certificateRequired
+	return ok && alert >= badCertificate && alert <= certificateUnknown
 }
 
 // An unusable is why a Target of Choose or Prepare can't be dialled.
