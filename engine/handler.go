@@ -11,8 +11,11 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // runtime.Goexit, which testing.T.Fatal makes, ends the connection with a *HandlerError, and
 // its goroutine is replaced.
 //
+// A connection on which very much has come at once, some hundreds of frames or a message that
+// inflates to more than 64 KiB, is handled in turns, between which its neighbours are served.
+//
 // Sends on c made inside OnData leave together in one write when the bytes that
-// have been received so far are handled.
+// have been received so far are handled, or the turn ends.
 type Handler interface {
 	// OnData is called with payload as it arrives, text already validated up to
 	// here. h is the header of the frame that payload belongs to; h.Remaining

@@ -198,10 +198,11 @@ func (c *Conn) handOverInflated() error {
 		}
 		r.counts.count(&d.h, len(payload))
 		r.counts.countInflated(used, len(payload))
+		r.turn -= 1 + len(payload)/inflatedWork
 		if len(payload) > 0 || d.h.Remaining == 0 {
 			r.handler.OnData(c, d.h, payload)
 		}
-		if r.paused.Load() || !d.open || len(r.view) == 0 && !d.inflatable() {
+		if r.turn <= 0 || r.paused.Load() || !d.open || len(r.view) == 0 && !d.inflatable() {
 			return nil
 		}
 	}

@@ -111,15 +111,28 @@ func (c *Conn) tellRecover(v any) {
 	}
 }
 
-// receiveAll hands all payload that has come to the Handler.
+// turnWork is how much a Receive does before other connections have their turn: so many
+// frames, or parts of one. What is inflated counts beside that, each inflatedWork bytes as
+// much as a frame, since a few bytes can inflate to very many.
+const (
+	turnWork     = 512
+	inflatedWork = 128
+)
+
+// receiveAll hands the payload that has come to the Handler, as much as is one turn.
 func (c *Conn) receiveAll() error {
 	r := &c.receive
+	r.turn = turnWork
 	for {
 		if len(r.view) == 0 && !r.dec.inflatable() {
 			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
+		if r.turn <= 0 && c.yield() {
+			return ErrWouldBlock
+		}
+		r.turn--
 		if !c.handOverWhole() {
 			if err := c.handOverPart(); err != nil {
 				return err
@@ -130,6 +143,17 @@ func (c *Conn) receiveAll() error {
 			return ErrWouldBlock
 		}
 	}
+}
+
+// yield leaves the rest of the view to the next Receive. It reports whether the transport can
+// do that.
+func (c *Conn) yield() bool {
+	if t, ok := c.t.(Yielder); ok && t.Yield() {
+		c.giveBack()
+		return true
+	}
+	c.receive.turn = turnWork
+	return false
 }
 
 // handOverPart handles what comes next in the view: a header, a part of a frame, or a control

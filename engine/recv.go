@@ -36,6 +36,7 @@ type receiving struct {
 	viewed   int    // size of the transport's view that they are the end of
 	counts   recentCounts
 	gathered *buffer.Buffer // for Messages: the message under way
+	turn     int            // work that a Receive may still do, see turnWork
 	wait     waiting        // of a receive by pulling
 	reader   messageReader
 }

@@ -133,13 +133,24 @@ type Pauser interface {
 	Resume()
 }
 
+// A Yielder is a Pusher whose Receiver need not handle everything in one call, so that a peer
+// that sends much doesn't hold up other connections.
+type Yielder interface {
+	// Yield has Receive called again soon, even if nothing more comes, but only after
+	// others have had their turn, and unless there is a pause or the connection has ended
+	// by then. What the Receiver leaves of the view is kept. It is called inside Receive,
+	// and returns false if it can't do that: then the Receiver goes on.
+	Yield() bool
+}
+
 // A Receiver is what a Pusher calls.
 //
 // Receive and End may call runtime.Goexit instead of returning, when a Handler does, and has
 // to be expected to: then the transport calls Finish from another goroutine, which also takes
 // over what the lost one had to do for other connections.
 type Receiver interface {
-	// Receive handles all bytes that View has. Nil asks for more.
+	// Receive handles the bytes that View has: all of them, or, over a Yielder, as many as
+	// are one turn. Nil asks for more.
 	Receive() error
 
 	// End is called instead of Receive when the stream is over for the reason

@@ -64,6 +64,8 @@ func (s Suite) Run(t *testing.T) {
 		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds},
 		{"SendContextInTheMiddleOfAFrameIsFatal", s.testSendContextInTheMiddleOfAFrameIsFatal},
 		{"APreparedMessageArrives", s.testAPreparedMessageArrives},
+		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose},
+		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 	}
 	for _, test := range tests {

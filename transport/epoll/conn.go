@@ -14,7 +14,7 @@ import (
 )
 
 // A Conn is an engine.Transport whose descriptor is watched by a loop. It is also an
-// engine.Pusher, Pauser, Drainer and Lingerer.
+// engine.Pusher, Pauser, Yielder, Drainer and Lingerer.
 type Conn struct {
 	loop     *loop
 	receiver engine.Receiver // set once pushed
@@ -45,6 +45,7 @@ const (
 	left                  // the loop has done with the connection
 	called                // the loop was asked to answer
 	queues                // bytes wait for the peer
+	yielded               // the loop answers in its next turn
 )
 
 func (c *Conn) is(state uint32) bool { return c.state.Load()&state != 0 }
@@ -125,7 +126,7 @@ func (c *Conn) see(events uint32) {
 	left := events&^unix.EPOLLIN != 0 && c.flush()
 	s := c.state.Load()
 	if events&^unix.EPOLLOUT == 0 && s&peerEnded == 0 {
-		if left && s&(pushed|paused|ended|lingering) == pushed {
+		if left && s&(pushed|paused|ended|lingering|yielded) == pushed {
 			c.deliverKept()
 		}
 		return
@@ -137,7 +138,7 @@ func (c *Conn) see(events uint32) {
 		if s&pulled != 0 {
 			c.in.arrived(events)
 		}
-	case s&ended != 0:
+	case s&(ended|yielded) != 0:
 	case s&paused != 0:
 		c.rearm()
 	default:
@@ -225,6 +226,7 @@ var _ interface {
 	engine.Transport
 	engine.Pusher
 	engine.Pauser
+	engine.Yielder
 	engine.Drainer
 	engine.ContextDrainer
 	engine.Lingerer

@@ -4,7 +4,9 @@ package epoll
 
 import (
 	"os"
+	"runtime"
 	"sync"
+	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
@@ -17,6 +19,9 @@ const (
 
 	// edge is unix.EPOLLET in the type that EpollEvent has.
 	edge = 1 << 31
+
+	// restless is how long a loop runs on before it lets other goroutines run.
+	restless = instant(100 * time.Microsecond)
 )
 
 // A loop waits for events of its connections and sees to them, one after another, in
@@ -33,6 +38,7 @@ type loop struct {
 	in     input  // of the connection that is seen to
 	wheel  wheel
 	turn   turn
+	rested instant // when other goroutines could run last
 
 	mu      sync.Mutex
 	calls   []*Conn // that want to be seen to without an event
@@ -157,11 +163,22 @@ func (l *loop) takeTurn() {
 }
 
 // events waits for events, if there is nothing else to do.
+//
+// As long as there is, the loop doesn't park, and the runtime would let it run for 10 ms
+// before goroutines that share its processor have theirs.
 func (l *loop) events() []unix.EpollEvent {
+	if now()-l.rested > restless {
+		runtime.Gosched()
+		l.rested = now()
+	}
 	if len(l.turn.yielded) > 0 {
 		return l.poller.poll()
 	}
-	return l.poller.wait(l.wheel.wake())
+	events, parked := l.poller.wait(l.wheel.wake())
+	if parked {
+		l.rested = now()
+	}
+	return events
 }
 
 // call has the loop answer c soon. A loop that has no connections left has nothing to

@@ -22,7 +22,7 @@ type poller struct {
 	attempt  func(uintptr) bool // for raw
 	events   []unix.EpollEvent
 	n        int     // of them are there
-	polled   bool    // in the wait under way
+	attempts int     // in the wait under way
 	deadline instant // of file; 0: none
 }
 
@@ -34,12 +34,12 @@ func newPoller() (*poller, error) {
 	unix.SetNonblock(epfd, true) // so that the runtime takes it for a descriptor that can be waited for
 	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
 	p.attempt = func(uintptr) bool {
-		if p.polled {
+		if p.attempts > 0 {
 			p.n = epollWaitAwake(epfd, p.events)
 		} else {
 			p.n = epollWait(epfd, p.events)
 		}
-		p.polled = true
+		p.attempts++
 		return p.n > 0
 	}
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime has no poller that takes it
@@ -57,19 +57,20 @@ func (p *poller) control(op, fd int, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// wait returns the next events, or none when the deadline has passed; 0 is none.
+// wait returns the next events, or none when the deadline has passed; 0 is none. It reports
+// whether it had to wait for them.
 //
 // Where there are none it parks, as a goroutine that reads from a network connection does:
 // blocked in the kernel it would hold a thread, and up to the scheduler's next look around
 // a processor, on which nobody would notice what arrives elsewhere.
-func (p *poller) wait(deadline instant) []unix.EpollEvent {
+func (p *poller) wait(deadline instant) (events []unix.EpollEvent, parked bool) {
 	if deadline != p.deadline {
 		p.deadline = deadline
 		p.file.SetReadDeadline(deadline.time())
 	}
-	p.n, p.polled = 0, false
+	p.n, p.attempts = 0, 0
 	p.raw.Read(p.attempt) // an error says that it is time
-	return p.events[:p.n]
+	return p.events[:p.n], p.attempts != 1
 }
 
 // poll returns the events that are there, without waiting.

@@ -37,6 +37,15 @@ func (c *Conn) Resume() {
 	}
 }
 
+// Yield has the loop call the receiver again in its next turn. It is the loop's goroutine that
+// calls it.
+func (c *Conn) Yield() bool {
+	if c.state.Or(yielded)&yielded == 0 {
+		c.loop.turn.yielded = append(c.loop.turn.yielded, c)
+	}
+	return true
+}
+
 // call has the loop answer soon.
 func (c *Conn) call() {
 	if c.state.Or(called)&called == 0 {
@@ -45,9 +54,9 @@ func (c *Conn) call() {
 }
 
 // answer sees to what other goroutines want of the loop: the first bytes, what a pause has
-// left, the end.
+// left, the end. So it does with what a connection that has yielded has left.
 func (c *Conn) answer() {
-	c.state.And(^uint32(called))
+	c.state.And(^uint32(called | yielded))
 	switch {
 	case c.is(ended):
 		c.leave()

@@ -69,5 +69,6 @@ var _ interface {
 	engine.Lingerer
 	engine.Pauser
 	engine.Pusher
+	engine.Yielder
 	CloseWrite() error
 } = (*Conn)(nil)

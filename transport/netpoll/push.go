@@ -5,6 +5,7 @@ package netpoll
 import (
 	"net"
 	"os"
+	"runtime"
 
 	"github.com/seed004e8d11/websock/engine"
 )
@@ -17,6 +18,7 @@ type push struct {
 	viewed    bool // and has had its view
 	finished  bool // Receive returned an error, or End was called
 	paused    bool
+	yielded   bool // and there is more to do, but not at once
 }
 
 // Push has the crew call r from now on.
@@ -56,6 +58,10 @@ func (t *Conn) receive() {
 	}()
 	over := t.callReceiver(r)
 	for !over && t.receiveMore() {
+		if t.in.push.yielded {
+			t.in.push.yielded = false
+			runtime.Gosched()
+		}
 		over = t.callReceiver(r)
 	}
 	returned = true
@@ -125,6 +131,14 @@ func (t *Conn) finish(r engine.Receiver) {
 	i.dropNext()
 	i.mu.Unlock()
 	r.Finish()
+}
+
+// Yield has the Receiver called again when other goroutines have had their turn.
+func (t *Conn) Yield() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	t.in.push.again, t.in.push.yielded = true, true
+	return true
 }
 
 // Pause makes the Receive under way the last one until Resume. What comes is left

@@ -43,7 +43,7 @@ type Conn struct {
 	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the receiver is to be left alone
-	again     atomic.Bool   // there was a pause: the receiver is to be called
+	again     atomic.Bool   // there was a pause, or the receiver has yielded: it is to be called
 	filled    bool          // the last read has filled the view's memory: there is more
 }
 

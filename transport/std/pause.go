@@ -20,6 +20,12 @@ func (t *Conn) Resume() {
 	t.deadlines.Unlock()
 }
 
+// Yield has the receiver called again before anything else is read.
+func (t *Conn) Yield() bool {
+	t.again.Store(true)
+	return true
+}
+
 // nudge makes a pump that is paused look again. The lock of the deadlines is held.
 func (t *Conn) nudge() {
 	select {

@@ -1,6 +1,8 @@
 package std
 
 import (
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -70,6 +72,7 @@ func (p *pump) work() {
 // run pumps a net.Conn that can only be asked to read.
 func (p *pump) run() {
 	for p.mayRead() {
+		p.letOthersRun()
 		b := p.t.borrow(waitSize, fullWaitSize)
 		n, err := p.t.conn.Read(b.B[:cap(b.B)])
 		p.pass(b, n, err)
@@ -81,6 +84,7 @@ func (p *pump) run() {
 func (p *pump) runRaw() {
 	drain := p.drain
 	for !p.worn && p.mayRead() {
+		p.letOthersRun()
 		err := p.t.raw.Read(drain)
 		if err != nil && !p.done && !p.looksAgain(err) {
 			p.pass(buffer.Get(0), 0, err)
@@ -131,6 +135,21 @@ func (p *pump) called() {
 	}
 }
 
+// letOthersRun lets other goroutines run if there is more to read for sure. A goroutine that
+// never has to wait would else run for 10 ms at a time.
+func (p *pump) letOthersRun() {
+	if p.t.filled {
+		runtime.Gosched()
+	}
+}
+
+// late reports whether the read deadline has passed.
+func (t *Conn) late() bool {
+	t.deadlines.Lock()
+	defer t.deadlines.Unlock()
+	return !t.deadline.IsZero() && !time.Now().Before(t.deadline)
+}
+
 // mayRead waits for the end of a pause and gives the receiver what that has left. It returns
 // false when the receiver wants no more.
 func (p *pump) mayRead() bool {
@@ -139,6 +158,11 @@ func (p *pump) mayRead() bool {
 		case p.t.paused.Load():
 			p.pause()
 		case p.t.again.Swap(false):
+			if p.t.late() {
+				p.end(os.ErrDeadlineExceeded)
+				break
+			}
+			runtime.Gosched() // as letOthersRun
 			p.receive()
 		default:
 			return true

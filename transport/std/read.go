@@ -136,4 +136,5 @@ var _ interface {
 	engine.Lingerer
 	engine.Pauser
 	engine.Pusher
+	engine.Yielder
 } = (*Conn)(nil)

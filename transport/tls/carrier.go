@@ -27,6 +27,13 @@ func (c *Conn) Pause() { c.carrier.Pause() }
 // Resume is that of the transport underneath.
 func (c *Conn) Resume() { c.carrier.Resume() }
 
+// Yield is that of the transport underneath, if it has one. Records that it doesn't show any
+// more, since the tls.Conn has them, are read by the Receive that follows.
+func (c *Conn) Yield() bool {
+	t, ok := c.carrier.(engine.Yielder)
+	return ok && t.Yield()
+}
+
 // Queued returns how many bytes of records wait in the transport underneath.
 func (c *Conn) Queued() int { return c.carrier.Queued() }
 

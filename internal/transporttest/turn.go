@@ -1,0 +1,102 @@
+package transporttest
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// Firehoses are streams of some 16 KB that make much work: each of a kind.
+func Firehoses() map[string][]byte {
+	var payload bytes.Buffer
+	w, _ := flate.NewWriter(&payload, flate.BestCompression)
+	w.Write(make([]byte, 1<<20))
+	w.Flush()
+	p := bytes.TrimSuffix(payload.Bytes(), []byte("\x00\x00\xff\xff"))
+	bomb := append(engine.AppendHeader(nil, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))}), p...)
+	return map[string][]byte{
+		"inflating": bytes.Repeat(bomb, 16),
+		"tiny":      bytes.Repeat([]byte("\x82\x00"), 8<<10),
+	}
+}
+
+// FirehoseTurn is how much of a firehose's payload, and how many calls of its Handler, may come
+// before others have their turn.
+const (
+	FirehoseTurn  = 256 << 10
+	FirehoseCalls = 1 << 10
+)
+
+// Firehose is a Handler that counts what it gets.
+type Firehose struct {
+	Calls, Bytes int
+	OnFirst      func(c *engine.Conn) // called with the first
+	Closed       chan error
+}
+
+func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
+	f.Calls++
+	f.Bytes += len(payload)
+	if f.Calls == 1 && f.OnFirst != nil {
+		f.OnFirst(c)
+	}
+}
+
+func (f *Firehose) OnClose(_ *engine.Conn, err error) { f.Closed <- err }
+
+// A Handler has much to do with what has come at once. A deadline is still noticed.
+func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
+	for kind, stream := range Firehoses() {
+		t.Run(kind, func(t *testing.T) {
+			client, _ := s.sockets(t, "tcp")
+			f := &Firehose{Closed: make(chan error, 1)}
+			f.OnFirst = func(c *engine.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
+			c := s.firehose(t, client, stream, f)
+			if err := within(t, f.Closed, "OnClose"); !errors.Is(err, engine.ErrTimeout) {
+				t.Errorf("%v", err)
+			}
+			if f.Bytes > FirehoseTurn || f.Calls > FirehoseCalls {
+				t.Errorf("the Handler got %d bytes in %d calls after the deadline", f.Bytes, f.Calls)
+			}
+			c.Abort(nil)
+		})
+	}
+}
+
+// Nothing is lost where the turns of a Handler end.
+func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
+	for kind, stream := range Firehoses() {
+		t.Run(kind, func(t *testing.T) {
+			client, server := s.sockets(t, "tcp")
+			f := &Firehose{Closed: make(chan error, 1)}
+			s.firehose(t, client, stream, f)
+			server.Write([]byte("\x88\x02\x03\xe8"))
+			var closed *engine.CloseError
+			if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+				t.Errorf("%v", err)
+			}
+			if kind == "tiny" && f.Calls != len(stream)/2 || kind == "inflating" && f.Bytes != 16<<20 {
+				t.Errorf("the Handler got %d bytes in %d calls", f.Bytes, f.Calls)
+			}
+		})
+	}
+}
+
+// firehose returns a connection on which a stream has come already.
+func (s Suite) firehose(t *testing.T, conn net.Conn, stream []byte, f *Firehose) *engine.Conn {
+	t.Helper()
+	c := engine.NewConn(s.attach(t, conn, bytes.Clone(stream)), engine.Options{
+		Role:        engine.Client,
+		Limits:      engine.Limits{CloseTimeout: 20 * time.Millisecond},
+		Compression: engine.Compression{Level: 1},
+	})
+	if err := c.SetHandler(f); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
