@@ -115,9 +115,3 @@ type Transport interface {
 	// they are received first. On an error the caller closes conn.
 	Attach(conn net.Conn, early []byte) (engine.Transport, error)
 }
-
-// HandshakeError is what Open, Dial and Accept return.
-type HandshakeError = engine.HandshakeError
-
-// Conn is what Open, Dial and Accept return.
-type Conn = engine.Conn
