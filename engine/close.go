@@ -51,7 +51,6 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		return errors.Join(err, c.end())
 	case first:
 		c.boundReceive()
-		c.Resume() // to receive the peer's answer
 	}
 	return err
 }

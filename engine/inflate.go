@@ -202,7 +202,7 @@ func (c *Conn) handOverInflated() error {
 		if len(payload) > 0 || d.h.Remaining == 0 {
 			r.handler.OnData(c, d.h, payload)
 		}
-		if r.turn <= 0 || r.paused.Load() || !d.open || len(r.view) == 0 && !d.inflatable() {
+		if r.turn <= 0 || r.stop.Load() != 0 || !d.open || len(r.view) == 0 && !d.inflatable() {
 			return nil
 		}
 	}

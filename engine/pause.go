@@ -14,31 +14,33 @@ package engine
 //		}()
 //	}
 //
-// While paused, pings aren't answered and the end of the connection isn't noticed, but a
-// receive deadline is. It may be called from any goroutine; without a Handler it does
-// nothing.
+// While paused, pings aren't answered and the end of the connection isn't noticed, but
+// Abort and a receive deadline are: OnClose then comes during the pause, OnData never does.
+// Close doesn't end a pause. What has come, and the peer's answer, are received after Resume;
+// without one, OnClose comes after Limits.CloseTimeout. Pause may be called from any
+// goroutine; without a Handler it does nothing.
 func (c *Conn) Pause() {
 	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
 	defer c.send.mu.Unlock()
 	if t, ok := c.t.(Pauser); ok && c.send.pushed {
 		t.Pause() // first, so that it knows when we leave something
-		c.receive.paused.Store(true)
+		c.receive.stop.Or(stopPause)
 	}
 }
 
 // Resume ends what Pause began. It may be called from any goroutine, also when there is
-// no pause; so does Close.
+// no pause.
 func (c *Conn) Resume() {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
-	if c.receive.paused.Swap(false) {
+	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
 		c.t.(Pauser).Resume()
 	}
 }
 
 // Paused reports whether the Handler is to be left alone. It may be called from any
 // goroutine.
-func (c *Conn) Paused() bool { return c.receive.paused.Load() }
+func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
 
 // giveBack leaves what was not handled of the view to the transport.
 func (c *Conn) giveBack() {

@@ -83,8 +83,8 @@ func TestPauseAndResumeAreTwoOfAKind(t *testing.T) {
 	}
 	c.Pause()
 	c.Close()
-	if got := p.heard(); c.Paused() || got != "pause pause resume pause resume" {
-		t.Errorf("Close: paused %v, %q", c.Paused(), got)
+	if got := p.heard(); !c.Paused() || got != "pause pause resume pause" {
+		t.Errorf("Close ends no pause: paused %v, %q", c.Paused(), got)
 	}
 }
 

@@ -1,5 +1,7 @@
 package engine
 
+import "net"
+
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
 // be called while a receive is under way. From then on the receiving calls return
@@ -119,9 +121,13 @@ const (
 	inflatedWork = 128
 )
 
-// receiveAll hands the payload that has come to the Handler, as much as is one turn.
+// receiveAll hands the payload that has come to the Handler, as much as is one turn, unless a
+// call of the Handler pauses or aborts the connection.
 func (c *Conn) receiveAll() error {
 	r := &c.receive
+	if r.stop.Load()&stopAbort != 0 {
+		return c.stopped(stopAbort)
+	}
 	r.turn = turnWork
 	for {
 		if len(r.view) == 0 && !r.dec.inflatable() {
@@ -138,9 +144,8 @@ func (c *Conn) receiveAll() error {
 				return err
 			}
 		}
-		if r.paused.Load() {
-			c.giveBack()
-			return ErrWouldBlock
+		if stop := r.stop.Load(); stop != 0 {
+			return c.stopped(stop)
 		}
 	}
 }
@@ -154,6 +159,15 @@ func (c *Conn) yield() bool {
 	}
 	c.receive.turn = turnWork
 	return false
+}
+
+// stopped returns what receiveAll returns when the Handler is to be left alone.
+func (c *Conn) stopped(stop uint32) error {
+	if stop&stopAbort != 0 {
+		return c.lost(net.ErrClosed)
+	}
+	c.giveBack()
+	return ErrWouldBlock
 }
 
 // handOverPart handles what comes next in the view: a header, a part of a frame, or a control

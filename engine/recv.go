@@ -26,9 +26,15 @@ type receiveState struct {
 	handler  Handler // nil: data is pulled
 	terms    *terms
 	role     Role
-	answered bool        // pongs wait to be sent
-	paused   atomic.Bool // the Handler is to be left alone
+	answered bool          // pongs wait to be sent
+	stop     atomic.Uint32 // why the Handler is to be left alone: stopPause, stopAbort; 0: it isn't
 }
+
+// What stops the calls of a Handler.
+const (
+	stopPause = 1 << iota // Pause, until Resume
+	stopAbort             // Abort, for good
+)
 
 type receiving struct {
 	dec      Decoder

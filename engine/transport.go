@@ -51,8 +51,14 @@ type Transport interface {
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 
-	// Close ends the stream at once and makes parked calls return. It may be
-	// called more than once.
+	// Close ends the stream now and makes parked calls return. It may be called
+	// more than once, from any goroutine, also from within a call of a Receiver.
+	//
+	// Close neither waits nor calls: not for a Receiver that is being called, not
+	// for the peer to take anything (no close_notify of TLS, no SO_LINGER), and it
+	// runs no code of the user's. The socket is shut down before Close returns; its
+	// descriptor is freed by whoever lets go of it last. Nor does Close start a
+	// goroutine for it: a process may close all of its connections at once.
 	Close() error
 }
 
@@ -155,7 +161,8 @@ type Receiver interface {
 
 	// End is called instead of Receive when the stream is over for the reason
 	// err, whatever View may still have: when the read deadline has passed
-	// (os.ErrDeadlineExceeded), also in a pause, or Close was called.
+	// (os.ErrDeadlineExceeded) or Close was called, also in a pause. While Receive
+	// is being called, it comes after that.
 	End(err error)
 
 	// Finish ends the connection after Receive returned an error, or after End.

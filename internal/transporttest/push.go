@@ -1,10 +1,6 @@
 package transporttest
 
 import (
-	stdtls "crypto/tls"
-
-	"github.com/seed004e8d11/websock/transport/tls"
-
 	"bytes"
 	"errors"
 	"fmt"
@@ -93,13 +89,7 @@ func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
 func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 	ends := map[string]func(conn net.Conn){
 		"closed": func(conn net.Conn) { conn.Close() },
-		"reset": func(conn net.Conn) {
-			if secured, ok := conn.(*stdtls.Conn); ok {
-				conn, _ = tls.NetConn(secured)
-			}
-			conn.(*net.TCPConn).SetLinger(0)
-			conn.Close()
-		},
+		"reset":  reset,
 	}
 	for end, finish := range ends {
 		for _, before := range []int{0, 1, 20} { // messages just before: a busy connection

@@ -4,6 +4,7 @@ import (
 	"context"
 	stdtls "crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http/httptest"
 	"testing"
@@ -15,19 +16,11 @@ import (
 func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 		t.Helper()
-		issuer := httptest.NewUnstartedServer(nil) // for its certificate, which is for example.com
-		issuer.StartTLS()
-		defer issuer.Close()
-		roots := x509.NewCertPool()
-		roots.AddCert(issuer.Certificate())
-		accepted := tls.Server(server, &stdtls.Config{
-			Certificates: issuer.TLS.Certificates,
-			MinVersion:   version,
-			MaxVersion:   version,
-		})
+		clientConfig, serverConfig := configs(version)
+		accepted := tls.Server(server, serverConfig)
 		shaken := make(chan error, 1)
 		go func() { shaken <- accepted.Handshake() }()
-		dialled, err := tls.Client(context.Background(), client, "example.com", &stdtls.Config{RootCAs: roots, MinVersion: version})
+		dialled, err := tls.Client(context.Background(), client, "example.com", clientConfig)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,4 +29,31 @@ func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.
 		}
 		return dialled, accepted
 	}
+}
+
+// SecuredByOthers is SecuredBy with connections of crypto/tls that can't be moved.
+func SecuredByOthers(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
+	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
+		t.Helper()
+		clientConfig, serverConfig := configs(version)
+		accepted, dialled := stdtls.Server(server, serverConfig), stdtls.Client(client, clientConfig)
+		shaken := make(chan error, 1)
+		go func() { shaken <- accepted.Handshake() }()
+		if err := errors.Join(dialled.Handshake(), <-shaken); err != nil {
+			t.Fatal(err)
+		}
+		return dialled, accepted
+	}
+}
+
+// configs returns those of a client and a server that speak one version.
+func configs(version uint16) (client, server *stdtls.Config) {
+	issuer := httptest.NewUnstartedServer(nil) // for its certificate, which is for example.com
+	issuer.StartTLS()
+	defer issuer.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(issuer.Certificate())
+	client = &stdtls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: version}
+	server = &stdtls.Config{Certificates: issuer.TLS.Certificates, MinVersion: version, MaxVersion: version}
+	return client, server
 }

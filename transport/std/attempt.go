@@ -1,7 +1,6 @@
 package std
 
 import (
-	"net"
 	"sync"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -9,7 +8,7 @@ import (
 
 // An attempt to write without waiting, and what that has left.
 type attempt struct {
-	conn   net.Conn
+	t      *Conn
 	rest   []byte
 	err    error         // of the attempt
 	sender engine.Sender // to be told
@@ -20,13 +19,13 @@ type attempt struct {
 
 var attempts sync.Pool
 
-func attemptTo(conn net.Conn, p []byte) *attempt {
+func attemptTo(t *Conn, p []byte) *attempt {
 	a, ok := attempts.Get().(*attempt)
 	if !ok {
 		a = &attempt{}
 		a.try, a.wait = a.tryTo, a.writeRest // made once
 	}
-	a.conn, a.rest = conn, p
+	a.t, a.rest = t, p
 	return a
 }
 
@@ -43,13 +42,14 @@ func (a *attempt) Send(s engine.Sender) {
 }
 
 func (a *attempt) writeRest() {
-	_, err := a.conn.Write(a.rest)
+	_, err := a.t.conn.Write(a.rest)
+	err = a.t.writeError(err)
 	s := a.sender
 	a.putBack()
 	s.Sent(err)
 }
 
 func (a *attempt) putBack() {
-	a.conn, a.rest, a.err, a.sender = nil, nil, nil, nil
+	a.t, a.rest, a.err, a.sender = nil, nil, nil, nil
 	attempts.Put(a)
 }

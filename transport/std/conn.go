@@ -41,6 +41,7 @@ type Conn struct {
 	deadlines sync.Mutex    // held to change the read deadline, and of resumed and pump.recheck
 	deadline  time.Time     // set by SetReadDeadline
 	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
+	life      atomic.Uint32 // closed, handling
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the receiver is to be left alone
 	again     atomic.Bool   // there was a pause, or the receiver has yielded: it is to be called
@@ -87,7 +88,7 @@ func (t *Conn) RemoteAddr() net.Addr { return t.conn.RemoteAddr() }
 func (t *Conn) SetReadDeadline(deadline time.Time) error {
 	t.deadlines.Lock()
 	defer t.deadlines.Unlock()
-	if t.lingering.Load() {
+	if t.lingering.Load() || t.isClosed() {
 		return net.ErrClosed
 	}
 	t.deadline = deadline
@@ -106,5 +107,8 @@ func (t *Conn) applyDeadline() error {
 
 // SetWriteDeadline is that of net.Conn.
 func (t *Conn) SetWriteDeadline(deadline time.Time) error {
+	if t.isClosed() {
+		return net.ErrClosed
+	}
 	return t.conn.SetWriteDeadline(deadline)
 }

@@ -29,6 +29,16 @@ func TestTransportOverTLS(t *testing.T) {
 	s.Run(t)
 }
 
+// Nothing is known of what carries them but that it is a net.Conn.
+func TestTransportOverTLSOfOthers(t *testing.T) {
+	s := suite
+	s.Secure = transporttest.SecuredByOthers(stdtls.VersionTLS13)
+	s.Networks = []string{"tcp", "unix"}
+	s.Allocates = 4 // by crypto/tls
+	s.BlindPoll = true
+	s.Run(t)
+}
+
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,4 +11,9 @@
 // last bytes, and with no close frame, can go unseen for a quarter of a second. Pulling
 // takes a second read where the caller waits for the message: it has to ask before it
 // can wait.
+//
+// Close never waits for a Handler. While one is at work the socket is shut down, so that the
+// peer sees the stream end, and its descriptor is closed when the Handler returns. A net.Conn
+// that is no socket may take its time to close: a goroutine does it, and Close waits for that
+// for 10 ms at most.
 package std

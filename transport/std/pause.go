@@ -34,9 +34,12 @@ func (t *Conn) nudge() {
 	}
 }
 
-// pause waits until the receiver wants more.
+// heldUp reports whether the pump has to wait.
+func (t *Conn) heldUp() bool { return t.paused.Load() && !t.isClosed() }
+
+// pause waits until the receiver wants more, or is to be told the end.
 func (p *pump) pause() {
-	for p.t.paused.Load() {
+	for p.t.heldUp() {
 		if !p.waitForNudge() {
 			p.end(os.ErrDeadlineExceeded)
 			return
@@ -51,10 +54,10 @@ func (p *pump) waitForNudge() bool {
 	if t.resumed == nil {
 		t.resumed = make(chan struct{}, 1)
 	}
-	deadline, paused := t.deadline, t.paused.Load()
+	deadline, heldUp := t.deadline, t.heldUp()
 	t.deadlines.Unlock()
 	switch {
-	case !paused: // the nudge may have come before the channel
+	case !heldUp: // the nudge may have come before the channel
 		return true
 	case deadline.IsZero():
 		<-t.resumed
@@ -66,6 +69,6 @@ func (p *pump) waitForNudge() bool {
 	case <-t.resumed:
 		return true
 	case <-timer.C:
-		return !t.paused.Load()
+		return !t.heldUp()
 	}
 }

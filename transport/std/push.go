@@ -1,6 +1,7 @@
 package std
 
 import (
+	"net"
 	"os"
 	"runtime"
 	"time"
@@ -34,13 +35,13 @@ const lookAgain = 250 * time.Millisecond
 
 // A pump moves what comes from a transport to its receiver.
 type pump struct {
-	t      *Conn
-	r      engine.Receiver
-	done   bool // the receiver wants no more
-	worked bool // the goroutine has called the receiver
-	worn   bool // and is to be replaced
-
-	calling bool // the receiver is being called
+	t         *Conn
+	r         engine.Receiver
+	done      bool // the receiver wants no more
+	worked    bool // the goroutine has called the receiver
+	worn      bool // and is to be replaced
+	calling   bool // the receiver is being called
+	mustClose bool // Close has left closing the connection to us
 
 	lastRead time.Time // when bytes came
 	recheck  time.Time // when to look again; see busy. Under the transport's lock
@@ -82,14 +83,40 @@ func (p *pump) run() {
 // runRaw pumps a descriptor, all inside one Read of the syscall.RawConn, so that
 // what it remembers of the descriptor's readiness is not thrown away.
 func (p *pump) runRaw() {
-	drain := p.drain
+	drain := p.drainUnlessClosed
 	for !p.worn && p.mayRead() {
 		p.letOthersRun()
-		err := p.t.raw.Read(drain)
-		if err != nil && !p.done && !p.looksAgain(err) {
+		err := p.readRaw(drain)
+		if err != nil && !p.done && !p.t.isClosed() && !p.looksAgain(err) {
 			p.pass(buffer.Get(0), 0, err)
 		}
 	}
+}
+
+// readRaw waits for bytes and has drain pass them on. When Close comes while the receiver is
+// being called, the descriptor is left to us: within a call on it, it can't be closed.
+func (p *pump) readRaw(drain func(fd uintptr) bool) error {
+	defer p.closeInPlace()
+	return p.t.raw.Read(drain)
+}
+
+func (p *pump) closeInPlace() {
+	if p.mustClose {
+		closeNow(p.t.conn)
+		p.mustClose = false
+	}
+}
+
+// drainUnlessClosed is drain as long as the connection isn't closed.
+func (p *pump) drainUnlessClosed(fd uintptr) (over bool) {
+	if !p.t.beginHandling() {
+		return true
+	}
+	defer func() {
+		p.mustClose = p.t.endHandling()
+		over = over || p.mustClose
+	}()
+	return p.drain(fd)
 }
 
 // looksAgain reports whether a wait has ended only to look again, which a read does
@@ -155,6 +182,8 @@ func (t *Conn) late() bool {
 func (p *pump) mayRead() bool {
 	for !p.done {
 		switch {
+		case p.t.isClosed():
+			p.end(net.ErrClosed)
 		case p.t.paused.Load():
 			p.pause()
 		case p.t.again.Swap(false):

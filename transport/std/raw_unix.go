@@ -50,6 +50,15 @@ func (t *Conn) readRaw(fd uintptr) bool {
 	return true
 }
 
+// shutdown ends both directions of a socket, which makes calls on it return that wait for the
+// peer, and leaves the descriptor open.
+func (t *Conn) shutdown() {
+	t.raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+}
+
+// letGo closes a socket.
+func letGo(conn net.Conn) { conn.Close() }
+
 // writeFd writes what a descriptor takes without blocking.
 func writeFd(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {

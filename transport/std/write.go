@@ -12,7 +12,7 @@ import (
 func (t *Conn) Writev(bufs ...[]byte) error {
 	if len(bufs) == 1 {
 		_, err := t.conn.Write(bufs[0])
-		return err
+		return t.writeError(err)
 	}
 	if t.vec == nil {
 		t.vec = new(net.Buffers)
@@ -20,20 +20,29 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 	*t.vec = bufs
 	_, err := t.vec.WriteTo(t.conn)
 	*t.vec = nil
+	return t.writeError(err)
+}
+
+// writeError returns what a write has failed with. One that Close has ended may say anything:
+// see shutdown.
+func (t *Conn) writeError(err error) error {
+	if err != nil && t.isClosed() {
+		return net.ErrClosed
+	}
 	return err
 }
 
 // TryWrite writes what the system takes at once. A connection without a descriptor can't be
 // asked: all of p is left.
 func (t *Conn) TryWrite(p []byte) (engine.Rest, error) {
-	a := attemptTo(t.conn, p)
+	a := attemptTo(t, p)
 	var err error
 	if t.raw != nil {
 		err = t.raw.Write(a.try)
 	}
 	if err = cmp.Or(err, a.err); err != nil || len(a.rest) == 0 {
 		a.putBack()
-		return nil, err
+		return nil, t.writeError(err)
 	}
 	return a, nil
 }

@@ -1,0 +1,373 @@
+package transporttest
+
+import (
+	stdtls "crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+// patience is how long a test waits for what must not take long, on a machine that is busy.
+const patience = 10 * time.Second
+
+// returns fails the test if f doesn't return.
+func returns(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	wait(t, what, done)
+}
+
+// wait fails the test if nothing comes.
+func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("%s: not within %v", what, patience)
+	}
+	return v
+}
+
+var errCause = errors.New("the test's cause")
+
+// A script is a Handler whose calls can be set one by one.
+type script struct {
+	data   func(c *engine.Conn, payload string)
+	pong   func(c *engine.Conn)
+	close  func(c *engine.Conn)
+	closed chan error
+}
+
+func newScript() *script { return &script{closed: make(chan error, 10)} }
+
+func (s *script) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
+	if s.data != nil {
+		s.data(c, string(payload))
+	}
+}
+
+func (s *script) OnPong(c *engine.Conn, _ []byte) {
+	if s.pong != nil {
+		s.pong(c)
+	}
+}
+
+func (s *script) OnClose(c *engine.Conn, err error) {
+	if s.close != nil {
+		s.close(c)
+	}
+	s.closed <- err
+}
+
+// wantAborted checks what OnClose gets after an Abort with errCause.
+func wantAborted(t *testing.T, err error) {
+	t.Helper()
+	var how *engine.CloseError
+	if !errors.As(err, &how) || how.Code != engine.CloseAbnormal || !how.Local || !errors.Is(err, errCause) {
+		t.Errorf("OnClose got %v", err)
+	}
+}
+
+// What comes first is handed over by the goroutine that has begun to push, what comes later from
+// within the wait for it.
+func (s Suite) testAbortInsideACallbackReturns(t *testing.T) {
+	for _, callback := range []string{"OnData", "OnPong", "OnClose"} {
+		for _, late := range []bool{false, true} {
+			s.eachNetwork(t, func(t *testing.T, network string) {
+				client, server := s.sockets(t, network)
+				c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+				h := newScript()
+				here, aborted := make(chan bool, 1), make(chan bool, 1)
+				abort := func(c *engine.Conn) {
+					c.Abort(errCause)
+					aborted <- true
+				}
+				h.data = func(c *engine.Conn, payload string) {
+					if payload == "first" {
+						here <- true
+					} else {
+						abort(c)
+					}
+				}
+				h.pong, h.close = abort, abort
+				if callback != "OnClose" {
+					h.close = nil
+				}
+				go io.Copy(io.Discard, server)
+				if late {
+					c.SetHandler(h)
+					io.WriteString(server, "\x81\x05first")
+					wait(t, "the first message", here)
+				}
+				end := map[string]string{"OnData": "\x81\x03abc", "OnPong": "\x8a\x00", "OnClose": "\x88\x02\x03\xe8"}[callback]
+				if !late {
+					go io.WriteString(server, end)
+					c.SetHandler(h)
+				} else {
+					io.WriteString(server, end)
+				}
+				wait(t, "Abort inside "+callback, aborted)
+				if err := wait(t, "OnClose", h.closed); callback != "OnClose" {
+					wantAborted(t, err)
+				}
+			})
+		}
+	}
+}
+
+func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.sockets(t, network)
+		c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		h := newScript()
+		stuck, release := make(chan bool, 1), make(chan bool)
+		defer close(release)
+		h.data = func(_ *engine.Conn, payload string) {
+			stuck <- true
+			if payload != "first" {
+				<-release
+			}
+		}
+		c.SetHandler(h)
+		for _, message := range []string{"\x81\x05first", "\x81\x05stuck"} {
+			io.WriteString(server, message)
+			wait(t, "a message", stuck)
+		}
+		returns(t, "Abort", func() { c.Abort(errCause) })
+		returns(t, "a second Abort", func() { c.Abort(nil) })
+		returns(t, "Close", func() { c.Close() })
+		returns(t, "the end of the stream, for the peer", func() { io.Copy(io.Discard, server) })
+		select {
+		case err := <-h.closed:
+			t.Errorf("OnClose came during OnData: %v", err)
+		default:
+		}
+		release <- true
+		wantAborted(t, wait(t, "OnClose", h.closed))
+	})
+}
+
+func (s Suite) testHandlersCanAbortEachOther(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		var conns [2]*engine.Conn
+		var handlers [2]*script
+		var peers [2]io.Writer
+		var inside atomic.Int32
+		both := make(chan bool)
+		aborted := make(chan bool, len(conns))
+		for i := range conns {
+			client, server := s.sockets(t, network)
+			conns[i] = s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+			peers[i], handlers[i] = server, newScript()
+			go io.Copy(io.Discard, server)
+		}
+		here := make(chan bool, len(conns))
+		for i, h := range handlers {
+			h.data = func(_ *engine.Conn, payload string) {
+				if payload == "first" {
+					here <- true
+					return
+				}
+				if inside.Add(1) == int32(len(conns)) {
+					close(both)
+				}
+				select {
+				case <-both:
+				case <-time.After(100 * time.Millisecond): // one event loop for both
+				}
+				conns[1-i].Abort(errCause)
+				aborted <- true
+			}
+			conns[i].SetHandler(h)
+		}
+		for i := range conns {
+			io.WriteString(peers[i], "\x81\x05first")
+			wait(t, "the first message", here)
+		}
+		for _, peer := range peers {
+			go io.WriteString(peer, "\x81\x06second")
+		}
+		wait(t, "an Abort", aborted)
+		for i, h := range handlers {
+			conns[i].Abort(errCause) // on one event loop the first call ends the other connection
+			wantAborted(t, wait(t, "OnClose", h.closed))
+		}
+	})
+}
+
+func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
+	views := map[string]string{
+		"whole messages": strings.Repeat("\x81\x01a", 50),
+		"fragments":      "\x01\x01a" + strings.Repeat("\x00\x01a", 50),
+		"behind a pong":  "\x8a\x00" + strings.Repeat("\x81\x01a", 50),
+	}
+	for name, view := range views {
+		for _, early := range []bool{false, true} {
+			s.eachNetwork(t, func(t *testing.T, network string) {
+				client, server := s.sockets(t, network)
+				h := newScript()
+				var calls atomic.Int32
+				h.data = func(c *engine.Conn, _ string) {
+					if calls.Add(1) == 1 {
+						c.Abort(errCause)
+					}
+				}
+				var first []byte
+				want := int32(1)
+				if early {
+					first = []byte(view)
+				}
+				if name == "behind a pong" {
+					want = 0
+					h.pong = func(c *engine.Conn) { c.Abort(errCause) }
+				}
+				c := engine.NewConn(s.attach(t, client, first), engine.Options{Role: engine.Client})
+				c.SetHandler(h)
+				go io.Copy(io.Discard, server)
+				if !early {
+					go io.WriteString(server, view)
+				}
+				wantAborted(t, wait(t, "OnClose", h.closed))
+				if n := calls.Load(); n != want {
+					t.Errorf("%s: %d calls of OnData, want %d", name, n, want)
+				}
+			})
+		}
+	}
+}
+
+func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
+	ends := map[string]struct {
+		end   func(c *engine.Conn, peer net.Conn)
+		noted bool // OnClose comes during the pause
+	}{
+		"Abort":         {func(c *engine.Conn, _ net.Conn) { c.Abort(nil) }, true},
+		"Close":         {func(c *engine.Conn, _ net.Conn) { c.Close() }, true},
+		"deadline":      {func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond)) }, true},
+		"peer's end":    {func(_ *engine.Conn, peer net.Conn) { peer.Close() }, false},
+		"peer's reset":  {func(_ *engine.Conn, peer net.Conn) { reset(peer) }, false},
+		"Close, Resume": {func(c *engine.Conn, _ net.Conn) { c.Close() }, false},
+	}
+	for name, test := range ends {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			if network != "tcp" && name == "peer's reset" {
+				return
+			}
+			client, server := s.sockets(t, network)
+			limits := engine.Limits{CloseTimeout: 20 * time.Millisecond}
+			if !test.noted {
+				limits.CloseTimeout = patience
+			}
+			c := s.conn(t, client, engine.Client, limits)
+			h := newScript()
+			var calls atomic.Int32
+			paused := make(chan bool, 1)
+			h.data = func(c *engine.Conn, _ string) {
+				if calls.Add(1) == 1 {
+					c.Pause()
+					paused <- true
+				}
+			}
+			c.SetHandler(h)
+			go func() {
+				io.WriteString(server, strings.Repeat("\x81\x01a", 5)+"\x88\x02\x03\xe8")
+				io.Copy(io.Discard, server)
+			}()
+			wait(t, "the pause", paused)
+			test.end(c, server)
+			if test.noted {
+				wait(t, name+": OnClose", h.closed)
+			}
+			time.Sleep(20 * time.Millisecond)
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%s: %d calls of OnData came during the pause", name, n-1)
+			}
+			if !test.noted {
+				c.Resume()
+				wait(t, name+", resumed: OnClose", h.closed)
+			}
+		})
+	}
+}
+
+// reset makes the peer of conn see a reset.
+func reset(conn net.Conn) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		conn = secured.NetConn()
+		if below, ok := tls.NetConn(secured); ok {
+			conn = below
+		}
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+
+func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
+	const conns = 200
+	var all []*engine.Conn
+	closed := make(chan error, conns)
+	for range conns {
+		client, server := s.sockets(t, "tcp")
+		c := s.conn(t, client, engine.Client, engine.Limits{})
+		c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) { closed <- err }))
+		all = append(all, c)
+		io.WriteString(server, "\x81\x01a")
+	}
+	before := runtime.NumGoroutine()
+	most := 0
+	for _, c := range all {
+		c.Abort(errCause)
+		most = max(most, runtime.NumGoroutine())
+	}
+	for range conns {
+		wantAborted(t, wait(t, "OnClose", closed))
+		most = max(most, runtime.NumGoroutine())
+	}
+	if more := most - before; more > conns/10 {
+		t.Errorf("%d goroutines more while %d connections were aborted", more, conns)
+	}
+}
+
+// The peer reads nothing, all buffers are full, and somebody waits to write: over TLS that is
+// with the lock held that an alert needs.
+func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
+	for _, pushed := range []bool{false, true} {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			client, _ := s.sockets(t, network)
+			c := s.conn(t, client, engine.Server, engine.Limits{WhenFull: engine.QueueWaits})
+			h := newScript()
+			if pushed {
+				c.SetHandler(h)
+			}
+			blocked := make(chan error, 1)
+			go func() {
+				for {
+					if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
+						blocked <- err
+						return
+					}
+				}
+			}()
+			time.Sleep(20 * time.Millisecond)
+			start := time.Now()
+			returns(t, "Abort", func() { c.Abort(errCause) })
+			t.Logf("Abort took %v", time.Since(start))
+			wantAborted(t, wait(t, "the blocked send", blocked))
+			if pushed {
+				wantAborted(t, wait(t, "OnClose", h.closed))
+			}
+		})
+	}
+}
