@@ -19,7 +19,8 @@ func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
 // it does not wait: data still goes to OnData, and OnClose tells the end.
 //
 // It may be called from any goroutine, any number of times; only the first call
-// does anything. A receive under way returns a *CloseError with Local set.
+// does anything. A receive under way returns a *CloseError with Local set, and so do later
+// ones, whatever had come.
 //
 // Nil says that the close frame was written and the peer has ended the connection, or that
 // there is a Handler. Whether the peer's close frame came, and so all that was sent before,
@@ -42,6 +43,9 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	s.mu.Lock()
 	first, pushed := s.closing == nil, s.pushed
 	var err error
+	if !pushed {
+		c.receive.stop.Or(stopPull)
+	}
 	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason) {
 		err = c.commit()
 	}

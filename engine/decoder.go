@@ -104,7 +104,7 @@ func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
 func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	*e = Event{}
 	if header, n := d.whole(src); header > 0 {
-		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n]
+		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n:header+n]
 		if d.takeWhole(op, payload) {
 			e.Kind, e.Payload = EventData, payload
 			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
@@ -133,9 +133,8 @@ func (d *Decoder) handle(e *Event, src []byte) (n int, err error) {
 	if len(src) == 0 && d.h.Remaining > 0 {
 		return 0, nil
 	}
-	if int64(len(src)) > d.h.Remaining {
-		src = src[:d.h.Remaining]
-	}
+	src = src[:min(int64(len(src)), d.h.Remaining)]
+	src = src[:len(src):len(src)]
 	if err := d.take(src); err != nil {
 		return 0, err
 	}
@@ -327,7 +326,7 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 	d.h.Remaining -= int64(n)
 	whole := d.h.Remaining == 0
 	if whole && d.cut == nil {
-		payload = src[:n]
+		payload = src[:n:n]
 	} else {
 		if d.cut == nil {
 			d.cut = cuts.Get().(*cut)
@@ -337,7 +336,7 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 			return EventNone, nil, n, nil
 		}
 		d.cut.spent = true
-		payload = d.cut.b[:d.cut.n]
+		payload = d.cut.b[:d.cut.n:d.cut.n]
 	}
 	if d.h.Masked {
 		mask.XOR(payload, d.h.Key, 0)
@@ -360,6 +359,19 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 // and it is not over.
 func (d *Decoder) idle() bool {
 	return !d.open && !d.unfinished && d.cut == nil && !d.closed && d.err == nil
+}
+
+// begun reports whether a part of the payload of the message under way was handed out.
+func (d *Decoder) begun() bool {
+	switch {
+	case !d.unfinished:
+		return false
+	case d.compressed:
+		return d.terms.compression.in.work.size > 0
+	case d.open && d.h.Opcode.IsData():
+		return d.size > d.h.Remaining
+	}
+	return d.size > 0
 }
 
 // header returns what is known of the frame under way.

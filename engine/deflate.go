@@ -38,7 +38,7 @@ func (z *compression) compressesMessage(n int) bool { return n >= z.agreed.Thres
 
 // sendDeflated sends a frame compressed, or a message as it is that doesn't become smaller.
 // The lock is held.
-func (c *Conn) sendDeflated(op Opcode, fin bool, p []byte) error {
+func (c *Conn) sendDeflated(w *messageWriter, op Opcode, fin bool, p []byte) error {
 	s := &c.send
 	if err := c.makeWay(len(p)); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (c *Conn) sendDeflated(op Opcode, fin bool, p []byte) error {
 	if most > pieceSize {
 		c.takeTurn()
 	}
-	if err := s.admit(op, fin, p); err != nil {
+	if err := s.admit(w, op, fin, p); err != nil {
 		return err
 	}
 	s.count(op, fin, len(p))

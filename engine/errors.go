@@ -46,6 +46,12 @@ var ErrInvalidUTF8 = errors.New("websock: text to send is not valid UTF-8")
 // Nothing was sent; the connection stays usable.
 var ErrFrameOrder = errors.New("websock: a frame of this opcode can't be sent here")
 
+// ErrReadOrder is what a receiving call returns that would take payload which belongs to
+// another: Recv, RecvTimeout and RecvMessage while the reader of NextReader isn't at the end of
+// its message, and Read of a reader after the next call of NextReader. Nothing was received; the
+// connection stays usable.
+var ErrReadOrder = errors.New("websock: the message belongs to another reader")
+
 // ErrControlTooLong is what a send returns for a control frame of more than 125
 // bytes (RFC 6455 section 5.5). Nothing was sent.
 var ErrControlTooLong = errors.New("websock: control frame of more than 125 bytes")
@@ -59,8 +65,8 @@ var ErrSendQueueFull = errors.New("websock: send queue full")
 // 6455 section 7.4). Nothing was sent; the connection stays open.
 var ErrCloseCode = errors.New("websock: close code must not be sent")
 
-// ErrHandler is what a receiving call returns on a connection whose data goes
-// to a Handler, and SetHandler when there is one already.
+// ErrHandler is what a receiving call, and Read of a reader of NextReader, returns on a
+// connection whose data goes to a Handler, and SetHandler when there is one already.
 var ErrHandler = errors.New("websock: data goes to the connection's handler")
 
 // ErrNoPush is what SetHandler returns when the connection's transport can't

@@ -21,7 +21,7 @@ type Handler interface {
 	// here. h is the header of the frame that payload belongs to; h.Remaining
 	// counts what is still to come of it; h.Fin && h.Remaining == 0 ends the
 	// message. payload is a view, valid until OnData returns; it may be changed
-	// in place. It is empty only for a frame without payload.
+	// in place, and appending to it copies it. It is empty only for a frame without payload.
 	OnData(c *Conn, h Header, payload []byte)
 
 	// OnClose is called exactly once, after the last OnData. err is never nil:
@@ -59,6 +59,10 @@ type messages struct {
 func (m messages) OnData(c *Conn, h Header, payload []byte) {
 	r := &c.receive
 	whole := h.Fin && h.Remaining == 0
+	if r.partial {
+		r.partial = !whole
+		return
+	}
 	if whole && r.gathered == nil {
 		m.deliver(c, r.dec.message, payload)
 		return
@@ -67,7 +71,7 @@ func (m messages) OnData(c *Conn, h Header, payload []byte) {
 	if whole {
 		msg := r.gathered
 		r.gathered = nil
-		m.deliver(c, r.dec.message, msg.B)
+		m.deliver(c, r.dec.message, msg.B[:len(msg.B):len(msg.B)])
 		msg.Put()
 	}
 }

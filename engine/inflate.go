@@ -200,7 +200,7 @@ func (c *Conn) handOverInflated() error {
 		r.counts.countInflated(used, len(payload))
 		r.turn -= 1 + len(payload)/inflatedWork
 		if len(payload) > 0 || d.h.Remaining == 0 {
-			r.handler.OnData(c, d.h, payload)
+			r.handler.OnData(c, d.h, payload[:len(payload):len(payload)])
 		}
 		if r.turn <= 0 || r.stop.Load() != 0 || !d.open || len(r.view) == 0 && !d.inflatable() {
 			return nil

@@ -14,7 +14,7 @@ import (
 // After ErrTimeout the result holds the part that came: pass it as dst of the
 // next call to go on. Other errors are those of Recv.
 func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
-	if err := c.beginPull(); err != nil {
+	if err := c.beginRecv(); err != nil {
 		return OpNone, dst, err
 	}
 	for {
@@ -49,16 +49,16 @@ func makeRoom(dst []byte, remaining int64) []byte {
 
 // NextReader waits for the next message and returns its opcode (text or binary)
 // and a reader of its payload, all fragments, which ends with io.EOF. What was
-// left of the message before is skipped. The reader is valid until the next call
-// of NextReader, and like it belongs to the goroutine that receives; after a Read
-// returned ErrTimeout, reading can go on. Errors are those of Recv.
+// left of the message before is skipped, whichever call has begun it. The reader belongs
+// to the goroutine that receives; after a Read returned ErrTimeout, reading can go on. Until
+// its end, other receiving calls return ErrReadOrder. It is valid until the next call of
+// NextReader and until SetHandler: then Read returns ErrReadOrder, or ErrHandler, unless it was
+// at its end. Errors are those of Recv.
 func (c *Conn) NextReader() (Opcode, io.Reader, error) {
 	if err := c.beginPull(); err != nil {
 		return OpNone, nil, err
 	}
-	m := &c.receive.reader
-	m.c = c
-	if err := m.skip(); err != nil {
+	if err := c.skipMessage(); err != nil {
 		return OpNone, nil, err
 	}
 	for {
@@ -67,10 +67,29 @@ func (c *Conn) NextReader() (Opcode, io.Reader, error) {
 			return OpNone, nil, err
 		}
 		if h.Opcode != OpNone {
-			m.open = !(h.Fin && h.Remaining == 0)
+			m := &messageReader{c: c, open: !(h.Fin && h.Remaining == 0)}
+			c.receive.reader = m
 			return c.receive.dec.message, m, nil
 		}
 	}
+}
+
+// skipMessage discards what is left of a message of which a part was received.
+func (c *Conn) skipMessage() error {
+	r := &c.receive
+	if !r.dec.begun() && (r.reader == nil || !r.reader.open) {
+		return nil
+	}
+	m := &messageReader{c: c, open: true}
+	r.reader = m
+	discard := buffer.Get(directSize)
+	defer discard.Put()
+	for m.open {
+		if _, err := m.Read(discard.B[:directSize]); err != nil && err != io.EOF {
+			return err
+		}
+	}
+	return nil
 }
 
 // A messageReader reads the payload of one message.
@@ -80,12 +99,24 @@ type messageReader struct {
 }
 
 func (m *messageReader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
+	r := &m.c.receive
+	switch {
+	case !m.open:
+		return 0, io.EOF
+	case r.handler != nil:
+		return 0, ErrHandler
+	case r.receiving == nil || r.reader != m:
+		return 0, ErrReadOrder
+	case len(p) == 0:
 		return 0, nil
 	}
+	if err := m.c.beginPull(); err != nil {
+		return 0, err
+	}
+	r.wait.bounded = false
 	for m.open {
 		var h Header
-		n, err := m.c.recv(&h, p)
+		n, err := m.c.recvNext(&h, p)
 		if err != nil {
 			return n, err
 		}
@@ -97,19 +128,4 @@ func (m *messageReader) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, io.EOF
-}
-
-// skip discards the rest of the message.
-func (m *messageReader) skip() error {
-	if !m.open {
-		return nil
-	}
-	discard := buffer.Get(directSize)
-	defer discard.Put()
-	for m.open {
-		if _, err := m.Read(discard.B[:directSize]); err != nil && err != io.EOF {
-			return err
-		}
-	}
-	return nil
 }

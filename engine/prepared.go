@@ -86,7 +86,7 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	if len(frame.payload) > pieceSize {
 		c.takeTurn()
 	}
-	if err := s.admit(pm.op, true, nil); err != nil {
+	if err := s.admit(nil, pm.op, true, nil); err != nil {
 		return err
 	}
 	s.count(pm.op, true, n)

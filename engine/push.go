@@ -5,10 +5,13 @@ import "net"
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
 // be called while a receive is under way. From then on the receiving calls return
-// ErrHandler.
+// ErrHandler. A message of which a part was received already goes on with OnData; a
+// Handler of Messages, which wants whole ones, leaves the rest of it out.
 //
 // ErrNoPush says that the transport can't do it, ErrHandler that there is a
-// Handler already or that h is nil.
+// Handler already or that h is nil. After Close, Abort or the end of the connection the
+// error is that of a receive. After any error there is no Handler, and Close ends the
+// connection.
 func (c *Conn) SetHandler(h Handler) error {
 	pusher, ok := c.t.(Pusher)
 	if !ok {
@@ -23,14 +26,32 @@ func (c *Conn) SetHandler(h Handler) error {
 	case r.receiving != nil && r.wait.stale:
 		c.t.SetReadDeadline(c.recvDeadline()) // if it fails, so does what follows
 	}
-	r.handler = h
-	c.send.mu.Lock()
-	c.send.pushed = true
-	if c.Queues() && c.limits().WhenFull == QueueDefault {
-		c.send.refuses = true
+	s := &c.send
+	s.mu.Lock()
+	if s.closing != nil {
+		defer s.mu.Unlock()
+		return s.closing
 	}
-	c.send.mu.Unlock()
-	return pusher.Push((*receiver)(c))
+	refused := s.refuses
+	s.pushed = true
+	s.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
+	s.mu.Unlock()
+	if r.receiving != nil {
+		r.partial = r.dec.begun()
+	}
+	r.handler = h
+	err := pusher.Push((*receiver)(c))
+	if err != nil {
+		r.handler = nil
+		s.mu.Lock()
+		s.pushed, s.refuses = false, refused
+		closing := s.closing != nil
+		s.mu.Unlock()
+		if closing { // it was left to the Handler's transport
+			c.t.Close()
+		}
+	}
+	return err
 }
 
 // A receiver is a Conn as its transport sees it.
@@ -197,10 +218,8 @@ func (c *Conn) handOverPart() error {
 func (c *Conn) handOver() error {
 	r := &c.receive
 	d := &r.dec
-	payload := r.view
-	if int64(len(payload)) > d.h.Remaining {
-		payload = payload[:d.h.Remaining]
-	}
+	payload := r.view[:min(int64(len(r.view)), d.h.Remaining)]
+	payload = payload[:len(payload):len(payload)]
 	if len(payload) > 0 || d.h.Remaining == 0 {
 		if err := d.take(payload); err != nil {
 			return c.fail(err)

@@ -27,13 +27,14 @@ type receiveState struct {
 	terms    *terms
 	role     Role
 	answered bool          // pongs wait to be sent
-	stop     atomic.Uint32 // why the Handler is to be left alone: stopPause, stopAbort; 0: it isn't
+	stop     atomic.Uint32 // what stops receiving: stopPause, stopAbort, stopPull; 0: nothing
 }
 
-// What stops the calls of a Handler.
+// What stops calls of a Handler, and receiving by pulling.
 const (
-	stopPause = 1 << iota // Pause, until Resume
-	stopAbort             // Abort, for good
+	stopPause = 1 << iota // Pause, until Resume: the Handler
+	stopAbort             // Abort, for good: either
+	stopPull              // Close without a Handler, for good
 )
 
 type receiving struct {
@@ -44,7 +45,8 @@ type receiving struct {
 	gathered *buffer.Buffer // for Messages: the message under way
 	turn     int            // work that a Receive may still do, see turnWork
 	wait     waiting        // of a receive by pulling
-	reader   messageReader
+	reader   *messageReader // the latest of NextReader; nil: there was none
+	partial  bool           // the Handler began in the middle of a message
 }
 
 var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
@@ -73,7 +75,23 @@ func (c *Conn) beginPull() error {
 		return ErrHandler
 	}
 	r.beginReceiving()
+	if r.dec.err == nil && r.stop.Load() != 0 {
+		c.send.mu.Lock()
+		defer c.send.mu.Unlock()
+		return r.dec.fail(c.send.howEnded(ErrClosed))
+	}
 	return r.dec.err
+}
+
+// beginRecv is beginPull for what takes whatever comes.
+func (c *Conn) beginRecv() error {
+	if err := c.beginPull(); err != nil {
+		return err
+	}
+	if reader := c.receive.reader; reader != nil && reader.open {
+		return ErrReadOrder
+	}
+	return nil
 }
 
 // Recv receives payload into buf, as much as is there, and returns the header of
@@ -88,7 +106,8 @@ func (c *Conn) beginPull() error {
 //
 // Pings are answered and pongs taken inside (RFC 6455 section 5.5). Text is
 // validated up to the last byte returned. Large payloads are read from the
-// transport straight into buf.
+// transport straight into buf. ErrReadOrder is returned while a reader of NextReader
+// has its message.
 //
 // ErrTimeout says that the receive deadline passed; nothing is lost and h tells
 // where the stream stands. All other errors are final: *CloseError after the
@@ -106,7 +125,7 @@ func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 	if n := c.recvWhole(h, buf); n >= 0 {
 		return n, nil
 	}
-	if err := c.beginPull(); err != nil {
+	if err := c.beginRecv(); err != nil {
 		h.Opcode = OpNone
 		return 0, err
 	}
@@ -119,7 +138,7 @@ func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 // the call can be repeated at any byte of a header or payload. A receive deadline
 // that passes earlier has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err error) {
-	if err := c.beginPull(); err != nil {
+	if err := c.beginRecv(); err != nil {
 		return Header{Opcode: OpNone}, 0, err
 	}
 	w := &c.receive.wait

@@ -13,10 +13,12 @@ var ErrSendBuffer = errors.New("websock: send buffer used up or shorter than ask
 
 // A SendBuffer is memory lent by Reserve for the payload of one frame. The header
 // goes in front and the payload is masked in place, so that nothing is copied.
-// One goroutine at a time uses it. It must be sent or released.
+// One goroutine at a time uses it. It must be sent or released, once: copies of a
+// SendBuffer are used up together.
 type SendBuffer struct {
-	c *Conn
-	b *buffer.Buffer // MaxHeaderSize bytes of room, then the payload
+	c    *Conn
+	b    *buffer.Buffer // MaxHeaderSize bytes of room, then the payload
+	loan uint32         // of b
 }
 
 // Reserve lends a buffer for a frame with up to n bytes of payload. It may be
@@ -33,17 +35,17 @@ func (c *Conn) Reserve(n int) (SendBuffer, error) {
 	}
 	b := buffer.Get(MaxHeaderSize + n)
 	b.B = b.B[:MaxHeaderSize+n]
-	return SendBuffer{c: c, b: b}, nil
+	clear(b.B) // others have used it
+	return SendBuffer{c: c, b: b, loan: b.Loan()}, nil
 }
 
-// Bytes returns the memory to write the payload to, n bytes as given to Reserve,
-// with arbitrary content; nil after it was sent or released. It is valid until
-// then.
+// Bytes returns the memory to write the payload to, n bytes as given to Reserve, all of them
+// zero at first; nil after it was sent or released. It is valid until then.
 func (sb *SendBuffer) Bytes() []byte {
-	if sb.b == nil {
+	if sb.b == nil || sb.b.Loan() != sb.loan {
 		return nil
 	}
-	return sb.b.B[MaxHeaderSize:]
+	return sb.b.B[MaxHeaderSize:len(sb.b.B):len(sb.b.B)]
 }
 
 // SendText sends the first n bytes as one text message. The buffer is used up,
@@ -57,20 +59,32 @@ func (sb *SendBuffer) SendBinary(n int) error { return sb.SendFrame(OpBinary, tr
 // SendFrame sends the first n bytes as one frame. The buffer is used up, whatever
 // is returned. See Conn.SendFrame.
 func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
-	if sb.b == nil || n < 0 || n > len(sb.Bytes()) {
-		sb.Release()
+	b := sb.take()
+	if b == nil {
 		return ErrSendBuffer
 	}
-	defer sb.Release()
-	return sb.c.sendLent(op, fin, sb.b, n)
+	defer b.Put()
+	if n < 0 || n > len(b.B)-MaxHeaderSize {
+		return ErrSendBuffer
+	}
+	return sb.c.sendLent(op, fin, b, n)
 }
 
 // Release gives the buffer back unsent. After a send it does nothing.
 func (sb *SendBuffer) Release() {
-	if sb.b != nil {
-		sb.b.Put()
-		sb.b = nil
+	if b := sb.take(); b != nil {
+		b.Put()
 	}
+}
+
+// take uses the buffer up and returns it, or nil if it was used up before, by a copy perhaps.
+func (sb *SendBuffer) take() *buffer.Buffer {
+	b := sb.b
+	sb.b = nil
+	if b == nil || !b.EndLoan(sb.loan) {
+		return nil
+	}
+	return b
 }
 
 // sendLent sends a frame whose payload stands in b behind room for the header.
@@ -83,20 +97,20 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if z := c.compression(); z != nil && z.compresses(op, fin, n) {
-		return c.sendDeflated(op, fin, payload)
+		return c.sendDeflated(nil, op, fin, payload)
 	}
 	if err := c.makeWay(n); err != nil {
 		return err
 	}
 	if s.heldBack() && n <= pieceSize {
-		if err := s.admit(op, fin, payload); err != nil {
+		if err := s.admit(nil, op, fin, payload); err != nil {
 			return err
 		}
 		c.encode(op, fin, payload)
 		return c.commit()
 	}
 	c.takeTurn()
-	if err := s.admit(op, fin, payload); err != nil {
+	if err := s.admit(nil, op, fin, payload); err != nil {
 		return err
 	}
 	h := Header{Fin: fin, Opcode: op, Length: int64(n)}

@@ -10,8 +10,9 @@ import (
 // A seldom is what few connections need: it is there once one does. It is under the lock of
 // sending.
 type seldom struct {
-	turn   *sync.Cond // waits for writing to end; nil until somebody did
-	writer messageWriter
+	turn   *sync.Cond     // waits for writing to end; nil until somebody did
+	writer *messageWriter // of NextWriter; nil: none is open
+	broken error          // why the message under way will never end; nil: it may
 
 	behind *buffer.Buffer // the batch whose rest the transport writes
 	ping   *buffer.Buffer // payload of the latest ping not answered yet

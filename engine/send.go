@@ -75,6 +75,11 @@ func (c *Conn) SendPong(p []byte) error { return c.SendFrame(OpPong, true, p) }
 // be part of valid text, and that fragment isn't sent. Close frames are sent by
 // CloseWith. See SendText.
 func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
+	return c.sendFrame(nil, op, fin, p)
+}
+
+// sendFrame is SendFrame for w, or for who isn't a writer if it is nil.
+func (c *Conn) sendFrame(w *messageWriter, op Opcode, fin bool, p []byte) error {
 	if err := checkText(op, fin, p); err != nil {
 		return err
 	}
@@ -82,15 +87,15 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if z := c.compression(); z != nil && z.compresses(op, fin, len(p)) {
-		return c.sendDeflated(op, fin, p)
+		return c.sendDeflated(w, op, fin, p)
 	}
 	if len(p) > pieceSize {
-		return c.sendLarge(op, fin, p)
+		return c.sendLarge(w, op, fin, p)
 	}
 	if err := c.makeWay(len(p)); err != nil {
 		return err
 	}
-	if err := s.admit(op, fin, p); err != nil {
+	if err := s.admit(w, op, fin, p); err != nil {
 		return err
 	}
 	c.encode(op, fin, p)
@@ -122,8 +127,8 @@ func (s *sendState) writeError() error {
 	return s.err
 }
 
-// admit decides whether a frame can be sent here.
-func (s *sendState) admit(op Opcode, fin bool, p []byte) error {
+// admit decides whether a frame of w, or of who isn't a writer if it is nil, can be sent here.
+func (s *sendState) admit(w *messageWriter, op Opcode, fin bool, p []byte) error {
 	if err := s.over(); err != nil {
 		return err
 	}
@@ -136,8 +141,8 @@ func (s *sendState) admit(op Opcode, fin bool, p []byte) error {
 			return ErrControlTooLong
 		}
 		return nil
-	case !op.IsData() || op.startsMessage() != (s.message == OpNone):
-		return ErrFrameOrder
+	case !op.IsData() || op.startsMessage() != (s.message == OpNone), op == OpContinuation && !s.mayContinue(w):
+		return s.outOfOrder()
 	case fin && op != OpContinuation:
 		return nil
 	}
@@ -379,13 +384,13 @@ func (c *Conn) takeTurn() {
 
 // sendLarge sends a frame of more than one piece. Nobody else writes until all of
 // it is out.
-func (c *Conn) sendLarge(op Opcode, fin bool, p []byte) error {
+func (c *Conn) sendLarge(w *messageWriter, op Opcode, fin bool, p []byte) error {
 	s := &c.send
 	if err := c.makeWay(len(p)); err != nil {
 		return err
 	}
 	c.takeTurn()
-	if err := s.admit(op, fin, p); err != nil {
+	if err := s.admit(w, op, fin, p); err != nil {
 		return err
 	}
 	s.count(op, fin, len(p))

@@ -100,7 +100,7 @@ func (c *Conn) wouldWait(n int) bool {
 // accept writes or queues a frame for which there is room. The lock is held.
 func (c *Conn) accept(op Opcode, p []byte) error {
 	s := &c.send
-	if err := s.admit(op, true, p); err != nil {
+	if err := s.admit(nil, op, true, p); err != nil {
 		return err
 	}
 	s.count(op, true, len(p))

@@ -507,8 +507,12 @@ func TestSendAllocatesNothing(t *testing.T) {
 							t.Fatal(err)
 						}
 					})
-					if allocs != 0 {
-						t.Errorf("%v allocations, want 0", allocs)
+					want := 0.0
+					if name == "NextWriter" {
+						want = 1 // every message has a writer of its own
+					}
+					if allocs != want {
+						t.Errorf("%v allocations, want %v", allocs, want)
 					}
 				})
 			}

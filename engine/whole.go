@@ -56,7 +56,7 @@ func copyText(dst, src []byte) bool {
 // room, and returns its size; -1 if not.
 func (c *Conn) recvWhole(h *Header, buf []byte) int {
 	r := c.receive.receiving
-	if r == nil || c.receive.handler != nil {
+	if r == nil || c.receive.handler != nil || c.receive.stop.Load() != 0 {
 		return -1
 	}
 	view := r.view
@@ -91,7 +91,7 @@ func (c *Conn) handOverWhole() bool {
 		return false
 	}
 	op := Opcode(r.view[0] & opcodeBits)
-	payload := r.view[header : header+n]
+	payload := r.view[header : header+n : header+n]
 	if !r.dec.takeWhole(op, payload) {
 		return false
 	}

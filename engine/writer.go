@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -14,13 +15,15 @@ const fragmentSize = 16 << 10
 // on Close (RFC 6455 section 5.4); a message below that size leaves as one frame.
 // Until Close, other goroutines can send only pings and pongs once a fragment is
 // out. The writer belongs to one goroutine, and there is one at a time: while it
-// is open, ErrFrameOrder is returned.
+// is open, ErrFrameOrder is returned. Every message has a writer of its own: calls of one that
+// was closed return ErrFrameOrder and do nothing.
 //
 // Errors are those of SendFrame. A Write that fails has taken nothing of its bytes. After a
 // *LimitError it can be called again when there is room, and so can Close once a fragment is
 // out; before, Close drops the message. Close after a Write that failed doesn't end the
-// message, so that the peer never takes a part of it for the whole: if a fragment is out, no
-// other message can be sent then.
+// message, so that the peer never takes a part of it for the whole. If a fragment is out then,
+// no other message can be sent: sends return an error that is ErrFrameOrder and has the cause in
+// its chain. Pings and pongs still can, messages are received, and CloseWith tells the peer why.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	s := &c.send
 	s.mu.Lock()
@@ -28,12 +31,12 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	if err := s.over(); err != nil {
 		return nil, err
 	}
-	if !op.startsMessage() || s.message != OpNone || s.peek().writer.c != nil {
-		return nil, ErrFrameOrder
+	if !op.startsMessage() || s.message != OpNone || s.peek().writer != nil {
+		return nil, s.outOfOrder()
 	}
-	writer := &s.need().writer
-	writer.c, writer.op = c, op
-	return writer, nil
+	w := &messageWriter{c: c, op: op}
+	s.need().writer = w
+	return w, nil
 }
 
 // A messageWriter gathers the payload of one message into fragments.
@@ -94,7 +97,7 @@ func (w *messageWriter) sendPending(fin bool) error {
 
 // send sends a fragment.
 func (w *messageWriter) send(fin bool, p []byte) error {
-	err := w.c.SendFrame(w.op, fin, p)
+	err := w.c.sendFrame(w, w.op, fin, p)
 	if err == nil {
 		w.op = OpContinuation
 	}
@@ -117,11 +120,30 @@ func (w *messageWriter) Close() error {
 	if w.pending != nil {
 		w.pending.Put()
 	}
-	c := w.c
-	c.send.mu.Lock()
+	s := &w.c.send
+	s.mu.Lock()
+	s.seldom.writer = nil
+	if err != nil && w.op == OpContinuation {
+		s.seldom.broken = err
+	}
+	s.mu.Unlock()
 	*w = messageWriter{}
-	c.send.mu.Unlock()
 	return err
+}
+
+// mayContinue reports whether w, or who isn't a writer if it is nil, sends the message under
+// way. The lock is held.
+func (s *sendState) mayContinue(w *messageWriter) bool {
+	seldom := s.peek()
+	return seldom.broken == nil && (seldom.writer == w || seldom.writer.op != OpContinuation)
+}
+
+// outOfOrder returns the error for a frame that can't be sent here. The lock is held.
+func (s *sendState) outOfOrder() error {
+	if broken := s.peek().broken; broken != nil {
+		return fmt.Errorf("%w: the message before it failed in the middle: %w", ErrFrameOrder, broken)
+	}
+	return ErrFrameOrder
 }
 
 func isLimit(err error) bool {

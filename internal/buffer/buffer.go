@@ -40,7 +40,17 @@ type Buffer struct {
 	Vec [2][]byte
 
 	keys *mask.Keys // nil: nobody has asked for a key
+	loan atomic.Uint32
 }
+
+// Loan returns the number of the loan, for a borrower who may try to end it twice. It changes
+// with EndLoan.
+func (b *Buffer) Loan() uint32 { return b.loan.Load() }
+
+// EndLoan reports whether the loan of that number is the present one, and ends it: the first
+// caller is to Put the buffer, at any time later. It may be called from any goroutine, also
+// when the buffer was lent again.
+func (b *Buffer) EndLoan(loan uint32) bool { return b.loan.CompareAndSwap(loan, loan+1) }
 
 // NewKey returns a masking key for a frame in the buffer: who has borrowed this one needn't
 // borrow a generator of keys as well.

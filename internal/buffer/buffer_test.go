@@ -32,6 +32,19 @@ func TestGrowKeepsTheBytes(t *testing.T) {
 	b.Put()
 }
 
+func TestALoanEndsOnce(t *testing.T) {
+	b := Get(100)
+	loan := b.Loan()
+	if !b.EndLoan(loan) || b.EndLoan(loan) {
+		t.Error("the loan ended not at all, or twice")
+	}
+	next := b.Loan()
+	if b.EndLoan(loan) || !b.EndLoan(next) {
+		t.Error("a loan that has ended ends the next one")
+	}
+	b.Put()
+}
+
 func TestLendingAllocatesNothing(t *testing.T) {
 	if race.Enabled {
 		t.Skip("sync.Pool drops objects at random under the race detector")
