@@ -1,11 +1,13 @@
 package soak
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -24,8 +26,10 @@ type peer struct {
 	ready    chan struct{} // closed once conn is set
 	random   *rand.Rand    // of the goroutine that sends
 	received uint64        // of the Handler
+	ponged   uint64        // of the Handler: the last ping that was answered
 	ended    chan struct{}
 	sent     atomic.Uint64
+	pinged   atomic.Uint64
 }
 
 func newPeer(r *run) *peer {
@@ -38,7 +42,36 @@ func newPeer(r *run) *peer {
 }
 
 // handler takes what comes.
-func (p *peer) handler() engine.Handler { return engine.Messages(p.deliver, p.finish) }
+func (p *peer) handler() engine.Handler { return heard{engine.Messages(p.deliver, p.finish), p} }
+
+// heard is a Handler that takes pongs too.
+type heard struct {
+	engine.Handler
+	peer *peer
+}
+
+// OnPong demands answers to our pings, in their order; a peer may answer only the latest.
+func (h heard) OnPong(c *engine.Conn, payload []byte) {
+	p := h.peer
+	if len(payload) != pingSize {
+		return // a ping of KeepAlive's
+	}
+	number := binary.BigEndian.Uint64(payload)
+	if number <= p.ponged || number > p.pinged.Load() {
+		p.run.fail(fmt.Errorf("pong %d came after %d of %d pings", number, p.ponged, p.pinged.Load()))
+		c.Abort(nil)
+		return
+	}
+	p.ponged = number
+	p.run.pongs.Add(1)
+}
+
+// pingSize is the size of a ping's payload, its number.
+const pingSize = 8
+
+func (p *peer) ping() {
+	p.conn.SendPing(binary.BigEndian.AppendUint64(nil, p.pinged.Add(1))) // a failure shows at the next message
+}
 
 func (p *peer) deliver(c *engine.Conn, op engine.Opcode, msg []byte) {
 	if err := check(msg, p.received); err != nil {
@@ -80,25 +113,76 @@ func (p *peer) live() {
 	<-p.ready
 	c := p.conn
 	for end := time.Now().Add(p.run.lifetime(p.random)); time.Now().Before(end); {
-		if err := c.SendBinary(newMessage(p.random, p.sent.Load())); err != nil {
-			var full *engine.LimitError
-			if !errors.As(err, &full) {
-				break
-			}
+		if p.random.IntN(20) == 0 {
+			p.ping()
+		}
+		switch err := p.send(newMessage(p.random, p.sent.Load())); {
+		case errors.Is(err, engine.ErrSendQueueFull), err == context.DeadlineExceeded: // nothing was sent
 			time.Sleep(time.Millisecond)
 			continue
+		case err != nil:
+			p.bye(c)
+			return
 		}
 		p.sent.Add(1)
 		if p.random.IntN(4) == 0 {
 			time.Sleep(rand.N(p.run.pause))
 		}
 	}
+	p.bye(c)
+}
+
+// bye ends the connection, mostly in order, and waits for its end.
+func (p *peer) bye(c *engine.Conn) {
 	if p.random.IntN(4) == 0 {
 		c.Abort(errCut)
 	} else {
 		c.CloseWith(goodbye, strconv.FormatUint(p.sent.Load(), 10))
 	}
 	<-p.ended
+}
+
+// send sends a message in one of the ways that there are.
+func (p *peer) send(msg []byte) error {
+	c := p.conn
+	switch p.random.IntN(6) {
+	case 0:
+		return c.TrySend(engine.OpBinary, msg)
+	case 1:
+		ctx, cancel := context.WithTimeout(context.Background(), rand.N(100*time.Millisecond))
+		defer cancel()
+		return c.SendContext(ctx, engine.OpBinary, msg)
+	case 2:
+		prepared, err := engine.NewPreparedMessage(engine.OpBinary, msg)
+		if err != nil {
+			return err
+		}
+		return c.SendPrepared(prepared)
+	case 3:
+		buffer, err := c.Reserve(len(msg))
+		if err != nil {
+			return err
+		}
+		copy(buffer.Bytes(), msg)
+		return buffer.SendBinary(len(msg))
+	case 4:
+		return p.stream(msg)
+	}
+	return c.SendBinary(msg)
+}
+
+// stream sends a message in fragments. What fails in between ends the connection.
+func (p *peer) stream(msg []byte) error {
+	w, err := p.conn.NextWriter(engine.OpBinary)
+	if err != nil {
+		return err
+	}
+	for piece := range slices.Chunk(msg, 1+p.random.IntN(len(msg))) {
+		if _, err := w.Write(piece); err != nil {
+			return fmt.Errorf("within a message: %v", err) // not to be repeated, whatever it is
+		}
+	}
+	return w.Close()
 }
 
 // newMessage returns a message of random size: its number, then bytes that follow from it.

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,7 @@ import (
 )
 
 var (
-	duration = flag.Duration("soak.duration", 2*time.Second, "how long each combination runs")
+	duration = flag.Duration("soak.duration", time.Second, "how long each combination runs")
 	conns    = flag.Int("soak.conns", 48, "connections at a time")
 )
 
@@ -44,17 +45,20 @@ var transports = map[string]websock.Transport{
 const perConn = 400 * time.Microsecond
 
 func TestSoak(t *testing.T) {
-	for name, transport := range transports {
+	for _, carriers := range [][]string{{"std"}, {"epoll"}, {"netpoll"}, {"std", "epoll", "netpoll"}} {
 		for _, scheme := range []string{"ws", "wss"} {
-			t.Run(name+" "+scheme, func(t *testing.T) { soak(t, transport, scheme == "wss") })
+			t.Run(strings.Join(carriers, "+")+" "+scheme, func(t *testing.T) { soak(t, carriers, scheme == "wss") })
 		}
 	}
 }
 
-func soak(t *testing.T, transport websock.Transport, secure bool) {
-	begin(t, transport)
+// soak keeps connections busy whose ends are carried by any of the transports.
+func soak(t *testing.T, carriers []string, secure bool) {
+	for _, name := range carriers {
+		begin(t, transports[name])
+	}
 	goroutines, files := runtime.NumGoroutine(), descriptors()
-	r := &run{transport: transport, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
+	r := &run{carriers: carriers, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
 	end := time.Now().Add(*duration)
 	var slots sync.WaitGroup
@@ -71,9 +75,9 @@ func soak(t *testing.T, transport websock.Transport, secure bool) {
 	for _, err := range r.errs {
 		t.Error(err)
 	}
-	t.Logf("%d messages over %d connections; ends: %v", r.messages.Load(), r.connections.Load(), r.ends)
-	if r.messages.Load() == 0 {
-		t.Error("no message came")
+	t.Logf("%d messages and %d pongs over %d connections; ends: %v", r.messages.Load(), r.pongs.Load(), r.connections.Load(), r.ends)
+	if r.messages.Load() == 0 || r.pongs.Load() == 0 {
+		t.Error("no message came, or no pong")
 	}
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", files, descriptors)
@@ -113,12 +117,13 @@ func settled(t *testing.T, what string, before int, now func() int) {
 
 // A run is one combination.
 type run struct {
-	transport websock.Transport
-	url       string
-	client    *stdtls.Config
-	pause     time.Duration // between messages, at most
+	carriers []string // names of transports
+	url      string
+	client   *stdtls.Config
+	pause    time.Duration // between messages, at most
 
 	messages    atomic.Uint64
+	pongs       atomic.Uint64
 	connections atomic.Uint64
 	served      sync.WaitGroup
 
@@ -163,6 +168,37 @@ func limits() engine.Limits {
 	return engine.Limits{WhenFull: engine.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
 }
 
+func (r *run) transport() websock.Transport {
+	return transports[r.carriers[rand.IntN(len(r.carriers))]]
+}
+
+// compression differs, so that some connections have one, with or without memory of what went
+// before, in both directions or in one.
+func compression() websock.Compression {
+	switch rand.IntN(3) {
+	case 0:
+		return websock.Compression{}
+	case 1:
+		return websock.DefaultCompression
+	}
+	return websock.Compression{
+		Level:          1 + rand.IntN(9),
+		Threshold:      rand.IntN(300),
+		SendTakeover:   rand.IntN(2) == 0,
+		RecvTakeover:   rand.IntN(2) == 0,
+		SendWindowBits: 9 + rand.IntN(7),
+		RecvWindowBits: 9 + rand.IntN(7),
+	}
+}
+
+// keepAlive pings connections that are silent for a moment, or leaves that to the peers.
+func keepAlive() websock.KeepAlive {
+	if rand.IntN(2) == 0 {
+		return websock.KeepAlive{}
+	}
+	return websock.KeepAlive{Ping: 40 * time.Millisecond, Timeout: time.Minute}
+}
+
 // dials bounds the handshakes under way: thousands at once would time out for each other.
 var dials = make(chan struct{}, 64)
 
@@ -198,7 +234,9 @@ func (r *run) accept(w http.ResponseWriter, req *http.Request) {
 	defer r.served.Done()
 	p := newPeer(r)
 	var err error
-	p.conn, err = websock.Accept(w, req, &websock.AcceptOptions{Transport: r.transport, Handler: p.handler(), Limits: limits()})
+	p.conn, err = websock.Accept(w, req, &websock.AcceptOptions{
+		Transport: r.transport(), Handler: p.handler(), Limits: limits(), Compression: compression(), KeepAlive: keepAlive(),
+	})
 	if err != nil {
 		r.fail(err)
 		return
@@ -212,8 +250,8 @@ func (r *run) connect() {
 	var err error
 	dials <- struct{}{}
 	p.conn, err = websock.Dial(context.Background(), r.url, &websock.Config{
-		Transport: r.transport, TLS: r.client, Handler: p.handler(), Limits: limits(), Proxy: websock.NoProxy,
-		Timeout: time.Minute,
+		Transport: r.transport(), TLS: r.client, Handler: p.handler(), Limits: limits(), Proxy: websock.NoProxy,
+		Compression: compression(), KeepAlive: keepAlive(), Timeout: time.Minute,
 	})
 	<-dials
 	if err != nil {
