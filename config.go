@@ -100,7 +100,11 @@ type Config struct {
 	// (IP_BIND_ADDRESS_NO_PORT). nil: the zero net.Dialer.
 	Dialer *net.Dialer
 
-	// NetDial connects in place of Dialer. network is "tcp", or "unix" for ws+unix.
+	// NetDial connects in place of Dialer. network is "tcp", or "unix" for ws+unix. It is
+	// called from another goroutine than Open's: if it ignores the end of its context it is
+	// left alone, and what it returns then is closed. A connection on which no deadline can be
+	// set, such as a channel of an SSH connection, serves as well as any other, and takes two
+	// goroutines.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Trace is told of the steps of connecting. nil: nobody is.

@@ -5,7 +5,9 @@ import (
 	stdtls "crypto/tls"
 	"errors"
 	"net"
+	"time"
 
+	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -28,21 +30,62 @@ func reach(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, e
 
 // direct connects to addr.
 func direct(ctx context.Context, cfg *Config, network, addr string) (net.Conn, error) {
+	return traced(ctx, cfg, cfg.netDial, network, addr)
+}
+
+// A dialFunc connects.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// traced connects to addr with dial and tells the Trace.
+func traced(ctx context.Context, cfg *Config, dial dialFunc, network, addr string) (net.Conn, error) {
 	cfg.trace().dialStart(network, addr)
-	conn, err := cfg.netDial(ctx, network, addr)
+	conn, err := dial(ctx, network, addr)
 	cfg.trace().dialDone(network, addr, conn, err)
 	if err != nil {
 		return nil, &HandshakeError{Reason: "can't connect to " + addr, Err: inTime(ctx, err)}
 	}
-	return conn, nil
+	return deadline.Wrap(conn), nil
 }
 
 // netDial connects as the Config says.
 func (c *Config) netDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if c.NetDial != nil {
-		return c.NetDial(ctx, network, addr)
+		return promptly(ctx, c.NetDial, network, addr)
 	}
 	return c.dialer().DialContext(ctx, network, addr)
+}
+
+var errNoConn = errors.New("the dial function returned neither a connection nor an error")
+
+// promptly calls dial, which is the caller's and may ignore its context. When that ends, dial
+// is left alone, and what it still returns is closed.
+func promptly(ctx context.Context, dial dialFunc, network, addr string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	dialled := make(chan result)
+	go func() {
+		r := result{err: errNoConn}
+		defer func() { // also if dial calls runtime.Goexit
+			select {
+			case dialled <- r:
+			case <-ctx.Done():
+				if r.conn != nil {
+					r.conn.Close()
+				}
+			}
+		}()
+		if conn, err := dial(ctx, network, addr); conn != nil || err != nil {
+			r = result{conn, err}
+		}
+	}()
+	select {
+	case r := <-dialled:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // secure performs the TLS handshake with host over conn, or closes it.
@@ -58,9 +101,14 @@ func secure(ctx context.Context, trace *Trace, conn net.Conn, host string, confi
 	return secured, nil
 }
 
-// inTime adds to an error that the context's end caused what that was.
+// inTime adds to an error that the context's end caused what that was. A connection's
+// deadline, taken from ctx, may pass a moment before ctx says so.
 func inTime(ctx context.Context, err error) error {
-	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+	cause := ctx.Err()
+	if end, ok := ctx.Deadline(); cause == nil && ok && !time.Now().Before(end) {
+		cause = context.DeadlineExceeded
+	}
+	if cause != nil && !errors.Is(err, cause) {
 		return errors.Join(cause, err)
 	}
 	return err

@@ -11,7 +11,8 @@ import (
 
 // Client performs the opening handshake in the client role over conn (RFC 6455
 // section 4.1). ctx bounds it, in place of a deadline that conn may have, and ends it
-// at once. conn is left open in any case, and on success without a deadline.
+// at once. conn is left open in any case, and on success without a deadline; but one on which
+// no deadline can be set is closed when ctx ends.
 //
 // The error is an *engine.HandshakeError: with Status, Header and the start of
 // Body as far as there was an answer, and the cause in its chain. Redirects are

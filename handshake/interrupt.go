@@ -12,13 +12,17 @@ import (
 var longAgo = time.Unix(1, 0)
 
 // interrupt makes the calls of conn fail as soon as ctx ends. release undoes that,
-// leaving no deadline, and reports whether ctx left conn alone until then.
+// leaving no deadline, and reports whether ctx left conn alone until then. A conn on which no
+// deadline can be set is closed when ctx ends.
 func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline) // if it fails, so will the reads and writes
+	end := func() { conn.SetDeadline(longAgo) }
+	if conn.SetDeadline(deadline) != nil {
+		end = func() { conn.Close() }
+	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		conn.SetDeadline(longAgo)
+		end()
 		close(interrupted)
 	})
 	return func() bool {
@@ -31,16 +35,20 @@ func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	}
 }
 
-// withEnd adds to a timeout how ctx ended, which caused it. The connection's
+// withEnd adds to an error that the end of ctx caused how that ended. The connection's
 // deadline, taken from ctx, may pass a moment before ctx says so.
 func withEnd(ctx context.Context, err error) error {
-	var timeout net.Error
-	if !errors.As(err, &timeout) || !timeout.Timeout() {
-		return err
-	}
 	end := ctx.Err()
-	if end == nil {
+	if isTimeout(err) && end == nil {
 		end = context.DeadlineExceeded
 	}
+	if err == nil || end == nil {
+		return err
+	}
 	return fmt.Errorf("%w: %w", end, err)
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -17,7 +17,8 @@ import (
 // ServerConn performs the opening handshake in the server role over conn, with no
 // net/http server (RFC 6455 section 4.2). ctx bounds it, in place of a deadline that
 // conn may have, and ends it at once. conn is left open in any case, and on success
-// without a deadline. o may be nil.
+// without a deadline; but one on which no deadline can be set is closed when ctx ends. o may
+// be nil.
 //
 // The request, which has no body, is for the caller to look at. The error is an
 // *engine.HandshakeError. With a status, that is what the request was answered with:

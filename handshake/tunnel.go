@@ -25,7 +25,7 @@ type TunnelRequest struct {
 // Tunnel asks the HTTP proxy at the other end of conn to connect to a target (RFC 9110
 // section 9.3.6; RFC 6455 section 4.1). Afterwards conn leads there. ctx bounds it, in place
 // of a deadline that conn may have; conn is left open in any case, and on success without a
-// deadline.
+// deadline; but one on which no deadline can be set is closed when ctx ends.
 //
 // The error is an *engine.HandshakeError, with Status, Header and the start of Body as
 // far as the proxy answered.

@@ -1,18 +1,24 @@
 package transporttest
 
 import (
+	"errors"
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
-// Sockets returns the two ends of a connection over the network given: "tcp", "unix" or
-// "pipe". They are closed when the test ends.
+// Sockets returns the two ends of a connection over the network given: "tcp", "unix",
+// "pipe" or "tunnel". They are closed when the test ends.
 func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	t.Helper()
-	if network == "pipe" {
+	switch network {
+	case "pipe":
 		client, server = net.Pipe()
-	} else {
+	case "tunnel":
+		client, server = Sockets(t, "tcp")
+		client, server = WithoutDeadlines(client), WithoutDeadlines(server)
+	default:
 		addr := "127.0.0.1:0"
 		if network == "unix" {
 			addr = filepath.Join(t.TempDir(), "s")
@@ -40,4 +46,23 @@ func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
 		client, server = s.Secure(t, client, server)
 	}
 	return client, server
+}
+
+// WithoutDeadlines returns a net.Conn over conn on which no deadline can be set, as on a
+// channel of an SSH connection.
+func WithoutDeadlines(conn net.Conn) net.Conn { return tunnel{conn} }
+
+type tunnel struct{ net.Conn }
+
+var errNoDeadline = errors.New("transporttest: deadline not supported")
+
+func (tunnel) SetDeadline(time.Time) error      { return errNoDeadline }
+func (tunnel) SetReadDeadline(time.Time) error  { return errNoDeadline }
+func (tunnel) SetWriteDeadline(time.Time) error { return errNoDeadline }
+
+func (t tunnel) CloseWrite() error {
+	if conn, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return nil
 }

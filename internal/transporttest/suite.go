@@ -15,7 +15,8 @@ type Suite struct {
 	// Attach makes the transport, as websock.Transport does.
 	Attach func(conn net.Conn, early []byte) (engine.Transport, error)
 
-	// Networks that are tried: "tcp", "unix", "pipe".
+	// Networks that are tried: "tcp", "unix", "pipe", and "tunnel", a connection on which
+	// no deadline can be set.
 	Networks []string
 
 	// Secure turns the two ends of a network connection into those of a TLS

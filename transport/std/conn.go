@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -50,8 +51,9 @@ type Conn struct {
 
 // New returns a transport over conn, which it owns from now on. early are bytes
 // that were read from conn before; they are received first, and belong to the
-// transport.
+// transport. If conn is one on which no deadline can be set, timers do what deadlines would.
 func New(conn net.Conn, early []byte) *Conn {
+	conn = deadline.Wrap(conn)
 	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 
@@ -76,7 +78,7 @@ func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
 
 // NetConn returns the connection underneath. Nothing may be read from or written
 // to it.
-func (t *Conn) NetConn() net.Conn { return t.conn }
+func (t *Conn) NetConn() net.Conn { return deadline.Unwrap(t.conn) }
 
 // LocalAddr returns the connection's local address.
 func (t *Conn) LocalAddr() net.Addr { return t.conn.LocalAddr() }

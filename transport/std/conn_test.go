@@ -39,6 +39,15 @@ func TestTransportOverTLSOfOthers(t *testing.T) {
 	s.Run(t)
 }
 
+func TestTransportWithoutDeadlines(t *testing.T) {
+	s := suite
+	s.Networks = []string{"tunnel"}
+	s.Allocates = 100 // for goroutines that can be left alone
+	t.Run("ws", s.Run)
+	s.Secure = transporttest.SecuredBy(stdtls.VersionTLS13)
+	t.Run("wss", s.Run)
+}
+
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

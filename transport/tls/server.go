@@ -3,6 +3,8 @@ package tls
 import (
 	"crypto/tls"
 	"net"
+
+	"github.com/seed004e8d11/websock/internal/deadline"
 )
 
 // Server returns a connection that performs the TLS handshake over conn, in the server role,
@@ -10,7 +12,7 @@ import (
 // as with crypto/tls connections share what resumes sessions if they share a config.
 // Renegotiation is refused. The connection can be moved with New once its handshake is done.
 func Server(conn net.Conn, config *tls.Config) *tls.Conn {
-	return tls.Server(&wire{conn: conn}, config)
+	return tls.Server(&wire{conn: deadline.Wrap(conn)}, config)
 }
 
 // NewListener returns a listener whose connections are those of l, secured with Server: what

@@ -1,0 +1,185 @@
+package deadline
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/net/nettest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errNoDeadline = errors.New("no deadlines here")
+
+// bare is a connection on which no deadline can be set.
+type bare struct{ net.Conn }
+
+func (bare) SetDeadline(time.Time) error      { return errNoDeadline }
+func (bare) SetReadDeadline(time.Time) error  { return errNoDeadline }
+func (bare) SetWriteDeadline(time.Time) error { return errNoDeadline }
+
+// deaf is one that doesn't react to Close either, as a channel of an SSH connection whose peer
+// is silent.
+type deaf struct {
+	bare
+	release chan struct{}
+}
+
+func (d deaf) Read([]byte) (int, error)  { <-d.release; return 0, io.EOF }
+func (d deaf) Write([]byte) (int, error) { <-d.release; return 0, io.EOF }
+func (d deaf) Close() error              { <-d.release; return nil }
+
+func pipe(t *testing.T) (near, far net.Conn) {
+	near, far = net.Pipe()
+	near = Wrap(bare{near})
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
+}
+
+func TestItIsAProperNetConn(t *testing.T) {
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		a, b := net.Pipe()
+		c1, c2 = Wrap(bare{a}), Wrap(bare{b})
+		return c1, c2, func() { c1.Close(); c2.Close() }, nil
+	})
+}
+
+func TestOnlyWhatHasNoDeadlinesIsWrapped(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if Wrap(a) != a || Unwrap(a) != a {
+		t.Error("a connection with deadlines is wrapped")
+	}
+	c := Wrap(bare{a})
+	if c == net.Conn(bare{a}) || Wrap(c) != c || Unwrap(c) != net.Conn(bare{a}) {
+		t.Error("a connection without deadlines is not wrapped once")
+	}
+}
+
+func TestAReadDeadlineLosesNothing(t *testing.T) {
+	near, far := pipe(t)
+	var got []byte
+	buf := make([]byte, 3)
+	for _, piece := range []string{"a", "bcdefgh", "i"} {
+		near.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if n, err := near.Read(buf); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%d, %v", n, err)
+		}
+		near.SetReadDeadline(time.Time{})
+		go far.Write([]byte(piece))
+		for n := 0; n < len(piece); {
+			m, err := near.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, n = append(got, buf[:m]...), n+m
+		}
+	}
+	if string(got) != "abcdefghi" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatHasComeIsReadAfterTheDeadlineToo(t *testing.T) {
+	near, far := pipe(t)
+	near.SetReadDeadline(time.Now())
+	buf := make([]byte, 1)
+	if _, err := near.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	far.Write([]byte("xy")) // returns when it was read
+	for began := time.Now(); ; {
+		n, err := near.Read(buf)
+		if n == 1 && buf[0] == 'x' {
+			break
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal(n, err)
+		}
+	}
+}
+
+func TestNothingOvertakesAWriteThatWasGivenUp(t *testing.T) {
+	near, far := pipe(t)
+	near.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	for range 2 {
+		if _, err := near.Write([]byte("first")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	near.SetWriteDeadline(time.Time{})
+	go func() {
+		near.Write([]byte("second"))
+		near.Close()
+	}()
+	if got, _ := io.ReadAll(far); string(got) != "firstsecond" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestADeadlineThatHasPassedBreaksNothing(t *testing.T) {
+	near, far := pipe(t)
+	near.SetWriteDeadline(time.Now())
+	if _, err := near.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	near.SetWriteDeadline(time.Time{})
+	large := bytes.Repeat([]byte("0123456789"), 20000)
+	go near.Write(large)
+	got := make([]byte, len(large))
+	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, large) {
+		t.Error(err)
+	}
+}
+
+func TestCloseEndsEverythingWhateverIsUnderneath(t *testing.T) {
+	release := make(chan struct{})
+	c := Wrap(deaf{release: release})
+	var calls sync.WaitGroup
+	for range 2 {
+		calls.Go(func() {
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+		calls.Go(func() {
+			if _, err := c.Write(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(time.Millisecond)
+	c.Close()
+	calls.Wait()
+	if c.Close() == nil || c.SetDeadline(time.Time{}) == nil {
+		t.Error("it is not closed")
+	}
+	close(release)
+}
+
+func TestCloseWriteIsBoundedToo(t *testing.T) {
+	release := make(chan struct{})
+	c := Wrap(halfDeaf{deaf{release: release}}).(*Conn)
+	c.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	if err := c.CloseWrite(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	close(release)
+	c.Close()
+	near, _ := pipe(t)
+	if err := near.(*Conn).CloseWrite(); err != nil {
+		t.Error("a connection that can't:", err)
+	}
+}
+
+type halfDeaf struct{ deaf }
+
+func (d halfDeaf) CloseWrite() error { <-d.release; return nil }

@@ -1,0 +1,283 @@
+package websock
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
+)
+
+// within fails a test in which f has not returned after a time that no machine needs.
+func within(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		buf := make([]byte, 1<<16)
+		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
+	}
+}
+
+// dialWithoutDeadlines connects to addr; no deadline can be set on the connection.
+func dialWithoutDeadlines(addr string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return transporttest.WithoutDeadlines(conn), nil
+	}
+}
+
+// peer is a server that takes one connection after another and does with them what serve
+// does.
+func peer(t *testing.T, serve func(net.Conn)) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func says(text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		io.WriteString(conn, text)
+		io.Copy(io.Discard, conn)
+	}
+}
+
+func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	for name, test := range map[string]struct {
+		url, proxy, answer string
+	}{
+		"ws":                       {"ws://h/", "", ""},
+		"ws, in the answer":        {"ws://h/", "", "HTTP/1.1 101 Switch"},
+		"wss":                      {"wss://h/", "", ""},
+		"wss, in a record":         {"wss://h/", "", "\x16\x03\x03\x01\x00"},
+		"CONNECT":                  {"ws://h/", "http://p/", ""},
+		"CONNECT over TLS":         {"ws://h/", "https://p/", ""},
+		"SOCKS5":                   {"ws://h/", "socks5://p/", ""},
+		"SOCKS5, after the method": {"ws://h/", "socks5://p/", "\x05\x00"},
+		"wss through a proxy":      {"wss://h/", "http://p/", "HTTP/1.1 200 OK\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := peer(t, says(test.answer))
+			cfg := &Config{Proxy: NoProxy, NetDial: dialWithoutDeadlines(addr), Timeout: timeout}
+			if test.proxy != "" {
+				cfg.Proxy = by(test.proxy)
+			}
+			within(t, "Dial with a Timeout", func() {
+				_, err := Dial(t.Context(), test.url, cfg)
+				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			})
+			cfg.Timeout = -1
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(timeout, cancel)
+			within(t, "Dial with a context that ends", func() {
+				_, err := Dial(ctx, test.url, cfg)
+				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestARefusalsBodyIsNotWaitedForWhereNoDeadlineCanBeSet(t *testing.T) {
+	const answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 1000\r\n\r\ngo away"
+	addr := peer(t, says(answer))
+	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"server": NoProxy, "proxy": by("http://p/")} {
+		within(t, name, func() {
+			_, err := Dial(t.Context(), "ws://h/", &Config{Proxy: proxy, NetDial: dialWithoutDeadlines(addr), Timeout: -1})
+			var failed *HandshakeError
+			if !errors.As(err, &failed) || failed.Status != http.StatusForbidden || string(failed.Body) != "go away" {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// eachWithoutDeadlines runs f with a client over ws and over wss whose connections have no
+// deadlines, to a server that runs handler.
+func eachWithoutDeadlines(t *testing.T, handler http.Handler, cfg Config, f func(t *testing.T, c *Conn)) {
+	plain := server(t, handler)
+	secure, roots := tlsServer(t, handler, nil)
+	for _, target := range []string{plain, secure} {
+		scheme, addr, _ := strings.Cut(target, "://")
+		t.Run(scheme, func(t *testing.T) {
+			cfg := cfg
+			cfg.Proxy, cfg.NetDial, cfg.TLS = NoProxy, dialWithoutDeadlines(addr), &tls.Config{RootCAs: roots}
+			c, err := Dial(t.Context(), target, &cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Abort(nil)
+			f(t, c)
+		})
+	}
+}
+
+func TestRecvTimeoutLosesNothingWhereNoDeadlineCanBeSet(t *testing.T) {
+	eachWithoutDeadlines(t, echo(t, nil), Config{}, func(t *testing.T, c *Conn) {
+		within(t, "RecvTimeout", func() {
+			for range 3 {
+				if _, _, err := c.RecvTimeout(make([]byte, 10), time.Millisecond); !errors.Is(err, engine.ErrTimeout) {
+					t.Fatal(err)
+				}
+				if err := c.SendText([]byte("Hello")); err != nil {
+					t.Fatal(err)
+				}
+				if _, msg, err := c.RecvMessage(nil); string(msg) != "Hello" || err != nil {
+					t.Fatalf("%q, %v", msg, err)
+				}
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestAHandlerIsServedWhereNoDeadlineCanBeSet(t *testing.T) {
+	var closed atomic.Value
+	ended, got := make(chan struct{}, 2), make(chan string, 2)
+	h := engine.Messages(
+		func(_ *Conn, _ engine.Opcode, msg []byte) { got <- string(msg) },
+		func(_ *Conn, err error) { closed.Store(err); ended <- struct{}{} },
+	)
+	eachWithoutDeadlines(t, echo(t, nil), Config{Handler: h}, func(t *testing.T, c *Conn) {
+		within(t, "the Handler", func() {
+			c.SendText([]byte("Hello"))
+			if msg := <-got; msg != "Hello" {
+				t.Errorf("%q", msg)
+			}
+			c.SetRecvDeadline(time.Now().Add(time.Millisecond))
+			<-ended
+			if err := closed.Load().(error); !errors.Is(err, engine.ErrTimeout) {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// stuck accepts a connection and reads nothing from it.
+func stuck(t *testing.T) (handler http.HandlerFunc, release func()) {
+	done := make(chan struct{})
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		<-done
+		c.Abort(nil)
+	}, func() { close(done) }
+}
+
+func TestCloseEndsASendThatIsStuckWhereNoDeadlineCanBeSet(t *testing.T) {
+	handler, release := stuck(t)
+	defer release()
+	cfg := Config{Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}}
+	eachWithoutDeadlines(t, handler, cfg, func(t *testing.T, c *Conn) {
+		sent := make(chan error, 1)
+		go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
+		time.Sleep(50 * time.Millisecond)
+		within(t, "Close", func() {
+			c.Close()
+			if err := <-sent; err == nil {
+				t.Error("64 MiB were sent to a peer that reads nothing")
+			}
+		})
+	})
+}
+
+func TestASendDeadlineHoldsWhereNoneCanBeSet(t *testing.T) {
+	handler, release := stuck(t)
+	defer release()
+	eachWithoutDeadlines(t, handler, Config{}, func(t *testing.T, c *Conn) {
+		c.SetSendDeadline(time.Now().Add(50 * time.Millisecond))
+		within(t, "a send", func() {
+			if err := c.SendBinary(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// closing is a connection that tells when it is closed.
+type closing struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func (c closing) Close() error {
+	close(c.closed)
+	return c.Conn.Close()
+}
+
+func TestADialFunctionThatIgnoresItsContextIsLeftAlone(t *testing.T) {
+	addr := peer(t, says(""))
+	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"direct": NoProxy, "proxy": by("http://p/")} {
+		goOn, closed := make(chan struct{}), make(chan struct{})
+		cfg := Config{Proxy: proxy, Timeout: 20 * time.Millisecond}
+		cfg.NetDial = func(_ context.Context, network, _ string) (net.Conn, error) {
+			<-goOn
+			conn, err := net.Dial(network, addr)
+			return closing{conn, closed}, err
+		}
+		within(t, name, func() {
+			_, err := Dial(t.Context(), "ws://h/", &cfg)
+			if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		close(goOn)
+		within(t, name+": closing what is returned too late", func() { <-closed })
+	}
+}
+
+func TestADialFunctionMayReturnNothing(t *testing.T) {
+	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
+		"nil":    func(context.Context, string, string) (net.Conn, error) { return nil, nil },
+		"Goexit": func(context.Context, string, string) (net.Conn, error) { runtime.Goexit(); return nil, nil },
+	} {
+		within(t, name, func() {
+			if _, err := Dial(t.Context(), "ws://h/", &Config{Proxy: NoProxy, NetDial: dial}); !errors.As(err, new(*HandshakeError)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
