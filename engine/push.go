@@ -1,6 +1,5 @@
 package engine
 
-import "net"
 
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
@@ -185,7 +184,7 @@ func (c *Conn) yield() bool {
 // stopped returns what receiveAll returns when the Handler is to be left alone.
 func (c *Conn) stopped(stop uint32) error {
 	if stop&stopAbort != 0 {
-		return c.lost(net.ErrClosed)
+		return c.lost(ErrClosed)
 	}
 	c.giveBack()
 	return ErrWouldBlock
