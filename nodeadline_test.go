@@ -86,6 +86,7 @@ func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 		"wss":                      {"wss://h/", "", ""},
 		"wss, in a record":         {"wss://h/", "", "\x16\x03\x03\x01\x00"},
 		"CONNECT":                  {"ws://h/", "http://p/", ""},
+		"CONNECT, after a 100":     {"ws://h/", "http://p/", "HTTP/1.1 100 Continue\r\n\r\n"},
 		"CONNECT over TLS":         {"ws://h/", "https://p/", ""},
 		"SOCKS5":                   {"ws://h/", "socks5://p/", ""},
 		"SOCKS5, after the method": {"ws://h/", "socks5://p/", "\x05\x00"},

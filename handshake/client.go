@@ -65,21 +65,12 @@ func (x *exchange) Read(p []byte) (int, error) {
 
 // receive reads and checks the answer.
 func (x *exchange) receive() *engine.HandshakeError {
-	for {
-		if err := x.message.read(x.conn); err != nil {
-			return unreadable("the answer", err)
-		}
-		a, err := parseAnswer(&x.message, x.conn)
-		if err != nil {
-			return &engine.HandshakeError{Reason: "the answer is not proper HTTP", Err: err}
-		}
-		if !a.interim() {
-			x.answer = a
-			x.checked = a.canonical()
-			return x.check()
-		}
-		x.message.skip()
+	var refused *engine.HandshakeError
+	if x.answer, refused = receiveAnswer(&x.message, x.conn, "the answer"); refused != nil {
+		return refused
 	}
+	x.checked = x.answer.canonical()
+	return x.check()
 }
 
 // check demands of the answer what gobwas/ws doesn't.
@@ -107,7 +98,7 @@ func (x *exchange) failure(ctx context.Context, err error) *engine.HandshakeErro
 	}
 	if x.answer != nil {
 		failed.Status, failed.Header = x.answer.StatusCode, x.answer.Header
-		failed.Body = x.answer.bodyStart(ctx, x.conn)
+		failed.Body = x.answer.bodyStart(ctx, &x.message, x.conn)
 	}
 	return failed
 }

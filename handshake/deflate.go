@@ -131,7 +131,7 @@ func agree(wished engine.Compression, values []string) (engine.Compression, erro
 	switch {
 	case err != nil:
 		return engine.Compression{}, err
-	case len(values) == 0:
+	case len(list) == 0: // an empty header names nothing
 		return engine.Compression{}, nil
 	case len(list) != 1 || wished.IsOff() || list[0].name != deflateName:
 		return engine.Compression{}, fmt.Errorf("extensions that were not asked for: %q", values)

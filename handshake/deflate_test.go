@@ -66,7 +66,7 @@ func TestClientJudgesTheAnswer(t *testing.T) {
 		{engine.Compression{}, "permessage-deflate", engine.Compression{}, "not asked for"},
 		{wished, "permessage-bzip2", engine.Compression{}, "not asked for"},
 		{wished, "permessage-deflate, permessage-deflate", engine.Compression{}, "not asked for"},
-		{wished, ",", engine.Compression{}, "not asked for"},
+		{wished, ",", engine.Compression{}, ""},
 		{wished, "permessage-deflate; level=9", engine.Compression{}, "unknown"},
 		{wished, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", engine.Compression{}, "twice"},
 		{wished, "permessage-deflate; server_no_context_takeover=1", engine.Compression{}, "can't have the value"},

@@ -60,16 +60,13 @@ func tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) *engine.Handsh
 		return &engine.HandshakeError{Reason: "the request can't be sent to the proxy", Err: err}
 	}
 	m := &message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}
-	if err := m.read(conn); err != nil {
-		return unreadable("the proxy's answer", err)
-	}
-	a, err := parseAnswer(m, conn)
+	a, refused := receiveAnswer(m, conn, "the proxy's answer")
 	switch {
-	case err != nil:
-		return &engine.HandshakeError{Reason: "the proxy's answer is not proper HTTP", Err: err}
+	case refused != nil:
+		return refused
 	case a.StatusCode/100 != 2:
 		failed := refuse("the proxy declines")
-		failed.Status, failed.Header, failed.Body = a.StatusCode, a.Header, a.bodyStart(ctx, conn)
+		failed.Status, failed.Header, failed.Body = a.StatusCode, a.Header, a.bodyStart(ctx, m, conn)
 		return failed
 	case len(m.rest()) > 0:
 		return refuse("the proxy sent more than its answer")

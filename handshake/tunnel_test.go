@@ -94,6 +94,7 @@ func TestTunnelRefuses(t *testing.T) {
 		"end":                {"HTTP/1.1 200 OK\r\n", 0, "ended before"},
 		"another protocol":   {"SSH-2.0\r\n", 0, "not HTTP"},
 		"bad header":         {"HTTP/1.1 200 OK\r\nbad\r\n\r\n", 0, "not proper HTTP"},
+		"switched":           {"HTTP/1.1 101 Switching\r\nContent-Length: 4\r\n\r\nwho?", 101, "declines"},
 		"endless header":     {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000), 0, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +103,7 @@ func TestTunnelRefuses(t *testing.T) {
 			if !errors.As(err, &failed) || failed.Status != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Fatalf("%v, want status %d and %q", err, test.status, test.text)
 			}
-			if test.status != 0 && (string(failed.Body) != "who?" || failed.Header == nil) {
+			if test.status > 101 && (string(failed.Body) != "who?" || failed.Header == nil) {
 				t.Errorf("body %q, header %v", failed.Body, failed.Header)
 			}
 		})
@@ -111,6 +112,24 @@ func TestTunnelRefuses(t *testing.T) {
 		if err := Tunnel(t.Context(), nil, &TunnelRequest{Target: target}); !errors.As(err, new(*engine.HandshakeError)) {
 			t.Errorf("target %q: %v", target, err)
 		}
+	}
+}
+
+func TestHeadersAboutABodyMeanNothingInAProxysAgreement(t *testing.T) {
+	for _, line := range meaningless {
+		for _, interim := range []string{"", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n" + line + "\r\n\r\n"} {
+			answer := interim + "HTTP/1.1 200 OK\r\n" + line + "\r\n\r\n"
+			if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(answer)); err != nil {
+				t.Errorf("%q: %v", answer, err)
+			}
+		}
+	}
+}
+
+func TestInterimAnswersOfAProxyAreBounded(t *testing.T) {
+	endless := strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)
+	if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(endless)); !errors.As(err, new(*engine.LimitError)) {
+		t.Error(err)
 	}
 }
 
