@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Close ends the stream at once. What is queued is lost. The error is always nil.
+// Close ends the stream at once. What is queued is lost. The error is always nil. The socket is
+// shut down now; its descriptor is closed by whoever has done with it last, which may be the
+// loop, after a receiver that is being called.
 func (c *Conn) Close() error {
 	c.close()
 	if c.is(pushed) {
@@ -23,7 +25,7 @@ func (c *Conn) close() {
 	if c.other == nil && !c.uses.closed() {
 		c.output().local = c.askLocal()
 	}
-	first, last := c.uses.close()
+	first, others := c.uses.close()
 	if !first {
 		c.mu.Unlock()
 		return
@@ -36,9 +38,10 @@ func (c *Conn) close() {
 		c.in.wake()
 	}
 	c.mu.Unlock()
-	if last {
-		c.free()
+	if others {
+		unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
 	}
+	c.release()
 }
 
 // CloseWrite ends our direction, behind what is queued.

@@ -138,7 +138,7 @@ func (c *Conn) see(events uint32) {
 		if s&pulled != 0 {
 			c.in.arrived(events)
 		}
-	case s&(ended|yielded) != 0:
+	case s&(ended|yielded) != 0, c.uses.closed(): // closed: the loop was asked to answer
 	case s&paused != 0:
 		c.rearm()
 	default:
@@ -146,12 +146,21 @@ func (c *Conn) see(events uint32) {
 	}
 }
 
-// rearm is arm for who does not hold the lock. The loop can't do more about an error
-// than go on.
+// rearm is arm for the loop, which ends the connection if the system refuses: nothing that
+// comes would be noticed any more.
 func (c *Conn) rearm() {
 	c.mu.Lock()
-	c.arm()
+	err := c.arm()
 	c.mu.Unlock()
+	switch s := c.state.Load(); {
+	case err == nil:
+	case s&lingering != 0:
+		c.stopLingering(err)
+	case s&ended != 0:
+		c.Close()
+	default:
+		c.over(err)
+	}
 }
 
 // SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.

@@ -29,16 +29,17 @@ func (u *uses) acquire() bool {
 // release ends a call, and reports whether the descriptor is to be freed now.
 func (u *uses) release() (last bool) { return u.n.Add(-1) == closedUses }
 
-// close lets no further call begin. It reports whether this was the first time, and
-// whether the descriptor is to be freed now.
-func (u *uses) close() (first, last bool) {
+// close lets no further call begin, and counts as one itself, which release ends. It reports
+// whether this was the first time, else there is nothing to release, and whether other calls
+// are under way.
+func (u *uses) close() (first, others bool) {
 	for {
 		n := u.n.Load()
 		if n < 0 {
 			return false, false
 		}
-		if u.n.CompareAndSwap(n, n+closedUses) {
-			return true, n == 0
+		if u.n.CompareAndSwap(n, n+1+closedUses) {
+			return true, n > 0
 		}
 	}
 }

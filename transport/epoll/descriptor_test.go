@@ -19,16 +19,16 @@ func TestADescriptorIsFreedByWhoUsesItLast(t *testing.T) {
 		if u.closed() {
 			t.Error("closed before close")
 		}
-		if first, last := u.close(); !first || last != (users == 0) {
-			t.Errorf("%d users: close tells %v, %v", users, first, last)
+		if first, others := u.close(); !first || others != (users > 0) {
+			t.Errorf("%d users: close tells %v, %v", users, first, others)
 		}
-		if first, last := u.close(); first || last {
-			t.Errorf("%d users: another close tells %v, %v", users, first, last)
+		if first, others := u.close(); first || others {
+			t.Errorf("%d users: another close tells %v, %v", users, first, others)
 		}
 		if !u.closed() || u.acquire() {
 			t.Errorf("%d users: a closed descriptor can be used", users)
 		}
-		for left := users - 1; left >= 0; left-- {
+		for left := users; left >= 0; left-- { // the first is that of close
 			if last := u.release(); last != (left == 0) {
 				t.Errorf("%d users left, and release tells %v", left, last)
 			}
@@ -53,8 +53,9 @@ func TestADescriptorIsFreedOnce(t *testing.T) {
 				}
 			})
 			users.Go(func() {
-				_, last := u.close()
-				free(last)
+				if first, _ := u.close(); first {
+					free(u.release())
+				}
 			})
 		}
 		users.Wait()

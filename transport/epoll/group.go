@@ -13,6 +13,7 @@ import (
 // it has connections.
 type group struct {
 	size int // 0: one loop for each CPU that Go uses
+	ctl  ctl // nil: unix.EpollCtl
 
 	mu    sync.Mutex
 	loops []*loop // nil: not running

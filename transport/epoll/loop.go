@@ -81,7 +81,7 @@ func (q *queue) next() *Conn {
 }
 
 func newLoop(g *group, at int) (*loop, error) {
-	p, err := newPoller()
+	p, err := newPoller(g.ctl)
 	if err != nil {
 		return nil, err
 	}

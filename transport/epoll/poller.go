@@ -17,6 +17,7 @@ const maxEvents = 256
 // control may be called by others.
 type poller struct {
 	epfd     int
+	ctl      ctl
 	file     *os.File           // epfd as the runtime sees it
 	raw      syscall.RawConn    // of file
 	attempt  func(uintptr) bool // for raw
@@ -26,13 +27,19 @@ type poller struct {
 	deadline instant // of file; 0: none
 }
 
-func newPoller() (*poller, error) {
+// A ctl is what a test puts in the place of unix.EpollCtl.
+type ctl func(epfd, op, fd int, event *unix.EpollEvent) error
+
+func newPoller(ctl ctl) (*poller, error) {
+	if ctl == nil {
+		ctl = unix.EpollCtl
+	}
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
 	unix.SetNonblock(epfd, true) // so that the runtime takes it for a descriptor that can be waited for
-	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
+	p := &poller{epfd: epfd, ctl: ctl, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
 	p.attempt = func(uintptr) bool {
 		if p.attempts > 0 {
 			p.n = epollWaitAwake(epfd, p.events)
@@ -53,7 +60,7 @@ func newPoller() (*poller, error) {
 func (p *poller) close() { p.file.Close() }
 
 func (p *poller) control(op, fd int, events uint32) error {
-	err := unix.EpollCtl(p.epfd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	err := p.ctl(p.epfd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
