@@ -4,7 +4,6 @@ package transporttest
 
 import (
 	"net"
-	"slices"
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -25,9 +24,6 @@ type Suite struct {
 
 	// Allocates is how many allocations an echo may take, both ways together.
 	Allocates float64
-
-	// Skip names tests that the transport doesn't pass.
-	Skip []string
 
 	// BlindPoll says that a receive without time to wait can miss what is here.
 	BlindPoll bool
@@ -81,9 +77,6 @@ func (s Suite) Run(t *testing.T) {
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 	}
 	for _, test := range tests {
-		if slices.Contains(s.Skip, test.name) {
-			continue
-		}
 		t.Run(test.name, test.run)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}, Skip: []string{"AbortDoesNotWaitForAHandler"}}
+var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

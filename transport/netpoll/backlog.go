@@ -4,6 +4,7 @@ package netpoll
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,29 +14,31 @@ import (
 const carrySize = 64 << 10
 
 // A backlog is a goroutine that writes what the system didn't take at once. It waits
-// for the peer in the runtime's poller, which knows deadlines, on a descriptor of its own.
-// Both exist only while the peer doesn't read.
+// for the peer in the runtime's poller, which knows deadlines. It exists only while the peer
+// doesn't read.
 type backlog struct {
-	file   *os.File
 	inHand int // bytes taken from the queue and not written
 }
 
 // carry starts the goroutine. The output's lock is held.
 func (t *Conn) carry() error {
-	fd, err := duplicateFd(t.out.fd)
-	if err != nil {
-		return err
+	o := &t.out
+	if o.file == nil {
+		o.file = os.NewFile(uintptr(t.fd), "websock")
 	}
-	b := &backlog{file: os.NewFile(uintptr(fd), "websock")}
-	b.file.SetWriteDeadline(t.out.deadline)
-	t.out.backlog = b
-	go t.carryAll(b)
+	if err := o.file.SetWriteDeadline(o.deadline); err != nil {
+		return fmt.Errorf("websock: the system can't wait for the peer: %w", err)
+	}
+	o.backlog = &backlog{}
+	t.fdUses.Add(1)
+	go t.carryAll(o.backlog)
 	return nil
 }
 
 func (t *Conn) carryAll(b *backlog) {
 	for t.carryQueue(b) {
 	}
+	t.releaseFd()
 	t.settle()
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
@@ -55,7 +58,7 @@ func (t *Conn) carryQueue(b *backlog) bool {
 	o.queue, b.inHand = nil, len(queue.B)
 	o.mu.Unlock()
 	for rest := queue.B; len(rest) > 0; {
-		n, err := b.file.Write(rest[:min(len(rest), carrySize)])
+		n, err := o.file.Write(rest[:min(len(rest), carrySize)])
 		rest = rest[n:]
 		if !o.carried(b, n, err) {
 			break
@@ -86,7 +89,6 @@ func (o *output) endBacklog() {
 	if o.ending && o.err == nil {
 		o.shutdown(unix.SHUT_WR)
 	}
-	o.backlog.file.Close()
 	o.backlog = nil
 	o.parked.wake()
 }

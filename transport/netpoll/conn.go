@@ -52,7 +52,11 @@ func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
 
 // releaseFd ends a use of the descriptor, and with the last one the descriptor.
 func (t *Conn) releaseFd() {
-	if t.fdUses.Add(-1) == 0 {
+	switch {
+	case t.fdUses.Add(-1) > 0:
+	case t.out.file != nil:
+		t.out.file.Close()
+	default:
 		unix.Close(t.fd)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // suite allows for what netpoll allocates.
-var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}, Skip: []string{"AbortingManyStartsNoGoroutines"}}
+var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}}
 
 // TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
 // process.

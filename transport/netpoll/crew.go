@@ -4,14 +4,14 @@ package netpoll
 
 import "sync"
 
-// A crew is goroutines that call Receivers. For each connection that waits one is started,
-// since a Handler may take its time; but as long as one finds connections waiting it takes
-// them, for its stack has grown and that of a new one hasn't. There they end.
+// A crew is goroutines that call Receivers. A Handler may take its time, so one that goes to
+// call a Receiver sees to it that another looks after the connections that still wait; but as
+// long as it finds some waiting it takes them, for its stack has grown and that of a new one
+// hasn't. There it ends. So there are as many as Receivers are being called, and one more.
 type crew struct {
 	mu          sync.Mutex
 	first, last *Conn // the connections that wait
-	waiting     int
-	starting    int // goroutines that were started and have not looked yet
+	starting    bool  // a goroutine was started and has not looked yet
 }
 
 // callers call the Receivers of all connections.
@@ -27,9 +27,13 @@ func (c *crew) call(t *Conn) {
 		c.last.behind = t
 	}
 	c.last = t
-	c.waiting++
-	if c.starting < c.waiting {
-		c.starting++
+	c.start()
+}
+
+// start starts a goroutine for the connections that wait. The lock is held.
+func (c *crew) start() {
+	if c.first != nil && !c.starting {
+		c.starting = true
 		go callWaiting()
 	}
 }
@@ -45,12 +49,12 @@ func (c *crew) take(first bool) *Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if first {
-		c.starting--
+		c.starting = false
 	}
 	t := c.first
 	if t != nil {
 		c.first, t.behind = t.behind, nil
-		c.waiting--
+		c.start()
 	}
 	return t
 }

@@ -47,11 +47,20 @@ func (t *Conn) lookBy(at time.Time) {
 
 // Visit does what has become due. It belongs to the wheel.
 func (t *Conn) Visit() time.Duration {
+	if t.lookNow() {
+		t.Close()
+	}
+	return 0
+}
+
+// lookNow tells of a deadline that has passed, and reports whether the connection has to be
+// closed since it has lingered for long enough.
+func (t *Conn) lookNow() (mustClose bool) {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed || !passed(i.look) { // it was looked at earlier
-		return 0
+		return false
 	}
 	i.look = time.Time{}
 	i.parked.wake()
@@ -60,11 +69,11 @@ func (t *Conn) Visit() time.Duration {
 		t.lookBy(i.deadline)
 	case i.lingering:
 		i.unsettled = os.ErrDeadlineExceeded
-		go t.Close()
+		return true
 	default:
 		t.call()
 	}
-	return 0
+	return false
 }
 
 func passed(deadline time.Time) bool {

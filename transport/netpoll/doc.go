@@ -4,9 +4,8 @@
 //
 // Set websock.Config.Transport to Transport(). The connection is dialled, secured and opened
 // over an ordinary net.Conn; then its descriptor goes to netpoll. With a Handler, OnData is
-// called from wherever netpoll makes its calls (see its SetRunner), by default a goroutine
-// that ends when there is no more to handle, so that an idle connection has none. Without
-// one, Recv works as over net.Conn.
+// called from a goroutine that ends when there is no more to handle, so that an idle
+// connection has none. Without one, Recv works as over net.Conn.
 //
 // What comes is copied once, out of netpoll's buffers, which die with the connection; what is
 // sent goes past netpoll, since its Flush waits for the peer. What the peer doesn't take is

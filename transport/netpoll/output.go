@@ -23,6 +23,7 @@ type output struct {
 	err      error          // why nothing can be sent any more
 	queue    *buffer.Buffer // what nobody has taken yet
 	backlog  *backlog       // carries the queue; nil: nothing is queued
+	file     *os.File       // of fd, as the runtime's poller has it; nil: nothing was queued yet
 	deadline time.Time
 	ending   bool   // CloseWrite was called
 	parked   parked // in Drain
@@ -201,7 +202,7 @@ func (o *output) setDeadline(deadline time.Time) error {
 	}
 	o.deadline = deadline
 	if o.backlog != nil {
-		o.backlog.file.SetWriteDeadline(deadline)
+		o.file.SetWriteDeadline(deadline)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (t *Conn) endWatch() {
 	t.in.watch = nil
 	w.operator.Control(netpoll.PollDetach)
 	t.fdUses.Add(1)
-	go w.free()
+	ended.add(w)
 }
 
 // free gives the operator back. Until then the descriptor must not be that of another
