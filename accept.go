@@ -45,6 +45,12 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
+	reserved, err := reserve(opts.Transport)
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return nil, err
+	}
+	defer reserved.Release()
 	conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{
 		Subprotocols: opts.Subprotocols,
 		Compression:  opts.Compression,
@@ -55,7 +61,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, way{opts.Transport, opts.Handler, opts.KeepAlive}, engine.Options{
+	return attach(conn, result, way{reserved, opts.Handler, opts.KeepAlive}, engine.Options{
 		Role:    engine.Server,
 		Limits:  opts.Limits,
 		Recover: opts.Recover,

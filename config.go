@@ -119,3 +119,15 @@ type Transport interface {
 	// they are received first. On an error the caller closes conn.
 	Attach(conn net.Conn, early []byte) (engine.Transport, error)
 }
+
+// A Reserver is a Transport that needs something beside the connection that it takes over, of
+// which there may be no more: a second file descriptor, for those on event loops. Open reserves
+// it before it dials, and Accept before it answers, so that a connection isn't opened only to
+// be lost.
+type Reserver interface {
+	Transport
+
+	// Reserve sets aside what Attach needs for one connection. The error should be that of
+	// the system: for syscall.EMFILE and ENFILE, the HandshakeError says which limit is reached.
+	Reserve() (engine.Reservation, error)
+}

@@ -8,7 +8,6 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
-	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // Open connects to a server as cfg says and performs the opening handshake (RFC
@@ -28,6 +27,11 @@ func Open(ctx context.Context, cfg Config) (*engine.Conn, error) {
 func open(ctx context.Context, cfg *Config, to endpoint.Endpoint) (*engine.Conn, error) {
 	ctx, cancel := withTimeout(ctx, cfg.Timeout)
 	defer cancel()
+	reserved, err := reserve(cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	defer reserved.Release()
 	r := route{to: to, header: cfg.Header}
 	for redirects := 0; ; redirects++ {
 		request := r.request(cfg)
@@ -40,7 +44,7 @@ func open(ctx context.Context, cfg *Config, to endpoint.Endpoint) (*engine.Conn,
 		}
 		result, err := ask(ctx, cfg.trace(), conn, request)
 		if err == nil {
-			return attach(conn, result, way{cfg.Transport, cfg.Handler, cfg.KeepAlive}, engine.Options{
+			return attach(conn, result, way{reserved, cfg.Handler, cfg.KeepAlive}, engine.Options{
 				Role:    engine.Client,
 				Limits:  cfg.Limits,
 				Recover: cfg.Recover,
@@ -88,20 +92,17 @@ func ask(ctx context.Context, trace *Trace, conn net.Conn, request *handshake.Re
 
 // A way is how an open connection is carried and served.
 type way struct {
-	transport Transport
+	transport engine.Reservation
 	handler   engine.Handler
 	keepAlive KeepAlive
 }
 
 // attach makes a Conn of a connection on which the opening handshake is done.
 func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*engine.Conn, error) {
-	if w.transport == nil {
-		w.transport = std.Transport()
-	}
 	carrier, err := w.transport.Attach(conn, result.Early)
 	if err != nil {
 		conn.Close()
-		return nil, &HandshakeError{Reason: "transport refuses the connection", Err: err}
+		return nil, &HandshakeError{Reason: localOr("transport refuses the connection", err), Err: err}
 	}
 	o.Subprotocol = result.Subprotocol
 	o.RawHeader = result.RawHeader

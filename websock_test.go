@@ -23,7 +23,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait")) // its pollers never end
+}
 
 // echo accepts a connection and sends back what comes.
 func echo(t testing.TB, opts *AcceptOptions) http.HandlerFunc {

@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+// A Reservation is what a transport needs beside the connection that it carries, such as a file
+// descriptor, set aside before there is a connection. See websock.Reserver.
+type Reservation interface {
+	// Attach takes over conn, as websock.Transport has it, with what was set aside.
+	Attach(conn net.Conn, early []byte) (Transport, error)
+
+	// Release gives back what Attach hasn't used. It is called once, after Attach if that
+	// is called.
+	Release()
+}
+
 // A Source is where a Conn takes received bytes from. One goroutine at a time
 // uses it.
 type Source interface {

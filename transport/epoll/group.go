@@ -3,7 +3,6 @@
 package epoll
 
 import (
-	"fmt"
 	"net"
 	"runtime"
 	"sync"
@@ -20,22 +19,17 @@ type group struct {
 	turn  int
 }
 
-// attach gives a descriptor to one of the loops.
-func (g *group) attach(fd int, conn net.Conn) (*Conn, error) {
-	if fd > maxDescriptor {
-		return nil, fmt.Errorf("websock: descriptor %d is above %d", fd, maxDescriptor)
-	}
-	l, err := g.next()
-	if err != nil {
-		return nil, err
-	}
+// attach makes a connection of the duplicate fd of conn's descriptor. It takes the place that
+// next has counted.
+func (l *loop) attach(fd int, conn net.Conn) *Conn {
 	c := &Conn{loop: l, fd: int32(fd)}
 	c.noteAddresses(conn)
 	open.set(fd, c)
-	return c, nil
+	return c
 }
 
-// next returns a running loop with one connection more, each in its turn.
+// next returns a running loop with one connection more, each in its turn. That may be one that
+// is still to come, or never does: then detach takes it back.
 func (g *group) next() (*loop, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,7 +2,10 @@
 
 package epoll
 
-import "sync/atomic"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // A table finds a connection by its descriptor, as an event names it. It also keeps
 // connections alive that only the kernel knows.
@@ -17,6 +20,14 @@ var open table
 // maxDescriptor is the largest that a table has a place for. The kernel's own limit is
 // far below, unless somebody raised it.
 const maxDescriptor = len(table{})*len(page{}) - 1
+
+// checkDescriptor returns an error for a descriptor that has no place in a table.
+func checkDescriptor(fd int) error {
+	if fd > maxDescriptor {
+		return fmt.Errorf("websock: descriptor %d is above %d", fd, maxDescriptor)
+	}
+	return nil
+}
 
 // set puts a connection in its place; nil empties it.
 func (t *table) set(fd int, c *Conn) {

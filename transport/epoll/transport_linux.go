@@ -6,9 +6,9 @@ import (
 	"syscall"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/spare"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
-	"golang.org/x/sys/unix"
 )
 
 // shared are the loops of all transports that don't ask for their own.
@@ -30,29 +30,87 @@ type Maker struct{ loops *group }
 // A connection without a descriptor, and TLS that wasn't begun by package
 // transport/tls, is left to a goroutine: see package transport/std.
 func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		return m.attachTLS(secured, early)
-	}
-	if !hasDescriptor(conn) {
+	if !carries(conn) {
 		return std.New(conn, early), nil
 	}
-	c, err := m.attach(conn, early)
+	r, err := m.reserve()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	return r.Attach(conn, early)
+}
+
+// Reserve sets aside what a connection takes beside its own descriptor, as websock.Reserver
+// has it: a second descriptor, to which the first is moved, and those of a loop, if none runs.
+func (m Maker) Reserve() (engine.Reservation, error) {
+	r, err := m.reserve()
+	if err != nil {
+		return nil, err // and no interface of a nil *reservation
+	}
+	return r, nil
+}
+
+// A reservation is a descriptor and a place on a loop.
+type reservation struct {
+	loop  *loop // nil: taken or given back
+	spare *spare.Descriptor
+}
+
+func (m Maker) reserve() (*reservation, error) {
+	l, err := m.loops.next()
+	if err != nil {
+		return nil, err
+	}
+	r := &reservation{loop: l}
+	if r.spare, err = spare.Reserve(); err == nil {
+		err = checkDescriptor(r.spare.Number())
+	}
+	if err != nil {
+		r.Release()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Release gives back what Attach hasn't used.
+func (r *reservation) Release() {
+	if r.spare != nil {
+		r.spare.Release()
+	}
+	if r.loop != nil {
+		r.loop.group.detach(r.loop)
+		r.loop = nil
+	}
+}
+
+// Attach is that of Maker.
+func (r *reservation) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	if !carries(conn) {
+		return std.New(conn, early), nil
+	}
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		below, _ := tls.NetConn(secured)
+		c, err := r.attach(below, nil)
+		if err != nil {
+			return nil, err
+		}
+		return tls.New(secured, c, early)
+	}
+	c, err := r.attach(conn, early)
 	if err != nil {
 		return nil, err // and no interface of a nil *Conn
 	}
 	return c, nil
 }
 
-func (m Maker) attachTLS(secured *stdtls.Conn, early []byte) (engine.Transport, error) {
-	below, ok := tls.NetConn(secured)
-	if !ok || !hasDescriptor(below) {
-		return std.New(secured, early), nil
+// carries reports whether this package can carry conn.
+func carries(conn net.Conn) bool {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		below, ok := tls.NetConn(secured)
+		return ok && hasDescriptor(below)
 	}
-	c, err := m.attach(below, nil)
-	if err != nil {
-		return nil, err
-	}
-	return tls.New(secured, c, early)
+	return hasDescriptor(conn)
 }
 
 func hasDescriptor(conn net.Conn) bool {
@@ -63,34 +121,16 @@ func hasDescriptor(conn net.Conn) bool {
 	return false
 }
 
-func (m Maker) attach(conn net.Conn, early []byte) (*Conn, error) {
-	fd, err := duplicate(conn.(syscall.Conn))
+func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
+	fd, err := r.spare.Take(conn.(syscall.Conn))
 	if err != nil {
 		return nil, err
 	}
-	c, err := m.loops.attach(fd, conn)
-	if err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
+	c := r.loop.attach(fd, conn)
+	r.loop = nil
 	conn.Close() // the descriptor lives on
 	if len(early) > 0 {
 		c.in = &input{view: early}
 	}
 	return c, nil
-}
-
-// duplicate returns a second descriptor of a socket, which doesn't block.
-func duplicate(conn syscall.Conn) (fd int, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	controlErr := raw.Control(func(original uintptr) {
-		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if controlErr != nil {
-		return 0, controlErr
-	}
-	return fd, err
 }

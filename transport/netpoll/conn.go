@@ -5,6 +5,7 @@ package netpoll
 import (
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cloudwego/netpoll"
@@ -28,13 +29,13 @@ type Conn struct {
 	behind    *Conn // that waits for the crew, under its lock
 }
 
-// attach has poll look at a duplicate of conn's descriptor and closes conn.
-func attach(poll netpoll.Poll, conn net.Conn, early []byte) (*Conn, error) {
-	fd, err := duplicate(conn)
+// attach has the poller look at a duplicate of conn's descriptor and closes conn.
+func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
+	fd, err := r.spare.Take(conn.(syscall.Conn))
 	if err != nil {
 		return nil, err
 	}
-	t := &Conn{poll: poll, fd: fd, addresses: addressesOf(conn)}
+	t := &Conn{poll: r.poll, fd: fd, addresses: addressesOf(conn)}
 	t.fdUses.Store(1) // until Close
 	t.in.view = early
 	t.out.fd = fd

@@ -9,6 +9,7 @@ import (
 	"github.com/cloudwego/netpoll"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/spare"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -27,21 +28,55 @@ type Maker struct{}
 // A connection without a descriptor, and TLS that wasn't begun by package transport/tls, is
 // left to a goroutine: see package transport/std. So are all if netpoll is of a version whose
 // pollers this package doesn't find.
-func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	secured, below := takeApart(conn)
-	if !hasDescriptor(below) {
+func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	if _, below := takeApart(conn); !hasDescriptor(below) {
 		return std.New(conn, early), nil
 	}
-	poll, err := pick()
-	switch {
-	case err != nil:
+	r, err := m.Reserve()
+	if err != nil {
 		return nil, err
-	case poll == nil:
-		return std.New(conn, early), nil
-	case secured != nil:
-		return attachTLS(poll, secured, below, early)
 	}
-	t, err := attach(poll, conn, early)
+	defer r.Release()
+	return r.Attach(conn, early)
+}
+
+// Reserve sets aside the second descriptor that a connection takes, to which its own is moved,
+// as websock.Reserver has it.
+func (Maker) Reserve() (engine.Reservation, error) {
+	poll, err := pick()
+	if err != nil {
+		return nil, err
+	}
+	d, err := spare.Reserve()
+	if err != nil {
+		return nil, err
+	}
+	return &reservation{poll, d}, nil
+}
+
+// A reservation is a descriptor and the poller that is to look at it.
+type reservation struct {
+	poll  netpoll.Poll // nil: it wasn't found
+	spare *spare.Descriptor
+}
+
+// Release gives back the descriptor if Attach hasn't used it.
+func (r *reservation) Release() { r.spare.Release() }
+
+// Attach is that of Maker.
+func (r *reservation) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	secured, below := takeApart(conn)
+	if r.poll == nil || !hasDescriptor(below) {
+		return std.New(conn, early), nil
+	}
+	if secured != nil {
+		t, err := r.attach(below, nil)
+		if err != nil {
+			return nil, err
+		}
+		return tls.New(secured, t, early)
+	}
+	t, err := r.attach(conn, early)
 	if err != nil {
 		return nil, err // and no interface of a nil *Conn
 	}
@@ -65,12 +100,4 @@ func hasDescriptor(conn net.Conn) bool {
 		return true
 	}
 	return false
-}
-
-func attachTLS(poll netpoll.Poll, secured *stdtls.Conn, below net.Conn, early []byte) (engine.Transport, error) {
-	t, err := attach(poll, below, nil)
-	if err != nil {
-		return nil, err
-	}
-	return tls.New(secured, t, early)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudwego/netpoll"
+	"github.com/seed004e8d11/websock/internal/spare"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,7 +29,11 @@ func TestADescriptorIsFreeOnlyWhenThePollerIsDoneWithIt(t *testing.T) {
 	}
 	busy := &busyPoll{poll, make(chan struct{})}
 	client, server := sockets(t, "tcp")
-	tr, err := attach(busy, client, nil)
+	d, err := spare.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := (&reservation{busy, d}).attach(client, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
