@@ -32,13 +32,14 @@ const (
 	FirehoseCalls = 1 << 10
 )
 
-// Firehose is a Handler that counts what it gets.
+// A Firehose is a Handler that counts what it gets.
 type Firehose struct {
 	Calls, Bytes int
 	OnFirst      func(c *engine.Conn) // called with the first
 	Closed       chan error
 }
 
+// OnData counts.
 func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
 	f.Calls++
 	f.Bytes += len(payload)
@@ -47,6 +48,7 @@ func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
 	}
 }
 
+// OnClose tells Closed.
 func (f *Firehose) OnClose(_ *engine.Conn, err error) { f.Closed <- err }
 
 // A Handler has much to do with what has come at once. A deadline is still noticed.
