@@ -26,20 +26,21 @@ type schedule struct {
 }
 
 // A manner is how the peers of a schedule go about it, in bits: one each for whether client
-// and server are pushed, two each for their ways, then one each for compression and for
-// limits that are soon reached.
+// and server are pushed, two each for their ways, then one each for compression, for limits
+// that are soon reached, and for compression that forgets every message.
 type manner uint16
 
 func (m manner) clientWay() way   { return peerWays[m&1|m>>2&3<<1] }
 func (m manner) serverWay() way   { return peerWays[m>>1&1|m>>4&3<<1] }
 func (m manner) compresses() bool { return m>>6&1 != 0 }
 func (m manner) isTight() bool    { return m>>7&1 != 0 }
+func (m manner) forgets() bool    { return m>>8&1 != 0 }
 
 func (m manner) compression() engine.Compression {
 	if !m.compresses() {
 		return engine.Compression{}
 	}
-	return engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: 9, RecvWindowBits: 10}
+	return engine.Compression{Level: 1, SendTakeover: !m.forgets(), RecvTakeover: !m.forgets(), SendWindowBits: 9, RecvWindowBits: 10}
 }
 
 // limits are such that both peers keep to what the other one wants.

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -110,6 +111,15 @@ func (p *peer) step() error {
 		p.later(p.close)
 	case 24:
 		p.later(p.abort)
+	case 25:
+		return p.messageWith(sendPrepared, engine.OpBinary, payload)
+	case 26:
+		return p.messageWith(sendUnlessFull, engine.OpBinary, strings.Repeat(payload, 200))
+	case 27:
+		return p.withinTime(payload)
+	case 28: // more than may be queued, of which a part may be out when the time is over
+		p.byForce()
+		return p.withinTime(strings.Repeat(payload, 400))
 	default:
 		return p.message(engine.OpBinary, payload)
 	}
@@ -181,6 +191,37 @@ func sendLent(c *engine.Conn, op engine.Opcode, payload []byte) error {
 		return err
 	}
 	return lent.SendFrame(op, true, copy(lent.Bytes(), payload))
+}
+
+func sendPrepared(c *engine.Conn, op engine.Opcode, payload []byte) error {
+	prepared, err := engine.NewPreparedMessage(op, payload)
+	if err != nil {
+		return err
+	}
+	return c.SendPrepared(prepared)
+}
+
+// sendUnlessFull waits only after a send that doesn't wait has sent nothing.
+func sendUnlessFull(c *engine.Conn, op engine.Opcode, payload []byte) error {
+	err := c.TrySend(op, payload)
+	if errors.Is(err, engine.ErrSendQueueFull) {
+		return c.SendContext(context.Background(), op, payload)
+	}
+	return err
+}
+
+// withinTime sends a message unless that takes too long, and then nothing.
+func (p *peer) withinTime(payload string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err := p.messageWith(func(c *engine.Conn, op engine.Opcode, payload []byte) error {
+		return c.SendContext(ctx, op, payload)
+	}, engine.OpBinary, payload)
+	if err == ctx.Err() {
+		p.tried = nil
+		return nil
+	}
+	return err
 }
 
 // corked sends several messages that leave together.
