@@ -5,6 +5,8 @@ package std
 import (
 	"syscall"
 	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // drain passes on what can be read, and reports whether that was the end. After a full
@@ -18,7 +20,7 @@ import (
 // that and looked at again later, and any other is read once more at once.
 func (p *pump) drain(fd uintptr) bool {
 	for !p.done {
-		b := p.t.borrow(readSize, fullSize)
+		b := buffer.Get(p.t.nextSize(readSize, fullSize))
 		n, err := readFd(fd, b.B[:cap(b.B)])
 		if err == syscall.EAGAIN {
 			b.Put()

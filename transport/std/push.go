@@ -74,7 +74,7 @@ func (p *pump) work() {
 func (p *pump) run() {
 	for p.mayRead() {
 		p.letOthersRun()
-		b := p.t.borrow(waitSize, fullWaitSize)
+		b := buffer.Get(p.t.nextSize(waitSize, fullWaitSize))
 		n, err := p.t.conn.Read(b.B[:cap(b.B)])
 		p.pass(b, n, err)
 	}

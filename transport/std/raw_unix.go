@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // rawConn returns access to the descriptor of a socket, or nil.
@@ -40,7 +42,7 @@ func (t *Conn) readRaw(fd uintptr) bool {
 		t.pull.n, t.err = n, err
 		return true
 	}
-	b := t.borrow(readSize, fullSize)
+	b := buffer.Get(t.nextSize(readSize, fullSize))
 	n, err := readFd(fd, b.B[:cap(b.B)])
 	if err == syscall.EAGAIN {
 		b.Put()

@@ -106,18 +106,17 @@ func (t *Conn) readNet() {
 		}
 		return
 	}
-	b := t.borrow(waitSize, fullWaitSize)
+	b := buffer.Get(t.nextSize(waitSize, fullWaitSize))
 	n, err := t.conn.Read(b.B[:cap(b.B)])
 	t.stage(b, n, err)
 }
 
-// borrow returns memory to read into, of a size that is a power of two: the larger one when
-// the last read has filled its own.
-func (t *Conn) borrow(size, full int) *buffer.Buffer {
+// nextSize returns how much memory to read into: full when the last read has filled its own.
+func (t *Conn) nextSize(size, full int) int {
 	if t.filled {
-		return buffer.Get(full)
+		return full
 	}
-	return buffer.Get(size)
+	return size
 }
 
 // stage makes n bytes in b the view.
