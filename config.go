@@ -83,7 +83,9 @@ type Config struct {
 	// over net.Conn, std.Transport().
 	Transport Transport
 
-	// Handler receives the data by callback from the first byte on. nil: it is
+	// Handler receives the data by callback from the first byte on; it may be called
+	// before Dial or Open has returned, and is never called if they fail. After OnClose
+	// nothing is left of the connection: Close need not be called then. nil: the data is
 	// pulled with Recv.
 	Handler engine.Handler
 

@@ -12,6 +12,7 @@ var imports = Imports{
 	"atomic":  "sync/atomic",
 	"bytes":   "bytes",
 	"context": "context",
+	"debug":   "runtime/debug",
 	"engine":  module + "/engine",
 	"epoll":   module + "/transport/epoll",
 	"errors":  "errors",
@@ -23,15 +24,16 @@ var imports = Imports{
 	"net":     "net",
 	"netpoll": module + "/transport/netpoll",
 	"os":      "os",
+	"runtime": "runtime",
 	"std":     module + "/transport/std",
 	"sync":    "sync",
+	"syscall": "syscall",
 	"time":    "time",
 	"tls":     "crypto/tls",
+	"unix":    "golang.org/x/sys/unix",
 	"url":     "net/url",
 	"websock": module,
 	"x509":    "crypto/x509",
-	"runtime": "runtime",
-	"debug":   "runtime/debug",
 }
 
 func TestTheCodeInDocumentationCompiles(t *testing.T) {

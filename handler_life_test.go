@@ -1,0 +1,168 @@
+package websock_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+var everyTransport = map[string]websock.Transport{
+	"std":     std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+}
+
+// newTalker returns the URL of a server that sends a message and closes.
+func newTalker(t *testing.T) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.SendText([]byte("early"))
+		conn.Close()
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// What a Handler is called with is the Conn that Dial returns, whichever comes first.
+func TestAHandlerMayBeCalledBeforeDialReturns(t *testing.T) {
+	url := newTalker(t)
+	for name, transport := range everyTransport {
+		t.Run(name, func(t *testing.T) {
+			var dialled atomic.Bool
+			early := 0
+			for range 50 {
+				calls := make(chan *websock.Conn, 2)
+				dialled.Store(false)
+				conn, err := websock.Dial(t.Context(), url, &websock.Config{
+					Transport: transport,
+					Handler: websock.Messages(
+						func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+							if !dialled.Load() {
+								early++
+							}
+							calls <- c
+						},
+						func(c *websock.Conn, _ error) { calls <- c },
+					),
+				})
+				dialled.Store(true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 2 {
+					select {
+					case c := <-calls:
+						if c != conn {
+							t.Fatal("called with another Conn")
+						}
+					case <-time.After(10 * time.Second):
+						t.Fatal("not called")
+					}
+				}
+			}
+			t.Logf("%d of 50 before Dial had returned", early)
+		})
+	}
+}
+
+// A pulling is a transport that serves no Handler.
+type pulling struct{ websock.Transport }
+
+func (p pulling) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+	carried, err := p.Transport.Attach(conn, early)
+	return struct{ engine.Transport }{carried}, err
+}
+
+func TestAHandlerIsNotCalledWhenDialFails(t *testing.T) {
+	refuses := httptest.NewServer(http.NotFoundHandler())
+	defer refuses.Close()
+	hangsUp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, _ := http.NewResponseController(w).Hijack()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x01x")
+		conn.Close()
+	}))
+	defer hangsUp.Close()
+	talks := newTalker(t)
+	for name, transport := range everyTransport {
+		for what, dial := range map[string]struct {
+			url       string
+			transport websock.Transport
+		}{
+			"refused":                 {"ws" + strings.TrimPrefix(refuses.URL, "http"), transport},
+			"no opening handshake":    {"ws" + strings.TrimPrefix(hangsUp.URL, "http"), transport},
+			"a transport that pulls":  {talks, pulling{transport}},
+			"nobody listens":          {"ws://127.0.0.1:1/", transport},
+			"a URL that can't be one": {"ws://", transport},
+		} {
+			var called atomic.Bool
+			_, err := websock.Dial(t.Context(), dial.url, &websock.Config{
+				Transport: dial.transport,
+				Handler: websock.Messages(
+					func(*websock.Conn, websock.Opcode, []byte) { called.Store(true) },
+					func(*websock.Conn, error) { called.Store(true) },
+				),
+			})
+			time.Sleep(10 * time.Millisecond)
+			if err == nil || called.Load() {
+				t.Errorf("%s, %s: %v, called: %v", name, what, err, called.Load())
+			}
+		}
+	}
+}
+
+func TestAfterOnCloseNothingIsLeftToClose(t *testing.T) {
+	url := newTalker(t)
+	for name, transport := range everyTransport {
+		t.Run(name, func(t *testing.T) {
+			connect := func() {
+				closed := make(chan struct{})
+				_, err := websock.Dial(t.Context(), url, &websock.Config{
+					Transport: transport,
+					Handler:   websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(*websock.Conn, error) { close(closed) }),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case <-closed:
+				case <-time.After(10 * time.Second):
+					t.Fatal("no OnClose")
+				}
+			}
+			connect() // for what is there for the life of the process
+			time.Sleep(50 * time.Millisecond)
+			files, goroutines := openFiles(), runtime.NumGoroutine()
+			for range 20 {
+				connect()
+			}
+			for end := time.Now().Add(10 * time.Second); openFiles() > files || runtime.NumGoroutine() > goroutines; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d files and %d goroutines; %d and %d before", openFiles(), runtime.NumGoroutine(), files, goroutines)
+				}
+			}
+		})
+	}
+}
+
+// openFiles returns how many descriptors the process has, where that can be told.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
