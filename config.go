@@ -27,15 +27,23 @@ type Config struct {
 	// certificate is asked for. "": Host and Port. A redirect to another origin drops it.
 	HostHeader string
 
-	Secure bool        // wss: TLS
-	TLS    *tls.Config // never written to, not to be changed once used; nil: the system's roots, ServerName from Host
+	Secure bool // wss: TLS
+
+	// TLS is for wss. It is never written to, and not to be changed once used. Its NextProtos
+	// doesn't count: http/1.1 is what is asked for. A ServerName of "" stands for Host. nil:
+	// the system's roots, TLS 1.2 or later.
+	//
+	// Connections to one host with the same tls.Config resume its TLS sessions, if it has no
+	// ClientSessionCache, SessionTicketsDisabled, VerifyPeerCertificate or
+	// GetClientCertificate: see package transport/tls.
+	TLS *tls.Config
 
 	// Proxy says which proxy to connect through: nil for none. It gets the URL that is
 	// to be reached, ws or wss, and returns that of an http or https proxy (CONNECT,
 	// with Basic credentials if it has a user) or of a socks5 or socks5h proxy (with user
 	// and password if it has them). Either looks the host name up itself. A nil Proxy
-	// takes HTTP_PROXY, HTTPS_PROXY and NO_PROXY from the environment; NoProxy ignores
-	// them. What fails at a proxy is a *HandshakeError that names it.
+	// takes HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (for whichever of the two is not set) and
+	// NO_PROXY from the environment; NoProxy ignores them. What fails at a proxy is a *HandshakeError that names it.
 	Proxy func(*url.URL) (*url.URL, error)
 
 	// ProxyHeader returns what is sent beside Host to an http or https proxy, when it is
@@ -108,6 +116,15 @@ type Config struct {
 	// set, such as a channel of an SSH connection, serves as well as any other, and takes two
 	// goroutines.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// DialTLS connects for wss and secures the connection: for TLS that is not crypto/tls's,
+	// or keys that are elsewhere. network and addr are those of NetDial, which isn't used
+	// then, nor are TLS, Dialer and Proxy; what NetDial says of contexts and deadlines holds
+	// here too. It verifies the peer, for the host of addr, and asks for http/1.1 if it uses
+	// ALPN. If it returns a *tls.Conn whose handshake isn't done, that is done first.
+	// Conn.TLS tells what the connection's method ConnectionState does, if it is that of a
+	// *tls.Conn. Without TLS, and to an https proxy, it isn't used. nil: crypto/tls.
+	DialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Trace is told of the steps of connecting. nil: nobody is.
 	Trace *Trace

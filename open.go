@@ -71,6 +71,9 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 
 // dial connects to the endpoint and secures the connection if it is to be.
 func dial(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+	if to.Secure && cfg.DialTLS != nil {
+		return dialTLS(ctx, cfg, to)
+	}
 	conn, err := reach(ctx, cfg, to)
 	if err != nil || !to.Secure {
 		return conn, err

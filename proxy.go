@@ -1,12 +1,14 @@
 package websock
 
 import (
+	"cmp"
 	"context"
 	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
@@ -24,11 +26,18 @@ func ProxyURL(via *url.URL) func(*url.URL) (*url.URL, error) {
 }
 
 // environmentProxy is Config.Proxy's default: the variables HTTP_PROXY, HTTPS_PROXY and
-// NO_PROXY, as net/http understands them, the second for wss.
+// NO_PROXY, as net/http understands them, the second for wss, and ALL_PROXY in place of either
+// that is not set.
 func environmentProxy(u *url.URL) (*url.URL, error) {
 	as := *u
 	as.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
-	return httpproxy.FromEnvironment().ProxyFunc()(&as)
+	env := httpproxy.FromEnvironment()
+	if env.HTTPProxy == "" {
+		env.HTTPProxy = cmp.Or(os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
+		env.CGI = false // a header of a CGI request can't set that, as it can set HTTP_PROXY
+	}
+	env.HTTPSProxy = cmp.Or(env.HTTPSProxy, os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
+	return env.ProxyFunc()(&as)
 }
 
 // proxyFor returns the proxy to connect through; nil: none.
@@ -88,7 +97,7 @@ func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.C
 func secureProxy(ctx context.Context, cfg *Config, conn net.Conn, host string) (net.Conn, error) {
 	config := cfg.ProxyTLS
 	if config == nil {
-		config = &stdtls.Config{MinVersion: stdtls.VersionTLS12}
+		config = &stdtls.Config{MinVersion: stdtls.VersionTLS12, SessionTicketsDisabled: true} // it lives no longer than this
 		if cfg.TLS != nil {
 			config.RootCAs = cfg.TLS.RootCAs
 		}

@@ -14,7 +14,7 @@ import (
 // context is told by net.Dialer. How the connection ends, Handler.OnClose is told.
 type Trace struct {
 	// DialStart and DialDone enclose connecting to addr, which is the proxy's if there is
-	// one.
+	// one, and all that Config.DialTLS does.
 	DialStart func(network, addr string)
 	DialDone  func(network, addr string, conn net.Conn, err error)
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"net"
 	"unique"
 )
@@ -49,6 +50,18 @@ func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
 
 // RemoteAddr returns the peer's address, as the transport knows it.
 func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
+
+// TLS returns the state of the TLS connection that carries this one: version, cipher suite,
+// certificates of the peer, whether a session was resumed. It is nil if there is no TLS, or the
+// transport doesn't know it: where TLS ends at a proxy, or below a net.Conn of the user's that
+// has no method ConnectionState. Every call makes a new one. It may be called from any
+// goroutine, also after Close.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if t, ok := c.t.(SecureTransport); ok {
+		return t.TLS()
+	}
+	return nil
+}
 
 // SetValue keeps a value of the user's with the connection, in place of the one before. A
 // Handler that serves many connections finds there what belongs to this one. It may be called

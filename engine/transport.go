@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"time"
 )
@@ -179,6 +180,13 @@ type Receiver interface {
 	// Finish ends the connection after Receive returned an error, or after End.
 	// It may block for Limits.CloseTimeout.
 	Finish()
+}
+
+// A SecureTransport is a Transport that may know about TLS.
+type SecureTransport interface {
+	// TLS returns the state of the TLS connection; nil: there is no TLS. It may be called
+	// from any goroutine, also after Close.
+	TLS() *tls.ConnectionState
 }
 
 // closeWriter is a Transport that can end its own direction, behind what is queued

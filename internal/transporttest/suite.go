@@ -75,6 +75,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose},
 		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
+		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)

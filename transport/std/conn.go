@@ -80,6 +80,17 @@ func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
 // to it.
 func (t *Conn) NetConn() net.Conn { return deadline.Unwrap(t.conn) }
 
+// TLS returns the state of the TLS connection underneath if that is one of crypto/tls, or has
+// a method ConnectionState as those have. Else it returns nil.
+func (t *Conn) TLS() *stdtls.ConnectionState {
+	conn, ok := t.NetConn().(interface{ ConnectionState() stdtls.ConnectionState })
+	if !ok {
+		return nil
+	}
+	state := conn.ConnectionState()
+	return &state
+}
+
 // LocalAddr returns the connection's local address.
 func (t *Conn) LocalAddr() net.Addr { return t.conn.LocalAddr() }
 

@@ -29,7 +29,7 @@ func configFor(host string, config *tls.Config) *tls.Config {
 	if shared := derived.configs[from].Value(); shared != nil {
 		return shared
 	}
-	shared := derive(host, config)
+	shared := derive(from, config)
 	derived.configs[from] = weak.Make(shared)
 	runtime.AddCleanup(shared, forget, from)
 	return shared
@@ -44,16 +44,19 @@ func forget(from origin) {
 	}
 }
 
-func derive(host string, config *tls.Config) *tls.Config {
+func derive(from origin, config *tls.Config) *tls.Config {
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	} else {
 		config = config.Clone()
 	}
 	if config.ServerName == "" {
-		config.ServerName = serverName(host)
+		config.ServerName = serverName(from.host)
 	}
 	config.NextProtos = []string{"http/1.1"}
 	config.Renegotiation = tls.RenegotiateNever
+	if resumes(config) {
+		config.ClientSessionCache = sessionCache{from}
+	}
 	return config
 }

@@ -58,8 +58,15 @@ func NetConn(conn *tls.Conn) (net.Conn, bool) {
 	return w.conn, true
 }
 
+// TLS returns the state of the TLS connection.
+func (c *Conn) TLS() *tls.ConnectionState {
+	state := c.tls.ConnectionState()
+	return &state
+}
+
 var _ interface {
 	engine.Transport
+	engine.SecureTransport
 	engine.Pusher
 	engine.Pauser
 	engine.Drainer

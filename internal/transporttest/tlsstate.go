@@ -1,0 +1,25 @@
+package transporttest
+
+import (
+	"testing"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+func (s Suite) testTheStateOfTLSIsTold(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, engine.Limits{})
+		for _, c := range []*engine.Conn{client, server} {
+			if s.Secure == nil && c.TLS() != nil {
+				t.Errorf("%v: TLS where there is none", c.Role())
+			}
+			if s.Secure != nil && (c.TLS() == nil || !c.TLS().HandshakeComplete) {
+				t.Errorf("%v: %+v", c.Role(), c.TLS())
+			}
+		}
+		client.Abort(nil)
+		if s.Secure != nil && client.TLS() == nil {
+			t.Error("it is forgotten after the end")
+		}
+	})
+}

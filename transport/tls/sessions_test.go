@@ -1,0 +1,128 @@
+package tls
+
+import (
+	"container/list"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"testing"
+)
+
+// resumed performs a handshake with host, reads what the server sends after it, and reports
+// whether it has resumed a session.
+func resumed(t *testing.T, host string, client, server *tls.Config) bool {
+	t.Helper()
+	a, b := cable()
+	defer a.Close()
+	defer b.Close()
+	done := make(chan error, 1)
+	s := Server(b, server)
+	go func() {
+		_, err := s.Write([]byte("x")) // behind the tickets
+		done <- err
+	}()
+	c, err := Client(t.Context(), a, host, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return c.ConnectionState().DidResume
+}
+
+func TestSessionsAreResumed(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := configs(version)
+		for i, want := range []bool{false, true, true} {
+			if got := resumed(t, "example.com", client, server); got != want {
+				t.Errorf("handshake %d: resumed %v", i, got)
+			}
+		}
+		if client.ClientSessionCache != nil || client.ServerName != "" {
+			t.Error("the caller's tls.Config was written to")
+		}
+		if !resumed(t, "EXAMPLE.com", withName(client, "example.com"), server) {
+			return // another config
+		}
+		t.Error("a session was resumed with another config")
+	})
+}
+
+func withName(config *tls.Config, name string) *tls.Config {
+	config = config.Clone()
+	config.ServerName = name
+	return config
+}
+
+// Two configs with the same content may stand for two clients, and be told apart by nobody but
+// their owner.
+func TestASessionBelongsToItsConfig(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := configs(version)
+		resumed(t, "example.com", client, server)
+		careless := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}
+		strict := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com", MinVersion: version, MaxVersion: version}
+		if resumed(t, "example.com", client.Clone(), server) || resumed(t, "example.com", careless, server) {
+			t.Error("a session of another config was resumed")
+		}
+		a, b := cable()
+		defer a.Close()
+		defer b.Close()
+		go Server(b, server).Handshake()
+		if _, err := Client(t.Context(), a, "example.com", strict); err == nil {
+			t.Error("a session that another config has verified was resumed")
+		}
+	})
+}
+
+func TestWhoMustBeAskedEveryTimeResumesNothing(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		own := tls.NewLRUClientSessionCache(1)
+		for name, test := range map[string]struct {
+			change func(*tls.Config)
+			want   bool
+		}{
+			"VerifyPeerCertificate": {func(c *tls.Config) {
+				c.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { return nil }
+			}, false},
+			"GetClientCertificate": {func(c *tls.Config) {
+				c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
+			}, false},
+			"SessionTicketsDisabled": {func(c *tls.Config) { c.SessionTicketsDisabled = true }, false},
+			"its own cache":          {func(c *tls.Config) { c.ClientSessionCache = own }, true},
+		} {
+			client, server := configs(version)
+			test.change(client)
+			resumed(t, "example.com", client, server)
+			if got := resumed(t, "example.com", client, server); got != test.want {
+				t.Errorf("%s: resumed %v", name, got)
+			}
+		}
+		if _, ok := own.Get("example.com"); !ok {
+			t.Error("the caller's cache was not used")
+		}
+	})
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	s := sessionStore{at: map[sessionKey]*list.Element{}}
+	key := func(i int) sessionKey { return sessionKey{name: fmt.Sprint(i)} }
+	for i := range maxSessions {
+		s.put(key(i), &tls.ClientSessionState{})
+	}
+	s.get(key(0)) // used last now
+	s.put(key(maxSessions), &tls.ClientSessionState{})
+	for i, want := range map[int]bool{0: true, 1: false, 2: true, maxSessions: true} {
+		if _, ok := s.get(key(i)); ok != want {
+			t.Errorf("session %d is there: %v", i, ok)
+		}
+	}
+	s.put(key(0), nil)
+	if _, ok := s.get(key(0)); ok || s.used.Len() != maxSessions-1 || len(s.at) != maxSessions-1 {
+		t.Errorf("%d and %d sessions", s.used.Len(), len(s.at))
+	}
+}
