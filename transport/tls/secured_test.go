@@ -52,10 +52,12 @@ func configs(version uint16) (client, server *tls.Config) {
 	return client, server
 }
 
-// connect returns the two ends of a connection in memory that speaks one version.
+// connect returns the two ends of a connection in memory that speaks one version. The server
+// sends no session tickets: the client may have read any part of them with the handshake.
 func connect(t testing.TB, version uint16) (client, server *tls.Conn) {
 	t.Helper()
 	clientConfig, serverConfig := configs(version)
+	serverConfig.SessionTicketsDisabled = true
 	return handshake(t, clientConfig, serverConfig)
 }
 
