@@ -1,6 +1,5 @@
 package engine
 
-
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
 // be called while a receive is under way. From then on the receiving calls return

@@ -7,23 +7,31 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// notifyTimeout is how long Close waits for a peer that takes nothing, not even a
-// close_notify, where the transport underneath can't queue it.
-const notifyTimeout = 50 * time.Millisecond
-
-// Close closes the connection. It tries to send a close_notify. The error is always nil:
-// whatever happens, the connection is closed.
+// Close closes the connection now, as engine.Transport has it. A close_notify is sent if that
+// doesn't take waiting, neither for the peer nor for a write under way. The error is always
+// nil: whatever happens, the connection is closed.
 func (c *Conn) Close() error {
-	c.boundWrites(notifyTimeout)
-	c.tls.Close()
+	if c.neverWaits() {
+		c.wire.prepareClose()
+		c.tls.Close()
+	}
+	c.carrier.Close()
 	return nil
 }
 
+// neverWaits reports whether the carrier can write without waiting for the peer.
+func (c *Conn) neverWaits() bool {
+	_, tries := c.carrier.(engine.TryWriter)
+	_, queues := c.carrier.(engine.Drainer)
+	return tries || queues
+}
+
 // CloseWrite ends our direction with a close_notify (RFC 8446 section 6.1), and then that of
-// the transport underneath if it can be ended, both behind what is queued.
+// the transport underneath if it can be ended, both behind what is queued. It doesn't wait for
+// the peer: a close_notify that can't leave at once is left to the transport underneath.
 func (c *Conn) CloseWrite() error {
-	err := c.closeNotify()
-	if carrier, ok := c.carrier.(interface{ CloseWrite() error }); ok {
+	left, err := c.closeNotify()
+	if carrier, ok := c.carrier.(interface{ CloseWrite() error }); ok && left {
 		return errors.Join(err, carrier.CloseWrite())
 	}
 	return err
@@ -32,21 +40,22 @@ func (c *Conn) CloseWrite() error {
 // Linger ends our direction with a close_notify and has the transport underneath linger. What
 // still comes is discarded as it is, without being decrypted.
 func (c *Conn) Linger(d time.Duration) error {
+	end := time.Now().Add(d)
 	c.boundWrites(d)
 	c.closeNotify() // that it can't be sent shows in lingering, or doesn't matter
-	return c.carrier.Linger(d)
+	return c.carrier.Linger(time.Until(end))
 }
 
 // closeNotify sends a close_notify behind all that was sent, and sees to it that nothing
-// follows.
-func (c *Conn) closeNotify() error {
-	err := c.tls.CloseWrite()
-	c.wire.finish()
-	return err
+// follows. It doesn't wait for the peer, but perhaps for a write that does, and reports whether
+// all has left.
+func (c *Conn) closeNotify() (left bool, err error) {
+	err = c.tls.CloseWrite()
+	return c.wire.finish(), err
 }
 
-// boundWrites keeps a close_notify, and whoever it has to wait for, from blocking for longer
-// than d. A carrier that queues blocks nobody.
+// boundWrites keeps a write under way, for which a close_notify has to wait, from blocking for
+// longer than d. A carrier that queues blocks nobody.
 func (c *Conn) boundWrites(d time.Duration) {
 	if _, queues := c.carrier.(engine.Drainer); !queues {
 		c.carrier.SetWriteDeadline(time.Now().Add(d)) // if it fails, so does the write

@@ -143,10 +143,10 @@ func (l *layer) expand(secret []byte, label string, size int) []byte {
 	return key
 }
 
-// keyLog is what a tls.Conn logs, by label.
-type keyLog map[string][]byte
+// A KeyLog is what a tls.Conn logs, by label.
+type KeyLog map[string][]byte
 
-func (k keyLog) Write(line []byte) (int, error) {
+func (k KeyLog) Write(line []byte) (int, error) {
 	fields := strings.Fields(string(line))
 	k[fields[0]], _ = hex.DecodeString(fields[2])
 	k["client random"], _ = hex.DecodeString(fields[1])
@@ -160,7 +160,7 @@ func againstHandmade(t *testing.T, version uint16, role string) (*Conn, *memory,
 	serverConfig.SessionTicketsDisabled = true // they would be counted
 	clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	clientConfig.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256} // of TLS 1.2
-	keys := keyLog{}
+	keys := KeyLog{}
 	clientConfig.KeyLogWriter = keys
 	client, server := handshake(t, clientConfig, serverConfig)
 	subject, replaced := client, server
@@ -186,7 +186,7 @@ func againstHandmade(t *testing.T, version uint16, role string) (*Conn, *memory,
 }
 
 // layers returns those of records to a client and to a server. Their handshake is complete.
-func layers(t *testing.T, state tls.ConnectionState, keys keyLog) (toClient, toServer *layer) {
+func layers(t *testing.T, state tls.ConnectionState, keys KeyLog) (toClient, toServer *layer) {
 	t.Helper()
 	like := layer{version: state.Version, hash: sha256.New, keySize: 16}
 	if state.CipherSuite == tls.TLS_AES_256_GCM_SHA384 {
@@ -207,6 +207,19 @@ func layers(t *testing.T, state tls.ConnectionState, keys keyLog) (toClient, toS
 		t.Skip("needs a processor on which crypto/tls prefers AES-GCM, not", tls.CipherSuiteName(state.CipherSuite))
 	}
 	return toClient, toServer
+}
+
+// KeyUpdates returns what makes records for tests outside of the package: each a key update that
+// asks for an answer, and behind it text. It takes over from a server's tls.Conn whose client has
+// logged its keys to log.
+func KeyUpdates(t *testing.T, state tls.ConnectionState, log KeyLog) (next func(text string) []byte) {
+	t.Helper()
+	out, _ := layers(t, state, log)
+	return func(text string) []byte {
+		records := out.seal(typeHandshake, []byte{keyUpdate, 0, 0, 1, 1})
+		out.update()
+		return append(records, out.seal(typeApplication, []byte(text))...)
+	}
 }
 
 // expandTLS12 is P_SHA256 (RFC 5246 section 5).

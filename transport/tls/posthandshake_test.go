@@ -127,6 +127,58 @@ func TestKeyUpdatesWithoutEndAreRefused(t *testing.T) {
 	}
 }
 
+// However many there are: what counts is that the peer reads the answers at all.
+func TestKeyUpdatesOfAPeerThatReadsLateAreAnswered(t *testing.T) {
+	c, m, h := againstHandmade(t, tls.VersionTLS13, "client")
+	for range 3 * maxAnswers / 100 {
+		m.stick(true)
+		c.Writev([]byte("ours"))
+		for range 100 {
+			h.send(typeHandshake, keyUpdate, 0, 0, 1, 1)
+			h.out.update()
+			h.send(typeApplication, 'x')
+		}
+		for got := 0; got < 100; {
+			view, err := c.View()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(view)
+			c.Consume(len(view))
+		}
+		m.stick(false)
+		wantRecord(t, h, typeApplication, []byte("ours")...)
+		for range 100 {
+			wantRecord(t, h, typeHandshake, keyUpdate, 0, 0, 1, 0)
+			h.in.update()
+		}
+	}
+}
+
+// The queue never empties, but the answers leave.
+func TestAnswersCountOnlyWhileTheyWait(t *testing.T) {
+	var w wire
+	m := &memory{queue: make([]byte, 100)}
+	w.switchTo(m)
+	m.stuck = true
+	for range 3 * maxAnswers {
+		w.Write(make([]byte, 27))
+		w.gather(1000, false)
+		w.Write(make([]byte, 1000))
+		w.flush()
+		m.queue = m.queue[len(m.queue)-500:] // half of the last write waits
+	}
+	if w.err != nil {
+		t.Error(w.err)
+	}
+	for range 2 * maxAnswers {
+		w.Write(make([]byte, 27))
+	}
+	if w.err != ErrKeyUpdates || len(m.queue) > 30*maxAnswers {
+		t.Errorf("%v, with %d bytes queued", w.err, len(m.queue))
+	}
+}
+
 // ticket is a NewSessionTicket message (RFC 8446 section 4.6.1).
 func ticket() []byte {
 	body := []byte{0, 0, 1, 0, 1, 2, 3, 4, 1, 9} // lifetime, age_add, nonce

@@ -69,6 +69,9 @@ func (c *Conn) read(p []byte) (int, error) {
 	}
 	n, err := c.tls.Read(p)
 	switch {
+	case c.wire.unread.Load():
+		c.err = ErrKeyUpdates
+		return 0, c.err
 	case err == nil:
 	case err != os.ErrDeadlineExceeded:
 		c.err = c.end(err)

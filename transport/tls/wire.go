@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -26,14 +27,22 @@ type wire struct {
 
 	// Of the goroutine that reads.
 	cause error // what the carrier said when it last had no bytes
-	dry   bool  // the carrier isn't asked: only what the tls.Conn has counts
 
-	mu        sync.Mutex     // held while the carrier takes records, which keeps their order
+	mu        sync.Mutex     // of what follows, but dry and unread. Not held while the carrier writes
 	records   *buffer.Buffer // gathered, not given to the carrier yet
+	late      *late          // nil: nobody had to wait
+	err       error          // why the carrier gets no more
+	underWay  uint32         // bytes that the carrier is being given
+	since     uint32         // bytes gathered since the last answer
+	answers   uint16         // that wait for the peer
+	writing   bool           // somebody gives the carrier records, and takes along what gathers
 	gathering bool           // records wait for flush
 	whole     bool           // however many they are
-	behind    *behind        // records of which the carrier has still to write some; nil: none
-	err       error          // why the carrier gets no more
+	ended     bool           // our direction: nothing more is gathered
+	closing   bool           // the carrier is about to be closed
+
+	dry    bool        // of who reads: the carrier isn't asked, only what the tls.Conn has counts
+	unread atomic.Bool // answers wait, too many of them
 }
 
 // wireOf returns what conn reads from and writes to, if it was made here, its handshake
@@ -67,18 +76,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Write takes one or more whole records. Outside of gather and flush they leave at once:
-// alerts, and the answers to key updates, which a tls.Conn writes while it reads.
+// Write takes one or more whole records. It waits for the peer only between gather and flush.
 func (w *wire) Write(p []byte) (int, error) {
 	if w.carrier == nil {
 		return w.conn.Write(p)
 	}
 	w.mu.Lock()
-	w.add(p)
-	if !w.gathering {
-		w.send()
+	defer w.mu.Unlock()
+	if w.gathering {
+		w.add(p)
+	} else {
+		w.answer(p)
 	}
-	w.mu.Unlock()
 	return len(p), nil
 }
 

@@ -1,0 +1,93 @@
+package tls_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
+	"github.com/seed004e8d11/websock/transport/std"
+	wstls "github.com/seed004e8d11/websock/transport/tls"
+)
+
+// againstKeyUpdates returns a client's connection over a transport, its peer, and what makes the
+// records that this sends.
+func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error)) (c *engine.Conn, peer net.Conn, next func(text string) []byte) {
+	t.Helper()
+	client, peer := transporttest.Sockets(t, "unix") // with TCP, a peer whose buffer is full can hardly send
+	clientConfig, serverConfig := wstls.Configs(tls.VersionTLS13)
+	serverConfig.SessionTicketsDisabled = true // they would be counted
+	log := wstls.KeyLog{}
+	clientConfig.KeyLogWriter = log
+	shaken := make(chan error, 1)
+	go func() { shaken <- tls.Server(peer, serverConfig).Handshake() }()
+	secured, err := wstls.Client(t.Context(), client, "example.com", clientConfig)
+	if err := errors.Join(err, <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	next = wstls.KeyUpdates(t, secured.ConnectionState(), log)
+	transport, err := attach(secured, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { transport.Close() })
+	return engine.NewConn(transport, engine.Options{Role: engine.Client}), peer, next
+}
+
+// A peer that has its key updates answered and reads nothing must not have us keep the answers
+// without bound. Each comes with an empty message, without which crypto/tls takes few in a row.
+func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
+	transports := map[string]func(net.Conn, []byte) (engine.Transport, error){
+		"std":     std.Transport().Attach,
+		"epoll":   epoll.Transport().Attach,
+		"netpoll": netpoll.Transport().Attach,
+	}
+	for name, attach := range transports {
+		for _, pushed := range []bool{false, true} {
+			c, peer, next := againstKeyUpdates(t, attach)
+			ended := make(chan error, 1)
+			if pushed {
+				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) { ended <- err }))
+			} else {
+				go func() {
+					for {
+						if _, _, err := c.RecvMessage(nil); err != nil {
+							ended <- err
+							return
+						}
+					}
+				}()
+			}
+			go func() {
+				for {
+					var batch []byte
+					for range 100 {
+						batch = append(batch, next("\x81\x00")...)
+					}
+					if _, err := peer.Write(batch); err != nil {
+						return
+					}
+				}
+			}()
+			select {
+			case err := <-ended:
+				var how *engine.CloseError
+				if !errors.Is(err, wstls.ErrKeyUpdates) || !errors.As(err, &how) || how.Code != engine.CloseAbnormal {
+					t.Errorf("%s, pushed %v: it ended with %v", name, pushed, err)
+				}
+				if err := c.SendText(nil); !errors.Is(err, wstls.ErrKeyUpdates) {
+					t.Errorf("%s, pushed %v: a send returned %v", name, pushed, err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Errorf("%s, pushed %v: the connection lives on, with %d messages received", name, pushed, c.Stats().MessagesReceived)
+			}
+			c.Close()
+			peer.Close()
+		}
+	}
+}
