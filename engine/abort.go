@@ -17,7 +17,7 @@ func (c *Conn) Abort(cause error) {
 	s := &c.send
 	s.mu.Lock()
 	c.receive.stop.Or(stopAbort)
-	if s.closing == nil {
+	if s.closing == nil && s.err == nil {
 		s.closing = how
 	}
 	s.corked = false

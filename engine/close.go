@@ -41,22 +41,23 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	}
 	s := &c.send
 	s.mu.Lock()
-	first, pushed := s.closing == nil, s.pushed
+	pushed := s.pushed
 	var err error
 	if !pushed {
 		c.receive.stop.Or(stopPull)
 	}
-	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason) {
+	switch sends := c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason); {
+	case sends && pushed: // by a Handler, perhaps, which must not wait for the peer
+		c.flushPending()
+		err = s.writeError()
+	case sends:
 		err = c.commit()
 	}
 	s.mu.Unlock()
-	switch {
-	case !pushed:
-		return errors.Join(err, c.end())
-	case first:
-		c.boundReceive()
+	if pushed {
+		return err
 	}
-	return err
+	return errors.Join(err, c.end())
 }
 
 // encodeClose puts a close frame into the batch, after which nothing can be sent,
@@ -64,7 +65,7 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 // sends return. The lock is held.
 func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool {
 	s := &c.send
-	if s.closing != nil {
+	if s.closing != nil || s.err != nil && how.Local { // it was lost before: that stays how it ended
 		return false
 	}
 	s.closing = how
@@ -73,24 +74,10 @@ func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool 
 	if s.err != nil {
 		return false
 	}
-	c.t.SetWriteDeadline(time.Now().Add(c.closeTimeout())) // if it fails, so does the write
+	c.limitEnd()
 	var payload [maxControlPayload]byte
 	c.encode(OpClose, true, AppendClose(payload[:0], code, reason))
 	return true
-}
-
-// closeTimeout bounds a close frame's write also where nobody waits for the peer.
-func (c *Conn) closeTimeout() time.Duration {
-	if c.limits().CloseTimeout < 0 {
-		return DefaultCloseTimeout
-	}
-	return c.limits().CloseTimeout
-}
-
-// boundReceive makes a Handler's transport give up on a peer that doesn't
-// complete the closing handshake.
-func (c *Conn) boundReceive() {
-	c.t.SetReadDeadline(time.Now().Add(max(c.limits().CloseTimeout, 0))) // closed already: nothing to bound
 }
 
 // end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
@@ -104,6 +91,7 @@ func (c *Conn) end() error {
 		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
 	}
 	atOnce := s.err != nil || s.ended && c.role() == Server && c.t.Queued() == 0
+	left := time.Until(s.peek().limits.recvEnd)
 	s.mu.Unlock()
 	linger, ok := c.t.(Lingerer)
 	switch {
@@ -111,18 +99,23 @@ func (c *Conn) end() error {
 		return nil
 	case atOnce || !ok || c.limits().CloseTimeout < 0:
 		return c.t.Close()
+	case left <= 0:
+		c.t.Close()
+		return errNotCompleted
 	}
 	if c.role() == Server {
 		if t, ok := c.t.(closeWriter); ok {
 			t.CloseWrite() // without it, the peer's timeout ends the wait
 		}
 	}
-	err := linger.Linger(c.limits().CloseTimeout)
+	err := linger.Linger(left)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
+		return errNotCompleted
 	}
 	return err
 }
+
+var errNotCompleted = fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
 
 // peerClosed answers the peer's close frame (RFC 6455 section 5.5.1) and returns
 // what further receives return.
@@ -133,10 +126,16 @@ func (c *Conn) peerClosed(payload []byte) error {
 	defer s.mu.Unlock()
 	c.addCounts()
 	s.ended = true
-	if c.encodeClose(&CloseError{Code: code, Reason: string(reason)}, code, "") {
+	how := &CloseError{Code: code, Reason: string(reason)}
+	switch {
+	case c.encodeClose(how, code, ""):
 		c.release()
+	case s.closing.Local && s.err != nil: // this answers no close frame of ours
+		how = s.closing.because(fmt.Errorf("%w; %w", s.err.Err, how))
+	default:
+		how = s.closing
 	}
-	return c.receive.dec.fail(s.closing)
+	return c.receive.dec.fail(how)
 }
 
 // fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
@@ -185,15 +184,20 @@ func (c *Conn) endOfStream(err error) error {
 // is held.
 func (s *sendState) howEnded(err error) *CloseError {
 	how := s.closing
-	switch closed := isClosed(err); {
+	switch {
 	case how == nil && s.err != nil: // the stream ended because sending did
 		return s.err
 	case how == nil:
 		return &CloseError{Code: CloseAbnormal, Err: err}
-	case s.ended, s.err == how, closed && !s.pushed: // by the peer's close frame, by Abort, in CloseWith, which tells
+	case s.ended, s.err == how, isClosed(err) && !s.pushed: // by the peer's close frame, by Abort, in CloseWith, which tells
 		return how
-	case closed && s.err != nil:
+	case s.err != nil && err != ErrTimeout:
 		err = s.err.Err
 	}
-	return &CloseError{Code: how.Code, Reason: how.Reason, Local: how.Local, Err: fmt.Errorf("%w: %w", how.Err, err)}
+	return how.because(err)
+}
+
+// because returns e with another cause beside its own.
+func (e *CloseError) because(err error) *CloseError {
+	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: fmt.Errorf("%w: %w", e.Err, err)}
 }

@@ -134,7 +134,8 @@ const sendQueue = "SendQueue"
 // What OnClose gets after our own Close tells more. If the peer has completed the closing
 // handshake, and so has got all that we have sent, Err is ErrClosed. Else what has ended the
 // connection is in the chain, too: ErrTimeout if the peer's answer didn't come in time, or
-// what happened on the network.
+// what happened on the network. If that was our close frame's write, a close frame that the
+// peer had sent before is there as well.
 type CloseError struct {
 	Code   CloseCode
 	Reason string

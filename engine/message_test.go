@@ -165,10 +165,6 @@ func TestNetConnErrorsAreThoseOfTheConnection(t *testing.T) {
 	if _, err := stream.Read(buf); err != ErrTimeout {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
-	var closed *CloseError
-	if _, err := stream.Read(buf); !errors.As(err, &closed) || closed.Code != 4000 {
-		t.Errorf("%v, want close code 4000", err)
-	}
 	deadline := s.readDeadline.AddDate(100, 0, 0)
 	if err := stream.SetDeadline(deadline); err != nil || !s.readDeadline.Equal(deadline) || !s.writeDeadline.Equal(deadline) {
 		t.Error("SetDeadline")
@@ -178,5 +174,9 @@ func TestNetConnErrorsAreThoseOfTheConnection(t *testing.T) {
 	}
 	if stream.SetWriteDeadline(deadline.AddDate(2, 0, 0)); !s.writeDeadline.Equal(deadline.AddDate(2, 0, 0)) {
 		t.Error("SetWriteDeadline")
+	}
+	var closed *CloseError
+	if _, err := stream.Read(buf); !errors.As(err, &closed) || closed.Code != 4000 {
+		t.Errorf("%v, want close code 4000", err)
 	}
 }

@@ -1,5 +1,7 @@
 package engine
 
+import "time"
+
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
 // be called while a receive is under way. From then on the receiving calls return
@@ -22,7 +24,7 @@ func (c *Conn) SetHandler(h Handler) error {
 	case r.receiving != nil && r.dec.err != nil:
 		return r.dec.err
 	case r.receiving != nil && r.wait.stale:
-		c.t.SetReadDeadline(c.recvDeadline()) // if it fails, so does what follows
+		c.limitWait(time.Time{}) // if it fails, so does what follows
 	}
 	s := &c.send
 	s.mu.Lock()
@@ -71,9 +73,7 @@ func (r *receiver) Receive() (err error) {
 	if err == ErrTimeout {
 		err = c.endOfStream(err)
 	}
-	if failed := c.releaseSends(); failed != nil && err == ErrWouldBlock {
-		err = failed // who sent those frames was told that they were accepted
-	}
+	c.releaseSends()
 	if err == ErrWouldBlock {
 		return nil
 	}
@@ -164,7 +164,9 @@ func (c *Conn) receiveAll() error {
 			}
 		}
 		if stop := r.stop.Load(); stop != 0 {
-			return c.stopped(stop)
+			if err := c.stopped(stop); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -180,13 +182,24 @@ func (c *Conn) yield() bool {
 	return false
 }
 
-// stopped returns what receiveAll returns when the Handler is to be left alone.
+// stopped returns what receiveAll returns when the Handler is to be left alone, or nil.
 func (c *Conn) stopped(stop uint32) error {
 	if stop&stopAbort != 0 {
 		return c.lost(ErrClosed)
 	}
-	c.giveBack()
-	return ErrWouldBlock
+	if stop&stopEnd != 0 {
+		c.send.mu.Lock()
+		c.setDeferredEnd()
+		c.send.mu.Unlock()
+		if c.endPassed() {
+			return ErrTimeout
+		}
+	}
+	if stop&stopPause != 0 {
+		c.giveBack()
+		return ErrWouldBlock
+	}
+	return nil
 }
 
 // handOverPart handles what comes next in the view: a header, a part of a frame, or a control
@@ -236,20 +249,14 @@ func (c *Conn) gatherSends() {
 	c.send.mu.Unlock()
 }
 
-// releaseSends sees that written. The error says that it could not be.
-func (c *Conn) releaseSends() error {
+// releaseSends sees that written.
+func (c *Conn) releaseSends() {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handling = false
 	c.receive.answered = false
 	c.addCounts()
-	if s.err != nil {
-		return nil // it was told
-	}
+	c.setDeferredEnd()
 	c.release()
-	if s.err != nil {
-		return s.howEnded(ErrClosed)
-	}
-	return nil
 }

@@ -122,17 +122,24 @@ func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
 // Its sends, held back for the batch, have told it nothing.
 func TestHandlerIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
 	broken := errors.New("broken")
-	s := &script{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken, err: ErrWouldBlock}
-	c := NewConn(s, Options{Role: Client})
+	s := &script{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken}
+	c := NewConn(s, Options{Role: Client, Limits: Limits{CloseTimeout: time.Minute}})
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) {
 		if err := c.SendText(payload); err != nil {
 			t.Error(err)
 		}
 	}}
 	c.SetHandler(r)
-	err := s.play()
-	if len(r.closed) != 1 || r.closed[0] != err || !errors.Is(err, broken) {
-		t.Errorf("OnClose got %v, Receive returned %v", r.closed, err)
+	if err := s.play(); err != nil || len(r.closed) != 0 {
+		t.Errorf("Receive returned %v, OnClose got %v, though there may be more to receive", err, r.closed)
+	}
+	if left := time.Until(s.readDeadline); left <= 0 || left > time.Minute {
+		t.Errorf("the peer has %v left", left)
+	}
+	s.receiver.End(os.ErrDeadlineExceeded)
+	s.receiver.Finish()
+	if len(r.closed) != 1 || r.closed[0] != c.Err() || !errors.Is(c.Err(), broken) {
+		t.Errorf("OnClose got %v, Err returns %v", r.closed, c.Err())
 	}
 	if !s.closed {
 		t.Error("the transport wasn't closed")
@@ -294,8 +301,8 @@ func TestHandlerThatClosesIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
 		go c.Close()
 		waitUntil(func() bool { return c.Err() != nil })
 	}})
-	s.readable = true
-	err := s.receiver.Receive()
+	s.err = io.EOF
+	err := s.play()
 	if closed := new(CloseError); !errors.As(err, &closed) || !closed.Local || !errors.Is(closed, syscall.EPIPE) {
 		t.Errorf("OnClose: %v", err)
 	}

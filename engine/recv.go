@@ -27,7 +27,7 @@ type receiveState struct {
 	terms    *terms
 	role     Role
 	answered bool          // pongs wait to be sent
-	stop     atomic.Uint32 // what stops receiving: stopPause, stopAbort, stopPull; 0: nothing
+	stop     atomic.Uint32 // what stops receiving: stopPause and so on; 0: nothing
 }
 
 // What stops calls of a Handler, and receiving by pulling.
@@ -35,6 +35,7 @@ const (
 	stopPause = 1 << iota // Pause, until Resume: the Handler
 	stopAbort             // Abort, for good: either
 	stopPull              // Close without a Handler, for good
+	stopEnd               // limitEnd, once the time is over: either
 )
 
 type receiving struct {
@@ -75,7 +76,7 @@ func (c *Conn) beginPull() error {
 		return ErrHandler
 	}
 	r.beginReceiving()
-	if r.dec.err == nil && r.stop.Load() != 0 {
+	if r.dec.err == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
 		c.send.mu.Lock()
 		defer c.send.mu.Unlock()
 		return r.dec.fail(c.send.howEnded(ErrClosed))
@@ -221,6 +222,9 @@ func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	if err == nil {
 		n, err = c.t.Read(buf)
 	}
+	for n == 0 && err != nil && c.sendingFailed(err) {
+		n, err = c.t.Read(buf)
+	}
 	if n == 0 && err != nil {
 		*h = d.h
 		return 0, c.lost(err)
@@ -248,6 +252,9 @@ func (c *Conn) fill() error {
 // nextView takes the transport's next view.
 func (c *Conn) nextView() error {
 	view, err := c.t.View()
+	for err != nil && c.sendingFailed(err) {
+		view, err = c.t.View()
+	}
 	if err != nil {
 		return c.lost(err)
 	}
@@ -255,6 +262,17 @@ func (c *Conn) nextView() error {
 	r.view, r.viewed = view, len(view)
 	r.counts.wire += uint64(len(view))
 	return nil
+}
+
+// sendingFailed reports whether the transport only said that what it had queued can't be sent.
+func (c *Conn) sendingFailed(err error) bool {
+	failed, ok := err.(*SendError)
+	if ok {
+		c.send.mu.Lock()
+		c.sendFailed(failed.Err)
+		c.send.mu.Unlock()
+	}
+	return ok
 }
 
 // used drops n bytes of the view. With the last one the transport gets its buffer
@@ -305,7 +323,10 @@ func (c *Conn) lost(err error) error {
 	case err == ErrWouldBlock:
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrTimeout
+		if !c.mustEnd() {
+			return ErrTimeout
+		}
+		err = ErrTimeout
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}

@@ -6,8 +6,16 @@ package engine
 // other to receive would wait forever. That a write failed shows in the next send.
 func (c *Conn) release() {
 	s := &c.send
+	if !s.heldBack() {
+		c.flushPending()
+	}
+}
+
+// flushPending is release also of what is held back.
+func (c *Conn) flushPending() {
+	s := &c.send
 	switch {
-	case s.err != nil, s.heldBack(): // behind a part of a frame nothing must follow
+	case s.err != nil: // behind a part of a frame nothing must follow
 	case s.writing:
 		s.left = s.left || s.batch != nil
 	case c.answerPing() || s.batch != nil:
@@ -56,14 +64,10 @@ type sender Conn
 func (s *sender) Sent(err error) {
 	c := (*Conn)(s)
 	c.send.mu.Lock()
-	over := c.send.over() != nil // or will soon be
+	defer c.send.mu.Unlock()
 	b := c.send.seldom.behind
 	c.send.seldom.behind = nil
 	c.wrote(len(b.B), err)
 	c.batchIsOut(b, err)
-	failed := c.writeLeft() != nil && !over && c.send.pushed
-	c.send.mu.Unlock()
-	if failed {
-		c.t.Close()
-	}
+	c.writeLeft()
 }

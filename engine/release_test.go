@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A stuck transport takes a few bytes; a write of more waits until it is set free.
@@ -115,16 +116,19 @@ func TestAReceiverDoesNotWaitForThePeerWithWhatOthersSend(t *testing.T) {
 	}
 }
 
-func TestAWriteThatFailsBehindTheReceiverEndsTheConnection(t *testing.T) {
+func TestAWriteThatFailsBehindTheReceiverLimitsTheTimeLeft(t *testing.T) {
 	c, s := newStuck(3, frames(Client, "text a"))
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
 	c.SetHandler(r)
-	s.err = errors.New("closed here")
+	s.err = errors.New("reset by the peer")
 	s.readable = true
 	s.receiver.Receive()
 	cause := errors.New("cable cut")
 	s.free <- cause
-	<-s.ends
+	waitUntil(func() bool { return c.Err() != nil })
+	if left := time.Until(s.readDeadline); left <= 0 || left > DefaultCloseTimeout {
+		t.Errorf("the peer has %v left", left)
+	}
 	s.readable = true
 	s.receiver.Receive()
 	var closed *CloseError

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"sync"
-	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
@@ -19,7 +18,7 @@ type seldom struct {
 	second uint32         // the second in which pongs are counted
 	pongs  uint32         // sent in that second
 
-	recvDeadline time.Time // set by SetRecvDeadline
+	limits timeLimits
 
 	value any // the user's
 }

@@ -349,12 +349,14 @@ func (s *sendState) tell() {
 	}
 }
 
-// sendFailed ends sending for good: a part of a frame may be out.
+// sendFailed ends sending for good: a part of a frame may be out. What the peer has sent is still
+// received, since its close frame may say why, but it has little time left.
 func (c *Conn) sendFailed(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
 	}
 	c.send.end(&CloseError{Code: CloseAbnormal, Err: err})
+	c.limitEnd()
 }
 
 // end notes why nothing can be sent any more, unless that is known, and gives back what waits

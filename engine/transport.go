@@ -38,6 +38,16 @@ type Source interface {
 	Read(p []byte) (int, error)
 }
 
+// A SendError is what View or Read of a Transport that queues returns when what was queued can't
+// be sent any more, instead of waiting and at least once. That is not the end of the stream:
+// what the peer sends can still be received. A Pusher calls its Receiver to tell it.
+type SendError struct{ Err error }
+
+func (e *SendError) Error() string { return "websock: what was queued can't be sent: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SendError) Unwrap() error { return e.Err }
+
 // A Sink is where a Conn puts bytes to send. One goroutine at a time uses it.
 type Sink interface {
 	// Writev takes all the bytes of bufs, in order, or fails for good. It keeps

@@ -56,7 +56,7 @@ func copyText(dst, src []byte) bool {
 // room, and returns its size; -1 if not.
 func (c *Conn) recvWhole(h *Header, buf []byte) int {
 	r := c.receive.receiving
-	if r == nil || c.receive.handler != nil || c.receive.stop.Load() != 0 {
+	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
 		return -1
 	}
 	view := r.view

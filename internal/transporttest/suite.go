@@ -76,6 +76,12 @@ func (s Suite) Run(t *testing.T) {
 		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
+		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
+		{"AFailedSendLeavesCloseTimeoutToReceive", s.testAFailedSendLeavesCloseTimeoutToReceive},
+		{"NothingProlongsClose", s.testNothingProlongsClose},
+		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing},
+		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
+		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)

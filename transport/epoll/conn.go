@@ -46,6 +46,7 @@ const (
 	called                // the loop was asked to answer
 	queues                // bytes wait for the peer
 	yielded               // the loop answers in its next turn
+	broken                // and never leave: the reader has to be told
 )
 
 func (c *Conn) is(state uint32) bool { return c.state.Load()&state != 0 }
@@ -123,10 +124,10 @@ func (c *Conn) free() {
 
 // see takes events from the loop.
 func (c *Conn) see(events uint32) {
-	left := events&^unix.EPOLLIN != 0 && c.flush()
+	moved := events&^unix.EPOLLIN != 0 && c.flush()
 	s := c.state.Load()
 	if events&^unix.EPOLLOUT == 0 && s&peerEnded == 0 {
-		if left && s&(pushed|paused|ended|lingering|yielded) == pushed {
+		if moved && s&(pushed|paused|ended|lingering|yielded) == pushed {
 			c.deliverKept()
 		}
 		return
@@ -211,7 +212,7 @@ func (c *Conn) expire() {
 	c.mu.Lock()
 	writing := c.out.queued() > 0 && c.writeDeadline.passed()
 	if writing {
-		c.fail(os.ErrDeadlineExceeded)
+		c.failQueue(os.ErrDeadlineExceeded)
 	}
 	reading := c.readDeadline.passed() && c.is(pushed|lingering)
 	if !reading {
@@ -226,8 +227,9 @@ func (c *Conn) expire() {
 	case s&pushed == 0 || s&ended != 0:
 	case reading:
 		c.over(os.ErrDeadlineExceeded)
-	case writing:
-		c.over(errStalled)
+	case writing && s&paused == 0:
+		c.deliverKept()
+		c.rearm()
 	}
 }
 

@@ -48,7 +48,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // pushError is what an empty view answers when pushed.
 func (c *Conn) pushError() error {
-	if c.in != nil && c.in.err != nil {
+	switch {
+	case c.is(broken):
+		return c.sendError()
+	case c.in != nil && c.in.err != nil:
 		return c.in.err
 	}
 	return engine.ErrWouldBlock
@@ -62,6 +65,9 @@ func (c *Conn) pushError() error {
 func (c *Conn) wait(p []byte) (int, error) {
 	in := c.beginPull()
 	for {
+		if c.is(broken) {
+			return 0, c.sendError()
+		}
 		if in.ready.Swap(false) {
 			n, err := c.tryRead(in, p)
 			if err != unix.EAGAIN {

@@ -3,15 +3,11 @@
 package epoll
 
 import (
-	"errors"
 	"net"
 
 	"github.com/seed004e8d11/websock/engine"
 	"golang.org/x/sys/unix"
 )
-
-// errStalled is how the stream ends for the receiver when the write deadline has passed.
-var errStalled = errors.New("websock: the peer did not take what was sent in time")
 
 // Push has the loop call r, at once and then for all that comes.
 func (c *Conn) Push(r engine.Receiver) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
 )
@@ -147,6 +148,24 @@ func (c *Conn) fail(err error) {
 	o.tell()
 }
 
+// failQueue is fail for what is queued, which concerns the reader: nobody is told by Writev. The lock
+// is held.
+func (c *Conn) failQueue(err error) {
+	c.fail(err)
+	c.state.Or(broken)
+	if c.is(pulled) && !c.is(pushed) {
+		c.in.wake()
+	}
+}
+
+// sendError tells the reader, once.
+func (c *Conn) sendError() error {
+	c.state.And(^uint32(broken))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &engine.SendError{Err: c.out.err}
+}
+
 // Queued returns how many bytes wait for the peer.
 func (c *Conn) Queued() int {
 	if !c.is(queues) {
@@ -168,9 +187,9 @@ func (c *Conn) Flush() error {
 	return nil
 }
 
-// flush sends of what is queued as much as the system takes, and reports whether that was
-// the last.
-func (c *Conn) flush() (left bool) {
+// flush sends of what is queued as much as the system takes, and reports whether the receiver
+// has to hear of it: nothing is queued any more, or can't leave.
+func (c *Conn) flush() (moved bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.out
@@ -180,16 +199,17 @@ func (c *Conn) flush() (left bool) {
 	n, err := c.send(o.queue.B[o.start:])
 	o.start += n
 	if err != nil {
-		c.fail(err)
+		moved = true
+		c.failQueue(err)
 	} else if o.queued() == 0 {
-		left = true
+		moved = true
 		o.drop()
 		c.state.And(^uint32(queues))
 		c.drained()
 	}
 	o.tell()
 	c.arm() // an error would have come with the first one
-	return left
+	return moved
 }
 
 // drained does what had to wait for the queue to empty.

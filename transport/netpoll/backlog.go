@@ -40,8 +40,11 @@ func (t *Conn) carryAll(b *backlog) {
 	}
 	t.releaseFd()
 	t.settle()
+	err := t.out.failure()
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
+	t.in.broken = err
+	t.in.parked.wake()
 	t.call() // something may have waited for room
 }
 

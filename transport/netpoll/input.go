@@ -40,6 +40,8 @@ type input struct {
 	over     bool           // closed or lingering: nothing is received any more
 	closed   bool
 
+	broken error // why what was queued could not be sent, to be told once
+
 	lingering bool
 	unsettled error // what it left undone
 
@@ -172,6 +174,10 @@ func (t *Conn) View() ([]byte, error) {
 		switch {
 		case i.over:
 			return nil, net.ErrClosed
+		case i.broken != nil && !i.push.paused:
+			err := i.broken
+			i.broken = nil
+			return nil, &engine.SendError{Err: err}
 		case i.push.paused, i.push.receiver != nil && passed(i.deadline):
 			return nil, engine.ErrWouldBlock // also to a peer that never stops sending
 		case i.next != nil:

@@ -110,13 +110,20 @@ func (o *output) enqueue(bufs [][]byte) {
 	}
 }
 
-// fail ends the connection for good: a part of a frame may be out. The peer gets
-// nothing more, and receiving sees the end. The lock is held.
+// failure returns why nothing can be sent any more, or nil.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// fail ends sending for good: a part of a frame may be out. The peer sees the end. The lock is
+// held.
 func (o *output) fail(err error) error {
 	if o.err == nil {
 		o.err = err
 		o.dropQueue()
-		o.shutdown(unix.SHUT_RDWR)
+		o.shutdown(unix.SHUT_WR)
 		o.parked.wake()
 	}
 	return o.err

@@ -70,7 +70,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return n, nil // an error comes again
 	}
 	w.cause = err
-	if err == engine.ErrWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, sending := err.(*engine.SendError); sending || err == engine.ErrWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return 0, err
