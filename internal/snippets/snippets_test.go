@@ -25,6 +25,7 @@ var imports = Imports{
 	"netpoll": module + "/transport/netpoll",
 	"os":      "os",
 	"runtime": "runtime",
+	"slog":    "log/slog",
 	"std":     module + "/transport/std",
 	"sync":    "sync",
 	"syscall": "syscall",
