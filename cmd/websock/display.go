@@ -59,17 +59,32 @@ func (d *textDisplay) opened(c *engine.Conn) {
 	fmt.Fprintln(d.err)
 }
 
+// maxDisplayed is how many bytes of a message are shown on a terminal.
+const maxDisplayed = 64 << 10
+
 // message writes in one call, so that nothing comes between.
 func (d *textDisplay) message(op engine.Opcode, msg []byte) error {
-	switch {
-	case d.safe && op == engine.OpBinary:
-		msg = fmt.Appendf(nil, "binary, %s bytes\n%s", grouped(len(msg)), hex.Dump(msg))
-		msg = bytes.TrimSuffix(msg, []byte("\n"))
-	case d.safe:
-		msg = printable(msg)
+	if d.safe {
+		msg = forTerminal(op, msg)
 	}
 	_, err := d.out.Write(slices.Concat([]byte(d.mark), msg, []byte("\n")))
 	return err
+}
+
+// forTerminal returns what is shown of a message to somebody at a terminal.
+func forTerminal(op engine.Opcode, msg []byte) []byte {
+	var shown []byte
+	part := msg[:min(len(msg), maxDisplayed)]
+	if op == engine.OpBinary {
+		shown = fmt.Appendf(nil, "binary, %s bytes\n%s", grouped(len(msg)), hex.Dump(part))
+		shown = bytes.TrimSuffix(shown, []byte("\n"))
+	} else {
+		shown = printable(part)
+	}
+	if more := len(msg) - len(part); more > 0 {
+		shown = fmt.Appendf(shown, "\n... and %s bytes more", grouped(more))
+	}
+	return shown
 }
 
 func (d *textDisplay) closed(err error) {
