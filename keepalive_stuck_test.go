@@ -1,0 +1,104 @@
+package websock_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+)
+
+// pushOnce returns the URL of a server that sends a message and then neither reads nor sends.
+func pushOnce(t *testing.T, secure bool) string {
+	over := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // so that it doesn't come with the answer
+		c.SendText([]byte("go"))
+		<-over
+		c.Abort(nil)
+	}))
+	if secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// All connections of a process share one timing wheel, which gives up those that are silent: that
+// of a Handler that is stuck, and that to which another one sends for ever.
+func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) {
+	for name, transport := range everyTransport {
+		for _, secure := range []bool{false, true} {
+			t.Run(name+map[bool]string{false: " ws", true: " wss"}[secure], func(t *testing.T) {
+				url := pushOnce(t, secure)
+				silent := websock.KeepAlive{Ping: 40 * time.Millisecond, Timeout: 80 * time.Millisecond}
+				dial := func(k websock.KeepAlive, h websock.Handler) *websock.Conn {
+					t.Helper()
+					c, err := websock.Dial(t.Context(), url, &websock.Config{
+						TLS:       &tls.Config{InsecureSkipVerify: true}, // a server of the test
+						Transport: transport,
+						KeepAlive: k,
+						Handler:   h,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { c.Abort(nil) })
+					return c
+				}
+				deaf := dial(silent, nil)
+				stuck, release := make(chan bool, 1), make(chan bool)
+				closed := make(chan error, 2)
+				onClose := func(_ *websock.Conn, err error) { closed <- err }
+				dial(silent, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+					stuck <- true
+					<-release
+				}, onClose))
+				dial(silent, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+					for deaf.SendBinary(make([]byte, 1<<20)) == nil { // until it was given up
+					}
+				}, onClose))
+				<-stuck
+
+				// The others are given up before its time has come.
+				kept := dial(websock.KeepAlive{Ping: 400 * time.Millisecond, Timeout: -1}, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				go func() { // the peer of kept is silent: what is received must not be waited for
+					<-ctx.Done()
+					kept.Abort(nil)
+				}()
+				before := kept.Stats().Writes
+				for kept.Stats().Writes == before && ctx.Err() == nil {
+					time.Sleep(time.Millisecond)
+				}
+				if ctx.Err() != nil {
+					t.Error("no ping was sent")
+				}
+				if deaf.Err() == nil {
+					t.Error("the silent connection wasn't given up")
+				}
+				close(release)
+				for range 2 {
+					select {
+					case <-closed:
+					case <-time.After(20 * time.Second):
+						t.Fatal("OnClose didn't come")
+					}
+				}
+			})
+		}
+	}
+}
