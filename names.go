@@ -113,8 +113,8 @@ type (
 	HandlerError   = engine.HandlerError
 )
 
-// The errors that errors.Is finds. Of these, only after ErrClosed and ErrIdle the connection is
-// over.
+// The errors that errors.Is finds. After ErrClosed and ErrIdle the connection is over; after
+// the others it is as it was.
 var (
 	ErrTimeout        = engine.ErrTimeout        // of a receive: nothing is lost, call again
 	ErrClosed         = engine.ErrClosed         // after our own Close
@@ -126,5 +126,6 @@ var (
 	ErrCloseCode      = engine.ErrCloseCode      // nothing was sent: such a code must not be
 	ErrSendBuffer     = engine.ErrSendBuffer     // nothing was sent: a SendBuffer is used up or too short
 	ErrHandler        = engine.ErrHandler        // there is a Handler
+	ErrReadOrder      = engine.ErrReadOrder      // nothing was received: a reader has the message
 	ErrNoPush         = engine.ErrNoPush         // the transport can't serve a Handler
 )
