@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 //go:embed page.html
@@ -20,11 +19,11 @@ type chat struct {
 	http.ServeMux
 
 	mu     sync.Mutex
-	people map[*engine.Conn]bool
+	people map[*websock.Conn]bool
 }
 
 func newChat() *chat {
-	c := &chat{people: map[*engine.Conn]bool{}}
+	c := &chat{people: map[*websock.Conn]bool{}}
 	c.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write(page)
@@ -37,8 +36,8 @@ func newChat() *chat {
 func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
 	conn, err := websock.Accept(w, r, &websock.AcceptOptions{
 		Subprotocols: []string{"chat"},
-		Compression:  engine.DefaultCompression,
-		Limits:       engine.Limits{MessageSize: 4 << 10},
+		Compression:  websock.DefaultCompression,
+		Limits:       websock.Limits{MessageSize: 4 << 10},
 		KeepAlive:    websock.KeepAlive{Ping: 30 * time.Second},
 	})
 	if err != nil {
@@ -48,25 +47,25 @@ func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	c.people[conn] = true
 	c.mu.Unlock()
-	conn.SetHandler(engine.Messages(c.say, c.leave)) // which the transport supports
+	conn.SetHandler(websock.Messages(c.say, c.leave)) // which the transport supports
 }
 
 // say tells everybody. A send waits for a peer that doesn't read, but not long.
-func (c *chat) say(_ *engine.Conn, op engine.Opcode, msg []byte) {
-	if op != engine.OpText {
+func (c *chat) say(_ *websock.Conn, op websock.Opcode, msg []byte) {
+	if op != websock.OpText {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.people {
 		conn.SetSendDeadline(time.Now().Add(time.Second))
-		if err := conn.SendText(msg); err != nil && !errors.Is(err, engine.ErrClosed) {
+		if err := conn.SendText(msg); err != nil && !errors.Is(err, websock.ErrClosed) {
 			go conn.Abort(err)
 		}
 	}
 }
 
-func (c *chat) leave(conn *engine.Conn, _ error) {
+func (c *chat) leave(conn *websock.Conn, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.people, conn)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func main() {
@@ -27,7 +26,7 @@ func main() {
 	for {
 		h, n, err := conn.RecvTimeout(buf, time.Second)
 		switch {
-		case errors.Is(err, engine.ErrTimeout):
+		case errors.Is(err, websock.ErrTimeout):
 			continue // nothing is lost: go on at the same byte
 		case err != nil:
 			log.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -19,11 +18,11 @@ type gateway struct {
 	upstreams *fanout.Group
 
 	mu       sync.RWMutex
-	browsers map[*engine.Conn]bool
+	browsers map[*websock.Conn]bool
 }
 
 func newGateway(urls []string) (*gateway, error) {
-	g := &gateway{browsers: map[*engine.Conn]bool{}}
+	g := &gateway{browsers: map[*websock.Conn]bool{}}
 	var targets []fanout.Target
 	for _, url := range urls {
 		targets = append(targets, fanout.Target{URL: url, Config: websock.Config{Transport: epoll.Transport()}})
@@ -37,7 +36,7 @@ func newGateway(urls []string) (*gateway, error) {
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := websock.Accept(w, r, &websock.AcceptOptions{
 		Transport: epoll.Transport(),
-		Limits:    engine.Limits{MessageSize: 64 << 10},
+		Limits:    websock.Limits{MessageSize: 64 << 10},
 		KeepAlive: websock.KeepAlive{Ping: 30 * time.Second},
 	})
 	if err != nil {
@@ -47,14 +46,14 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	g.browsers[conn] = true
 	g.mu.Unlock()
-	conn.SetHandler(engine.Messages(g.fromBrowser, g.gone)) // which the transport supports
+	conn.SetHandler(websock.Messages(g.fromBrowser, g.gone)) // which the transport supports
 }
 
-func (g *gateway) fromBrowser(_ *engine.Conn, op engine.Opcode, msg []byte) {
+func (g *gateway) fromBrowser(_ *websock.Conn, op websock.Opcode, msg []byte) {
 	g.upstreams.Broadcast(op, msg)
 }
 
-func (g *gateway) gone(conn *engine.Conn, _ error) {
+func (g *gateway) gone(conn *websock.Conn, _ error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.browsers, conn)
@@ -62,12 +61,12 @@ func (g *gateway) gone(conn *engine.Conn, _ error) {
 
 // fromUpstream gives a message to all browsers. One that doesn't read has to come back later:
 // nobody waits for it.
-func (g *gateway) fromUpstream(_ *fanout.Slot, op engine.Opcode, msg []byte) {
+func (g *gateway) fromUpstream(_ *fanout.Slot, op websock.Opcode, msg []byte) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	for conn := range g.browsers {
-		if err := conn.SendFrame(op, true, msg); errors.As(err, new(*engine.LimitError)) {
-			conn.CloseWith(engine.CloseTryAgainLater, "too slow")
+		if err := conn.SendFrame(op, true, msg); errors.As(err, new(*websock.LimitError)) {
+			conn.CloseWith(websock.CloseTryAgainLater, "too slow")
 		}
 	}
 }
@@ -80,6 +79,6 @@ func (g *gateway) close() {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	for conn := range g.browsers {
-		conn.CloseWith(engine.CloseGoingAway, "")
+		conn.CloseWith(websock.CloseGoingAway, "")
 	}
 }

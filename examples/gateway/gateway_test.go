@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // newUpstream returns the URL of a server that says its name with whatever it is told.
@@ -42,7 +41,7 @@ func TestWhatABrowserSaysReachesAllUpstreamsAndTheirAnswersAllBrowsers(t *testin
 	defer g.close()
 	server := httptest.NewServer(g)
 	defer server.Close()
-	var browsers []*engine.Conn
+	var browsers []*websock.Conn
 	for range 3 {
 		conn, err := websock.Dial(t.Context(), webSocketURL(server), nil)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -118,7 +117,7 @@ func (c *client) send(ctx context.Context, request []byte) error {
 }
 
 // receive takes an answer, or what the server sends unasked. Answers come in any order.
-func (c *client) receive(_ *fanout.Slot, _ engine.Opcode, msg []byte) {
+func (c *client) receive(_ *fanout.Slot, _ websock.Opcode, msg []byte) {
 	var m struct {
 		ID     *uint64         `json:"id"`
 		Method string          `json:"method"`

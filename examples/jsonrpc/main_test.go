@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // newServer serves each connection with serve, and returns its URL.
@@ -185,7 +184,7 @@ func TestTheServerOfTheStandardLibrary(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := newServer(t, func(conn *websock.Conn) {
-		server.ServeCodec(jsonrpc.NewServerCodec(conn.NetConn(engine.OpText)))
+		server.ServeCodec(jsonrpc.NewServerCodec(conn.NetConn(websock.OpText)))
 	})
 	c := newTestClient(t, url, nil)
 	ctx := within(t, time.Minute)

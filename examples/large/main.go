@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func main() {
@@ -30,7 +29,7 @@ func main() {
 
 func download(w io.Writer, url string) (total int64, err error) {
 	conn, err := websock.Dial(context.Background(), url, &websock.Config{
-		Limits: engine.Limits{MessageSize: -1}, // 16 MiB otherwise
+		Limits: websock.Limits{MessageSize: -1}, // 16 MiB otherwise
 	})
 	if err != nil {
 		return 0, err

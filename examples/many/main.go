@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -47,9 +46,9 @@ func keepOpen(url string, n int, messages *atomic.Int64) (*fanout.Group, error) 
 		Targets: []fanout.Target{{URL: url, Config: websock.Config{Transport: epoll.Transport()}}},
 		Size:    n,
 		Pace:    fanout.Pace{Rate: 1000, PerHost: -1}, // our own server: no need to be shy
-		OnConnect: func(_ context.Context, s *fanout.Slot, c *engine.Conn) error {
+		OnConnect: func(_ context.Context, s *fanout.Slot, c *websock.Conn) error {
 			return c.SendText([]byte("subscribe " + s.Key()))
 		},
-		OnMessage: func(*fanout.Slot, engine.Opcode, []byte) { messages.Add(1) },
+		OnMessage: func(*fanout.Slot, websock.Opcode, []byte) { messages.Add(1) },
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -19,7 +18,7 @@ import (
 func TestAllConnectionsAreOpenAgainAfterALoss(t *testing.T) {
 	const n = 300
 	var mu sync.Mutex
-	open := map[*engine.Conn]bool{}
+	open := map[*websock.Conn]bool{}
 	subscriptions := map[string]int{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: epoll.Transport()})
@@ -29,12 +28,12 @@ func TestAllConnectionsAreOpenAgainAfterALoss(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		open[conn] = true
-		conn.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		conn.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			mu.Lock()
 			subscriptions[string(msg)]++
 			mu.Unlock()
 			c.SendText([]byte("news"))
-		}, func(c *engine.Conn, _ error) {
+		}, func(c *websock.Conn, _ error) {
 			mu.Lock()
 			delete(open, c)
 			mu.Unlock()

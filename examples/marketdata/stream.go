@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -58,7 +57,7 @@ func join(urls []string, room int) (*stream, error) {
 
 // subscribe asks for what comes after the last quote: also what was missed while the
 // connection was down.
-func (s *stream) subscribe(_ context.Context, slot *fanout.Slot, conn *engine.Conn) error {
+func (s *stream) subscribe(_ context.Context, slot *fanout.Slot, conn *websock.Conn) error {
 	s.mu.Lock()
 	after := s.last[slot.Key()]
 	s.mu.Unlock()
@@ -71,7 +70,7 @@ func (s *stream) subscribe(_ context.Context, slot *fanout.Slot, conn *engine.Co
 
 // receive passes a quote on. When nobody takes quotes for a while it leaves those of the venue
 // with the system, instead of waiting, which would hold up other venues.
-func (s *stream) receive(slot *fanout.Slot, _ engine.Opcode, msg []byte) {
+func (s *stream) receive(slot *fanout.Slot, _ websock.Opcode, msg []byte) {
 	q := quote{Venue: slot.Key()}
 	if err := json.Unmarshal(msg, &q); err != nil {
 		log.Printf("%s: %v", q.Venue, err)

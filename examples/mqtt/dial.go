@@ -5,7 +5,6 @@ import (
 	"net"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // dial returns a connection for an MQTT client: a byte stream in binary messages (MQTT 5
@@ -15,5 +14,5 @@ func dial(ctx context.Context, url string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &packets{Conn: conn.NetConn(engine.OpBinary)}, nil
+	return &packets{Conn: conn.NetConn(websock.OpBinary)}, nil
 }

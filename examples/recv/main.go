@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func main() {
@@ -50,7 +49,7 @@ func demonstrate(w io.Writer, host string, port int) error {
 	for {
 		hdr, n, err := handle.RecvTimeout(buf[:], 100*time.Millisecond)
 		switch {
-		case errors.Is(err, engine.ErrTimeout):
+		case errors.Is(err, websock.ErrTimeout):
 			fmt.Fprintln(w, "nothing yet")
 		case err != nil:
 			return err
