@@ -117,6 +117,13 @@ func (c *Conn) endPassed() bool {
 	return passed(c.send.seldom.limits.recvEnd)
 }
 
+// recvDeadlinePassed reports whether the time of SetRecvDeadline has come.
+func (c *Conn) recvDeadlinePassed() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return passed(c.send.peek().limits.recv)
+}
+
 // waiting is how long the receive under way may wait.
 type waiting struct {
 	bounded bool          // by RecvTimeout

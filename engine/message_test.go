@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRecvMessageAppendsWholeMessages(t *testing.T) {
@@ -165,18 +166,40 @@ func TestNetConnErrorsAreThoseOfTheConnection(t *testing.T) {
 	if _, err := stream.Read(buf); err != ErrTimeout {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
-	deadline := s.readDeadline.AddDate(100, 0, 0)
-	if err := stream.SetDeadline(deadline); err != nil || !s.readDeadline.Equal(deadline) || !s.writeDeadline.Equal(deadline) {
-		t.Error("SetDeadline")
-	}
-	if stream.SetReadDeadline(deadline.AddDate(1, 0, 0)); !s.readDeadline.Equal(deadline.AddDate(1, 0, 0)) {
-		t.Error("SetReadDeadline")
-	}
-	if stream.SetWriteDeadline(deadline.AddDate(2, 0, 0)); !s.writeDeadline.Equal(deadline.AddDate(2, 0, 0)) {
-		t.Error("SetWriteDeadline")
+	deadline := time.Now().Add(time.Hour)
+	if err := stream.SetReadDeadline(deadline); err != nil || !s.readDeadline.Equal(deadline) {
+		t.Errorf("SetReadDeadline: %v, the transport has %v", err, s.readDeadline)
 	}
 	var closed *CloseError
 	if _, err := stream.Read(buf); !errors.As(err, &closed) || closed.Code != 4000 {
 		t.Errorf("%v, want close code 4000", err)
+	}
+}
+
+// A deadline that has passed sends and takes nothing, and nothing is lost by it.
+func TestNetConnGoesOnAfterADeadline(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "bin a; bin b"))
+	stream := c.NetConn(OpBinary)
+	buf := make([]byte, 1)
+	if n, err := stream.Read(buf); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := stream.SetDeadline(time.Unix(1, 0)); err != nil {
+		t.Error(err)
+	}
+	if n, err := stream.Write(buf); n != 0 || err != ErrTimeout || len(s.out) > 0 {
+		t.Errorf("Write: %d, %v", n, err)
+	}
+	if n, err := stream.Read(buf); n != 0 || err != ErrTimeout {
+		t.Errorf("Read: %d, %v", n, err)
+	}
+	if err := stream.SetDeadline(time.Time{}); err != nil {
+		t.Error(err)
+	}
+	if n, err := stream.Read(buf); n != 1 || buf[0] != 'b' || err != nil {
+		t.Errorf("Read without the deadline: %d, %v", n, err)
+	}
+	if n, err := stream.Write(buf); n != 1 || err != nil || unframe(Client, s.out) != "bin b" {
+		t.Errorf("Write without the deadline: %d, %v, %x", n, err, s.out)
 	}
 }

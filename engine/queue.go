@@ -102,3 +102,17 @@ func (c *Conn) Queues() bool {
 	_, ok := c.t.(Drainer)
 	return ok
 }
+
+// refuses reports whether a full queue makes a send fail, not wait.
+func (c *Conn) refuses() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.refuses
+}
+
+// stalled reports whether something waits to be written.
+func (c *Conn) stalled() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.send.writing || c.t.Queued() > 0
+}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -67,7 +66,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	for s.err == nil && !c.hasLeft(batch) && w.wait(0) {
 	}
 	if err := ctx.Err(); err != nil && s.err == nil && !c.hasLeft(batch) {
-		c.sendFailed(fmt.Errorf("websock: the context ended when a part of a frame may have been out: %w", err))
+		c.sendFailed(err)
 		c.t.SetWriteDeadline(time.Now()) // ends the write under way
 		return s.writeError()
 	}

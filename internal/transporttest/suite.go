@@ -74,6 +74,8 @@ func (s Suite) Run(t *testing.T) {
 		{"APreparedMessageArrives", s.testAPreparedMessageArrives},
 		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose},
 		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
+		{"NetConnIsANetConn", s.testNetConnIsANetConn},
+		{"NetConnIsOverAfterAWriteTimedOut", s.testNetConnIsOverAfterAWriteTimedOut},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
