@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
@@ -11,21 +13,131 @@ import (
 
 // An attempt is one try to connect a slot.
 type attempt struct {
-	slot   *Slot
-	target *Target
-	host   *host // set by the dialQueue
+	slot     *Slot
+	target   *Target
+	conn     *engine.Conn // nil: there is none yet
+	err      error        // how it ended
+	returned bool         // the functions of Options have, so far
+
+	// The dialQueue's own.
+	host     *host
+	began    time.Time
+	progress progress
+	probe    bool // to a silent host
+	opened   bool // it isn't connecting any more
 }
 
-// enlist lets a slot wait for its turn to dial.
-func (g *Group) enlist(s *Slot) {
-	a := &attempt{slot: s, target: g.targetOf(s)}
-	name, err := a.target.host()
-	if err != nil {
-		g.counts.began()
-		s.failed(&unusable{err})
+// progress is how far an attempt is.
+type progress uint8
+
+const (
+	queuedAttempt  progress = iota // waits for its turn
+	countedAttempt                 // is under way
+	overdueAttempt                 // is under way for so long that it no longer counts
+	endedAttempt
+)
+
+// name names the target where it is logged: what follows the path may be secret.
+func (t *Target) name() string {
+	if t.URL != "" {
+		name, _, _ := strings.Cut(t.URL, "?")
+		return name
+	}
+	scheme := "ws://"
+	if t.Config.Secure {
+		scheme = "wss://"
+	}
+	host, _ := t.host()
+	path, _, _ := strings.Cut(t.Config.Path, "?")
+	return scheme + host + path
+}
+
+// enlist lets slots wait for their turn to dial.
+func (g *Group) enlist(slots ...*Slot) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.toEnlist = append(g.toEnlist, slots...)
+	if !g.enlisting {
+		g.enlisting = true
+		g.running++
+		go g.enlistAll()
+	}
+}
+
+// enlistAll enlists slots until there are none. It calls Choose, which is the application's, and
+// therefore in a goroutine that nobody waits for.
+func (g *Group) enlistAll() {
+	defer g.done()
+	for {
+		s := g.nextToEnlist()
+		if s == nil {
+			return
+		}
+		s.join()
+	}
+}
+
+func (g *Group) nextToEnlist() (s *Slot) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.toEnlist) == 0 {
+		g.enlisting = false
+		return nil
+	}
+	s = g.toEnlist[0]
+	g.toEnlist[0] = nil
+	g.toEnlist = g.toEnlist[1:]
+	return s
+}
+
+// join chooses what the slot is to connect to, and lets it wait for its turn.
+func (s *Slot) join() {
+	g := s.group
+	a := &attempt{slot: s}
+	defer a.joined()
+	if g.closing.Load() {
+		a.returned = true
 		return
 	}
-	g.dials.add(a, name)
+	a.target = g.targetOf(s)
+	a.returned = true
+}
+
+// joined puts an attempt into the dialQueue, or takes its failure.
+func (a *attempt) joined() {
+	s, g := a.slot, a.slot.group
+	name := ""
+	if !a.returned {
+		v := recover()
+		if v == nil { // the goroutine ends: the next slot needs another one
+			defer g.goOnEnlisting()
+		}
+		a.err = s.panicked(v)
+	} else if a.target == nil {
+		return
+	} else if n, err := a.target.host(); err != nil {
+		a.err = &unusable{err}
+	} else {
+		name = n
+	}
+	if a.err != nil {
+		g.counts.began()
+		s.failed(a.err)
+		return
+	}
+	s.mu.Lock()
+	urgent := s.urgent
+	s.urgent = false
+	s.mu.Unlock()
+	g.dials.add(a, name, urgent)
+}
+
+// goOnEnlisting replaces the goroutine that enlists if it ends too early.
+func (g *Group) goOnEnlisting() {
+	g.mu.Lock()
+	g.enlisting = false
+	g.mu.Unlock()
+	g.enlist()
 }
 
 // targetOf returns what the slot is to connect to.
@@ -37,31 +149,31 @@ func (g *Group) targetOf(s *Slot) *Target {
 	return &t
 }
 
-// run makes the attempt.
+// start makes the attempt, in a goroutine of its own.
+func (a *attempt) start() {
+	a.slot.group.begin()
+	go a.run()
+}
+
 func (a *attempt) run() {
-	s, g := a.slot, a.slot.group
-	defer g.dials.ended()
-	if !s.begin() {
-		g.dials.connected(a)
+	g := a.slot.group
+	defer g.done()
+	if !a.slot.begin() {
+		g.dials.ended(a, nil)
 		return
 	}
-	began := g.now()
-	conn, err := a.connect()
-	g.dials.connected(a)
-	if err == nil {
-		g.counts.connected(g.now() - began)
-		err = a.setUp(conn)
-	}
-	if err != nil {
-		s.failed(err)
-	}
+	defer a.hangUp()
+	defer a.end()
+	a.returned = false
+	a.err = a.connect()
+	a.returned = true
 }
 
 // begin reports whether the slot still wants to be dialled.
 func (s *Slot) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != Waiting {
+	if s.state != Waiting || s.group.closing.Load() {
 		return false
 	}
 	s.move(Connecting)
@@ -69,19 +181,56 @@ func (s *Slot) begin() bool {
 	return true
 }
 
-// connect prepares and dials.
-func (a *attempt) connect() (*engine.Conn, error) {
+// end takes the end of the attempt, however it came.
+func (a *attempt) end() {
+	if !a.returned {
+		a.err = a.slot.panicked(recover())
+	}
+	a.slot.group.dials.ended(a, a.err)
+	if a.err != nil {
+		a.slot.failed(a.err)
+	}
+}
+
+// hangUp closes the connection of an attempt that has failed. Nobody waits for it but Shutdown.
+func (a *attempt) hangUp() {
+	if a.err == nil || a.conn == nil {
+		return
+	}
 	g := a.slot.group
-	if g.options.Prepare != nil {
+	stop := context.AfterFunc(g.lasting, func() { a.conn.Abort(ErrClosed) })
+	defer stop()
+	a.conn.CloseWith(engine.CloseGoingAway, "")
+	g.counts.retire(a.conn.Stats())
+}
+
+// connect opens a connection and makes it the slot's.
+func (a *attempt) connect() error {
+	g := a.slot.group
+	began := g.now()
+	err := a.open()
+	g.dials.connected(a, err == nil)
+	if err != nil {
+		return err
+	}
+	g.counts.connected(g.now() - began)
+	return a.setUp()
+}
+
+// open prepares and dials.
+func (a *attempt) open() (err error) {
+	g := a.slot.group
+	if g.options.Prepare != nil && !g.over.Load() {
 		if err := a.prepare(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	var trace *websock.Trace
 	if g.options.Trace != nil {
 		trace = g.options.Trace(a.slot)
 	}
-	return a.target.dial(g.dialling, trace)
+	a.conn, err = a.target.dial(g.dialling, a.slot, trace)
+	return err
 }
 
 // prepare has the application change the Target.
@@ -109,25 +258,21 @@ func (a *attempt) bound() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d)
 }
 
-// setUp makes a connection the slot's.
-func (a *attempt) setUp(conn *engine.Conn) error {
+// setUp makes the connection the slot's.
+func (a *attempt) setUp() error {
 	ctx, cancel := a.bound()
 	defer cancel()
+	conn := a.conn
 	stop := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
-	err := a.introduce(ctx, conn)
-	stop()
-	if err != nil {
-		conn.CloseWith(engine.CloseGoingAway, "")
-		a.slot.group.counts.retire(conn.Stats())
-	}
-	return err
+	defer stop()
+	return a.introduce(ctx)
 }
 
 // introduce sends what comes first: what OnConnect does, and what was kept. Then it publishes
 // the connection.
-func (a *attempt) introduce(ctx context.Context, conn *engine.Conn) error {
-	s := a.slot
-	if connect := s.group.options.OnConnect; connect != nil {
+func (a *attempt) introduce(ctx context.Context) error {
+	s, conn := a.slot, a.conn
+	if connect := s.group.options.OnConnect; connect != nil && !s.group.over.Load() {
 		if err := connect(ctx, s, conn); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // do it, and more when these are held up: at most one for each peer that doesn't read. They
 // end when nothing is to do.
 type crew struct {
-	wheel *wheel.Wheel
+	group *Group
 
 	mu       sync.Mutex
 	calls    []*outbox // to be seen to
@@ -40,7 +40,7 @@ func (c *crew) add(o *outbox) {
 	}
 	if !c.watching {
 		c.watching, c.seen = true, c.taken
-		c.wheel.Add(wheel.Tick, c)
+		c.group.wheel.Add(wheel.Tick, c)
 	}
 }
 
@@ -71,14 +71,35 @@ func (c *crew) Visit() time.Duration {
 
 // work answers calls until there are none.
 func (c *crew) work() {
-	for {
-		o, finds := c.take()
-		if o == nil {
-			return
-		}
-		o.see()
-		c.answered(finds)
+	for c.answerNext() {
 	}
+}
+
+// answerNext answers a call, and reports whether there was one.
+func (c *crew) answerNext() bool {
+	o, finds := c.take()
+	if o == nil {
+		return false
+	}
+	returned := false
+	defer func() {
+		v := recover()
+		c.answered(finds)
+		if !returned {
+			o.slot.panicked(v)
+		}
+		if !returned && v == nil { // OnUnsent has ended the goroutine
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.hands--
+			if len(c.calls) > 0 {
+				c.hire()
+			}
+		}
+	}()
+	o.see()
+	returned = true
+	return true
 }
 
 // take returns a call to answer, for answered to be called then; nil: there is none, and one
@@ -111,6 +132,9 @@ func (c *crew) answered(finds int) {
 // see sends what waits, once, and calls again if there is more.
 func (o *outbox) see() {
 	s := o.slot
+	s.group.begin()
+	defer s.group.done()
+	defer o.seen()
 	conn, b, closes := o.begin()
 	if b != nil {
 		unsent, err := b.send(conn)
@@ -120,11 +144,21 @@ func (o *outbox) see() {
 	if closes {
 		conn.CloseWith(engine.CloseGoingAway, "")
 	}
+}
+
+// seen calls again if there is more to send, and goes on with what had to wait.
+func (o *outbox) seen() {
+	s := o.slot
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	o.sending, o.begun = false, 0
-	if s.outbox == o && (len(o.messages) > 0 || o.last) {
+	l := s.link
+	lost := s.outbox == o && l != nil && l.lost != nil // nothing is sent any more
+	o.sending, o.begun = lost, 0
+	if !lost && s.outbox == o && (len(o.messages) > 0 || o.last) {
 		o.callCrew()
+	}
+	s.mu.Unlock()
+	if lost {
+		s.fallFrom(l, l.lost)
 	}
 }
 
@@ -137,7 +171,7 @@ func (o *outbox) begin() (conn *engine.Conn, b *batch, closes bool) {
 		return nil, nil, false
 	}
 	closes, o.last = o.last, false
-	o.begun = s.group.now()
+	o.begun = max(s.group.now(), 1)
 	b = o.take()
 	if b.hasPing() {
 		s.link.lastPing = o.begun

@@ -19,11 +19,12 @@
 // # Dialling
 //
 // Pace bounds how many connections are begun in a second, how many are being opened at a
-// time, and how many of those to one host and port: one, as RFC 6455 section 4.1 has it,
-// unless told otherwise. A connection that can't be opened or is lost is dialled again after
-// a random time, whose bound doubles with every failure; see Backoff. What the server says
-// about that is heeded: Retry-After, and the close codes 1012 and 1013. Some failures are
-// final, such as status 401, 403 and 404 and bad certificates: the slot stops, and says so.
+// time, and, if told to, how many of those to one host and port, which RFC 6455 section 4.1
+// wants to be one. A connection that can't be opened or is lost is dialled again after
+// a random time, whose bound doubles with every failure in a row; see Backoff. What the server
+// says about that is heeded: Retry-After with status 429 or 503, for all slots of its host, and
+// the close codes 1012 and 1013. Some failures are final, such as status 401, 403 and 404 and
+// refused certificates: the slot stops, and says so; see Permanent.
 //
 // # Delivery
 //

@@ -23,17 +23,26 @@ type Group struct {
 	dials    *dialQueue
 	crew     crew
 	counts   counts
-	closing  atomic.Bool
-	telling  sync.WaitGroup  // calls of tellDown
-	dialling context.Context // ends with Shutdown
+	closing  atomic.Bool     // Shutdown was called
+	over     atomic.Bool     // Shutdown has returned: no function of Options is called any more
+	dialling context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
+	lasting  context.Context // ends when Shutdown cuts what is left
+	cut      context.CancelFunc
 
-	mu      sync.Mutex
-	inState [states]int
-	waiters []*waiter // for a state of all slots
+	mu        sync.Mutex
+	inState   [states]int
+	running   int       // goroutines and calls that Shutdown waits for
+	changes   uint64    // of the two
+	waiters   []*waiter // for them to be as they want
+	toEnlist  []*Slot   // for their turn to dial
+	enlisting bool      // a goroutine does that
+	finishing bool      // a Shutdown ends the slots, or has
 }
 
 // Start returns a Group that dials from now on. An error says that the options make no sense.
+// The functions of Options may be called before Start has returned to its caller; Slot.Group
+// has the Group for them.
 func Start(o Options) (*Group, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -43,12 +52,15 @@ func Start(o Options) (*Group, error) {
 		return nil, err
 	}
 	g.inState[Waiting] = o.Size
-	g.crew.wheel = &g.wheel
-	g.dials = newDialQueue(o.Pace, (*attempt).run)
+	g.crew.group = g
+	g.dials = newDialQueue(o.Pace, (*attempt).start, g.logGroup)
 	g.dialling, g.stop = context.WithCancel(context.Background())
-	for i := range g.slots {
-		g.enlist(&g.slots[i])
+	g.lasting, g.cut = context.WithCancel(context.Background())
+	all := make([]*Slot, len(g.slots))
+	for i := range all {
+		all[i] = &g.slots[i]
 	}
+	g.enlist(all...)
 	return g, nil
 }
 
@@ -106,16 +118,16 @@ func (g *Group) Find(key string) *Slot {
 // Wait waits until no slot is waiting for its first or next connection or connecting: every
 // one is up or has stopped. The error is that of ctx.
 func (g *Group) Wait(ctx context.Context) error {
-	return g.waitUntil(ctx, func(in *[states]int) bool { return in[Waiting]+in[Connecting] == 0 })
+	return g.waitUntil(ctx, func() bool { return g.inState[Waiting]+g.inState[Connecting] == 0 })
 }
 
 // WaitUp waits until at least n slots are up. The error is that of ctx, or ErrDown if so many
 // have stopped that it can't be.
 func (g *Group) WaitUp(ctx context.Context, n int) error {
 	possible := true
-	err := g.waitUntil(ctx, func(in *[states]int) bool {
-		possible = len(g.slots)-in[Stopped] >= n
-		return in[Up] >= n || !possible
+	err := g.waitUntil(ctx, func() bool {
+		possible = len(g.slots)-g.inState[Stopped] >= n
+		return g.inState[Up] >= n || !possible
 	})
 	if err == nil && !possible {
 		return ErrDown
@@ -123,13 +135,13 @@ func (g *Group) WaitUp(ctx context.Context, n int) error {
 	return err
 }
 
-// A waiter waits for the slots to be in certain states.
+// A waiter waits for something that is under the Group's lock.
 type waiter struct {
-	until func(*[states]int) bool
+	until func() bool // is called with the lock held
 	done  chan struct{}
 }
 
-func (g *Group) waitUntil(ctx context.Context, until func(*[states]int) bool) error {
+func (g *Group) waitUntil(ctx context.Context, until func() bool) error {
 	w := &waiter{until, make(chan struct{})}
 	g.mu.Lock()
 	g.waiters = append(g.waiters, w)
@@ -155,11 +167,26 @@ func (g *Group) moved(from, to State) {
 	g.tell()
 }
 
-// tell wakes those whose states have come. The lock is held.
+// begin says that something begins for whose end, done, Shutdown has to wait.
+func (g *Group) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running++
+}
+
+func (g *Group) done() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	g.tell()
+}
+
+// tell wakes those for whom it is time. The lock is held.
 func (g *Group) tell() {
+	g.changes++
 	waiting := g.waiters[:0]
 	for _, w := range g.waiters {
-		if w.until(&g.inState) {
+		if w.until() {
 			close(w.done)
 		} else {
 			waiting = append(waiting, w)

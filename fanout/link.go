@@ -15,6 +15,7 @@ type link struct {
 	queues   bool           // a send doesn't wait for the peer
 	limit    int            // of bytes to send that wait, where the Group keeps them
 	patience time.Duration  // for a peer that doesn't take the last of them
+	lost     error          // how it has ended, while the crew still sends; nil: it has not
 
 	pinged   bool          // and the pong has not come
 	pings    uint32        // sent; the payload of the last one
@@ -38,10 +39,13 @@ func (l *link) deliver(_ *engine.Conn, op engine.Opcode, msg []byte) {
 
 // OnData hands over what is received.
 func (l *link) OnData(c *engine.Conn, h engine.Header, payload []byte) {
-	if l.messages != nil {
+	g := l.slot.group
+	switch {
+	case g.over.Load():
+	case l.messages != nil:
 		l.messages.OnData(c, h, payload)
-	} else if data := l.slot.group.options.OnData; data != nil {
-		data(l.slot, h, payload)
+	case g.options.OnData != nil:
+		g.options.OnData(l.slot, h, payload)
 	}
 }
 
@@ -51,4 +55,5 @@ func (l *link) OnClose(c *engine.Conn, err error) {
 		l.messages.OnClose(c, err)
 	}
 	l.slot.lost(l, err)
+	l.slot = nil // the transport may keep the connection in memory for a while, but not the Group
 }

@@ -12,8 +12,15 @@ import (
 )
 
 // Options says what a Group connects to and how. Either Targets or Choose is needed, and
-// nothing else. The functions may be called from several goroutines at once, for different
-// slots.
+// nothing else.
+//
+// The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect,
+// then OnMessage or OnData, then OnDown, and again from the beginning, but not before OnDown has
+// returned. OnUnsent alone comes when it is found out, from Broadcast for instance. For different
+// slots they may be called from several goroutines at once. None is called with a lock held, or
+// after Shutdown has returned; and Slot.Group has the Group for those that are called before
+// Start has returned. A function that calls runtime.Goexit, as testing.T.Fatal does, ends the
+// attempt or connection that it was called for, with an *engine.HandlerError in OnDown.
 type Options struct {
 	// Targets are taken in turn: slot i connects to Targets[i%len(Targets)].
 	Targets []Target
@@ -85,12 +92,20 @@ type Options struct {
 	// websock.HandshakeError. nil: Permanent, the function.
 	Permanent func(err error) bool
 
+	// Recover, unless it is nil, is told of a panic in another function of Options, with what
+	// was given to panic. The attempt or the connection of the slot then ends, with an
+	// *engine.HandlerError in the chain of its error, and the process and the other slots go
+	// on. It is called by the goroutine that panicked. nil: a panic ends the process.
+	Recover func(s *Slot, v any)
+
 	// Trace, unless it is nil, returns what is told of the steps of each attempt; see
 	// websock.Trace. It may return nil, and Config.Trace is then left alone.
 	Trace func(s *Slot) *websock.Trace
 
-	// Logger is told what happens to connections: at level Debug what is ordinary, at Warn
-	// what somebody should look at. nil: nothing is logged.
+	// Logger is told what happens to connections: at level Debug what is ordinary; at Info
+	// what holds up dialling, and the end of an outage; at Warn the first failure of a host
+	// and each doubling of their number, with its URL without the query, and each slot that
+	// has stopped. nil: nothing is logged.
 	Logger *slog.Logger
 }
 

@@ -170,7 +170,7 @@ func (s *Slot) unsent(messages int, err error) {
 	}
 	g := s.group
 	g.counts.dropped(messages)
-	if g.options.OnUnsent != nil {
+	if g.options.OnUnsent != nil && !g.over.Load() {
 		g.options.OnUnsent(s, messages, err)
 	}
 }

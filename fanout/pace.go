@@ -1,10 +1,8 @@
 package fanout
 
 import (
-	"sync"
+	"math"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // A Pace bounds how fast connections are dialled. In every field 0 means the default, and a
@@ -13,16 +11,26 @@ type Pace struct {
 	// Rate is how many attempts begin in a second, on average. Default: 100.
 	Rate float64
 
-	// Burst is how many may begin at once after a pause. Default: 1. It can't be unbounded.
+	// Burst is how many may begin at once after a time in which none was waiting. Default:
+	// 1. It can't be unbounded.
 	Burst int
 
 	// Handshakes is how many attempts may be under way at a time, from Prepare to the end
-	// of OnConnect; each has a goroutine. Default: 64. It can't be unbounded.
+	// of OnConnect; each has a goroutine. An attempt counts for a second only, so that hosts
+	// that don't answer hold up no other; as long as such a host stays silent, only one
+	// attempt at a time is added to those that wait for it. Default: 64. It can't be
+	// unbounded.
 	Handshakes int
 
-	// PerHost is how many of those may be connecting to the same host and port, from
-	// Prepare to the end of the opening handshake. Default: 1 (RFC 6455 section 4.1). A
-	// host that doesn't answer then takes one attempt at a time, and holds up no other.
+	// PerHost is how many attempts may be connecting to the same host and port, from
+	// Prepare to the end of the opening handshake. Default: as many as Handshakes.
+	//
+	// RFC 6455 section 4.1 wants one at a time to an IP address, and to wait for its end
+	// before the next begins: a server can then answer an overload by being slow. With 1
+	// here, Rate is no more than one in the time of a handshake: 10,000 slots of one host
+	// at 150 ms take 25 minutes, whatever Rate says. That is not what who sets a Rate
+	// expects, and Rate is a bound of its own; so 1 has to be asked for. It becomes whoever
+	// connects to servers that are not their own.
 	PerHost int
 }
 
@@ -34,149 +42,52 @@ const (
 
 func (p *Pace) complete() {
 	p.Rate = orDefault(p.Rate, DefaultRate)
-	p.PerHost = orDefault(p.PerHost, 1)
 	p.Burst = max(p.Burst, 1)
 	if p.Handshakes <= 0 {
 		p.Handshakes = DefaultHandshakes
 	}
+	p.PerHost = orDefault(p.PerHost, p.Handshakes)
+	if p.PerHost < 0 {
+		p.PerHost = math.MaxInt
+	}
 }
 
-// A dialQueue has the slots whose time to dial has come, and starts as many attempts as
-// Pace allows: hosts in turn, and the slots of a host in the order in which they came.
-type dialQueue struct {
-	pace  Pace
-	start func(*attempt) // in a goroutine of its own
-
-	mu       sync.Mutex
-	limiter  *rate.Limiter
-	permit   time.Time // from when on the next attempt may begin; zero: that wasn't asked yet
-	timer    *time.Timer
-	underWay int
-	hosts    map[string]*host
-	ready    []*host // that have attempts waiting and room for one
-	closed   bool
-	running  sync.WaitGroup
-}
-
-// A host is what attempts connect to.
-type host struct {
-	name       string
-	waiting    []*attempt
-	connecting int
-	ready      bool // listed as such
-}
-
-func newDialQueue(p Pace, start func(*attempt)) *dialQueue {
-	limit := rate.Limit(p.Rate)
+// interval returns the time between two attempts.
+func (p *Pace) interval() time.Duration {
 	if p.Rate < 0 {
-		limit = rate.Inf
+		return 0
 	}
-	return &dialQueue{pace: p, start: start, limiter: rate.NewLimiter(limit, p.Burst), hosts: map[string]*host{}}
+	return time.Duration(min(float64(time.Second)/p.Rate, float64(forever)))
 }
 
-// add puts an attempt into the queue.
-func (q *dialQueue) add(a *attempt, hostName string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
+// maxLateness is how much time is made up for when attempts that were waiting began later than
+// they might have: since timers are not exact, or too many attempts were under way.
+const maxLateness = 50 * time.Millisecond
+
+// A pacer says when attempts may begin: one in an interval, on average.
+type pacer struct {
+	interval time.Duration
+	burst    int
+
+	next    time.Time // when the next may begin
+	waiting bool      // it was asked for, and somebody has been waiting since
+}
+
+// wait returns how long the next attempt has to wait.
+func (p *pacer) wait(now time.Time) time.Duration {
+	owed := p.interval * time.Duration(min(p.burst-1, int(forever/max(p.interval, 1))))
+	if p.waiting {
+		owed = max(owed, maxLateness)
 	}
-	h := q.hosts[hostName]
-	if h == nil {
-		h = &host{name: hostName}
-		q.hosts[hostName] = h
+	if earliest := now.Add(-owed); p.next.Before(earliest) {
+		p.next = earliest
 	}
-	a.host = h
-	h.waiting = append(h.waiting, a)
-	q.offer(h)
-	q.startReady()
+	p.waiting = true
+	return p.next.Sub(now)
 }
 
-// offer lists a host as ready if it is. The lock is held.
-func (q *dialQueue) offer(h *host) {
-	room := q.pace.PerHost < 0 || h.connecting < q.pace.PerHost
-	switch {
-	case len(h.waiting) > 0 && room && !h.ready:
-		h.ready = true
-		q.ready = append(q.ready, h)
-	case len(h.waiting) == 0 && h.connecting == 0:
-		delete(q.hosts, h.name)
-	}
-}
+// take begins an attempt.
+func (p *pacer) take() { p.next = p.next.Add(p.interval) }
 
-// startReady starts what may begin now, and sees to it that it is called when more may. The
-// lock is held.
-func (q *dialQueue) startReady() {
-	for len(q.ready) > 0 && q.underWay < q.pace.Handshakes && !q.closed {
-		if wait := q.wait(); wait > 0 {
-			q.ring(wait)
-			return
-		}
-		q.permit = time.Time{}
-		q.startNext()
-	}
-}
-
-// wait returns how long the next attempt has to wait for its turn. The lock is held.
-func (q *dialQueue) wait() time.Duration {
-	now := time.Now()
-	if q.permit.IsZero() {
-		q.permit = now.Add(q.limiter.ReserveN(now, 1).DelayFrom(now))
-	}
-	return q.permit.Sub(now)
-}
-
-func (q *dialQueue) ring(after time.Duration) {
-	if q.timer == nil {
-		q.timer = time.AfterFunc(after, q.permitted)
-	} else {
-		q.timer.Reset(after)
-	}
-}
-
-func (q *dialQueue) permitted() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.startReady()
-}
-
-func (q *dialQueue) startNext() {
-	h := q.ready[0]
-	q.ready = q.ready[1:]
-	h.ready = false
-	a := h.waiting[0]
-	h.waiting[0] = nil
-	h.waiting = h.waiting[1:]
-	h.connecting++
-	q.underWay++
-	q.offer(h)
-	q.running.Go(func() { q.start(a) })
-}
-
-// connected says that the attempt isn't connecting any more.
-func (q *dialQueue) connected(a *attempt) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	a.host.connecting--
-	q.offer(a.host)
-	q.startReady()
-}
-
-// ended says that the attempt is over.
-func (q *dialQueue) ended() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.underWay--
-	q.startReady()
-}
-
-// close forgets what waits. Nothing is started any more.
-func (q *dialQueue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.hosts, q.ready = map[string]*host{}, nil
-	if q.timer != nil {
-		q.timer.Stop()
-	}
-}
+// rest notes that nobody is waiting.
+func (p *pacer) rest() { p.waiting = false }

@@ -48,6 +48,7 @@ type testServer struct {
 	addr string
 
 	Compression engine.Compression
+	Transport   websock.Transport // nil: epoll.Transport()
 	OnRequest   func(r *http.Request) error
 	OnConn      func(c *engine.Conn)
 	OnMessage   func(c *engine.Conn, op engine.Opcode, msg []byte)
@@ -99,7 +100,10 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.arrivals = append(s.arrivals, time.Now())
 	s.mu.Unlock()
-	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Compression: s.Compression, Transport: epoll.Transport()}
+	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Compression: s.Compression, Transport: s.Transport}
+	if opts.Transport == nil {
+		opts.Transport = epoll.Transport()
+	}
 	c, err := websock.Accept(w, r, opts)
 	if err != nil {
 		return
@@ -198,7 +202,7 @@ func allUp(t testing.TB, g *Group) {
 // eventually waits for something that other goroutines do.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never: ", what)
 		}

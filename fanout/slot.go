@@ -45,12 +45,18 @@ type Slot struct {
 
 	mu       sync.Mutex
 	state    State
+	telling  bool          // OnDown is being called, and the slot isn't dialled before it returns
+	retry    bool          // Retry was called meanwhile
+	urgent   bool          // Retry was called, and the slot has not been enlisted since
 	failures uint32        // in a row
 	due      time.Duration // when to look at it next, since the Group began; 0: no need
 	link     *link         // nil: not up
 	outbox   *outbox       // nil: nothing waits
 	err      error         // why it isn't up
 }
+
+// Group returns the slot's Group. A function of Options gets at it so before Start has returned.
+func (s *Slot) Group() *Group { return s.group }
 
 // Number returns the slot's number, 0 to Options.Size-1.
 func (s *Slot) Number() int { return s.number }
@@ -86,8 +92,9 @@ func (s *Slot) Failures() int {
 	return int(s.failures)
 }
 
-// Conn returns the connection, nil while the slot isn't up. It serves for what Slot has no
-// method for: its Stats, a CloseWith that makes the slot dial again, fragments. While a
+// Conn returns the connection, nil while the slot isn't up. Within OnMessage and OnData it is
+// the one that the message came on, never nil. It serves for what Slot has no method for: Pause
+// and Resume, its Stats, a CloseWith that makes the slot dial again, fragments. While a
 // fragmented message is under way, broadcasts to this slot fail with engine.ErrFrameOrder.
 func (s *Slot) Conn() *engine.Conn {
 	s.mu.Lock()
@@ -109,15 +116,34 @@ func (s *Slot) RTT() time.Duration {
 }
 
 // Retry makes the slot dial as soon as its turn comes, if it waits for its time or has
-// stopped after a permanent failure.
+// stopped after a permanent failure, and ends a time for which its host has asked.
 func (s *Slot) Retry() {
+	if s.retries() {
+		s.group.dials.hurry(s)
+	}
+}
+
+// retries makes the slot dial, and reports whether it is in the dialQueue already.
+func (s *Slot) retries() (queued bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	retries := s.state == Waiting && s.due != 0 || s.state == Stopped && !s.group.closing.Load()
-	if retries {
-		s.move(Waiting)
-		s.lookAfter(0)
+	switch {
+	case s.group.closing.Load():
+	case s.telling:
+		s.retry = true
+	case s.state == Waiting && s.due == 0:
+		return true
+	case s.state == Waiting, s.state == Stopped:
+		s.wait(0)
+		s.urgent = true
 	}
+	return false
+}
+
+// wait makes the slot wait for so long before it is dialled. The lock is held.
+func (s *Slot) wait(d time.Duration) {
+	s.move(Waiting)
+	s.lookAfter(d)
 }
 
 // move changes the state. The lock is held.

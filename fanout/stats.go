@@ -47,9 +47,7 @@ func (g *Group) Stats() Stats {
 	defer c.losing.Unlock()
 	var live engine.Stats
 	for i := range g.slots {
-		if conn := g.slots[i].Conn(); conn != nil {
-			live.Add(conn.Stats())
-		}
+		live.Add(g.slots[i].trafficNow())
 	}
 	c.mu.Lock()
 	stats := c.stats
@@ -61,6 +59,16 @@ func (g *Group) Stats() Stats {
 	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
 	stats.Up, stats.Stopped = g.inState[Up], g.inState[Stopped]
 	return stats
+}
+
+// trafficNow returns the traffic of the connection, if the slot is up.
+func (s *Slot) trafficNow() (traffic engine.Stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == Up {
+		traffic = s.link.conn.Stats()
+	}
+	return traffic
 }
 
 // count changes the counts.

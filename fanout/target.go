@@ -17,8 +17,8 @@ type Target struct {
 	// connect, as for websock.Open.
 	URL string
 
-	// Config says how to connect. The Group sets Handler, which has to be nil, and
-	// Limits.WhenFull, which it ignores. Config.Timeout also bounds Options.Prepare and
+	// Config says how to connect. The Group sets Handler, which has to be nil,
+	// Limits.WhenFull, and Recover if there is an Options.Recover. Config.Timeout also bounds Options.Prepare and
 	// Options.OnConnect, each.
 	Config websock.Config
 }
@@ -74,8 +74,11 @@ func (t *Target) endpoint() (endpoint.Endpoint, error) {
 }
 
 // dial connects. trace may be nil.
-func (t *Target) dial(ctx context.Context, trace *websock.Trace) (*engine.Conn, error) {
+func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*engine.Conn, error) {
 	cfg := t.Config
+	if f := s.group.options.Recover; f != nil {
+		cfg.Recover = func(_ *engine.Conn, v any) { f(s, v) }
+	}
 	if trace != nil {
 		cfg.Trace = trace
 	}

@@ -31,6 +31,7 @@ type Wheel struct {
 	timer    *time.Timer // nil until there was a visit to wait for
 	rings    int64       // the tick at which the timer does; 0: it doesn't
 	visiting bool
+	stopped  bool
 }
 
 type visit struct {
@@ -42,6 +43,9 @@ type visit struct {
 func (w *Wheel) Add(d time.Duration, v Visitor) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
 	if w.began.IsZero() {
 		w.began = time.Now()
 	}
@@ -55,6 +59,24 @@ func (w *Wheel) Add(d time.Duration, v Visitor) {
 	if !w.visiting && (w.rings == 0 || tick < w.rings) {
 		w.ringAt(tick)
 	}
+}
+
+// Stop makes the wheel forget all visits: none begins any more, and nothing keeps the visitors
+// in memory. It doesn't wait for a visit under way.
+func (w *Wheel) Stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	w.slots, w.visits, w.rings = [slots][]visit{}, 0, 0
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+func (w *Wheel) hasStopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
 }
 
 // now returns the tick that has passed last.
@@ -81,7 +103,7 @@ func (w *Wheel) ringAt(tick int64) {
 // visitDue makes the visits whose time has come.
 func (w *Wheel) visitDue() {
 	w.mu.Lock()
-	if w.visiting { // the timer was set anew while it rang
+	if w.visiting || w.stopped { // the timer was set anew while it rang
 		w.mu.Unlock()
 		return
 	}
@@ -90,6 +112,9 @@ func (w *Wheel) visitDue() {
 	w.mu.Unlock()
 
 	for _, v := range due {
+		if w.hasStopped() {
+			break
+		}
 		if again := v.to.Visit(); again > 0 {
 			w.Add(again, v.to)
 		}

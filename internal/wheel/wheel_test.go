@@ -147,3 +147,27 @@ func TestManyAtOnceFromManyGoroutines(t *testing.T) {
 		}
 	}
 }
+
+func TestAWheelThatWasStoppedVisitsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Wheel
+		first, second := &stopping{wheel: &w}, &visitor{again: []time.Duration{time.Second}}
+		w.Add(time.Second, first)
+		w.Add(time.Second, second)
+		w.Add(time.Hour, second)
+		time.Sleep(time.Minute)
+		w.Add(time.Second, second)
+		time.Sleep(2 * time.Hour)
+		if n := len(second.visits()); n != 0 || w.Len() != 0 {
+			t.Errorf("%d visits, and %d to come", n, w.Len())
+		}
+	})
+}
+
+// A stopping visitor stops its wheel.
+type stopping struct{ wheel *Wheel }
+
+func (s *stopping) Visit() time.Duration {
+	s.wheel.Stop()
+	return time.Second
+}
