@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/seed004e8d11/websock/engine"
 )
@@ -17,6 +18,7 @@ type Failure string
 const (
 	FailedShutdown Failure = "shutdown" // Shutdown interrupted it
 	FailedTimeout  Failure = "timeout"  // it took too long
+	FailedLocal    Failure = "local"    // our own limit of open files, or the system's, is reached
 	FailedResolve  Failure = "resolve"  // the host name was not found
 	FailedTLS      Failure = "tls"      // the TLS handshake failed
 	FailedProxy    Failure = "proxy"    // a proxy can't be reached, or declines
@@ -44,6 +46,8 @@ func FailureOf(err error) Failure {
 		return FailedShutdown
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return FailedTimeout
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return FailedLocal
 	case errors.As(err, new(*net.DNSError)):
 		return FailedResolve
 	case aboutTLS(err):
@@ -65,7 +69,7 @@ func endsConnection(err error) bool {
 	switch {
 	case errors.As(err, new(*engine.HandshakeError)):
 		return false
-	case errors.As(err, new(*engine.CloseError)), errors.As(err, new(*engine.ProtocolError)), errors.As(err, new(*engine.LimitError)):
+	case errors.As(err, new(*engine.CloseError)), errors.As(err, new(*engine.ProtocolError)), errors.As(err, new(*engine.LimitError)), errors.As(err, new(*engine.HandlerError)):
 		return true
 	}
 	return false

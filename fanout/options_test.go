@@ -14,10 +14,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -287,10 +289,13 @@ func TestTheKindOfALossIsLost(t *testing.T) {
 		{closed, FailedLost},
 		{&engine.ProtocolError{}, FailedLost},
 		{&engine.LimitError{}, FailedLost},
+		{&engine.HandlerError{}, FailedLost},
 		{&DownError{ConnectionLost, engine.ErrTimeout}, FailedLost},
 		{&DownError{AttemptFailed, closed}, FailedSetUp}, // in OnConnect
 		{&DownError{ShutDown, closed}, FailedShutdown},
 		{&DownError{AttemptFailed, context.Canceled}, FailedSetUp}, // of Prepare's own
+		{&engine.HandshakeError{Err: os.NewSyscallError("eventfd", syscall.EMFILE)}, FailedLocal},
+		{&engine.HandshakeError{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.ENFILE)}}, FailedLocal},
 		{context.Canceled, FailedShutdown},
 	} {
 		if got := FailureOf(test.err); got != test.want {
