@@ -195,6 +195,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // schedule puts the connection on the loop's wheel if a deadline matters to the loop. The
 // lock is held.
 func (c *Conn) schedule() {
+	if c.uses.closed() { // else its last deadline would keep it in memory
+		return
+	}
 	at := instant(0)
 	if c.is(pushed | lingering) {
 		at = c.readDeadline

@@ -208,3 +208,20 @@ func TestWheelAtRandom(t *testing.T) {
 		}
 	}
 }
+
+func TestAClosedConnectionIsNotKeptForItsDeadline(t *testing.T) {
+	c, _ := attached(t, "tcp")
+	push(t, c)
+	c.SetReadDeadline(time.Now().Add(time.Hour))
+	c.Close()
+	until(t, "the loop has done with it", c.isFree)
+	w := &c.loop.wheel
+	w.mu.Lock()
+	c.slot = 0 // as when its slot is taken
+	w.mu.Unlock()
+	before := w.entries.Load()
+	c.expire()
+	if got := w.entries.Load(); got != before {
+		t.Error("it is put on the wheel again")
+	}
+}

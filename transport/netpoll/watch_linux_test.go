@@ -3,10 +3,15 @@
 package netpoll
 
 import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cloudwego/netpoll"
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/spare"
 	"golang.org/x/sys/unix"
 )
@@ -58,4 +63,59 @@ func inode(fd int) uint64 {
 		return 0
 	}
 	return stat.Ino
+}
+
+// A fullPoll refuses to watch more descriptors once it is full.
+type fullPoll struct {
+	netpoll.Poll
+	full atomic.Bool
+}
+
+func (p *fullPoll) Control(operator *netpoll.FDOperator, event netpoll.PollEvent) error {
+	if p.full.Load() && event == netpoll.PollReadable {
+		return syscall.ENOSPC
+	}
+	return p.Poll.Control(operator, event)
+}
+
+// The system refuses to watch the descriptor anew after a pause.
+func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
+	poll, err := pick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := &fullPoll{Poll: poll}
+	client, server := sockets(t, "tcp")
+	d, err := spare.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := (&reservation{full, d}).attach(client, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paused, closed := make(chan struct{}, 1), make(chan error, 1)
+	c := engine.NewConn(tr, engine.Options{Limits: engine.Limits{CloseTimeout: 20 * time.Millisecond}})
+	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		c.Pause()
+		paused <- struct{}{}
+	}, func(_ *engine.Conn, err error) { closed <- err }))
+	io.WriteString(server, "\x82\x00")
+	<-paused
+	io.WriteString(server, "\x82\x00")
+	for watched := true; watched; time.Sleep(time.Millisecond) {
+		tr.in.mu.Lock()
+		watched = tr.in.watch != nil
+		tr.in.mu.Unlock()
+	}
+	full.full.Store(true)
+	c.Resume()
+	select {
+	case err := <-closed:
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connection looks open")
+	}
 }
