@@ -21,8 +21,14 @@ type AcceptOptions struct {
 	Header http.Header
 
 	// CheckOrigin decides about requests that a browser sends from a page of
-	// another site (RFC 6455 section 10.2). nil: only pages of the same host.
+	// another site (RFC 6455 section 10.2). nil: only pages of the same host and
+	// port, default ports taken into account, and of the same Scheme.
 	CheckOrigin func(r *http.Request) bool
+
+	// Scheme is that of the pages of the same origin: "https" or "http". "": https if the
+	// request came over TLS, and else either, since a proxy in front of the server may do
+	// TLS.
+	Scheme string
 
 	// CheckRequest has the last word on a request. An error declines it: with
 	// status 403, or as a *HandshakeError with a status of 300 to 599 says.
@@ -56,6 +62,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 		Compression:  opts.Compression,
 		Header:       opts.Header,
 		CheckOrigin:  opts.CheckOrigin,
+		Scheme:       opts.Scheme,
 		CheckRequest: opts.CheckRequest,
 	})
 	if err != nil {

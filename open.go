@@ -2,6 +2,7 @@ package websock
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -24,39 +25,23 @@ func Open(ctx context.Context, cfg Config) (*engine.Conn, error) {
 	return open(ctx, &cfg, to)
 }
 
+// open opens a connection to an endpoint, or where that redirects to.
 func open(ctx context.Context, cfg *Config, to endpoint.Endpoint) (*engine.Conn, error) {
-	ctx, cancel := withTimeout(ctx, cfg.Timeout)
-	defer cancel()
-	reserved, err := reserve(cfg.Transport)
-	if err != nil {
-		return nil, err
-	}
-	defer reserved.Release()
 	r := route{to: to, header: cfg.Header}
-	for redirects := 0; ; redirects++ {
-		request := r.request(cfg)
-		if err := request.Check(); err != nil {
-			return nil, err
-		}
-		conn, err := dial(ctx, cfg, &r.to)
-		if err != nil {
-			return nil, err // also what a proxy answers, which is never followed
-		}
-		result, err := ask(ctx, cfg.trace(), conn, request)
-		if err == nil {
-			return attach(conn, result, way{reserved, cfg.Handler, cfg.KeepAlive}, engine.Options{
-				Role:    engine.Client,
-				Limits:  cfg.Limits,
-				Recover: cfg.Recover,
-			})
-		}
-		if redirects >= cfg.MaxRedirects {
-			return nil, err
-		}
-		if err := r.follow(err, cfg.RedirectHeader); err != nil {
-			return nil, err
-		}
+	c, err := r.open(ctx, cfg)
+	if err != nil {
+		return nil, withHost(err, &r.to)
 	}
+	return c, nil
+}
+
+// withHost says in an error whom it was about.
+func withHost(err error, to *endpoint.Endpoint) error {
+	var failed *HandshakeError
+	if errors.As(err, &failed) {
+		failed.Host = to.Address()
+	}
+	return err
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -130,7 +130,7 @@ func socks(ctx context.Context, conn net.Conn, via *url.URL, addr string) error 
 		_, err = dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
 	}
 	if err != nil {
-		return &HandshakeError{Reason: "can't connect to " + addr, Err: inTime(ctx, err)}
+		return &HandshakeError{Reason: "there is no way to the server", Err: inTime(ctx, err)}
 	}
 	return nil
 }

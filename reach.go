@@ -43,7 +43,7 @@ func traced(ctx context.Context, cfg *Config, dial dialFunc, network, addr strin
 	conn, err := dial(ctx, network, addr)
 	cfg.trace().dialDone(network, addr, conn, err)
 	if err != nil {
-		return nil, &HandshakeError{Reason: localOr("can't connect to "+addr, err), Err: inTime(ctx, err)}
+		return nil, &HandshakeError{Reason: localOr("can't connect", err), Err: inTime(ctx, err)}
 	}
 	return deadline.Wrap(conn), nil
 }

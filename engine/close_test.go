@@ -198,3 +198,27 @@ func TestCloseCodesThatMayBeSent(t *testing.T) {
 		}
 	}
 }
+
+func TestAForbiddenCloseFrameTellsWhatItSaid(t *testing.T) {
+	for _, test := range []struct {
+		payload string
+		code    CloseCode // that the peer gets
+		peer    CloseCode
+		reason  string
+	}{
+		{"\x03\xedtoken expired", CloseProtocolError, CloseNoStatus, "token expired"},
+		{"\x03\xe7", CloseProtocolError, 999, ""},
+		{"\xff\xffbad \xff", CloseProtocolError, 65535, "bad \xff"},
+		{"\x03\xe8bad \xff", CloseInvalidPayload, CloseNormal, "bad \xff"},
+		{"\x03", CloseProtocolError, 0, ""},
+	} {
+		for _, role := range []Role{Client, Server} {
+			c, _ := newScripted(role, Limits{}, frame(role, OpClose, true, test.payload))
+			_, _, err := c.RecvMessage(nil)
+			var broken *ProtocolError
+			if !errors.As(err, &broken) || broken.Code != test.code || broken.PeerCode != test.peer || broken.PeerReason != test.reason {
+				t.Errorf("%v got %q: %#v", role, test.payload, err)
+			}
+		}
+	}
+}

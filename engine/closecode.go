@@ -95,7 +95,7 @@ func (c CloseCode) name() string {
 // ParseClose takes the payload of a close frame apart (RFC 6455 section
 // 5.5.1). An empty payload means CloseNoStatus. The reason is a view of
 // payload. The error is a *ProtocolError: a payload of one byte, a code that
-// must not be sent, or a reason that is not UTF-8.
+// must not be sent, or a reason that is not UTF-8. It has the code and the reason.
 func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
 	if len(payload) == 0 {
 		return CloseNoStatus, nil, nil
@@ -104,12 +104,12 @@ func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
 		return 0, nil, errCloseTooShort
 	}
 	code = CloseCode(binary.BigEndian.Uint16(payload))
-	if !code.Sendable() {
-		return 0, nil, errCloseCode
-	}
 	reason = payload[closeCodeSize:]
-	if !utf8.Valid(reason) {
-		return 0, nil, errCloseReason
+	switch {
+	case !code.Sendable():
+		return 0, nil, errCloseCode.closedWith(code, reason)
+	case !utf8.Valid(reason):
+		return 0, nil, errCloseReason.closedWith(code, reason)
 	}
 	return code, reason, nil
 }

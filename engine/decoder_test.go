@@ -74,6 +74,15 @@ var decoderTests = []struct {
 	{"binary need not be UTF-8", "bin \xff\xfe", "binary \xff\xfe", nil},
 }
 
+// sameRule reports whether two errors of the decoder say the same, whatever the peer has said.
+func sameRule(a, b error) bool {
+	var left, right *ProtocolError
+	if errors.As(a, &left) && errors.As(b, &right) {
+		return left.Code == right.Code && left.Rule == right.Rule
+	}
+	return a == b
+}
+
 func TestDecoderGivesTheSameEventsHoweverTheStreamIsCut(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, test := range decoderTests {
@@ -81,7 +90,7 @@ func TestDecoderGivesTheSameEventsHoweverTheStreamIsCut(t *testing.T) {
 				stream := frames(role, test.stream)
 				for _, size := range []int{1, 2, 3, 5, 7, 16, 1000, len(stream)} {
 					events, err := decode(NewDecoder(role, Limits{}), stream, size)
-					if got := strings.Join(events, "; "); got != test.want || err != test.err {
+					if got := strings.Join(events, "; "); got != test.want || !sameRule(err, test.err) {
 						t.Errorf("in chunks of %d: %.200q, %v; want %.200q, %v", size, got, err, test.want, test.err)
 					}
 				}

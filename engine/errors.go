@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // The errors of this module are of five kinds, all told apart with errors.Is
@@ -94,6 +95,12 @@ type ProtocolError struct {
 	Code    CloseCode // sent to the peer: 1002, or 1007 for text that is not UTF-8 and for what can't be inflated
 	Rule    string    // the rule that was broken
 	Section string    // where RFC 6455 states it, or the RFC that it names
+
+	// PeerCode and PeerReason are what a close frame said that broke a rule of section 7.4 or
+	// 5.5.1 by its code or its reason. They are as they came: the reason may be no UTF-8.
+	// Without such a frame they are 0 and "".
+	PeerCode   CloseCode
+	PeerReason string
 }
 
 func (e *ProtocolError) Error() string {
@@ -101,7 +108,21 @@ func (e *ProtocolError) Error() string {
 	if !strings.HasPrefix(where, "RFC") {
 		where = "RFC 6455 section " + where
 	}
-	return "websock: protocol error: " + e.Rule + " (" + where + ")"
+	text := "websock: protocol error: " + e.Rule + " (" + where + ")"
+	if e.PeerCode != 0 {
+		text += ": " + e.PeerCode.String()
+	}
+	if e.PeerReason != "" {
+		text += fmt.Sprintf(": %q", e.PeerReason)
+	}
+	return text
+}
+
+// closedWith returns the error for a close frame that broke the rule.
+func (e *ProtocolError) closedWith(code CloseCode, reason []byte) *ProtocolError {
+	broken := *e
+	broken.PeerCode, broken.PeerReason = code, string(reason)
+	return &broken
 }
 
 // A LimitError says which field of Limits was exceeded. On receiving, the peer
@@ -190,23 +211,50 @@ type HandshakeError struct {
 	Status int         // HTTP status of the answer; 0 when there was none
 	Header http.Header // of the answer; nil when there was none
 	Body   []byte      // the start of the answer's body, at most 1 KiB
+	Host   string      // host and port that were to be reached, or the path of a Unix socket; "" in the server role
 	Proxy  string      // host and port of the proxy that it failed at; "" when it was the server
 	Err    error       // the cause, or nil
 }
 
 func (e *HandshakeError) Error() string {
 	text := "websock: handshake: "
+	if e.Host != "" {
+		text = "websock: handshake with " + e.Host + ": "
+	}
 	if e.Proxy != "" {
-		text = "websock: proxy " + e.Proxy + ": "
+		text += "proxy " + e.Proxy + ": "
 	}
 	text += e.Reason
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
 	}
+	if line := firstLine(e.Body); line != "" && line != e.Reason {
+		text += fmt.Sprintf(": %q", line)
+	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + strings.TrimPrefix(e.Err.Error(), "websock: ")
 	}
 	return text
+}
+
+// maxLine is how much of a body's first line an error shows, in bytes.
+const maxLine = 200
+
+// firstLine returns the first line of a body that is not empty. A body that is no text, for
+// one because it is compressed, has none.
+func firstLine(body []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	line = strings.TrimSpace(line)
+	if end := maxLine; len(line) > end {
+		for !utf8.RuneStart(line[end]) {
+			end--
+		}
+		line = line[:end] + "…"
+	}
+	if !utf8.ValidString(line) {
+		return ""
+	}
+	return line
 }
 
 // Unwrap returns the cause.
@@ -214,19 +262,19 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // What a peer can break, each with the place in RFC 6455 that forbids it.
 var (
-	errReservedBits      = &ProtocolError{CloseProtocolError, "reserved bit set without an extension that uses it here", "5.2"}
-	errReservedOpcode    = &ProtocolError{CloseProtocolError, "reserved opcode", "5.2"}
-	errControlFragmented = &ProtocolError{CloseProtocolError, "fragmented control frame", "5.5"}
-	errControlTooLong    = &ProtocolError{CloseProtocolError, "control frame of more than 125 bytes", "5.5"}
-	errLengthNotMinimal  = &ProtocolError{CloseProtocolError, "payload length not in its shortest form", "5.2"}
-	errLengthOverflow    = &ProtocolError{CloseProtocolError, "payload length of more than 63 bits", "5.2"}
-	errMasked            = &ProtocolError{CloseProtocolError, "masked frame from a server", "5.1"}
-	errNotMasked         = &ProtocolError{CloseProtocolError, "unmasked frame from a client", "5.1"}
-	errNothingToContinue = &ProtocolError{CloseProtocolError, "continuation frame without a message begun", "5.4"}
-	errMessageUnfinished = &ProtocolError{CloseProtocolError, "new message before the last one ended", "5.4"}
-	errCloseTooShort     = &ProtocolError{CloseProtocolError, "close frame of one byte", "5.5.1"}
-	errCloseCode         = &ProtocolError{CloseProtocolError, "close code that must not be sent", "7.4"}
-	errCloseReason       = &ProtocolError{CloseInvalidPayload, "close reason that is not UTF-8", "5.5.1"}
-	errNotDeflated       = &ProtocolError{CloseInvalidPayload, "compressed message that can't be inflated", "RFC 7692 section 7.2.2"}
-	errNotUTF8           = &ProtocolError{CloseInvalidPayload, "text that is not UTF-8", "8.1"}
+	errReservedBits      = &ProtocolError{Code: CloseProtocolError, Rule: "reserved bit set without an extension that uses it here", Section: "5.2"}
+	errReservedOpcode    = &ProtocolError{Code: CloseProtocolError, Rule: "reserved opcode", Section: "5.2"}
+	errControlFragmented = &ProtocolError{Code: CloseProtocolError, Rule: "fragmented control frame", Section: "5.5"}
+	errControlTooLong    = &ProtocolError{Code: CloseProtocolError, Rule: "control frame of more than 125 bytes", Section: "5.5"}
+	errLengthNotMinimal  = &ProtocolError{Code: CloseProtocolError, Rule: "payload length not in its shortest form", Section: "5.2"}
+	errLengthOverflow    = &ProtocolError{Code: CloseProtocolError, Rule: "payload length of more than 63 bits", Section: "5.2"}
+	errMasked            = &ProtocolError{Code: CloseProtocolError, Rule: "masked frame from a server", Section: "5.1"}
+	errNotMasked         = &ProtocolError{Code: CloseProtocolError, Rule: "unmasked frame from a client", Section: "5.1"}
+	errNothingToContinue = &ProtocolError{Code: CloseProtocolError, Rule: "continuation frame without a message begun", Section: "5.4"}
+	errMessageUnfinished = &ProtocolError{Code: CloseProtocolError, Rule: "new message before the last one ended", Section: "5.4"}
+	errCloseTooShort     = &ProtocolError{Code: CloseProtocolError, Rule: "close frame of one byte", Section: "5.5.1"}
+	errCloseCode         = &ProtocolError{Code: CloseProtocolError, Rule: "close code that must not be sent", Section: "7.4"}
+	errCloseReason       = &ProtocolError{Code: CloseInvalidPayload, Rule: "close reason that is not UTF-8", Section: "5.5.1"}
+	errNotDeflated       = &ProtocolError{Code: CloseInvalidPayload, Rule: "compressed message that can't be inflated", Section: "RFC 7692 section 7.2.2"}
+	errNotUTF8           = &ProtocolError{Code: CloseInvalidPayload, Rule: "text that is not UTF-8", Section: "8.1"}
 )

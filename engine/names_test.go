@@ -51,7 +51,16 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
 		{&HandshakeError{Reason: "no answer"}, "websock: handshake: no answer"},
-		{&HandshakeError{Reason: "declined", Status: 407, Proxy: "p:1"}, "websock: proxy p:1: declined (HTTP status 407)"},
+		{&HandshakeError{Reason: "declined", Status: 407, Proxy: "p:1"}, "websock: handshake: proxy p:1: declined (HTTP status 407)"},
+		{&HandshakeError{Reason: "declined", Status: 407, Host: "h:443", Proxy: "p:1"}, "websock: handshake with h:443: proxy p:1: declined (HTTP status 407)"},
+		{&HandshakeError{Reason: "declined", Status: 400, Host: "h:443", Body: []byte("\r\n token expired \r\nmore")}, `websock: handshake with h:443: declined (HTTP status 400): "token expired"`},
+		{&HandshakeError{Reason: "declined", Status: 400, Body: []byte("\x1b[2J\u202eevil")}, `websock: handshake: declined (HTTP status 400): "\x1b[2J\u202eevil"`},
+		{&HandshakeError{Reason: "declined", Status: 400, Body: []byte("\x1f\x8b\x08\xff")}, "websock: handshake: declined (HTTP status 400)"},
+		{&HandshakeError{Reason: "declined", Status: 400, Body: []byte("declined\n")}, "websock: handshake: declined (HTTP status 400)"},
+		{&HandshakeError{Reason: "declined", Body: []byte(strings.Repeat("é", 150))}, `websock: handshake: declined: "` + strings.Repeat("é", 100) + `…"`},
+		{&HandshakeError{Reason: "declined", Body: []byte("x" + strings.Repeat("é", 150))}, `websock: handshake: declined: "x` + strings.Repeat("é", 99) + `…"`},
+		{&HandshakeError{Reason: "too large", Err: &LimitError{Limit: "HandshakeSize", Max: 1}}, "websock: handshake: too large: limit HandshakeSize of 1 exceeded"},
+		{errCloseCode.closedWith(1005, []byte("bye\x00")), `websock: protocol error: close code that must not be sent (RFC 6455 section 7.4): 1005 (no status received): "bye\x00"`},
 		{&HandshakeError{Reason: "declined", Status: 403, Header: http.Header{}, Err: io.EOF}, "websock: handshake: declined (HTTP status 403): EOF"},
 	}
 	for _, test := range tests {

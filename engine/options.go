@@ -21,6 +21,6 @@ type Options struct {
 	Recover func(c *Conn, v any)
 
 	// RawHeader holds the header lines of the peer's opening handshake, each
-	// "Name: value\r\n", as they came. It is kept, not copied.
+	// "Name: value\r\n", as they came. It is copied.
 	RawHeader []byte
 }

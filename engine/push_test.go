@@ -58,7 +58,7 @@ func TestHandlerGetsTheSameFramesHoweverTheStreamIsCut(t *testing.T) {
 					if len(r.closed) != 1 || r.closed[0] != err || err == nil {
 						t.Errorf("OnClose got %v, Receive returned %v", r.closed, err)
 					}
-					if test.err != nil && err != test.err {
+					if test.err != nil && !sameRule(err, test.err) {
 						t.Errorf("%v; want %v", err, test.err)
 					}
 					if !s.closed && !s.lingered {

@@ -51,8 +51,12 @@ func (f found) equal(g found) bool {
 
 func (f found) String() string { return fmt.Sprintf("%v, %v", f.frames, f.err) }
 
-// sameError compares errors, limits by value.
+// sameError compares errors, limits and broken rules by value.
 func sameError(a, b error) bool {
+	var left, right *engine.ProtocolError
+	if errors.As(a, &left) && errors.As(b, &right) {
+		return *left == *right
+	}
 	var x, y *engine.LimitError
 	if errors.As(a, &x) && errors.As(b, &y) {
 		return *x == *y

@@ -116,7 +116,7 @@ func ExampleAccept() {
 		fmt.Printf("%s", failed.Body)
 	}
 	// Output:
-	// websock: handshake: the server declines (HTTP status 401)
+	// websock: handshake: the server declines (HTTP status 401): "who are you?"
 	// Bearer
 	// who are you?
 }

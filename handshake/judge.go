@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/endpoint"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -54,6 +55,9 @@ func chooseOf(r *http.Request, o *ServerOptions) (chosen choice, err error) {
 }
 
 func (o *ServerOptions) check() error {
+	if o.Scheme != "" && o.Scheme != "http" && o.Scheme != "https" {
+		return refuse("scheme %q is neither http nor https", o.Scheme)
+	}
 	if err := checkSubprotocols(o.Subprotocols); err != nil {
 		return err
 	}
@@ -135,11 +139,40 @@ func (o *ServerOptions) originAllowed(r *http.Request) bool {
 		return o.CheckOrigin(r)
 	}
 	origins := r.Header["Origin"]
-	if len(origins) == 0 {
+	switch len(origins) {
+	case 0:
 		return true
+	case 1:
+		return sameOrigin(origins[0], r.Host, o.scheme(r))
 	}
-	u, err := url.Parse(origins[0])
-	return err == nil && len(origins) == 1 && strings.EqualFold(u.Host, r.Host)
+	return false
+}
+
+// scheme returns that of the URLs by which browsers reach the server, "" if it isn't known: a
+// proxy in front of the server may do TLS.
+func (o *ServerOptions) scheme(r *http.Request) string {
+	if o.Scheme == "" && r.TLS != nil {
+		return "https"
+	}
+	return o.Scheme
+}
+
+// sameOrigin reports whether an Origin is that of pages from host, which may have a port (RFC
+// 6454 section 5). If their scheme isn't known, it is that of the origin.
+func sameOrigin(origin, host, scheme string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	page, err := endpoint.FromURL(&url.URL{Scheme: u.Scheme, Host: u.Host})
+	if err != nil {
+		return false
+	}
+	if scheme == "" {
+		scheme = u.Scheme
+	}
+	own, err := endpoint.FromURL(&url.URL{Scheme: scheme, Host: host})
+	return err == nil && page.Network == "tcp" && page.SameOrigin(&own)
 }
 
 // canonicalRequest returns of a request that has been checked what gobwas/ws is to

@@ -28,8 +28,13 @@ type ServerOptions struct {
 
 	// CheckOrigin decides about requests that a browser sends from a page of
 	// another site; to decline is to answer 403 (RFC 6455 section 10.2). nil: no
-	// Origin, or one with the request's host.
+	// Origin, or one with the request's host and port, default ports taken into
+	// account, and the scheme that the server has.
 	CheckOrigin func(r *http.Request) bool
+
+	// Scheme is that of the pages of the same origin: "https" or "http". "": https if the
+	// request came over TLS, and else either, since a proxy may do TLS.
+	Scheme string
 
 	// CheckRequest decides last, about a proper request: its target, its host,
 	// its header. An error declines it. If that is an *engine.HandshakeError with

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -235,6 +236,62 @@ func TestServersAllowOrigins(t *testing.T) {
 				t.Errorf("%s of %s: %v", name, origin, err)
 			}
 		}
+	}
+}
+
+func TestOriginsAreComparedWithTheHost(t *testing.T) {
+	for _, test := range []struct {
+		origin, host string
+		tls          bool
+		scheme       string
+		want         bool
+	}{
+		{"http://example.com", "example.com", false, "", true},
+		{"http://example.com", "example.com:80", false, "", true},
+		{"http://example.com:80", "example.com", false, "", true},
+		{"https://example.com", "example.com:443", false, "", true}, // behind a proxy that does TLS
+		{"https://example.com:443", "EXAMPLE.com", false, "", true},
+		{"https://example.com", "example.com:80", false, "", false},
+		{"http://example.com", "example.com:443", false, "", false},
+		{"http://example.com:8080", "example.com:8080", false, "", true},
+		{"http://example.com:8080", "example.com", false, "", false},
+		{"http://example.com", "example.com:8080", false, "", false},
+		{"http://[::1]", "[::1]:80", false, "", true},
+		{"http://[0:0::1]:8080", "[::1]:8080", false, "", true},
+
+		{"https://example.com", "example.com", true, "", true},
+		{"http://example.com", "example.com", true, "", false},
+		{"http://example.com:443", "example.com", true, "", false},
+		{"https://example.com:8443", "example.com:8443", true, "", true},
+		{"https://example.com", "example.com", false, "https", true},
+		{"http://example.com", "example.com", false, "https", false},
+		{"https://example.com", "example.com", false, "http", false},
+		{"http://example.com", "example.com", true, "http", true},
+		{"wss://example.com", "example.com", true, "", true},
+
+		{"null", "example.com", false, "", false},
+		{"", "example.com", false, "", false},
+		{"example.com", "example.com", false, "", false},
+		{"//example.com", "example.com", false, "", false},
+		{"ftp://example.com", "example.com", false, "", false},
+		{"ws+unix://example.com", "example.com", false, "", false},
+		{"http://example.com@evil.example", "example.com", false, "", false},
+		{"http://example.com.evil.example", "example.com", false, "", false},
+		{"http://evil.example/example.com", "example.com", false, "", false},
+		{"http://example.com:99999", "example.com:99999", false, "", false},
+	} {
+		r := upgradeRequest()
+		r.Host = test.host
+		r.Header.Set("Origin", test.origin)
+		if test.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		if _, refusal := judge(r, &ServerOptions{Scheme: test.scheme}); (refusal == nil) != test.want {
+			t.Errorf("%+v: %v", test, refusal)
+		}
+	}
+	if _, refusal := judge(upgradeRequest(), &ServerOptions{Scheme: "wss"}); refusal == nil || refusal.Status != 500 {
+		t.Errorf("a scheme that no page has: %v", refusal)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,8 @@ import (
 // without a deadline; but one on which no deadline can be set is closed when ctx ends. o may
 // be nil.
 //
-// The request, which has no body, is for the caller to look at. The error is an
+// The request, which has no body, is for the caller to look at; its TLS is that of conn if conn
+// has a method ConnectionState, as a *tls.Conn has. The error is an
 // *engine.HandshakeError. With a status, that is what the request was answered with:
 // those of Accept, and 431 for a request above MaxSize. Without, there was no whole
 // request, or ctx has ended.
@@ -82,6 +84,10 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 	}
 	if err != nil {
 		return nil, &engine.HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
+	}
+	if secured, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := secured.ConnectionState()
+		r.TLS = &state
 	}
 	return r.WithContext(ctx), nil
 }

@@ -2,9 +2,11 @@ package handshake
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -126,4 +128,29 @@ func TestServerConnIsInterruptedEvenByALateCancellation(t *testing.T) {
 	if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+// secured is a connection that knows of TLS.
+type secured struct{ net.Conn }
+
+func (secured) ConnectionState() tls.ConnectionState {
+	return tls.ConnectionState{ServerName: "example.com"}
+}
+
+func TestServerConnKnowsOfTLS(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	go func() {
+		io.WriteString(client, "GET / HTTP/1.1\r\n"+goodHeader+"Origin: http://example.com\r\n\r\n")
+		io.Copy(io.Discard, client)
+	}()
+	_, _, err := ServerConn(t.Context(), secured{server}, &ServerOptions{CheckRequest: func(r *http.Request) error {
+		t.Error("a page without TLS is of the same origin")
+		return nil
+	}})
+	var failed *engine.HandshakeError
+	if !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
+		t.Error(err)
+	}
+	server.Close()
 }

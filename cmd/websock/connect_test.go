@@ -254,7 +254,7 @@ func TestConnectWritesJSON(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = command(t.Context(), "", "connect", "-json", nobody)
-	if got.code != 3 || !strings.Contains(got.out, `"event":"refused"`) || !strings.Contains(got.out, `"error":"handshake: can't connect`) {
+	if got.code != 3 || !strings.Contains(got.out, `"event":"refused"`) || !strings.Contains(got.out, `: can't connect`) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -291,7 +291,7 @@ func TestFanoutOfSeveralProcesses(t *testing.T) {
 
 func TestProcessesCountTheirFailuresTogether(t *testing.T) {
 	got := command(t.Context(), "", "fanout", "-procs", "2", "-n", "5", "-url", nobody)
-	if got.code != 1 || !strings.Contains(got.out, "5, first: websock: handshake:") {
+	if got.code != 1 || !strings.Contains(got.out, "5, first: websock: handshake with 127.0.0.1:") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -396,7 +396,7 @@ func TestFanoutTimesOutDialling(t *testing.T) {
 
 func TestTableNamesTheFirstErrorOfAKind(t *testing.T) {
 	got := command(t.Context(), "", "fanout", "-n", "2", "-url", nobody)
-	if got.code != 1 || !strings.Contains(got.out, "dial refused") || !strings.Contains(got.out, "2, first: websock: handshake:") {
+	if got.code != 1 || !strings.Contains(got.out, "dial refused") || !strings.Contains(got.out, "2, first: websock: handshake with 127.0.0.1:") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,11 +1,13 @@
 package websock
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 )
@@ -15,6 +17,41 @@ type route struct {
 	to      endpoint.Endpoint
 	header  http.Header
 	strange bool // a redirect has led away from the origin that the caller named
+}
+
+// open opens a connection along the route.
+func (r *route) open(ctx context.Context, cfg *Config) (*engine.Conn, error) {
+	ctx, cancel := withTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	reserved, err := reserve(cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	defer reserved.Release()
+	for redirects := 0; ; redirects++ {
+		request := r.request(cfg)
+		if err := request.Check(); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, cfg, &r.to)
+		if err != nil {
+			return nil, err // also what a proxy answers, which is never followed
+		}
+		result, err := ask(ctx, cfg.trace(), conn, request)
+		if err == nil {
+			return attach(conn, result, way{reserved, cfg.Handler, cfg.KeepAlive}, engine.Options{
+				Role:    engine.Client,
+				Limits:  cfg.Limits,
+				Recover: cfg.Recover,
+			})
+		}
+		if redirects >= cfg.MaxRedirects {
+			return nil, err
+		}
+		if err := r.follow(err, cfg.RedirectHeader); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // request returns the opening handshake that is sent.
