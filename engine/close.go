@@ -90,9 +90,15 @@ func (c *Conn) end() error {
 	if !again {
 		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
 	}
-	atOnce := s.err != nil || s.ended && c.role() == Server && c.t.Queued() == 0
+	failed := s.err != nil
+	atOnce := failed || s.ended && c.role() == Server && c.t.Queued() == 0
 	left := time.Until(s.peek().limits.recvEnd)
 	s.mu.Unlock()
+	if c.role() == Server && !again && !failed {
+		if t, ok := c.t.(closeWriter); ok {
+			t.CloseWrite() // without it, the peer's timeout ends the wait; TLS tells no end either
+		}
+	}
 	linger, ok := c.t.(Lingerer)
 	switch {
 	case again:
@@ -102,11 +108,6 @@ func (c *Conn) end() error {
 	case left <= 0:
 		c.t.Close()
 		return errNotCompleted
-	}
-	if c.role() == Server {
-		if t, ok := c.t.(closeWriter); ok {
-			t.CloseWrite() // without it, the peer's timeout ends the wait
-		}
 	}
 	err := linger.Linger(left)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -1,0 +1,66 @@
+package std
+
+import (
+	stdtls "crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
+)
+
+// A recorded net.Conn remembers what was read.
+type recorded struct {
+	net.Conn
+	read []byte
+}
+
+func (r *recorded) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.read = append(r.read, p[:n]...)
+	return n, err
+}
+
+// An end that both sides have agreed on is no cut of the stream for TLS either.
+func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
+	const alert = 21
+	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
+		"by package tls": transporttest.SecuredBy,
+		"by others":      transporttest.SecuredByOthers,
+	} {
+		for _, pushed := range []bool{false, true} {
+			a, b := transporttest.Sockets(t, "tcp")
+			client := &recorded{Conn: a}
+			peer, server := securedBy(stdtls.VersionTLS12)(t, client, b) // where an alert can be told from data
+			transport, err := Transport().Attach(server, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := engine.NewConn(transport, engine.Options{Role: engine.Server})
+			if pushed {
+				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+			}
+			io.WriteString(peer, "\x88\x82\x00\x00\x00\x00\x03\xe8")
+			if !pushed {
+				if _, _, err := c.RecvMessage(nil); err == nil {
+					t.Error("no end")
+				}
+				c.Close()
+			}
+			peer.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if got, err := io.ReadAll(peer); string(got) != "\x88\x02\x03\xe8" || err != nil {
+				t.Errorf("%s, pushed %v: %q, %v", name, pushed, got, err)
+			}
+			last := byte(0)
+			for rest := client.read; len(rest) >= 5; {
+				last = rest[0]
+				rest = rest[min(len(rest), 5+int(rest[3])<<8+int(rest[4])):]
+			}
+			if last != alert {
+				t.Errorf("%s, pushed %v: the last record is of type %d", name, pushed, last)
+			}
+		}
+	}
+}
