@@ -242,14 +242,15 @@ func (d *Decoder) admitData() error {
 	d.fragments++
 	limits := &d.terms.Limits
 	switch {
-	case int64(d.fragments) > int64(limits.Fragments):
-		return d.fail(&LimitError{"Fragments", int64(limits.Fragments), ClosePolicyViolation})
 	case d.h.Length > limits.FrameSize:
 		return d.fail(&LimitError{"FrameSize", limits.FrameSize, CloseMessageTooBig})
 	case d.h.Length > d.terms.payloadMost(d.compressed || d.h.Rsv != 0)-d.size:
 		return d.fail(&LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig})
 	}
 	d.size += d.h.Length
+	if most := limits.fragmentsMost(d.size); int64(d.fragments) > most {
+		return d.fail(&LimitError{"Fragments", most, ClosePolicyViolation})
+	}
 	if d.h.Rsv != 0 {
 		d.beginInflating()
 	}

@@ -179,6 +179,9 @@ func TestDecoderKeepsToItsLimits(t *testing.T) {
 		{"frame", Limits{FrameSize: 4}, frames(Client, "bin 12345"), "FrameSize", CloseMessageTooBig},
 		{"fragments", Limits{Fragments: 3}, frames(Client, "bin+ 1; cont+ 2; cont+ ; cont 4"), "Fragments", ClosePolicyViolation},
 		{"fragments by default", Limits{}, append(frames(Client, "bin+ "), bytes.Repeat(frames(Client, "cont+ "), DefaultFragments)...), "Fragments", ClosePolicyViolation},
+		{"tiny fragments by default", Limits{}, fragmented(1<<20, 31), "Fragments", ClosePolicyViolation},
+		{"empty fragments after much", Limits{}, append(fragmented(4<<20, 1<<20), bytes.Repeat(frames(Client, "cont+ "), 4<<20/32)...), "Fragments", ClosePolicyViolation},
+		{"a count, whatever the payload", Limits{Fragments: DefaultFragments}, fragmented(4<<20, 1000), "Fragments", ClosePolicyViolation},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,6 +191,24 @@ func TestDecoderKeepsToItsLimits(t *testing.T) {
 				t.Errorf("%v, want limit %s with code %v", err, test.limit, test.code)
 			}
 		})
+	}
+}
+
+// fragmented begins a message, in fragments of each bytes.
+func fragmented(size, each int) []byte {
+	stream := frames(Client, "bin+ ")
+	for ; size > 0; size -= each {
+		stream = append(stream, frame(Client, OpContinuation, false, strings.Repeat("x", min(size, each)))...)
+	}
+	return stream
+}
+
+func TestTheDefaultAllowsLargeMessagesInHonestFragments(t *testing.T) {
+	for _, each := range []int{33, 64, 1024, 65536} {
+		stream := append(fragmented(4<<20, each), frames(Client, "cont ")...)
+		if _, err := decode(NewDecoder(Client, Limits{}), stream, 4096); err != nil {
+			t.Errorf("4 MiB in fragments of %d bytes: %v", each, err)
+		}
 	}
 }
 

@@ -320,7 +320,7 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 		want   LimitError
 		most   int // bytes delivered
 	}{
-		{Limits{}, LimitError{"InflationRatio", DefaultInflationRatio, CloseMessageTooBig}, freelyInflated},
+		{Limits{InflationRatio: 200}, LimitError{"InflationRatio", 200, CloseMessageTooBig}, freelyInflated},
 		{Limits{InflationRatio: 500}, LimitError{"InflationRatio", 500, CloseMessageTooBig}, freelyInflated},
 		{Limits{InflatedSize: 100000}, LimitError{"InflatedSize", 100000, CloseMessageTooBig}, 100000},
 		{Limits{MessageSize: 50000}, LimitError{"MessageSize", 50000, CloseMessageTooBig}, 50000},
@@ -343,9 +343,11 @@ func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
 			t.Errorf("%+v: %d bytes in %d before %v", test.limits, len(msg), cap(msg), err)
 		}
 	}
-	c, _ := newCompressing(Client, Compression{Level: 1}, Limits{InflationRatio: -1}, clone(bomb))
-	if _, msg, err := c.RecvMessage(nil); len(msg) != size || err != nil {
-		t.Errorf("without limits: %d bytes, %v", len(msg), err)
+	for _, limits := range []Limits{{}, {InflationRatio: -1}} { // nothing is too much for either
+		c, _ := newCompressing(Client, Compression{Level: 1}, limits, clone(bomb))
+		if _, msg, err := c.RecvMessage(nil); len(msg) != size || err != nil {
+			t.Errorf("%+v: %d bytes, %v", limits, len(msg), err)
+		}
 	}
 }
 

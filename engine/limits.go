@@ -20,12 +20,16 @@ type Limits struct {
 	InflatedSize int64
 
 	// InflationRatio bounds what a byte of a compressed message may become on the average.
-	// It counts once a message has inflated to more than 1 MiB. Default: 200, a fifth of
-	// what can be reached. Close code 1009.
+	// It counts once a message has inflated to more than 1 MiB. Default: 1100, more than
+	// deflate can reach, which is 1032: messages that repeat much, as snapshots do, come near
+	// it, and InflatedSize bounds the memory whatever the ratio. Close code 1009.
 	InflationRatio int
 
 	// Fragments bounds the number of frames of one message received, so that a
-	// flood of tiny or empty fragments ends. Default: 4096. Close code 1008.
+	// flood of tiny or empty fragments ends. By default the bound grows with the
+	// payload, so that the work for a byte received is bounded, and not the size of a
+	// message: 4096, and beyond that as many as have 32 bytes of payload each on the
+	// average, as it came. Any other value is a count. Close code 1008.
 	Fragments int
 
 	// PongRate bounds the pings answered within a second. Above it, only the
@@ -76,8 +80,8 @@ const (
 // The defaults of Limits.
 const (
 	DefaultMessageSize    = 16 << 20
-	DefaultInflationRatio = 200
-	DefaultFragments      = 4096
+	DefaultInflationRatio = 1100
+	DefaultFragments      = 4096 // of a message of up to 128 KiB; see Limits.Fragments
 	DefaultPongRate       = 1000
 	DefaultSendQueue      = 64 << 10
 	DefaultHandshakeSize  = 64 << 10
@@ -87,14 +91,14 @@ const (
 const unlimited = 1<<63 - 1
 
 // WithDefaults returns l with every zero replaced by its default and every
-// "no limit" by the largest value.
+// "no limit" by the largest value. The default of Fragments is no number: 0 stays.
 func (l Limits) WithDefaults() Limits {
 	return Limits{
 		MessageSize:    bound(l.MessageSize, DefaultMessageSize),
 		FrameSize:      bound(l.FrameSize, unlimited),
 		InflatedSize:   bound(l.InflatedSize, unlimited),
 		InflationRatio: boundInt(l.InflationRatio, DefaultInflationRatio),
-		Fragments:      boundInt(l.Fragments, DefaultFragments),
+		Fragments:      boundInt(l.Fragments, 0),
 		PongRate:       boundInt(l.PongRate, DefaultPongRate),
 		SendQueue:      boundInt(l.SendQueue, DefaultSendQueue),
 		WhenFull:       l.WhenFull,
@@ -115,6 +119,15 @@ func bound(value, byDefault int64) int64 {
 
 func boundInt(value, byDefault int) int {
 	return int(min(bound(int64(value), int64(byDefault)), int64(maxInt)))
+}
+
+// fragmentsMost returns how many frames a message may have with so much payload.
+func (l *Limits) fragmentsMost(payload int64) int64 {
+	const leastAverage = 32
+	if l.Fragments == 0 {
+		return max(DefaultFragments, payload/leastAverage)
+	}
+	return int64(l.Fragments)
 }
 
 const maxInt = int(^uint(0) >> 1)

@@ -5,7 +5,7 @@ import "testing"
 func TestConnectionsShareTheirLimits(t *testing.T) {
 	limits := func(l Limits) *Limits { return NewConn(&script{}, Options{Limits: l}).limits() }
 	first := limits(Limits{MessageSize: 1000})
-	if limits(Limits{MessageSize: 1000}) != first || limits(Limits{MessageSize: 1000, Fragments: DefaultFragments}) != first {
+	if limits(Limits{MessageSize: 1000}) != first || limits(Limits{MessageSize: 1000, PongRate: DefaultPongRate}) != first {
 		t.Error("the same limits are held twice")
 	}
 	other := limits(Limits{MessageSize: 2000})
@@ -20,7 +20,7 @@ func TestConnectionsShareTheirLimits(t *testing.T) {
 
 func TestLimitsHaveDefaultsAndCanBeLifted(t *testing.T) {
 	if got, want := (Limits{}).WithDefaults(), (Limits{
-		MessageSize: DefaultMessageSize, FrameSize: unlimited, InflatedSize: unlimited, InflationRatio: DefaultInflationRatio, Fragments: DefaultFragments, PongRate: DefaultPongRate,
+		MessageSize: DefaultMessageSize, FrameSize: unlimited, InflatedSize: unlimited, InflationRatio: DefaultInflationRatio, PongRate: DefaultPongRate,
 		SendQueue: DefaultSendQueue, HandshakeSize: DefaultHandshakeSize, CloseTimeout: DefaultCloseTimeout,
 	}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
