@@ -9,7 +9,7 @@ import (
 // A Conn is an open WebSocket connection. Sends may come from any goroutine at
 // once. Receives come from one goroutine at a time, or from the transport when
 // there is a Handler. Close may come from anywhere, any number of times; every
-// Conn must be closed, also after an error.
+// Conn must be closed, also after an error, unless a Handler's OnClose was called.
 type Conn struct {
 	t       Transport
 	receive receiveState

@@ -7,6 +7,10 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // the transport: while one runs, nothing else is received on that connection,
 // and on an event loop nothing on its neighbours either.
 //
+// A Handler given to websock.Dial may be called before Dial has returned, with the Conn that it
+// returns. If Dial fails, it is not called at all. After OnClose nothing is left of the
+// connection, so that Close need not be called; until then Close or Abort ends it.
+//
 // A panic ends the process, as everywhere in Go, unless there is an Options.Recover. A call of
 // runtime.Goexit, which testing.T.Fatal makes, ends the connection with a *HandlerError, and
 // its goroutine is replaced.

@@ -8,8 +8,13 @@ import (
 )
 
 // RecvMessage receives a whole message, appends it to dst and returns its opcode
-// (text or binary) and the extended slice. dst grows as the payload comes, up to
-// Limits.MessageSize.
+// (text or binary) and the extended slice. So msg[:0] uses the memory of an earlier message
+// again, and nil makes new memory; with msg itself the messages pile up:
+//
+//	op, msg, err = c.RecvMessage(msg[:0])
+//
+// dst grows as the payload comes, up to Limits.MessageSize. In the middle of a message of which
+// Recv has received a part it appends the rest.
 //
 // After ErrTimeout the result holds the part that came: pass it as dst of the
 // next call to go on. Other errors are those of Recv.

@@ -71,6 +71,9 @@ func (pm *PreparedMessage) Payload() []byte { return pm.plain.payload }
 // where Compression.SendTakeover was agreed it may be longer than what SendText would send;
 // later messages refer to it as to any other.
 func (c *Conn) SendPrepared(pm *PreparedMessage) error {
+	if !pm.op.startsMessage() { // it is not of NewPreparedMessage
+		return ErrFrameOrder
+	}
 	n := len(pm.plain.payload)
 	frame := &pm.plain
 	z := c.compression()

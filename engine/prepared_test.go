@@ -141,6 +141,9 @@ func TestWhatCanNotBePreparedOrSentIsRefused(t *testing.T) {
 	c := NewConn(&script{}, Options{})
 	pm := prepared(t, OpText, "x")
 	c.SendFrame(OpText, false, nil)
+	if err := c.SendPrepared(&PreparedMessage{}); err != ErrFrameOrder {
+		t.Errorf("one that was not prepared: %v", err)
+	}
 	if err := c.SendPrepared(pm); err != ErrFrameOrder {
 		t.Errorf("inside of a fragmented message: %v", err)
 	}
