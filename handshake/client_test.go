@@ -447,6 +447,40 @@ func TestClientEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// undated is a connection on which no deadline can be set.
+type undated struct{ net.Conn }
+
+func (undated) SetDeadline(time.Time) error { return errors.New("no deadlines here") }
+
+func TestTheContextHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
+	for name, shake := range map[string]func(context.Context, net.Conn) error{
+		"Client": func(ctx context.Context, conn net.Conn) error {
+			_, err := Client(ctx, conn, &Request{Host: "h"})
+			return err
+		},
+		"Tunnel": func(ctx context.Context, conn net.Conn) error {
+			return Tunnel(ctx, conn, &TunnelRequest{Target: "h:80"})
+		},
+		"ServerConn": func(ctx context.Context, conn net.Conn) error {
+			_, _, err := ServerConn(ctx, conn, nil)
+			return err
+		},
+	} {
+		for _, reads := range []bool{false, true} {
+			client, server := net.Pipe()
+			if reads {
+				go io.Copy(io.Discard, server)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			if err := shake(ctx, undated{client}); !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+			cancel()
+			server.Close()
+		}
+	}
+}
+
 func TestClientEndsWhenTheRequestIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -16,13 +16,12 @@ var longAgo = time.Unix(1, 0)
 // deadline can be set is closed when ctx ends.
 func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	deadline, _ := ctx.Deadline()
-	end := func() { conn.SetDeadline(longAgo) }
-	if conn.SetDeadline(deadline) != nil {
-		end = func() { conn.Close() }
-	}
+	conn.SetDeadline(deadline) // if it fails, what follows does the same
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		end()
+		if conn.SetDeadline(longAgo) != nil {
+			conn.Close()
+		}
 		close(interrupted)
 	})
 	return func() bool {

@@ -25,8 +25,7 @@ func Wrap(conn net.Conn) net.Conn {
 	case *net.TCPConn, *net.UnixConn, *Conn:
 		return conn
 	}
-	var never time.Time
-	if conn.SetDeadline(never) == nil && conn.SetReadDeadline(never) == nil && conn.SetWriteDeadline(never) == nil {
+	if hasDeadlines(conn) {
 		return conn
 	}
 	return &Conn{
@@ -35,6 +34,16 @@ func Wrap(conn net.Conn) net.Conn {
 		in:     input{direction: newDirection(), came: make(chan struct{}, 1)},
 		out:    output{direction: newDirection(), left: make(chan struct{}, 1)},
 	}
+}
+
+// hasDeadlines reports whether deadlines can be set on conn, by trying one that is far away.
+func hasDeadlines(conn net.Conn) bool {
+	for _, t := range []time.Time{time.Now().Add(time.Hour), {}} {
+		if conn.SetDeadline(t) != nil || conn.SetReadDeadline(t) != nil || conn.SetWriteDeadline(t) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Unwrap returns the connection that Wrap got.

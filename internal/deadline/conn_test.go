@@ -64,6 +64,32 @@ func TestOnlyWhatHasNoDeadlinesIsWrapped(t *testing.T) {
 	}
 }
 
+// lenient is a connection on which the deadline can be removed that it never has.
+type lenient struct{ net.Conn }
+
+func (lenient) SetDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	return errNoDeadline
+}
+
+// half is one on which deadlines can be set for one direction.
+type half struct{ net.Conn }
+
+func (half) SetWriteDeadline(time.Time) error { return errNoDeadline }
+
+func TestADeadlineIsTriedInEveryWay(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	for _, conn := range []net.Conn{lenient{a}, half{a}} {
+		if _, ok := Wrap(conn).(*Conn); !ok {
+			t.Errorf("a %T is not wrapped", conn)
+		}
+	}
+}
+
 func TestAReadDeadlineLosesNothing(t *testing.T) {
 	near, far := pipe(t)
 	var got []byte
