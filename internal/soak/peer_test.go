@@ -179,7 +179,7 @@ func (p *peer) stream(msg []byte) error {
 	}
 	for piece := range slices.Chunk(msg, 1+p.random.IntN(len(msg))) {
 		if _, err := w.Write(piece); err != nil {
-			return fmt.Errorf("within a message: %v", err) // not to be repeated, whatever it is
+			return errors.New("within a message: " + err.Error()) // not to be repeated, whatever it is
 		}
 	}
 	return w.Close()
