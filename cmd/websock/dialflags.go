@@ -88,7 +88,7 @@ var errNotDialled = errors.New("not dialled")
 // started.
 func (d *dialFlags) checkDial(rawURL string) error {
 	if _, err := endpoint.Parse(rawURL); err != nil {
-		return fmt.Errorf("%s: not a ws:// or wss:// URL: %s", rawURL, plainText(err))
+		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, err)
 	}
 	_, err := websock.Dial(context.Background(), rawURL, &websock.Config{
 		Header:       d.header,
@@ -98,11 +98,12 @@ func (d *dialFlags) checkDial(rawURL string) error {
 			return nil, errNotDialled
 		},
 	})
-	if errors.Is(err, errNotDialled) {
+	var refused *websock.HandshakeError
+	switch {
+	case errors.Is(err, errNotDialled):
 		return nil
+	case errors.As(err, &refused):
+		refused.Host = "" // it was not asked
 	}
-	return errors.New(plainText(err))
+	return errors.New(errorText(err))
 }
-
-// plainText is an error's text without what it is about, which is clear here.
-func plainText(err error) string { return strings.TrimPrefix(errorText(err), "handshake: ") }
