@@ -302,16 +302,22 @@ func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
 	}
 }
 
+// below returns the connection that carries conn's TLS, if there is any.
+func below(conn net.Conn) net.Conn {
+	secured, ok := conn.(*stdtls.Conn)
+	if !ok {
+		return conn
+	}
+	if conn, ok := tls.NetConn(secured); ok {
+		return conn
+	}
+	return secured.NetConn()
+}
+
 // reset makes the peer of conn see a reset.
 func reset(conn net.Conn) {
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		conn = secured.NetConn()
-		if below, ok := tls.NetConn(secured); ok {
-			conn = below
-		}
-	}
-	conn.(*net.TCPConn).SetLinger(0)
-	conn.Close()
+	below(conn).(*net.TCPConn).SetLinger(0)
+	below(conn).Close()
 }
 
 func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
@@ -346,6 +352,9 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		s.eachNetwork(t, func(t *testing.T, network string) {
 			client, _ := s.sockets(t, network)
+			if tcp, ok := below(client).(*net.TCPConn); ok {
+				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
+			}
 			c := s.conn(t, client, engine.Server, engine.Limits{WhenFull: engine.QueueWaits})
 			h := newScript()
 			if pushed {

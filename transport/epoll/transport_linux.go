@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/internal/spare"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
@@ -126,6 +127,7 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	socket.NeverWait(conn)
 	c := r.loop.attach(fd, conn)
 	r.loop = nil
 	conn.Close() // the descriptor lives on

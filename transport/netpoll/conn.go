@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // A Conn is an engine.Transport whose descriptor one of netpoll's pollers looks at. It is
@@ -35,6 +36,7 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	socket.NeverWait(conn)
 	t := &Conn{poll: r.poll, fd: fd, addresses: addressesOf(conn)}
 	t.fdUses.Store(1) // until Close
 	t.in.view = early

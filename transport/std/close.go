@@ -54,7 +54,7 @@ const foreignWait = 10 * time.Millisecond
 func closeNow(conn net.Conn) {
 	conn = carrierOf(conn)
 	if isSocket(conn) {
-		letGo(conn)
+		conn.Close()
 		return
 	}
 	done := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/deadline"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -54,6 +55,7 @@ type Conn struct {
 // transport. If conn is one on which no deadline can be set, timers do what deadlines would.
 func New(conn net.Conn, early []byte) *Conn {
 	conn = deadline.Wrap(conn)
+	socket.NeverWait(carrierOf(conn))
 	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 

@@ -14,6 +14,4 @@ func (t *Conn) readRaw(uintptr) bool { return true }
 
 func (t *Conn) shutdown() {}
 
-func letGo(conn net.Conn) { conn.Close() }
-
 func writeFd(uintptr, []byte) (int, error) { return 0, nil }

@@ -58,9 +58,6 @@ func (t *Conn) shutdown() {
 	t.raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
 }
 
-// letGo closes a socket.
-func letGo(conn net.Conn) { conn.Close() }
-
 // writeFd writes what a descriptor takes without blocking.
 func writeFd(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {

@@ -1,0 +1,2 @@
+// Package socket knows what sockets do that net.Conn doesn't say.
+package socket
