@@ -20,7 +20,7 @@ func (c *Conn) pong(payload []byte) {
 	}
 	s.dropPing()
 	c.receive.answered = true
-	if s.writing || !s.pongAllowed(c.limits()) || c.crowded(len(payload)) {
+	if s.writing || !s.pongAllowed(c.limits()) || c.wouldWait(len(payload)) {
 		ping := buffer.Get(maxControlPayload)
 		ping.B = append(ping.B, payload...)
 		s.need().ping = ping
@@ -42,7 +42,7 @@ func (c *Conn) encodePong(payload []byte) {
 func (c *Conn) answerPing() bool {
 	s := &c.send
 	ping := s.peek().ping
-	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.crowded(len(ping.B)) {
+	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.wouldWait(len(ping.B)) {
 		return false
 	}
 	c.encodePong(ping.B)

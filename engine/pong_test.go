@@ -128,3 +128,32 @@ func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
 		}
 	})
 }
+
+func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
+	const most, pings = 4 << 10, 1000
+	flood := frames(Client, strings.Repeat("ping "+strings.Repeat("p", 120)+"; ", pings)+"text x; ping last")
+	for name, begin := range map[string]func(c *Conn, s *script){
+		"under Cork, pulled": func(c *Conn, s *script) {
+			c.Cork()
+			c.RecvMessage(nil)
+			c.RecvTimeout(nil, 0)
+		},
+		"under Cork, pushed": func(c *Conn, s *script) {
+			c.Cork()
+			c.SetHandler(&recorder{})
+			s.readable = true
+			s.receiver.Receive()
+		},
+	} {
+		c, s := newScripted(Client, Limits{PongRate: -1, SendQueue: most}, clone(flood))
+		s.err = ErrWouldBlock
+		begin(c, s)
+		if waiting := len(c.send.batch.B); waiting > most+200 || waiting < most-200 || len(s.out) > 0 {
+			t.Errorf("%s: %d bytes wait, %d have left", name, waiting, len(s.out))
+		}
+		c.Flush()
+		if got := unframe(Client, s.out); !strings.HasSuffix(got, "; pong last") {
+			t.Errorf("%s: the latest ping isn't answered", name)
+		}
+	}
+}
