@@ -9,14 +9,19 @@ func (c *Conn) Cork() {
 	c.send.mu.Unlock()
 }
 
-// Flush ends what Cork began and writes what gathered. Errors are those of the
-// sends that it makes good for.
+// Flush ends what Cork began and writes what gathered; in a Handler also what that has
+// sent, which it does without waiting for the peer. Errors are those of the sends
+// that it makes good for.
 func (c *Conn) Flush() error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.corked = false
 	if s.batch == nil {
+		return s.writeError()
+	}
+	if s.heldBack() {
+		c.flushPending()
 		return s.writeError()
 	}
 	return c.commit()

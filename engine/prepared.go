@@ -96,7 +96,7 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	if frame.rsv != 0 {
 		z.sent(pm.plain.payload, len(frame.payload))
 	}
-	if c.role() == Client || s.heldBack() || s.writing || s.batch != nil {
+	if c.role() == Client || s.gathers() || s.writing || s.batch != nil {
 		return c.sendAdmitted(pm.op, true, frame.rsv, frame.payload)
 	}
 	vec := buffer.Get(0)

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/goroutine"
+)
 
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
 // first what is here already, then what the transport says has come. It must not
@@ -242,10 +246,10 @@ func (c *Conn) handOver() error {
 	return nil
 }
 
-// gatherSends holds back what is sent until releaseSends.
+// gatherSends holds back what the Handler sends until releaseSends.
 func (c *Conn) gatherSends() {
 	c.send.mu.Lock()
-	c.send.handling = true
+	c.send.handling, c.send.handler = true, goroutine.ID()
 	c.send.mu.Unlock()
 }
 

@@ -102,7 +102,7 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	if err := c.makeWay(n); err != nil {
 		return err
 	}
-	if s.heldBack() && n <= pieceSize {
+	if s.gathers() && n <= pieceSize {
 		if err := s.admit(nil, op, fin, payload); err != nil {
 			return err
 		}

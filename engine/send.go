@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/internal/utf8"
 	"github.com/seed004e8d11/websock/mask"
 )
@@ -39,6 +40,7 @@ type sendState struct {
 	ending  bool        // somebody ends the connection
 	pushed  bool        // data goes to a Handler
 	refuses bool        // a full queue makes a send fail, not wait
+	handler uint32      // the goroutine that handles received bytes
 
 	sent     *sentCounts     // nil: nothing was counted yet
 	received *receivedCounts // likewise
@@ -208,7 +210,7 @@ func (c *Conn) encodeCounted(op Opcode, fin bool, rsv uint8, p []byte) {
 // batchSize is how large a batch begins that has a frame of size bytes: where others are
 // likely to follow, with room for some of them.
 func (s *sendState) batchSize(size int) int {
-	if s.heldBack() {
+	if s.gathers() {
 		return max(size, 2<<10)
 	}
 	return size
@@ -241,8 +243,11 @@ func (s *sendState) count(op Opcode, fin bool, n int) {
 // back. The lock is held, but not while writing or waiting.
 func (c *Conn) commit() error {
 	s := &c.send
-	if s.heldBack() && len(s.batch.B) < c.limits().SendQueue {
+	if few := len(s.batch.B) < c.limits().SendQueue; few && s.heldBack() {
 		return nil
+	} else if few && s.handling { // the Handler may wait for this send, and must not wait for the peer
+		c.flushPending()
+		return s.writeError()
 	}
 	mine := s.gathered
 	for s.err == nil {
@@ -274,8 +279,19 @@ func (c *Conn) writeLeft() error {
 // isWritten reports whether the batch of that number is out. Numbers wrap.
 func (s *sendState) isWritten(batch uint32) bool { return int32(s.written-batch) > 0 }
 
+// gathers reports whether a frame joins others, not written yet, rather than being written alone.
+func (s *sendState) gathers() bool { return s.corked || s.handling }
+
 // heldBack reports whether frames gather until somebody flushes them.
-func (s *sendState) heldBack() bool { return s.corked || s.handling }
+// Those of a Handler do until all bytes that have been received are handled: they leave in one
+// write. A send of another goroutine must not wait for the Handler, which can take its time; it
+// writes at once, and takes along what has gathered. Which of the two a send is only the
+// goroutine tells that it comes from: the Conn that a Handler gets is the one that all others
+// have. A timer that writes what a slow Handler holds back would make others wait for it, and a
+// write for each send costs a Handler that answers many messages a system call for each.
+func (s *sendState) heldBack() bool {
+	return s.corked || s.handling && s.handler == goroutine.ID()
+}
 
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {

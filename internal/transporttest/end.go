@@ -307,3 +307,87 @@ func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 		}
 	}
 }
+
+// A Handler may take its time: what others send leaves, and takes along what it has sent.
+func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
+	prepared, err := engine.NewPreparedMessage(engine.OpText, []byte("prepared"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, send := range map[string]func(c *engine.Conn) error{
+		"SendText": func(c *engine.Conn) error { return c.SendText([]byte("x")) },
+		"TrySend":  func(c *engine.Conn) error { return c.TrySend(engine.OpText, []byte("x")) },
+		"SendContext": func(c *engine.Conn) error {
+			return c.SendContext(t.Context(), engine.OpText, []byte("x"))
+		},
+		"SendPrepared": func(c *engine.Conn) error { return c.SendPrepared(prepared) },
+		"a lent buffer": func(c *engine.Conn) error {
+			b, err := c.Reserve(1)
+			if err != nil {
+				return err
+			}
+			b.Bytes()[0] = 'x'
+			return b.SendText(1)
+		},
+		"a writer": func(c *engine.Conn) error {
+			w, err := c.NextWriter(engine.OpText)
+			if err != nil {
+				return err
+			}
+			w.Write([]byte("x"))
+			return w.Close()
+		},
+		"a large message": func(c *engine.Conn) error { return c.SendBinary(make([]byte, 32<<10)) },
+	} {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			near, far := s.sockets(t, network) // far isn't on a loop that the Handler may hold up
+			client := s.conn(t, near, engine.Client, engine.Limits{})
+			received := make(chan error, 1)
+			go func() { received <- readMessages(far, 2) }()
+			begun, done := make(chan struct{}), make(chan struct{})
+			client.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+				c.SendText([]byte("of the Handler"))
+				close(begun)
+				<-done
+			}, nil))
+			defer close(done)
+			sent := make(chan error, 1)
+			go func() {
+				<-begun
+				sent <- send(client)
+			}()
+			if _, err := far.Write(frameTo(engine.Client, engine.OpText, "begin")); err != nil {
+				t.Fatal(err)
+			}
+			if err := wait(t, what, received); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if err := wait(t, what, sent); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+}
+
+// readMessages reads so many messages that a client has sent.
+func readMessages(conn net.Conn, n int) error {
+	d := engine.NewDecoder(engine.Server, engine.Limits{})
+	buf := make([]byte, 4096)
+	for n > 0 {
+		size, err := conn.Read(buf)
+		if err != nil {
+			return err
+		}
+		for rest := buf[:size]; len(rest) > 0; {
+			e, used, err := d.Next(rest)
+			if err != nil {
+				return err
+			}
+			if e.Kind == engine.EventData && e.Header.Fin && e.Header.Remaining == 0 {
+				n--
+			}
+			rest = rest[used:]
+		}
+	}
+	return nil
+}

@@ -84,6 +84,7 @@ func (s Suite) Run(t *testing.T) {
 		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing},
 		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
 		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
+		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler},
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)
