@@ -59,9 +59,9 @@ func (s Suite) testNetConnIsOverAfterAWriteTimedOut(t *testing.T) {
 				}
 				soon(t, "Write", func() {
 					p := make([]byte, size)
-					stream.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 					var err error
 					for err == nil {
+						stream.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 						_, err = stream.Write(p)
 					}
 					if !isTimeout(err) {

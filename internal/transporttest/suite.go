@@ -76,6 +76,8 @@ func (s Suite) Run(t *testing.T) {
 		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
 		{"NetConnIsANetConn", s.testNetConnIsANetConn},
 		{"NetConnIsOverAfterAWriteTimedOut", s.testNetConnIsOverAfterAWriteTimedOut},
+		{"AfterTheEndEverythingSaysSo", s.testAfterTheEndEverythingSaysSo},
+		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
