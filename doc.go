@@ -2,9 +2,10 @@
 // process.
 //
 // Open and Dial connect as a client, Accept as a server inside net/http. What they
-// return is an engine.Conn: sends from any goroutine, and received data either
-// pulled with Recv, piece by piece into the caller's buffer, or whole with
-// RecvMessage, or pushed to a Handler.
+// return is a Conn: sends from any goroutine, and received data either pulled with
+// Recv, piece by piece into the caller's buffer, or whole with RecvMessage, or pushed
+// to a Handler. Its methods, and those of the other types that are aliases, are
+// documented in package engine.
 //
 //	conn, err := websock.Dial(ctx, "wss://example.com/feed", nil)
 //	if err != nil {
