@@ -61,6 +61,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler},
 		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer},
 		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines},
+		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor},
 		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther},
 		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort},
 		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt},
