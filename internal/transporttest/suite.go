@@ -79,6 +79,7 @@ func (s Suite) Run(t *testing.T) {
 		{"NetConnIsOverAfterAWriteTimedOut", s.testNetConnIsOverAfterAWriteTimedOut},
 		{"AfterTheEndEverythingSaysSo", s.testAfterTheEndEverythingSaysSo},
 		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd},
+		{"CallsThatRaceEndEveryConnectionOnce", s.testCallsThatRaceEndEveryConnectionOnce},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
