@@ -80,6 +80,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AfterTheEndEverythingSaysSo", s.testAfterTheEndEverythingSaysSo},
 		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd},
 		{"CallsThatRaceEndEveryConnectionOnce", s.testCallsThatRaceEndEveryConnectionOnce},
+		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},

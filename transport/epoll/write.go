@@ -178,7 +178,9 @@ func (c *Conn) Queued() int {
 
 // Flush sends of what is queued as much as the system takes.
 func (c *Conn) Flush() error {
-	c.flush()
+	if c.flush() && c.is(pushed) {
+		c.call() // the receiver has to hear of it
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out != nil {
@@ -208,7 +210,10 @@ func (c *Conn) flush() (moved bool) {
 		c.drained()
 	}
 	o.tell()
-	c.arm() // an error would have come with the first one
+	if err := c.arm(); err != nil {
+		moved = true
+		c.failQueue(err)
+	}
 	return moved
 }
 

@@ -1,0 +1,58 @@
+//go:build unix
+
+package transporttest
+
+import (
+	stdtls "crypto/tls"
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+// What was sent waits for the peer, and then can't leave for a reason that is none of the
+// peer's, and that makes no event: the system is short of memory, or, as here, another program
+// has shut the socket down for writing.
+func (s Suite) testASendErrorWithoutAnEventReachesTheHandler(t *testing.T) {
+	client, _ := s.sockets(t, "tcp")
+	socket := client
+	if secured, ok := client.(*stdtls.Conn); ok {
+		if below, ok := tls.NetConn(secured); ok {
+			socket = below
+		} else {
+			socket = secured.NetConn()
+		}
+	}
+	other, err := socket.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 50 * time.Millisecond, WhenFull: engine.QueueWaits})
+	h := newScript()
+	if err := c.SetHandler(h); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for c.SendBinary(make([]byte, 64<<10)) == nil {
+		}
+	}()
+	for sent := uint64(0); sent == 0 || c.Stats().WireSent != sent; time.Sleep(20 * time.Millisecond) {
+		sent = c.Stats().WireSent // until it waits
+	}
+	raw, err := other.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+	if err := wait(t, "OnClose", h.closed); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("OnClose got %v", err)
+	}
+	if err := c.Err(); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("Err is %v", err)
+	}
+}
