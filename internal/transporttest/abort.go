@@ -349,32 +349,38 @@ func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
 // The peer reads nothing, all buffers are full, and somebody waits to write: over TLS that is
 // with the lock held that an alert needs.
 func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
-	for _, pushed := range []bool{false, true} {
+	for _, sender := range []string{"a goroutine", "a goroutine beside a Handler", "the Handler"} {
 		s.eachNetwork(t, func(t *testing.T, network string) {
-			client, _ := s.sockets(t, network)
+			client, peer := s.sockets(t, network)
 			if tcp, ok := below(client).(*net.TCPConn); ok {
 				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
 			}
 			c := s.conn(t, client, engine.Server, engine.Limits{WhenFull: engine.QueueWaits})
 			h := newScript()
-			if pushed {
-				c.SetHandler(h)
-			}
 			blocked := make(chan error, 1)
-			go func() {
+			send := func() {
 				for {
 					if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
 						blocked <- err
 						return
 					}
 				}
-			}()
+			}
+			h.data = func(*engine.Conn, string) { send() }
+			if sender != "a goroutine" {
+				c.SetHandler(h)
+			}
+			if sender != "the Handler" {
+				go send()
+			} else {
+				io.WriteString(peer, "\x81\x81\x00\x00\x00\x00a")
+			}
 			time.Sleep(20 * time.Millisecond)
 			start := time.Now()
 			returns(t, "Abort", func() { c.Abort(errCause) })
-			t.Logf("Abort took %v", time.Since(start))
+			t.Logf("%s sends: Abort took %v", sender, time.Since(start))
 			wantAborted(t, wait(t, "the blocked send", blocked))
-			if pushed {
+			if sender != "a goroutine" {
 				wantAborted(t, wait(t, "OnClose", h.closed))
 			}
 		})
