@@ -98,11 +98,14 @@ func TestDialTLSFailures(t *testing.T) {
 		"no TLS there": {func(context.Context, string, string) (net.Conn, error) {
 			conn, err := net.Dial("tcp", plain)
 			return tls.Client(conn, &tls.Config{ServerName: "h"}), err
-		}, nil, "TLS with h"},
+		}, nil, "can't connect"},
 		"a silent server": {func(context.Context, string, string) (net.Conn, error) {
 			conn, err := net.Dial("tcp", silent)
 			return tls.Client(conn, &tls.Config{ServerName: "h"}), err
-		}, context.DeadlineExceeded, "TLS with h"},
+		}, context.DeadlineExceeded, "can't connect"},
+		"a silent connection that Close doesn't end": {func(context.Context, string, string) (net.Conn, error) {
+			return tls.Client(unclosable{until: t.Context().Done()}, &tls.Config{ServerName: "h"}), nil
+		}, context.DeadlineExceeded, "can't connect"},
 		"another protocol": {func(_ context.Context, network, _ string) (net.Conn, error) {
 			return tls.Dial(network, strings.TrimPrefix(target, "wss://"), &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}})
 		}, nil, `"h2"`},

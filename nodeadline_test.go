@@ -131,6 +131,39 @@ func TestARefusalsBodyIsNotWaitedForWhereNoDeadlineCanBeSet(t *testing.T) {
 	}
 }
 
+// unclosable is a connection to a peer that says nothing, on which no deadline can be set and whose
+// Close waits for the peer.
+type unclosable struct {
+	net.Conn
+	until <-chan struct{}
+}
+
+func (d unclosable) Read([]byte) (int, error)       { <-d.until; return 0, io.EOF }
+func (unclosable) Write(p []byte) (int, error)      { return len(p), nil }
+func (d unclosable) Close() error                   { <-d.until; return nil }
+func (unclosable) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
+func (unclosable) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
+func (unclosable) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }
+
+func TestATimeoutHoldsWhereNotEvenCloseEndsARead(t *testing.T) {
+	until := make(chan struct{})
+	defer close(until)
+	for _, test := range []struct{ url, proxy string }{
+		{"ws://h/", ""}, {"wss://h/", ""}, {"ws://h/", "http://p"}, {"ws://h/", "https://p"}, {"ws://h/", "socks5://p"},
+	} {
+		cfg := &Config{Proxy: NoProxy, Timeout: 20 * time.Millisecond}
+		cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return unclosable{until: until}, nil }
+		if test.proxy != "" {
+			cfg.Proxy = by(test.proxy)
+		}
+		within(t, test.url+" "+test.proxy, func() {
+			if _, err := Dial(t.Context(), test.url, cfg); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v: %v", test, err)
+			}
+		})
+	}
+}
+
 // eachWithoutDeadlines runs f with a client over ws and over wss whose connections have no
 // deadlines, to a server that runs handler.
 func eachWithoutDeadlines(t *testing.T, handler http.Handler, cfg Config, f func(t *testing.T, c *Conn)) {

@@ -105,35 +105,28 @@ func secure(ctx context.Context, trace *Trace, conn net.Conn, host string, confi
 // dialTLS connects to the endpoint with Config.DialTLS.
 func dialTLS(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return promptly(ctx, cfg.DialTLS, network, addr)
+		return promptly(ctx, cfg.dialAndHandshake, network, addr)
 	}
-	conn, err := traced(ctx, cfg, dial, to.Network, to.Address())
-	if err != nil {
-		return nil, err
+	return traced(ctx, cfg, dial, to.Network, to.Address())
+}
+
+// dialAndHandshake calls DialTLS, and performs the TLS handshake of crypto/tls if that is still
+// to be done.
+func (c *Config) dialAndHandshake(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := c.DialTLS(ctx, network, addr)
+	secured, ok := conn.(*stdtls.Conn)
+	if err != nil || !ok {
+		return conn, err
 	}
-	secured, ok := deadline.Unwrap(conn).(*stdtls.Conn)
-	if !ok {
-		return conn, nil
-	}
-	if err := completeTLS(ctx, cfg.trace(), secured, to.Host); err != nil {
+	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	return conn, nil
-}
-
-// completeTLS performs the TLS handshake if that is still to be done.
-func completeTLS(ctx context.Context, trace *Trace, secured *stdtls.Conn, host string) error {
-	trace.tlsStart(host)
-	err := secured.HandshakeContext(ctx)
-	trace.tlsDone(host, secured.ConnectionState(), err)
-	if err != nil {
-		return &HandshakeError{Reason: "TLS with " + host, Err: inTime(ctx, err)}
-	}
 	if protocol := secured.ConnectionState().NegotiatedProtocol; protocol != "" && protocol != "http/1.1" {
-		return &HandshakeError{Reason: fmt.Sprintf("DialTLS has agreed on the protocol %q, not on http/1.1", protocol)}
+		conn.Close()
+		return nil, fmt.Errorf("DialTLS has agreed on the protocol %q, not on http/1.1", protocol)
 	}
-	return nil
+	return conn, nil
 }
 
 // inTime adds to an error that the context's end caused what that was. A connection's
@@ -144,7 +137,7 @@ func inTime(ctx context.Context, err error) error {
 		cause = context.DeadlineExceeded
 	}
 	if cause != nil && !errors.Is(err, cause) {
-		return errors.Join(cause, err)
+		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
 }
