@@ -3,10 +3,12 @@ package websock
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"runtime"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/transporttest"
+	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
 // within fails a test in which f has not returned after a time that no machine needs.
@@ -314,4 +317,38 @@ func TestADialFunctionMayReturnNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tunnelListener accepts connections on which no deadline can be set.
+type tunnelListener struct{ net.Listener }
+
+func (l tunnelListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return transporttest.WithoutDeadlines(conn), nil
+}
+
+func TestASecureServerNeedsNoDeadlines(t *testing.T) {
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS()
+	defer certified.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: echo(t, nil)}
+	defer s.Close()
+	go s.Serve(wstls.NewListener(tunnelListener{l}, certified.TLS))
+	roots := x509.NewCertPool()
+	roots.AddCert(certified.Certificate())
+	within(t, "a connection", func() {
+		c, err := Dial(t.Context(), "wss://"+l.Addr().String(), &Config{TLS: &tls.Config{RootCAs: roots}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		roundTrip(t, c)
+	})
 }

@@ -97,7 +97,7 @@ func (a *answer) interim() bool {
 func (a *answer) check() *engine.HandshakeError {
 	switch {
 	case isRedirect(a.StatusCode):
-		return refuse("the server redirects")
+		return refuse("the server redirects to %.200q", a.Header.Get("Location"))
 	case a.StatusCode != http.StatusSwitchingProtocols:
 		return refuse("the server declines")
 	case !hasToken(a.Header, headerUpgrade, "websocket"):

@@ -45,7 +45,7 @@ func isRedirect(status int) bool {
 
 func notFollowed(refusal *engine.HandshakeError, location string, cause error) error {
 	failed := *refusal
-	failed.Reason, failed.Err = fmt.Sprintf("redirect to %q can't be followed", location), cause
+	failed.Reason, failed.Err = fmt.Sprintf("redirect to %.200q can't be followed", location), cause
 	return &failed
 }
 
