@@ -81,6 +81,8 @@ func (s Suite) Run(t *testing.T) {
 		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd},
 		{"CallsThatRaceEndEveryConnectionOnce", s.testCallsThatRaceEndEveryConnectionOnce},
 		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler},
+		{"WhatWasAcceptedArrivesWhateverSentIt", s.testWhatWasAcceptedArrivesWhateverSentIt},
+		{"ReadersWithTimeoutsLoseNothing", s.testReadersWithTimeoutsLoseNothing},
 		{"HandlerAfterPulling", s.testHandlerAfterPulling},
 		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
 		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
