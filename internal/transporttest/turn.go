@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ const (
 type Firehose struct {
 	Calls, Bytes int
 	OnFirst      func(c *engine.Conn) // called with the first
+	Pauses       bool                 // now and then, for a moment
 	Closed       chan error
 }
 
@@ -43,6 +45,10 @@ type Firehose struct {
 func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
 	f.Calls++
 	f.Bytes += len(payload)
+	if f.Pauses && f.Calls%97 == 0 {
+		c.Pause()
+		go c.Resume()
+	}
 	if f.Calls == 1 && f.OnFirst != nil {
 		f.OnFirst(c)
 	}
@@ -73,19 +79,24 @@ func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
 // Nothing is lost where the turns of a Handler end.
 func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
 	for kind, stream := range Firehoses() {
-		t.Run(kind, func(t *testing.T) {
-			client, server := s.sockets(t, "tcp")
-			f := &Firehose{Closed: make(chan error, 1)}
-			s.firehose(t, client, stream, f)
-			server.Write([]byte("\x88\x02\x03\xe8"))
-			var closed *engine.CloseError
-			if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
-				t.Errorf("%v", err)
-			}
-			if kind == "tiny" && f.Calls != len(stream)/2 || kind == "inflating" && f.Bytes != 16<<20 {
-				t.Errorf("the Handler got %d bytes in %d calls", f.Bytes, f.Calls)
-			}
-		})
+		for _, pauses := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/pauses=%v", kind, pauses), func(t *testing.T) {
+				client, server := s.sockets(t, "tcp")
+				f := &Firehose{Closed: make(chan error, 1), Pauses: pauses}
+				s.firehose(t, client, stream, f)
+				go func() { // what comes later is received after what is here
+					server.Write(stream)
+					server.Write([]byte("\x88\x02\x03\xe8"))
+				}()
+				var closed *engine.CloseError
+				if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+					t.Errorf("%v", err)
+				}
+				if kind == "tiny" && f.Calls != len(stream) || kind == "inflating" && f.Bytes != 32<<20 {
+					t.Errorf("the Handler got %d bytes in %d calls", f.Bytes, f.Calls)
+				}
+			})
+		}
 	}
 }
 
