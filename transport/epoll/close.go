@@ -118,7 +118,7 @@ func (c *Conn) discard() {
 // stopLingering closes. err is what Linger returns.
 func (c *Conn) stopLingering(err error) {
 	c.mu.Lock()
-	if c.out != nil {
+	if c.out != nil && !c.uses.closed() { // else Linger has returned
 		c.out.ended = err
 	}
 	c.mu.Unlock()

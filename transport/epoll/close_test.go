@@ -362,3 +362,21 @@ func TestTheEngineClosesWhileAHandlerIsSet(t *testing.T) {
 		until(t, "the descriptor is given back", transport.isFree)
 	}
 }
+
+func TestADeadlineChangesNothingAboutALingerThatHasEnded(t *testing.T) {
+	c, peer := attached(t, "tcp")
+	lingered := make(chan error, 1)
+	go func() { lingered <- c.Linger(time.Hour) }()
+	until(t, "it lingers", func() bool { return c.is(lingering) })
+	peer.Close()
+	if err := <-lingered; err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	c.readDeadline = now()
+	c.mu.Unlock()
+	c.expire()
+	if c.out.ended != nil {
+		t.Errorf("it ends with %v", c.out.ended)
+	}
+}
