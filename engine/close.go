@@ -14,17 +14,22 @@ func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
 
 // CloseWith performs the closing handshake (RFC 6455 section 7.1.2) and closes
 // the transport: it sends a close frame with code and reason, unless one was sent
-// already, and waits for the peer to end the connection, at most
-// Limits.CloseTimeout. What the peer sends meanwhile is discarded. With a Handler
-// it does not wait: data still goes to OnData, and OnClose tells the end.
+// already, and waits for the peer to end the connection. Both together take at
+// most Limits.CloseTimeout, whatever deadlines are set meanwhile. What the peer
+// sends in that time is discarded. With a Handler it does not wait, neither for
+// the peer nor for other senders: data still goes to OnData, and OnClose tells the
+// end within Limits.CloseTimeout.
 //
 // It may be called from any goroutine, any number of times; only the first call
 // does anything. A receive under way returns a *CloseError with Local set, and so do later
-// ones, whatever had come.
+// ones, whatever had come. After the connection was lost they return what they did before, and
+// so does Err.
 //
-// Nil says that the close frame was written and the peer has ended the connection, or that
-// there is a Handler. Whether the peer's close frame came, and so all that was sent before,
-// only a Handler is told: see CloseError.
+// Nil says that the close frame was written and the peer has ended the connection; or that there
+// was nothing to wait for: there is a Handler, the connection was over, or another call of Close
+// is under way, which may have to wait longer; or that Abort has cut the wait short. Whether the
+// peer's close frame came, and so all that was sent before, only a Handler is told: see
+// CloseError.
 //
 // Errors before anything is done: ErrCloseCode, ErrInvalidUTF8 for the reason,
 // ErrControlTooLong for a reason of more than 123 bytes. Otherwise the transport

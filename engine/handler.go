@@ -18,8 +18,9 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // A connection on which very much has come at once, some hundreds of frames or a message that
 // inflates to more than 64 KiB, is handled in turns, between which its neighbours are served.
 //
-// Sends on c made inside OnData leave together in one write when the bytes that
-// have been received so far are handled, or the turn ends.
+// What the Handler's own goroutine sends on c leaves together in one write when the bytes that
+// have been received so far are handled, or the turn ends; Flush writes it before. Sends of other
+// goroutines don't wait for the Handler, and take along what it has sent.
 type Handler interface {
 	// OnData is called with payload as it arrives, text already validated up to
 	// here. h is the header of the frame that payload belongs to; h.Remaining

@@ -33,13 +33,14 @@ type Limits struct {
 	Fragments int
 
 	// PongRate bounds the pings answered within a second. Above it, only the
-	// latest ping is answered, in a later second (RFC 6455 section 5.5.3).
+	// latest ping is answered, with what is sent or received next in a later second
+	// (RFC 6455 section 5.5.3).
 	// Nothing fails. Default: 1000.
 	PongRate int
 
-	// SendQueue bounds the bytes that may wait to be written. Frames held by
-	// Cork, or gathered while a batch of received bytes is handled, are written
-	// at once when so many have gathered. Where the transport queues what the peer
+	// SendQueue bounds the bytes that may wait to be written, pongs included.
+	// Frames that are held back under Cork or by a Handler are written by the send
+	// with which so many have gathered. Where the transport queues what the peer
 	// doesn't take, WhenFull says what comes then; a message is always accepted
 	// when nothing is queued, whatever its size. Default: 64 KiB.
 	SendQueue int
@@ -52,8 +53,12 @@ type Limits struct {
 	// cause is the *LimitError.
 	HandshakeSize int
 
-	// CloseTimeout bounds how long Close waits for the peer to complete the
-	// closing handshake (RFC 6455 section 7.1.1). Negative: not at all.
+	// CloseTimeout bounds the closing handshake (RFC 6455 section 7.1.1): from
+	// Close, or the peer's close frame, to the end of the connection, the writing
+	// of the close frame included. It also bounds how long the peer's last messages
+	// are received after a send has failed. No deadline that is set prolongs it; the
+	// time doesn't count that a Handler takes in which it begins. Negative: Close
+	// doesn't wait for the peer, and writing and receiving have the default.
 	// Default: 5 s.
 	CloseTimeout time.Duration
 }

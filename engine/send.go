@@ -49,13 +49,18 @@ type sendState struct {
 
 // SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
 // else ErrInvalidUTF8 is returned and nothing sent. p is not changed, and not
-// kept. It returns when the frame was given to the transport, and may be called
-// from any goroutine.
+// kept. It may be called from any goroutine.
+//
+// Nil says that the frame was given to the transport, or that it has joined others that leave
+// together: under Cork, and where a Handler sends or runs while another goroutine does. If those
+// can't be written, the next send says so, or Flush, and so does OnClose if the peer has sent no
+// close frame.
 //
 // Errors: ErrFrameOrder inside a fragmented message; a *LimitError when too much
 // waits for the peer, see Limits.WhenFull; after Close or the peer's close frame a
 // *CloseError; after a write failed or its deadline passed, a *CloseError with
-// CloseAbnormal, also from every later send.
+// CloseAbnormal, also from every later send. That ends sending only: what the peer has sent, up
+// to its close frame, can still be received for Limits.CloseTimeout.
 func (c *Conn) SendText(p []byte) error { return c.SendFrame(OpText, true, p) }
 
 // SendBinary sends p as one binary message (RFC 6455 section 5.6). See SendText.
