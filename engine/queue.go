@@ -79,17 +79,19 @@ func (c *Conn) endDrain(err error) {
 // transport has handed the rest to the system, the send deadline has passed, or the
 // connection is over. It is how a sender goes on after a *LimitError that names SendQueue.
 // It may be called from any goroutine, but not from a Handler, whose event loop it would
-// hold up. It returns at once where the transport doesn't queue. Errors are those of a send.
+// hold up. It returns at once where the transport doesn't queue. Errors are those of a send,
+// also where nothing is queued.
 func (c *Conn) Drain(most int) error {
+	var err error
 	if drainer, ok := c.t.(Drainer); ok {
-		if err := drainer.Drain(max(most, 0)); err != nil {
-			c.send.mu.Lock()
-			defer c.send.mu.Unlock()
-			c.sendFailed(err)
-			return c.send.over()
-		}
+		err = drainer.Drain(max(most, 0))
 	}
-	return nil
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	if err != nil {
+		c.sendFailed(err)
+	}
+	return c.send.over()
 }
 
 // Queues reports whether the transport queues what the peer doesn't take at once, as those

@@ -92,6 +92,7 @@ func (s Suite) Run(t *testing.T) {
 		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
 		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
 		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler},
+		{"EveryUseEndsWithTheConnection", s.testEveryUseEndsWithTheConnection},
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)
