@@ -38,7 +38,8 @@ func (c *Conn) limits() *Limits { return &c.receive.terms.Limits }
 func (c *Conn) compression() *compression { return c.receive.terms.compression }
 
 // Err returns nil while messages can be sent, and else what a send would return: why the
-// connection is over, or ends. It may be called from any goroutine.
+// connection is over, or ends. A message that failed in the middle, see NextWriter, doesn't end
+// it. It may be called from any goroutine.
 func (c *Conn) Err() error {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()

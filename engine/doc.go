@@ -21,7 +21,9 @@
 // Every send copies and masks its payload in one pass into a pooled buffer and
 // makes one write. Frames leave together that are sent while another write is
 // under way, while a batch of received bytes is handled by a Handler, or between
-// Cork and Flush. Reserve lends the buffer itself, so that nothing is copied.
+// Cork and Flush. Reserve lends the buffer itself, so that nothing is copied. TrySend never
+// waits, SendContext waits until its context ends. A message for many connections is framed and
+// compressed once: see PreparedMessage.
 //
 // # Memory
 //

@@ -295,8 +295,11 @@ func (s *sendState) gathers() bool { return s.corked || s.handling }
 // have. A timer that writes what a slow Handler holds back would make others wait for it, and a
 // write for each send costs a Handler that answers many messages a system call for each.
 func (s *sendState) heldBack() bool {
-	return s.corked || s.handling && s.handler == goroutine.ID()
+	return s.corked || s.inHandler()
 }
+
+// inHandler reports whether the caller is in a call of the Handler.
+func (s *sendState) inHandler() bool { return s.handling && s.handler == goroutine.ID() }
 
 // wait waits until another sender's write has ended.
 func (s *sendState) wait() {

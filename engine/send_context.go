@@ -22,10 +22,14 @@ func (c *Conn) TrySend(op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
 	}
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over() == nil && !c.hasRoom(len(p)) {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.trySend(op, p)
+}
+
+// trySend is TrySend of text that was checked. The lock is held.
+func (c *Conn) trySend(op Opcode, p []byte) error {
+	if c.send.over() == nil && !c.hasRoom(len(p)) {
 		return c.queueFull()
 	}
 	return c.accept(op, p)
@@ -39,9 +43,10 @@ func (c *Conn) TrySend(op Opcode, p []byte) error {
 // the connection, as a send deadline does: this send and all later ones return a *CloseError
 // with CloseAbnormal and ctx.Err() in its chain.
 //
-// It may be called from any goroutine. A Handler should use TrySend: as long as it waits, its
-// event loop can't write. Over a transport that is a Drainer but no ContextDrainer, ctx is
-// looked at only when the queue has drained.
+// It may be called from any goroutine. A Handler on an event loop, which can't write as long as
+// the Handler waits, should use TrySend; on its own connection that is what SendContext does
+// there. Over a transport that is a Drainer but no ContextDrainer, ctx is looked at only when the
+// queue has drained.
 func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
@@ -49,14 +54,17 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	s := &c.send
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil && s.over() == nil {
+		return err
+	}
+	if s.inHandler() && c.Queues() {
+		return c.trySend(op, p)
+	}
 	w := contextWaiter{c: c, ctx: ctx}
 	defer w.end()
 	for s.over() == nil && !c.hasRoom(len(p)) && w.wait(len(p)) {
 	}
-	if err := s.over(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && s.over() == nil {
 		return err
 	}
 	batch := s.gathered

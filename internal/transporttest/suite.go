@@ -72,6 +72,7 @@ func (s Suite) Run(t *testing.T) {
 		{"TrySendNeverWaits", s.testTrySendNeverWaits},
 		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds},
 		{"SendContextInTheMiddleOfAFrameIsFatal", s.testSendContextInTheMiddleOfAFrameIsFatal},
+		{"AHandlerNeverWaitsForItsOwnQueue", s.testAHandlerNeverWaitsForItsOwnQueue},
 		{"APreparedMessageArrives", s.testAPreparedMessageArrives},
 		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose},
 		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},

@@ -184,6 +184,40 @@ func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 	})
 }
 
+// A Handler that sends to a peer that doesn't read gets its goroutine back, whichever call it
+// uses: an event loop that waits for itself would wait for ever.
+func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
+	for _, size := range []int{16 << 10, 200 << 10} {
+		client, server := s.pair(t, "tcp", engine.Limits{})
+		refused := make(chan error, 1)
+		p := make([]byte, size)
+		h := engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			if c.Queues() {
+				ctx = context.Background()
+			}
+			defer cancel()
+			for {
+				if err := c.SendContext(ctx, engine.OpBinary, p); err != nil {
+					refused <- err
+					return
+				}
+			}
+		}, nil)
+		if err := client.SetHandler(h); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.SendText([]byte("go")); err != nil {
+			t.Fatal(err)
+		}
+		soon(t, "a Handler that sends", func() {
+			if err := <-refused; !errors.Is(err, engine.ErrSendQueueFull) && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%d bytes: %v", size, err)
+			}
+		})
+	}
+}
+
 // What is prepared once arrives from both roles.
 func (s Suite) testAPreparedMessageArrives(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
