@@ -57,6 +57,11 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 		return nil, err
 	}
 	defer reserved.Release()
+	policy, err := opts.KeepAlive.policy()
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
 	conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{
 		Subprotocols: opts.Subprotocols,
 		Compression:  opts.Compression,
@@ -68,9 +73,10 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, way{reserved, opts.Handler, opts.KeepAlive}, engine.Options{
+	return attach(conn, result, way{reserved, opts.Handler, policy}, engine.Options{
 		Role:    engine.Server,
 		Limits:  opts.Limits,
 		Recover: opts.Recover,
+		OnPing:  opts.KeepAlive.OnPing,
 	})
 }

@@ -1,46 +1,80 @@
 package websock
 
 import (
+	"sync/atomic"
 	"time"
 	"weak"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/wheel"
 )
 
-// A KeepAlive says how a connection on which nothing comes is kept alive, and when it is
+// A KeepAlive says how a connection on which nothing moves is kept alive, and when it is
 // given up. Its zero value does neither. All connections of the process share one timing
-// wheel: no connection has a timer or a goroutine for it.
+// wheel: no connection has a timer or a goroutine for it, and none can hold it up.
 //
-// What counts is what was received: data, pings, and the pongs that answer ours. On a
-// connection without a Handler only a receive under way takes it from the network, so a
+// What counts as a sign of life is what was received: data, pings, and the pongs that answer
+// ours; and that the peer takes what is sent, while more of it waits. So an upload isn't cut
+// because the ping stands behind it, and a peer that takes nothing is given up.
+//
+// On a connection without a Handler only a receive under way takes bytes from the network, so a
 // program that doesn't call Recv for as long as Timeout loses the connection. So does a
 // Handler that takes as long for one call; but one that pauses is left alone meanwhile.
 type KeepAlive struct {
-	// Ping is the time without anything received after which a ping is sent (RFC 6455
-	// section 5.5.2), exact to a quarter of it. 0: no pings.
+	// Ping is the time without a sign of life after which a ping is sent (RFC 6455
+	// section 5.5.2), exact to a quarter of it. At most one is under way, and it waits for
+	// nobody: while as much waits for the peer as may, it is left out. 0: no pings.
 	Ping time.Duration
 
-	// Timeout is the time without anything received after which the connection is
+	// Timeout is the time without a sign of life after which the connection is
 	// aborted; receives, sends and OnClose then get an error that is ErrIdle. It is exact
 	// to a quarter of the shorter of Ping and Timeout. 0: twice Ping. Negative: never.
 	Timeout time.Duration
+
+	// Message, unless it is nil, is sent in place of a ping, for servers that want a
+	// heartbeat of their own, such as {"op":"ping"}. It must not be changed.
+	Message []byte
+
+	// Opcode is how Message is sent: OpText, OpBinary, or OpPing or OpPong with a payload of
+	// at most 125 bytes. 0: OpText if there is a Message, else OpPing.
+	Opcode engine.Opcode
+
+	// OnPing, unless it is nil, is told of pings received, also without a Handler: see
+	// engine.Options. It needs neither Ping nor Timeout.
+	OnPing func(c *Conn, payload []byte)
 }
 
 // idleConns are the connections of the process that are kept alive or given up.
 var idleConns wheel.Wheel
 
+// start is the moment since which the times of all connections are counted.
+var start = time.Now()
+
+// policy returns how connections are watched, with the defaults in.
+func (k *KeepAlive) policy() (*keepalive.Policy, error) {
+	const longest = time.Duration(1 << 60) // can be added to another time
+	p := &keepalive.Policy{
+		Ping:    min(max(k.Ping, 0), longest),
+		Timeout: min(k.Timeout, longest),
+		Opcode:  keepalive.Heartbeat(k.Opcode, k.Message),
+		Payload: k.Message,
+	}
+	if p.Timeout == 0 {
+		p.Timeout = 2 * p.Ping
+	}
+	p.Timeout = max(p.Timeout, 0)
+	if err := p.Check(); err != nil {
+		return nil, &HandshakeError{Reason: "the KeepAlive's Message can't be sent", Err: err}
+	}
+	return p, nil
+}
+
 // watch begins to keep c alive.
-func (k KeepAlive) watch(c *engine.Conn) {
-	if k.Timeout == 0 {
-		k.Timeout = 2 * k.Ping
-	}
-	look := k.Ping / 4
-	if look <= 0 || k.Timeout > 0 && k.Timeout < k.Ping {
-		look = k.Timeout / 4
-	}
-	if look > 0 {
-		w := &watched{conn: weak.Make(c), policy: k, look: look, since: time.Now()}
+func watch(c *engine.Conn, p *keepalive.Policy) {
+	if look := p.Interval(); look > 0 {
+		w := &watched{conn: weak.Make(c), policy: p}
+		w.monitor.Begin(c, p, time.Since(start), p.Ping)
 		idleConns.Add(look, w)
 	}
 }
@@ -48,12 +82,10 @@ func (k KeepAlive) watch(c *engine.Conn) {
 // A watched is a connection that is looked at now and then. It doesn't keep the connection
 // in memory.
 type watched struct {
-	conn     weak.Pointer[engine.Conn]
-	policy   KeepAlive
-	look     time.Duration // between two looks
-	received uint64        // bytes, at the last look
-	since    time.Time     // when it was seen that there were more
-	pinged   bool          // since then
+	conn    weak.Pointer[engine.Conn]
+	policy  *keepalive.Policy
+	monitor keepalive.Monitor
+	beating atomic.Bool // a goroutine sends a heartbeat
 }
 
 // Visit looks at the connection.
@@ -62,19 +94,30 @@ func (w *watched) Visit() time.Duration {
 	if c == nil || c.Err() != nil {
 		return 0
 	}
-	now := time.Now()
-	if received := c.Stats().WireReceived; received != w.received || c.Paused() {
-		w.received, w.since, w.pinged = received, now, false
-		return w.look
-	}
-	silent := now.Sub(w.since)
-	switch p := &w.policy; {
-	case p.Timeout > 0 && silent >= p.Timeout:
+	now := time.Since(start)
+	switch w.monitor.Look(c, w.policy, now) {
+	case keepalive.GiveUp:
 		c.Abort(engine.ErrIdle)
 		return 0
-	case p.Ping > 0 && silent >= p.Ping && !w.pinged:
-		w.pinged = true
-		go c.SendPing(nil) // it may have to wait for the peer
+	case keepalive.Beat:
+		if w.beat(c) {
+			w.monitor.Sent(now)
+		}
 	}
-	return w.look
+	return w.monitor.Next(w.policy, now)
+}
+
+// beat sends a heartbeat, and reports whether the peer is asked now.
+func (w *watched) beat(c *engine.Conn) bool {
+	if !c.WritesBlock() {
+		_, asked := w.policy.Send(c, w.policy.Payload)
+		return asked
+	}
+	if !w.beating.Swap(true) {
+		go func() {
+			w.policy.Send(c, w.policy.Payload)
+			w.beating.Store(false)
+		}()
+	}
+	return true
 }

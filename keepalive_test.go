@@ -1,12 +1,25 @@
 package websock
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // deaf is a server that accepts and then neither reads nor sends.
@@ -126,6 +139,312 @@ func TestAServerGivesUpASilentClient(t *testing.T) {
 	}
 	defer c.Close()
 	checkIdle(t, <-got)
+}
+
+// carriers are the transports that keepalive is tried on.
+var carriers = map[string]Transport{"std": std.Transport(), "epoll": epoll.Transport(), "netpoll": netpoll.Transport()}
+
+// A slowConn is read at a rate.
+type slowConn struct {
+	net.Conn
+	rate int // bytes in a second; 0: nothing is read
+}
+
+func (c *slowConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p[:min(len(p), 32<<10)])
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
+	return n, err
+}
+
+// slowServer receives messages at a rate, and answers each with its length. With rate 0 it never
+// reads. It returns its URL, and the Config to trust it.
+func slowServer(t *testing.T, secure bool, rate int) (string, Config) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := Config{Proxy: NoProxy}
+	url := "ws://" + l.Addr().String()
+	var serving sync.WaitGroup
+	over := make(chan struct{})
+	t.Cleanup(func() {
+		close(over)
+		l.Close()
+		serving.Wait()
+	})
+	var serverTLS *tls.Config
+	if secure {
+		web := httptest.NewUnstartedServer(nil)
+		web.StartTLS()
+		serverTLS = web.TLS
+		roots := x509.NewCertPool()
+		roots.AddCert(web.Certificate())
+		config.TLS = &tls.Config{RootCAs: roots, ServerName: "example.com"}
+		web.Close()
+		url = "wss://" + l.Addr().String()
+	}
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		if secure {
+			conn = tls.Server(conn, serverTLS)
+		}
+		if _, _, err := handshake.ServerConn(context.Background(), conn, nil); err != nil {
+			return
+		}
+		if rate == 0 {
+			<-over
+			return
+		}
+		c := engine.NewConn(std.New(&slowConn{conn, rate}, nil), engine.Options{Role: engine.Server})
+		defer c.Abort(nil)
+		for {
+			_, msg, err := c.RecvMessage(nil)
+			if err != nil || c.SendText(strconv.AppendInt(nil, int64(len(msg)), 10)) != nil {
+				return
+			}
+		}
+	}
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { serve(conn) })
+		}
+	})
+	return url, config
+}
+
+func eachCarrier(t *testing.T, f func(t *testing.T, transport Transport, secure bool)) {
+	for name, transport := range carriers {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
+				t.Parallel()
+				f(t, transport, secure)
+			})
+		}
+	}
+}
+
+func TestAnUploadThatTakesLongIsNotCut(t *testing.T) {
+	for _, pushed := range []bool{false, true} {
+		t.Run(fmt.Sprint("with a Handler: ", pushed), func(t *testing.T) {
+			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
+				url, cfg := slowServer(t, secure, 2<<20)
+				cfg.Transport = transport
+				cfg.KeepAlive = KeepAlive{Ping: 400 * time.Millisecond, Timeout: time.Second}
+				answers, closed := make(chan string, 1), make(chan error, 1)
+				if pushed {
+					cfg.Handler = engine.Messages(
+						func(_ *Conn, _ engine.Opcode, msg []byte) { answers <- string(msg) },
+						func(_ *Conn, err error) { closed <- err })
+				}
+				c, err := Dial(t.Context(), url, &cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Abort(nil)
+				if !pushed {
+					go func() {
+						_, msg, err := c.RecvMessage(nil)
+						if err != nil {
+							closed <- err
+							return
+						}
+						answers <- string(msg)
+					}()
+				}
+				if err := c.SendBinary(make([]byte, 6<<20)); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case answer := <-answers:
+					if answer != strconv.Itoa(6<<20) {
+						t.Error(answer)
+					}
+				case err := <-closed:
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestAPeerThatTakesNothingIsGivenUpWhateverIsSent(t *testing.T) {
+	for name, send := range map[string]func(c *Conn, closed chan error){
+		"nothing":         func(c *Conn, closed chan error) { <-closed },
+		"a large message": func(c *Conn, closed chan error) { c.SendBinary(make([]byte, 32<<20)); <-closed },
+		"small ones now and then": func(c *Conn, closed chan error) {
+			for {
+				select {
+				case <-closed:
+					return
+				case <-time.After(20 * time.Millisecond):
+					c.TrySend(engine.OpBinary, make([]byte, 100))
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
+				url, cfg := slowServer(t, secure, 0)
+				cfg.Transport = transport
+				cfg.KeepAlive = KeepAlive{Ping: 200 * time.Millisecond, Timeout: 500 * time.Millisecond}
+				closed := make(chan error)
+				var how error
+				cfg.Handler = engine.Messages(nil, func(_ *Conn, err error) { how = err; close(closed) })
+				c, err := Dial(t.Context(), url, &cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				began := time.Now()
+				send(c, closed)
+				checkIdle(t, how)
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("given up after %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAPeerThatDoesNotReadCostsNoGoroutines(t *testing.T) {
+	url, cfg := slowServer(t, false, 0)
+	before := runtime.NumGoroutine()
+	for _, transport := range carriers {
+		cfg := cfg
+		cfg.Transport = transport
+		cfg.KeepAlive = KeepAlive{Ping: 4 * time.Millisecond, Timeout: -1}
+		c, err := Dial(t.Context(), url, &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Abort(nil)
+		for end := time.Now().Add(10 * time.Second); c.TrySend(engine.OpBinary, make([]byte, 64<<10)) == nil && time.Now().Before(end); {
+		}
+	}
+	time.Sleep(time.Second) // time for 250 pings
+	if n := runtime.NumGoroutine(); n > before+20 {
+		t.Errorf("%d goroutines, and %d before", n, before)
+	}
+}
+
+func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
+	for name, test := range map[string]struct {
+		k      KeepAlive
+		opcode engine.Opcode
+	}{
+		"text":             {KeepAlive{Message: []byte(`{"op":"ping"}`)}, engine.OpText},
+		"binary":           {KeepAlive{Message: []byte{0xff}, Opcode: engine.OpBinary}, engine.OpBinary},
+		"empty":            {KeepAlive{Message: []byte{}}, engine.OpText},
+		"unsolicited pong": {KeepAlive{Message: []byte("alive"), Opcode: engine.OpPong}, engine.OpPong},
+	} {
+		t.Run(name, func(t *testing.T) {
+			type received struct {
+				op  engine.Opcode
+				msg string
+			}
+			got := make(chan received, 100)
+			url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c, err := Accept(w, r, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.SetHandler(pongs{engine.Messages(func(_ *Conn, op engine.Opcode, msg []byte) {
+					got <- received{op, string(msg)}
+				}, nil), func(p []byte) { got <- received{engine.OpPong, string(p)} }})
+			}))
+			test.k.Ping, test.k.Timeout = 20*time.Millisecond, -1
+			c, err := Dial(t.Context(), url, &Config{KeepAlive: test.k})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Abort(nil)
+			for range 2 {
+				if r := <-got; r != (received{test.opcode, string(test.k.Message)}) {
+					t.Errorf("%+v", r)
+				}
+			}
+			if n := c.Stats().PongsReceived; n != 0 {
+				t.Error("a ping was sent too")
+			}
+		})
+	}
+	for name, k := range map[string]KeepAlive{
+		"text that is not UTF-8": {Message: []byte{0xff}},
+		"a long ping":            {Message: make([]byte, 126), Opcode: engine.OpPing},
+		"a close frame":          {Message: []byte("x"), Opcode: engine.OpClose},
+	} {
+		if _, err := Dial(t.Context(), "ws://127.0.0.1:1/", &Config{KeepAlive: k}); !errors.As(err, new(*HandshakeError)) || errors.As(err, new(*net.OpError)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// pongs is a Handler that hears pongs.
+type pongs struct {
+	engine.Handler
+	pong func(p []byte)
+}
+
+func (p pongs) OnPong(_ *Conn, payload []byte) { p.pong(payload) }
+
+// pingable is a Handler that hears pings.
+type pingable struct {
+	engine.Handler
+	ping func(p []byte)
+}
+
+func (p pingable) OnPing(_ *Conn, payload []byte) { p.ping(payload) }
+
+func TestPingsThatComeAreTold(t *testing.T) {
+	for name, transport := range carriers {
+		for _, pushed := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", with a Handler: ", pushed), func(t *testing.T) {
+				pongsCame := make(chan string, 10)
+				url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					c, err := Accept(w, r, &AcceptOptions{Handler: pongs{
+						engine.Messages(nil, nil), func(p []byte) { pongsCame <- string(p) },
+					}})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					c.SendPing([]byte("one"))
+					c.SendPing(nil)
+				}))
+				told, heard := make(chan string, 10), make(chan string, 10)
+				cfg := &Config{Transport: transport, KeepAlive: KeepAlive{OnPing: func(c *Conn, p []byte) { told <- string(p) }}}
+				if pushed {
+					cfg.Handler = pingable{engine.Messages(nil, nil), func(p []byte) { heard <- string(p) }}
+				}
+				c, err := Dial(t.Context(), url, cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Abort(nil)
+				if !pushed {
+					go c.RecvMessage(nil)
+				}
+				for _, want := range []string{"one", ""} {
+					if got := <-told; got != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+					if pushed {
+						if got := <-heard; got != want {
+							t.Errorf("the Handler heard %q, want %q", got, want)
+						}
+					}
+				}
+				if got := <-pongsCame; got != "one" && got != "" {
+					t.Errorf("%q", got)
+				}
+			})
+		}
+	}
 }
 
 func TestConnectionsThatAreOverAreForgotten(t *testing.T) {

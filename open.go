@@ -9,6 +9,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
 // Open connects to a server as cfg says and performs the opening handshake (RFC
@@ -82,7 +83,7 @@ func ask(ctx context.Context, trace *Trace, conn net.Conn, request *handshake.Re
 type way struct {
 	transport engine.Reservation
 	handler   engine.Handler
-	keepAlive KeepAlive
+	keepAlive *keepalive.Policy
 }
 
 // attach makes a Conn of a connection on which the opening handshake is done.
@@ -102,6 +103,6 @@ func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*
 			return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
 		}
 	}
-	w.keepAlive.watch(c)
+	watch(c, w.keepAlive)
 	return c, nil
 }

@@ -28,6 +28,10 @@ func (r *route) open(ctx context.Context, cfg *Config) (*engine.Conn, error) {
 		return nil, err
 	}
 	defer reserved.Release()
+	policy, err := cfg.KeepAlive.policy()
+	if err != nil {
+		return nil, err
+	}
 	for redirects := 0; ; redirects++ {
 		request := r.request(cfg)
 		if err := request.Check(); err != nil {
@@ -39,10 +43,11 @@ func (r *route) open(ctx context.Context, cfg *Config) (*engine.Conn, error) {
 		}
 		result, err := ask(ctx, cfg.trace(), conn, request)
 		if err == nil {
-			return attach(conn, result, way{reserved, cfg.Handler, cfg.KeepAlive}, engine.Options{
+			return attach(conn, result, way{reserved, cfg.Handler, policy}, engine.Options{
 				Role:    engine.Client,
 				Limits:  cfg.Limits,
 				Recover: cfg.Recover,
+				OnPing:  cfg.KeepAlive.OnPing,
 			})
 		}
 		if redirects >= cfg.MaxRedirects {

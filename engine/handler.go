@@ -47,6 +47,17 @@ type PongHandler interface {
 	OnPong(c *Conn, payload []byte)
 }
 
+// A PingHandler is a Handler that is told of pings too (RFC 6455 section 5.5.2): some servers
+// say with them that they are alive, or put something into them. They are answered without it.
+type PingHandler interface {
+	Handler
+
+	// OnPing is called with the payload of every ping received, at most 125 bytes, valid
+	// until it returns. It comes in its place between the calls of OnData, from the same
+	// goroutine.
+	OnPing(c *Conn, payload []byte)
+}
+
 // Messages returns a Handler that calls f with whole messages. msg is valid until
 // f returns, and may be changed in place: it is a view of the received bytes when
 // the message came in one piece, else of memory in which it was gathered, at most

@@ -20,6 +20,12 @@ type Options struct {
 	// nil: a panic ends the process, as everywhere in Go.
 	Recover func(c *Conn, v any)
 
+	// OnPing, unless it is nil, is called with the payload of every ping received, at most
+	// 125 bytes, valid until it returns. The ping is answered without it. It is called by the
+	// goroutine that receives: from within a receive, or in its place between the calls of
+	// OnData. It must not receive, and what it sends on c leaves with the answer.
+	OnPing func(c *Conn, payload []byte)
+
 	// RawHeader holds the header lines of the peer's opening handshake, each
 	// "Name: value\r\n", as they came. It is copied.
 	RawHeader []byte

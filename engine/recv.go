@@ -296,6 +296,7 @@ func (c *Conn) control() error {
 	case kind == EventPing:
 		r.counts.pings++
 		c.pong(payload)
+		c.tellPing(payload)
 	case kind == EventPong:
 		r.counts.pongs++
 		if h, ok := r.handler.(PongHandler); ok {
@@ -306,6 +307,16 @@ func (c *Conn) control() error {
 	}
 	c.used(n)
 	return err
+}
+
+// tellPing tells the user of a ping.
+func (c *Conn) tellPing(payload []byte) {
+	if f := c.receive.terms.onPing; f != nil {
+		f(c, payload)
+	}
+	if h, ok := c.receive.handler.(PingHandler); ok {
+		h.OnPing(c, payload)
+	}
 }
 
 // answer sends the pongs that wait. That they can't be sent is no error of

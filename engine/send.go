@@ -432,8 +432,7 @@ func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
 	c.maskWithNewKey(&h, b)
 	b.B = appendHeader(b.B, &h)
 	if !h.Masked {
-		c.write(b, b.B, p)
-		return c.writeLeft()
+		return c.writeUnmasked(b, p)
 	}
 	for pos := 0; len(p) > 0 && s.err == nil; {
 		at := len(b.B)
@@ -446,6 +445,23 @@ func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
 		if !s.refuses && c.crowded(len(p)) {
 			c.waitForPeer(len(p))
 		}
+	}
+	return c.writeLeft()
+}
+
+// writeUnmasked writes a header and a payload as it is: at once where the transport queues what
+// the peer doesn't take, else piece by piece, so that the counts tell how far the peer has come.
+func (c *Conn) writeUnmasked(header *buffer.Buffer, p []byte) error {
+	s := &c.send
+	most := 2 * pieceSize
+	if c.Queues() {
+		most = len(p)
+	}
+	piece := p[:min(len(p), most)]
+	c.write(header, header.B, piece)
+	for p = p[len(piece):]; len(p) > 0 && s.err == nil; p = p[len(piece):] {
+		piece = p[:min(len(p), most)]
+		c.write(header, piece, nil)
 	}
 	return c.writeLeft()
 }

@@ -204,3 +204,12 @@ type SecureTransport interface {
 type closeWriter interface {
 	CloseWrite() error
 }
+
+// An Acknowledger is a Transport that knows how many of the bytes that have left it the peer's
+// system has not acknowledged yet. They show that the peer takes what is sent, and so is alive,
+// when it sends nothing itself.
+type Acknowledger interface {
+	// Unacknowledged returns how many these are, 0 if that isn't known. It may be called from
+	// any goroutine and doesn't wait.
+	Unacknowledged() int
+}

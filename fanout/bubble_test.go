@@ -622,33 +622,6 @@ func TestAPeerFromWhichNothingComesIsGivenUp(t *testing.T) {
 	})
 }
 
-// A ping that the crew has not come to says nothing about the peer; one that it can't get rid
-// of does.
-func TestAPeerIsNotGivenUpBecauseWeAreLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) { return serve(deaf), nil })
-		g, shutDown := started(t, Options{Targets: d.targets("a"), Ping: 10 * time.Second, PingTimeout: 3 * time.Second})
-		defer shutDown()
-		g.WaitUp(t.Context(), 1)
-		s := g.Slot(0)
-		s.mu.Lock()
-		s.outbox = &outbox{slot: s, sending: true} // the crew will never come
-		s.mu.Unlock()
-		time.Sleep(time.Hour)
-		if n := len(d.times()); n != 1 || s.State() != Up {
-			t.Fatalf("%d dials, %v: %v", n, s.State(), s.Err())
-		}
-		s.mu.Lock()
-		s.outbox.sending = false
-		s.outbox.callCrew()
-		s.mu.Unlock()
-		time.Sleep(20 * time.Second)
-		if n := len(d.times()); n < 2 {
-			t.Error("the peer doesn't answer, and is kept")
-		}
-	})
-}
-
 func TestOnConnectAndPrepareAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDialler(func(context.Context, string, int) (net.Conn, error) { return serve(deaf), nil })

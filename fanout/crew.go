@@ -152,7 +152,7 @@ func (o *outbox) seen() {
 	s.mu.Lock()
 	l := s.link
 	lost := s.outbox == o && l != nil && l.lost != nil // nothing is sent any more
-	o.sending, o.begun = lost, 0
+	o.sending, o.begun = lost, false
 	if !lost && s.outbox == o && (len(o.messages) > 0 || o.last) {
 		o.callCrew()
 	}
@@ -171,10 +171,6 @@ func (o *outbox) begin() (conn *engine.Conn, b *batch, closes bool) {
 		return nil, nil, false
 	}
 	closes, o.last = o.last, false
-	o.begun = max(s.group.now(), 1)
-	b = o.take()
-	if b.hasPing() {
-		s.link.lastPing = o.begun
-	}
-	return s.link.conn, b, closes
+	o.begun = true
+	return s.link.conn, o.take(), closes
 }

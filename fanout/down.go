@@ -34,7 +34,7 @@ func (s *Slot) failed(err error) {
 func (s *Slot) lost(l *link, err error) {
 	s.mu.Lock()
 	o := s.outbox
-	if s.link == l && o != nil && o.begun != 0 {
+	if s.link == l && o != nil && o.begun {
 		l.lost = err // the crew goes on when it has said what it couldn't send
 		s.mu.Unlock()
 		return

@@ -9,26 +9,29 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/wheel"
 )
 
 // A Group keeps the connections of its slots open. Its methods may be called from any
 // goroutine.
 type Group struct {
-	options  Options
-	slots    []Slot
-	byKey    map[string]*Slot // nil: keys are numbers
-	began    time.Time
-	wheel    wheel.Wheel
-	dials    *dialQueue
-	crew     crew
-	counts   counts
-	closing  atomic.Bool     // Shutdown was called
-	over     atomic.Bool     // Shutdown has returned: no function of Options is called any more
-	dialling context.Context // ends when Shutdown begins
-	stop     context.CancelFunc
-	lasting  context.Context // ends when Shutdown cuts what is left
-	cut      context.CancelFunc
+	options Options
+	slots   []Slot
+	byKey   map[string]*Slot // nil: keys are numbers
+
+	heartbeat *keepalive.Policy
+	began     time.Time
+	wheel     wheel.Wheel
+	dials     *dialQueue
+	crew      crew
+	counts    counts
+	closing   atomic.Bool     // Shutdown was called
+	over      atomic.Bool     // Shutdown has returned: no function of Options is called any more
+	dialling  context.Context // ends when Shutdown begins
+	stop      context.CancelFunc
+	lasting   context.Context // ends when Shutdown cuts what is left
+	cut       context.CancelFunc
 
 	mu        sync.Mutex
 	inState   [states]int
@@ -47,7 +50,11 @@ func Start(o Options) (*Group, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	g := &Group{options: o, slots: make([]Slot, o.Size), began: time.Now()}
+	heartbeat, err := o.heartbeat()
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{options: o, heartbeat: heartbeat, slots: make([]Slot, o.Size), began: time.Now()}
 	if err := g.nameSlots(); err != nil {
 		return nil, err
 	}

@@ -3,75 +3,67 @@ package fanout
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/keepalive"
+	"github.com/seed004e8d11/websock/internal/wheel"
 )
 
-// beginKeepAlive begins to ping a new link. The lock is held.
+// beginKeepAlive begins to watch a new link. The lock is held.
 func (s *Slot) beginKeepAlive() {
-	if ping := s.group.options.Ping; ping > 0 {
-		// Links that came up together are not pinged together.
-		s.link.lastPing = s.group.now() - rand.N(ping/2+1)
-		s.lookAfter(s.nextPing())
-	}
-}
-
-// nextPing returns after which time a ping is due. The lock is held.
-func (s *Slot) nextPing() time.Duration {
-	return s.link.lastPing + s.group.options.Ping - s.group.now()
-}
-
-// keepAlive pings, or judges what came after a ping. The lock is held.
-func (s *Slot) keepAlive() {
-	l, o := s.link, &s.group.options
-	silent := l.pinged && !l.conn.Paused() && l.conn.Stats().WireReceived == l.received
-	if left := s.waitsSince() + o.PingTimeout - s.group.now(); silent && left > 0 {
-		s.lookAfter(left)
+	p := s.group.heartbeat
+	if p.Ping == 0 {
 		return
 	}
-	if silent {
-		s.group.counts.pingTimeout()
-		go l.conn.Abort(engine.ErrIdle) // OnClose follows
-		return
-	}
-	l.pinged = false // something came, if not the pong
-	if next := s.nextPing(); next > 0 {
-		s.lookAfter(next)
-		return
-	}
-	s.ping()
-	s.lookAfter(min(o.Ping, o.PingTimeout))
+	// Links that came up together are not pinged together.
+	now, m := s.group.now(), &s.link.monitor
+	m.Begin(s.link.conn, p, now, p.Ping-rand.N(p.Ping/2+1))
+	s.lookAfter(m.Next(p, now))
 }
 
-// waitsSince returns since when it is the peer's turn to do something: to answer the ping, or to
-// take what is sent before it. That we are late ourselves is not the peer's fault. The lock is
+// keepAlive looks at the link, and returns its connection if that is to be given up. The lock is
 // held.
-func (s *Slot) waitsSince() time.Duration {
-	switch o := s.outbox; {
-	case s.link.queues || o == nil || !o.sending:
-		return s.link.lastPing
-	case o.begun == 0:
-		return s.group.now()
-	default:
-		return max(s.link.lastPing, o.begun)
+func (s *Slot) keepAlive() (dead *engine.Conn) {
+	l, p, now := s.link, s.group.heartbeat, s.group.now()
+	switch l.monitor.Look(l.conn, p, now) {
+	case keepalive.GiveUp:
+		s.group.counts.pingTimeout()
+		return l.conn
+	case keepalive.Beat:
+		if s.ping() {
+			l.monitor.Sent(now)
+		}
 	}
+	s.lookAfter(max(l.monitor.Next(p, now), shortestLook))
+	return nil
 }
 
-// ping sends a ping. The lock is held.
-func (s *Slot) ping() {
-	l := s.link
-	l.pinged, l.lastPing = true, s.group.now()
-	l.pings++
-	l.received = l.conn.Stats().WireReceived
-	s.group.counts.ping()
-	var payload [4]byte
-	binary.BigEndian.PutUint32(payload[:], l.pings)
-	if l.queues {
-		l.conn.SendPing(payload[:]) // one that is refused isn't answered either
-	} else {
-		s.keep(engine.OpPing, payload[:])
+// shortestLook keeps a ping that can't be sent at the moment from being tried without end.
+const shortestLook = wheel.Tick
+
+// ping sends a heartbeat, and reports whether the peer is asked now. The lock is held.
+func (s *Slot) ping() (asked bool) {
+	l, p := s.link, s.group.heartbeat
+	payload := p.Payload
+	measures := p.Opcode == engine.OpPing && payload == nil
+	if measures {
+		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
 	}
+	sent := true
+	if l.conn.WritesBlock() {
+		s.keep(p.Opcode, payload)
+		asked = true
+	} else {
+		sent, asked = p.Send(l.conn, payload)
+	}
+	if sent {
+		s.group.counts.ping()
+	}
+	if sent && measures {
+		l.pings++
+		l.pinged, l.lastPing = true, s.group.now()
+	}
+	return asked
 }
 
 // OnPong measures the round trip.
@@ -83,5 +75,12 @@ func (l *link) OnPong(_ *engine.Conn, payload []byte) {
 		l.pinged = false
 		l.rtt = s.group.now() - l.lastPing
 		s.group.counts.roundTrip(l.rtt)
+	}
+}
+
+// OnPing tells the application of a ping.
+func (l *link) OnPing(_ *engine.Conn, payload []byte) {
+	if g := l.slot.group; g.options.OnPing != nil && !g.over.Load() {
+		g.options.OnPing(l.slot, payload)
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
-// A link is one connection of a slot, and its engine.PongHandler. What follows conn is under
+// A link is one connection of a slot, and its engine.PongHandler and engine.PingHandler. What follows conn is under
 // the slot's lock.
 type link struct {
 	slot     *Slot
@@ -17,11 +18,11 @@ type link struct {
 	patience time.Duration  // for a peer that doesn't take the last of them
 	lost     error          // how it has ended, while the crew still sends; nil: it has not
 
+	monitor  keepalive.Monitor
 	pinged   bool          // and the pong has not come
 	pings    uint32        // sent; the payload of the last one
 	since    time.Duration // when it came up
 	lastPing time.Duration // when it was sent
-	received uint64        // bytes, when it was sent
 	rtt      time.Duration
 }
 

@@ -3,12 +3,14 @@ package fanout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
 // Options says what a Group connects to and how. Either Targets or Choose is needed, and
@@ -39,14 +41,21 @@ type Options struct {
 	Pace    Pace    // of dialling
 	Backoff Backoff // before dialling again
 
-	// Ping is the time between two pings, which measure the round trip. 0: 30 s.
-	// Negative: no pings.
+	// Ping is the time between two pings, which measure the round trip. At most one is under
+	// way, and it waits for nobody. 0: 30 s. Negative: no pings.
 	Ping time.Duration
 
-	// PingTimeout is the time after a ping without anything received, a pong or else,
-	// after which a connection is given up: it is lost with engine.ErrIdle in the chain
-	// of the error. 0: 10 s. Negative: none is given up.
+	// PingTimeout is the time after a ping without a sign of life, after which a connection
+	// is given up. A sign of life is anything received, a pong or else, and that the peer
+	// takes what is sent, while more of it waits. The connection is lost with engine.ErrIdle
+	// in the chain of the error. 0: 10 s. Negative: none is given up.
 	PingTimeout time.Duration
+
+	// PingMessage, unless it is nil, is sent in place of a ping, for servers that want a
+	// heartbeat of their own; the round trip isn't measured then. PingOpcode is how: see
+	// websock.KeepAlive.
+	PingMessage []byte
+	PingOpcode  engine.Opcode
 
 	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each
 	// counts 32 more than its payload. 0: none, sends then return ErrDown.
@@ -74,6 +83,10 @@ type Options struct {
 	// OnData, in place of OnMessage, is called with payload as it arrives: see
 	// engine.Handler.
 	OnData func(s *Slot, h engine.Header, payload []byte)
+
+	// OnPing, unless it is nil, is called with the payload of every ping received, valid until
+	// it returns, in its place between the calls of OnMessage. The ping is answered without it.
+	OnPing func(s *Slot, payload []byte)
 
 	// OnDown, unless it is nil, is called when an attempt failed or the connection was
 	// lost, or when Shutdown has ended either. err is a *DownError, whose Reason says which
@@ -149,19 +162,30 @@ func (o *Options) complete() error {
 	o.Pace.complete()
 	o.Backoff.complete()
 	o.Ping = durationOr(o.Ping, DefaultPing)
-	o.PingTimeout = timeoutOr(o.PingTimeout, DefaultPingTimeout)
+	if o.PingTimeout < 0 {
+		o.PingTimeout = 0
+	} else {
+		o.PingTimeout = durationOr(o.PingTimeout, DefaultPingTimeout)
+	}
 	if o.Permanent == nil {
 		o.Permanent = Permanent
 	}
 	return nil
 }
 
-// timeoutOr replaces a zero by the default and what is negative by no timeout.
-func timeoutOr(d, byDefault time.Duration) time.Duration {
-	if d < 0 {
-		return forever
+// heartbeat returns how connections are kept alive. The options are complete.
+func (o *Options) heartbeat() (*keepalive.Policy, error) {
+	p := &keepalive.Policy{
+		Ping:    o.Ping,
+		Timeout: o.PingTimeout,
+		Regular: true,
+		Opcode:  keepalive.Heartbeat(o.PingOpcode, o.PingMessage),
+		Payload: o.PingMessage,
 	}
-	return durationOr(d, byDefault)
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("fanout: Options.PingMessage can't be sent: %w", err)
+	}
+	return p, nil
 }
 
 // orDefault replaces a zero.

@@ -1,9 +1,6 @@
 package fanout
 
 import (
-	"slices"
-	"time"
-
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -23,11 +20,11 @@ func (m *message) cost() int { return len(m.payload) + messageCost }
 type outbox struct {
 	slot     *Slot
 	messages []message
-	spare    []message     // memory for the next ones
-	cost     int           // of the messages, and of those being sent
-	sending  bool          // the crew has it
-	begun    time.Duration // when it began to send the batch under way, since the Group began; 0: not yet
-	last     bool          // nothing follows: the connection is to be closed
+	spare    []message // memory for the next ones
+	cost     int       // of the messages, and of those being sent
+	sending  bool      // the crew has it
+	begun    bool      // and has begun to send
+	last     bool      // nothing follows: the connection is to be closed
 }
 
 // A batch has messages that are being sent. It belongs to who sends them.
@@ -87,11 +84,6 @@ func (o *outbox) take() *batch {
 	}
 	o.messages, o.spare = o.spare, nil
 	return b
-}
-
-// hasPing reports whether a ping of ours is in the batch.
-func (b *batch) hasPing() bool {
-	return b != nil && slices.ContainsFunc(b.messages, func(m message) bool { return m.op == engine.OpPing })
 }
 
 // send sends the batch, in one write if it is small enough, and returns how many messages

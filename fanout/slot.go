@@ -180,11 +180,15 @@ func (s *Slot) visit() {
 	}
 	s.due = 0
 	state := s.state
+	var dead *engine.Conn
 	if state == Up {
-		s.keepAlive()
+		dead = s.keepAlive()
 	}
 	s.mu.Unlock()
-	if state == Waiting {
+	switch {
+	case state == Waiting:
 		s.group.enlist(s)
+	case dead != nil:
+		dead.Abort(engine.ErrIdle) // OnClose follows
 	}
 }

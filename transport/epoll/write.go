@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/sendbuf"
 	"golang.org/x/sys/unix"
 )
 
@@ -174,6 +175,16 @@ func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.queued()
+}
+
+// Unacknowledged returns how many of the bytes that are not queued any more the peer's system has
+// not acknowledged yet.
+func (c *Conn) Unacknowledged() int {
+	if !c.uses.acquire() {
+		return 0
+	}
+	defer c.release()
+	return sendbuf.Unacknowledged(uintptr(c.fd))
 }
 
 // Flush sends of what is queued as much as the system takes.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/sendbuf"
 )
 
 // output is the sending side of a Conn. What the system takes at once is written by the
@@ -168,6 +169,17 @@ func (o *output) queued() int {
 		n += o.backlog.inHand
 	}
 	return n
+}
+
+// Unacknowledged returns how many of the bytes that are not queued any more the peer's system has
+// not acknowledged yet.
+func (t *Conn) Unacknowledged() int {
+	t.out.mu.Lock()
+	defer t.out.mu.Unlock()
+	if t.out.err != nil {
+		return 0
+	}
+	return sendbuf.Unacknowledged(uintptr(t.out.fd))
 }
 
 // Flush does nothing: what is queued leaves as soon as the system takes it.

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/sendbuf"
 )
 
 // Writev writes all of bufs, in one system call where the connection can. It
@@ -49,6 +50,15 @@ func (t *Conn) TryWrite(p []byte) (engine.Rest, error) {
 
 // Queued returns 0: Writev hands everything over.
 func (t *Conn) Queued() int { return 0 }
+
+// Unacknowledged returns how many bytes the peer's system has not acknowledged yet, 0 if the
+// connection has no descriptor to ask for.
+func (t *Conn) Unacknowledged() (n int) {
+	if t.raw != nil {
+		t.raw.Control(func(fd uintptr) { n = sendbuf.Unacknowledged(fd) }) // closed: 0
+	}
+	return n
+}
 
 // Flush does nothing: Writev hands everything over.
 func (t *Conn) Flush() error { return nil }

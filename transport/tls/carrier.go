@@ -37,6 +37,14 @@ func (c *Conn) Yield() bool {
 // Queued returns how many bytes of records wait in the transport underneath.
 func (c *Conn) Queued() int { return c.carrier.Queued() }
 
+// Unacknowledged is that of the transport underneath, if it has one, in bytes of records.
+func (c *Conn) Unacknowledged() int {
+	if t, ok := c.carrier.(engine.Acknowledger); ok {
+		return t.Unacknowledged()
+	}
+	return 0
+}
+
 // Flush is that of the transport underneath.
 func (c *Conn) Flush() error { return c.carrier.Flush() }
 
