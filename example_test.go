@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // echoServer is a server that sends back every message.
@@ -72,7 +71,7 @@ func ExampleOpen() {
 			fmt.Println(err)
 			return
 		}
-		if h.Opcode == engine.OpNone {
+		if h.Opcode == websock.OpNone {
 			continue // the header isn't complete yet
 		}
 		fmt.Printf("%q, %d bytes to come\n", buf[:n], h.Remaining)
@@ -90,7 +89,7 @@ func ExampleOpen() {
 func ExampleAccept() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
-			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				c.SendFrame(op, true, []byte(strings.ToUpper(string(msg))))
 			}, nil),
 		})
@@ -113,7 +112,7 @@ func ExampleAccept() {
 // refer to those before it.
 func ExampleConfig_compression() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: engine.DefaultCompression})
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: websock.DefaultCompression})
 		if err != nil {
 			return
 		}
@@ -125,7 +124,7 @@ func ExampleConfig_compression() {
 	defer server.Close()
 
 	conn, err := websock.Dial(context.Background(), "ws"+strings.TrimPrefix(server.URL, "http"), &websock.Config{
-		Compression: engine.DefaultCompression,
+		Compression: websock.DefaultCompression,
 	})
 	if err != nil {
 		fmt.Println(err)
