@@ -249,19 +249,21 @@ func (c *Conn) fill() error {
 	return c.nextView()
 }
 
-// nextView takes the transport's next view.
+// nextView takes the transport's next view. Its frame is small, as are those that call it: with
+// what View needs to wait they fit into the 2 KiB of a goroutine's first stack.
 func (c *Conn) nextView() error {
-	view, err := c.t.View()
-	for err != nil && c.sendingFailed(err) {
-		view, err = c.t.View()
+	for {
+		view, err := c.t.View()
+		if err == nil {
+			r := &c.receive
+			r.view, r.viewed = view, len(view)
+			r.counts.wire += uint64(len(view))
+			return nil
+		}
+		if !c.sendingFailed(err) {
+			return c.lost(err)
+		}
 	}
-	if err != nil {
-		return c.lost(err)
-	}
-	r := &c.receive
-	r.view, r.viewed = view, len(view)
-	r.counts.wire += uint64(len(view))
-	return nil
 }
 
 // sendingFailed reports whether the transport only said that what it had queued can't be sent.

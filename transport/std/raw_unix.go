@@ -35,12 +35,7 @@ func rawOf(conn syscall.Conn) syscall.RawConn {
 func (t *Conn) readRaw(fd uintptr) bool {
 	t.pull.tried = true
 	if t.pull.into != nil {
-		n, err := readFd(fd, t.pull.into)
-		if err == syscall.EAGAIN {
-			return false
-		}
-		t.pull.n, t.err = n, err
-		return true
+		return t.readDirect(fd)
 	}
 	b := buffer.Get(t.nextSize(readSize, fullSize))
 	n, err := readFd(fd, b.B[:cap(b.B)])
@@ -49,6 +44,16 @@ func (t *Conn) readRaw(fd uintptr) bool {
 		return false
 	}
 	t.stage(b, n, err)
+	return true
+}
+
+// readDirect is readRaw into memory of the caller's.
+func (t *Conn) readDirect(fd uintptr) bool {
+	n, err := readFd(fd, t.pull.into)
+	if err == syscall.EAGAIN {
+		return false
+	}
+	t.pull.n, t.err = n, err
 	return true
 }
 

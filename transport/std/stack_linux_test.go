@@ -1,0 +1,88 @@
+package std
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/internal/transporttest"
+)
+
+// A goroutine begins with a stack of 2 KiB. Were the calls from Recv down to the system some
+// bytes deeper, each connection would cost 2 KiB more.
+func TestAGoroutineThatPullsKeepsItsFirstStack(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector takes stack of its own")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would shrink stacks
+	const n = 200
+	stop := make(chan struct{})
+	var waiting sync.WaitGroup
+	idle := stacksOf(n, func() {
+		waiting.Go(func() { <-stop })
+	})
+	var conns []*engine.Conn
+	for range n {
+		near, far := transporttest.Sockets(t, "unix")
+		if _, err := far.Write([]byte("\x81\x01x")); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, engine.NewConn(New(near, nil), engine.Options{}))
+	}
+	i := 0
+	pulling := stacksOf(n, func() {
+		c := conns[i]
+		i++
+		waiting.Go(func() {
+			drainWith(c)
+		})
+	})
+	close(stop)
+	for _, c := range conns {
+		c.Abort(nil)
+	}
+	waiting.Wait()
+	t.Logf("%d bytes of a goroutine that waits for a channel, %d of one that pulls", idle, pulling)
+	if pulling > idle+512 {
+		t.Errorf("a goroutine that pulls has a stack of %d bytes, one that only waits of %d", pulling, idle)
+	}
+}
+
+// drainWith receives in a function that has some variables of its own.
+//
+//go:noinline
+func drainWith(c *engine.Conn) {
+	buf := make([]byte, 16)
+	var room [64]byte
+	for {
+		_, n, err := c.Recv(buf)
+		if err != nil {
+			return
+		}
+		room[int(buf[0])%len(room)] += byte(n)
+		if room[n] == 99 {
+			return
+		}
+	}
+}
+
+// stacksOf returns the memory for stacks that n goroutines take, on the average. start starts
+// one.
+func stacksOf(n int, start func()) int {
+	before := stacks()
+	for range n {
+		start()
+	}
+	time.Sleep(100 * time.Millisecond) // until they wait
+	return int(stacks()-before) / n
+}
+
+func stacks() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.StackInuse
+}
