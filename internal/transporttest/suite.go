@@ -62,6 +62,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer},
 		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines},
 		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor},
+		{"WhateverIsDoneOnCloseComesOnce", s.testWhateverIsDoneOnCloseComesOnce},
 		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther},
 		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort},
 		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt},
