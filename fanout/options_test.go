@@ -163,8 +163,9 @@ func TestTheLoggerIsToldWhatHappens(t *testing.T) {
 	var text strings.Builder
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := newTestServer(t)
+	refusing := answering(t, 403, nil)
 	g := begun(t, Options{
-		Targets: append(over(nil, server.url()), over(nil, answering(t, 403, nil))...),
+		Targets: append(over(nil, server.url()), over(nil, refusing)...),
 		Key:     func(number int) string { return []string{"good", "bad"}[number] },
 		Logger:  logger,
 	})
@@ -176,7 +177,7 @@ func TestTheLoggerIsToldWhatHappens(t *testing.T) {
 	defer mu.Unlock()
 	for _, want := range []string{
 		`level=DEBUG msg=connected slot=good`,
-		`level=WARN msg="can't connect" slot=bad error="websock: handshake: the server declines (HTTP status 403)"`,
+		`level=WARN msg="can't connect" slot=bad error="websock: handshake with ` + strings.TrimPrefix(refusing, "ws://") + `: the server declines (HTTP status 403)"`,
 		`level=DEBUG msg="connection lost" slot=good`,
 	} {
 		if !strings.Contains(text.String(), want) {
