@@ -15,7 +15,7 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // runtime.Goexit, which testing.T.Fatal makes, ends the connection with a *HandlerError, and
 // its goroutine is replaced.
 //
-// A connection on which very much has come at once, some hundreds of frames or a message that
+// A connection on which very much has come at once, more than a hundred frames or a message that
 // inflates to more than 64 KiB, is handled in turns, between which its neighbours are served.
 //
 // What the Handler's own goroutine sends on c leaves together in one write when the bytes that

@@ -140,8 +140,8 @@ func (c *Conn) tellRecover(v any) {
 // frames, or parts of one. What is inflated counts beside that, each inflatedWork bytes as
 // much as a frame, since a few bytes can inflate to very many.
 const (
-	turnWork     = 512
-	inflatedWork = 128
+	turnWork     = 128
+	inflatedWork = 512
 )
 
 // receiveAll hands the payload that has come to the Handler, as much as is one turn, unless a
