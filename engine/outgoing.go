@@ -28,6 +28,23 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 	return taken - int64(left), waiting + left
 }
 
+// Queued returns how many bytes of frames are held in memory because the peer, or another write,
+// is waited for: by the connection and its transport, not by the system. It may be called from
+// any goroutine, and doesn't wait.
+func (c *Conn) Queued() int {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := c.t.Queued()
+	if s.batch != nil {
+		n += len(s.batch.B)
+	}
+	if behind := s.peek().behind; behind != nil {
+		n += len(behind.B)
+	}
+	return n
+}
+
 // WritesBlock reports whether the transport can only write by waiting for the peer, so that even
 // TrySend may wait. Those of this module don't.
 func (c *Conn) WritesBlock() bool {

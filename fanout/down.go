@@ -85,6 +85,7 @@ func (f *fall) begin(permanent bool) {
 	if s.link == f.link {
 		s.link = nil
 	}
+	g.budget.forget(f.link)
 }
 
 // count counts the failure or loss. The slot's lock is held.

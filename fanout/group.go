@@ -25,6 +25,7 @@ type Group struct {
 	wheel     wheel.Wheel
 	dials     *dialQueue
 	crew      crew
+	budget    budget
 	counts    counts
 	closing   atomic.Bool     // Shutdown was called
 	over      atomic.Bool     // Shutdown has returned: no function of Options is called any more
@@ -60,6 +61,7 @@ func Start(o Options) (*Group, error) {
 	}
 	g.inState[Waiting] = o.Size
 	g.crew.group = g
+	g.budget.init(max(o.QueueBudget, 0))
 	g.dials = newDialQueue(o.Pace, (*attempt).start, g.logGroup)
 	g.dialling, g.stop = context.WithCancel(context.Background())
 	g.lasting, g.cut = context.WithCancel(context.Background())

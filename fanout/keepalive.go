@@ -51,8 +51,11 @@ func (s *Slot) ping() (asked bool) {
 	}
 	sent := true
 	if l.conn.WritesBlock() {
-		s.keep(p.Opcode, payload)
-		asked = true
+		m := message{op: p.Opcode, payload: payload}
+		sent = s.group.budget.take(m.cost()) == nil
+		if asked = true; sent {
+			s.keep(m)
+		}
 	} else {
 		sent, asked = p.Send(l.conn, payload)
 	}

@@ -57,8 +57,22 @@ type Options struct {
 	PingMessage []byte
 	PingOpcode  engine.Opcode
 
+	// QueueBudget bounds how many bytes wait to be sent on all slots together: in their
+	// connections, and in the Group while they aren't connected (SendBuffer) or where the
+	// transport doesn't queue. Above it a send is refused, on every slot, with an error that is
+	// engine.ErrSendQueueFull. 0: there is no bound but that of each slot.
+	//
+	// That of each slot, Limits.SendQueue, doesn't bound what they hold together, also since a
+	// message is accepted whatever its size when nothing waits on the slot: one send of 4 MiB
+	// to each of 200 peers that don't read holds 200 × 4 MiB = 839 MB, and some for headers
+	// and buffers that are larger than what they hold. With a QueueBudget of 64 MiB, 15 of
+	// them are accepted. What a connection that compresses holds is counted as compressed;
+	// what is sent through Slot.Conn, only once something else is sent on that slot. A
+	// broadcast counts for every slot on which it waits, though the Group keeps one copy.
+	QueueBudget int64
+
 	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each
-	// counts 32 more than its payload. 0: none, sends then return ErrDown.
+	// counts 40 more than its payload. 0: none, sends then return ErrDown.
 	SendBuffer int
 
 	// Prepare, unless it is nil, is called before each attempt with a Target of its own to

@@ -5,12 +5,13 @@ import (
 )
 
 // messageCost is what a message counts beside its payload: the memory that it takes.
-const messageCost = 32
+const messageCost = 40
 
 // A message waits to be sent. Nobody changes its payload, which broadcasts share.
 type message struct {
-	op      engine.Opcode
 	payload []byte
+	shared  *sharedMessage // that has the payload; nil: it is for this slot alone
+	op      engine.Opcode
 }
 
 func (m *message) cost() int { return len(m.payload) + messageCost }
@@ -34,13 +35,13 @@ type batch struct {
 	cost     int
 }
 
-// keep puts a message into the outbox. The lock is held.
-func (s *Slot) keep(op engine.Opcode, payload []byte) {
+// keep puts a message into the outbox, for which its cost was taken from the budget. The lock is
+// held.
+func (s *Slot) keep(m message) {
 	if s.outbox == nil {
 		s.outbox = &outbox{slot: s}
 	}
 	o := s.outbox
-	m := message{op, payload}
 	o.messages = append(o.messages, m)
 	o.cost += m.cost()
 	o.callCrew()
@@ -92,7 +93,7 @@ func (b *batch) send(c *engine.Conn) (unsent int, err error) {
 	c.Cork()
 	for i := range b.messages {
 		m := &b.messages[i]
-		if failed := c.SendFrame(m.op, true, m.payload); failed != nil {
+		if failed := m.send(c); failed != nil {
 			unsent += m.count()
 			err = failed
 		}
@@ -103,12 +104,21 @@ func (b *batch) send(c *engine.Conn) (unsent int, err error) {
 	return unsent, err
 }
 
+// send sends the message.
+func (m *message) send(c *engine.Conn) error {
+	if m.shared != nil && compressesAlone(c) {
+		return m.shared.send(c, m.op)
+	}
+	return c.SendFrame(m.op, true, m.payload)
+}
+
 // done gives back what a batch has taken.
 func (b *batch) done() {
 	s := b.from.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.from.cost -= b.cost
+	s.group.budget.give(b.cost)
 	clear(b.messages)
 	b.from.spare = b.messages[:0]
 }
@@ -147,6 +157,7 @@ func (s *Slot) trimOutbox() (dropped int) {
 			kept.cost += m.cost()
 		} else {
 			dropped += m.count()
+			s.group.budget.give(m.cost())
 		}
 	}
 	if kept.cost > 0 {

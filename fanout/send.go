@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/utf8"
@@ -14,7 +15,8 @@ import (
 // Options.SendBuffer. That doesn't say that it arrives. Errors, with which nothing was sent:
 // ErrDown while the slot isn't up and keeps nothing, or has stopped; ErrClosed after
 // Shutdown; an *engine.LimitError when too much waits already, for the peer (SendQueue) or
-// for a connection (SendBuffer); engine.ErrInvalidUTF8 and engine.ErrFrameOrder for what can't
+// for a connection (SendBuffer); one that is engine.ErrSendQueueFull when too much waits for
+// all peers together (Options.QueueBudget) or for this one; engine.ErrInvalidUTF8 and engine.ErrFrameOrder for what can't
 // be sent. After an *engine.CloseError a part of it may be out, or all of it: the connection
 // is lost.
 func (s *Slot) Send(op engine.Opcode, p []byte) error {
@@ -28,8 +30,41 @@ func (s *Slot) SendText(p []byte) error { return s.Send(engine.OpText, p) }
 // SendBinary is Send of a binary message.
 func (s *Slot) SendBinary(p []byte) error { return s.Send(engine.OpBinary, p) }
 
-// give sends p or keeps a copy of it: the one that shared has, or makes.
-func (s *Slot) give(op engine.Opcode, p []byte, shared *[]byte) (kept bool, err error) {
+// A sharedMessage is a message that is sent on many slots.
+type sharedMessage struct {
+	payload []byte // a copy of the Group's own
+
+	once     sync.Once
+	prepared *engine.PreparedMessage // nil: it can't be sent
+}
+
+// share returns the message in *shared, which is made once it is needed.
+func share(shared **sharedMessage, p []byte) *sharedMessage {
+	if *shared == nil {
+		*shared = &sharedMessage{payload: append(make([]byte, 0, len(p)+1), p...)} // not nil, even if empty
+	}
+	return *shared
+}
+
+// send sends the message so that it is compressed once for all connections.
+func (m *sharedMessage) send(c *engine.Conn, op engine.Opcode) error {
+	m.once.Do(func() { m.prepared, _ = engine.NewPreparedMessage(op, m.payload) })
+	if m.prepared == nil {
+		return engine.ErrInvalidUTF8
+	}
+	return c.SendPrepared(m.prepared)
+}
+
+// compressesAlone reports whether each message is compressed without regard to those before it,
+// and so for all connections alike.
+func compressesAlone(c *engine.Conn) bool {
+	z := c.Compression()
+	return z.Level != 0 && !z.SendTakeover
+}
+
+// give sends p or keeps a copy of it. A message for many slots has its copy in *shared; nil: it is
+// for this one.
+func (s *Slot) give(op engine.Opcode, p []byte, shared **sharedMessage) (kept bool, err error) {
 	switch {
 	case s.group.closing.Load():
 		return false, ErrClosed
@@ -40,14 +75,37 @@ func (s *Slot) give(op engine.Opcode, p []byte, shared *[]byte) (kept bool, err 
 	l := s.link
 	if l != nil && l.queues {
 		s.mu.Unlock()
-		return false, l.conn.SendFrame(op, true, p)
+		return false, l.send(op, p, shared)
 	}
 	defer s.mu.Unlock()
 	if err := s.keeps(op, p); err != nil {
 		return false, err
 	}
-	s.keep(op, copyOf(p, shared))
+	if err := s.group.budget.take(len(p) + messageCost); err != nil {
+		return false, err
+	}
+	m := message{op: op}
+	if shared == nil {
+		m.payload = bytes.Clone(p)
+	} else {
+		m.shared = share(shared, p)
+		m.payload = m.shared.payload
+	}
+	s.keep(m)
 	return l == nil, nil
+}
+
+// send sends p on a connection that queues what the peer doesn't take.
+func (l *link) send(op engine.Opcode, p []byte, shared **sharedMessage) error {
+	size := len(p) + engine.MaxHeaderSize
+	if err := l.budget.take(size); err != nil {
+		return err
+	}
+	defer l.budget.sent(l, size)
+	if shared != nil && compressesAlone(l.conn) {
+		return share(shared, p).send(l.conn, op)
+	}
+	return l.conn.SendFrame(op, true, p)
 }
 
 // keeps returns an error if a message can't be kept. The lock is held.
@@ -59,16 +117,6 @@ func (s *Slot) keeps(op engine.Opcode, p []byte) error {
 		return engine.ErrInvalidUTF8
 	}
 	return s.room(len(p))
-}
-
-func copyOf(p []byte, shared *[]byte) []byte {
-	if shared == nil {
-		return bytes.Clone(p)
-	}
-	if *shared == nil {
-		*shared = append(make([]byte, 0, len(p)+1), p...) // not nil, even if empty
-	}
-	return *shared
 }
 
 // Send sends to the slot of that key: see Slot.Send. ErrUnknownKey says that there is none.
@@ -89,11 +137,12 @@ type Delivery struct {
 }
 
 // Broadcast sends p as one message, engine.OpText or engine.OpBinary, to all slots, each as
-// Slot.Send does. Every copy is masked with a key of its own. It never waits for a peer. Which
+// Slot.Send does. Every copy is masked with a key of its own. Where a connection compresses each
+// message for itself (engine.Compression.SendTakeover is false), it is compressed once for all. It never waits for a peer. Which
 // slots it passed over, and why, OnUnsent is told.
 func (g *Group) Broadcast(op engine.Opcode, p []byte) Delivery {
 	var d Delivery
-	var shared []byte
+	var shared *sharedMessage
 	for i := range g.slots {
 		s := &g.slots[i]
 		kept, err := s.give(op, p, &shared)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
@@ -62,7 +63,19 @@ func (t *Target) host() (string, error) {
 	if err != nil {
 		return "", &websock.HandshakeError{Reason: "there is nothing to connect to", Err: err}
 	}
-	return to.Address(), nil
+	return to.Address(), t.request(&to).Check()
+}
+
+// request returns what would be sent to the endpoint, as far as it can be wrong.
+func (t *Target) request(to *endpoint.Endpoint) *handshake.Request {
+	c := &t.Config
+	return &handshake.Request{
+		Host:         orDefault(c.HostHeader, to.HostHeader()),
+		Target:       to.Target,
+		Header:       c.Header,
+		Subprotocols: c.Subprotocols,
+		Compression:  c.Compression,
+	}
 }
 
 func (t *Target) endpoint() (endpoint.Endpoint, error) {
