@@ -65,6 +65,7 @@ const (
 // Who receives by callback: see Config.Handler and Conn.SetHandler.
 type (
 	Handler     = engine.Handler
+	PingHandler = engine.PingHandler
 	PongHandler = engine.PongHandler
 )
 
