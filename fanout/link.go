@@ -17,9 +17,8 @@ type link struct {
 	queues   bool           // a send doesn't wait for the peer
 	limit    int            // of bytes to send that wait, where the Group keeps them
 	patience time.Duration  // for a peer that doesn't take the last of them
-	budget   *budget
-	charged  atomic.Int64 // of the budget, for what waits in the connection
-	lost     error        // how it has ended, while the crew still sends; nil: it has not
+	charged  atomic.Int64   // of the budget, for what waits in the connection
+	lost     error          // how it has ended, while the crew still sends; nil: it has not
 
 	monitor  keepalive.Monitor
 	pinged   bool          // and the pong has not come
@@ -30,7 +29,7 @@ type link struct {
 }
 
 func newLink(s *Slot, conn *engine.Conn, limits engine.Limits) *link {
-	l := &link{slot: s, conn: conn, budget: &s.group.budget, queues: conn.Queues(), limit: limits.SendQueue, patience: max(limits.CloseTimeout, 0)}
+	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limits.SendQueue, patience: max(limits.CloseTimeout, 0)}
 	if s.group.options.OnMessage != nil {
 		l.messages = engine.Messages(l.deliver, nil)
 	}

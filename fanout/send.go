@@ -75,7 +75,7 @@ func (s *Slot) give(op engine.Opcode, p []byte, shared **sharedMessage) (kept bo
 	l := s.link
 	if l != nil && l.queues {
 		s.mu.Unlock()
-		return false, l.send(op, p, shared)
+		return false, s.sendOn(l, op, p, shared)
 	}
 	defer s.mu.Unlock()
 	if err := s.keeps(op, p); err != nil {
@@ -95,13 +95,14 @@ func (s *Slot) give(op engine.Opcode, p []byte, shared **sharedMessage) (kept bo
 	return l == nil, nil
 }
 
-// send sends p on a connection that queues what the peer doesn't take.
-func (l *link) send(op engine.Opcode, p []byte, shared **sharedMessage) error {
+// sendOn sends p on a connection that queues what the peer doesn't take.
+func (s *Slot) sendOn(l *link, op engine.Opcode, p []byte, shared **sharedMessage) error {
 	size := len(p) + engine.MaxHeaderSize
-	if err := l.budget.take(size); err != nil {
+	b := &s.group.budget
+	if err := b.take(size); err != nil {
 		return err
 	}
-	defer l.budget.sent(l, size)
+	defer b.sent(l, size)
 	if shared != nil && compressesAlone(l.conn) {
 		return share(shared, p).send(l.conn, op)
 	}
