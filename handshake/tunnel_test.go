@@ -126,6 +126,28 @@ func TestHeadersAboutABodyMeanNothingInAProxysAgreement(t *testing.T) {
 	}
 }
 
+func TestAnswersOfAProxyAndRedirectsMayBeCutAnywhere(t *testing.T) {
+	const interim = "HTTP/1.1 100 Continue\r\nContent-Length: -1\r\n\r\n"
+	const agrees = interim + interim + "HTTP/1.1 200 OK\r\nTransfer-Encoding: xyz\r\nX: a\r\n b\r\n\r\n"
+	const redirects = interim + "HTTP/1.1 302 Found\r\nLocation: /a\r\n b\r\nContent-Length: 3\r\n\r\n"
+	for _, end := range []string{"\r\n", "\n"} {
+		answer := strings.ReplaceAll(agrees, "\r\n", end)
+		for cut := range answer {
+			if err := Tunnel(t.Context(), &scripted{answer: answer, cut: cut}, &TunnelRequest{Target: "h:80"}); err != nil {
+				t.Fatalf("cut at %d: %v", cut, err)
+			}
+		}
+		answer = strings.ReplaceAll(redirects, "\r\n", end) + "abc"
+		for cut := range answer {
+			_, err := Client(t.Context(), &scripted{answer: answer, cut: cut}, &Request{Host: "h"})
+			var failed *engine.HandshakeError
+			if !errors.As(err, &failed) || failed.Status != 302 || string(failed.Body) != "abc" || failed.Header.Get("Location") != "/a b" {
+				t.Fatalf("cut at %d: %v", cut, err)
+			}
+		}
+	}
+}
+
 func TestInterimAnswersOfAProxyAreBounded(t *testing.T) {
 	endless := strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)
 	if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(endless)); !errors.As(err, new(*engine.LimitError)) {
