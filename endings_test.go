@@ -1,6 +1,7 @@
 package websock_test
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
 // endless returns the URL of a server that sends a message, and then receives at /talks, and
@@ -161,6 +163,82 @@ func TestEndingAConnectionNeverWaitsForUserCodeOrThePeer(t *testing.T) {
 						}
 					})
 				}
+			}
+		}
+	}
+}
+
+// TestShutdownOfAGroupEndsWithItsContext shuts groups down while a function of theirs is stuck.
+// With -v it tells the longest of ten times of each.
+func TestShutdownOfAGroupEndsWithItsContext(t *testing.T) {
+	const (
+		within = 100 * time.Millisecond // of the context
+		hangs  = 20 * time.Second
+	)
+	rounds := 1
+	if testing.Verbose() {
+		rounds = 10
+	}
+	stuckIn := map[string]func(o *fanout.Options, stuck func()){
+		"nothing": func(o *fanout.Options, stuck func()) {},
+		"Prepare": func(o *fanout.Options, stuck func()) {
+			o.Prepare = func(context.Context, *fanout.Slot, *fanout.Target) error { stuck(); return nil }
+		},
+		"OnConnect": func(o *fanout.Options, stuck func()) {
+			o.OnConnect = func(context.Context, *fanout.Slot, *websock.Conn) error { stuck(); return nil }
+		},
+		"OnMessage": func(o *fanout.Options, stuck func()) {
+			o.OnMessage = func(*fanout.Slot, websock.Opcode, []byte) { stuck() }
+		},
+	}
+	for name, transport := range everyTransport {
+		for _, secure := range []bool{false, true} {
+			scheme := map[bool]string{false: "ws", true: "wss"}[secure]
+			url := endless(t, secure)
+			for where, set := range stuckIn {
+				t.Run(strings.Join([]string{name, scheme, where}, " "), func(t *testing.T) {
+					longest := time.Duration(0)
+					for range rounds {
+						release := make(chan bool)
+						inside := make(chan bool, 100)
+						o := fanout.Options{
+							Targets: []fanout.Target{{URL: url + "/deaf", Config: websock.Config{
+								TLS:       &tls.Config{InsecureSkipVerify: true}, // a server of the test
+								Transport: transport,
+							}}},
+							Size: 2,
+						}
+						set(&o, func() {
+							inside <- true
+							<-release
+						})
+						g, err := fanout.Start(o)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if where == "nothing" {
+							g.Wait(t.Context())
+						} else {
+							<-inside
+						}
+						ctx, cancel := context.WithTimeout(t.Context(), within)
+						took := make(chan time.Duration, 1)
+						go func() {
+							start := time.Now()
+							g.Shutdown(ctx)
+							took <- time.Since(start)
+						}()
+						select {
+						case d := <-took:
+							longest = max(longest, d)
+						case <-time.After(hangs):
+							t.Fatalf("Shutdown takes longer than %v", hangs)
+						}
+						cancel()
+						close(release)
+					}
+					t.Logf("longest of %d, with %v for the context: %v", rounds, within, longest)
+				})
 			}
 		}
 	}
