@@ -557,3 +557,63 @@ func faultyServer(t *testing.T) (url string) {
 
 // shake performs a server's opening handshake.
 func shake(conn net.Conn) { handshake.ServerConn(context.Background(), conn, nil) }
+
+func TestShutdownAtAnyMoment(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		faulty, good := faultyServer(t), newTestServer(t)
+		targets := append(over(transport, good.url()), over(transport, faulty)...)
+		for round := range 40 {
+			var over atomic.Bool
+			var downs atomic.Int64
+			check := func() {
+				if over.Load() {
+					t.Error("a call after Shutdown")
+				}
+			}
+			g, err := Start(Options{
+				Targets: targets, Size: 12, SendBuffer: 1000, QueueBudget: 1 << 20,
+				Pace:    Pace{Rate: -1, Handshakes: 4},
+				Backoff: Backoff{Base: time.Millisecond, Max: 5 * time.Millisecond},
+				Ping:    2 * time.Millisecond,
+				Prepare: func(context.Context, *Slot, *Target) error { check(); return nil },
+				OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+					check()
+					if s.Number()%5 == 4 {
+						return errors.New("no")
+					}
+					return c.SendText([]byte("hello"))
+				},
+				OnMessage: func(s *Slot, op engine.Opcode, msg []byte) { check(); s.Send(op, msg) },
+				OnDown: func(s *Slot, _ error, _ time.Duration) {
+					check()
+					downs.Add(1)
+					s.SendText([]byte("later"))
+				},
+				OnUnsent: func(*Slot, int, error) { check() },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(round) * 250 * time.Microsecond)
+			g.Broadcast(engine.OpText, []byte("news"))
+			var twice sync.WaitGroup
+			if round%4 == 0 {
+				twice.Go(func() { shutdown(t, g) })
+			}
+			shutdown(t, g)
+			twice.Wait()
+			over.Store(true)
+			s := g.Stats()
+			failed := uint64(0)
+			for _, n := range s.Failed {
+				failed += n
+			}
+			if s.Stopped != 12 || s.Attempts != s.Ready+failed || s.Ready != lostOf(s) || uint64(downs.Load()) != failed+lostOf(s) {
+				t.Errorf("round %d: %d calls of OnDown, %+v", round, downs.Load(), s)
+			}
+			if used := g.budget.used.Load(); used != 0 {
+				t.Errorf("round %d: %d bytes of the budget are used", round, used)
+			}
+		}
+	})
+}
