@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
 // failures counts what went wrong, by kind.
@@ -61,19 +61,12 @@ func dialFailure(err error) string {
 		return "dial refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return dialTimeout
-	case aboutTLS(err):
+	case fanout.FailureOf(err) == fanout.FailedTLS:
 		return "TLS"
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return "dial failed"
 	}
 	return "handshake failed"
-}
-
-func aboutTLS(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert)
 }
 
 // closeFailure names the kind of an error that ended a connection.
