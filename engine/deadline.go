@@ -63,8 +63,8 @@ func (c *Conn) applyRecvLimit() error {
 // a close frame is to be sent, or when sending has failed and only what has arrived is left to
 // receive. Nothing prolongs it. The lock is held.
 //
-// The time that a Handler takes doesn't count that is running now: meanwhile an event loop
-// neither writes what is queued nor reads the peer's answer.
+// The time that a Handler takes doesn't count that is running now, unless it takes very long: see
+// closeBound. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
 func (c *Conn) limitEnd() {
 	l := &c.send.need().limits
 	if !l.sendEnd.IsZero() {
@@ -73,6 +73,9 @@ func (c *Conn) limitEnd() {
 	l.deferred = c.send.handling
 	c.receive.stop.Or(stopEnd)
 	c.setEnd()
+	if c.send.pushed {
+		c.watchEnd()
+	}
 }
 
 // setDeferredEnd sets anew what limitEnd has set while a Handler was running, which has

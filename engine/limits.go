@@ -56,10 +56,12 @@ type Limits struct {
 	// CloseTimeout bounds the closing handshake (RFC 6455 section 7.1.1): from
 	// Close, or the peer's close frame, to the end of the connection, the writing
 	// of the close frame included. It also bounds how long the peer's last messages
-	// are received after a send has failed. No deadline that is set prolongs it; the
-	// time doesn't count that a Handler takes in which it begins. Negative: Close
-	// doesn't wait for the peer, and writing and receiving have the default.
-	// Default: 5 s.
+	// are received after a send has failed. No deadline that is set prolongs it. The
+	// time that a Handler takes in which it begins doesn't count; but a Handler that
+	// hangs keeps neither the peer, which sees the end of the stream after
+	// CloseTimeout, nor the connection, which is closed after as long again.
+	// Negative: Close doesn't wait for the peer, and writing and receiving have the
+	// default. Default: 5 s.
 	CloseTimeout time.Duration
 }
 

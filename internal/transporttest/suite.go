@@ -91,6 +91,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AFailedSendLeavesCloseTimeoutToReceive", s.testAFailedSendLeavesCloseTimeoutToReceive},
 		{"NothingProlongsClose", s.testNothingProlongsClose},
 		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing},
+		{"AHandlerThatHangsDoesNotKeepThePeer", s.testAHandlerThatHangsDoesNotKeepThePeer},
 		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
 		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
 		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler},

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"time"
+	"weak"
+
+	"github.com/seed004e8d11/websock/internal/wheel"
+)
+
+// A closeBound ends a connection whose Handler doesn't return. The time limits of limitEnd are
+// kept by the transport, which for an event loop means by the goroutine that the Handler holds
+// up. It doesn't keep the connection in memory.
+type closeBound struct {
+	conn weak.Pointer[Conn]
+	late bool // the time of limitEnd was over at the last visit
+}
+
+// closeBounds are those of all connections of the process.
+var closeBounds wheel.Wheel
+
+// watchEnd adds a closeBound. The lock is held.
+func (c *Conn) watchEnd() {
+	closeBounds.Add(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
+}
+
+// Visit comes when the time within which the connection has to end is over, and once more as
+// long after. At first the peer is shown the end of the stream, if all that was sent has left;
+// what it has answered can still be received when the Handler returns. Then the connection is
+// closed.
+func (b *closeBound) Visit() time.Duration {
+	c := b.conn.Value()
+	if c == nil {
+		return 0
+	}
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending: // which has its own bound
+		return 0
+	case !b.late:
+		b.late = true
+		c.endOurDirection()
+		return c.closeTimeout()
+	}
+	s.end(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
+	s.tell()
+	c.t.Close()
+	return 0
+}
+
+// endOurDirection shows the peer the end of the stream unless something waits to be written. The
+// lock is held, but not meanwhile.
+func (c *Conn) endOurDirection() {
+	s := &c.send
+	t, ok := c.t.(closeWriter)
+	if !ok || s.err != nil || s.writing || s.batch != nil || c.t.Queued() > 0 {
+		return
+	}
+	s.writing = true
+	s.mu.Unlock()
+	t.CloseWrite() // what it can't do, Close does later
+	s.mu.Lock()
+	s.writing = false
+	s.tell()
+}

@@ -1,0 +1,79 @@
+package transporttest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// A Handler that doesn't return doesn't keep the peer: it sees the close frame at once, and the
+// end of the stream when Limits.CloseTimeout is over. OnClose is told what the peer has answered
+// if the Handler returns before the connection is closed for good, after as long again.
+func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	tests := []struct {
+		name    string
+		answers bool // the peer answers the close frame
+		longer  bool // the Handler returns when the connection is closed for good
+		err     error
+	}{
+		{"the peer answers", true, false, engine.ErrClosed},
+		{"the peer does not answer", false, true, engine.ErrTimeout},
+		{"the answer comes to a Handler that hangs too long", true, true, engine.ErrTimeout},
+	}
+	eachRole(t, func(t *testing.T, role engine.Role) {
+		message, answer := "\x81\x04hang", "\x88\x02\x0f\xa0"
+		if role == engine.Server {
+			message, answer = "\x81\x84\x00\x00\x00\x00hang", "\x88\x82\x00\x00\x00\x00\x0f\xa0"
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				near, far := s.sockets(t, "tcp")
+				c := s.conn(t, near, role, engine.Limits{CloseTimeout: timeout})
+				entered, release := make(chan bool, 1), make(chan bool)
+				ended := make(chan error, 1)
+				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+					entered <- true
+					<-release
+				}, func(_ *engine.Conn, err error) { ended <- err }))
+				far.Write([]byte(message))
+				wait(t, "the Handler", entered)
+				if err := c.CloseWith(4000, ""); err != nil {
+					t.Error(err)
+				}
+				read := make(chan byte, 1)
+				go func() {
+					buf := make([]byte, 100)
+					for {
+						n, err := far.Read(buf)
+						if err != nil {
+							close(read)
+							return
+						}
+						if test.answers {
+							far.Write([]byte(answer))
+						}
+						if n > 0 {
+							read <- buf[0]
+						}
+					}
+				}()
+				if first := wait(t, "the close frame", read); first != 0x88 {
+					t.Errorf("the peer got %#x", first)
+				}
+				wait(t, "the end of the stream", read)
+				if test.longer {
+					time.Sleep(2 * timeout)
+				}
+				close(release)
+				var closed *engine.CloseError
+				if err := wait(t, "OnClose", ended); !errors.As(err, &closed) || closed.Code != 4000 || !errors.Is(err, test.err) {
+					t.Errorf("OnClose got %v", err)
+				}
+			})
+		}
+	})
+}
