@@ -232,29 +232,38 @@ func (e *HandshakeError) Error() string {
 		text += fmt.Sprintf(": %q", line)
 	}
 	if e.Err != nil {
-		text += ": " + strings.TrimPrefix(e.Err.Error(), "websock: ")
+		text += ": " + shorten(strings.TrimPrefix(e.Err.Error(), "websock: "), maxCause)
 	}
 	return text
 }
 
-// maxLine is how much of a body's first line an error shows, in bytes.
-const maxLine = 200
+// An error shows at most this of what a peer has a hand in, in bytes.
+const (
+	maxLine  = 200     // the first line of a body
+	maxCause = 1 << 10 // a cause, which may quote a whole header
+)
 
 // firstLine returns the first line of a body that is not empty. A body that is no text, for
 // one because it is compressed, has none.
 func firstLine(body []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-	line = strings.TrimSpace(line)
-	if end := maxLine; len(line) > end {
-		for !utf8.RuneStart(line[end]) {
-			end--
-		}
-		line = line[:end] + "…"
-	}
+	line = shorten(strings.TrimSpace(line), maxLine)
 	if !utf8.ValidString(line) {
 		return ""
 	}
 	return line
+}
+
+// shorten cuts a text to at most n bytes, at the border of a character if it is UTF-8.
+func shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	end := n
+	for end > n-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // Unwrap returns the cause.

@@ -55,10 +55,10 @@ func parseDeflate(e *extension) (set deflateSet, err error) {
 				set.clientBits, ok = anyBits, true
 			}
 		default:
-			return set, fmt.Errorf("parameter %q is unknown", p.name)
+			return set, fmt.Errorf("parameter %.100q is unknown", p.name)
 		}
 		if !ok {
-			return set, fmt.Errorf("parameter %s can't have the value %q", p.name, p.value)
+			return set, fmt.Errorf("parameter %s can't have the value %.100q", p.name, p.value)
 		}
 	}
 	return set, nil
@@ -134,7 +134,7 @@ func agree(wished engine.Compression, values []string) (engine.Compression, erro
 	case len(list) == 0: // an empty header names nothing
 		return engine.Compression{}, nil
 	case len(list) != 1 || wished.IsOff() || list[0].name != deflateName:
-		return engine.Compression{}, fmt.Errorf("extensions that were not asked for: %q", values)
+		return engine.Compression{}, fmt.Errorf("extensions that were not asked for: %.100q", values)
 	}
 	answer, err := parseDeflate(&list[0])
 	if err != nil {

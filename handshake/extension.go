@@ -32,7 +32,7 @@ func parseExtensions(values []string) (list []extension, err error) {
 				p.failed = true
 			}
 			if p.failed {
-				return nil, fmt.Errorf("malformed extensions %q", value)
+				return nil, fmt.Errorf("malformed extensions %.100q", value)
 			}
 		}
 	}

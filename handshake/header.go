@@ -55,7 +55,7 @@ func checkHeader(h http.Header) error {
 func checkNames(h http.Header) error {
 	for name := range h {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("header name %q", name)
+			return fmt.Errorf("header name %.100q", name)
 		}
 	}
 	return nil

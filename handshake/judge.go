@@ -114,7 +114,7 @@ func offered(values []string) ([]string, error) {
 			switch {
 			case p == "": // a list may have empty elements
 			case !httpguts.ValidHeaderFieldName(p):
-				return nil, fmt.Errorf("the request's subprotocol %q is not a token", p)
+				return nil, fmt.Errorf("the request's subprotocol %.100q is not a token", p)
 			default:
 				offers = append(offers, p)
 			}
