@@ -80,7 +80,8 @@ type Transport interface {
 	// for the peer to take anything (no close_notify of TLS, no SO_LINGER), and it
 	// runs no code of the user's. The socket is shut down before Close returns; its
 	// descriptor is freed by whoever lets go of it last. Nor does Close start a
-	// goroutine for it: a process may close all of its connections at once.
+	// goroutine for it: a process may close all of its connections at once. Only a
+	// net.Conn that isn't the system's is closed by one, since its Close may wait.
 	Close() error
 }
 

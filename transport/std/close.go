@@ -46,9 +46,9 @@ func (t *Conn) beginHandling() bool { return t.life.CompareAndSwap(0, handling) 
 // endHandling ends that, and reports whether Close came meanwhile.
 func (t *Conn) endHandling() (mustClose bool) { return t.life.And(^uint32(handling))&closed != 0 }
 
-// foreignWait is how long Close waits for the Close of a connection that isn't the system's,
-// which does what it likes.
-const foreignWait = 10 * time.Millisecond
+// foreignWait is how long Close waits for the Close of a connection that isn't the system's. Most
+// take less, and are closed when ours returns; but they do what they like.
+const foreignWait = time.Millisecond
 
 // closeNow closes conn, or has that done.
 func closeNow(conn net.Conn) {

@@ -15,5 +15,5 @@
 // Close never waits for a Handler. While one is at work the socket is shut down, so that the
 // peer sees the stream end, and its descriptor is closed when the Handler returns. A net.Conn
 // that is no socket may take its time to close: a goroutine does it, and Close waits for that
-// for 10 ms at most.
+// for a millisecond at most.
 package std
