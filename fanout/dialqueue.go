@@ -28,6 +28,7 @@ type dialQueue struct {
 	mu       sync.Mutex
 	pacer    pacer
 	timer    *time.Timer
+	rings    time.Time  // when the timer does; zero: it doesn't
 	counted  int        // attempts under way that count against Pace.Handshakes
 	probes   int        // of these: to silent hosts
 	underWay []*attempt // in the order in which they began; among them some that have ended
@@ -110,8 +111,10 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	a.host = h
 	h.waiting = append(h.waiting, a)
 	q.waiting++
-	q.offer(h)
-	q.startReady()
+	if !h.listed || q.waiting == 1 { // else the timer is set already
+		q.offer(h)
+		q.startReady()
+	}
 }
 
 // hurry ends the time for which the host has asked that an attempt of the slot waits for.
@@ -162,7 +165,9 @@ func (q *dialQueue) startReady() {
 		h := q.nextHost()
 		switch wait := time.Duration(0); {
 		case h == nil:
-			q.pacer.rest()
+			if q.waiting == 0 {
+				q.pacer.rest()
+			}
 			limited = q.idleLimit()
 		case q.counted >= q.pace.Handshakes:
 			limited = "Pace.Handshakes"
@@ -180,7 +185,7 @@ func (q *dialQueue) startReady() {
 		next = sooner(next, q.underWay[0].began.Add(patience).Sub(now))
 	}
 	q.noteLimit(limited, now)
-	q.ring(next)
+	q.ring(next, now)
 }
 
 // sooner returns the shorter of two waits, of which one may be 0: there is none.
@@ -311,12 +316,16 @@ func (q *dialQueue) noteLimit(name string, now time.Time) {
 	}
 }
 
-func (q *dialQueue) ring(after time.Duration) {
-	switch {
-	case after == 0:
-	case q.timer == nil:
+// ring has permitted called after a while, unless it is called earlier anyway. The lock is held.
+func (q *dialQueue) ring(after time.Duration, now time.Time) {
+	at := now.Add(after)
+	if after == 0 || !q.rings.IsZero() && !at.Before(q.rings) {
+		return
+	}
+	q.rings = at
+	if q.timer == nil {
 		q.timer = time.AfterFunc(after, q.permitted)
-	default:
+	} else {
 		q.timer.Reset(after)
 	}
 }
@@ -324,6 +333,7 @@ func (q *dialQueue) ring(after time.Duration) {
 func (q *dialQueue) permitted() {
 	q.mu.Lock()
 	defer q.unlock()
+	q.rings = time.Time{}
 	q.startReady()
 }
 

@@ -62,7 +62,7 @@ func (p *Pace) interval() time.Duration {
 
 // maxLateness is how much time is made up for when attempts that were waiting began later than
 // they might have: since timers are not exact, or too many attempts were under way.
-const maxLateness = 50 * time.Millisecond
+const maxLateness = 100 * time.Millisecond
 
 // A pacer says when attempts may begin: one in an interval, on average.
 type pacer struct {
