@@ -222,3 +222,48 @@ func TestAForbiddenCloseFrameTellsWhatItSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestAfterALossErrSaysWhatItSaid(t *testing.T) {
+	broken := errors.New("broken")
+	losses := map[string]func(c *Conn, s *script){
+		"the stream ended": func(c *Conn, s *script) { s.err = broken; c.Recv(nil) },
+		"a send failed":    func(c *Conn, s *script) { s.writeErr = broken; c.SendText(nil) },
+	}
+	ends := map[string]func(c *Conn){
+		"Close":     func(c *Conn) { c.Close() },
+		"CloseWith": func(c *Conn) { c.CloseWith(4000, "too late") },
+		"Abort":     func(c *Conn) { c.Abort(nil) },
+	}
+	for loss, lose := range losses {
+		for name, end := range ends {
+			c, s := newScripted(Client, Limits{})
+			lose(c, s)
+			end(c)
+			_, _, received := c.Recv(nil)
+			for what, err := range map[string]error{"Err": c.Err(), "SendText": c.SendText(nil), "Recv": received} {
+				var closed *CloseError
+				if !errors.As(err, &closed) || closed.Local || closed.Code != CloseAbnormal || !errors.Is(err, broken) {
+					t.Errorf("%s, then %s: %s returns %v", loss, name, what, err)
+				}
+			}
+			if !s.closed {
+				t.Errorf("%s, then %s: the transport isn't closed", loss, name)
+			}
+		}
+	}
+}
+
+func TestACloseFrameOfAHandlerLeavesAtOnce(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
+	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
+		c.SendText([]byte("answer"))
+		c.Cork()
+		c.SendText([]byte("corked"))
+		c.CloseWith(4000, "bye")
+		if got, want := unframe(Client, s.out), "text answer; text corked; close "+closePayload(4000, "bye"); got != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	}})
+	s.readable = true
+	s.receiver.Receive()
+}
