@@ -357,8 +357,9 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 			}
 			c := s.conn(t, client, engine.Server, engine.Limits{WhenFull: engine.QueueWaits})
 			h := newScript()
-			blocked := make(chan error, 1)
+			begun, blocked := make(chan bool), make(chan error, 1)
 			send := func() {
+				close(begun)
 				for {
 					if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
 						blocked <- err
@@ -375,6 +376,7 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 			} else {
 				io.WriteString(peer, "\x81\x81\x00\x00\x00\x00a")
 			}
+			wait(t, "sending", begun)
 			time.Sleep(20 * time.Millisecond)
 			start := time.Now()
 			returns(t, "Abort", func() { c.Abort(errCause) })
