@@ -20,8 +20,9 @@ const (
 	// edge is unix.EPOLLET in the type that EpollEvent has.
 	edge = 1 << 31
 
-	// restless is how long a loop runs on before it lets other goroutines run.
-	restless = instant(100 * time.Microsecond)
+	// restless is how long a loop runs on before it lets other goroutines run. Those that
+	// compute without end run for 10 ms then, so less would leave too little to the loop.
+	restless = instant(500 * time.Microsecond)
 )
 
 // A loop waits for events of its connections and sees to them, one after another, in
