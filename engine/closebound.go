@@ -15,12 +15,10 @@ type closeBound struct {
 	late bool // the time of limitEnd was over at the last visit
 }
 
-// closeBounds are those of all connections of the process.
-var closeBounds wheel.Wheel
-
-// watchEnd adds a closeBound. The lock is held.
+// watchEnd begins a closeBound. It has a timer of its own, since to show the peer the end of the
+// stream may take as long as the peer reads nothing.
 func (c *Conn) watchEnd() {
-	closeBounds.Add(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
+	wheel.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
 }
 
 // Visit comes when the time within which the connection has to end is over, and once more as
