@@ -147,7 +147,7 @@ func (f *fall) end() {
 		s.panicked(v)
 	}
 	if !f.done {
-		f.begin(true)
+		f.begin(false) // Permanent did not return
 	}
 	if !f.told {
 		return

@@ -381,6 +381,18 @@ var leaving = map[string]func(o *Options, leave func(*Slot)){
 	"OnData": func(o *Options, leave func(*Slot)) {
 		o.OnData = func(s *Slot, _ engine.Header, _ []byte) { leave(s) }
 	},
+	"Permanent": func(o *Options, leave func(*Slot)) {
+		var once sync.Once
+		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+			if s.Number() == 0 {
+				once.Do(func() { s.Conn().Abort(nil) })
+			}
+		}
+		o.Permanent = func(error) bool {
+			leave(&Slot{})
+			return false
+		}
+	},
 	"OnDown": func(o *Options, leave func(*Slot)) {
 		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
 			if s.Failures() == 0 {
@@ -415,7 +427,7 @@ func TestAFunctionThatDoesNotReturnEndsOnlyItsAttemptOrConnection(t *testing.T) 
 					})
 					g := begun(t, o)
 					eventually(t, "the function", func() bool { return left.Load() > 0 })
-					if name != "OnDown" {
+					if name != "OnDown" && name != "Permanent" {
 						var failed *engine.HandlerError
 						if err := <-downs; !errors.As(err, &failed) {
 							t.Error(err)
