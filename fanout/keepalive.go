@@ -49,7 +49,7 @@ func (s *Slot) ping() (asked bool) {
 	if measures {
 		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
 	}
-	sent := true
+	var sent bool
 	if l.conn.WritesBlock() {
 		m := message{op: p.Opcode, payload: payload}
 		sent = s.group.budget.take(m.cost()) == nil
