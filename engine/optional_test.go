@@ -110,7 +110,7 @@ type pinged struct {
 func (p *pinged) OnPing(_ *Conn, payload []byte) { p.told = append(p.told, string(payload)) }
 
 func TestPingsAreTold(t *testing.T) {
-	stream := frames(Server, "ping ping")
+	stream := frames(Client, "ping ping")
 	var told []string
 	o := Options{OnPing: func(_ *Conn, payload []byte) { told = append(told, string(payload)) }}
 	NewConn(&script{chunks: [][]byte{stream}}, o).RecvMessage(nil)
