@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -76,4 +77,47 @@ func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A send to a peer that takes nothing returns at its deadline, also while the Handler of the
+// connection hangs, and the end that follows is the one that every failed send has.
+func (s Suite) testASendDeadlineHoldsWhileAHandlerHangs(t *testing.T) {
+	deadlines := map[string]func(c *engine.Conn){
+		"set before": func(c *engine.Conn) { c.SetSendDeadline(time.Now().Add(100 * time.Millisecond)) },
+		"set meanwhile": func(c *engine.Conn) {
+			c.SetSendDeadline(time.Now().Add(time.Hour))
+			time.AfterFunc(50*time.Millisecond, func() { c.SetSendDeadline(time.Now().Add(50 * time.Millisecond)) })
+		},
+	}
+	for name, setDeadline := range deadlines {
+		t.Run(name, func(t *testing.T) {
+			near, far := s.sockets(t, "tcp")
+			c := s.conn(t, near, engine.Client, engine.Limits{CloseTimeout: 100 * time.Millisecond, WhenFull: engine.QueueWaits})
+			entered, release := make(chan bool, 1), make(chan bool)
+			ended := make(chan error, 1)
+			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+				entered <- true
+				<-release
+			}, func(_ *engine.Conn, err error) { ended <- err }))
+			far.Write([]byte("\x81\x04hang"))
+			wait(t, "the Handler", entered)
+			setDeadline(c)
+			sent := make(chan error, 1)
+			go func() {
+				for {
+					if err := c.SendBinary(make([]byte, 4<<20)); err != nil {
+						sent <- err
+						return
+					}
+				}
+			}()
+			if err := wait(t, "the send", sent); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the send returned %v", err)
+			}
+			close(release)
+			if err := wait(t, "OnClose", ended); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("OnClose got %v", err)
+			}
+		})
+	}
 }

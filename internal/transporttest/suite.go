@@ -92,6 +92,7 @@ func (s Suite) Run(t *testing.T) {
 		{"NothingProlongsClose", s.testNothingProlongsClose},
 		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing},
 		{"AHandlerThatHangsDoesNotKeepThePeer", s.testAHandlerThatHangsDoesNotKeepThePeer},
+		{"ASendDeadlineHoldsWhileAHandlerHangs", s.testASendDeadlineHoldsWhileAHandlerHangs},
 		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
 		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
 		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler},

@@ -189,6 +189,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	}
 	c.writeDeadline = instantOf(t)
 	c.schedule()
+	if c.out != nil {
+		c.out.tell() // those who wait for room keep the deadline
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -194,10 +195,7 @@ func (c *Conn) Flush() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out != nil {
-		return c.out.err
-	}
-	return nil
+	return c.outputError()
 }
 
 // flush sends of what is queued as much as the system takes, and reports whether the receiver
@@ -242,28 +240,57 @@ func (c *Conn) drained() {
 func (c *Conn) Drain(most int) error { return c.DrainContext(context.Background(), most) }
 
 // DrainContext is Drain that returns ctx.Err() when ctx ends before.
+//
+// It keeps the write deadline itself: the loop that does otherwise may be held up, by a Handler
+// that doesn't return.
 func (c *Conn) DrainContext(ctx context.Context, most int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out.queued() > most && ctx.Done() != nil {
+	if c.out.queued() <= most {
+		return c.outputError()
+	}
+	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, c.tellDrainers)()
 	}
-	for c.out.queued() > most {
+	var alarm *time.Timer // rings at the deadline
+	for at := instant(0); c.out.queued() > most; {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if c.writeDeadline.passed() {
+			c.failQueue(os.ErrDeadlineExceeded)
+			if c.is(pushed) {
+				defer c.call() // the receiver has to hear of it
+			}
+			break
+		}
+		if c.writeDeadline != at {
+			at = c.writeDeadline
+			if alarm != nil {
+				alarm.Stop()
+			}
+			if at != 0 {
+				alarm = time.AfterFunc(time.Until(at.time()), c.tellDrainers)
+				defer alarm.Stop()
+			}
 		}
 		if c.out.moved == nil {
 			c.out.moved = sync.NewCond(&c.mu)
 		}
 		c.out.moved.Wait()
 	}
+	return c.outputError()
+}
+
+// outputError returns why nothing can be sent any more, or nil. The lock is held.
+func (c *Conn) outputError() error {
 	if c.out != nil {
 		return c.out.err
 	}
 	return nil
 }
 
-// tellDrainers wakes those who wait for room, since what they wait with has ended.
+// tellDrainers wakes those who wait for room, since their time may be over.
 func (c *Conn) tellDrainers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
