@@ -60,8 +60,7 @@ func (s Suite) testNetConnIsOverAfterAWriteTimedOut(t *testing.T) {
 				soon(t, "Write", func() {
 					p := make([]byte, size)
 					var err error
-					for err == nil {
-						stream.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+					for stream.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil { // not over yet
 						_, err = stream.Write(p)
 					}
 					if !isTimeout(err) {
