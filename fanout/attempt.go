@@ -263,14 +263,15 @@ func (a *attempt) setUp() error {
 	ctx, cancel := a.bound()
 	defer cancel()
 	conn := a.conn
-	stop := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
-	defer stop()
-	return a.introduce(ctx)
+	keep := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
+	defer keep()
+	return a.introduce(ctx, keep)
 }
 
 // introduce sends what comes first: what OnConnect does, and what was kept. Then it publishes
-// the connection.
-func (a *attempt) introduce(ctx context.Context) error {
+// the connection. keep ends the bound of all that, or returns false after it has ended the
+// connection.
+func (a *attempt) introduce(ctx context.Context, keep func() bool) error {
 	s, conn := a.slot, a.conn
 	if connect := s.group.options.OnConnect; connect != nil && !s.group.over.Load() {
 		if err := connect(ctx, s, conn); err != nil {
@@ -279,7 +280,7 @@ func (a *attempt) introduce(ctx context.Context) error {
 	}
 	l := newLink(s, conn, a.target.Config.Limits.WithDefaults())
 	for {
-		kept, err := s.publish(l)
+		kept, err := s.publish(l, keep)
 		switch {
 		case err != nil:
 			return err
@@ -298,7 +299,7 @@ func (a *attempt) introduce(ctx context.Context) error {
 
 // publish makes the link the slot's, from when on everybody can send. Before, it returns what
 // was kept meanwhile, which has to be sent first.
-func (s *Slot) publish(l *link) (*batch, error) {
+func (s *Slot) publish(l *link, keep func() bool) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.group.closing.Load() {
@@ -306,6 +307,9 @@ func (s *Slot) publish(l *link) (*batch, error) {
 	}
 	if kept := s.outbox.take(); kept != nil {
 		return kept, nil
+	}
+	if !keep() { // once the slot is up, only Shutdown may end the connection, and orderly
+		return nil, l.conn.Err()
 	}
 	s.outbox = nil
 	switch err := l.conn.SetHandler(l); { // which calls it from another goroutine

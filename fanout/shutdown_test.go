@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -166,3 +167,59 @@ func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The bound of OnConnect, which Shutdown cuts short, ends before a slot is up.
+func TestShutdownOfSlotsThatHaveJustComeUpIsOrderly(t *testing.T) {
+	const slots = 200
+	server := newTestServer(t)
+	shut := make(chan struct{})
+	down := make(chan error, slots)
+	bounds := make(chan context.Context, slots)
+	g := begun(t, Options{
+		Targets: over(nil, server.url()),
+		Size:    slots,
+		Pace:    Pace{Handshakes: slots},
+		OnConnect: func(ctx context.Context, _ *Slot, _ *engine.Conn) error {
+			bounds <- ctx
+			return nil
+		},
+		OnDown: func(_ *Slot, err error, _ time.Duration) { down <- err },
+		Logger: slog.New(&onRecord{slog.DiscardHandler, func(message string) {
+			if message == "connected" { // the attempt is about to return
+				<-shut
+			}
+		}}),
+	})
+	allUp(t, g)
+	done := make(chan error, 1)
+	go func() { done <- g.Shutdown(t.Context()) }()
+	for range slots {
+		<-(<-bounds).Done()
+	}
+	time.Sleep(20 * time.Millisecond) // for what waits for that
+	close(shut)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for range slots {
+		var closed *engine.CloseError
+		if err := <-down; !errors.As(err, &closed) || closed.Code != engine.CloseGoingAway {
+			t.Fatalf("a connection ended with %v", err)
+		}
+	}
+}
+
+// An onRecord is told the messages of a log.
+type onRecord struct {
+	slog.Handler
+	told func(message string)
+}
+
+func (*onRecord) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *onRecord) Handle(_ context.Context, r slog.Record) error {
+	h.told(r.Message)
+	return nil
+}
+
+func (h *onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
