@@ -1,6 +1,7 @@
 package deadline
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"sync"
@@ -258,7 +259,8 @@ func (c *Conn) CloseWrite() error {
 const closeWait = 50 * time.Millisecond
 
 // Close closes the connection and ends all calls. Its error is that of the connection
-// underneath if that doesn't take longer than a moment.
+// underneath if that doesn't take longer than a moment. A tls.Conn is closed without an alert,
+// which could wait for the peer for ever.
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.close.Do(func() {
@@ -266,7 +268,7 @@ func (c *Conn) Close() error {
 		c.in.alarm.set(time.Time{})
 		c.out.alarm.set(time.Time{})
 		closed := make(chan error, 1)
-		go func() { closed <- c.conn.Close() }()
+		go func() { closed <- belowTLS(c.conn).Close() }()
 		moment := time.NewTimer(closeWait)
 		defer moment.Stop()
 		select {
@@ -276,6 +278,17 @@ func (c *Conn) Close() error {
 		}
 	})
 	return err
+}
+
+// belowTLS returns the connection that carries conn's records, or conn if that has none.
+func belowTLS(conn net.Conn) net.Conn {
+	for {
+		secured, ok := conn.(*tls.Conn)
+		if !ok {
+			return conn
+		}
+		conn = secured.NetConn()
+	}
 }
 
 // LocalAddr is that of the connection underneath.

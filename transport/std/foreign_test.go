@@ -1,11 +1,14 @@
 package std
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // A slow net.Conn closes when it is told to.
@@ -43,5 +46,33 @@ func TestCloseDoesNotWaitForAConnectionThatTakesItsTime(t *testing.T) {
 			}
 		}
 		close(conn.release)
+	}
+}
+
+// plain is a connection on which no deadline can be set, and whose Close is noticed.
+type plain struct {
+	net.Conn
+	closed chan struct{}
+}
+
+var errNoDeadline = errors.New("no deadlines here")
+
+func (plain) SetDeadline(time.Time) error      { return errNoDeadline }
+func (plain) SetReadDeadline(time.Time) error  { return errNoDeadline }
+func (plain) SetWriteDeadline(time.Time) error { return errNoDeadline }
+func (p plain) Close() error                   { close(p.closed); return p.Conn.Close() }
+
+// A tls.Conn over such a connection must not be asked to close: it would wait for ever for a peer
+// that takes no alert.
+func TestCloseOfTLSWithoutDeadlines(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	below := plain{near, make(chan struct{})}
+	client, _ := transporttest.SecuredByOthers(tls.VersionTLS13)(t, below, far)
+	New(client, nil).Close()
+	select {
+	case <-below.closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connection below TLS stays open")
 	}
 }
