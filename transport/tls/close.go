@@ -40,24 +40,14 @@ func (c *Conn) CloseWrite() error {
 // Linger ends our direction with a close_notify and has the transport underneath linger. What
 // still comes is discarded as it is, without being decrypted.
 func (c *Conn) Linger(d time.Duration) error {
-	end := time.Now().Add(d)
-	c.boundWrites(d)
 	c.closeNotify() // that it can't be sent shows in lingering, or doesn't matter
-	return c.carrier.Linger(time.Until(end))
+	return c.carrier.Linger(d)
 }
 
-// closeNotify sends a close_notify behind all that was sent, and sees to it that nothing
-// follows. It doesn't wait for the peer, but perhaps for a write that does, and reports whether
-// all has left.
+// closeNotify sends a close_notify behind all that was encrypted, and sees to it that nothing
+// follows. It waits neither for the peer nor for a write that does, and reports whether all has
+// left.
 func (c *Conn) closeNotify() (left bool, err error) {
 	err = c.tls.CloseWrite()
 	return c.wire.finish(), err
-}
-
-// boundWrites keeps a write under way, for which a close_notify has to wait, from blocking for
-// longer than d. A carrier that queues blocks nobody.
-func (c *Conn) boundWrites(d time.Duration) {
-	if _, queues := c.carrier.(engine.Drainer); !queues {
-		c.carrier.SetWriteDeadline(time.Now().Add(d)) // if it fails, so does the write
-	}
 }

@@ -64,12 +64,12 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
 	peer, _ := move(t, server, nil)
-	c.wire.gather(100, false) // as Writev does
-	c.encrypt([][]byte{[]byte("written")})
+	c.wire.gather(100) // as Writev does
+	c.tls.Write([]byte("written"))
 	if err := c.CloseWrite(); err != nil {
 		t.Error(err)
 	}
-	if err := c.encrypt([][]byte{[]byte("too late")}); err == nil {
+	if _, err := c.tls.Write([]byte("too late")); err == nil {
 		t.Error("more was taken")
 	}
 	if err := c.wire.flush(); !errors.Is(err, net.ErrClosed) {

@@ -8,9 +8,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// gatherSize is how many bytes of records are given to the carrier at once, at most. It is
-// the largest buffer that is lent, and more than the engine writes at once of what it
-// masks.
+// gatherSize is the largest buffer that is borrowed for records. It is more than the engine
+// writes at once of what it masks.
 const gatherSize = 256 << 10
 
 // late is what a wire needs once a carrier that waits for the peer could not write at once, or
@@ -21,12 +20,11 @@ type late struct {
 	sender  engine.Sender  // is told when all has left; nil: nobody
 }
 
-// gather holds records back until flush, the whole of them or as many as are given to the
-// carrier at once. size is that of their plaintext.
-func (w *wire) gather(size int, whole bool) {
+// gather holds records back until flush. size is that of their plaintext.
+func (w *wire) gather(size int) {
 	const overhead = 64 // of most records; the first ones carry little more than 1 KiB each
 	w.mu.Lock()
-	w.gathering, w.whole = true, whole
+	w.gathering = true
 	if w.records == nil {
 		w.records = buffer.Get(min(size+size/16+overhead, gatherSize))
 	}
@@ -47,7 +45,7 @@ func (w *wire) flush() error {
 func (w *wire) tryFlush(t engine.TryWriter) (engine.Rest, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.gathering, w.whole = false, false
+	w.gathering = false
 	w.trySend(t)
 	if w.writing && w.err == nil {
 		return w, nil
@@ -86,9 +84,6 @@ func (w *wire) whyOver() error {
 func (w *wire) add(records []byte) {
 	if w.ended || w.err != nil {
 		return
-	}
-	if w.gathering && !w.whole && w.records != nil && len(w.records.B)+len(records) > gatherSize {
-		w.send()
 	}
 	if w.records == nil {
 		w.records = buffer.Get(len(records))

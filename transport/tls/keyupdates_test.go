@@ -15,9 +15,15 @@ import (
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
-// againstKeyUpdates returns a client's connection over a transport, its peer, and what makes the
+var attachers = map[string]func(net.Conn, []byte) (engine.Transport, error){
+	"std":     std.Transport().Attach,
+	"epoll":   epoll.Transport().Attach,
+	"netpoll": netpoll.Transport().Attach,
+}
+
+// againstKeyUpdates returns a client's transport over another, its peer, and what makes the
 // records that this sends.
-func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error)) (c *engine.Conn, peer net.Conn, next func(text string) []byte) {
+func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error)) (c engine.Transport, peer net.Conn, next func(text string) []byte) {
 	t.Helper()
 	client, peer := transporttest.Sockets(t, "unix") // with TCP, a peer whose buffer is full can hardly send
 	clientConfig, serverConfig := wstls.Configs(tls.VersionTLS13)
@@ -36,20 +42,16 @@ func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Trans
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { transport.Close() })
-	return engine.NewConn(transport, engine.Options{Role: engine.Client}), peer, next
+	return transport, peer, next
 }
 
 // A peer that has its key updates answered and reads nothing must not have us keep the answers
 // without bound. Each comes with an empty message, without which crypto/tls takes few in a row.
 func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
-	transports := map[string]func(net.Conn, []byte) (engine.Transport, error){
-		"std":     std.Transport().Attach,
-		"epoll":   epoll.Transport().Attach,
-		"netpoll": netpoll.Transport().Attach,
-	}
-	for name, attach := range transports {
+	for name, attach := range attachers {
 		for _, pushed := range []bool{false, true} {
-			c, peer, next := againstKeyUpdates(t, attach)
+			transport, peer, next := againstKeyUpdates(t, attach)
+			c := engine.NewConn(transport, engine.Options{Role: engine.Client})
 			ended := make(chan error, 1)
 			if pushed {
 				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) { ended <- err }))
@@ -89,5 +91,39 @@ func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
 			c.Close()
 			peer.Close()
 		}
+	}
+}
+
+// Reading answers the peer's key updates. It must not wait for a goroutine that writes to a peer
+// that takes nothing.
+func TestAWriteThatWaitsDoesNotHoldUpReading(t *testing.T) {
+	for name, attach := range attachers {
+		transport, peer, next := againstKeyUpdates(t, attach)
+		written := make(chan error, 1)
+		go func() { written <- transport.Writev(make([]byte, 8<<20)) }()
+		time.Sleep(100 * time.Millisecond) // the peer takes nothing
+		if _, err := peer.Write(next("hello")); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan string, 1)
+		go func() {
+			p := make([]byte, 10)
+			n, err := transport.Read(p)
+			if err != nil {
+				t.Error(err)
+			}
+			read <- string(p[:n])
+		}()
+		select {
+		case got := <-read:
+			if got != "hello" {
+				t.Errorf("%s: read %q", name, got)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the read waits for the write", name)
+		}
+		transport.Close()
+		<-written
+		peer.Close()
 	}
 }

@@ -163,7 +163,7 @@ func TestAnswersCountOnlyWhileTheyWait(t *testing.T) {
 	m.stuck = true
 	for range 3 * maxAnswers {
 		w.Write(make([]byte, 27))
-		w.gather(1000, false)
+		w.gather(1000)
 		w.Write(make([]byte, 1000))
 		w.flush()
 		m.queue = m.queue[len(m.queue)-500:] // half of the last write waits

@@ -37,7 +37,6 @@ type wire struct {
 	answers   uint16         // that wait for the peer
 	writing   bool           // somebody gives the carrier records, and takes along what gathers
 	gathering bool           // records wait for flush
-	whole     bool           // however many they are
 	ended     bool           // our direction: nothing more is gathered
 	closing   bool           // the carrier is about to be closed
 
@@ -76,7 +75,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Write takes one or more whole records. It waits for the peer only between gather and flush.
+// Write takes one or more whole records. It never waits for the peer: the tls.Conn is locked.
 func (w *wire) Write(p []byte) (int, error) {
 	if w.carrier == nil {
 		return w.conn.Write(p)

@@ -1,20 +1,43 @@
 package tls
 
-import "github.com/seed004e8d11/websock/engine"
+import (
+	"cmp"
+
+	"github.com/seed004e8d11/websock/engine"
+)
+
+// pieceSize is how many bytes of plaintext are encrypted and given to the transport underneath at
+// once, at most. Their records fit into gatherSize. Only between pieces may a write wait for the
+// peer: within, it keeps the tls.Conn from answering key updates, and so from reading.
+const pieceSize = 240 << 10
 
 // Writev encrypts bufs and gives the records to the transport underneath, in one Writev up
-// to 256 KiB. It waits for the peer only if that does. An error is final.
+// to 240 KiB. It waits for the peer only if that does. An error is final.
 func (c *Conn) Writev(bufs ...[]byte) error {
-	size := 0
+	left := 0
 	for _, p := range bufs {
-		size += len(p)
+		left += len(p)
 	}
-	c.wire.gather(size, false)
-	err := c.encrypt(bufs)
-	if cause := c.wire.flush(); cause != nil {
-		return cause
+	room := pieceSize
+	c.wire.gather(min(left, room))
+	for _, p := range bufs {
+		for len(p) > 0 {
+			if room == 0 {
+				if err := c.wire.flush(); err != nil {
+					return err
+				}
+				room = pieceSize
+				c.wire.gather(min(left, room))
+			}
+			n := min(len(p), room)
+			if _, err := c.tls.Write(p[:n]); err != nil {
+				return cmp.Or(c.wire.flush(), err)
+			}
+			p = p[n:]
+			left, room = left-n, room-n
+		}
 	}
-	return err
+	return c.wire.flush()
 }
 
 // TryWrite encrypts p and has the transport underneath try to write the records.
@@ -23,20 +46,11 @@ func (c *Conn) TryWrite(p []byte) (engine.Rest, error) {
 	if !ok {
 		return nil, c.Writev(p)
 	}
-	c.wire.gather(len(p), true)
+	c.wire.gather(len(p))
 	_, err := c.tls.Write(p)
 	rest, cause := c.wire.tryFlush(t)
 	if cause != nil {
 		return nil, cause
 	}
 	return rest, err
-}
-
-func (c *Conn) encrypt(bufs [][]byte) error {
-	for _, p := range bufs {
-		if _, err := c.tls.Write(p); err != nil {
-			return err
-		}
-	}
-	return nil
 }
