@@ -77,7 +77,10 @@ func (p *poller) wait(deadline instant) (events []unix.EpollEvent, parked bool) 
 	}
 	p.n, p.attempts = 0, 0
 	p.raw.Read(p.attempt) // an error says that it is time
-	return p.events[:p.n], p.attempts != 1
+	if p.attempts == 0 {  // it was before, and nobody has looked
+		return p.poll(), false
+	}
+	return p.events[:p.n], p.attempts > 1
 }
 
 // poll returns the events that are there, without waiting.
