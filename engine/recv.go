@@ -77,6 +77,7 @@ func (c *Conn) beginPull() error {
 	}
 	r.beginReceiving()
 	if r.dec.err == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
+		c.used(len(r.view)) // nobody wants it any more, and its memory is borrowed
 		c.send.mu.Lock()
 		defer c.send.mu.Unlock()
 		return r.dec.fail(c.send.howEnded(ErrClosed))
