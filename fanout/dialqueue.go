@@ -60,7 +60,8 @@ type limit struct {
 type host struct {
 	name       string
 	waiting    []*attempt
-	connecting int
+	begun      int       // attempts whose end is to come, which says something about the host
+	connecting int       // of these, without a connection so far
 	probing    bool      // one of these began though the host was silent
 	listed     bool      // in ready or silent
 	silent     bool      // an attempt was given up to wait for, and none has succeeded since
@@ -135,7 +136,7 @@ func (q *dialQueue) offer(h *host) {
 	case h.listed:
 	case len(h.waiting) == 0:
 		remembered := (h.failures > 0 || !h.until.IsZero()) && len(q.hosts) <= maxHosts
-		if h.connecting == 0 && !remembered {
+		if h.begun == 0 && !remembered {
 			delete(q.hosts, h.name)
 		}
 	case h.connecting >= q.pace.PerHost:
@@ -220,6 +221,7 @@ func (q *dialQueue) begin(h *host, now time.Time) {
 	h.waiting[0] = nil
 	h.waiting = h.waiting[1:]
 	q.waiting--
+	h.begun++
 	h.connecting++
 	a.began, a.progress = now, countedAttempt
 	q.counted++
@@ -368,6 +370,7 @@ func (q *dialQueue) ended(a *attempt, err error) {
 		q.uncount(a)
 	}
 	a.progress = endedAttempt
+	a.host.begun--
 	q.learn(a, err)
 	q.offer(a.host)
 	q.startReady()
