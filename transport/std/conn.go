@@ -27,8 +27,8 @@ const (
 	fullWaitSize = 16 << 10
 )
 
-// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, an
-// engine.TryWriter and an engine.Pusher.
+// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, TryWriter, Pusher,
+// Pauser and Yielder.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from

@@ -16,4 +16,8 @@
 // peer sees the stream end, and its descriptor is closed when the Handler returns. A net.Conn
 // that is no socket may take its time to close: a goroutine does it, and Close waits for that
 // for a millisecond at most.
+//
+// A tls.Conn that wasn't made by package transport/tls reads and writes by itself. Its Read
+// answers the peer's key updates (RFC 8446 section 4.6.3). If the peer takes nothing, that waits
+// for the peer, and a read deadline doesn't end it: a write deadline or Close does.
 package std

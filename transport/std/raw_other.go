@@ -10,6 +10,8 @@ import (
 // rawConn returns nil: sockets are read through net.Conn.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
+// Without a syscall.RawConn, nothing calls what follows.
+
 func (t *Conn) readRaw(uintptr) bool { return true }
 
 func (t *Conn) shutdown() {}

@@ -25,9 +25,9 @@
 //
 // An idle connection holds no buffer but those that the tls.Conn has itself: its input
 // has the size of the largest record that came. Plaintext is decrypted into a buffer that
-// is borrowed until it is consumed. All records of a Writev leave together. Beside what
-// crypto/tls allocates, which is one small object for every read from the transport
-// underneath, nothing is.
+// is borrowed until it is consumed. The records of a Writev leave together, those of at most
+// 240 KiB at once. Beside what crypto/tls allocates, which is one small object for every read
+// from the transport underneath, nothing is.
 //
 // Not every stream that ends without a close_notify is an attack, but it can be one (RFC
 // 8446 section 6.1): it is an io.ErrUnexpectedEOF, where a tls.Conn says io.EOF if the cut

@@ -8,8 +8,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// gatherSize is the largest buffer that is borrowed for records. It is more than the engine
-// writes at once of what it masks.
+// gatherSize is how much memory is borrowed for records at first, at most. It has room for those
+// of pieceSize.
 const gatherSize = 256 << 10
 
 // late is what a wire needs once a carrier that waits for the peer could not write at once, or
