@@ -478,3 +478,38 @@ func TestAFailedPushLeavesAConnThatCloseCloses(t *testing.T) {
 		t.Errorf("Close: %v; the transport lingered: %v, closed: %v", err, s.lingered, s.closed)
 	}
 }
+
+// Nobody else can send a part of a writer's message, not even while its first fragment is being
+// written.
+func TestOthersCanNotSendInsideOfAMessageWhoseFirstFragmentIsBeingWritten(t *testing.T) {
+	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	c := NewConn(s, Options{Role: Server})
+	w, err := c.NextWriter(OpBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("b", fragmentSize+1)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(w, big)
+		ended <- errors.Join(err, w.Close())
+	}()
+	<-s.begun
+	stray := make(chan error, 1)
+	go func() { stray <- c.SendFrame(OpContinuation, true, []byte("stray")) }()
+	select {
+	case err := <-stray:
+		if err != ErrFrameOrder {
+			t.Errorf("a part that another sends: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a part that another sends was accepted")
+	}
+	close(s.free)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := unframe(Server, s.out); got != "bin+ "+big+"; cont" {
+		t.Errorf("sent %.50q … %q", got, got[max(0, len(got)-50):])
+	}
+}

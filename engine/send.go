@@ -153,10 +153,10 @@ func (s *sendState) admit(w *messageWriter, op Opcode, fin bool, p []byte) error
 	case fin && op != OpContinuation:
 		return nil
 	}
-	return s.admitFragment(op, fin, p)
+	return s.admitFragment(w, op, fin, p)
 }
 
-func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
+func (s *sendState) admitFragment(w *messageWriter, op Opcode, fin bool, p []byte) error {
 	message := s.message
 	if op != OpContinuation {
 		message = op
@@ -171,6 +171,9 @@ func (s *sendState) admitFragment(op Opcode, fin bool, p []byte) error {
 	s.message = message
 	if fin {
 		s.message = OpNone
+	}
+	if w != nil {
+		w.op = OpContinuation
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 // A messageWriter gathers the payload of one message into fragments.
 type messageWriter struct {
 	c       *Conn          // nil: closed
-	op      Opcode         // of the next fragment
+	op      Opcode         // of the next fragment; changed under the lock of sending
 	pending *buffer.Buffer // not sent yet
 	err     error          // of the last Write; final unless it is a *LimitError
 }
@@ -70,7 +70,7 @@ func (w *messageWriter) take(p []byte) error {
 			return err
 		}
 		if len(p) >= fragmentSize {
-			return w.send(false, p)
+			return w.c.sendFrame(w, w.op, false, p)
 		}
 	}
 	w.pending.B = append(w.pending.B, p...)
@@ -86,22 +86,13 @@ func (w *messageWriter) sendPending(fin bool) error {
 	if len(p) == 0 && !fin {
 		return nil
 	}
-	if err := w.send(fin, p); err != nil {
+	if err := w.c.sendFrame(w, w.op, fin, p); err != nil {
 		return err
 	}
 	if w.pending != nil {
 		w.pending.B = w.pending.B[:0]
 	}
 	return nil
-}
-
-// send sends a fragment.
-func (w *messageWriter) send(fin bool, p []byte) error {
-	err := w.c.sendFrame(w, w.op, fin, p)
-	if err == nil {
-		w.op = OpContinuation
-	}
-	return err
 }
 
 // Close sends the final fragment. A message of which a part is out has to have one, so
