@@ -203,3 +203,39 @@ func TestNetConnGoesOnAfterADeadline(t *testing.T) {
 		t.Errorf("Write without the deadline: %d, %v, %x", n, err, s.out)
 	}
 }
+
+// The write deadline of a stream holds whatever Limits.WhenFull says.
+func TestTheWriteDeadlineOfANetConnHoldsUnderQueueRefuses(t *testing.T) {
+	t.Run("passed", func(t *testing.T) {
+		c, d := opened(Client, Limits{WhenFull: QueueRefuses})
+		stream := c.NetConn(OpBinary)
+		stream.SetWriteDeadline(time.Now().Add(-time.Second))
+		if n, err := stream.Write([]byte("late")); n != 0 || err != ErrTimeout || d.Queued() > 0 {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+	t.Run("passes", func(t *testing.T) {
+		s := &stuck{room: 5, free: make(chan error), ends: make(chan struct{})}
+		c := NewConn(s, Options{Role: Client, Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
+		stream := c.NetConn(OpBinary)
+		stream.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		wrote := make(chan error, 1)
+		go func() {
+			for {
+				if _, err := stream.Write(make([]byte, 50)); err != nil {
+					wrote <- err
+					return
+				}
+			}
+		}()
+		select {
+		case err := <-wrote:
+			if err != ErrTimeout {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Write waits beyond its deadline")
+		}
+		c.Abort(nil)
+	})
+}

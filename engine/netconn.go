@@ -91,7 +91,10 @@ func (s *stream) send(p []byte) error {
 	s.mu.Lock()
 	ctx := s.deadline.context()
 	s.mu.Unlock()
-	if s.c.refuses() {
+	if s.c.refuses() && s.c.Queues() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		return s.c.SendFrame(s.op, true, p)
 	}
 	return s.c.SendContext(ctx, s.op, p)
