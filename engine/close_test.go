@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 )
 
 func TestCloseSendsOneCloseFrameAndLingers(t *testing.T) {
@@ -266,4 +267,35 @@ func TestACloseFrameOfAHandlerLeavesAtOnce(t *testing.T) {
 	}})
 	s.readable = true
 	s.receiver.Receive()
+}
+
+// A reentrant transport asks its connection for something when it is closed.
+type reentrant struct {
+	script
+	conn *Conn
+}
+
+func (r *reentrant) Close() error {
+	r.conn.Stats()
+	return nil
+}
+
+// The lock is not held when what bounds a hung Handler closes the transport.
+func TestTheTransportOfAHandlerThatHangsIsClosedWithoutTheLock(t *testing.T) {
+	r := &reentrant{}
+	c := NewConn(r, Options{Role: Client})
+	r.conn = c
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		(&closeBound{conn: weak.Make(c), late: true}).Visit()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Close waits for the lock")
+	}
+	if err := c.Err(); !errors.Is(err, ErrTimeout) {
+		t.Error(err)
+	}
 }

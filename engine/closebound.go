@@ -32,17 +32,19 @@ func (b *closeBound) Visit() time.Duration {
 	}
 	s := &c.send
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
 	case s.ending: // which has its own bound
+		s.mu.Unlock()
 		return 0
 	case !b.late:
 		b.late = true
 		c.endOurDirection()
+		s.mu.Unlock()
 		return c.closeTimeout()
 	}
 	s.end(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
 	s.tell()
+	s.mu.Unlock()
 	c.t.Close()
 	return 0
 }
