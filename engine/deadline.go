@@ -7,7 +7,8 @@ import (
 
 // timeLimits are the times at which waiting ends. They are under the lock of sending, and so is
 // giving them to the transport: whatever changes one of them gives it the earliest of all, and
-// none undoes another.
+// none undoes another. But the time of SetSendDeadline isn't kept: it may be that of a send which
+// is long done, and must not make the close frame fail.
 type timeLimits struct {
 	recv     time.Time // set by SetRecvDeadline
 	wait     time.Time // of the RecvTimeout under way, or of the last one
@@ -45,8 +46,9 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 
 // SetSendDeadline sets the time after which sends fail, also those under way;
 // the zero time means never. A send whose deadline passes ends sending for good,
-// since a part of its frame may be out; see SendText. Once Close has begun, a
-// later time than that by which the close frame must be written has no effect.
+// since a part of its frame may be out; see SendText. Close replaces it by the time
+// by which the close frame must be written, see Limits.CloseTimeout; from then on, a
+// later one has no effect.
 // It may be called from any goroutine.
 func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.send.mu.Lock()
