@@ -32,9 +32,14 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 // is waited for: by the connection and its transport, not by the system. It may be called from
 // any goroutine, and doesn't wait.
 func (c *Conn) Queued() int {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.queued()
+}
+
+// queued is Queued for who holds the lock.
+func (c *Conn) queued() int {
 	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	n := c.t.Queued()
 	if s.batch != nil {
 		n += len(s.batch.B)

@@ -44,31 +44,29 @@ func (c *Conn) roomBut(n int) int {
 }
 
 // waitForPeer waits, without the lock, until the transport's queue has room for n bytes or
-// is empty. Nobody else writes meanwhile. It reports whether it can wait with this
-// transport.
+// is empty. It reports whether it can wait with this transport. Nobody else writes meanwhile,
+// unless sends on this connection must not wait.
 func (c *Conn) waitForPeer(n int) bool {
 	drainer, ok := c.t.(Drainer)
 	if ok {
-		room := c.beginDrain(n)
-		c.endDrain(drainer.Drain(room))
+		c.drain(n, drainer.Drain)
 	}
 	return ok
 }
 
-// beginDrain unlocks, and returns to how many bytes the queue has to drain so that n more may
-// join.
-func (c *Conn) beginDrain(n int) int {
-	room := max(c.roomBut(n), 0)
-	c.send.writing = true
-	c.send.mu.Unlock()
-	return room
-}
-
-// endDrain locks again. An error is that of the transport.
-func (c *Conn) endDrain(err error) {
+// drain is waitForPeer that waits by calling wait with the number of bytes that may stay queued.
+func (c *Conn) drain(n int, wait func(most int) error) {
 	s := &c.send
+	room, alone := max(c.roomBut(n), 0), !s.refuses
+	if alone {
+		s.writing = true
+	}
+	s.mu.Unlock()
+	err := wait(room)
 	s.mu.Lock()
-	s.writing = false
+	if alone {
+		s.writing = false
+	}
 	if err != nil {
 		c.sendFailed(err)
 	}
@@ -76,22 +74,26 @@ func (c *Conn) endDrain(err error) {
 }
 
 // Drain waits until at most most bytes that were sent wait for the peer: until the
-// transport has handed the rest to the system, the send deadline has passed, or the
-// connection is over. It is how a sender goes on after a *LimitError that names SendQueue.
-// It may be called from any goroutine, but not from a Handler, whose event loop it would
-// hold up. It returns at once where the transport doesn't queue. Errors are those of a send,
-// also where nothing is queued.
+// system has taken the rest, the send deadline has passed, or the connection is over. It is
+// how a sender goes on after a *LimitError that names SendQueue. It doesn't wait for what Cork
+// or a Handler holds back. It may be called from any goroutine, but not from a Handler, whose
+// event loop it would hold up. Errors are those of a send, also where nothing is queued.
 func (c *Conn) Drain(most int) error {
+	most = max(most, 0)
 	var err error
 	if drainer, ok := c.t.(Drainer); ok {
-		err = drainer.Drain(max(most, 0))
+		err = drainer.Drain(most)
 	}
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
 		c.sendFailed(err)
 	}
-	return c.send.over()
+	for s.err == nil && s.writing && !c.Queues() && c.queued() > most {
+		s.wait()
+	}
+	return s.over()
 }
 
 // Queues reports whether the transport queues what the peer doesn't take at once, as those

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -543,5 +544,109 @@ func TestATransportThatQueuesButCannotWaitIsNotWaitedFor(t *testing.T) {
 		if err := c.SendBinary(make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What TrySend has left to a SendContext that waits is written although that gives up.
+func TestASendContextThatGivesUpWritesWhatWasLeftToIt(t *testing.T) {
+	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueWaits})
+	if err := c.TrySend(OpBinary, make([]byte, 90)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendContext(ctx, OpBinary, make([]byte, 90)) }()
+	d.awaitDrains(1)
+	cancel()
+	d.let(50)
+	if err := c.TrySend(OpText, []byte("left")); err != nil {
+		t.Fatal(err)
+	}
+	d.let(1000)
+	if err := <-sent; err != context.Canceled {
+		t.Errorf("SendContext: %v", err)
+	}
+	d.let(1000)
+	if got := unframe(Client, d.out); !strings.HasSuffix(got, "text left") {
+		t.Errorf("what was left has not been written: %.200q", got)
+	}
+}
+
+// given.
+func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
+	c, s := newStuck(0)
+	for {
+		err := c.TrySend(OpBinary, make([]byte, 16<<10))
+		if errors.Is(err, ErrSendQueueFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	select {
+	case err := <-drained:
+		t.Fatalf("Drain returned %v, and %d bytes wait", err, c.Queued())
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(s.free)
+	if err := <-drained; err != nil || c.Queued() > 0 {
+		t.Errorf("%v, and %d bytes wait", err, c.Queued())
+	}
+	if err := c.TrySend(OpText, []byte("more")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A Handler that sends something large doesn't wait for another goroutine's SendContext, which
+// waits for the peer: on an event loop it would wait for itself.
+func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {
+	for name, send := range map[string]func(c *Conn, p []byte) error{
+		"SendBinary":   func(c *Conn, p []byte) error { return c.SendBinary(p) },
+		"SendPrepared": func(c *Conn, p []byte) error { return c.SendPrepared(prepared(t, OpBinary, string(p))) },
+		"SendBuffer": func(c *Conn, p []byte) error {
+			sb, err := c.Reserve(len(p))
+			if err != nil {
+				return err
+			}
+			return sb.SendBinary(len(p))
+		},
+		"NextWriter": func(c *Conn, p []byte) error {
+			w, err := c.NextWriter(OpBinary)
+			if err != nil {
+				return err
+			}
+			w.Write(p)
+			return w.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDam()
+			d.chunks = [][]byte{frames(Client, "text x")}
+			c := NewConn(d, Options{Role: Client, Limits: Limits{SendQueue: 1 << 20}})
+			returned := make(chan error, 1)
+			c.SetHandler(Messages(func(c *Conn, _ Opcode, _ []byte) {
+				returned <- send(c, make([]byte, 200<<10))
+			}, nil))
+			if err := c.TrySend(OpBinary, make([]byte, 100<<10)); err != nil {
+				t.Fatal(err)
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- c.SendContext(context.Background(), OpBinary, make([]byte, 1<<20)) }()
+			d.awaitDrains(1)
+			go d.play()
+			select {
+			case err := <-returned:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the Handler waits")
+			}
+			c.Abort(nil)
+			<-sent
+		})
 	}
 }

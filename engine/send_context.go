@@ -93,15 +93,8 @@ func (c *Conn) hasRoom(n int) bool {
 
 // wouldWait reports whether so much waits already that n bytes more are too many.
 func (c *Conn) wouldWait(n int) bool {
-	s := &c.send
-	waits := c.t.Queued()
-	if s.batch != nil {
-		waits += len(s.batch.B)
-	}
-	if behind := s.peek().behind; behind != nil {
-		waits += len(behind.B)
-	}
-	return (waits > 0 || s.writing) && waits > c.limits().SendQueue-n
+	waits := c.queued()
+	return (waits > 0 || c.send.writing) && waits > c.limits().SendQueue-n
 }
 
 // accept writes or queues a frame for which there is room. The lock is held.
@@ -172,17 +165,18 @@ func (w *contextWaiter) wait(n int) bool {
 
 // waitForPeerContext is waitForPeer that ends with ctx.
 func (c *Conn) waitForPeerContext(ctx context.Context, n int) bool {
-	drainer, ok := c.t.(ContextDrainer)
-	if !ok {
-		return c.waitForPeer(n)
+	if drainer, ok := c.t.(ContextDrainer); ok {
+		c.drain(n, func(most int) error {
+			err := drainer.DrainContext(ctx, most)
+			if err != nil && err == ctx.Err() {
+				return nil
+			}
+			return err
+		})
+	} else if !c.waitForPeer(n) {
+		return false
 	}
-	room := c.beginDrain(n)
-	err := drainer.DrainContext(ctx, room)
-	if err != nil && err == ctx.Err() {
-		err = nil
-	}
-	c.endDrain(err)
-	c.writeLeft()
+	c.writeLeft() // this send may be given up
 	return true
 }
 
