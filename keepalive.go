@@ -46,7 +46,7 @@ type KeepAlive struct {
 }
 
 // idleConns are the connections of the process that are kept alive or given up.
-var idleConns wheel.Wheel
+var idleConns = wheel.New()
 
 // start is the moment since which the times of all connections are counted.
 var start = time.Now()

@@ -20,8 +20,9 @@ type Visitor interface {
 	Visit() time.Duration
 }
 
-// A Wheel visits at the times that it was told. Its zero value is ready to use. Its methods
-// may be called from any goroutine, also from a Visit.
+// A Wheel visits at the times that it was told. Its zero value is ready to use, and keeps to
+// the clock of whoever calls Add first; see New. Its methods may be called from any goroutine,
+// also from a Visit.
 type Wheel struct {
 	mu       sync.Mutex
 	began    time.Time // tick 0
@@ -39,7 +40,13 @@ type visit struct {
 	to   Visitor
 }
 
-// Add makes v be visited when d has passed.
+// New returns a Wheel that keeps to the clock of the caller from now on. A wheel of the whole
+// process has to be one of these, made when the process begins: else its first visit may be
+// that of a test in a testing/synctest bubble, whose clock stops.
+func New() *Wheel { return &Wheel{began: time.Now()} }
+
+// Add makes v be visited when d has passed. Where the clock is another than the wheel's, in a
+// testing/synctest bubble, After does it.
 func (w *Wheel) Add(d time.Duration, v Visitor) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,6 +55,10 @@ func (w *Wheel) Add(d time.Duration, v Visitor) {
 	}
 	if w.began.IsZero() {
 		w.began = time.Now()
+	}
+	if w.otherClock() {
+		After(d, v)
+		return
 	}
 	if w.visits == 0 && !w.visiting {
 		w.taken = w.now()
@@ -77,6 +88,15 @@ func (w *Wheel) hasStopped() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.stopped
+}
+
+// otherClock reports whether the caller has another clock than the wheel. That of a bubble
+// begins in the year 2000 and shows the time since 1970 where others show that since the machine
+// or the process began.
+func (w *Wheel) otherClock() bool {
+	const longest = 10 * 365 * 24 * time.Hour // that a process runs
+	since := time.Since(w.began)
+	return since < 0 || since > longest
 }
 
 // now returns the tick that has passed last.

@@ -171,3 +171,44 @@ func (s *stopping) Visit() time.Duration {
 	s.wheel.Stop()
 	return time.Second
 }
+
+// A wheel of the whole process makes the visits of a bubble by the bubble's clock, and goes on
+// afterwards.
+func TestAWheelOfTheProcessServesBubblesToo(t *testing.T) {
+	w := New()
+	w.Add(time.Hour, &visitor{})
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			v := &visitor{again: []time.Duration{time.Minute}}
+			start := time.Now()
+			w.Add(time.Second, v)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			at := v.visits()
+			if len(at) != 2 || at[0].Sub(start) != time.Second || at[1].Sub(start) != 61*time.Second {
+				t.Errorf("visits at %v", at)
+			}
+		})
+	}
+	v := &visitor{}
+	w.Add(Tick, v)
+	for deadline := time.Now().Add(10 * time.Second); len(v.visits()) == 0; time.Sleep(Tick) {
+		if time.Now().After(deadline) {
+			t.Fatal("the wheel stands still after the bubbles")
+		}
+	}
+	w.Stop()
+}
+
+// Nor does a wheel that began in a bubble fail outside of it.
+func TestAWheelThatBeganInABubbleServesOthersToo(t *testing.T) {
+	var w Wheel
+	synctest.Test(t, func(*testing.T) { w.Add(time.Hour, &visitor{}) })
+	v := &visitor{}
+	w.Add(0, v)
+	for deadline := time.Now().Add(10 * time.Second); len(v.visits()) == 0; time.Sleep(Tick) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is visited")
+		}
+	}
+}
