@@ -120,8 +120,8 @@ func (c *Conn) handlerLeft(v any) error {
 	}
 	err := c.fail(&HandlerError{Value: v})
 	c.releaseSends()
+	defer c.tellClosed(err) // also if Options.Recover doesn't return
 	c.tellRecover(v)
-	c.tellClosed(err)
 	return err
 }
 

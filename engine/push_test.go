@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -501,5 +502,25 @@ func TestAPanicOfAHandlerGoesOnUnlessItIsToBeRecovered(t *testing.T) {
 		} else if panicked != cause || len(r.closed) != 0 {
 			t.Errorf("without Recover: panicked with %v, closed %v", panicked, r.closed)
 		}
+	}
+}
+
+// OnClose comes also if Options.Recover doesn't return.
+func TestOnCloseComesThoughRecoverCallsGoexit(t *testing.T) {
+	s := &script{chunks: [][]byte{frames(Client, "text x")}}
+	c := NewConn(s, Options{Role: Client, Recover: func(*Conn, any) { runtime.Goexit() }})
+	r := &recorder{onData: func(*Conn, Header, []byte) { panic("on purpose") }}
+	if err := c.SetHandler(r); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.play()
+	}()
+	<-done
+	var left *HandlerError
+	if len(r.closed) != 1 || !errors.As(r.closed[0], &left) || left.Value != "on purpose" {
+		t.Errorf("OnClose got %v", r.closed)
 	}
 }

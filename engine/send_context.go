@@ -45,7 +45,8 @@ func (c *Conn) trySend(op Opcode, p []byte) error {
 //
 // It may be called from any goroutine. A Handler on an event loop, which can't write as long as
 // the Handler waits, should use TrySend; on its own connection that is what SendContext does
-// there. Over a transport that is a Drainer but no ContextDrainer, ctx is looked at only when the
+// there. Where sends fail rather than wait, see Limits.WhenFull, those of others may take the room
+// first. Over a transport that is a Drainer but no ContextDrainer, ctx is looked at only when the
 // queue has drained.
 func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
