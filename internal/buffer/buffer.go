@@ -83,13 +83,13 @@ func (b *Buffer) Put() {
 	if race.Enabled {
 		lent.Add(-1)
 	}
-	k := class(cap(b.B))
-	if k > largestClass {
+	size := cap(b.B)
+	if size < smallest || size > largest {
 		return
 	}
 	b.B = b.B[:0]
 	b.Vec = [2][]byte{}
-	pools[k].Put(b)
+	pools[bits.Len(uint(size))-1].Put(b) // append may have made it no power of two
 }
 
 // Grow makes room for n more bytes behind those that B has.

@@ -32,6 +32,24 @@ func TestGrowKeepsTheBytes(t *testing.T) {
 	b.Put()
 }
 
+// A buffer whose bytes were appended beyond its capacity has one that is no power of two. It
+// must not be lent to somebody who needs more.
+func TestABufferThatAppendHasGrownIsNotLentForMoreThanItHas(t *testing.T) {
+	for range 100 {
+		b := Get(512)
+		b.B = append(b.B[:cap(b.B)], 1)
+		size := cap(b.B)
+		b.Put()
+		for _, n := range []int{1024, size} {
+			lent := Get(n)
+			if cap(lent.B) < n {
+				t.Fatalf("a buffer of %d bytes was lent for %d", cap(lent.B), n)
+			}
+			defer lent.Put()
+		}
+	}
+}
+
 func TestALoanEndsOnce(t *testing.T) {
 	b := Get(100)
 	loan := b.Loan()
