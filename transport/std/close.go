@@ -103,10 +103,29 @@ func (t *Conn) CloseWrite() error {
 		return nil
 	}
 	if secured, ok := t.conn.(*stdtls.Conn); ok { // which would wait for five seconds
-		past := func() { secured.NetConn().SetWriteDeadline(time.Unix(1, 0)) }
-		defer time.AfterFunc(notifyTimeout, past).Stop()
+		defer expireWrites(secured.NetConn())()
 	}
 	return conn.CloseWrite()
+}
+
+// expireWrites ends writes to conn that take long, again and again: one under way, for which a
+// close_notify has to wait, and then that of the close_notify, for which a tls.Conn sets a
+// deadline of its own.
+func expireWrites(conn net.Conn) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		late := time.NewTicker(notifyTimeout)
+		defer late.Stop()
+		for {
+			select {
+			case <-late.C:
+				conn.SetWriteDeadline(time.Unix(1, 0))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 // Linger discards what the peer still sends until it ends the stream or d has

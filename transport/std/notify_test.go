@@ -64,3 +64,27 @@ func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// A write under way keeps a tls.Conn from its close_notify. Neither may wait for the peer for long.
+func TestCloseWriteOverTLSOfOthersWaitsForNoPeer(t *testing.T) {
+	a, b := transporttest.Sockets(t, "unix")
+	client, _ := transporttest.SecuredByOthers(stdtls.VersionTLS13)(t, a, b)
+	transport := New(client, nil)
+	defer transport.Close()
+	written := make(chan error, 1)
+	go func() {
+		for { // so little at a time that there is no room for a close_notify either
+			if err := transport.Writev([]byte("x")); err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	time.Sleep(100 * time.Millisecond) // the peer takes nothing
+	begun := time.Now()
+	transport.CloseWrite()
+	if took := time.Since(begun); took > 3*time.Second { // crypto/tls alone would wait for 5 s
+		t.Errorf("it took %v", took)
+	}
+	<-written
+}
