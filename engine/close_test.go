@@ -299,3 +299,38 @@ func TestTheTransportOfAHandlerThatHangsIsClosedWithoutTheLock(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A parted transport tells when it is closed.
+type parted struct {
+	script
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (p *parted) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// A Handler that was set after sending had failed is bounded as any other.
+func TestAHandlerThatHangsAfterAFailedSendDoesNotKeepTheConnection(t *testing.T) {
+	p := &parted{closed: make(chan struct{})}
+	p.chunks, p.writeErr = [][]byte{frames(Client, "text x")}, errors.New("broken on purpose")
+	c := NewConn(p, Options{Role: Client, Limits: Limits{CloseTimeout: 20 * time.Millisecond}})
+	if err := c.SendText(nil); err == nil {
+		t.Fatal("sent")
+	}
+	hang := make(chan struct{})
+	if err := c.SetHandler(&recorder{onData: func(*Conn, Header, []byte) { <-hang }}); err != nil {
+		t.Fatal(err)
+	}
+	var playing sync.WaitGroup
+	playing.Go(func() { p.play() })
+	select {
+	case <-p.closed:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection stays")
+	}
+	close(hang)
+	playing.Wait()
+}

@@ -37,6 +37,7 @@ func (c *Conn) SetHandler(h Handler) error {
 		return s.closing
 	}
 	refused := s.refuses
+	mustEnd := r.stop.Load()&stopEnd != 0 // sending has failed
 	s.pushed = true
 	s.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
 	s.mu.Unlock()
@@ -54,8 +55,12 @@ func (c *Conn) SetHandler(h Handler) error {
 		if closing { // it was left to the Handler's transport
 			c.t.Close()
 		}
+		return err
 	}
-	return err
+	if mustEnd {
+		c.watchEnd()
+	}
+	return nil
 }
 
 // A receiver is a Conn as its transport sees it.
