@@ -225,6 +225,9 @@ func (a *attempt) open() (err error) {
 			return err
 		}
 	}
+	if g.closing.Load() { // and may be over: Prepare needn't have returned in time
+		return ErrClosed
+	}
 	var trace *websock.Trace
 	if g.options.Trace != nil {
 		trace = g.options.Trace(a.slot)

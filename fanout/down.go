@@ -178,3 +178,10 @@ func (s *Slot) panicked(v any) error {
 	}
 	return &engine.HandlerError{Value: v}
 }
+
+// recovered, deferred, takes a panic that ends neither an attempt nor a connection.
+func (s *Slot) recovered() {
+	if v := recover(); v != nil {
+		s.panicked(v)
+	}
+}

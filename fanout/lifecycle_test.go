@@ -318,6 +318,51 @@ func TestNothingIsCalledAfterAShutdownThatCut(t *testing.T) {
 	})
 }
 
+// A Prepare that returns too late is followed by no other function.
+func TestNothingFollowsAPrepareThatOutlivesShutdown(t *testing.T) {
+	h := newHanging(t)
+	tooLate := func() { t.Error("a call after Shutdown") }
+	g, err := Start(Options{
+		Targets:  URLs("ws://127.0.0.1:1/"),
+		Prepare:  func(context.Context, *Slot, *Target) error { h.hang(); return nil },
+		Trace:    func(*Slot) *websock.Trace { tooLate(); return nil },
+		OnDown:   func(*Slot, error, time.Duration) { tooLate() },
+		OnUnsent: func(*Slot, int, error) { tooLate() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-h.inside
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	h.let <- struct{}{}
+	if d := g.Broadcast(engine.OpText, nil); d.Down != 1 {
+		t.Errorf("%+v", d)
+	}
+	shutdown(t, g) // waits for the attempt
+}
+
+// Broadcast belongs to no slot's attempt or connection, so a panic of its OnUnsent ends none.
+func TestAPanicWhileBroadcastingIsRecovered(t *testing.T) {
+	var recovered atomic.Int32
+	g := begun(t, Options{
+		Targets:  URLs("ws://127.0.0.1:1/"),
+		Size:     3,
+		OnUnsent: func(*Slot, int, error) { panic("no") },
+		Recover: func(_ *Slot, v any) {
+			if v == "no" {
+				recovered.Add(1)
+			}
+		},
+	})
+	if d := g.Broadcast(engine.OpText, nil); d.Down != 3 || recovered.Load() != 3 {
+		t.Errorf("%+v, %d recovered", d, recovered.Load())
+	}
+}
+
 func TestAFunctionMayCallShutdown(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		for _, where := range []string{"OnConnect", "OnMessage", "OnDown"} {

@@ -122,7 +122,8 @@ type Options struct {
 	// Recover, unless it is nil, is told of a panic in another function of Options, with what
 	// was given to panic. The attempt or the connection of the slot then ends, with an
 	// *engine.HandlerError in the chain of its error, and the process and the other slots go
-	// on. It is called by the goroutine that panicked. nil: a panic ends the process.
+	// on. A panic of an OnUnsent that Broadcast calls ends nothing. Recover is called by the
+	// goroutine that panicked. nil: a panic ends the process.
 	Recover func(s *Slot, v any)
 
 	// Trace, unless it is nil, returns what is told of the steps of each attempt; see

@@ -158,11 +158,17 @@ func (g *Group) Broadcast(op engine.Opcode, p []byte) Delivery {
 			} else {
 				d.Refused++
 			}
-			if g.options.OnUnsent != nil {
-				g.options.OnUnsent(s, 1, err)
-			}
+			s.passedOver(err)
 		}
 	}
 	g.counts.broadcast(&d)
 	return d
+}
+
+// passedOver tells the application that a broadcast passed the slot over.
+func (s *Slot) passedOver(err error) {
+	defer s.recovered()
+	if g := s.group; g.options.OnUnsent != nil && !g.over.Load() {
+		g.options.OnUnsent(s, 1, err)
+	}
 }

@@ -155,11 +155,7 @@ func (s *Slot) finish() {
 // dropOutbox tells the application that messages were dropped.
 func (s *Slot) dropOutbox(messages int) {
 	defer s.group.done()
-	defer func() {
-		if v := recover(); v != nil {
-			s.panicked(v)
-		}
-	}()
+	defer s.recovered()
 	s.unsent(messages, ErrClosed)
 }
 
