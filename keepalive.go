@@ -101,7 +101,7 @@ func (w *watched) Visit() time.Duration {
 		return 0
 	case keepalive.Beat:
 		if w.beat(c) {
-			w.monitor.Sent(now)
+			w.monitor.Sent(c, now)
 		}
 	}
 	return w.monitor.Next(w.policy, now)

@@ -331,6 +331,32 @@ func TestAPeerThatDoesNotReadCostsNoGoroutines(t *testing.T) {
 	}
 }
 
+// Also without a Timeout at most one ping is under way.
+func TestPingsDoNotPileUpForAPeerThatTakesNothing(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
+		url, cfg := slowServer(t, secure, 0)
+		cfg.Transport = transport
+		cfg.KeepAlive = KeepAlive{Ping: 20 * time.Millisecond, Timeout: -1}
+		cfg.Limits.SendQueue = 1 << 30 // so that none is refused
+		c, err := Dial(t.Context(), url, &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Abort(nil)
+		if err := c.TrySend(engine.OpBinary, make([]byte, 32<<20)); err != nil {
+			t.Fatal(err)
+		}
+		for queued := c.Queued() + 1; c.Queued() < queued; time.Sleep(100 * time.Millisecond) { // until the system takes no more
+			queued = c.Queued()
+		}
+		before := c.Queued()
+		time.Sleep(time.Second) // time for 40 pings
+		if after := c.Queued(); after > before+100 {
+			t.Errorf("%d bytes are queued, and %d before", after, before)
+		}
+	})
+}
+
 func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	for name, test := range map[string]struct {
 		k      KeepAlive

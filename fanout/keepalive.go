@@ -31,7 +31,7 @@ func (s *Slot) keepAlive() (dead *engine.Conn) {
 		return l.conn
 	case keepalive.Beat:
 		if s.ping() {
-			l.monitor.Sent(now)
+			l.monitor.Sent(l.conn, now)
 		}
 	}
 	s.lookAfter(max(l.monitor.Next(p, now), shortestLook))

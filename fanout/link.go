@@ -14,13 +14,13 @@ type link struct {
 	slot     *Slot
 	conn     *engine.Conn
 	messages engine.Handler // gathers them for OnMessage; nil: there is no need
-	queues   bool           // a send doesn't wait for the peer
 	limit    int            // of bytes to send that wait, where the Group keeps them
 	patience time.Duration  // for a peer that doesn't take the last of them
 	charged  atomic.Int64   // of the budget, for what waits in the connection
 	lost     error          // how it has ended, while the crew still sends; nil: it has not
 
 	monitor  keepalive.Monitor
+	queues   bool          // a send doesn't wait for the peer
 	pinged   bool          // and the pong has not come
 	pings    uint32        // sent; the payload of the last one
 	since    time.Duration // when it came up

@@ -57,6 +57,7 @@ type Monitor struct {
 	taken    int64         // at the last sign, or the least since
 	sign     time.Duration // when it was seen
 	beat     time.Duration // when the last heartbeat was sent
+	behind   int64         // how much the peer has taken once it has that heartbeat
 	waiting  bool          // something waited for the peer at the last look
 	known    bool          // taken and waiting were looked at since something was received
 	beating  bool          // no sign has come since the heartbeat
@@ -80,8 +81,11 @@ func (m *Monitor) Look(c *engine.Conn, p *Policy, now time.Duration) Verdict {
 	switch since := m.silentSince(p); {
 	case p.Timeout > 0 && since >= 0 && now-since >= p.Timeout:
 		return GiveUp
-	case p.Ping > 0 && (!m.beating || p.Timeout == 0) && now >= m.due(p):
+	case p.Ping == 0 || now < m.due(p):
+	case !m.beating || p.Timeout == 0 && m.beatTaken(c):
 		return Beat
+	case p.Timeout == 0:
+		m.beat = now // the last heartbeat serves for this one
 	}
 	return Wait
 }
@@ -119,7 +123,16 @@ func (m *Monitor) Next(p *Policy, now time.Duration) time.Duration {
 
 // Sent notes that a heartbeat was sent, or that so much waits for the peer that none can be: then
 // the peer is asked by what waits.
-func (m *Monitor) Sent(now time.Duration) { m.beat, m.beating = now, true }
+func (m *Monitor) Sent(c *engine.Conn, now time.Duration) {
+	taken, waiting := c.Outgoing()
+	m.beat, m.behind, m.beating = now, taken+int64(waiting), true
+}
+
+// beatTaken reports whether the peer has taken the last heartbeat, or what took its place.
+func (m *Monitor) beatTaken(c *engine.Conn) bool {
+	taken, waiting := c.Outgoing()
+	return waiting == 0 || taken >= m.behind
+}
 
 // look reports whether there was a sign of life since the last look.
 func (m *Monitor) look(c *engine.Conn, p *Policy) bool {
