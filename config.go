@@ -24,7 +24,8 @@ type Config struct {
 
 	// HostHeader is sent as the Host header, for a server that has several names. Host and
 	// Port, or the URL's, still say where to connect and, unless TLS says otherwise, whose
-	// certificate is asked for. "": Host and Port. A redirect to another origin drops it.
+	// certificate is asked for. "": Host and Port. A redirect to another origin drops it, but
+	// not one from ws to wss on the same host.
 	HostHeader string
 
 	Secure bool // wss: TLS

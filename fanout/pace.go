@@ -28,9 +28,8 @@ type Pace struct {
 	// RFC 6455 section 4.1 wants one at a time to an IP address, and to wait for its end
 	// before the next begins: a server can then answer an overload by being slow. With 1
 	// here, Rate is no more than one in the time of a handshake: 10,000 slots of one host
-	// at 150 ms take 25 minutes, whatever Rate says. That is not what who sets a Rate
-	// expects, and Rate is a bound of its own; so 1 has to be asked for. It becomes whoever
-	// connects to servers that are not their own.
+	// at 150 ms take 25 minutes, whatever Rate says. That would surprise whoever sets a
+	// Rate, so 1 has to be asked for. It is polite towards servers that are not your own.
 	PerHost int
 }
 
