@@ -273,6 +273,59 @@ func TestOutagesAreLoggedAtTheFirstFailureAndAtEachDoubling(t *testing.T) {
 	})
 }
 
+// A host that nobody else waits for or connects to is remembered like any other.
+func TestFailuresOfAHostWithOneSlotAreCountedTogether(t *testing.T) {
+	for name, onConnect := range map[string]func(context.Context, *Slot, *engine.Conn) error{
+		"no connection":   nil,
+		"OnConnect fails": func(context.Context, *Slot, *engine.Conn) error { return errRefused },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
+				if onConnect == nil {
+					return nil, errRefused
+				}
+				return serve(deaf), nil
+			})
+			lines := newLogged(slog.LevelInfo)
+			g, shutDown := started(t, Options{
+				Targets: d.targets("a"), Ping: -1, OnConnect: onConnect,
+				Backoff: Backoff{Max: time.Second}, Logger: slog.New(lines),
+			})
+			defer shutDown()
+			for g.Slot(0).Failures() < 40 {
+				time.Sleep(time.Second)
+			}
+			warned := lines.with("can't connect url=ws://a:80 failures=")
+			for i, want := range []string{"=1 ", "=2 ", "=4 ", "=8 ", "=16 ", "=32 "} {
+				if i >= len(warned) || !strings.Contains(warned[i], "failures"+want) {
+					t.Fatalf("%s: %q", name, warned)
+				}
+			}
+		})
+	}
+}
+
+func TestAHostThatNobodyWaitsForIsLeftAloneToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
+			if n == 0 {
+				return reply("HTTP/1.1 503 Busy\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n"), nil
+			}
+			return serve(deaf), nil
+		})
+		choose := func(s *Slot) Target {
+			time.Sleep(time.Duration(s.Number()) * time.Second) // the other slot comes later
+			return d.targets("a")[0]
+		}
+		g, shutDown := started(t, Options{Choose: choose, Size: 2, Ping: -1})
+		defer shutDown()
+		g.WaitUp(t.Context(), 2)
+		if times := d.times(); times[1] < 10*time.Second {
+			t.Errorf("attempts at %v", times)
+		}
+	})
+}
+
 func TestTheLogSaysWhatHoldsUpDialling(t *testing.T) {
 	for want, pace := range map[string]Pace{
 		"Pace.Rate":       {Rate: 10},
