@@ -1,7 +1,7 @@
 package engine
 
 // Cork holds back what is sent from now on, by any goroutine, until Flush, so
-// that it leaves in one write. The send with which Limits.SendQueue bytes have gathered
+// that one write takes all of it. The send with which Limits.SendQueue bytes have gathered
 // writes them, and waits for the peer as any other send. A Flush is owed: pongs are held
 // back too, and once so many bytes have gathered, only the latest ping is answered.
 func (c *Conn) Cork() {

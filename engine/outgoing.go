@@ -37,7 +37,7 @@ func (c *Conn) Queued() int {
 	return c.queued()
 }
 
-// queued is Queued for who holds the lock.
+// queued is Queued. The lock is held.
 func (c *Conn) queued() int {
 	s := &c.send
 	n := c.t.Queued()

@@ -258,7 +258,7 @@ func (c *Conn) gatherSends() {
 	c.send.mu.Unlock()
 }
 
-// releaseSends sees that written.
+// releaseSends writes what gatherSends has held back.
 func (c *Conn) releaseSends() {
 	s := &c.send
 	s.mu.Lock()

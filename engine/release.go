@@ -1,9 +1,9 @@
 package engine
 
-// release sees a batch written that was held back or that nobody waits for, and a pong
-// that has become due. It doesn't wait for another sender's write, which takes both along
-// when it is done, nor for the peer: who receives calls it, and two peers that wait for each
-// other to receive would wait forever. That a write failed shows in the next send.
+// release writes the pending batch, and a pong that has become due, without waiting: neither
+// for another sender's write, which writes both when it is done, nor for the peer. The receiving
+// side calls it, and two peers that wait for each other to receive would wait forever. If the
+// write fails, the next send returns the error.
 func (c *Conn) release() {
 	s := &c.send
 	if !s.heldBack() {

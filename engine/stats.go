@@ -110,7 +110,7 @@ func (c *Conn) publish() {
 	}
 }
 
-// addCounts is publish for who holds the lock.
+// addCounts is publish. The lock is held.
 func (c *Conn) addCounts() {
 	r, s := &c.receive.counts, &c.send
 	if *r == (recentCounts{}) {
