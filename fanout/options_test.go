@@ -37,7 +37,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"two ways":          {Targets: targets, Choose: choose},
 		"no size":           {Choose: choose},
 		"negative size":     {Targets: targets, Size: -1},
-		"huge size":         {Targets: targets, Size: 1<<63 - 1},
+		"huge size":         {Targets: targets, Size: math.MaxInt},
 		"no rate":           {Targets: targets, Pace: Pace{Rate: math.NaN()}},
 		"negative buffer":   {Targets: targets, SendBuffer: -1},
 		"both receivers":    {Targets: targets, OnMessage: received, OnData: func(*Slot, engine.Header, []byte) {}},
