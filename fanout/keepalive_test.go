@@ -152,3 +152,28 @@ func TestAtMostOnePingIsUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// A heartbeat follows the last one after Ping, however much later the peer would be given up.
+func TestHeartbeatsKeepToTheirInterval(t *testing.T) {
+	const ping, pings = 200 * time.Millisecond, 50
+	for _, timeout := range []time.Duration{-1, ping / 2, ping, 10 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
+				return serve(func(conn net.Conn) {
+					eachFrame(conn, func(h engine.Header, payload []byte) {
+						if h.Opcode == engine.OpPing {
+							conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
+						}
+					})
+				}), nil
+			})
+			g, shutDown := started(t, Options{Targets: d.targets("a"), Ping: ping, PingTimeout: timeout})
+			defer shutDown()
+			g.WaitUp(t.Context(), 1)
+			time.Sleep(pings * ping)
+			if n := g.Stats().PingsSent; n < pings*4/5 || n > pings+1 {
+				t.Errorf("%d pings in %v with a timeout of %v", n, pings*ping, timeout)
+			}
+		})
+	}
+}

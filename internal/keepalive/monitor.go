@@ -98,6 +98,15 @@ func (m *Monitor) due(p *Policy) time.Duration {
 	return max(m.sign, m.beat) + p.Ping
 }
 
+// untilDue returns how long it is until the next heartbeat may be sent. One that is due already,
+// while the last is not answered, is looked at again after Ping.
+func (m *Monitor) untilDue(p *Policy, now time.Duration) time.Duration {
+	if d := m.due(p) - now; d > 0 {
+		return d
+	}
+	return p.Ping
+}
+
 // silentSince returns since when the peer owes a sign of life, or -1.
 func (m *Monitor) silentSince(p *Policy) time.Duration {
 	switch {
@@ -114,7 +123,7 @@ func (m *Monitor) Next(p *Policy, now time.Duration) time.Duration {
 	next := p.Interval()
 	switch {
 	case p.Regular && m.beating && p.Timeout > 0:
-		next = min(p.Timeout/4, m.silentSince(p)+p.Timeout-now)
+		next = min(m.untilDue(p, now), p.Timeout/4, m.silentSince(p)+p.Timeout-now)
 	case p.Regular:
 		next = m.due(p) - now
 	}
