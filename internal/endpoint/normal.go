@@ -36,7 +36,7 @@ func ASCIIHost(host string) (string, error) {
 		}
 		bare = name
 	}
-	if host[0] == '[' || !httpguts.ValidHostHeader(bare) || strings.ContainsAny(bare, ":/?#@\\[]%") {
+	if bare == "" || host[0] == '[' || !httpguts.ValidHostHeader(bare) || strings.ContainsAny(bare, ":/?#@\\[]%") {
 		return "", fmt.Errorf("host %q is neither a name nor an IP address", host)
 	}
 	return strings.ToLower(bare), nil
