@@ -14,7 +14,8 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		const slots, size, most = 20, 1 << 20, 8 << 20
 		server := newTestServer(t)
-		server.OnConn = func(c *engine.Conn) { c.Pause() }
+		read := make(chan struct{})
+		server.OnConn = func(*engine.Conn) { <-read } // nothing is read before
 		server.OnMessage = func(*engine.Conn, engine.Opcode, []byte) {}
 		targets := over(transport, server.url())
 		targets[0].Config.NetDial = dialSmall
@@ -47,9 +48,7 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, c := range server.all() {
-			c.Resume()
-		}
+		close(read)
 		eventually(t, "there is room again", func() bool { return g.Slot(0).SendBinary(make([]byte, size)) == nil })
 		eventually(t, "all has left", func() bool {
 			g.budget.recount()
