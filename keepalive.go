@@ -7,7 +7,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/keepalive"
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A KeepAlive says how a connection on which nothing moves is kept alive, and when it is
@@ -46,7 +46,7 @@ type KeepAlive struct {
 }
 
 // idleConns are the connections of the process that are kept alive or given up.
-var idleConns = wheel.New()
+var idleConns = timing.New()
 
 // start is the moment since which the times of all connections are counted.
 var start = time.Now()

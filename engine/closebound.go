@@ -4,7 +4,7 @@ import (
 	"time"
 	"weak"
 
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A closeBound ends a connection whose Handler doesn't return. The time limits of limitEnd are
@@ -18,7 +18,7 @@ type closeBound struct {
 // watchEnd begins a closeBound. It has a timer of its own, since to show the peer the end of the
 // stream may take as long as the peer reads nothing.
 func (c *Conn) watchEnd() {
-	wheel.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
+	timing.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
 }
 
 // Visit comes when the time within which the connection has to end is over, and once more as

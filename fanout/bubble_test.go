@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/handshake"
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/mask"
 )
 
@@ -565,11 +565,11 @@ func TestPingsMeasureTheRoundTrip(t *testing.T) {
 		defer shutDown()
 		time.Sleep(65 * time.Second)
 		synctest.Wait()
-		if len(pings) < 6 || len(pings) > 7 || pings[0] < 5*time.Second-wheel.Tick {
+		if len(pings) < 6 || len(pings) > 7 || pings[0] < 5*time.Second-timing.Tick {
 			t.Errorf("pings at %v", pings)
 		}
 		for i := 1; i < len(pings); i++ {
-			if gap := pings[i] - pings[i-1]; gap < 10*time.Second || gap > 10*time.Second+5*wheel.Tick {
+			if gap := pings[i] - pings[i-1]; gap < 10*time.Second || gap > 10*time.Second+5*timing.Tick {
 				t.Errorf("pings at %v", pings)
 			}
 		}
@@ -612,7 +612,7 @@ func TestAPeerFromWhichNothingComesIsGivenUp(t *testing.T) {
 		})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(downs) != 1 || !errors.Is(downs[0], engine.ErrIdle) || at < 8*time.Second-wheel.Tick || at > 14*time.Second {
+		if len(downs) != 1 || !errors.Is(downs[0], engine.ErrIdle) || at < 8*time.Second-timing.Tick || at > 14*time.Second {
 			t.Errorf("%v, the last at %v", downs, at)
 		}
 		if s := g.Stats(); s.PingTimeouts != 1 || s.Up != 1 || g.Slot(0).RTT() != 0 {

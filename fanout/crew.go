@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A crew sends what waits in outboxes, where a send may wait for the peer. A few goroutines
@@ -40,7 +40,7 @@ func (c *crew) add(o *outbox) {
 	}
 	if !c.watching {
 		c.watching, c.seen = true, c.taken
-		c.group.wheel.Add(wheel.Tick, c)
+		c.group.wheel.Add(timing.Tick, c)
 	}
 }
 
@@ -66,7 +66,7 @@ func (c *crew) Visit() time.Duration {
 		}
 	}
 	c.seen = c.taken
-	return wheel.Tick
+	return timing.Tick
 }
 
 // work answers calls until there are none.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/keepalive"
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A Group keeps the connections of its slots open. Its methods may be called from any
@@ -22,7 +22,7 @@ type Group struct {
 
 	heartbeat *keepalive.Policy
 	began     time.Time
-	wheel     wheel.Wheel
+	wheel     timing.Wheel
 	dials     *dialQueue
 	crew      crew
 	budget    budget

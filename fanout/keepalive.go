@@ -6,7 +6,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/keepalive"
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // beginKeepAlive begins to watch a new link. The lock is held.
@@ -39,7 +39,7 @@ func (s *Slot) keepAlive() (dead *engine.Conn) {
 }
 
 // shortestLook keeps a ping that can't be sent at the moment from being tried without end.
-const shortestLook = wheel.Tick
+const shortestLook = timing.Tick
 
 // ping sends a heartbeat, and reports whether the peer is asked now. The lock is held.
 func (s *Slot) ping() (asked bool) {

@@ -20,7 +20,7 @@ const module = "github.com/seed004e8d11/websock"
 // arrows says which packages of this module, by prefix, a package may import. The
 // longest prefix of its own path counts.
 var arrows = map[string][]string{
-	"":                       {"engine", "handshake", "internal/deadline", "internal/endpoint", "internal/keepalive", "internal/wheel", "transport/std", "transport/tls"},
+	"":                       {"engine", "handshake", "internal/deadline", "internal/endpoint", "internal/keepalive", "internal/timing", "transport/std", "transport/tls"},
 	"engine":                 {"mask", "internal"},
 	"mask":                   {"internal"},
 	"handshake":              {"engine", "internal/endpoint"},

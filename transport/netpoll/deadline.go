@@ -7,12 +7,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/wheel"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // deadlines look after the deadlines of all connections of the process: netpoll's pollers
 // know of none.
-var deadlines = wheel.New()
+var deadlines = timing.New()
 
 // patience is the longest time until a connection is looked at again, so that one that is
 // closed doesn't stay in memory for the sake of a deadline.
