@@ -50,7 +50,7 @@ vuln: ## known vulnerabilities; needs the database on the network
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@latest
 	$(TOOLS)/govulncheck $(PACKAGES)
 
-cover: ## fails if engine, handshake or mask are covered to less than 95 %
+cover: ## fails if engine, mask or internal/handshake are covered to less than 95 %
 	.ci/cover
 
 fuzz: ## every fuzz target for FUZZTIME
@@ -81,7 +81,7 @@ interop: ## against servers of others; interop/README.md says what to install
 	cd interop && go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing
-	go test -cover ./engine ./mask ./handshake ./transport/... .
+	go test -cover ./engine ./mask ./internal/handshake ./transport/... .
 
 ci: ## what has to pass before a change lands
 	.ci/run

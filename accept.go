@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // AcceptOptions says what Accept agrees to. Its zero value is ready to use.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 

@@ -10,8 +10,8 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 )

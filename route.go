@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // A route is where the next attempt goes and what it may tell there.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // slowly is a server that reads so many bytes in a second, and answers every ping that it gets to.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // A Target is what a slot connects to: a URL, or what Config says.

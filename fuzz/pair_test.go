@@ -12,8 +12,8 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
 	"github.com/seed004e8d11/websock/internal/bounds"
+	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 

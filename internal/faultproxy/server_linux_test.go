@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // A server is the peer of the client under test, which says what it likes. It serves one

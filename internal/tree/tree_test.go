@@ -20,14 +20,14 @@ const module = "github.com/seed004e8d11/websock"
 // arrows says which packages of this module, by prefix, a package may import. The
 // longest prefix of its own path counts.
 var arrows = map[string][]string{
-	"":                       {"engine", "handshake", "internal/deadline", "internal/endpoint", "internal/keepalive", "internal/timing", "transport/std", "transport/tls"},
+	"":                       {"engine", "internal/deadline", "internal/endpoint", "internal/handshake", "internal/keepalive", "internal/timing", "transport/std", "transport/tls"},
 	"engine":                 {"mask", "internal"},
 	"mask":                   {"internal"},
-	"handshake":              {"engine", "internal/endpoint"},
 	"transport":              {"engine", "internal", "transport/std", "transport/tls"},
 	"transport/std":          {"engine", "internal", "transport/tls"},
 	"transport/tls":          {"engine", "internal"},
 	"internal":               {"internal", "mask"},
+	"internal/handshake":     {"engine", "internal/endpoint"},
 	"internal/keepalive":     {"engine"},
 	"internal/transporttest": {"engine", "internal", "transport/tls"},
 	"cmd":                    {""},

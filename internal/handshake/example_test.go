@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/handshake"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // A client and a server of net/http agree on a subprotocol.
