@@ -1,6 +1,9 @@
 package websock
 
-import "github.com/seed004e8d11/websock/engine"
+import (
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/handshake"
+)
 
 // The names in this file are those of package engine that programs use every day, so that they
 // import this package and no other. An alias and its original are the same: a websock.Header is
@@ -107,11 +110,15 @@ var DefaultCompression = engine.DefaultCompression
 // lost; the peer broke the protocol; something is larger than Limits allows; a Handler did not
 // return.
 type (
-	HandshakeError = engine.HandshakeError
-	CloseError     = engine.CloseError
-	ProtocolError  = engine.ProtocolError
-	LimitError     = engine.LimitError
-	HandlerError   = engine.HandlerError
+	// HandshakeError has the fields Reason; Status, Header and Body, the start of the server's
+	// answer, at most 1 KiB of it; Host, what was dialled; Proxy, where a proxy failed; Err, the
+	// cause, which errors.Is and errors.As find.
+	HandshakeError = handshake.HandshakeError
+
+	CloseError    = engine.CloseError
+	ProtocolError = engine.ProtocolError
+	LimitError    = engine.LimitError
+	HandlerError  = engine.HandlerError
 )
 
 // The errors that errors.Is finds. After ErrClosed and ErrIdle the connection is over; after

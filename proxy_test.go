@@ -12,8 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // splice carries bytes both ways until both sides have ended.
@@ -225,7 +223,7 @@ func TestUnixSocketsNeedNoProxy(t *testing.T) {
 		t.Error("a proxy was looked for")
 		return nil, nil
 	}})
-	if !errors.As(err, new(*engine.HandshakeError)) {
+	if !errors.As(err, new(*HandshakeError)) {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -113,7 +114,7 @@ func (b *Backoff) endsRow(err error, received uint64, up time.Duration) bool {
 
 // retryAfter returns how long the server, or a proxy, asks to wait (RFC 9110 section 10.2.3).
 func retryAfter(err error, now time.Time) time.Duration {
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) {
 		return 0
 	}

@@ -209,7 +209,7 @@ func TestWhatWasKeptInVainIsReported(t *testing.T) {
 	}
 	close(let)
 	got := <-unsent
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	if got.n != 3 || !errors.As(got.err, &failed) || failed.Status != http.StatusForbidden {
 		t.Errorf("%+v", got)
 	}

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // patience is how long an attempt counts against Pace.Handshakes, and how long its host may take
@@ -402,7 +402,7 @@ func (q *dialQueue) learn(a *attempt, err error) {
 
 // hostPause returns for how long the host of an attempt that failed doesn't want any other.
 func hostPause(err error, now time.Time) time.Duration {
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) || failed.Status != http.StatusTooManyRequests && failed.Status != http.StatusServiceUnavailable {
 		return 0
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -34,7 +35,7 @@ const (
 // FailureOf returns the kind of an error that OnDown got, or of one that websock.Open,
 // websock.Dial or a connection returned.
 func FailureOf(err error) Failure {
-	var handshake *engine.HandshakeError
+	var handshake *websock.HandshakeError
 	var op *net.OpError
 	reason := ReasonOf(err)
 	switch {
@@ -67,7 +68,7 @@ func FailureOf(err error) Failure {
 // endsConnection reports whether err is one that a connection ends with.
 func endsConnection(err error) bool {
 	switch {
-	case errors.As(err, new(*engine.HandshakeError)):
+	case errors.As(err, new(*websock.HandshakeError)):
 		return false
 	case errors.As(err, new(*engine.CloseError)), errors.As(err, new(*engine.ProtocolError)), errors.As(err, new(*engine.LimitError)), errors.As(err, new(*engine.HandlerError)):
 		return true

@@ -149,7 +149,7 @@ func TestPermanentFailuresStopASlot(t *testing.T) {
 		g := begun(t, Options{
 			Targets: over(nil, answering(t, status, nil)),
 			OnDown: func(s *Slot, err error, next time.Duration) {
-				var failed *engine.HandshakeError
+				var failed *websock.HandshakeError
 				if !errors.As(err, &failed) || failed.Status != status || next >= 0 {
 					t.Errorf("%v, %v", err, next)
 				}

@@ -204,7 +204,7 @@ func TestWhatIsPermanent(t *testing.T) {
 	defer secure.Close()
 	_, untrusted := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(secure.URL, "https"), &websock.Config{Proxy: websock.NoProxy})
 	_, refused := websock.Dial(t.Context(), "ws://127.0.0.1:1/", &websock.Config{Proxy: websock.NoProxy})
-	status := func(code int) error { return &engine.HandshakeError{Status: code} }
+	status := func(code int) error { return &websock.HandshakeError{Status: code} }
 	for name, test := range map[string]struct {
 		err  error
 		want bool
@@ -220,10 +220,10 @@ func TestWhatIsPermanent(t *testing.T) {
 		"503":                    {status(503), false},
 		"untrusted certificate":  {untrusted, true},
 		"verification":           {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, true},
-		"our certificate":        {&engine.HandshakeError{Err: tls.AlertError(42)}, true},
-		"certificate required":   {&engine.HandshakeError{Err: tls.AlertError(116)}, true},
-		"missing certificate":    {&engine.HandshakeError{Err: tls.AlertError(40)}, true},
-		"another alert":          {&engine.HandshakeError{Err: tls.AlertError(80)}, false},
+		"our certificate":        {&websock.HandshakeError{Err: tls.AlertError(42)}, true},
+		"certificate required":   {&websock.HandshakeError{Err: tls.AlertError(116)}, true},
+		"missing certificate":    {&websock.HandshakeError{Err: tls.AlertError(40)}, true},
+		"another alert":          {&websock.HandshakeError{Err: tls.AlertError(80)}, false},
 		"nobody there":           {refused, false},
 		"unusable":               {&unusable{errHandler}, true},
 		"closed":                 {&engine.CloseError{Code: engine.CloseGoingAway}, false},
@@ -295,8 +295,8 @@ func TestTheKindOfALossIsLost(t *testing.T) {
 		{&DownError{AttemptFailed, closed}, FailedSetUp}, // in OnConnect
 		{&DownError{ShutDown, closed}, FailedShutdown},
 		{&DownError{AttemptFailed, context.Canceled}, FailedSetUp}, // of Prepare's own
-		{&engine.HandshakeError{Err: os.NewSyscallError("eventfd", syscall.EMFILE)}, FailedLocal},
-		{&engine.HandshakeError{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.ENFILE)}}, FailedLocal},
+		{&websock.HandshakeError{Err: os.NewSyscallError("eventfd", syscall.EMFILE)}, FailedLocal},
+		{&websock.HandshakeError{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.ENFILE)}}, FailedLocal},
 		{context.Canceled, FailedShutdown},
 	} {
 		if got := FailureOf(test.err); got != test.want {

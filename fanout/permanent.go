@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // Permanent reports whether an attempt that failed with err would fail the same way again:
@@ -25,7 +25,7 @@ import (
 //		return fanout.Permanent(err)
 //	},
 func Permanent(err error) bool {
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	if errors.As(err, &failed) && permanentStatus(failed.Status) {
 		return true
 	}

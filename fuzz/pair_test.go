@@ -116,7 +116,7 @@ func agreed(t *testing.T, l *link, err error) bool {
 	defer l.mu.Unlock()
 	switch {
 	case err == nil:
-	case !errors.As(err, new(*engine.HandshakeError)):
+	case !errors.As(err, new(*websock.HandshakeError)):
 		t.Errorf("%v is no documented error", err)
 	case !l.broken && !l.early:
 		t.Errorf("without a fault: %v", err)

@@ -185,7 +185,7 @@ func TestAServerThatIsNotThereBehindAnIntermediary(t *testing.T) {
 	eachIntermediary(t, "127.0.0.1:1", func(t *testing.T, m intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
 			_, err := websock.Dial(t.Context(), u, &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Timeout: 10 * time.Second})
-			var failed *engine.HandshakeError
+			var failed *websock.HandshakeError
 			if !errors.As(err, &failed) || failed.Status != m.down || !strings.Contains(string(failed.Body), m.page) || failed.Proxy != "" {
 				t.Fatal(err)
 			}
@@ -201,7 +201,7 @@ func TestAnIntermediaryThatSpeaksHTTP10(t *testing.T) {
 	dir := folder(t)
 	ws, _ := nginx("")(t, dir, newCertificate(t, dir), echoBackend(t))
 	_, err := websock.Dial(t.Context(), ws, &websock.Config{Timeout: 10 * time.Second})
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 400 || !strings.Contains(string(failed.Body), "Bad Request") {
 		t.Errorf("%v, %+v", err, failed)
 	}

@@ -191,7 +191,7 @@ func TestTheWrongUserIsRefused(t *testing.T) {
 		for _, user := range []*url.Userinfo{nil, url.UserPassword("me", "wrong")} {
 			via.User = user
 			_, err := websock.Dial(t.Context(), ws, byWayOf(via, c.roots))
-			var failed *engine.HandshakeError
+			var failed *websock.HandshakeError
 			if !errors.As(err, &failed) || failed.Proxy != via.Host {
 				t.Fatalf("user %v: %v", user, err)
 			}
@@ -211,7 +211,7 @@ func TestATargetThatIsNotThereByWayOfAProxy(t *testing.T) {
 	eachProxy(t, proxies, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		for _, target := range []string{"ws://127.0.0.1:1/", "wss://127.0.0.1:1/"} {
 			_, err := websock.Dial(t.Context(), target, byWayOf(via, c.roots))
-			var failed *engine.HandshakeError
+			var failed *websock.HandshakeError
 			if !errors.As(err, &failed) || failed.Proxy != via.Host {
 				t.Fatal(err)
 			}
@@ -262,7 +262,7 @@ func TestAProxyNamedByTheEnvironment(t *testing.T) {
 		}
 		conn.Close()
 		direct := strings.Replace(target, "127.0.0.1", "direct.test", 1)
-		var failed *engine.HandshakeError
+		var failed *websock.HandshakeError
 		if _, err = websock.Dial(t.Context(), direct, cfg); !errors.As(err, &failed) || failed.Proxy != "" {
 			t.Errorf("a name of NO_PROXY: %v", err)
 		}

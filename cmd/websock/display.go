@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -32,7 +33,7 @@ type textDisplay struct {
 // refused tells why there is no connection.
 func (d *textDisplay) refused(err error) {
 	fmt.Fprintln(d.err, err)
-	var refusal *engine.HandshakeError
+	var refusal *websock.HandshakeError
 	if !errors.As(err, &refusal) || refusal.Status == 0 {
 		return
 	}

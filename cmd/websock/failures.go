@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 )
@@ -50,7 +51,7 @@ const dialTimeout = "dial timeout"
 
 // dialFailure names the kind of an error of dialling.
 func dialFailure(err error) string {
-	var refusal *engine.HandshakeError
+	var refusal *websock.HandshakeError
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &refusal) && refusal.Proxy != "":

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -47,7 +48,7 @@ func (d jsonDisplay) write(e event) error {
 
 func (d jsonDisplay) refused(err error) {
 	e := event{Event: "refused", Error: errorText(err)}
-	var refusal *engine.HandshakeError
+	var refusal *websock.HandshakeError
 	if errors.As(err, &refusal) {
 		e.Status, e.Header, e.Body = refusal.Status, refusal.Header, string(refusal.Body)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/race"
 )
@@ -121,7 +122,7 @@ func name(err error) string {
 	var broken *engine.ProtocolError
 	var limit *engine.LimitError
 	var closed *engine.CloseError
-	var failed *engine.HandshakeError
+	var failed *websock.HandshakeError
 	var parts []string
 	switch {
 	case err == nil:

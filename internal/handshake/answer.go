@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 const (
@@ -38,14 +37,14 @@ var errStatusLine = errors.New("malformed status line")
 
 // receiveAnswer reads the answer to a request, and drops the interim ones before it (RFC 9110
 // section 15.2). what names it in an error.
-func receiveAnswer(m *message, conn io.Reader, what string) (*answer, *engine.HandshakeError) {
+func receiveAnswer(m *message, conn io.Reader, what string) (*answer, *HandshakeError) {
 	for {
 		if err := m.read(conn); err != nil {
 			return nil, unreadable(what, err)
 		}
 		a, err := parseAnswer(m.head())
 		if err != nil {
-			return nil, &engine.HandshakeError{Reason: what + " is not proper HTTP", Err: err}
+			return nil, &HandshakeError{Reason: what + " is not proper HTTP", Err: err}
 		}
 		if !a.interim() {
 			return a, nil
@@ -94,7 +93,7 @@ func (a *answer) interim() bool {
 }
 
 // check demands what gobwas/ws doesn't (RFC 6455 section 4.1).
-func (a *answer) check() *engine.HandshakeError {
+func (a *answer) check() *HandshakeError {
 	switch {
 	case isRedirect(a.StatusCode):
 		return refuse("the server redirects to %.200q", a.Header.Get("Location"))

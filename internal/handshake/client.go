@@ -14,7 +14,7 @@ import (
 // at once. conn is left open in any case, and on success without a deadline; but one on which
 // no deadline can be set is closed when ctx ends.
 //
-// The error is an *engine.HandshakeError: with Status, Header and the start of
+// The error is a *HandshakeError: with Status, Header and the start of
 // Body as far as there was an answer, and the cause in its chain. Redirects are
 // such an answer; see RedirectTarget. When ctx has ended the chain holds ctx.Err().
 func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
@@ -34,7 +34,7 @@ func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
 		return nil, failed
 	}
 	if !release() {
-		return nil, &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
+		return nil, &HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
 	return resultOf(&x.message, agreed.Protocol, x.agreed), nil
 }
@@ -45,10 +45,10 @@ type exchange struct {
 	conn    net.Conn
 	wished  engine.Compression
 	message message
-	answer  *answer                // nil: not received
-	refused *engine.HandshakeError // why there is no answer to read
-	agreed  engine.Compression     // once checked
-	checked io.Reader              // what gobwas/ws reads
+	answer  *answer            // nil: not received
+	refused *HandshakeError    // why there is no answer to read
+	agreed  engine.Compression // once checked
+	checked io.Reader          // what gobwas/ws reads
 }
 
 func (x *exchange) Write(p []byte) (int, error) { return x.conn.Write(p) }
@@ -64,8 +64,8 @@ func (x *exchange) Read(p []byte) (int, error) {
 }
 
 // receive reads and checks the answer.
-func (x *exchange) receive() *engine.HandshakeError {
-	var refused *engine.HandshakeError
+func (x *exchange) receive() *HandshakeError {
+	var refused *HandshakeError
 	if x.answer, refused = receiveAnswer(&x.message, x.conn, "the answer"); refused != nil {
 		return refused
 	}
@@ -74,27 +74,27 @@ func (x *exchange) receive() *engine.HandshakeError {
 }
 
 // check demands of the answer what gobwas/ws doesn't.
-func (x *exchange) check() *engine.HandshakeError {
+func (x *exchange) check() *HandshakeError {
 	if refusal := x.answer.check(); refusal != nil {
 		return refusal
 	}
 	var err error
 	if x.agreed, err = agree(x.wished, x.answer.Header[headerExtensions]); err != nil {
-		return &engine.HandshakeError{Reason: "the answer's Sec-WebSocket-Extensions can't be accepted", Err: err}
+		return &HandshakeError{Reason: "the answer's Sec-WebSocket-Extensions can't be accepted", Err: err}
 	}
 	return nil
 }
 
 // failure makes the error to return of that of gobwas/ws.
-func (x *exchange) failure(ctx context.Context, err error) *engine.HandshakeError {
+func (x *exchange) failure(ctx context.Context, err error) *HandshakeError {
 	failed := x.refused
 	switch {
 	case failed != nil:
 		failed.Err = withEnd(ctx, failed.Err)
 	case x.answer == nil:
-		failed = &engine.HandshakeError{Reason: "the request can't be sent", Err: withEnd(ctx, err)}
+		failed = &HandshakeError{Reason: "the request can't be sent", Err: withEnd(ctx, err)}
 	default:
-		failed = &engine.HandshakeError{Reason: reasonOf(err)}
+		failed = &HandshakeError{Reason: reasonOf(err)}
 	}
 	if x.answer != nil {
 		failed.Status, failed.Header = x.answer.StatusCode, x.answer.Header

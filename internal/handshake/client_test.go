@@ -208,7 +208,7 @@ func TestHeadersAboutABodyMeanNothingInAnAnswerWithoutOne(t *testing.T) {
 func TestARefusalWhoseBodyHasNoEndIsStillARefusal(t *testing.T) {
 	for _, line := range []string{"Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2", "Transfer-Encoding: xyz"} {
 		_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 403 Forbidden\r\nX-Own: o\r\n"+line+"\r\n\r\nno", 1<<20))
-		var failed *engine.HandshakeError
+		var failed *HandshakeError
 		if !errors.As(err, &failed) || failed.Status != 403 || failed.Header.Get("X-Own") != "o" {
 			t.Errorf("%q: %v", line, err)
 		}
@@ -294,7 +294,7 @@ func TestClientRefusesAnswers(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := shake(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}}, reply(test.answer, 1<<20))
-			var failed *engine.HandshakeError
+			var failed *HandshakeError
 			if !errors.As(err, &failed) {
 				t.Fatalf("%v is no HandshakeError", err)
 			}
@@ -316,7 +316,7 @@ func TestClientRefusesAnswers(t *testing.T) {
 
 func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
 	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 503 Busy\r\n\r\n"+strings.Repeat("b", 5000), 1<<20))
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || string(failed.Body) != strings.Repeat("b", bodySize) {
 		t.Errorf("%v with a body of %d bytes", err, len(failed.Body))
 	}
@@ -324,7 +324,7 @@ func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
 
 func TestARefusalsHeaderReachesTheCaller(t *testing.T) {
 	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", 1))
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Header.Get("WWW-Authenticate") != "Basic" {
 		t.Errorf("%+v", err)
 	}
@@ -357,7 +357,7 @@ func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
 					}
 					stalled(conn, r)
 				})
-				var failed *engine.HandshakeError
+				var failed *HandshakeError
 				if !errors.As(err, &failed) {
 					t.Fatal(err)
 				}
@@ -430,13 +430,13 @@ func TestClientEndsWithItsContext(t *testing.T) {
 				timeout, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				_, err := shake(t, timeout, &Request{Host: "h"}, answer)
-				if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
+				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("timeout: %v", err)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
 				_, err = shake(t, ctx, &Request{Host: "h"}, answer)
-				if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
+				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 					t.Errorf("cancellation: %v", err)
 				}
 				if d := time.Since(started); d > 2100*time.Millisecond {
@@ -472,7 +472,7 @@ func TestTheContextHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 				go io.Copy(io.Discard, server)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-			if err := shake(ctx, undated{client}); !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
+			if err := shake(ctx, undated{client}); !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", name, err)
 			}
 			cancel()
@@ -518,7 +518,7 @@ func (c canceling) Read(p []byte) (int, error) {
 func TestClientIsInterruptedEvenByALateCancellation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := Client(ctx, canceling{&scripted{answer: agreed}, cancel}, &Request{Host: "h"})
-	if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
+	if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

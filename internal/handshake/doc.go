@@ -8,6 +8,6 @@
 // standard library, and gobwas/ws is given what came out of that: two parsers never
 // disagree about one message.
 //
-// Every failure is an *engine.HandshakeError. No function keeps a goroutine or its
+// Every failure is a *HandshakeError. No function keeps a goroutine or its
 // arguments after it has returned.
 package handshake

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
@@ -87,7 +86,7 @@ func ExampleAccept() {
 		conn, _, err := handshake.Accept(w, r, &handshake.ServerOptions{
 			CheckRequest: func(r *http.Request) error {
 				if r.Header.Get("Authorization") == "" {
-					return &engine.HandshakeError{
+					return &handshake.HandshakeError{
 						Reason: "who are you?",
 						Status: http.StatusUnauthorized,
 						Header: http.Header{"WWW-Authenticate": {"Bearer"}},
@@ -109,7 +108,7 @@ func ExampleAccept() {
 	}
 	defer conn.Close()
 	_, err = handshake.Client(context.Background(), conn, &handshake.Request{Host: u.Host})
-	var failed *engine.HandshakeError
+	var failed *handshake.HandshakeError
 	if errors.As(err, &failed) {
 		fmt.Println(failed)
 		fmt.Println(failed.Header.Get("WWW-Authenticate"))
@@ -125,7 +124,7 @@ func ExampleAccept() {
 func ExampleRedirectTarget() {
 	from, _ := url.Parse("ws://example.com/chat")
 	header := http.Header{"Authorization": {"Bearer token"}, "User-Agent": {"example"}}
-	refusal := &engine.HandshakeError{Status: 307, Header: http.Header{"Location": {"https://chat.example.com/"}}}
+	refusal := &handshake.HandshakeError{Status: 307, Header: http.Header{"Location": {"https://chat.example.com/"}}}
 	to, err := handshake.RedirectTarget(from, refusal)
 	if err != nil {
 		fmt.Println(err)

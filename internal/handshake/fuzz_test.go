@@ -71,8 +71,8 @@ func FuzzServerConn(f *testing.F) {
 	})
 }
 
-func checkFailure(t *testing.T, err error) *engine.HandshakeError {
-	var failed *engine.HandshakeError
+func checkFailure(t *testing.T, err error) *HandshakeError {
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Reason == "" || len(failed.Body) > bodySize || (failed.Status == 0) != (failed.Header == nil) {
 		t.Fatalf("%#v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed004e8d11/websock/engine"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -67,6 +66,6 @@ func hasToken(h http.Header, name, token string) bool {
 	return httpguts.HeaderValuesContainsToken(h[name], token)
 }
 
-func refuse(format string, args ...any) *engine.HandshakeError {
-	return &engine.HandshakeError{Reason: fmt.Sprintf(format, args...)}
+func refuse(format string, args ...any) *HandshakeError {
+	return &HandshakeError{Reason: fmt.Sprintf(format, args...)}
 }

@@ -22,9 +22,9 @@ type choice struct {
 
 // judge demands of a request what the RFC does, and the application, and chooses among
 // what it offers (RFC 6455 section 4.2).
-func judge(r *http.Request, o *ServerOptions) (choice, *engine.HandshakeError) {
+func judge(r *http.Request, o *ServerOptions) (choice, *HandshakeError) {
 	if err := o.check(); err != nil {
-		return choice{}, &engine.HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
+		return choice{}, &HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
 	}
 	if refusal := checkRequest(r); refusal != nil {
 		return choice{}, refusal
@@ -32,9 +32,9 @@ func judge(r *http.Request, o *ServerOptions) (choice, *engine.HandshakeError) {
 	chosen, err := chooseOf(r, o)
 	switch {
 	case err != nil:
-		return choice{}, &engine.HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
+		return choice{}, &HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
 	case !o.originAllowed(r):
-		return choice{}, &engine.HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
+		return choice{}, &HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
 	case o.CheckRequest != nil:
 		if err := o.CheckRequest(r); err != nil {
 			return choice{}, refusalOf(err)
@@ -68,7 +68,7 @@ func (o *ServerOptions) check() error {
 }
 
 // checkRequest demands of a request what the RFC does (RFC 6455 section 4.2.1).
-func checkRequest(r *http.Request) *engine.HandshakeError {
+func checkRequest(r *http.Request) *HandshakeError {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return refuseWith(http.StatusHTTPVersionNotSupported, "the request is not HTTP/1.1")
@@ -92,7 +92,7 @@ func checkRequest(r *http.Request) *engine.HandshakeError {
 
 // upgradeRequired is the answer that says what is spoken here (RFC 6455 section
 // 4.4, RFC 9110 section 15.5.22).
-func upgradeRequired(reason string) *engine.HandshakeError {
+func upgradeRequired(reason string) *HandshakeError {
 	return refuseWith(http.StatusUpgradeRequired, reason,
 		headerConnection, "Upgrade", headerUpgrade, "websocket", headerVersion, "13")
 }

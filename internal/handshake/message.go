@@ -106,15 +106,15 @@ func (m *message) headerLines() []byte {
 func (m *message) rest() []byte { return m.received[m.headSize:] }
 
 // unreadable says why a message, which what names, could not be read.
-func unreadable(what string, err error) *engine.HandshakeError {
+func unreadable(what string, err error) *HandshakeError {
 	var limit *engine.LimitError
 	switch {
 	case errors.As(err, &limit):
-		return &engine.HandshakeError{Reason: what + " is too large", Err: err}
+		return &HandshakeError{Reason: what + " is too large", Err: err}
 	case err == io.ErrUnexpectedEOF:
-		return &engine.HandshakeError{Reason: "the connection ended before " + what + " did", Err: err}
+		return &HandshakeError{Reason: "the connection ended before " + what + " did", Err: err}
 	case err == errNotHTTP:
-		return &engine.HandshakeError{Reason: what + " is not HTTP"}
+		return &HandshakeError{Reason: what + " is not HTTP"}
 	}
-	return &engine.HandshakeError{Reason: what + " did not come", Err: err}
+	return &HandshakeError{Reason: what + " did not come", Err: err}
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
@@ -15,10 +14,10 @@ import (
 // normalised as websock.Dial does it, and has no fragment. RedirectTarget returns nil if the
 // status is none of 301, 302, 303, 307 and 308. An error says that the target can't be
 // followed: no URL, another scheme, no host, a user name, or a scheme without TLS after one
-// with. It is an *engine.HandshakeError with the answer of the refusal.
+// with. It is a *HandshakeError with the answer of the refusal.
 //
 // Only what the server has answered may be followed, never what a proxy has.
-func RedirectTarget(from *url.URL, refusal *engine.HandshakeError) (*url.URL, error) {
+func RedirectTarget(from *url.URL, refusal *HandshakeError) (*url.URL, error) {
 	if !isRedirect(refusal.Status) {
 		return nil, nil
 	}
@@ -43,7 +42,7 @@ func isRedirect(status int) bool {
 	return false
 }
 
-func notFollowed(refusal *engine.HandshakeError, location string, cause error) error {
+func notFollowed(refusal *HandshakeError, location string, cause error) error {
 	failed := *refusal
 	failed.Reason, failed.Err = fmt.Sprintf("redirect to %.200q can't be followed", location), cause
 	return &failed

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestRedirectTarget(t *testing.T) {
@@ -33,7 +31,7 @@ func TestRedirectTarget(t *testing.T) {
 	}
 	for _, test := range tests {
 		from, _ := url.Parse(test.from)
-		got, err := RedirectTarget(from, &engine.HandshakeError{Status: test.status, Header: http.Header{"Location": {test.location}}})
+		got, err := RedirectTarget(from, &HandshakeError{Status: test.status, Header: http.Header{"Location": {test.location}}})
 		switch {
 		case (err != nil) != test.fails:
 			t.Errorf("%s to %s: %v", test.from, test.location, err)
@@ -45,9 +43,9 @@ func TestRedirectTarget(t *testing.T) {
 
 func TestARedirectNotFollowedKeepsItsAnswer(t *testing.T) {
 	from, _ := url.Parse("wss://h/")
-	refusal := &engine.HandshakeError{Reason: "x", Status: 301, Header: http.Header{"Location": {"ws://h/"}}, Body: []byte("b")}
+	refusal := &HandshakeError{Reason: "x", Status: 301, Header: http.Header{"Location": {"ws://h/"}}, Body: []byte("b")}
 	_, err := RedirectTarget(from, refusal)
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 301 || failed.Header == nil || string(failed.Body) != "b" || failed.Reason == "x" {
 		t.Errorf("%+v", err)
 	}

@@ -7,26 +7,24 @@ import (
 	"maps"
 	"net"
 	"net/http"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
-// A server's refusal is the *engine.HandshakeError to return, and at once the
+// A server's refusal is the *HandshakeError to return, and at once the
 // answer to give: its Status, Header and Body.
 
 // refuseWith makes one; fields are names and values of its header.
-func refuseWith(status int, reason string, fields ...string) *engine.HandshakeError {
+func refuseWith(status int, reason string, fields ...string) *HandshakeError {
 	h := http.Header{}
 	for i := 0; i < len(fields); i += 2 {
 		h.Set(fields[i], fields[i+1])
 	}
-	return &engine.HandshakeError{Reason: reason, Status: status, Header: h}
+	return &HandshakeError{Reason: reason, Status: status, Header: h}
 }
 
 // refusalOf makes one of an application's error. What the error says is for the
 // server's eyes, unless it says by its type that it is an answer.
-func refusalOf(err error) *engine.HandshakeError {
-	var answer *engine.HandshakeError
+func refusalOf(err error) *HandshakeError {
+	var answer *HandshakeError
 	if errors.As(err, &answer) && answer.Status >= 300 && answer.Status <= 599 {
 		own := *answer
 		return &own
@@ -37,7 +35,7 @@ func refusalOf(err error) *engine.HandshakeError {
 }
 
 // complete gives a refusal the header and the body to send.
-func complete(refusal *engine.HandshakeError) {
+func complete(refusal *HandshakeError) {
 	h := refusal.Header.Clone()
 	if h == nil {
 		h = http.Header{}
@@ -51,7 +49,7 @@ func complete(refusal *engine.HandshakeError) {
 }
 
 // decline answers a request that a net/http handler got.
-func decline(w http.ResponseWriter, refusal *engine.HandshakeError) *engine.HandshakeError {
+func decline(w http.ResponseWriter, refusal *HandshakeError) *HandshakeError {
 	complete(refusal)
 	maps.Copy(w.Header(), refusal.Header)
 	w.WriteHeader(refusal.Status)
@@ -61,7 +59,7 @@ func decline(w http.ResponseWriter, refusal *engine.HandshakeError) *engine.Hand
 
 // declineConn answers a request that came over conn, if there is anything to
 // answer. Whether the client reads that makes no difference.
-func declineConn(conn net.Conn, refusal *engine.HandshakeError) *engine.HandshakeError {
+func declineConn(conn net.Conn, refusal *HandshakeError) *HandshakeError {
 	if refusal.Status == 0 {
 		return refusal
 	}

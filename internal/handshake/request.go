@@ -25,13 +25,13 @@ type Request struct {
 
 // Check refuses what must not be sent, before anything is dialled: a header that
 // is set implicitly, or that could be read as more than one; a bad target, host or
-// subprotocol. The error is an *engine.HandshakeError that names it.
+// subprotocol. The error is a *HandshakeError that names it.
 func (r *Request) Check() error {
 	if r.Host == "" || !httpguts.ValidHostHeader(r.Host) {
 		return refuse("host %q can't be sent", r.Host)
 	}
 	if _, err := r.url(); err != nil {
-		return &engine.HandshakeError{Reason: fmt.Sprintf("request target %q can't be sent", r.Target), Err: err}
+		return &HandshakeError{Reason: fmt.Sprintf("request target %q can't be sent", r.Target), Err: err}
 	}
 	if err := checkSubprotocols(r.Subprotocols); err != nil {
 		return err

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestHostHeader(t *testing.T) {
@@ -71,7 +69,7 @@ func TestCheckRefusesWhatMustNotBeSent(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.r.Check()
-			if !errors.As(err, new(*engine.HandshakeError)) || !strings.Contains(err.Error(), test.text) {
+			if !errors.As(err, new(*HandshakeError)) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%v, want a HandshakeError that says %q", err, test.text)
 			}
 			if strings.ContainsAny(err.Error(), "\r\n\x00") {
@@ -82,7 +80,7 @@ func TestCheckRefusesWhatMustNotBeSent(t *testing.T) {
 }
 
 func TestClientRefusesABadTarget(t *testing.T) {
-	if _, err := Client(t.Context(), nil, &Request{Host: "h", Target: "\n"}); !errors.As(err, new(*engine.HandshakeError)) {
+	if _, err := Client(t.Context(), nil, &Request{Host: "h", Target: "\n"}); !errors.As(err, new(*HandshakeError)) {
 		t.Error(err)
 	}
 }

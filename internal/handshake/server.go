@@ -37,7 +37,7 @@ type ServerOptions struct {
 	Scheme string
 
 	// CheckRequest decides last, about a proper request: its target, its host,
-	// its header. An error declines it. If that is an *engine.HandshakeError with
+	// its header. An error declines it. If that is a *HandshakeError with
 	// a status of 300 to 599, its Status, Header and Body are the answer, and
 	// its Reason where there is no Body; else the answer is 403. nil: every
 	// request is welcome.
@@ -55,7 +55,7 @@ const answerWait = 10 * time.Second
 // handler (RFC 6455 section 4.2) and takes the connection over, without a deadline
 // left on it. o may be nil.
 //
-// The error is an *engine.HandshakeError. With a status, that is what the request
+// The error is a *HandshakeError. With a status, that is what the request
 // has been answered with: 400 for a malformed request, 403 for an origin, 405 for a
 // method other than GET, 426 for one that doesn't ask for version 13 of WebSocket,
 // 505 for HTTP/2 and HTTP/1.0, 500 if w can't be hijacked. Without, the connection
@@ -76,10 +76,10 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 	conn, rw, agreed, err := upgrader.Upgrade(canonicalRequest(r, chosen.subprotocol), w)
 	switch {
 	case conn == nil: // gobwas/ws has answered
-		return nil, nil, &engine.HandshakeError{Reason: "the connection can't be taken over", Status: http.StatusInternalServerError, Err: err}
+		return nil, nil, &HandshakeError{Reason: "the connection can't be taken over", Status: http.StatusInternalServerError, Err: err}
 	case err != nil:
 		conn.Close()
-		return nil, nil, &engine.HandshakeError{Reason: "the answer can't be sent", Err: err}
+		return nil, nil, &HandshakeError{Reason: "the answer can't be sent", Err: err}
 	}
 	result := &Result{Subprotocol: agreed.Protocol, Compression: chosen.compression, RawHeader: headerLines(r)}
 	if n := rw.Reader.Buffered(); n > 0 {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 const (
@@ -170,8 +168,8 @@ func TestServersDecline(t *testing.T) {
 		{"origin that is no URL", ServerOptions{}, get + goodHeader + "Origin: ://\r\n", 403},
 		{"origin not allowed", ServerOptions{CheckOrigin: func(*http.Request) bool { return false }}, get + goodHeader, 403},
 		{"request not welcome", decline(errors.New("secret")), get + goodHeader, 403},
-		{"request not found", decline(&engine.HandshakeError{Reason: "not here", Status: 404}), get + goodHeader, 404},
-		{"an answer that is none", decline(&engine.HandshakeError{Reason: "fine", Status: 200}), get + goodHeader, 403},
+		{"request not found", decline(&HandshakeError{Reason: "not here", Status: 404}), get + goodHeader, 404},
+		{"an answer that is none", decline(&HandshakeError{Reason: "fine", Status: 200}), get + goodHeader, 403},
 		{"bad header of our own", ServerOptions{Header: http.Header{"Upgrade": {"x"}}}, get + goodHeader, 500},
 		{"bad subprotocol of our own", ServerOptions{Subprotocols: []string{"a b"}}, get + goodHeader, 500},
 	}
@@ -179,7 +177,7 @@ func TestServersDecline(t *testing.T) {
 		for name, serve := range servers {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				answer, body, _, err := serve(t, &test.options, test.request+"\r\n")
-				var failed *engine.HandshakeError
+				var failed *HandshakeError
 				if !errors.As(err, &failed) || failed.Status != test.status || answer.StatusCode != test.status {
 					t.Fatalf("answered %d, returned %v; want %d", answer.StatusCode, err, test.status)
 				}
@@ -201,7 +199,7 @@ func TestServersDecline(t *testing.T) {
 }
 
 func TestAnErrorOfTheApplicationCanBeTheAnswer(t *testing.T) {
-	own := &engine.HandshakeError{
+	own := &HandshakeError{
 		Reason: "no token", Status: 401,
 		Header: http.Header{"Www-Authenticate": {"Bearer"}}, Body: []byte("{}"),
 	}
@@ -217,7 +215,7 @@ func TestAnErrorOfTheApplicationCanBeTheAnswer(t *testing.T) {
 			if answer.StatusCode != 401 || answer.Header.Get("WWW-Authenticate") != "Bearer" || body != "{}" {
 				t.Errorf("%v %q", answer, body)
 			}
-			if !errors.As(err, new(*engine.HandshakeError)) {
+			if !errors.As(err, new(*HandshakeError)) {
 				t.Error(err)
 			}
 		})
@@ -308,7 +306,7 @@ func upgradeRequest() *http.Request {
 func TestAcceptNeedsAConnectionToTakeOver(t *testing.T) {
 	w := httptest.NewRecorder()
 	_, _, err := Accept(w, upgradeRequest(), nil)
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 500 || w.Code != 500 {
 		t.Errorf("%v, answered %d", err, w.Code)
 	}
@@ -319,7 +317,7 @@ func TestAcceptDeclinesHTTP2(t *testing.T) {
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 	w := httptest.NewRecorder()
 	_, _, err := Accept(w, r, nil)
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 505 || w.Code != 505 {
 		t.Errorf("%v, answered %d", err, w.Code)
 	}
@@ -340,7 +338,7 @@ func TestAcceptDoesNotWaitForeverForAClientThatDoesNotRead(t *testing.T) {
 		client, conn := net.Pipe()
 		defer client.Close()
 		_, _, err := Accept(hijackable{httptest.NewRecorder(), conn}, upgradeRequest(), nil)
-		var failed *engine.HandshakeError
+		var failed *HandshakeError
 		if !errors.As(err, &failed) || failed.Status != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}

@@ -23,7 +23,7 @@ import (
 //
 // The request, which has no body, is for the caller to look at; its TLS is that of conn if conn
 // has a method ConnectionState, as a *tls.Conn has. The error is an
-// *engine.HandshakeError. With a status, that is what the request was answered with:
+// *HandshakeError. With a status, that is what the request was answered with:
 // those of Accept, and 431 for a request above MaxSize. Without, there was no whole
 // request, or ctx has ended.
 func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, error) {
@@ -38,13 +38,13 @@ func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, 
 		return nil, nil, failed
 	}
 	if !release() {
-		return nil, nil, &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
+		return nil, nil, &HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
 	return result, r, nil
 }
 
 // negotiate is ServerConn without its deadlines.
-func negotiate(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, *engine.HandshakeError) {
+func negotiate(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, *HandshakeError) {
 	m := &message{maxSize: maxSize(o.MaxSize)}
 	r, refusal := receiveRequest(ctx, conn, m)
 	if refusal != nil {
@@ -63,14 +63,14 @@ func negotiate(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *
 		io.Writer
 	}{requestText(canonicalRequest(r, chosen.subprotocol)), conn})
 	if err != nil {
-		return nil, nil, &engine.HandshakeError{Reason: "the answer can't be sent", Err: err}
+		return nil, nil, &HandshakeError{Reason: "the answer can't be sent", Err: err}
 	}
 	return resultOf(m, agreed.Protocol, chosen.compression), r, nil
 }
 
 // receiveRequest reads a request as strictly as an http.Server does. A refusal
 // without a status is not to be answered: there is nobody, or nothing, to answer.
-func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Request, *engine.HandshakeError) {
+func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Request, *HandshakeError) {
 	if err := m.read(conn); err != nil {
 		refusal := unreadable("the request", err)
 		if errors.As(err, new(*engine.LimitError)) {
@@ -83,7 +83,7 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 		err = checkNames(r.Header)
 	}
 	if err != nil {
-		return nil, &engine.HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
+		return nil, &HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
 	}
 	if secured, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secured.ConnectionState()

@@ -66,7 +66,7 @@ func TestServerConnRefusesWhatAnHTTPServerWould(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			script := &scripted{answer: test.request}
 			_, _, err := ServerConn(t.Context(), script, &ServerOptions{MaxSize: 1000})
-			var failed *engine.HandshakeError
+			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != test.status {
 				t.Fatalf("%v, want status %d", err, test.status)
 			}
@@ -125,7 +125,7 @@ func TestServerConnIsInterruptedEvenByALateCancellation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	script := &scripted{answer: "GET / HTTP/1.1\r\n" + goodHeader + "\r\n"}
 	_, _, err := ServerConn(ctx, canceling{script, cancel}, nil)
-	if !errors.As(err, new(*engine.HandshakeError)) || !errors.Is(err, context.Canceled) {
+	if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -148,7 +148,7 @@ func TestServerConnKnowsOfTLS(t *testing.T) {
 		t.Error("a page without TLS is of the same origin")
 		return nil
 	}})
-	var failed *engine.HandshakeError
+	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
 		t.Error(err)
 	}

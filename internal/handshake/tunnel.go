@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed004e8d11/websock/engine"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -27,7 +26,7 @@ type TunnelRequest struct {
 // of a deadline that conn may have; conn is left open in any case, and on success without a
 // deadline; but one on which no deadline can be set is closed when ctx ends.
 //
-// The error is an *engine.HandshakeError, with Status, Header and the start of Body as
+// The error is a *HandshakeError, with Status, Header and the start of Body as
 // far as the proxy answered.
 func Tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) error {
 	if err := r.check(); err != nil {
@@ -41,7 +40,7 @@ func Tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) error {
 		return failed
 	}
 	if !release() {
-		return &engine.HandshakeError{Reason: "interrupted", Err: ctx.Err()}
+		return &HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
 	return nil
 }
@@ -55,9 +54,9 @@ func (r *TunnelRequest) check() error {
 }
 
 // tunnel is Tunnel without its deadlines.
-func tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) *engine.HandshakeError {
+func tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) *HandshakeError {
 	if _, err := conn.Write(r.text()); err != nil {
-		return &engine.HandshakeError{Reason: "the request can't be sent to the proxy", Err: err}
+		return &HandshakeError{Reason: "the request can't be sent to the proxy", Err: err}
 	}
 	m := &message{start: "HTTP/", maxSize: maxSize(r.MaxSize)}
 	a, refused := receiveAnswer(m, conn, "the proxy's answer")

@@ -76,7 +76,7 @@ func TestTunnelSendsHeadersToTheProxy(t *testing.T) {
 	}
 	for name, value := range map[string]string{"Host": "evil", "X": "a\r\nb: c", "Content-Length": "1", "a b": ""} {
 		err := Tunnel(t.Context(), nil, &TunnelRequest{Target: "h:80", Header: http.Header{name: {value}}})
-		if !errors.As(err, new(*engine.HandshakeError)) {
+		if !errors.As(err, new(*HandshakeError)) {
 			t.Errorf("%s: %q is sent", name, value)
 		}
 	}
@@ -99,7 +99,7 @@ func TestTunnelRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(test.answer))
-			var failed *engine.HandshakeError
+			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Fatalf("%v, want status %d and %q", err, test.status, test.text)
 			}
@@ -109,7 +109,7 @@ func TestTunnelRefuses(t *testing.T) {
 		})
 	}
 	for _, target := range []string{"h:80\r\nEvil: 1", "h/x", ""} {
-		if err := Tunnel(t.Context(), nil, &TunnelRequest{Target: target}); !errors.As(err, new(*engine.HandshakeError)) {
+		if err := Tunnel(t.Context(), nil, &TunnelRequest{Target: target}); !errors.As(err, new(*HandshakeError)) {
 			t.Errorf("target %q: %v", target, err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestAnswersOfAProxyAndRedirectsMayBeCutAnywhere(t *testing.T) {
 		answer = strings.ReplaceAll(redirects, "\r\n", end) + "abc"
 		for cut := range answer {
 			_, err := Client(t.Context(), &scripted{answer: answer, cut: cut}, &Request{Host: "h"})
-			var failed *engine.HandshakeError
+			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != 302 || string(failed.Body) != "abc" || failed.Header.Get("Location") != "/a b" {
 				t.Fatalf("cut at %d: %v", cut, err)
 			}
