@@ -1,7 +1,6 @@
 # What a person types. `make` alone lists it.
 
 FUZZTIME ?= 10s
-TOOLS    := $(or $(TMPDIR),/tmp)/websock-tools
 PACKAGES := ./...
 MODULES  := . interop bench fanout/prom examples/mqtt examples/chat internal/gen
 
@@ -38,17 +37,30 @@ vet: ## gofmt and go vet in every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go vet in $$m"; go vet ./...); done
 
-staticcheck: vet ## gofmt, go vet and staticcheck in every module
-	GOBIN=$(TOOLS) CGO_ENABLED=0 go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
-	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(TOOLS)/staticcheck ./...); done
+# Linters are built once for each of their versions and each version of Go, and kept.
+TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
+STATICCHECK = $(TOOLS)/v0.8.2/staticcheck
+GOLANGCI    = $(TOOLS)/v2.15.0/golangci-lint
+GOVULNCHECK = $(TOOLS)/v1.9.0/govulncheck
+build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
 
-lint: staticcheck ## all of it and .golangci.yml, whose linter takes two minutes to build
-	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(TOOLS)/golangci-lint run); done
+$(TOOLS)/%/staticcheck:
+	$(call build-tool,honnef.co/go/tools/cmd/staticcheck)
 
-vuln: ## known vulnerabilities; needs the database on the network
-	GOBIN=$(TOOLS) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@latest
-	$(TOOLS)/govulncheck $(PACKAGES)
+$(TOOLS)/%/golangci-lint:
+	$(call build-tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+
+$(TOOLS)/%/govulncheck:
+	$(call build-tool,golang.org/x/vuln/cmd/govulncheck)
+
+staticcheck: vet $(STATICCHECK) ## gofmt, go vet and staticcheck in every module
+	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(STATICCHECK) ./...); done
+
+lint: staticcheck $(GOLANGCI) ## all of that and .golangci.yml; builds its linter once, in some minutes
+	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(GOLANGCI) run); done
+
+vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
+	$(GOVULNCHECK) $(PACKAGES)
 
 cover: ## fails if engine, mask or internal/handshake are covered to less than 95 %
 	.ci/cover
