@@ -8,16 +8,15 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // An attempt is one try to connect a slot.
 type attempt struct {
 	slot     *Slot
 	target   *Target
-	conn     *engine.Conn // nil: there is none yet
-	err      error        // how it ended
-	returned bool         // the functions of Options have, so far
+	conn     *websock.Conn // nil: there is none yet
+	err      error         // how it ended
+	returned bool          // the functions of Options have, so far
 
 	// The dialQueue's own.
 	host     *host
@@ -200,7 +199,7 @@ func (a *attempt) hangUp() {
 	g := a.slot.group
 	stop := context.AfterFunc(g.lasting, func() { a.conn.Abort(ErrClosed) })
 	defer stop()
-	a.conn.CloseWith(engine.CloseGoingAway, "")
+	a.conn.CloseWith(websock.CloseGoingAway, "")
 	g.counts.retire(a.conn.Stats())
 }
 
@@ -316,7 +315,7 @@ func (s *Slot) publish(l *link, keep func() bool) (*batch, error) {
 	}
 	s.outbox = nil
 	switch err := l.conn.SetHandler(l); { // which calls it from another goroutine
-	case errors.Is(err, engine.ErrNoPush):
+	case errors.Is(err, websock.ErrNoPush):
 		return nil, &unusable{err}
 	case err != nil:
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A Backoff says how long a slot waits before it is dialled again: a random time between
@@ -72,12 +71,12 @@ func durationOr(d, byDefault time.Duration) time.Duration {
 
 // delay returns how long to wait after so many failures in a row, the last of them err.
 func (b *Backoff) delay(failures uint32, err error, now time.Time) time.Duration {
-	var closed *engine.CloseError
+	var closed *websock.CloseError
 	if errors.As(err, &closed) && !closed.Local {
 		switch closed.Code {
-		case engine.CloseServiceRestart:
+		case websock.CloseServiceRestart:
 			return between(b.RestartMin, b.RestartMax)
-		case engine.CloseTryAgainLater: // overloaded: no sooner than if it had failed often
+		case websock.CloseTryAgainLater: // overloaded: no sooner than if it had failed often
 			most := min(b.Max, maxRetryAfter)
 			return between(most/2, most)
 		}
@@ -106,7 +105,7 @@ func between(least, most time.Duration) time.Duration {
 // bytes and was up for so long, ends a row of failures.
 func (b *Backoff) endsRow(err error, received uint64, up time.Duration) bool {
 	switch codeOf(err) {
-	case engine.CloseNormal, engine.CloseGoingAway, engine.CloseServiceRestart:
+	case websock.CloseNormal, websock.CloseGoingAway, websock.CloseServiceRestart:
 		return true
 	}
 	return received > 0 || up >= b.Stable

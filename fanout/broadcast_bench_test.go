@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // BenchmarkBroadcast measures how long a broadcast takes to reach those who read, when nobody
@@ -35,7 +34,7 @@ func benchmarkBroadcast(b *testing.B, transport websock.Transport, slots, stalle
 	message := make([]byte, 512)
 	for b.Loop() {
 		a.sent.Store(int64(time.Since(a.begin)))
-		g.Broadcast(engine.OpBinary, message)
+		g.Broadcast(websock.OpBinary, message)
 		<-a.all
 	}
 	slices.Sort(a.times)
@@ -58,8 +57,8 @@ type audience struct {
 	times    []time.Duration
 }
 
-func (a *audience) take(c *engine.Conn, op engine.Opcode, msg []byte) {
-	if op == engine.OpText { // from one that is to stop
+func (a *audience) take(c *websock.Conn, op websock.Opcode, msg []byte) {
+	if op == websock.OpText { // from one that is to stop
 		c.Pause()
 		a.stalled.Add(1)
 		return
@@ -85,7 +84,7 @@ func startListening(b *testing.B, a *audience, transport websock.Transport, slot
 		Size:    slots,
 		Ping:    -1,
 		Pace:    Pace{Rate: -1, PerHost: 32},
-		OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+		OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 			if s.Number() < stalled {
 				return c.SendText([]byte("stop"))
 			}
@@ -108,7 +107,7 @@ func startListening(b *testing.B, a *audience, transport websock.Transport, slot
 // fill sends to a slot until it takes nothing more, also after a while.
 func fill(b *testing.B, s *Slot) {
 	message := make([]byte, 64<<10)
-	var full *engine.LimitError
+	var full *websock.LimitError
 	for refusals := 0; refusals < 3; {
 		err := s.SendBinary(message)
 		switch {

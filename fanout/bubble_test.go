@@ -86,7 +86,7 @@ func reply(answer string) net.Conn {
 func deaf(conn net.Conn) { io.Copy(io.Discard, conn) }
 
 // closing closes with a code after a while.
-func closing(code engine.CloseCode, after time.Duration) func(net.Conn) {
+func closing(code websock.CloseCode, after time.Duration) func(net.Conn) {
 	return func(conn net.Conn) {
 		go deaf(conn)
 		time.Sleep(after)
@@ -95,7 +95,7 @@ func closing(code engine.CloseCode, after time.Duration) func(net.Conn) {
 }
 
 // eachFrame reads the client's frames.
-func eachFrame(conn net.Conn, f func(h engine.Header, payload []byte)) {
+func eachFrame(conn net.Conn, f func(h websock.Header, payload []byte)) {
 	var buf []byte
 	for {
 		h, n, _ := engine.ParseHeader(buf)
@@ -305,9 +305,9 @@ func TestWhatTheServerAsksForIsHeeded(t *testing.T) {
 			func() net.Conn { return reply("HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n") },
 			0, time.Second,
 		},
-		"1012": {func() net.Conn { return serve(closing(engine.CloseServiceRestart, 0)) }, 5 * time.Second, 30 * time.Second},
-		"1013": {func() net.Conn { return serve(closing(engine.CloseTryAgainLater, 0)) }, 30 * time.Second, time.Minute},
-		"1000": {func() net.Conn { return serve(closing(engine.CloseNormal, 0)) }, 0, time.Second},
+		"1012": {func() net.Conn { return serve(closing(websock.CloseServiceRestart, 0)) }, 5 * time.Second, 30 * time.Second},
+		"1013": {func() net.Conn { return serve(closing(websock.CloseTryAgainLater, 0)) }, 30 * time.Second, time.Minute},
+		"1000": {func() net.Conn { return serve(closing(websock.CloseNormal, 0)) }, 0, time.Second},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestWhatTheServerAsksForIsHeeded(t *testing.T) {
 }
 
 // saying sends a message, and closes with a code after a while.
-func saying(code engine.CloseCode, after time.Duration) func(net.Conn) {
+func saying(code websock.CloseCode, after time.Duration) func(net.Conn) {
 	return func(conn net.Conn) {
 		conn.Write([]byte{0x81, 2, 'h', 'i'})
 		closing(code, after)(conn)
@@ -363,17 +363,17 @@ func TestWhichLossesEndARowOfFailures(t *testing.T) {
 		peer func(net.Conn)
 		want int // failures in a row after the loss, three attempts having failed before
 	}{
-		"1000":                  {closing(engine.CloseNormal, second), 1},
-		"1001":                  {closing(engine.CloseGoingAway, second), 1},
-		"1012":                  {closing(engine.CloseServiceRestart, second), 1},
-		"1011":                  {closing(engine.CloseInternalError, second), 4},
-		"1013":                  {closing(engine.CloseTryAgainLater, second), 4},
+		"1000":                  {closing(websock.CloseNormal, second), 1},
+		"1001":                  {closing(websock.CloseGoingAway, second), 1},
+		"1012":                  {closing(websock.CloseServiceRestart, second), 1},
+		"1011":                  {closing(websock.CloseInternalError, second), 4},
+		"1013":                  {closing(websock.CloseTryAgainLater, second), 4},
 		"cut":                   {cutting(second), 4},
-		"1011 after a minute":   {closing(engine.CloseInternalError, time.Minute), 1},
+		"1011 after a minute":   {closing(websock.CloseInternalError, time.Minute), 1},
 		"cut after a minute":    {cutting(time.Minute), 1},
-		"1011 after a message":  {saying(engine.CloseInternalError, second), 1},
+		"1011 after a message":  {saying(websock.CloseInternalError, second), 1},
 		"4000 after a message":  {saying(4000, second), 1},
-		"1001 after no seconds": {closing(engine.CloseGoingAway, 0), 1},
+		"1001 after no seconds": {closing(websock.CloseGoingAway, 0), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -409,7 +409,7 @@ func TestAFleetDoesNotDecayWhereEachConnectionIsClosedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 300
 		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
-			return serve(closing(engine.CloseGoingAway, 5*time.Second+time.Duration(n%100)*100*time.Millisecond)), nil
+			return serve(closing(websock.CloseGoingAway, 5*time.Second+time.Duration(n%100)*100*time.Millisecond)), nil
 		})
 		g, shutDown := started(t, Options{Targets: d.targets("a"), Size: slots, Ping: -1, Pace: Pace{Rate: -1}})
 		defer shutDown()
@@ -456,10 +456,10 @@ func TestNegativeMeansNone(t *testing.T) {
 			})
 		})
 	}
-	for _, code := range []engine.CloseCode{engine.CloseServiceRestart, engine.CloseTryAgainLater} {
+	for _, code := range []websock.CloseCode{websock.CloseServiceRestart, websock.CloseTryAgainLater} {
 		for _, b := range []Backoff{{Base: huge, Max: huge, RestartMin: huge, RestartMax: huge}, {Base: -1, Max: -1, RestartMin: -1, RestartMax: -1}} {
 			b.complete()
-			if d := b.delay(1<<32-1, &engine.CloseError{Code: code}, time.Now()); d < 0 || d > forever {
+			if d := b.delay(1<<32-1, &websock.CloseError{Code: code}, time.Now()); d < 0 || d > forever {
 				t.Errorf("%v after close code %v", d, code)
 			}
 		}
@@ -550,8 +550,8 @@ func TestPingsMeasureTheRoundTrip(t *testing.T) {
 		began := time.Now()
 		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
 			return serve(func(conn net.Conn) {
-				eachFrame(conn, func(h engine.Header, payload []byte) {
-					if h.Opcode != engine.OpPing {
+				eachFrame(conn, func(h websock.Header, payload []byte) {
+					if h.Opcode != websock.OpPing {
 						return
 					}
 					pings = append(pings, time.Since(began))
@@ -612,7 +612,7 @@ func TestAPeerFromWhichNothingComesIsGivenUp(t *testing.T) {
 		})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(downs) != 1 || !errors.Is(downs[0], engine.ErrIdle) || at < 8*time.Second-timing.Tick || at > 14*time.Second {
+		if len(downs) != 1 || !errors.Is(downs[0], websock.ErrIdle) || at < 8*time.Second-timing.Tick || at > 14*time.Second {
 			t.Errorf("%v, the last at %v", downs, at)
 		}
 		if s := g.Stats(); s.PingTimeouts != 1 || s.Up != 1 || g.Slot(0).RTT() != 0 {
@@ -639,7 +639,7 @@ func TestOnConnectAndPrepareAreBounded(t *testing.T) {
 				}
 				return nil
 			},
-			OnConnect: func(_ context.Context, _ *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, _ *Slot, c *websock.Conn) error {
 				_, _, err := c.RecvMessage(nil)
 				return err
 			},
@@ -648,7 +648,7 @@ func TestOnConnectAndPrepareAreBounded(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		for i, err := range downs {
-			if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*engine.CloseError)) != (i > 0) {
+			if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*websock.CloseError)) != (i > 0) {
 				t.Errorf("failure %d: %v", i, err)
 			}
 		}
@@ -672,7 +672,7 @@ func TestBroadcastsDoNotWaitForPeersThatDoNotRead(t *testing.T) {
 				return serve(func(net.Conn) { <-stop }), nil
 			}
 			return serve(func(conn net.Conn) {
-				eachFrame(conn, func(engine.Header, []byte) {
+				eachFrame(conn, func(websock.Header, []byte) {
 					mu.Lock()
 					defer mu.Unlock()
 					arrivals = append(arrivals, time.Now())
@@ -688,7 +688,7 @@ func TestBroadcastsDoNotWaitForPeersThatDoNotRead(t *testing.T) {
 		for round := range 5 {
 			arrivals = nil
 			began := time.Now()
-			g.Broadcast(engine.OpText, []byte("news"))
+			g.Broadcast(websock.OpText, []byte("news"))
 			time.Sleep(time.Second)
 			synctest.Wait()
 			if len(arrivals) != slots/2 {

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A budget bounds how many bytes wait to be sent on all slots together. What the Group keeps is
@@ -28,7 +28,7 @@ const recountPause = time.Millisecond
 
 func (b *budget) init(most int64) {
 	b.most = most
-	b.full = fmt.Errorf("fanout: Options.QueueBudget of %d bytes is used up: %w", most, engine.ErrSendQueueFull)
+	b.full = fmt.Errorf("fanout: Options.QueueBudget of %d bytes is used up: %w", most, websock.ErrSendQueueFull)
 	b.links = map[*link]struct{}{}
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
@@ -15,8 +14,8 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 		const slots, size, most = 20, 1 << 20, 8 << 20
 		server := newTestServer(t)
 		read := make(chan struct{})
-		server.OnConn = func(*engine.Conn) { <-read } // nothing is read before
-		server.OnMessage = func(*engine.Conn, engine.Opcode, []byte) {}
+		server.OnConn = func(*websock.Conn) { <-read } // nothing is read before
+		server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) {}
 		targets := over(transport, server.url())
 		targets[0].Config.NetDial = dialSmall
 		var refused []error
@@ -26,7 +25,7 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 		})
 		allUp(t, g)
 		for range 3 {
-			g.Broadcast(engine.OpBinary, make([]byte, size))
+			g.Broadcast(websock.OpBinary, make([]byte, size))
 		}
 		held := 0
 		for s := range g.Slots() {
@@ -44,7 +43,7 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 			t.Error("nothing was refused")
 		}
 		for _, err := range refused {
-			if !errors.Is(err, engine.ErrSendQueueFull) {
+			if !errors.Is(err, websock.ErrSendQueueFull) {
 				t.Fatal(err)
 			}
 		}
@@ -59,7 +58,7 @@ func TestTheQueueBudgetIsForAllSlotsTogether(t *testing.T) {
 
 func TestTheQueueBudgetCountsWhatIsKept(t *testing.T) {
 	g := begun(t, Options{Targets: URLs("ws://127.0.0.1:1/"), Size: 10, SendBuffer: 1000, QueueBudget: 3 * (messageCost + 100)})
-	if d := g.Broadcast(engine.OpBinary, make([]byte, 100)); d != (Delivery{Kept: 3, Refused: 7}) {
+	if d := g.Broadcast(websock.OpBinary, make([]byte, 100)); d != (Delivery{Kept: 3, Refused: 7}) {
 		t.Errorf("%+v", d)
 	}
 	shutdown(t, g)
@@ -74,23 +73,23 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 		for _, takeover := range []bool{false, true} {
 			const slots = 10
 			server := newTestServer(t)
-			server.Compression = engine.DefaultCompression
+			server.Compression = websock.DefaultCompression
 			got := make(chan bool, 2*slots)
 			message := make([]byte, 256<<10)
 			for i := range message {
 				message[i] = byte(rand.N(16)) + 'a'
 			}
-			server.OnMessage = func(_ *engine.Conn, op engine.Opcode, msg []byte) {
-				got <- op == engine.OpText && bytes.Equal(msg, message)
+			server.OnMessage = func(_ *websock.Conn, op websock.Opcode, msg []byte) {
+				got <- op == websock.OpText && bytes.Equal(msg, message)
 			}
 			targets := over(transport, server.url())
-			targets[0].Config.Compression = engine.DefaultCompression
+			targets[0].Config.Compression = websock.DefaultCompression
 			targets[0].Config.Compression.SendTakeover = takeover
 			g := begun(t, Options{Targets: targets, Size: slots, Ping: -1})
 			allUp(t, g)
 			var shared *sharedMessage
 			for s := range g.Slots() {
-				if _, err := s.give(engine.OpText, message, &shared); err != nil {
+				if _, err := s.give(websock.OpText, message, &shared); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -102,7 +101,7 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 			if prepared := shared != nil && shared.prepared != nil; prepared == takeover {
 				t.Errorf("takeover %v: prepared for all: %v", takeover, prepared)
 			}
-			traffic := func() engine.Stats { return g.Stats().Traffic }
+			traffic := func() websock.Stats { return g.Stats().Traffic }
 			eventually(t, "the counts", func() bool { return traffic().MessagesSent == slots })
 			if s := traffic(); s.BeforeDeflate != slots*uint64(len(message)) || s.AfterDeflate > s.BeforeDeflate*3/4 {
 				t.Errorf("%+v", s)

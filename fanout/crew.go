@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
@@ -142,7 +142,7 @@ func (o *outbox) see() {
 		s.unsent(unsent, err)
 	}
 	if closes {
-		conn.CloseWith(engine.CloseGoingAway, "")
+		conn.CloseWith(websock.CloseGoingAway, "")
 	}
 }
 
@@ -163,7 +163,7 @@ func (o *outbox) seen() {
 }
 
 // begin takes what is to be done, if the link that it is for is still there.
-func (o *outbox) begin() (conn *engine.Conn, b *batch, closes bool) {
+func (o *outbox) begin() (conn *websock.Conn, b *batch, closes bool) {
 	s := o.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -34,7 +33,7 @@ func TestPeersThatDoNotReadHoldUpNobodyElse(t *testing.T) {
 		server := newTestServer(t)
 		var received [rounds]atomic.Int32
 		var stalls atomic.Int32
-		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 			if string(msg) == "stall" {
 				c.Pause()
 				stalls.Add(1)
@@ -52,7 +51,7 @@ func TestPeersThatDoNotReadHoldUpNobodyElse(t *testing.T) {
 			Size:    slots,
 			Ping:    -1,
 			Pace:    Pace{PerHost: 8},
-			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				if s.Number()%(slots/stalled) == 0 {
 					return c.SendText([]byte("stall"))
 				}
@@ -70,7 +69,7 @@ func TestPeersThatDoNotReadHoldUpNobodyElse(t *testing.T) {
 		eventually(t, "the stalls", func() bool { return stalls.Load() == stalled })
 		refusals := 0
 		for i := range rounds {
-			d := g.Broadcast(engine.OpBinary, bytes.Repeat([]byte{byte(i)}, size))
+			d := g.Broadcast(websock.OpBinary, bytes.Repeat([]byte{byte(i)}, size))
 			eventually(t, "all others receive", func() bool { return received[i].Load() >= slots-stalled })
 			if d.Sent+d.Refused != slots || d.Refused > stalled {
 				t.Fatalf("%+v", d)
@@ -86,7 +85,7 @@ func TestPeersThatDoNotReadHoldUpNobodyElse(t *testing.T) {
 			t.Errorf("%d slots have refused", len(refused))
 		}
 		for s, err := range refused {
-			var limit *engine.LimitError
+			var limit *websock.LimitError
 			if !errors.As(err, &limit) || limit.Limit != "SendQueue" || s.Number()%(slots/stalled) != 0 {
 				t.Errorf("slot %d: %v", s.Number(), err)
 			}
@@ -104,8 +103,8 @@ func TestPeersThatDoNotReadHoldUpNobodyElse(t *testing.T) {
 func TestAPeerThatDoesNotReadIsGivenUp(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *engine.Conn) { c.Pause() }
-		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		downs := make(chan error, 10)
 		targets := over(transport, server.url())
 		targets[0].Config.NetDial = dialSmall
@@ -118,7 +117,7 @@ func TestAPeerThatDoesNotReadIsGivenUp(t *testing.T) {
 		allUp(t, g)
 		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
 		}
-		if err := <-downs; !errors.Is(err, engine.ErrIdle) {
+		if err := <-downs; !errors.Is(err, websock.ErrIdle) {
 			t.Error(err)
 		}
 	})
@@ -129,7 +128,7 @@ func TestWhatIsSentWhileASlotIsDownComesFirst(t *testing.T) {
 		server := newTestServer(t)
 		var mu sync.Mutex
 		var got []string
-		server.OnMessage = func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+		server.OnMessage = func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, string(msg))
@@ -139,7 +138,7 @@ func TestWhatIsSentWhileASlotIsDownComesFirst(t *testing.T) {
 		g := begun(t, Options{
 			Targets:    over(transport, server.url()),
 			SendBuffer: 5 * (messageCost + 1),
-			OnConnect: func(_ context.Context, _ *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, _ *Slot, c *websock.Conn) error {
 				return c.SendText([]byte("hello"))
 			},
 			OnUnsent: func(_ *Slot, n int, _ error) { unsent.Add(int32(n)) },
@@ -150,11 +149,11 @@ func TestWhatIsSentWhileASlotIsDownComesFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var limit *engine.LimitError
+		var limit *websock.LimitError
 		if err := s.SendText([]byte("5")); !errors.As(err, &limit) || limit.Limit != "SendBuffer" || limit.Max != 5*(messageCost+1) {
 			t.Error(err)
 		}
-		if d := g.Broadcast(engine.OpText, []byte("6")); d != (Delivery{Refused: 1}) || unsent.Load() != 1 {
+		if d := g.Broadcast(websock.OpText, []byte("6")); d != (Delivery{Refused: 1}) || unsent.Load() != 1 {
 			t.Errorf("%+v, %d reported", d, unsent.Load())
 		}
 		server.start()
@@ -179,7 +178,7 @@ func TestABroadcastToSlotsThatAreDown(t *testing.T) {
 	server.kill()
 	for buffer, want := range map[int]Delivery{0: {Down: 3}, 1000: {Kept: 3}} {
 		g := begun(t, Options{Targets: over(nil, server.url()), Size: 3, SendBuffer: buffer})
-		if d := g.Broadcast(engine.OpText, []byte("x")); d != want {
+		if d := g.Broadcast(websock.OpText, []byte("x")); d != want {
 			t.Errorf("%+v, want %+v", d, want)
 		}
 	}
@@ -203,7 +202,7 @@ func TestWhatWasKeptInVainIsReported(t *testing.T) {
 		OnUnsent: func(_ *Slot, n int, err error) { unsent <- report{n, err} },
 	})
 	for range 3 {
-		if err := g.Send("0", engine.OpBinary, nil); err != nil {
+		if err := g.Send("0", websock.OpBinary, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,7 +215,7 @@ func TestWhatWasKeptInVainIsReported(t *testing.T) {
 	if n := g.Stats().Dropped; n != 3 {
 		t.Errorf("%d counted", n)
 	}
-	if err := g.Send("0", engine.OpBinary, nil); err != ErrDown {
+	if err := g.Send("0", websock.OpBinary, nil); err != ErrDown {
 		t.Error("a slot that has stopped:", err)
 	}
 }
@@ -227,18 +226,18 @@ func TestWhatCanNotBeSentIsRefused(t *testing.T) {
 		g := begun(t, Options{Targets: over(transport, server.url())})
 		s := g.Slot(0)
 		allUp(t, g)
-		if err := s.SendText([]byte("\xff")); err != engine.ErrInvalidUTF8 {
+		if err := s.SendText([]byte("\xff")); err != websock.ErrInvalidUTF8 {
 			t.Error(err)
 		}
-		for _, op := range []engine.Opcode{engine.OpPing, engine.OpClose, engine.OpContinuation, engine.OpNone} {
-			if err := s.Send(op, nil); err != engine.ErrFrameOrder {
+		for _, op := range []websock.Opcode{websock.OpPing, websock.OpClose, websock.OpContinuation, websock.OpNone} {
+			if err := s.Send(op, nil); err != websock.ErrFrameOrder {
 				t.Error(op, err)
 			}
 		}
-		if d := g.Broadcast(engine.OpText, []byte("\xff")); d != (Delivery{Refused: 1}) {
+		if d := g.Broadcast(websock.OpText, []byte("\xff")); d != (Delivery{Refused: 1}) {
 			t.Errorf("%+v", d)
 		}
-		if d := g.Broadcast(engine.OpText, nil); d != (Delivery{Sent: 1}) {
+		if d := g.Broadcast(websock.OpText, nil); d != (Delivery{Sent: 1}) {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -249,7 +248,7 @@ func TestABroadcastAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes pools drop things")
 	}
 	server := newTestServer(t)
-	server.OnMessage = func(*engine.Conn, engine.Opcode, []byte) {}
+	server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) {}
 	g := begun(t, Options{Targets: over(epoll.Transport(), server.url()), Size: 10, Ping: -1})
 	allUp(t, g)
 	if !g.Slot(0).Conn().Queues() {
@@ -257,7 +256,7 @@ func TestABroadcastAllocatesNothing(t *testing.T) {
 	}
 	msg := bytes.Repeat([]byte("x"), 125)
 	var d Delivery
-	if n := testing.AllocsPerRun(100, func() { d = g.Broadcast(engine.OpText, msg) }); n != 0 || d.Sent != 10 {
+	if n := testing.AllocsPerRun(100, func() { d = g.Broadcast(websock.OpText, msg) }); n != 0 || d.Sent != 10 {
 		t.Errorf("%v allocations, %+v", n, d)
 	}
 	if n := testing.AllocsPerRun(100, func() { g.Slot(0).SendText(msg) }); n != 0 {
@@ -271,7 +270,7 @@ func TestOnDataGetsPayloadAsItComes(t *testing.T) {
 		var got atomic.Int64
 		g := begun(t, Options{
 			Targets: over(transport, server.url()),
-			OnData: func(_ *Slot, h engine.Header, payload []byte) {
+			OnData: func(_ *Slot, h websock.Header, payload []byte) {
 				got.Add(int64(len(payload)))
 				if h.Length != 300000 {
 					t.Errorf("%+v", h)

@@ -7,13 +7,13 @@
 //	g, err := fanout.Start(fanout.Options{
 //		Targets:   fanout.URLs("wss://a.example/feed", "wss://b.example/feed"),
 //		Size:      10000,
-//		OnConnect: func(ctx context.Context, s *fanout.Slot, c *engine.Conn) error {
+//		OnConnect: func(ctx context.Context, s *fanout.Slot, c *websock.Conn) error {
 //			return c.SendText(subscriptionOf(s.Number()))
 //		},
-//		OnMessage: func(s *fanout.Slot, op engine.Opcode, msg []byte) { ... },
+//		OnMessage: func(s *fanout.Slot, op websock.Opcode, msg []byte) { ... },
 //	})
 //	...
-//	g.Broadcast(engine.OpText, []byte("hello"))
+//	g.Broadcast(websock.OpText, []byte("hello"))
 //	g.Shutdown(ctx)
 //
 // # Dialling
@@ -36,7 +36,7 @@
 // counted and reported to OnUnsent.
 //
 // A send never waits for the peer. When too much waits for a peer already, see
-// Limits.SendQueue, the message is refused with an *engine.LimitError, and nobody else is
+// Limits.SendQueue, the message is refused with an *websock.LimitError, and nobody else is
 // held up.
 //
 // # Cost

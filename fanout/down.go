@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // never is the time after which a slot that has stopped is dialled again.
@@ -176,7 +176,7 @@ func (s *Slot) panicked(v any) error {
 		}
 		s.group.options.Recover(s, v)
 	}
-	return &engine.HandlerError{Value: v}
+	return &websock.HandlerError{Value: v}
 }
 
 // recovered, deferred, takes a panic that ends neither an attempt nor a connection.

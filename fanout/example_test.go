@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -20,7 +19,7 @@ func feed() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
 			Transport: epoll.Transport(),
-			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				c.SendFrame(op, true, append([]byte("subscribed to "), msg...))
 			}, nil),
 		})
@@ -40,10 +39,10 @@ func Example() {
 		}},
 		Size: 100,
 		Pace: fanout.Pace{Rate: 5000},
-		OnConnect: func(_ context.Context, s *fanout.Slot, c *engine.Conn) error {
+		OnConnect: func(_ context.Context, s *fanout.Slot, c *websock.Conn) error {
 			return c.SendText([]byte("feed " + s.Key())) // again whenever the slot is connected
 		},
-		OnMessage: func(_ *fanout.Slot, _ engine.Opcode, msg []byte) { answers.Done() },
+		OnMessage: func(_ *fanout.Slot, _ websock.Opcode, msg []byte) { answers.Done() },
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A Failure is a kind of reason for which an attempt fails.
@@ -70,7 +69,7 @@ func endsConnection(err error) bool {
 	switch {
 	case errors.As(err, new(*websock.HandshakeError)):
 		return false
-	case errors.As(err, new(*engine.CloseError)), errors.As(err, new(*engine.ProtocolError)), errors.As(err, new(*engine.LimitError)), errors.As(err, new(*engine.HandlerError)):
+	case errors.As(err, new(*websock.CloseError)), errors.As(err, new(*websock.ProtocolError)), errors.As(err, new(*websock.LimitError)), errors.As(err, new(*websock.HandlerError)):
 		return true
 	}
 	return false
@@ -100,10 +99,10 @@ func alertOf(err error) (alert tls.AlertError, ok bool) {
 }
 
 // codeOf returns the close code with which a connection was lost.
-func codeOf(err error) engine.CloseCode {
-	var closed *engine.CloseError
-	var protocol *engine.ProtocolError
-	var limit *engine.LimitError
+func codeOf(err error) websock.CloseCode {
+	var closed *websock.CloseError
+	var protocol *websock.ProtocolError
+	var limit *websock.LimitError
 	switch {
 	case errors.As(err, &closed):
 		return closed.Code
@@ -112,5 +111,5 @@ func codeOf(err error) engine.CloseCode {
 	case errors.As(err, &limit):
 		return limit.Code
 	}
-	return engine.CloseAbnormal
+	return websock.CloseAbnormal
 }

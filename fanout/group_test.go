@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -24,15 +23,15 @@ func TestABroadcastReachesAllAndComesBack(t *testing.T) {
 		g := begun(t, Options{
 			Targets: over(transport, server.url()),
 			Size:    slots,
-			OnMessage: func(s *Slot, op engine.Opcode, msg []byte) {
-				if want := fmt.Sprint("message ", came[s.Number()].Add(1)); string(msg) != want || op != engine.OpText {
+			OnMessage: func(s *Slot, op websock.Opcode, msg []byte) {
+				if want := fmt.Sprint("message ", came[s.Number()].Add(1)); string(msg) != want || op != websock.OpText {
 					t.Errorf("slot %d: %v %q, want %q", s.Number(), op, msg, want)
 				}
 			},
 		})
 		allUp(t, g)
 		for i := range rounds {
-			if d := g.Broadcast(engine.OpText, fmt.Append(nil, "message ", i+1)); d != (Delivery{Sent: slots}) {
+			if d := g.Broadcast(websock.OpText, fmt.Append(nil, "message ", i+1)); d != (Delivery{Sent: slots}) {
 				t.Fatalf("%+v", d)
 			}
 		}
@@ -53,16 +52,16 @@ func TestSendFindsTheSlotByItsKey(t *testing.T) {
 		Targets:   over(nil, server.url()),
 		Size:      3,
 		Key:       func(number int) string { return []string{"a", "b", "c"}[number] },
-		OnMessage: func(s *Slot, _ engine.Opcode, msg []byte) { got <- s.Key() + string(msg) },
+		OnMessage: func(s *Slot, _ websock.Opcode, msg []byte) { got <- s.Key() + string(msg) },
 	})
 	allUp(t, g)
-	if err := g.Send("b", engine.OpText, []byte("!")); err != nil {
+	if err := g.Send("b", websock.OpText, []byte("!")); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-got; got != "b!" {
 		t.Errorf("%q", got)
 	}
-	if err := g.Send("d", engine.OpText, nil); err != ErrUnknownKey {
+	if err := g.Send("d", websock.OpText, nil); err != ErrUnknownKey {
 		t.Error(err)
 	}
 }
@@ -71,9 +70,9 @@ func TestOnConnectComesBeforeEverythingElse(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var mu sync.Mutex
-		first := map[*engine.Conn]string{}
-		server.OnConn = func(c *engine.Conn) { c.SendText([]byte("who are you?")) }
-		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		first := map[*websock.Conn]string{}
+		server.OnConn = func(c *websock.Conn) { c.SendText([]byte("who are you?")) }
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 			mu.Lock()
 			defer mu.Unlock()
 			if first[c] == "" {
@@ -83,14 +82,14 @@ func TestOnConnectComesBeforeEverythingElse(t *testing.T) {
 		g := begun(t, Options{
 			Targets: over(transport, server.url()),
 			Size:    10,
-			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				_, question, err := c.RecvMessage(nil) // before there is a Handler
 				if string(question) != "who are you?" {
 					t.Errorf("%q", question)
 				}
 				return errors.Join(err, c.SendText([]byte("slot "+s.Key())))
 			},
-			OnMessage: func(_ *Slot, _ engine.Opcode, msg []byte) { t.Errorf("%q", msg) },
+			OnMessage: func(_ *Slot, _ websock.Opcode, msg []byte) { t.Errorf("%q", msg) },
 		})
 		stop := make(chan struct{})
 		var senders sync.WaitGroup
@@ -100,7 +99,7 @@ func TestOnConnectComesBeforeEverythingElse(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					g.Broadcast(engine.OpText, []byte("too early"))
+					g.Broadcast(websock.OpText, []byte("too early"))
 				}
 			}
 		})
@@ -134,7 +133,7 @@ func TestSlotsComeBack(t *testing.T) {
 		}
 		server.start()
 		allUp(t, g)
-		if s := g.Stats(); s.Lost[engine.CloseAbnormal] != 20 || s.Ready != 40 {
+		if s := g.Stats(); s.Lost[websock.CloseAbnormal] != 20 || s.Ready != 40 {
 			t.Errorf("%+v", s)
 		}
 		if err := g.Slot(0).Err(); err != nil {
@@ -180,7 +179,7 @@ func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
 		Targets:   over(epoll.Loops(1), server.url()),
 		Size:      slots,
 		Ping:      50 * time.Millisecond,
-		OnMessage: func(*Slot, engine.Opcode, []byte) {},
+		OnMessage: func(*Slot, websock.Opcode, []byte) {},
 		Pace:      Pace{PerHost: 16},
 	})
 	allUp(t, g)
@@ -191,14 +190,14 @@ func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
 
 func TestStatsCountWhatCompressionSaves(t *testing.T) {
 	server := newTestServer(t)
-	server.Compression = engine.DefaultCompression
+	server.Compression = websock.DefaultCompression
 	targets := over(nil, server.url())
-	targets[0].Config.Compression = engine.DefaultCompression
+	targets[0].Config.Compression = websock.DefaultCompression
 	var came atomic.Int32
-	g := begun(t, Options{Targets: targets, Size: 3, OnMessage: func(*Slot, engine.Opcode, []byte) { came.Add(1) }})
+	g := begun(t, Options{Targets: targets, Size: 3, OnMessage: func(*Slot, websock.Opcode, []byte) { came.Add(1) }})
 	allUp(t, g)
 	message := bytes.Repeat([]byte("all alike "), 1000)
-	g.Broadcast(engine.OpText, message)
+	g.Broadcast(websock.OpText, message)
 	eventually(t, "all echoes", func() bool { return came.Load() == 3 })
 	check := func(when string) {
 		t.Helper()

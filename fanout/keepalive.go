@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
@@ -23,7 +23,7 @@ func (s *Slot) beginKeepAlive() {
 
 // keepAlive looks at the link, and returns its connection if that is to be given up. The lock is
 // held.
-func (s *Slot) keepAlive() (dead *engine.Conn) {
+func (s *Slot) keepAlive() (dead *websock.Conn) {
 	l, p, now := s.link, s.group.heartbeat, s.group.now()
 	switch l.monitor.Look(l.conn, p, now) {
 	case keepalive.GiveUp:
@@ -45,7 +45,7 @@ const shortestLook = timing.Tick
 func (s *Slot) ping() (asked bool) {
 	l, p := s.link, s.group.heartbeat
 	payload := p.Payload
-	measures := p.Opcode == engine.OpPing && payload == nil
+	measures := p.Opcode == websock.OpPing && payload == nil
 	if measures {
 		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
 	}
@@ -70,7 +70,7 @@ func (s *Slot) ping() (asked bool) {
 }
 
 // OnPong measures the round trip.
-func (l *link) OnPong(_ *engine.Conn, payload []byte) {
+func (l *link) OnPong(_ *websock.Conn, payload []byte) {
 	s := l.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *link) OnPong(_ *engine.Conn, payload []byte) {
 }
 
 // OnPing tells the application of a ping.
-func (l *link) OnPing(_ *engine.Conn, payload []byte) {
+func (l *link) OnPing(_ *websock.Conn, payload []byte) {
 	if g := l.slot.group; g.options.OnPing != nil && !g.over.Load() {
 		g.options.OnPing(l.slot, payload)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
@@ -31,8 +30,8 @@ func slowly(t *testing.T, rate int) (url string) {
 			go func() {
 				defer conn.Close()
 				handshake.ServerConn(context.Background(), conn, nil)
-				eachFrame(slowConn{conn, rate}, func(h engine.Header, payload []byte) {
-					if h.Opcode == engine.OpPing {
+				eachFrame(slowConn{conn, rate}, func(h websock.Header, payload []byte) {
+					if h.Opcode == websock.OpPing {
 						conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
 					} else {
 						conn.Write([]byte{0x81, 2, 'o', 'k'})
@@ -62,7 +61,7 @@ func TestAnUploadThatTakesLongIsNotCut(t *testing.T) {
 			Targets:     over(transport, slowly(t, 2<<20)),
 			Ping:        400 * time.Millisecond,
 			PingTimeout: 600 * time.Millisecond,
-			OnMessage:   func(*Slot, engine.Opcode, []byte) { answered <- struct{}{} },
+			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
 			OnDown: func(_ *Slot, err error, _ time.Duration) {
 				if ReasonOf(err) != ShutDown {
 					t.Error(err)
@@ -84,9 +83,9 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
 			return serve(func(conn net.Conn) {
 				conn.Write([]byte{0x89, 5, 'h', 'e', 'l', 'l', 'o'}) // a ping of its own
-				eachFrame(conn, func(h engine.Header, payload []byte) {
+				eachFrame(conn, func(h websock.Header, payload []byte) {
 					got = append(got, h.Opcode.String()+" "+string(payload))
-					if h.Opcode == engine.OpText {
+					if h.Opcode == websock.OpText {
 						conn.Write([]byte{0x81, 2, 'o', 'k'})
 					}
 				})
@@ -119,13 +118,13 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	})
 	for name, o := range map[string]Options{
 		"text that is not UTF-8": {PingMessage: []byte{0xff}},
-		"a close frame":          {PingMessage: []byte("x"), PingOpcode: engine.OpClose},
+		"a close frame":          {PingMessage: []byte("x"), PingOpcode: websock.OpClose},
 	} {
 		o.Targets = URLs("ws://127.0.0.1:1/")
 		if g, err := Start(o); err == nil {
 			t.Error(name)
 			shutdown(t, g)
-		} else if !errors.Is(err, engine.ErrInvalidUTF8) && !errors.Is(err, engine.ErrFrameOrder) {
+		} else if !errors.Is(err, websock.ErrInvalidUTF8) && !errors.Is(err, websock.ErrFrameOrder) {
 			t.Error(err)
 		}
 	}
@@ -137,8 +136,8 @@ func TestAtMostOnePingIsUnderWay(t *testing.T) {
 		var pings atomic.Int32
 		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
 			return serve(func(conn net.Conn) {
-				eachFrame(conn, func(h engine.Header, _ []byte) {
-					if h.Opcode == engine.OpPing {
+				eachFrame(conn, func(h websock.Header, _ []byte) {
+					if h.Opcode == websock.OpPing {
 						pings.Add(1)
 					}
 				})
@@ -160,8 +159,8 @@ func TestHeartbeatsKeepToTheirInterval(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
 				return serve(func(conn net.Conn) {
-					eachFrame(conn, func(h engine.Header, payload []byte) {
-						if h.Opcode == engine.OpPing {
+					eachFrame(conn, func(h websock.Header, payload []byte) {
+						if h.Opcode == websock.OpPing {
 							conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
 						}
 					})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -47,7 +46,7 @@ func TestTheCallsForASlotComeOneAfterAnother(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		const slots = 20
 		server := newTestServer(t)
-		server.OnMessage = func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		server.OnMessage = func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			c.SendFrame(op, true, msg)
 			if len(msg) == 1 {
 				c.Abort(nil)
@@ -69,11 +68,11 @@ func TestTheCallsForASlotComeOneAfterAnother(t *testing.T) {
 				defer orders[s.Number()].enter("Prepare", "Choose")()
 				return nil
 			},
-			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				defer orders[s.Number()].enter("OnConnect", "Prepare")()
 				return c.SendText([]byte("hello"))
 			},
-			OnMessage: func(s *Slot, _ engine.Opcode, msg []byte) {
+			OnMessage: func(s *Slot, _ websock.Opcode, msg []byte) {
 				defer orders[s.Number()].enter("OnMessage", "OnConnect", "OnMessage")()
 				if s.Conn() == nil {
 					t.Error("OnMessage doesn't see the connection")
@@ -117,7 +116,7 @@ func TestNothingIsCalledBeforeTheGroupCanBeReached(t *testing.T) {
 			Size:      10,
 			Choose:    func(s *Slot) Target { check(s); return over(nil, server.url())[0] },
 			Prepare:   func(_ context.Context, s *Slot, _ *Target) error { check(s); return nil },
-			OnConnect: func(_ context.Context, s *Slot, _ *engine.Conn) error { check(s); return nil },
+			OnConnect: func(_ context.Context, s *Slot, _ *websock.Conn) error { check(s); return nil },
 		})
 		allUp(t, g)
 		if mismatches.Load() != 0 || group.Load() != g {
@@ -181,7 +180,7 @@ var hangs = map[string]func(o *Options, hang func()){
 		}
 	},
 	"OnConnect": func(o *Options, hang func()) {
-		o.OnConnect = func(_ context.Context, s *Slot, _ *engine.Conn) error {
+		o.OnConnect = func(_ context.Context, s *Slot, _ *websock.Conn) error {
 			if s.Number() == 0 {
 				hang()
 			}
@@ -189,21 +188,21 @@ var hangs = map[string]func(o *Options, hang func()){
 		}
 	},
 	"OnMessage": func(o *Options, hang func()) {
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Number() == 0 {
 				hang()
 			}
 		}
 	},
 	"OnData": func(o *Options, hang func()) {
-		o.OnData = func(s *Slot, _ engine.Header, _ []byte) {
+		o.OnData = func(s *Slot, _ websock.Header, _ []byte) {
 			if s.Number() == 0 {
 				hang()
 			}
 		}
 	},
 	"OnDown": func(o *Options, hang func()) {
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Number() == 0 {
 				s.Conn().Abort(nil)
 			}
@@ -215,7 +214,7 @@ var hangs = map[string]func(o *Options, hang func()){
 		}
 	},
 	"Permanent": func(o *Options, hang func()) {
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Number() == 0 {
 				s.Conn().Abort(nil)
 			}
@@ -245,7 +244,7 @@ func TestShutdownDoesNotWaitForAFunctionThatNeverReturns(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				server := newTestServer(t)
 				server.Transport = std.Transport() // not on an event loop that hangs
-				server.OnConn = func(c *engine.Conn) { c.SendText([]byte("hello")) }
+				server.OnConn = func(c *websock.Conn) { c.SendText([]byte("hello")) }
 				h := newHanging(t)
 				o := Options{Targets: over(transport, server.url()), Size: 5, Pace: Pace{Rate: -1}}
 				o.Targets[0].Config.Limits.CloseTimeout = time.Hour
@@ -280,7 +279,7 @@ func TestShutdownDoesNotWaitForAFunctionThatNeverReturns(t *testing.T) {
 func TestNothingIsCalledAfterAShutdownThatCut(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *engine.Conn) {
+		server.OnConn = func(c *websock.Conn) {
 			for range 100 {
 				c.SendText([]byte("hello"))
 			}
@@ -295,8 +294,8 @@ func TestNothingIsCalledAfterAShutdownThatCut(t *testing.T) {
 		}
 		g, err := Start(Options{
 			Targets: targets, Size: 3, Pace: Pace{Rate: -1},
-			OnConnect: func(context.Context, *Slot, *engine.Conn) error { check(); return nil },
-			OnMessage: func(*Slot, engine.Opcode, []byte) { check(); h.hang() },
+			OnConnect: func(context.Context, *Slot, *websock.Conn) error { check(); return nil },
+			OnMessage: func(*Slot, websock.Opcode, []byte) { check(); h.hang() },
 			OnDown:    func(*Slot, error, time.Duration) { check() },
 			OnUnsent:  func(*Slot, int, error) { check() },
 		})
@@ -339,7 +338,7 @@ func TestNothingFollowsAPrepareThatOutlivesShutdown(t *testing.T) {
 		t.Error(err)
 	}
 	h.let <- struct{}{}
-	if d := g.Broadcast(engine.OpText, nil); d.Down != 1 {
+	if d := g.Broadcast(websock.OpText, nil); d.Down != 1 {
 		t.Errorf("%+v", d)
 	}
 	shutdown(t, g) // waits for the attempt
@@ -358,7 +357,7 @@ func TestAPanicWhileBroadcastingIsRecovered(t *testing.T) {
 			}
 		},
 	})
-	if d := g.Broadcast(engine.OpText, nil); d.Down != 3 || recovered.Load() != 3 {
+	if d := g.Broadcast(websock.OpText, nil); d.Down != 3 || recovered.Load() != 3 {
 		t.Errorf("%+v, %d recovered", d, recovered.Load())
 	}
 }
@@ -368,7 +367,7 @@ func TestAFunctionMayCallShutdown(t *testing.T) {
 		for _, where := range []string{"OnConnect", "OnMessage", "OnDown"} {
 			t.Run(where, func(t *testing.T) {
 				server := newTestServer(t)
-				server.OnConn = func(c *engine.Conn) { c.SendText([]byte("hello")) }
+				server.OnConn = func(c *websock.Conn) { c.SendText([]byte("hello")) }
 				done := make(chan error, 100)
 				var once sync.Once
 				stop := func(s *Slot) {
@@ -381,11 +380,11 @@ func TestAFunctionMayCallShutdown(t *testing.T) {
 				o := Options{Targets: over(transport, server.url()), Size: 5, Pace: Pace{Rate: -1}}
 				switch where {
 				case "OnConnect":
-					o.OnConnect = func(_ context.Context, s *Slot, _ *engine.Conn) error { stop(s); return nil }
+					o.OnConnect = func(_ context.Context, s *Slot, _ *websock.Conn) error { stop(s); return nil }
 				case "OnMessage":
-					o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) { stop(s) }
+					o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) { stop(s) }
 				case "OnDown":
-					o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) { s.Conn().Abort(nil) }
+					o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) { s.Conn().Abort(nil) }
 					o.OnDown = func(s *Slot, _ error, _ time.Duration) { stop(s) }
 				}
 				g, err := Start(o)
@@ -418,17 +417,17 @@ var leaving = map[string]func(o *Options, leave func(*Slot)){
 		o.Trace = func(s *Slot) *websock.Trace { leave(s); return nil }
 	},
 	"OnConnect": func(o *Options, leave func(*Slot)) {
-		o.OnConnect = func(_ context.Context, s *Slot, _ *engine.Conn) error { leave(s); return nil }
+		o.OnConnect = func(_ context.Context, s *Slot, _ *websock.Conn) error { leave(s); return nil }
 	},
 	"OnMessage": func(o *Options, leave func(*Slot)) {
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) { leave(s) }
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) { leave(s) }
 	},
 	"OnData": func(o *Options, leave func(*Slot)) {
-		o.OnData = func(s *Slot, _ engine.Header, _ []byte) { leave(s) }
+		o.OnData = func(s *Slot, _ websock.Header, _ []byte) { leave(s) }
 	},
 	"Permanent": func(o *Options, leave func(*Slot)) {
 		var once sync.Once
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Number() == 0 {
 				once.Do(func() { s.Conn().Abort(nil) })
 			}
@@ -439,7 +438,7 @@ var leaving = map[string]func(o *Options, leave func(*Slot)){
 		}
 	},
 	"OnDown": func(o *Options, leave func(*Slot)) {
-		o.OnMessage = func(s *Slot, _ engine.Opcode, _ []byte) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Failures() == 0 {
 				s.Conn().Abort(nil)
 			}
@@ -454,7 +453,7 @@ func TestAFunctionThatDoesNotReturnEndsOnlyItsAttemptOrConnection(t *testing.T) 
 			for name, set := range leaving {
 				t.Run(name+"/"+how, func(t *testing.T) {
 					server := newTestServer(t)
-					server.OnConn = func(c *engine.Conn) { c.SendText([]byte("hello")) }
+					server.OnConn = func(c *websock.Conn) { c.SendText([]byte("hello")) }
 					var left, recovered atomic.Int32
 					downs := make(chan error, 1000)
 					o := Options{Targets: over(transport, server.url()), Size: 5}
@@ -473,7 +472,7 @@ func TestAFunctionThatDoesNotReturnEndsOnlyItsAttemptOrConnection(t *testing.T) 
 					g := begun(t, o)
 					eventually(t, "the function", func() bool { return left.Load() > 0 })
 					if name != "OnDown" && name != "Permanent" {
-						var failed *engine.HandlerError
+						var failed *websock.HandlerError
 						if err := <-downs; !errors.As(err, &failed) {
 							t.Error(err)
 						}
@@ -498,7 +497,7 @@ func TestAGroupIsForgottenAfterShutdown(t *testing.T) {
 				Size:      20,
 				Pace:      Pace{Rate: -1},
 				Backoff:   Backoff{Base: time.Hour},
-				OnMessage: func(*Slot, engine.Opcode, []byte) {},
+				OnMessage: func(*Slot, websock.Opcode, []byte) {},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -507,7 +506,7 @@ func TestAGroupIsForgottenAfterShutdown(t *testing.T) {
 			if err := g.WaitUp(t.Context(), 10); err != nil {
 				t.Fatal(err)
 			}
-			g.Broadcast(engine.OpText, []byte("x"))
+			g.Broadcast(websock.OpText, []byte("x"))
 			shutdown(t, g)
 		}()
 		eventually(t, "the Group is freed", func() bool {
@@ -535,11 +534,11 @@ func TestAllCountsAddUpAfterFaults(t *testing.T) {
 			Ping:       5 * time.Millisecond, PingTimeout: 50 * time.Millisecond,
 			Pace:    Pace{Rate: 2000},
 			Backoff: Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond},
-			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				connects.Add(1)
 				return c.SendText([]byte("hello"))
 			},
-			OnMessage: func(s *Slot, op engine.Opcode, msg []byte) {
+			OnMessage: func(s *Slot, op websock.Opcode, msg []byte) {
 				switch len(msg) % 4 {
 				case 0:
 					s.Send(op, msg)
@@ -558,7 +557,7 @@ func TestAllCountsAddUpAfterFaults(t *testing.T) {
 			},
 		})
 		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			g.Broadcast(engine.OpBinary, []byte("news"))
+			g.Broadcast(websock.OpBinary, []byte("news"))
 			g.Stats()
 		}
 		shutdown(t, g)
@@ -633,14 +632,14 @@ func TestShutdownAtAnyMoment(t *testing.T) {
 				Backoff: Backoff{Base: time.Millisecond, Max: 5 * time.Millisecond},
 				Ping:    2 * time.Millisecond,
 				Prepare: func(context.Context, *Slot, *Target) error { check(); return nil },
-				OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+				OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 					check()
 					if s.Number()%5 == 4 {
 						return errors.New("no")
 					}
 					return c.SendText([]byte("hello"))
 				},
-				OnMessage: func(s *Slot, op engine.Opcode, msg []byte) { check(); s.Send(op, msg) },
+				OnMessage: func(s *Slot, op websock.Opcode, msg []byte) { check(); s.Send(op, msg) },
 				OnDown: func(s *Slot, _ error, _ time.Duration) {
 					check()
 					downs.Add(1)
@@ -652,7 +651,7 @@ func TestShutdownAtAnyMoment(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Duration(round) * 250 * time.Microsecond)
-			g.Broadcast(engine.OpText, []byte("news"))
+			g.Broadcast(websock.OpText, []byte("news"))
 			var twice sync.WaitGroup
 			if round%4 == 0 {
 				twice.Go(func() { shutdown(t, g) })

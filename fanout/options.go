@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
@@ -22,7 +21,7 @@ import (
 // slots they may be called from several goroutines at once. None is called with a lock held, or
 // after Shutdown has returned; and Slot.Group has the Group for those that are called before
 // Start has returned. A function that calls runtime.Goexit, as testing.T.Fatal does, ends the
-// attempt or connection that it was called for, with an *engine.HandlerError in OnDown.
+// attempt or connection that it was called for, with an *websock.HandlerError in OnDown.
 type Options struct {
 	// Targets are taken in turn: slot i connects to Targets[i%len(Targets)].
 	Targets []Target
@@ -47,7 +46,7 @@ type Options struct {
 
 	// PingTimeout is the time after a ping without a sign of life, after which a connection
 	// is given up. A sign of life is anything received, a pong or else, and that the peer
-	// takes what is sent, while more of it waits. The connection is lost with engine.ErrIdle
+	// takes what is sent, while more of it waits. The connection is lost with websock.ErrIdle
 	// in the chain of the error. 0: 10 s. Negative: none is given up.
 	PingTimeout time.Duration
 
@@ -55,12 +54,12 @@ type Options struct {
 	// heartbeat of their own; the round trip isn't measured then. PingOpcode is how: see
 	// websock.KeepAlive.
 	PingMessage []byte
-	PingOpcode  engine.Opcode
+	PingOpcode  websock.Opcode
 
 	// QueueBudget bounds how many bytes wait to be sent on all slots together: in their
 	// connections, and in the Group while they aren't connected (SendBuffer) or where the
 	// transport doesn't queue. Above it a send is refused, on every slot, with an error that is
-	// engine.ErrSendQueueFull. 0: there is no bound but that of each slot.
+	// websock.ErrSendQueueFull. 0: there is no bound but that of each slot.
 	//
 	// That of each slot, Limits.SendQueue, doesn't bound what they hold together, also since a
 	// message is accepted whatever its size when nothing waits on the slot: one send of 4 MiB
@@ -86,17 +85,17 @@ type Options struct {
 	// on a connection without a Handler: log in, subscribe. It may wait, until ctx ends,
 	// which also ends its sends and receives. It must not keep or close c. An error is a
 	// failure of the attempt.
-	OnConnect func(ctx context.Context, s *Slot, c *engine.Conn) error
+	OnConnect func(ctx context.Context, s *Slot, c *websock.Conn) error
 
 	// OnMessage is called with every message received. msg is valid until it returns, and
 	// may be changed. The calls for a slot come one after another. On an event loop it
 	// must not wait: all the connections of the loop would. What it sends leaves in one
 	// write.
-	OnMessage func(s *Slot, op engine.Opcode, msg []byte)
+	OnMessage func(s *Slot, op websock.Opcode, msg []byte)
 
 	// OnData, in place of OnMessage, is called with payload as it arrives: see
-	// engine.Handler.
-	OnData func(s *Slot, h engine.Header, payload []byte)
+	// websock.Handler.
+	OnData func(s *Slot, h websock.Header, payload []byte)
 
 	// OnPing, unless it is nil, is called with the payload of every ping received, valid until
 	// it returns, in its place between the calls of OnMessage. The ping is answered without it.
@@ -104,7 +103,7 @@ type Options struct {
 
 	// OnDown, unless it is nil, is called when an attempt failed or the connection was
 	// lost, or when Shutdown has ended either. err is a *DownError, whose Reason says which
-	// of the three, and has in its chain why: see websock.Open and engine.Handler. next is
+	// of the three, and has in its chain why: see websock.Open and websock.Handler. next is
 	// the time after which the slot is dialled again; negative: never, the slot has stopped.
 	// It must not wait.
 	OnDown func(s *Slot, err error, next time.Duration)
@@ -121,7 +120,7 @@ type Options struct {
 
 	// Recover, unless it is nil, is told of a panic in another function of Options, with what
 	// was given to panic. The attempt or the connection of the slot then ends, with an
-	// *engine.HandlerError in the chain of its error, and the process and the other slots go
+	// *websock.HandlerError in the chain of its error, and the process and the other slots go
 	// on. A panic of an OnUnsent that Broadcast calls ends nothing. Recover is called by the
 	// goroutine that panicked. nil: a panic ends the process.
 	Recover func(s *Slot, v any)

@@ -24,14 +24,13 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestOptionsThatMakeNoSense(t *testing.T) {
 	targets := URLs("ws://127.0.0.1:1/")
 	choose := func(*Slot) Target { return targets[0] }
-	received := func(*Slot, engine.Opcode, []byte) {}
-	handled := []Target{{Config: websock.Config{Host: "a", Handler: engine.Messages(nil, nil)}}}
+	received := func(*Slot, websock.Opcode, []byte) {}
+	handled := []Target{{Config: websock.Config{Host: "a", Handler: websock.Messages(nil, nil)}}}
 	for name, o := range map[string]Options{
 		"no target":         {Size: 1},
 		"two ways":          {Targets: targets, Choose: choose},
@@ -40,7 +39,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"huge size":         {Targets: targets, Size: math.MaxInt},
 		"no rate":           {Targets: targets, Pace: Pace{Rate: math.NaN()}},
 		"negative buffer":   {Targets: targets, SendBuffer: -1},
-		"both receivers":    {Targets: targets, OnMessage: received, OnData: func(*Slot, engine.Header, []byte) {}},
+		"both receivers":    {Targets: targets, OnMessage: received, OnData: func(*Slot, websock.Header, []byte) {}},
 		"same keys":         {Targets: targets, Size: 2, Key: func(int) string { return "k" }},
 		"empty key":         {Targets: targets, Key: func(int) string { return "" }},
 		"no URL":            {Targets: URLs("127.0.0.1:1")},
@@ -226,13 +225,13 @@ func TestWhatIsPermanent(t *testing.T) {
 		"another alert":          {&websock.HandshakeError{Err: tls.AlertError(80)}, false},
 		"nobody there":           {refused, false},
 		"unusable":               {&unusable{errHandler}, true},
-		"closed":                 {&engine.CloseError{Code: engine.CloseGoingAway}, false},
-		"closed by ourselves":    {&engine.CloseError{Code: engine.CloseNormal, Local: true}, false},
+		"closed":                 {&websock.CloseError{Code: websock.CloseGoingAway}, false},
+		"closed by ourselves":    {&websock.CloseError{Code: websock.CloseNormal, Local: true}, false},
 		"too late":               {context.DeadlineExceeded, false},
 		"something else":         {errors.New("x"), false},
-		"nothing was received":   {engine.ErrIdle, false},
-		"peer broke a rule":      {&engine.ProtocolError{Code: engine.CloseProtocolError}, false},
-		"something was too long": {&engine.LimitError{}, false},
+		"nothing was received":   {websock.ErrIdle, false},
+		"peer broke a rule":      {&websock.ProtocolError{Code: websock.CloseProtocolError}, false},
+		"something was too long": {&websock.LimitError{}, false},
 	} {
 		if got := Permanent(test.err); got != test.want {
 			t.Errorf("%s: %v (%v)", name, got, test.err)
@@ -270,7 +269,7 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 			failed := make(chan error, 100)
 			begun(t, Options{
 				Targets:   []Target{target},
-				OnConnect: func(context.Context, *Slot, *engine.Conn) error { return errors.New("no") },
+				OnConnect: func(context.Context, *Slot, *websock.Conn) error { return errors.New("no") },
 				OnDown:    func(_ *Slot, err error, _ time.Duration) { failed <- err },
 				Backoff:   Backoff{Base: time.Hour},
 			})
@@ -282,16 +281,16 @@ func TestFailuresHaveTheirKinds(t *testing.T) {
 }
 
 func TestTheKindOfALossIsLost(t *testing.T) {
-	closed := &engine.CloseError{Code: engine.CloseAbnormal}
+	closed := &websock.CloseError{Code: websock.CloseAbnormal}
 	for _, test := range []struct {
 		err  error
 		want Failure
 	}{
 		{closed, FailedLost},
-		{&engine.ProtocolError{}, FailedLost},
-		{&engine.LimitError{}, FailedLost},
-		{&engine.HandlerError{}, FailedLost},
-		{&DownError{ConnectionLost, engine.ErrTimeout}, FailedLost},
+		{&websock.ProtocolError{}, FailedLost},
+		{&websock.LimitError{}, FailedLost},
+		{&websock.HandlerError{}, FailedLost},
+		{&DownError{ConnectionLost, websock.ErrTimeout}, FailedLost},
 		{&DownError{AttemptFailed, closed}, FailedSetUp}, // in OnConnect
 		{&DownError{ShutDown, closed}, FailedShutdown},
 		{&DownError{AttemptFailed, context.Canceled}, FailedSetUp}, // of Prepare's own

@@ -1,7 +1,7 @@
 package fanout
 
 import (
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // messageCost is what a message counts beside its payload: the memory that it takes.
@@ -11,7 +11,7 @@ const messageCost = 40
 type message struct {
 	payload []byte
 	shared  *sharedMessage // that has the payload; nil: it is for this slot alone
-	op      engine.Opcode
+	op      websock.Opcode
 }
 
 func (m *message) cost() int { return len(m.payload) + messageCost }
@@ -69,7 +69,7 @@ func (s *Slot) room(size int) error {
 		}
 	}
 	if cost > most-waiting {
-		return &engine.LimitError{Limit: limit, Max: int64(most), Code: engine.ClosePolicyViolation}
+		return &websock.LimitError{Limit: limit, Max: int64(most), Code: websock.ClosePolicyViolation}
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (o *outbox) take() *batch {
 
 // send sends the batch, in one write if it is small enough, and returns how many messages
 // were not sent, and why. It may wait for the peer.
-func (b *batch) send(c *engine.Conn) (unsent int, err error) {
+func (b *batch) send(c *websock.Conn) (unsent int, err error) {
 	c.Cork()
 	for i := range b.messages {
 		m := &b.messages[i]
@@ -105,7 +105,7 @@ func (b *batch) send(c *engine.Conn) (unsent int, err error) {
 }
 
 // send sends the message.
-func (m *message) send(c *engine.Conn) error {
+func (m *message) send(c *websock.Conn) error {
 	if m.shared != nil && compressesAlone(c) {
 		return m.shared.send(c, m.op)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // Timers are not exact: here they ring at full milliseconds, as a busy machine's do.
@@ -129,7 +129,7 @@ func TestAnOnConnectThatFailsHoldsUpNoOther(t *testing.T) {
 			Targets: d.targets("a"), Size: slots, Ping: -1,
 			Pace:    Pace{Rate: -1, Handshakes: 1},
 			Backoff: Backoff{Base: time.Hour},
-			OnConnect: func(_ context.Context, s *Slot, _ *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, _ *websock.Conn) error {
 				if s.Number() < slots-1 {
 					return errors.New("no")
 				}
@@ -275,9 +275,9 @@ func TestOutagesAreLoggedAtTheFirstFailureAndAtEachDoubling(t *testing.T) {
 
 // A host that nobody else waits for or connects to is remembered like any other.
 func TestFailuresOfAHostWithOneSlotAreCountedTogether(t *testing.T) {
-	for name, onConnect := range map[string]func(context.Context, *Slot, *engine.Conn) error{
+	for name, onConnect := range map[string]func(context.Context, *Slot, *websock.Conn) error{
 		"no connection":   nil,
-		"OnConnect fails": func(context.Context, *Slot, *engine.Conn) error { return errRefused },
+		"OnConnect fails": func(context.Context, *Slot, *websock.Conn) error { return errRefused },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDialler(func(context.Context, string, int) (net.Conn, error) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -30,9 +29,9 @@ func TestServeAnotherProcess(t *testing.T) {
 	if addr == "" {
 		t.Skip("this is not another process")
 	}
-	server := &testServer{t: t, addr: addr, conns: map[*engine.Conn]struct{}{}}
-	subs := &subscriptions{t: t, conns: map[*engine.Conn]string{}}
-	server.OnMessage = func(c *engine.Conn, op engine.Opcode, msg []byte) {
+	server := &testServer{t: t, addr: addr, conns: map[*websock.Conn]struct{}{}}
+	subs := &subscriptions{t: t, conns: map[*websock.Conn]string{}}
+	server.OnMessage = func(c *websock.Conn, op websock.Opcode, msg []byte) {
 		if string(msg) != "tally" {
 			subs.take(c, op, msg)
 			return
@@ -101,7 +100,7 @@ func TestAllComeBackAfterTheServerIsKilled(t *testing.T) {
 		Size:    slots,
 		Pace:    Pace{Rate: float64(slots), Burst: 10, PerHost: 8},
 		Backoff: Backoff{Base: 20 * time.Millisecond, Max: time.Second},
-		OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+		OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 			return c.SendText([]byte("subscribe " + s.Key()))
 		},
 	})
@@ -118,7 +117,7 @@ func TestAllComeBackAfterTheServerIsKilled(t *testing.T) {
 		if seen.Different != slots || seen.Broken {
 			t.Errorf("round %d: %d subscriptions, %d different; broken: %v", round, seen.Subscribed, seen.Different, seen.Broken)
 		}
-		g.Broadcast(engine.OpText, []byte("news"))
+		g.Broadcast(websock.OpText, []byte("news"))
 		t.Logf("round %d: all up after %v; arrivals in each tenth of a second: %v", round, up, all.Arrivals)
 		if round == 3 {
 			break

@@ -26,7 +26,7 @@ func (r Reason) String() string {
 }
 
 // A DownError is the error that OnDown, Permanent and Slot.Err get. errors.Is and errors.As
-// find what websock.Open, Prepare, OnConnect or engine.Handler's OnClose have told.
+// find what websock.Open, Prepare, OnConnect or websock.Handler's OnClose have told.
 type DownError struct {
 	Reason Reason
 	Err    error // never nil

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 var manySlots = flag.Int("slots", 500, "slots of the tests of restarts; with the server in the same process they take two descriptors each")
@@ -18,10 +17,10 @@ var manySlots = flag.Int("slots", 500, "slots of the tests of restarts; with the
 type subscriptions struct {
 	t     *testing.T
 	mu    sync.Mutex
-	conns map[*engine.Conn]string
+	conns map[*websock.Conn]string
 }
 
-func (s *subscriptions) take(c *engine.Conn, _ engine.Opcode, msg []byte) {
+func (s *subscriptions) take(c *websock.Conn, _ websock.Opcode, msg []byte) {
 	key, subscribes := strings.CutPrefix(string(msg), "subscribe ")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +35,7 @@ func (s *subscriptions) take(c *engine.Conn, _ engine.Opcode, msg []byte) {
 }
 
 // of returns how many of the connections have subscribed, and to how many different things.
-func (s *subscriptions) of(conns []*engine.Conn) (subscribed, different int) {
+func (s *subscriptions) of(conns []*websock.Conn) (subscribed, different int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys := map[string]bool{}
@@ -79,14 +78,14 @@ func TestAllComeBackAfterEveryRestart(t *testing.T) {
 		const burst = 10
 		slots, rate := *manySlots, float64(*manySlots)
 		server := newTestServer(t)
-		subs := &subscriptions{t: t, conns: map[*engine.Conn]string{}}
+		subs := &subscriptions{t: t, conns: map[*websock.Conn]string{}}
 		server.OnMessage = subs.take
 		since := time.Now()
 		g := begun(t, Options{
 			Targets: over(transport, server.url()),
 			Size:    slots,
 			Pace:    Pace{Rate: rate, Burst: burst, PerHost: 8},
-			OnConnect: func(_ context.Context, s *Slot, c *engine.Conn) error {
+			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				return c.SendText([]byte("subscribe " + s.Key()))
 			},
 		})
@@ -101,7 +100,7 @@ func TestAllComeBackAfterEveryRestart(t *testing.T) {
 				case <-stop:
 					return
 				case <-time.After(pause):
-					g.Broadcast(engine.OpText, []byte("news"))
+					g.Broadcast(websock.OpText, []byte("news"))
 				}
 			}
 		})

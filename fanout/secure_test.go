@@ -17,14 +17,13 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestABroadcastOverTLS(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		const slots, rounds = 10, 10
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			websock.Accept(w, r, &websock.AcceptOptions{Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			websock.Accept(w, r, &websock.AcceptOptions{Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				c.SendFrame(op, true, msg)
 			}, nil)})
 		}))
@@ -37,11 +36,11 @@ func TestABroadcastOverTLS(t *testing.T) {
 		g := begun(t, Options{
 			Targets:   targets,
 			Size:      slots,
-			OnMessage: func(*Slot, engine.Opcode, []byte) { came.Add(1) },
+			OnMessage: func(*Slot, websock.Opcode, []byte) { came.Add(1) },
 		})
 		allUp(t, g)
 		for range rounds {
-			if d := g.Broadcast(engine.OpBinary, make([]byte, 1000)); d.Sent != slots {
+			if d := g.Broadcast(websock.OpBinary, make([]byte, 1000)); d.Sent != slots {
 				t.Errorf("%+v", d)
 			}
 		}

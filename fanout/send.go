@@ -4,38 +4,38 @@ import (
 	"bytes"
 	"sync"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/utf8"
 )
 
-// Send sends p as one message, engine.OpText or engine.OpBinary. It never waits for the peer;
+// Send sends p as one message, websock.OpText or websock.OpBinary. It never waits for the peer;
 // p is not changed, and not kept.
 //
 // nil says that the message was given to the connection, or is kept for it: see
 // Options.SendBuffer. That doesn't say that it arrives. Errors, with which nothing was sent:
 // ErrDown while the slot isn't up and keeps nothing, or has stopped; ErrClosed after
-// Shutdown; an *engine.LimitError when too much waits already, for the peer (SendQueue) or
-// for a connection (SendBuffer); one that is engine.ErrSendQueueFull when too much waits for
-// all peers together (Options.QueueBudget) or for this one; engine.ErrInvalidUTF8 and engine.ErrFrameOrder for what can't
-// be sent. After an *engine.CloseError a part of it may be out, or all of it: the connection
+// Shutdown; an *websock.LimitError when too much waits already, for the peer (SendQueue) or
+// for a connection (SendBuffer); one that is websock.ErrSendQueueFull when too much waits for
+// all peers together (Options.QueueBudget) or for this one; websock.ErrInvalidUTF8 and websock.ErrFrameOrder for what can't
+// be sent. After an *websock.CloseError a part of it may be out, or all of it: the connection
 // is lost.
-func (s *Slot) Send(op engine.Opcode, p []byte) error {
+func (s *Slot) Send(op websock.Opcode, p []byte) error {
 	_, err := s.give(op, p, nil)
 	return err
 }
 
 // SendText is Send of a text message, which has to be UTF-8.
-func (s *Slot) SendText(p []byte) error { return s.Send(engine.OpText, p) }
+func (s *Slot) SendText(p []byte) error { return s.Send(websock.OpText, p) }
 
 // SendBinary is Send of a binary message.
-func (s *Slot) SendBinary(p []byte) error { return s.Send(engine.OpBinary, p) }
+func (s *Slot) SendBinary(p []byte) error { return s.Send(websock.OpBinary, p) }
 
 // A sharedMessage is a message that is sent on many slots.
 type sharedMessage struct {
 	payload []byte // a copy of the Group's own
 
 	once     sync.Once
-	prepared *engine.PreparedMessage // nil: it can't be sent
+	prepared *websock.PreparedMessage // nil: it can't be sent
 }
 
 // share returns the message in *shared, which is made once it is needed.
@@ -47,29 +47,29 @@ func share(shared **sharedMessage, p []byte) *sharedMessage {
 }
 
 // send sends the message so that it is compressed once for all connections.
-func (m *sharedMessage) send(c *engine.Conn, op engine.Opcode) error {
-	m.once.Do(func() { m.prepared, _ = engine.NewPreparedMessage(op, m.payload) })
+func (m *sharedMessage) send(c *websock.Conn, op websock.Opcode) error {
+	m.once.Do(func() { m.prepared, _ = websock.NewPreparedMessage(op, m.payload) })
 	if m.prepared == nil {
-		return engine.ErrInvalidUTF8
+		return websock.ErrInvalidUTF8
 	}
 	return c.SendPrepared(m.prepared)
 }
 
 // compressesAlone reports whether each message is compressed without regard to those before it,
 // and so for all connections alike.
-func compressesAlone(c *engine.Conn) bool {
+func compressesAlone(c *websock.Conn) bool {
 	z := c.Compression()
 	return z.Level != 0 && !z.SendTakeover
 }
 
 // give sends p or keeps a copy of it. A message for many slots has its copy in *shared; nil: it is
 // for this one.
-func (s *Slot) give(op engine.Opcode, p []byte, shared **sharedMessage) (kept bool, err error) {
+func (s *Slot) give(op websock.Opcode, p []byte, shared **sharedMessage) (kept bool, err error) {
 	switch {
 	case s.group.closing.Load():
 		return false, ErrClosed
-	case op != engine.OpText && op != engine.OpBinary:
-		return false, engine.ErrFrameOrder
+	case op != websock.OpText && op != websock.OpBinary:
+		return false, websock.ErrFrameOrder
 	}
 	s.mu.Lock()
 	l := s.link
@@ -95,9 +95,12 @@ func (s *Slot) give(op engine.Opcode, p []byte, shared **sharedMessage) (kept bo
 	return l == nil, nil
 }
 
+// maxFrameHeader is the size of a client's longest frame header (RFC 6455 section 5.2).
+const maxFrameHeader = 14
+
 // sendOn sends p on a connection that queues what the peer doesn't take.
-func (s *Slot) sendOn(l *link, op engine.Opcode, p []byte, shared **sharedMessage) error {
-	size := len(p) + engine.MaxHeaderSize
+func (s *Slot) sendOn(l *link, op websock.Opcode, p []byte, shared **sharedMessage) error {
+	size := len(p) + maxFrameHeader
 	b := &s.group.budget
 	if err := b.take(size); err != nil {
 		return err
@@ -110,18 +113,18 @@ func (s *Slot) sendOn(l *link, op engine.Opcode, p []byte, shared **sharedMessag
 }
 
 // keeps returns an error if a message can't be kept. The lock is held.
-func (s *Slot) keeps(op engine.Opcode, p []byte) error {
+func (s *Slot) keeps(op websock.Opcode, p []byte) error {
 	switch {
 	case s.link == nil && (s.group.options.SendBuffer == 0 || s.state == Stopped):
 		return ErrDown
-	case op == engine.OpText && !utf8.Valid(p):
-		return engine.ErrInvalidUTF8
+	case op == websock.OpText && !utf8.Valid(p):
+		return websock.ErrInvalidUTF8
 	}
 	return s.room(len(p))
 }
 
 // Send sends to the slot of that key: see Slot.Send. ErrUnknownKey says that there is none.
-func (g *Group) Send(key string, op engine.Opcode, p []byte) error {
+func (g *Group) Send(key string, op websock.Opcode, p []byte) error {
 	s := g.Find(key)
 	if s == nil {
 		return ErrUnknownKey
@@ -137,11 +140,11 @@ type Delivery struct {
 	Refused int // too much waits already, or the message can't be sent
 }
 
-// Broadcast sends p as one message, engine.OpText or engine.OpBinary, to all slots, each as
+// Broadcast sends p as one message, websock.OpText or websock.OpBinary, to all slots, each as
 // Slot.Send does. Every copy is masked with a key of its own. Where a connection compresses each
-// message for itself (engine.Compression.SendTakeover is false), it is compressed once for all. It never waits for a peer. Which
+// message for itself (websock.Compression.SendTakeover is false), it is compressed once for all. It never waits for a peer. Which
 // slots it passed over, and why, OnUnsent is told.
-func (g *Group) Broadcast(op engine.Opcode, p []byte) Delivery {
+func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
 	var d Delivery
 	var shared *sharedMessage
 	for i := range g.slots {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -47,21 +46,21 @@ type testServer struct {
 	t    testing.TB
 	addr string
 
-	Compression engine.Compression
+	Compression websock.Compression
 	Transport   websock.Transport // nil: epoll.Transport()
 	OnRequest   func(r *http.Request) error
-	OnConn      func(c *engine.Conn)
-	OnMessage   func(c *engine.Conn, op engine.Opcode, msg []byte)
+	OnConn      func(c *websock.Conn)
+	OnMessage   func(c *websock.Conn, op websock.Opcode, msg []byte)
 
 	mu       sync.Mutex
 	http     *http.Server
-	conns    map[*engine.Conn]struct{}
+	conns    map[*websock.Conn]struct{}
 	arrivals []time.Time
 	accepted atomic.Uint64
 }
 
 func newTestServer(t testing.TB) *testServer {
-	s := &testServer{t: t, addr: ownAddress() + ":0", conns: map[*engine.Conn]struct{}{}}
+	s := &testServer{t: t, addr: ownAddress() + ":0", conns: map[*websock.Conn]struct{}{}}
 	s.start()
 	t.Cleanup(func() {
 		if s.http != nil {
@@ -119,10 +118,10 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 	if s.OnConn != nil {
 		s.OnConn(c)
 	}
-	c.SetHandler(engine.Messages(s.receive, s.forget))
+	c.SetHandler(websock.Messages(s.receive, s.forget))
 }
 
-func (s *testServer) receive(c *engine.Conn, op engine.Opcode, msg []byte) {
+func (s *testServer) receive(c *websock.Conn, op websock.Opcode, msg []byte) {
 	if s.OnMessage != nil {
 		s.OnMessage(c, op, msg)
 	} else {
@@ -130,13 +129,13 @@ func (s *testServer) receive(c *engine.Conn, op engine.Opcode, msg []byte) {
 	}
 }
 
-func (s *testServer) forget(c *engine.Conn, _ error) {
+func (s *testServer) forget(c *websock.Conn, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 }
 
-func (s *testServer) all() (conns []*engine.Conn) {
+func (s *testServer) all() (conns []*websock.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {

@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // ErrClosed is what calls return after Shutdown. errors.Is(ErrClosed, net.ErrClosed) holds.
@@ -148,7 +148,7 @@ func (s *Slot) finish() {
 		go s.dropOutbox(dropped)
 	}
 	if l != nil && l.queues {
-		l.conn.CloseWith(engine.CloseGoingAway, "") // doesn't wait
+		l.conn.CloseWith(websock.CloseGoingAway, "") // doesn't wait
 	}
 }
 

@@ -20,14 +20,14 @@ func TestShutdownSendsWhatWaitsAndCloses(t *testing.T) {
 		const slots, messages = 20, 50
 		server := newTestServer(t)
 		var got atomic.Int32
-		server.OnMessage = func(*engine.Conn, engine.Opcode, []byte) { got.Add(1) }
+		server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) { got.Add(1) }
 		var mu sync.Mutex
-		codes := map[engine.CloseCode]int{}
+		codes := map[websock.CloseCode]int{}
 		g := begun(t, Options{
 			Targets: over(transport, server.url()),
 			Size:    slots,
 			OnDown: func(_ *Slot, err error, next time.Duration) {
-				var closed *engine.CloseError
+				var closed *websock.CloseError
 				if !errors.As(err, &closed) || next >= 0 {
 					t.Errorf("%v, next %v", err, next)
 					return
@@ -39,22 +39,22 @@ func TestShutdownSendsWhatWaitsAndCloses(t *testing.T) {
 		})
 		allUp(t, g)
 		for range messages {
-			g.Broadcast(engine.OpText, make([]byte, 500))
+			g.Broadcast(websock.OpText, make([]byte, 500))
 		}
 		shutdown(t, g)
 		if n := got.Load(); n != slots*messages {
 			t.Errorf("%d messages arrived", n)
 		}
-		if codes[engine.CloseGoingAway] != slots {
+		if codes[websock.CloseGoingAway] != slots {
 			t.Errorf("%v", codes)
 		}
-		if s := g.Stats(); s.Stopped != slots || s.Lost[engine.CloseGoingAway] != slots {
+		if s := g.Stats(); s.Stopped != slots || s.Lost[websock.CloseGoingAway] != slots {
 			t.Errorf("%+v", s)
 		}
 		if err := g.Slot(0).SendText(nil); err != ErrClosed || !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
-		if d := g.Broadcast(engine.OpText, nil); d != (Delivery{Down: slots}) {
+		if d := g.Broadcast(websock.OpText, nil); d != (Delivery{Down: slots}) {
 			t.Errorf("%+v", d)
 		}
 		g.Slot(0).Retry()
@@ -68,15 +68,15 @@ func TestShutdownSendsWhatWaitsAndCloses(t *testing.T) {
 func TestShutdownCutsWhatDoesNotEndInTime(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *engine.Conn) { c.Pause() }
-		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		targets := over(transport, server.url())
 		targets[0].Config.NetDial = dialSmall
 		g := begun(t, Options{Targets: targets, Size: 3, Ping: -1})
 		allUp(t, g)
 		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
 		}
-		g.Broadcast(engine.OpText, []byte("x"))
+		g.Broadcast(websock.OpText, []byte("x"))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		err := g.Shutdown(ctx)
@@ -92,8 +92,8 @@ func TestShutdownCutsWhatDoesNotEndInTime(t *testing.T) {
 func TestShutdownWaitsNoLongerThanACloseMayTake(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *engine.Conn) { c.Pause() }
-		server.OnMessage = func(c *engine.Conn, _ engine.Opcode, _ []byte) { c.Pause() }
+		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		targets := over(transport, server.url())
 		targets[0].Config.NetDial = dialSmall
 		targets[0].Config.Limits.CloseTimeout = 50 * time.Millisecond
@@ -110,7 +110,7 @@ func TestShutdownWaitsNoLongerThanACloseMayTake(t *testing.T) {
 func TestATransportThatCanNotPushStopsTheSlot(t *testing.T) {
 	server := newTestServer(t)
 	g := begun(t, Options{Targets: over(pullOnly{}, server.url())})
-	if err := g.WaitUp(t.Context(), 1); err != ErrDown || !errors.Is(g.Slot(0).Err(), engine.ErrNoPush) {
+	if err := g.WaitUp(t.Context(), 1); err != ErrDown || !errors.Is(g.Slot(0).Err(), websock.ErrNoPush) {
 		t.Errorf("%v, %v", err, g.Slot(0).Err())
 	}
 }
@@ -146,7 +146,7 @@ func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {
 			}
 			return ctx.Err()
 		},
-		OnConnect: func(_ context.Context, _ *Slot, c *engine.Conn) error {
+		OnConnect: func(_ context.Context, _ *Slot, c *websock.Conn) error {
 			inConnect <- struct{}{}
 			_, _, err := c.RecvMessage(nil)
 			return err
@@ -156,7 +156,7 @@ func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {
 	<-inPrepare
 	<-inDial
 	<-inConnect
-	if d := g.Broadcast(engine.OpText, nil); d.Kept != 4 {
+	if d := g.Broadcast(websock.OpText, nil); d.Kept != 4 {
 		t.Errorf("%+v", d)
 	}
 	shutdown(t, g)
@@ -179,7 +179,7 @@ func TestShutdownOfSlotsThatHaveJustComeUpIsOrderly(t *testing.T) {
 		Targets: over(nil, server.url()),
 		Size:    slots,
 		Pace:    Pace{Handshakes: slots},
-		OnConnect: func(ctx context.Context, _ *Slot, _ *engine.Conn) error {
+		OnConnect: func(ctx context.Context, _ *Slot, _ *websock.Conn) error {
 			bounds <- ctx
 			return nil
 		},
@@ -202,8 +202,8 @@ func TestShutdownOfSlotsThatHaveJustComeUpIsOrderly(t *testing.T) {
 		t.Error(err)
 	}
 	for range slots {
-		var closed *engine.CloseError
-		if err := <-down; !errors.As(err, &closed) || closed.Code != engine.CloseGoingAway {
+		var closed *websock.CloseError
+		if err := <-down; !errors.As(err, &closed) || closed.Code != websock.CloseGoingAway {
 			t.Fatalf("a connection ended with %v", err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // ErrDown is what a send returns for a slot that isn't connected and keeps no messages:
@@ -95,8 +95,8 @@ func (s *Slot) Failures() int {
 // Conn returns the connection, nil while the slot isn't up. Within OnMessage and OnData it is
 // the one that the message came on, never nil. It serves for what Slot has no method for: Pause
 // and Resume, its Stats, a CloseWith that makes the slot dial again, fragments. While a
-// fragmented message is under way, broadcasts to this slot fail with engine.ErrFrameOrder.
-func (s *Slot) Conn() *engine.Conn {
+// fragmented message is under way, broadcasts to this slot fail with websock.ErrFrameOrder.
+func (s *Slot) Conn() *websock.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == nil {
@@ -180,7 +180,7 @@ func (s *Slot) visit() {
 	}
 	s.due = 0
 	state := s.state
-	var dead *engine.Conn
+	var dead *websock.Conn
 	if state == Up {
 		dead = s.keepAlive()
 	}
@@ -189,6 +189,6 @@ func (s *Slot) visit() {
 	case state == Waiting:
 		s.group.enlist(s)
 	case dead != nil:
-		dead.Abort(engine.ErrIdle) // OnClose follows
+		dead.Abort(websock.ErrIdle) // OnClose follows
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // Stats counts what a Group has done, since it was started unless it says otherwise.
@@ -16,8 +16,8 @@ type Stats struct {
 	Connected uint64 // of these: the opening handshake was done
 	Ready     uint64 // of these: OnConnect was done, the slot was up
 
-	Failed map[Failure]uint64          // attempts, by reason
-	Lost   map[engine.CloseCode]uint64 // connections that were up, by close code; without one 1006
+	Failed map[Failure]uint64           // attempts, by reason
+	Lost   map[websock.CloseCode]uint64 // connections that were up, by close code; without one 1006
 
 	PingsSent, PingTimeouts uint64
 
@@ -29,7 +29,7 @@ type Stats struct {
 	Handshake Histogram // time from the beginning of an attempt to the end of its opening handshake
 	RoundTrip Histogram // of pings
 
-	Traffic engine.Stats // of all connections together
+	Traffic websock.Stats // of all connections together
 }
 
 // counts is what Stats is made of.
@@ -45,7 +45,7 @@ func (g *Group) Stats() Stats {
 	c := &g.counts
 	c.losing.Lock()
 	defer c.losing.Unlock()
-	var live engine.Stats
+	var live websock.Stats
 	for i := range g.slots {
 		live.Add(g.slots[i].trafficNow())
 	}
@@ -62,7 +62,7 @@ func (g *Group) Stats() Stats {
 }
 
 // trafficNow returns the traffic of the connection, if the slot is up.
-func (s *Slot) trafficNow() (traffic engine.Stats) {
+func (s *Slot) trafficNow() (traffic websock.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == Up {
@@ -98,10 +98,10 @@ func (c *counts) failed(err error) {
 	})
 }
 
-func (c *counts) lost(traffic engine.Stats, err error) {
+func (c *counts) lost(traffic websock.Stats, err error) {
 	c.count(func(s *Stats) {
 		if s.Lost == nil {
-			s.Lost = map[engine.CloseCode]uint64{}
+			s.Lost = map[websock.CloseCode]uint64{}
 		}
 		s.Lost[codeOf(err)]++
 		s.Traffic.Add(traffic)
@@ -109,7 +109,7 @@ func (c *counts) lost(traffic engine.Stats, err error) {
 }
 
 // retire keeps the traffic of a connection that never was a slot's.
-func (c *counts) retire(traffic engine.Stats) {
+func (c *counts) retire(traffic websock.Stats) {
 	c.count(func(s *Stats) { s.Traffic.Add(traffic) })
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
@@ -87,15 +86,15 @@ func (t *Target) endpoint() (endpoint.Endpoint, error) {
 }
 
 // dial connects. trace may be nil.
-func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*engine.Conn, error) {
+func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*websock.Conn, error) {
 	cfg := t.Config
 	if f := s.group.options.Recover; f != nil {
-		cfg.Recover = func(_ *engine.Conn, v any) { f(s, v) }
+		cfg.Recover = func(_ *websock.Conn, v any) { f(s, v) }
 	}
 	if trace != nil {
 		cfg.Trace = trace
 	}
-	cfg.Limits.WhenFull = engine.QueueDefault // waits in OnConnect, and refuses afterwards
+	cfg.Limits.WhenFull = websock.QueueDefault // waits in OnConnect, and refuses afterwards
 	if t.URL != "" {
 		return websock.Dial(ctx, t.URL, &cfg)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/prom"
 )
@@ -25,7 +24,7 @@ func echoServer() *httptest.Server {
 			return
 		}
 		websock.Accept(w, r, &websock.AcceptOptions{
-			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
 		})
 	}))
 }
@@ -57,7 +56,7 @@ func TestTheCountsAreThoseOfTheGroup(t *testing.T) {
 	if err := g.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	g.Broadcast(engine.OpText, []byte("12345"))
+	g.Broadcast(websock.OpText, []byte("12345"))
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if s := g.Stats(); s.Traffic.MessagesReceived == 2 && s.RoundTrip.Count > 0 {
 			break
