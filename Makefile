@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 PACKAGES := ./...
 MODULES  := . interop bench fanout/prom examples/mqtt examples/chat internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard generate interop cover coverage ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,9 @@ loopback: ## transports and others over loopback, beside a loop written by hand
 
 guard: ## instructions, allocations and calls of a message, beside what they were
 	cd bench && go test -count=1 ./guard
+
+api: ## docs/api: what the public packages export, a line for each name
+	go run ./internal/api . fanout/prom
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

@@ -1,20 +1,19 @@
 package snippets
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
+	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed004e8d11/websock/internal/exportdata"
 )
 
 // Imports are packages by the name that a snippet calls them.
@@ -55,7 +54,7 @@ func Of(file string) ([]Snippet, error) {
 
 // Check compiles snippets as a part of the module in dir, and returns what is wrong with them.
 func Check(dir string, imports Imports, all []Snippet) error {
-	packages, err := compiled(dir, imports)
+	packages, err := exportdata.Load(dir, nil, slices.Collect(maps.Values(imports))...)
 	if err != nil {
 		return err
 	}
@@ -64,29 +63,6 @@ func Check(dir string, imports Imports, all []Snippet) error {
 		wrong = append(wrong, s.check(imports, packages)...)
 	}
 	return errors.Join(wrong...)
-}
-
-// compiled returns an importer of the packages and of those that they need.
-func compiled(dir string, imports Imports) (func(*token.FileSet) types.Importer, error) {
-	args := []string{"list", "-deps", "-export", "-f", "{{.ImportPath}}={{.Export}}"}
-	for _, path := range imports {
-		args = append(args, path)
-	}
-	list := exec.Command("go", args...)
-	list.Dir = dir
-	var problems bytes.Buffer
-	list.Stderr = &problems
-	output, err := list.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, &problems)
-	}
-	exports := map[string]string{}
-	for line := range strings.Lines(string(output)) {
-		path, file, _ := strings.Cut(strings.TrimSpace(line), "=")
-		exports[path] = file
-	}
-	open := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
-	return func(set *token.FileSet) types.Importer { return importer.ForCompiler(set, "gc", open) }, nil
 }
 
 // check compiles one snippet.
