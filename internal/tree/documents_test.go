@@ -1,0 +1,70 @@
+package tree
+
+import (
+	"go/ast"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// suiteTests returns the names of the tests that all transports pass.
+func suiteTests(s *source) (names []string) {
+	if filepath.ToSlash(s.path) != "internal/transporttest/suite.go" {
+		return nil
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			names = append(names, strings.Trim(literal.Value, `"`))
+		}
+		return true
+	})
+	return names
+}
+
+func TestTheTestsThatTheDocumentsNameExist(t *testing.T) {
+	exists := map[string]bool{}
+	for _, s := range tree(t) {
+		for name := range s.file.Scope.Objects {
+			exists[name] = exists[name] || s.test
+		}
+		for _, name := range suiteTests(s) {
+			exists["TestTransport/"+name] = true
+		}
+	}
+	text, err := os.ReadFile(root + "/SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9/]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 10 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		if !exists[n[1]] {
+			t.Errorf("SECURITY.md names %s, which doesn't exist", n[1])
+		}
+	}
+}
+
+func TestCIRunsTheCommandsThatTheREADMEHasReadersTry(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ci, err := os.ReadFile(root + "/.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^(go (?:run|test) .*?) *#`).FindAllStringSubmatch(string(readme), -1)
+	if len(commands) < 2 {
+		t.Fatalf("only %d commands found", len(commands))
+	}
+	for _, c := range commands {
+		if !strings.Contains(string(ci), c[1]) {
+			t.Errorf("README.md has %q, which .ci/run doesn't", c[1])
+		}
+	}
+}
