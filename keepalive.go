@@ -46,7 +46,7 @@ type KeepAlive struct {
 }
 
 // idleConns are the connections of the process that are kept alive or given up.
-var idleConns = timing.New()
+var idleConns = timing.NewScheduler()
 
 // start is the moment since which the times of all connections are counted.
 var start = time.Now()
@@ -88,8 +88,8 @@ type watched struct {
 	beating atomic.Bool // a goroutine sends a heartbeat
 }
 
-// Visit looks at the connection.
-func (w *watched) Visit() time.Duration {
+// Run looks at the connection.
+func (w *watched) Run() time.Duration {
 	c := w.conn.Value()
 	if c == nil || c.Err() != nil {
 		return 0

@@ -12,7 +12,7 @@ import (
 // up. It doesn't keep the connection in memory.
 type closeBound struct {
 	conn weak.Pointer[Conn]
-	late bool // the time of limitEnd was over at the last visit
+	late bool // the time of limitEnd was over at the last run
 }
 
 // watchEnd begins a closeBound. It has a timer of its own, since to show the peer the end of the
@@ -21,11 +21,11 @@ func (c *Conn) watchEnd() {
 	timing.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
 }
 
-// Visit comes when the time within which the connection has to end is over, and once more as
+// Run comes when the time within which the connection has to end is over, and once more as
 // long after. At first the peer is shown the end of the stream, if all that was sent has left;
 // what it has answered can still be received when the Handler returns. Then the connection is
 // closed.
-func (b *closeBound) Visit() time.Duration {
+func (b *closeBound) Run() time.Duration {
 	c := b.conn.Value()
 	if c == nil {
 		return 0

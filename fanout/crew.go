@@ -40,7 +40,7 @@ func (c *crew) add(o *outbox) {
 	}
 	if !c.watching {
 		c.watching, c.seen = true, c.taken
-		c.group.wheel.Add(timing.Tick, c)
+		c.group.scheduler.Add(timing.Tick, c)
 	}
 }
 
@@ -50,8 +50,8 @@ func (c *crew) hire() {
 	go c.work()
 }
 
-// Visit doubles the crew if all of it is held up.
-func (c *crew) Visit() time.Duration {
+// Run doubles the crew if all of it is held up.
+func (c *crew) Run() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.calls) == 0 {

@@ -22,7 +22,7 @@ type Group struct {
 
 	heartbeat *keepalive.Policy
 	began     time.Time
-	wheel     timing.Wheel
+	scheduler timing.Scheduler
 	dials     *dialQueue
 	crew      crew
 	budget    budget

@@ -39,7 +39,7 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	}
 	g.over.Store(true)
 	g.cut()
-	g.wheel.Stop()
+	g.scheduler.Stop()
 	return err
 }
 

@@ -154,29 +154,29 @@ func (s *Slot) move(to State) {
 	}
 }
 
-// lookAfter has visit do something after d. The lock is held.
+// lookAfter has runDue do something after d. The lock is held.
 func (s *Slot) lookAfter(d time.Duration) {
 	d = max(d, 1) // a due of 0 is none
 	s.due = s.group.now() + d
-	s.group.wheel.Add(d, (*visitor)(s))
+	s.group.scheduler.Add(d, (*dueTask)(s))
 }
 
-// A visitor is a Slot as the Group's timing wheel sees it.
-type visitor Slot
+// A dueTask does what is due for a Slot.
+type dueTask Slot
 
-// Visit does what is due.
-func (v *visitor) Visit() time.Duration {
-	(*Slot)(v).visit()
+// Run makes a dueTask a timing.Task.
+func (t *dueTask) Run() time.Duration {
+	(*Slot)(t).runDue()
 	return 0
 }
 
-// visit does what is due: a slot that waited joins those that are to be dialled, one that is
+// runDue does what is due: a slot that waited joins those that are to be dialled, one that is
 // up is kept alive.
-func (s *Slot) visit() {
+func (s *Slot) runDue() {
 	s.mu.Lock()
 	if s.due == 0 || s.due > s.group.now() {
 		s.mu.Unlock()
-		return // something else has come up since, and has a visit of its own if it wants one
+		return // what is due now is another thing, and has a task of its own
 	}
 	s.due = 0
 	state := s.state

@@ -1,3 +1,5 @@
-// Package timing has a timing wheel: one timer for many things that are to be looked at again
-// after a while, at an exactness of 20 ms. It has a goroutine only while it looks.
+// Package timing does things at their times, for very many of them at little cost.
+//
+// A Wheel sorts items by the time at which they are due. A Scheduler runs tasks by means of a
+// Wheel, one timer and one goroutine. After gives a task a timer of its own.
 package timing

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,16 +22,16 @@ type Conn struct {
 	in       *input          // bytes received and not consumed; nil: none, and nobody pulls
 	other    *otherAddresses // nil: remote holds the peer's
 
-	mu            sync.Mutex // of what follows, but see uses, state and slot
+	mu            sync.Mutex // of what follows, but see uses, state and place
 	out           *output    // bytes to send, and how it ended; nil: nothing waits
 	readDeadline  instant
 	writeDeadline instant
 	fd            int32
 	uses          uses
 	state         atomic.Uint32
-	remote        endpoint // constant
-	slot          uint16   // in the loop's wheel, plus 1; 0: none. Under the wheel's lock
-	armed         events   // what epoll reports
+	remote        endpoint     // constant
+	place         timing.Place // in the wheel of the loop; under the deadlineQueue's lock
+	armed         events       // what epoll reports
 }
 
 // What state is made of.
@@ -208,7 +209,7 @@ func (c *Conn) schedule() {
 	if c.out.queued() > 0 && c.writeDeadline != 0 && (at == 0 || c.writeDeadline < at) {
 		at = c.writeDeadline
 	}
-	if at != 0 && c.loop.wheel.add(c, at) {
+	if at != 0 && c.loop.deadlines.add(c, at) {
 		c.loop.hurry()
 	}
 }

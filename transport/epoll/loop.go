@@ -32,14 +32,14 @@ type loop struct {
 	at    int // place in the group
 	conns int // attached; under the group's lock
 
-	poller *poller
-	waker  int // eventfd
-	buffer *buffer.Buffer
-	memory []byte // what is read into, the buffer's
-	in     input  // of the connection that is seen to
-	wheel  wheel
-	turn   turn
-	rested instant // when other goroutines could run last
+	poller    *poller
+	waker     int // eventfd
+	buffer    *buffer.Buffer
+	memory    []byte // what is read into, the buffer's
+	in        input  // of the connection that is seen to
+	deadlines deadlineQueue
+	turn      turn
+	rested    instant // when other goroutines could run last
 
 	mu      sync.Mutex
 	calls   []*Conn // that want to be seen to without an event
@@ -91,7 +91,7 @@ func newLoop(g *group, at int) (*loop, error) {
 		p.close()
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, at: at, poller: p, waker: waker, wheel: wheel{clock: now}}
+	l := &loop{group: g, at: at, poller: p, waker: waker, deadlines: deadlineQueue{clock: now}}
 	if err := p.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
 		p.close()
 		unix.Close(waker)
@@ -143,7 +143,7 @@ func (l *loop) takeTurn() {
 		}
 	}
 	if len(t.expired) == 0 {
-		t.expired = l.wheel.due()
+		t.expired = l.deadlines.due()
 	}
 	for len(t.expired) > 0 {
 		c := t.expired[0]
@@ -175,7 +175,7 @@ func (l *loop) events() []unix.EpollEvent {
 	if len(l.turn.yielded) > 0 {
 		return l.poller.poll()
 	}
-	events, parked := l.poller.wait(l.wheel.wake())
+	events, parked := l.poller.wait(l.deadlines.wake())
 	if parked {
 		l.rested = now()
 	}

@@ -237,7 +237,7 @@ func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
 	c.SetReadDeadline(time.Time{})
 	io.WriteString(peer, "Hello")
 	until(t, "bytes come", func() bool { return s.got() == "Hello" })
-	until(t, "the loop has looked at it", func() bool { return c.loop.wheel.entries.Load() == 0 })
+	until(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "!")
 	until(t, "bytes come", func() bool { return s.got() == "Hello!" })
 	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))

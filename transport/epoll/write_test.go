@@ -281,7 +281,7 @@ func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
 	if err := c.Drain(0); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the loop has looked at it", func() bool { return c.loop.wheel.entries.Load() == 0 })
+	until(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "still here")
 	until(t, "bytes come", func() bool { return s.got() == "still here" })
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {

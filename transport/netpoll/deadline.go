@@ -12,7 +12,7 @@ import (
 
 // deadlines look after the deadlines of all connections of the process: netpoll's pollers
 // know of none.
-var deadlines = timing.New()
+var deadlines = timing.NewScheduler()
 
 // patience is the longest time until a connection is looked at again, so that one that is
 // closed doesn't stay in memory for the sake of a deadline.
@@ -42,12 +42,15 @@ func (t *Conn) lookBy(at time.Time) {
 		return
 	}
 	i.look = time.Now().Add(min(time.Until(at), patience))
-	deadlines.Add(time.Until(i.look), t)
+	deadlines.Add(time.Until(i.look), (*deadlineTask)(t))
 }
 
-// Visit does what has become due. It belongs to the wheel.
-func (t *Conn) Visit() time.Duration {
-	if t.lookNow() {
+// A deadlineTask does what is due for a Conn. It is a timing.Task.
+type deadlineTask Conn
+
+// Run makes a deadlineTask a timing.Task.
+func (d *deadlineTask) Run() time.Duration {
+	if t := (*Conn)(d); t.lookNow() {
 		t.Close()
 	}
 	return 0

@@ -35,7 +35,7 @@ type input struct {
 	next     *buffer.Buffer // what came since; nil: nothing
 	end      error          // why nothing more comes
 	deadline time.Time      // of reading, or of lingering
-	look     time.Time      // when the wheel looks at it; zero: it doesn't
+	look     time.Time      // when the deadlineTask is run; zero: it isn't
 	complete bool           // all that will ever come is with the system
 	over     bool           // closed or lingering: nothing is received any more
 	closed   bool

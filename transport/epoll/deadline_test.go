@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A turning is a wheel with a time of its own.
 type turning struct {
-	wheel
+	deadlineQueue
 	t   *testing.T
 	now instant
 }
@@ -52,27 +54,27 @@ func TestWheelTakesConnectionsOnceTheirTimeHasCome(t *testing.T) {
 		{"within the tick", tick / 2, 1},
 		{"a tick ahead", tick, 2}, // never too early
 		{"some ticks and a bit", 7*tick + 1, 8},
-		{"a last one", (slots - 3) * tick, slots - 2},
-		{"beyond the wheel", 10 * slots * tick, slots - 2}, // to be looked at again
-		{"nearly for ever", 1<<63 - 1 - 12345*tick, slots - 2},
+		{"a last one", (timing.Slots - 3) * tick, timing.Slots - 2},
+		{"beyond the wheel", 10 * timing.Slots * tick, timing.Slots - 2}, // to be looked at again
+		{"nearly for ever", 1<<63 - 1 - 12345*tick, timing.Slots - 2},
 	}
 	all, want := newTurning(t), map[*Conn]int{}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w, c := newTurning(t), &Conn{}
 			w.add(c, w.now+test.in)
-			w.expect(2*slots, map[*Conn]int{c: test.want})
+			w.expect(2*timing.Slots, map[*Conn]int{c: test.want})
 		})
 		c := &Conn{}
 		all.add(c, all.now+test.in)
 		want[c] = test.want
 	}
-	all.expect(2*slots, want)
+	all.expect(2*timing.Slots, want)
 }
 
 func TestWheelTakesAFarDeadlineInSeveralTurns(t *testing.T) {
 	w, c := newTurning(t), &Conn{}
-	at := w.now + 3*slots*tick + 5*tick
+	at := w.now + 3*timing.Slots*tick + 5*tick
 	looks := 0
 	for w.add(c, at); w.now < at; w.now += tick {
 		if len(w.due()) > 0 {
@@ -109,7 +111,7 @@ func TestMovedDeadlines(t *testing.T) {
 	for i := range instant(40) {
 		w.add(often, w.now+(45-i)*tick)
 	}
-	w.expect(slots, map[*Conn]int{later: 6, sooner: 6, often: 7})
+	w.expect(timing.Slots, map[*Conn]int{later: 6, sooner: 6, often: 7})
 }
 
 func TestMovedBackIntoASlotThatWasLeft(t *testing.T) {
@@ -119,13 +121,13 @@ func TestMovedBackIntoASlotThatWasLeft(t *testing.T) {
 	w.add(c, w.now+5*tick)
 	w.expect(6, map[*Conn]int{c: 6})
 	w.add(c, at) // where it still has an entry
-	w.expect(slots, map[*Conn]int{c: 45})
+	w.expect(timing.Slots, map[*Conn]int{c: 45})
 }
 
 func TestAConnectionCanBeAddedWhileItIsTaken(t *testing.T) {
 	w, c := newTurning(t), &Conn{}
 	w.add(c, w.now)
-	for range 3 * slots { // of the loop's callbacks
+	for range 3 * timing.Slots { // of the loop's callbacks
 		w.now += tick
 		taken := w.due()
 		if len(taken) != 1 || taken[0] != c {
@@ -182,7 +184,7 @@ func TestWheelAtRandom(t *testing.T) {
 			w.now += rand.N(3 * tick)
 		}
 		if c := conns[rand.IntN(len(conns))]; rand.IntN(4) > 0 {
-			deadlines[c] = w.now + rand.N(2*slots*tick) - tick
+			deadlines[c] = w.now + rand.N(2*timing.Slots*tick) - tick
 			w.add(c, deadlines[c])
 		} else {
 			delete(deadlines, c) // cleared: an entry may be left
@@ -215,9 +217,9 @@ func TestAClosedConnectionIsNotKeptForItsDeadline(t *testing.T) {
 	c.SetReadDeadline(time.Now().Add(time.Hour))
 	c.Close()
 	until(t, "the loop has done with it", c.isFree)
-	w := &c.loop.wheel
+	w := &c.loop.deadlines
 	w.mu.Lock()
-	c.slot = 0 // as when its slot is taken
+	c.place = 0 // as when its slot is taken
 	w.mu.Unlock()
 	before := w.entries.Load()
 	c.expire()
