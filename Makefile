@@ -1,10 +1,10 @@
 # What a person types. `make` alone lists it.
 
 FUZZTIME ?= 10s
-PACKAGES := ./...
-MODULES  := . interop bench fanout/prom examples/mqtt examples/chat internal/gen
+PACKAGES := ./... ./cmd/websock/...
+MODULES  := . cmd/websock interop bench fanout/prom examples/mqtt examples/chat internal/gen
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
+.PHONY: help test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,12 @@ lint: staticcheck $(GOLANGCI) ## all of that and .golangci.yml; builds its linte
 
 vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
 	$(GOVULNCHECK) $(PACKAGES)
+
+tidy: ## go.mod and go.sum of every module; until the root module is tagged, they get it from here
+	@set -e; for m in $(MODULES); do (cd $$m; echo "go mod tidy in $$m"; \
+		go mod edit -replace=github.com/seed004e8d11/websock=$(CURDIR); \
+		GOWORK=off go mod tidy; \
+		go mod edit -dropreplace=github.com/seed004e8d11/websock); done
 
 cover: ## fails if engine, mask or internal/handshake are covered to less than 95 %
 	.ci/cover

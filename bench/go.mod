@@ -12,7 +12,7 @@ require (
 	github.com/lesismal/llib v1.2.2
 	github.com/lesismal/nbio v1.6.9
 	github.com/lxzan/gws v1.8.9
-	github.com/seed004e8d11/websock v0.0.0
+	github.com/seed004e8d11/websock v0.1.0
 	github.com/segmentio/asm v1.2.1
 	golang.org/x/net v0.62.0
 	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da
@@ -33,7 +33,5 @@ require (
 	golang.org/x/image v0.46.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
-
-replace github.com/seed004e8d11/websock => ../
 
 tool golang.org/x/perf/cmd/benchstat

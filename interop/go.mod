@@ -7,7 +7,7 @@ require (
 	github.com/gobwas/ws v1.5.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/lxzan/gws v1.8.9
-	github.com/seed004e8d11/websock v0.0.0
+	github.com/seed004e8d11/websock v0.1.0
 )
 
 require (
@@ -17,7 +17,4 @@ require (
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
 )
-
-replace github.com/seed004e8d11/websock => ../
