@@ -118,6 +118,33 @@ func TestNew(t *testing.T) {
 	}
 }
 
+func TestHostHeader(t *testing.T) {
+	tests := []struct {
+		host   string
+		port   int
+		secure bool
+		want   string
+	}{
+		{"example.com", 0, false, "example.com"},
+		{"example.com", 80, false, "example.com"},
+		{"example.com", 443, true, "example.com"},
+		{"example.com", 443, false, "example.com:443"},
+		{"example.com", 80, true, "example.com:80"},
+		{"example.com", 8080, true, "example.com:8080"},
+		{"127.0.0.1", 9000, false, "127.0.0.1:9000"},
+		{"::1", 0, false, "[::1]"},
+		{"[::1]", 80, false, "[::1]"},
+		{"::1", 9000, false, "[::1]:9000"},
+		{"fe80::1%eth0", 9000, false, "[fe80::1]:9000"},
+	}
+	for _, test := range tests {
+		e, err := New(test.host, test.port, "", test.secure)
+		if got := e.HostHeader(); got != test.want || err != nil {
+			t.Errorf("the Host header of %q, %d, %v is %q, want %q; %v", test.host, test.port, test.secure, got, test.want, err)
+		}
+	}
+}
+
 func TestRedirect(t *testing.T) {
 	for _, test := range []struct{ from, location, want string }{
 		{"ws://h/a", "ws://other:81/b?c", "ws://other:81/b?c"},
@@ -162,6 +189,7 @@ func TestOrigins(t *testing.T) {
 	}{
 		{"ws://h/a", "ws://H:80/b", true, false},
 		{"wss://h:443/", "https://h/", true, false},
+		{"wss://h:443/", "wss://h/", true, false},
 		{"ws://h/", "wss://h/", false, true},
 		{"ws://h:8080/", "wss://h:8443/", false, true},
 		{"wss://h/", "ws://h/", false, false},

@@ -3,7 +3,6 @@ package handshake
 import (
 	"bufio"
 	"context"
-	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,48 +21,70 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// acceptFor computes the Sec-WebSocket-Accept of a key (RFC 6455 section 4.2.2).
-func acceptFor(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// agreed is an answer that completes the handshake, as a template: ACCEPT stands
-// for the right value.
-const agreed = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n"
-
-// shake runs Client against a server that reads the request and then calls answer
-// with it.
-func shake(t *testing.T, ctx context.Context, r *Request, answer func(conn net.Conn, request *http.Request)) (*Result, error) {
-	t.Helper()
-	client, server := net.Pipe()
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		defer server.Close()
-		request, err := http.ReadRequest(bufio.NewReader(server))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		answer(server, request)
-	}()
-	result, err := Client(ctx, client, r)
-	client.Close()
-	<-served
-	return result, err
-}
-
-// reply is an answer from a template, written in pieces of the given size.
-func reply(template string, size int) func(net.Conn, *http.Request) {
-	return func(conn net.Conn, request *http.Request) {
-		text := strings.ReplaceAll(template, "ACCEPT", acceptFor(request.Header.Get("Sec-WebSocket-Key")))
-		for text != "" {
-			n := min(size, len(text))
-			if _, err := io.WriteString(conn, text[:n]); err != nil {
-				return
+func TestCheckRejectsWhatMustNotBeSent(t *testing.T) {
+	header := func(name, value string) Request {
+		return Request{Host: "h", Header: http.Header{name: {value}}}
+	}
+	tests := []struct {
+		name string
+		r    Request
+		text string
+	}{
+		{"Host set by hand", header("Host", "x"), "header Host is set implicitly"},
+		{"Upgrade set by hand", header("upgrade", "x"), "header upgrade is set implicitly"},
+		{"Connection set by hand", header("Connection", "x"), "header Connection"},
+		{"key set by hand", header("Sec-WebSocket-Key", "x"), "header Sec-WebSocket-Key"},
+		{"subprotocol set by hand", header("sec-websocket-protocol", "x"), "header sec-websocket-protocol"},
+		{"body announced", header("Content-Length", "5"), "header Content-Length"},
+		{"CR in a value", header("X", "a\rb"), "value of header X"},
+		{"LF in a value", header("X", "a\nEvil: 1"), "value of header X"},
+		{"NUL in a value", header("X", "a\x00"), "value of header X"},
+		{"LF in a name", header("X\nEvil", "1"), "header name"},
+		{"colon in a name", header("X:", "1"), "header name"},
+		{"empty name", header("", "1"), "header name"},
+		{"no host", Request{}, "host"},
+		{"CR LF in the host", Request{Host: "h\r\nEvil: 1"}, "host"},
+		{"path in the host", Request{Host: "h/x"}, "host"},
+		{"LF in the target", Request{Host: "h", Target: "/\nx"}, "target"},
+		{"space in the target", Request{Host: "h", Target: "/a b"}, "target"},
+		{"fragment in the target", Request{Host: "h", Target: "/#x"}, "target"},
+		{"target that is no path", Request{Host: "h", Target: "x"}, "target"},
+		{"bad escape in the target", Request{Host: "h", Target: "/%zz"}, "target"},
+		{"subprotocol with a comma", Request{Host: "h", Subprotocols: []string{"a,b"}}, "subprotocol"},
+		{"empty subprotocol", Request{Host: "h", Subprotocols: []string{""}}, "subprotocol"},
+		{"subprotocol twice", Request{Host: "h", Subprotocols: []string{"a", "a"}}, "repeated"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := test.r.Check()
+			if !errors.As(err, new(*HandshakeError)) || !strings.Contains(err.Error(), test.text) {
+				t.Errorf("%v, want a HandshakeError that says %q", err, test.text)
 			}
-			text = text[n:]
+			if strings.ContainsAny(err.Error(), "\r\n\x00") {
+				t.Errorf("%q repeats control characters", err)
+			}
+		})
+	}
+}
+
+func TestClientRejectsABadTarget(t *testing.T) {
+	if _, err := Client(t.Context(), nil, &Request{Host: "h", Target: "\n"}); !errors.As(err, new(*HandshakeError)) {
+		t.Error(err)
+	}
+}
+
+func TestCheckAllowsOrdinaryRequests(t *testing.T) {
+	for _, r := range []Request{
+		{Host: "h"},
+		{Host: "[::1]:80", Target: "//double?q=%2F;x"},
+		{Host: "h", Header: http.Header{"Origin": {"https://x"}, "Cookie": {"a=b; c=d"}, "User-Agent": {"x/1 (y)"}}},
+		{Host: "h", Subprotocols: []string{"mqtt", "v2.chat"}},
+	} {
+		if err := r.Check(); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+		if u, err := r.check(); err != nil || r.Target != "" && u.RequestURI() != r.Target {
+			t.Errorf("target %q becomes %q, %v", r.Target, u.RequestURI(), err)
 		}
 	}
 }
@@ -79,9 +100,9 @@ func TestClientSendsAProperRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got *http.Request
-	result, err := shake(t, t.Context(), r, func(conn net.Conn, request *http.Request) {
+	result, err := handshakeWith(t, t.Context(), r, func(conn net.Conn, request *http.Request) {
 		got = request
-		reply(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat.v2\r\n\r\n", 1), 1000)(conn, request)
+		replies(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat.v2\r\n\r\n", 1), 1000)(conn, request)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +129,7 @@ func TestClientSendsAProperRequest(t *testing.T) {
 	}
 }
 
-func TestBytesThatComeWithTheAnswerAreKept(t *testing.T) {
+func TestBytesAfterTheResponseAreKept(t *testing.T) {
 	frames := "\x81\x05Hello\x81\x06\r\n\r\n\r\n"
 	for size := 1; size < len(agreed)+len(frames)+30; size++ {
 		r := &Request{Host: "h"}
@@ -119,7 +140,7 @@ func TestBytesThatComeWithTheAnswerAreKept(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			reply(agreed+frames, size)(server, request)
+			replies(agreed+frames, size)(server, request)
 			server.Close()
 		}()
 		result, err := Client(t.Context(), client, r)
@@ -136,12 +157,12 @@ func TestBytesThatComeWithTheAnswerAreKept(t *testing.T) {
 	}
 }
 
-func TestAnswersMayBeCutAnywhere(t *testing.T) {
+func TestResponsesMayArriveInPieces(t *testing.T) {
 	frames := "\x81\x05Hello\x8a\x00"
-	for _, answer := range []string{agreed, strings.ReplaceAll(agreed, "\r\n", "\n")} {
-		whole := len(answer) - len("ACCEPT") + len(acceptFor("")) + len(frames)
+	for _, response := range []string{agreed, strings.ReplaceAll(agreed, "\r\n", "\n")} {
+		whole := len(response) - len("ACCEPT") + len(acceptFor("")) + len(frames)
 		for cut := range whole {
-			script := &scripted{answer: answer + frames, cut: cut}
+			script := &scripted{response: response + frames, cut: cut}
 			result, err := Client(t.Context(), script, &Request{Host: "h"})
 			if err != nil {
 				t.Fatalf("cut at %d: %v", cut, err)
@@ -149,7 +170,7 @@ func TestAnswersMayBeCutAnywhere(t *testing.T) {
 			if got := string(result.Early) + script.unread(); got != frames {
 				t.Fatalf("cut at %d: %q", cut, got)
 			}
-			if want := strings.Count(answer, "\n") - 2; strings.Count(string(result.RawHeader), "\n") != want {
+			if want := strings.Count(response, "\n") - 2; strings.Count(string(result.RawHeader), "\n") != want {
 				t.Fatalf("cut at %d: header lines %q", cut, result.RawHeader)
 			}
 		}
@@ -157,7 +178,7 @@ func TestAnswersMayBeCutAnywhere(t *testing.T) {
 }
 
 func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
-	for name, answer := range map[string]string{
+	for name, response := range map[string]string{
 		"other tokens beside Upgrade":   strings.Replace(agreed, "Connection: Upgrade", "Connection: keep-alive, upgrade", 1),
 		"Connection in two lines":       strings.Replace(agreed, "Connection: Upgrade", "connection: keep-alive\r\nconnection: Upgrade", 1),
 		"names and values in any case":  "HTTP/1.1 101 x\r\nUPGRADE: WebSocket\r\nCONNECTION: UPGRADE\r\nsec-websocket-accept: ACCEPT\r\n\r\n",
@@ -168,19 +189,19 @@ func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
 		"lines that end in a bare LF":   strings.ReplaceAll(agreed, "\r\n", "\n"),
 		"a folded line":                 strings.Replace(agreed, "Upgrade:", "Server: a\r\n b\r\nUpgrade:", 1),
 		"a later HTTP/1":                strings.Replace(agreed, "HTTP/1.1", "HTTP/1.2", 1),
-		"interim answers first":         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + agreed,
+		"interim responses first":       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + agreed,
 		"a length that means nothing":   strings.Replace(agreed, "Upgrade:", "Content-Length: 5\r\nUpgrade:", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := shake(t, t.Context(), &Request{Host: "h"}, reply(answer, 7)); err != nil {
+			if _, err := handshakeWith(t, t.Context(), &Request{Host: "h"}, replies(response, 7)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-// meaningless are headers about a body where there is none.
-var meaningless = []string{
+// bodyHeaders are headers about a body where there is none.
+var bodyHeaders = []string{
 	"Content-Length: 5", "Content-Length: 0", "Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2",
 	"Content-Length: 99999999999999999999", "Content-Length:", "Content-Length: x", "Content-Length: 1,\r\n 2",
 	"Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Transfer-Encoding: xyz", "Transfer-Encoding:",
@@ -188,12 +209,12 @@ var meaningless = []string{
 	"Transfer-Encoding: chunked\r\nContent-Length: 5", "Trailer: Content-Length",
 }
 
-func TestHeadersAboutABodyMeanNothingInAnAnswerWithoutOne(t *testing.T) {
+func TestHeadersAboutABodyAreIgnoredInResponsesWithoutOne(t *testing.T) {
 	const frame = "\x81\x05Hello"
-	for _, line := range meaningless {
-		answer := strings.Replace(agreed, "Upgrade:", line+"\r\nUpgrade:", 1)
+	for _, line := range bodyHeaders {
+		response := strings.Replace(agreed, "Upgrade:", line+"\r\nUpgrade:", 1)
 		interim := "HTTP/1.1 103 Early Hints\r\n" + line + "\r\n\r\n"
-		script := &scripted{answer: interim + answer + frame}
+		script := &scripted{response: interim + response + frame}
 		result, err := Client(t.Context(), script, &Request{Host: "h"})
 		if err != nil {
 			t.Errorf("%q: %v", line, err)
@@ -205,9 +226,9 @@ func TestHeadersAboutABodyMeanNothingInAnAnswerWithoutOne(t *testing.T) {
 	}
 }
 
-func TestARefusalWhoseBodyHasNoEndIsStillARefusal(t *testing.T) {
+func TestARefusalWhoseBodyHasNoValidLengthIsStillARefusal(t *testing.T) {
 	for _, line := range []string{"Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2", "Transfer-Encoding: xyz"} {
-		_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 403 Forbidden\r\nX-Own: o\r\n"+line+"\r\n\r\nno", 1<<20))
+		_, err := handshakeWith(t, t.Context(), &Request{Host: "h"}, replies("HTTP/1.1 403 Forbidden\r\nX-Own: o\r\n"+line+"\r\n\r\nno", 1<<20))
 		var failed *HandshakeError
 		if !errors.As(err, &failed) || failed.Status != 403 || failed.Header.Get("X-Own") != "o" {
 			t.Errorf("%q: %v", line, err)
@@ -215,7 +236,7 @@ func TestARefusalWhoseBodyHasNoEndIsStillARefusal(t *testing.T) {
 	}
 }
 
-func TestEmptyHeadersOfAnAnswerNameNothing(t *testing.T) {
+func TestEmptyHeadersOfAResponseAreIgnored(t *testing.T) {
 	for _, lines := range []string{
 		"Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: \t ", "Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol:",
 		"Sec-WebSocket-Extensions:", "Sec-WebSocket-Extensions: ", "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: ,",
@@ -225,7 +246,7 @@ func TestEmptyHeadersOfAnAnswerNameNothing(t *testing.T) {
 			{Host: "h"},
 			{Host: "h", Subprotocols: []string{"mqtt"}, Compression: engine.DefaultCompression},
 		} {
-			result, err := shake(t, t.Context(), r, reply(strings.Replace(agreed, "\r\n\r\n", "\r\n"+lines+"\r\n\r\n", 1), 1<<20))
+			result, err := handshakeWith(t, t.Context(), r, replies(strings.Replace(agreed, "\r\n\r\n", "\r\n"+lines+"\r\n\r\n", 1), 1<<20))
 			if err != nil {
 				t.Errorf("%q: %v", lines, err)
 				continue
@@ -235,22 +256,22 @@ func TestEmptyHeadersOfAnAnswerNameNothing(t *testing.T) {
 			}
 		}
 	}
-	result, err := shake(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}},
-		reply(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", 1), 1<<20))
+	result, err := handshakeWith(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}},
+		replies(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", 1), 1<<20))
 	if err != nil || result.Subprotocol != "mqtt" {
 		t.Errorf("an empty header beside one that isn't: %+v, %v", result, err)
 	}
 }
 
-func TestClientRefusesAnswers(t *testing.T) {
+func TestClientRejectsResponses(t *testing.T) {
 	without := func(line string) string { return strings.Replace(agreed, line+"\r\n", "", 1) }
 	with := func(line string) string { return strings.Replace(agreed, "\r\n\r\n", "\r\n"+line+"\r\n\r\n", 1) }
 	tests := []struct {
-		name   string
-		answer string
-		status int
-		cause  error
-		text   string
+		name     string
+		response string
+		status   int
+		cause    error
+		text     string
 	}{
 		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 6\r\n\r\nno key", 401, nil, "declines (HTTP status 401)"},
 		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, nil, "403"},
@@ -263,13 +284,13 @@ func TestClientRefusesAnswers(t *testing.T) {
 		{"101 over HTTP/1.0", strings.Replace(agreed, "1.1", "1.0", 1), 101, nil, "not HTTP/1.1"},
 		{"wrong Accept", strings.Replace(agreed, "ACCEPT", acceptFor("x"), 1), 101, nil, "Sec-WebSocket-Accept is missing"},
 		{"no Accept", without("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Sec-WebSocket-Accept is missing"},
-		{"two Accepts", with("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Accept stands more than once"},
+		{"two Accepts", with("Sec-WebSocket-Accept: ACCEPT"), 101, nil, "Accept is repeated"},
 		{"no Upgrade", without("Upgrade: websocket"), 101, nil, "Upgrade is missing or not"},
 		{"another Upgrade", strings.Replace(agreed, "websocket", "h2c", 1), 101, nil, "Upgrade is missing or not"},
 		{"no Connection", without("Connection: Upgrade"), 101, nil, "Connection is missing"},
 		{"another Connection", strings.Replace(agreed, "Connection: Upgrade", "Connection: close", 1), 101, nil, "Connection is missing"},
-		{"subprotocol not asked for", with("Sec-WebSocket-Protocol: soap"), 101, nil, "subprotocol that was not asked for"},
-		{"two subprotocols", with("Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt"), 101, nil, "Protocol stands more than once"},
+		{"subprotocol not asked for", with("Sec-WebSocket-Protocol: soap"), 101, nil, "subprotocol that was not offered"},
+		{"two subprotocols", with("Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt"), 101, nil, "Protocol is repeated"},
 		{"extension not asked for", with("Sec-WebSocket-Extensions: permessage-deflate"), 101, nil, "permessage-deflate"},
 		{"nothing", "", 0, io.ErrUnexpectedEOF, "ended before"},
 		{"end within the status line", "HTTP/1.", 0, io.ErrUnexpectedEOF, "ended before"},
@@ -282,18 +303,18 @@ func TestClientRefusesAnswers(t *testing.T) {
 		{"extension behind a space", with("Sec-WebSocket-Extensions : x"), 0, nil, "not proper HTTP"},
 		{"Upgrade that Unicode takes for websocket", strings.Replace(agreed, "websocket", "web\u017focket", 1), 101, nil, "Upgrade is missing or not"},
 		{"two tokens in Upgrade", strings.Replace(agreed, "websocket", "websocket, h2c", 1), 101, nil, "Upgrade is missing or not"},
-		{"two Upgrades", with("Upgrade: websocket"), 101, nil, "Upgrade stands more than once"},
-		{"two subprotocols in a line", with("Sec-WebSocket-Protocol: mqtt, mqtt"), 101, nil, "not asked for"},
-		{"subprotocol in other case", with("Sec-WebSocket-Protocol: MQTT"), 101, nil, "not asked for"},
+		{"two Upgrades", with("Upgrade: websocket"), 101, nil, "Upgrade is repeated"},
+		{"two subprotocols in a line", with("Sec-WebSocket-Protocol: mqtt, mqtt"), 101, nil, "not offered"},
+		{"subprotocol in other case", with("Sec-WebSocket-Protocol: MQTT"), 101, nil, "not offered"},
 		{"NUL in a value", with("X: a\x00b"), 0, nil, "not proper HTTP"},
 		{"lone CR in a value", with("X: a\rb"), 0, nil, "not proper HTTP"},
 		{"304", "HTTP/1.1 304 Not Modified\r\n\r\n", 304, nil, "declines"},
-		{"interim answer only", "HTTP/1.1 103 Early Hints\r\n\r\n", 0, io.ErrUnexpectedEOF, "ended before"},
+		{"interim response only", "HTTP/1.1 103 Early Hints\r\n\r\n", 0, io.ErrUnexpectedEOF, "ended before"},
 		{"a header line that is none", strings.Replace(agreed, "Upgrade:", "Upgrade", 1), 0, nil, "not proper HTTP"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := shake(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}}, reply(test.answer, 1<<20))
+			_, err := handshakeWith(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}}, replies(test.response, 1<<20))
 			var failed *HandshakeError
 			if !errors.As(err, &failed) {
 				t.Fatalf("%v is no HandshakeError", err)
@@ -307,15 +328,39 @@ func TestClientRefusesAnswers(t *testing.T) {
 			if !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%q doesn't say %q", err, test.text)
 			}
-			if body := string(failed.Body); strings.Contains(test.answer, "no key") && body != "no key" {
+			if body := string(failed.Body); strings.Contains(test.response, "no key") && body != "no key" {
 				t.Errorf("body %q", body)
 			}
 		})
 	}
 }
 
+func TestTheBodyOfARefusalEndsWhereItsHeaderSays(t *testing.T) {
+	for header, want := range map[string]string{
+		"HTTP/1.1 403 x":                                                 "2\r\nab\r\n0\r\n\r\nmore",
+		"HTTP/1.1 403 x\r\nContent-Length: 5":                            "2\r\nab",
+		"HTTP/1.1 403 x\r\nContent-Length: 1\r\nContent-Length: 1":       "2",
+		"HTTP/1.1 403 x\r\nContent-Length: 100":                          "2\r\nab\r\n0\r\n\r\nmore",
+		"HTTP/1.1 403 x\r\nTransfer-Encoding: Chunked":                   "ab",
+		"HTTP/1.1 204 x":                                                 "",
+		"HTTP/1.1 304 x\r\nContent-Length: 5":                            "",
+		"HTTP/1.1 101 x\r\nContent-Length: 5":                            "",
+		"HTTP/1.1 403 x\r\nContent-Length: 1\r\nContent-Length: 2":       "",
+		"HTTP/1.1 403 x\r\nContent-Length: 99999999999999999999":         "",
+		"HTTP/1.1 403 x\r\nContent-Length: -1":                           "",
+		"HTTP/1.1 403 x\r\nTransfer-Encoding: gzip, chunked":             "",
+		"HTTP/1.1 403 x\r\nTransfer-Encoding: gzip\r\nContent-Length: 5": "",
+	} {
+		_, err := Client(t.Context(), &scripted{response: header + "\r\n\r\n2\r\nab\r\n0\r\n\r\nmore"}, &Request{Host: "h"})
+		var failed *HandshakeError
+		if !errors.As(err, &failed) || string(failed.Body) != want {
+			t.Errorf("%q: %v, body %q, want %q", header, err, failed.Body, want)
+		}
+	}
+}
+
 func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
-	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 503 Busy\r\n\r\n"+strings.Repeat("b", 5000), 1<<20))
+	_, err := handshakeWith(t, t.Context(), &Request{Host: "h"}, replies("HTTP/1.1 503 Busy\r\n\r\n"+strings.Repeat("b", 5000), 1<<20))
 	var failed *HandshakeError
 	if !errors.As(err, &failed) || string(failed.Body) != strings.Repeat("b", bodySize) {
 		t.Errorf("%v with a body of %d bytes", err, len(failed.Body))
@@ -323,24 +368,18 @@ func TestOnlyTheStartOfARefusalsBodyIsKept(t *testing.T) {
 }
 
 func TestARefusalsHeaderReachesTheCaller(t *testing.T) {
-	_, err := shake(t, t.Context(), &Request{Host: "h"}, reply("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", 1))
+	_, err := handshakeWith(t, t.Context(), &Request{Host: "h"}, replies("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", 1))
 	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Header.Get("WWW-Authenticate") != "Basic" {
 		t.Errorf("%+v", err)
 	}
 }
 
-// stalled is an answer whose body never ends.
-func stalled(conn net.Conn, _ *http.Request) {
-	io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nfirst")
-	io.Copy(io.Discard, conn) // until the client gives up
-}
-
-func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
+func TestClientWaitsBrieflyForTheBodyOfARefusal(t *testing.T) {
 	for name, test := range map[string]struct{ timeout, want time.Duration }{
-		"no deadline":       {0, bodyWait},
-		"deadline later":    {time.Hour, bodyWait},
-		"deadline sooner":   {bodyWait / 5, bodyWait / 5},
+		"no deadline":       {0, bodyTimeout},
+		"deadline later":    {time.Hour, bodyTimeout},
+		"deadline sooner":   {bodyTimeout / 5, bodyTimeout / 5},
 		"a canceled caller": {-1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -351,7 +390,7 @@ func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
 				}
 				defer cancel()
 				started := time.Now()
-				_, err := shake(t, ctx, &Request{Host: "h"}, func(conn net.Conn, r *http.Request) {
+				_, err := handshakeWith(t, ctx, &Request{Host: "h"}, func(conn net.Conn, r *http.Request) {
 					if test.timeout < 0 {
 						time.AfterFunc(0, cancel)
 					}
@@ -372,7 +411,7 @@ func TestARefusalsBodyIsNotWaitedForLong(t *testing.T) {
 	}
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+func TestTheSizeOfResponsesIsLimited(t *testing.T) {
 	endless := func(conn net.Conn, _ *http.Request) {
 		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n")
 		for i := 0; ; i++ {
@@ -381,8 +420,8 @@ func TestAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	for size, want := range map[int]int64{0: engine.DefaultHandshakeSize, 100: 100, 5000: 5000} {
-		_, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size}, endless)
+	for size, want := range map[int]int64{0: DefaultMaxSize, 100: 100, 5000: 5000} {
+		_, err := handshakeWith(t, t.Context(), &Request{Host: "h", MaxSize: size}, endless)
 		var limit *engine.LimitError
 		if !errors.As(err, &limit) || *limit != (engine.LimitError{Limit: "HandshakeSize", Max: want, Code: engine.ClosePolicyViolation}) {
 			t.Errorf("MaxSize %d: %v", size, err)
@@ -390,24 +429,24 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-func TestAnAnswerMayTakeAllThatIsAllowed(t *testing.T) {
+func TestAResponseMayBeAsLargeAsTheLimit(t *testing.T) {
 	size := len(agreed) - len("ACCEPT") + len(acceptFor(""))
 	for _, pieces := range []int{1, 1000} {
-		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size}, reply(agreed, pieces)); err != nil {
+		if _, err := handshakeWith(t, t.Context(), &Request{Host: "h", MaxSize: size}, replies(agreed, pieces)); err != nil {
 			t.Error(err)
 		}
-		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: size - 1}, reply(agreed, pieces)); !errors.As(err, new(*engine.LimitError)) {
+		if _, err := handshakeWith(t, t.Context(), &Request{Host: "h", MaxSize: size - 1}, replies(agreed, pieces)); !errors.As(err, new(*engine.LimitError)) {
 			t.Error(err)
 		}
-		if _, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: -1}, reply(agreed, pieces)); err != nil {
+		if _, err := handshakeWith(t, t.Context(), &Request{Host: "h", MaxSize: -1}, replies(agreed, pieces)); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func TestInterimAnswersAreBounded(t *testing.T) {
+func TestTheSizeOfInterimResponsesIsLimited(t *testing.T) {
 	interim := "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-	_, err := shake(t, t.Context(), &Request{Host: "h", MaxSize: 1000}, reply(strings.Repeat(interim, 100), 1<<20))
+	_, err := handshakeWith(t, t.Context(), &Request{Host: "h", MaxSize: 1000}, replies(strings.Repeat(interim, 100), 1<<20))
 	if !errors.As(err, new(*engine.LimitError)) {
 		t.Error(err)
 	}
@@ -423,19 +462,19 @@ func TestClientEndsWithItsContext(t *testing.T) {
 		}
 	}
 	silent := func(conn net.Conn, _ *http.Request) { io.Copy(io.Discard, conn) }
-	for name, answer := range map[string]func(net.Conn, *http.Request){"slow drip": drip, "silent server": silent} {
+	for name, response := range map[string]func(net.Conn, *http.Request){"slow drip": drip, "silent server": silent} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				started := time.Now()
 				timeout, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				_, err := shake(t, timeout, &Request{Host: "h"}, answer)
+				_, err := handshakeWith(t, timeout, &Request{Host: "h"}, response)
 				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("timeout: %v", err)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
-				_, err = shake(t, ctx, &Request{Host: "h"}, answer)
+				_, err = handshakeWith(t, ctx, &Request{Host: "h"}, response)
 				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 					t.Errorf("cancellation: %v", err)
 				}
@@ -447,13 +486,8 @@ func TestClientEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// undated is a connection on which no deadline can be set.
-type undated struct{ net.Conn }
-
-func (undated) SetDeadline(time.Time) error { return errors.New("no deadlines here") }
-
-func TestTheContextHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
-	for name, shake := range map[string]func(context.Context, net.Conn) error{
+func TestTheContextEndsHandshakesOnConnsWithoutDeadlines(t *testing.T) {
+	for name, run := range map[string]func(context.Context, net.Conn) error{
 		"Client": func(ctx context.Context, conn net.Conn) error {
 			_, err := Client(ctx, conn, &Request{Host: "h"})
 			return err
@@ -472,7 +506,7 @@ func TestTheContextHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 				go io.Copy(io.Discard, server)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-			if err := shake(ctx, undated{client}); !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
+			if err := run(ctx, noDeadlines{client}); !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", name, err)
 			}
 			cancel()
@@ -481,7 +515,7 @@ func TestTheContextHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 	}
 }
 
-func TestClientEndsWhenTheRequestIsNotRead(t *testing.T) {
+func TestClientEndsWithItsContextWhenTheRequestIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -494,7 +528,7 @@ func TestClientEndsWhenTheRequestIsNotRead(t *testing.T) {
 	})
 }
 
-func TestATimeoutIsToldBeforeTheContextTellsIt(t *testing.T) {
+func TestATimeoutCountsAsTheEndOfTheContext(t *testing.T) {
 	if err := withEnd(t.Context(), os.ErrDeadlineExceeded); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
@@ -503,21 +537,9 @@ func TestATimeoutIsToldBeforeTheContextTellsIt(t *testing.T) {
 	}
 }
 
-// canceling is a connection whose reader's context ends with the last byte.
-type canceling struct {
-	net.Conn
-	cancel func()
-}
-
-func (c canceling) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.cancel()
-	return n, err
-}
-
-func TestClientIsInterruptedEvenByALateCancellation(t *testing.T) {
+func TestClientFailsIfItsContextEndsWithTheLastByte(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Client(ctx, canceling{&scripted{answer: agreed}, cancel}, &Request{Host: "h"})
+	_, err := Client(ctx, cancelsOnRead{&scripted{response: agreed}, cancel}, &Request{Host: "h"})
 	if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -536,7 +558,7 @@ func TestClientLeavesNoDeadlineBehind(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			reply(agreed, 1000)(server, request)
+			replies(agreed, 1000)(server, request)
 			time.Sleep(time.Minute)
 			io.WriteString(server, "late")
 		}()
@@ -549,7 +571,7 @@ func TestClientLeavesNoDeadlineBehind(t *testing.T) {
 	})
 }
 
-func TestReasonsNameWhatGobwasReports(t *testing.T) {
+func TestUnknownErrorsOfGobwasAreReported(t *testing.T) {
 	if got := reasonOf(io.EOF); !strings.HasSuffix(got, "EOF") {
 		t.Error(got)
 	}

@@ -23,45 +23,45 @@ const (
 	maxWindowBits = 15
 )
 
-// A deflateSet is a set of parameters of permessage-deflate, in an offer or an answer.
-type deflateSet struct {
+// deflateParams are the parameters of permessage-deflate in an offer or a response.
+type deflateParams struct {
 	serverNoTakeover, clientNoTakeover bool
-	serverBits, clientBits             int // 0: not in the set
+	serverBits, clientBits             int // 0: not present
 }
 
-// anyBits is the value of client_max_window_bits in an offer that has none.
+// anyBits stands for client_max_window_bits without a value, which is valid in an offer.
 const anyBits = -1
 
-// parseDeflate reads the parameters of an extension. It refuses those that are unknown,
-// stand twice, or have a value that they may not have (RFC 7692 section 7.1).
-func parseDeflate(e *extension) (set deflateSet, err error) {
+// parseDeflate parses the parameters of an extension. It rejects those that are unknown, repeated or
+// have an invalid value (RFC 7692 section 7.1).
+func parseDeflate(e *extension) (params deflateParams, err error) {
 	seen := map[string]bool{}
 	for _, p := range e.parameters {
 		if seen[p.name] {
-			return set, fmt.Errorf("parameter %s stands twice", p.name)
+			return params, fmt.Errorf("parameter %s is repeated", p.name)
 		}
 		seen[p.name] = true
 		ok := false
 		switch p.name {
 		case serverNoTakeover:
-			set.serverNoTakeover, ok = true, p.value == ""
+			params.serverNoTakeover, ok = true, p.value == ""
 		case clientNoTakeover:
-			set.clientNoTakeover, ok = true, p.value == ""
+			params.clientNoTakeover, ok = true, p.value == ""
 		case serverWindowBits:
-			set.serverBits, ok = windowBits(p.value)
+			params.serverBits, ok = windowBits(p.value)
 		case clientWindowBits:
-			set.clientBits, ok = windowBits(p.value)
+			params.clientBits, ok = windowBits(p.value)
 			if p.value == "" {
-				set.clientBits, ok = anyBits, true
+				params.clientBits, ok = anyBits, true
 			}
 		default:
-			return set, fmt.Errorf("parameter %.100q is unknown", p.name)
+			return params, fmt.Errorf("parameter %.100q is unknown", p.name)
 		}
 		if !ok {
-			return set, fmt.Errorf("parameter %s can't have the value %.100q", p.name, p.value)
+			return params, fmt.Errorf("parameter %s can't have the value %.100q", p.name, p.value)
 		}
 	}
-	return set, nil
+	return params, nil
 }
 
 // windowBits reads a number of bits, which has no leading zero.
@@ -70,180 +70,182 @@ func windowBits(value string) (bits int, ok bool) {
 	return bits, err == nil && bits >= minWindowBits && bits <= maxWindowBits && strconv.Itoa(bits) == value
 }
 
-// String returns the extension with the parameters of the set.
-func (s deflateSet) String() string {
+// String returns the extension with its parameters.
+func (p deflateParams) String() string {
 	var text strings.Builder
 	text.WriteString(deflateName)
-	if s.serverNoTakeover {
+	if p.serverNoTakeover {
 		text.WriteString("; " + serverNoTakeover)
 	}
-	if s.clientNoTakeover {
+	if p.clientNoTakeover {
 		text.WriteString("; " + clientNoTakeover)
 	}
-	if s.serverBits > 0 {
-		fmt.Fprintf(&text, "; %s=%d", serverWindowBits, s.serverBits)
+	if p.serverBits > 0 {
+		fmt.Fprintf(&text, "; %s=%d", serverWindowBits, p.serverBits)
 	}
-	if s.clientBits > 0 {
-		fmt.Fprintf(&text, "; %s=%d", clientWindowBits, s.clientBits)
-	} else if s.clientBits == anyBits {
+	if p.clientBits > 0 {
+		fmt.Fprintf(&text, "; %s=%d", clientWindowBits, p.clientBits)
+	} else if p.clientBits == anyBits {
 		text.WriteString("; " + clientWindowBits)
 	}
 	return text.String()
 }
 
-// offersOf returns what a client offers, in order of preference. A server that can't keep
-// to a window is asked for messages that need none to be remembered.
-func offersOf(wished engine.Compression) []deflateSet {
-	wished = wished.Normal()
-	if wished.IsOff() {
+// offersOf returns what a client offers, in order of preference. A server that can't limit its
+// window is asked not to take it over from message to message.
+func offersOf(requested engine.Compression) []deflateParams {
+	requested = requested.Normal()
+	if requested.IsOff() {
 		return nil
 	}
-	offer := deflateSet{
-		serverNoTakeover: !wished.RecvTakeover,
-		clientNoTakeover: !wished.SendTakeover,
+	offer := deflateParams{
+		serverNoTakeover: !requested.RecvTakeover,
+		clientNoTakeover: !requested.SendTakeover,
 		clientBits:       anyBits,
 	}
-	if wished.SendWindowBits < maxWindowBits {
-		offer.clientBits = wished.SendWindowBits
+	if requested.SendWindowBits < maxWindowBits {
+		offer.clientBits = requested.SendWindowBits
 	}
-	if wished.RecvWindowBits == maxWindowBits {
-		return []deflateSet{offer}
+	if requested.RecvWindowBits == maxWindowBits {
+		return []deflateParams{offer}
 	}
 	second := offer
 	second.serverNoTakeover = true
-	offer.serverBits = wished.RecvWindowBits
-	return []deflateSet{offer, second}
+	offer.serverBits = requested.RecvWindowBits
+	return []deflateParams{offer, second}
 }
 
 // offerHeader returns the value of a client's Sec-WebSocket-Extensions, "" for none.
-func offerHeader(wished engine.Compression) string {
+func offerHeader(requested engine.Compression) string {
 	var texts []string
-	for _, offer := range offersOf(wished) {
+	for _, offer := range offersOf(requested) {
 		texts = append(texts, offer.String())
 	}
 	return strings.Join(texts, ", ")
 }
 
-// agree returns what a server's answer means for a client that has made its offers (RFC
-// 7692 section 7.1). values are those of Sec-WebSocket-Extensions.
-func agree(wished engine.Compression, values []string) (engine.Compression, error) {
+// acceptResponse returns what a server's response means for a client that has requested compression
+// (RFC 7692 section 7.1). values are those of Sec-WebSocket-Extensions.
+func acceptResponse(requested engine.Compression, values []string) (engine.Compression, error) {
 	list, err := parseExtensions(values)
 	switch {
 	case err != nil:
 		return engine.Compression{}, err
 	case len(list) == 0: // an empty header names nothing
 		return engine.Compression{}, nil
-	case len(list) != 1 || wished.IsOff() || list[0].name != deflateName:
-		return engine.Compression{}, fmt.Errorf("extensions that were not asked for: %.100q", values)
+	case len(list) != 1 || requested.IsOff() || list[0].name != deflateName:
+		return engine.Compression{}, fmt.Errorf("extensions that were not offered: %.100q", values)
 	}
-	answer, err := parseDeflate(&list[0])
+	response, err := parseDeflate(&list[0])
 	if err != nil {
 		return engine.Compression{}, err
 	}
-	if answer.clientBits == anyBits {
+	if response.clientBits == anyBits {
 		return engine.Compression{}, fmt.Errorf("parameter %s has no value", clientWindowBits)
 	}
-	for _, offer := range offersOf(wished) {
-		if answer.fits(offer) {
-			return answer.asClient(wished), nil
+	for _, offer := range offersOf(requested) {
+		if response.satisfies(offer) {
+			return response.asClient(requested), nil
 		}
 	}
-	return engine.Compression{}, fmt.Errorf("%q doesn't fit what was offered", answer)
+	return engine.Compression{}, fmt.Errorf("%q doesn't fit what was offered", response)
 }
 
-// fits reports whether an answer keeps to what an offer demands.
-func (s deflateSet) fits(offer deflateSet) bool {
-	if offer.serverNoTakeover && !s.serverNoTakeover {
+// satisfies reports whether a response keeps to what an offer demands.
+func (p deflateParams) satisfies(offer deflateParams) bool {
+	if offer.serverNoTakeover && !p.serverNoTakeover {
 		return false
 	}
-	return offer.serverBits == 0 || s.serverBits > 0 && s.serverBits <= offer.serverBits
+	return offer.serverBits == 0 || p.serverBits > 0 && p.serverBits <= offer.serverBits
 }
 
-func (s deflateSet) asClient(c engine.Compression) engine.Compression {
+// asClient returns the compression of a client that requested c and got this response.
+func (p deflateParams) asClient(c engine.Compression) engine.Compression {
 	c = c.Normal()
-	c.SendTakeover = c.SendTakeover && !s.clientNoTakeover
-	c.RecvTakeover = !s.serverNoTakeover
-	if s.clientBits > 0 {
-		c.SendWindowBits = min(c.SendWindowBits, s.clientBits)
+	c.SendTakeover = c.SendTakeover && !p.clientNoTakeover
+	c.RecvTakeover = !p.serverNoTakeover
+	if p.clientBits > 0 {
+		c.SendWindowBits = min(c.SendWindowBits, p.clientBits)
 	}
 	c.RecvWindowBits = maxWindowBits
-	if s.serverBits > 0 {
-		c.RecvWindowBits = s.serverBits
+	if p.serverBits > 0 {
+		c.RecvWindowBits = p.serverBits
 	}
 	return c
 }
 
-// accept chooses among a client's offers: the first that keeps to RFC 7692 section 7.1. It
-// returns what that means for the server, and the extension to answer with, "" for none.
-func accept(wished engine.Compression, values []string) (engine.Compression, string, error) {
-	wished = wished.Normal()
-	if wished.IsOff() {
-		return wished, "", nil
+// acceptOffer accepts the first valid offer of a client (RFC 7692 section 7.1). It returns what that
+// means for the server, and the extension of the response, "" for none.
+func acceptOffer(supported engine.Compression, values []string) (engine.Compression, string, error) {
+	supported = supported.Normal()
+	if supported.IsOff() {
+		return supported, "", nil
 	}
 	list, err := parseExtensions(values)
 	if err != nil {
-		return wished, "", err
+		return supported, "", err
 	}
 	for i := range list {
 		if list[i].name != deflateName {
 			continue
 		}
 		if offer, err := parseDeflate(&list[i]); err == nil {
-			answer := offer.answer(wished)
-			return answer.asServer(wished), answer.String(), nil
+			response := offer.response(supported)
+			return response.asServer(supported), response.String(), nil
 		}
 	}
 	return engine.Compression{}, "", nil
 }
 
-// answer returns a server's answer to an offer. A client that doesn't say that it can keep
-// to a window is told to do without takeover, should the window have to be small.
-func (s deflateSet) answer(wished engine.Compression) deflateSet {
-	answer := deflateSet{
-		serverNoTakeover: s.serverNoTakeover || !wished.SendTakeover,
-		clientNoTakeover: s.clientNoTakeover || !wished.RecvTakeover,
+// response returns a server's response to an offer. If the window has to be small, a client that
+// doesn't offer to limit its window is told not to take it over from message to message.
+func (p deflateParams) response(supported engine.Compression) deflateParams {
+	response := deflateParams{
+		serverNoTakeover: p.serverNoTakeover || !supported.SendTakeover,
+		clientNoTakeover: p.clientNoTakeover || !supported.RecvTakeover,
 	}
-	if s.serverBits > 0 {
-		answer.serverBits = min(s.serverBits, wished.SendWindowBits)
+	if p.serverBits > 0 {
+		response.serverBits = min(p.serverBits, supported.SendWindowBits)
 	}
-	bits := wished.RecvWindowBits
-	if s.clientBits > 0 {
-		bits = min(bits, s.clientBits)
+	bits := supported.RecvWindowBits
+	if p.clientBits > 0 {
+		bits = min(bits, p.clientBits)
 	}
 	switch {
 	case bits == maxWindowBits:
-	case s.clientBits != 0:
-		answer.clientBits = bits
+	case p.clientBits != 0:
+		response.clientBits = bits
 	default:
-		answer.clientNoTakeover = true
+		response.clientNoTakeover = true
 	}
-	return answer
+	return response
 }
 
-func (s deflateSet) asServer(c engine.Compression) engine.Compression {
-	c.SendTakeover = !s.serverNoTakeover
-	c.RecvTakeover = !s.clientNoTakeover
-	if s.serverBits > 0 {
-		c.SendWindowBits = s.serverBits
+// asServer returns the compression of a server that supports c and sends this response.
+func (p deflateParams) asServer(c engine.Compression) engine.Compression {
+	c.SendTakeover = !p.serverNoTakeover
+	c.RecvTakeover = !p.clientNoTakeover
+	if p.serverBits > 0 {
+		c.SendWindowBits = p.serverBits
 	}
 	c.RecvWindowBits = maxWindowBits
-	if s.clientBits > 0 {
-		c.RecvWindowBits = s.clientBits
+	if p.clientBits > 0 {
+		c.RecvWindowBits = p.clientBits
 	}
 	return c
 }
 
-// checkCompression refuses settings that mean nothing.
+// checkCompression rejects invalid settings.
 func checkCompression(c engine.Compression) error {
 	switch {
 	case c.IsOff():
 		return nil
 	case c.Level > 9:
-		return refuse("compression level %d is not 0 to 9", c.Level)
+		return failure("compression level %d is not 0 to 9", c.Level)
 	}
 	for _, bits := range []int{c.SendWindowBits, c.RecvWindowBits} {
 		if bits != 0 && (bits < minWindowBits || bits > maxWindowBits) {
-			return refuse("window of %d bits: 8 to 15 can be had", bits)
+			return failure("window of %d bits is not 8 to 15", bits)
 		}
 	}
 	return nil

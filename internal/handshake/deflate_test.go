@@ -19,10 +19,10 @@ func compression(sendTakeover, recvTakeover bool, sendBits, recvBits int) engine
 	}
 }
 
-func TestClientOffersWhatIsWished(t *testing.T) {
+func TestClientOffersTheRequestedCompression(t *testing.T) {
 	for _, test := range []struct {
-		wished engine.Compression
-		want   string
+		requested engine.Compression
+		want      string
 	}{
 		{engine.Compression{}, ""},
 		{engine.Compression{SendTakeover: true, SendWindowBits: 9}, ""},
@@ -37,91 +37,91 @@ func TestClientOffersWhatIsWished(t *testing.T) {
 		{engine.DefaultCompression, "permessage-deflate; server_max_window_bits=11; client_max_window_bits=11" +
 			", permessage-deflate; server_no_context_takeover; client_max_window_bits=11"},
 	} {
-		if got := offerHeader(test.wished); got != test.want {
-			t.Errorf("%+v: %q, want %q", test.wished, got, test.want)
+		if got := offerHeader(test.requested); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.requested, got, test.want)
 		}
 	}
 }
 
-func TestClientJudgesTheAnswer(t *testing.T) {
-	wished := compression(true, true, 0, 0)
+func TestClientChecksTheCompressionOfTheResponse(t *testing.T) {
+	requested := compression(true, true, 0, 0)
 	small := compression(true, true, 11, 11)
 	for _, test := range []struct {
-		wished engine.Compression
-		answer string
-		want   engine.Compression
-		wrong  string // a part of the error; "": there is none
+		requested engine.Compression
+		response  string
+		want      engine.Compression
+		wrong     string // a part of the error; "": there is none
 	}{
-		{wished, "", engine.Compression{}, ""},
-		{wished, "permessage-deflate", compression(true, true, 15, 15), ""},
-		{wished, `permessage-deflate; client_max_window_bits="10"`, compression(true, true, 10, 15), ""},
-		{wished, "permessage-deflate ;server_max_window_bits = 12;\tclient_no_context_takeover", compression(false, true, 15, 12), ""},
-		{wished, ", permessage-deflate; server_no_context_takeover,", compression(true, false, 15, 15), ""},
-		{wished, "permessage-deflate; client_max_window_bits=8; server_max_window_bits=8", compression(true, true, 8, 8), ""},
+		{requested, "", engine.Compression{}, ""},
+		{requested, "permessage-deflate", compression(true, true, 15, 15), ""},
+		{requested, `permessage-deflate; client_max_window_bits="10"`, compression(true, true, 10, 15), ""},
+		{requested, "permessage-deflate ;server_max_window_bits = 12;\tclient_no_context_takeover", compression(false, true, 15, 12), ""},
+		{requested, ", permessage-deflate; server_no_context_takeover,", compression(true, false, 15, 15), ""},
+		{requested, "permessage-deflate; client_max_window_bits=8; server_max_window_bits=8", compression(true, true, 8, 8), ""},
 		{small, "permessage-deflate; server_max_window_bits=11", small, ""},
 		{small, "permessage-deflate; server_max_window_bits=9; client_max_window_bits=15", compression(true, true, 11, 9), ""},
 		{small, "permessage-deflate; server_no_context_takeover", compression(true, false, 11, 15), ""},
 		{small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=13", compression(true, false, 11, 13), ""},
 
-		{engine.Compression{}, "permessage-deflate", engine.Compression{}, "not asked for"},
-		{wished, "permessage-bzip2", engine.Compression{}, "not asked for"},
-		{wished, "permessage-deflate, permessage-deflate", engine.Compression{}, "not asked for"},
-		{wished, ",", engine.Compression{}, ""},
-		{wished, "permessage-deflate; level=9", engine.Compression{}, "unknown"},
-		{wished, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", engine.Compression{}, "twice"},
-		{wished, "permessage-deflate; server_no_context_takeover=1", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; server_max_window_bits", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; server_max_window_bits=7", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; server_max_window_bits=16", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; server_max_window_bits=012", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; server_max_window_bits=+9", engine.Compression{}, "can't have the value"},
-		{wished, "permessage-deflate; client_max_window_bits", engine.Compression{}, "no value"},
+		{engine.Compression{}, "permessage-deflate", engine.Compression{}, "not offered"},
+		{requested, "permessage-bzip2", engine.Compression{}, "not offered"},
+		{requested, "permessage-deflate, permessage-deflate", engine.Compression{}, "not offered"},
+		{requested, ",", engine.Compression{}, ""},
+		{requested, "permessage-deflate; level=9", engine.Compression{}, "unknown"},
+		{requested, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", engine.Compression{}, "repeated"},
+		{requested, "permessage-deflate; server_no_context_takeover=1", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; server_max_window_bits", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; server_max_window_bits=7", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; server_max_window_bits=16", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; server_max_window_bits=012", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; server_max_window_bits=+9", engine.Compression{}, "can't have the value"},
+		{requested, "permessage-deflate; client_max_window_bits", engine.Compression{}, "no value"},
 		{small, "permessage-deflate", engine.Compression{}, "doesn't fit"},
 		{small, "permessage-deflate; server_max_window_bits=12", engine.Compression{}, "doesn't fit"},
 		{compression(true, false, 15, 15), "permessage-deflate", engine.Compression{}, "doesn't fit"},
-		{wished, "permessage-deflate; =9", engine.Compression{}, "malformed"},
-		{wished, "permessage-deflate; client_max_window_bits=", engine.Compression{}, "malformed"},
-		{wished, `permessage-deflate; client_max_window_bits="`, engine.Compression{}, "malformed"},
-		{wished, `permessage-deflate; client_max_window_bits=""`, engine.Compression{}, "malformed"},
-		{wished, "permessage-deflate;", engine.Compression{}, "malformed"},
-		{wished, "permessage-deflate permessage-deflate", engine.Compression{}, "malformed"},
-		{wished, "permessage-deflate\x00", engine.Compression{}, "malformed"},
+		{requested, "permessage-deflate; =9", engine.Compression{}, "malformed"},
+		{requested, "permessage-deflate; client_max_window_bits=", engine.Compression{}, "malformed"},
+		{requested, `permessage-deflate; client_max_window_bits="`, engine.Compression{}, "malformed"},
+		{requested, `permessage-deflate; client_max_window_bits=""`, engine.Compression{}, "malformed"},
+		{requested, "permessage-deflate;", engine.Compression{}, "malformed"},
+		{requested, "permessage-deflate permessage-deflate", engine.Compression{}, "malformed"},
+		{requested, "permessage-deflate\x00", engine.Compression{}, "malformed"},
 	} {
 		var values []string
-		if test.answer != "" {
-			values = []string{test.answer}
+		if test.response != "" {
+			values = []string{test.response}
 		}
-		got, err := agree(test.wished, values)
+		got, err := acceptResponse(test.requested, values)
 		if test.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), test.wrong) {
-				t.Errorf("%q: %+v, %v; want an error: %s", test.answer, got, err, test.wrong)
+				t.Errorf("%q: %+v, %v; want an error: %s", test.response, got, err, test.wrong)
 			}
 			continue
 		}
 		if got != test.want || err != nil {
-			t.Errorf("%q: %+v, %v; want %+v", test.answer, got, err, test.want)
+			t.Errorf("%q: %+v, %v; want %+v", test.response, got, err, test.want)
 		}
 	}
 }
 
-func TestServerChoosesAmongOffers(t *testing.T) {
-	wished := compression(true, true, 0, 0)
+func TestServerAcceptsTheFirstValidOffer(t *testing.T) {
+	requested := compression(true, true, 0, 0)
 	small := compression(true, true, 10, 11)
 	for _, test := range []struct {
-		wished engine.Compression
-		offers string
-		want   engine.Compression
-		answer string
+		requested engine.Compression
+		offers    string
+		want      engine.Compression
+		response  string
 	}{
-		{wished, "", engine.Compression{}, ""},
+		{requested, "", engine.Compression{}, ""},
 		{engine.Compression{}, "permessage-deflate", engine.Compression{}, ""},
 		{engine.Compression{}, "\x00", engine.Compression{}, ""},
-		{wished, "x-webkit-deflate-frame", engine.Compression{}, ""},
-		{wished, "permessage-deflate", compression(true, true, 15, 15), "permessage-deflate"},
-		{wished, "permessage-deflate; client_max_window_bits", compression(true, true, 15, 15), "permessage-deflate"},
-		{wished, "permessage-deflate; client_max_window_bits=9", compression(true, true, 15, 9), "permessage-deflate; client_max_window_bits=9"},
-		{wished, "permessage-deflate; server_max_window_bits=8", compression(true, true, 8, 15), "permessage-deflate; server_max_window_bits=8"},
-		{wished, "permessage-deflate; server_no_context_takeover; client_no_context_takeover", compression(false, false, 15, 15),
+		{requested, "x-webkit-deflate-frame", engine.Compression{}, ""},
+		{requested, "permessage-deflate", compression(true, true, 15, 15), "permessage-deflate"},
+		{requested, "permessage-deflate; client_max_window_bits", compression(true, true, 15, 15), "permessage-deflate"},
+		{requested, "permessage-deflate; client_max_window_bits=9", compression(true, true, 15, 9), "permessage-deflate; client_max_window_bits=9"},
+		{requested, "permessage-deflate; server_max_window_bits=8", compression(true, true, 8, 15), "permessage-deflate; server_max_window_bits=8"},
+		{requested, "permessage-deflate; server_no_context_takeover; client_no_context_takeover", compression(false, false, 15, 15),
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
 		{small, "permessage-deflate; client_max_window_bits", compression(true, true, 10, 11), "permessage-deflate; client_max_window_bits=11"},
 		{small, "permessage-deflate; client_max_window_bits=9", compression(true, true, 10, 9), "permessage-deflate; client_max_window_bits=9"},
@@ -132,36 +132,36 @@ func TestServerChoosesAmongOffers(t *testing.T) {
 		{compression(false, false, 15, 15), "permessage-deflate", compression(false, false, 15, 15),
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
 		// An offer that breaks a rule is passed over (RFC 7692 section 7.1).
-		{wished, "permessage-deflate; level=9, permessage-deflate; server_max_window_bits=9", compression(true, true, 9, 15), "permessage-deflate; server_max_window_bits=9"},
-		{wished, "permessage-deflate; server_max_window_bits, other; a=b, permessage-deflate", compression(true, true, 15, 15), "permessage-deflate"},
-		{wished, "permessage-deflate; server_max_window_bits=16", engine.Compression{}, ""},
-		{wished, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", engine.Compression{}, ""},
+		{requested, "permessage-deflate; level=9, permessage-deflate; server_max_window_bits=9", compression(true, true, 9, 15), "permessage-deflate; server_max_window_bits=9"},
+		{requested, "permessage-deflate; server_max_window_bits, other; a=b, permessage-deflate", compression(true, true, 15, 15), "permessage-deflate"},
+		{requested, "permessage-deflate; server_max_window_bits=16", engine.Compression{}, ""},
+		{requested, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", engine.Compression{}, ""},
 	} {
 		var values []string
 		if test.offers != "" {
 			values = strings.Split(test.offers, ", ")
 		}
-		got, answer, err := accept(test.wished, values)
-		if got != test.want || answer != test.answer || err != nil {
-			t.Errorf("%q: %+v, %q, %v; want %+v, %q", test.offers, got, answer, err, test.want, test.answer)
+		got, response, err := acceptOffer(test.requested, values)
+		if got != test.want || response != test.response || err != nil {
+			t.Errorf("%q: %+v, %q, %v; want %+v, %q", test.offers, got, response, err, test.want, test.response)
 		}
 	}
-	if _, _, err := accept(wished, []string{"permessage-deflate; ="}); err == nil {
+	if _, _, err := acceptOffer(requested, []string{"permessage-deflate; ="}); err == nil {
 		t.Error("a malformed offer passed")
 	}
 }
 
-func TestServersRefuseMalformedExtensions(t *testing.T) {
+func TestServersRejectMalformedExtensions(t *testing.T) {
 	request := "GET / HTTP/1.1\r\n" + goodHeader + "Sec-WebSocket-Extensions: permessage-deflate;;\r\n\r\n"
 	for name, serve := range servers {
-		answer, _, result, err := serve(t, &ServerOptions{Compression: engine.DefaultCompression}, request)
-		if answer.StatusCode != http.StatusBadRequest || result != nil || err == nil {
-			t.Errorf("%s: %d, %+v, %v", name, answer.StatusCode, result, err)
+		response, _, result, err := serve(t, &ServerOptions{Compression: engine.DefaultCompression}, request)
+		if response.StatusCode != http.StatusBadRequest || result != nil || err == nil {
+			t.Errorf("%s: %d, %+v, %v", name, response.StatusCode, result, err)
 		}
 	}
 }
 
-func TestCompressionThatMeansNothingIsRefused(t *testing.T) {
+func TestInvalidCompressionIsRejected(t *testing.T) {
 	for _, z := range []engine.Compression{{Level: 10}, {Level: 1, SendWindowBits: 7}, {Level: 1, RecvWindowBits: 16}, {Level: 1, SendWindowBits: -1}} {
 		if err := (&Request{Host: "h", Compression: z}).Check(); err == nil {
 			t.Errorf("%+v: a client may wish for it", z)
@@ -176,7 +176,7 @@ func TestCompressionThatMeansNothingIsRefused(t *testing.T) {
 }
 
 // What one side may send, the other one must be able to receive.
-func TestBothSidesAgree(t *testing.T) {
+func TestBothSidesAgreeOnCompression(t *testing.T) {
 	var all []engine.Compression
 	for i := range 4 {
 		for _, bits := range []int{8, 9, 11, 15} {
@@ -185,7 +185,7 @@ func TestBothSidesAgree(t *testing.T) {
 	}
 	for _, asked := range all {
 		for _, granted := range all {
-			client, server, err := negotiated(t, asked, granted)
+			client, server, err := agreeOn(t, asked, granted)
 			if err != nil {
 				t.Fatalf("%+v, %+v: %v", asked, granted, err)
 			}
@@ -206,18 +206,18 @@ func TestBothSidesAgree(t *testing.T) {
 					t.Errorf("%s: what is sent refers too far back", what)
 				}
 				if way.sender.SendTakeover != way.mayRemember || way.sender.SendWindowBits > way.mostSent {
-					t.Errorf("%s: more or less than was wished", what)
+					t.Errorf("%s: more or less than was requested", what)
 				}
 				if way.taker.RecvTakeover && way.taker.RecvWindowBits > max(way.most, 9) {
-					t.Errorf("%s: more has to be remembered than was wished", what)
+					t.Errorf("%s: more has to be remembered than was requested", what)
 				}
 			}
 		}
 	}
 }
 
-// negotiated lets a client and a server of ours shake hands.
-func negotiated(t *testing.T, asked, granted engine.Compression) (client, server engine.Compression, err error) {
+// agreeOn lets a client and a server of ours shake hands.
+func agreeOn(t *testing.T, asked, granted engine.Compression) (client, server engine.Compression, err error) {
 	t.Helper()
 	near, far := net.Pipe()
 	defer near.Close()

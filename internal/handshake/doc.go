@@ -1,13 +1,21 @@
-// Package handshake performs the opening handshake of WebSocket (RFC 6455 section
-// 4), in both roles, over a connection that is there already.
+// Package handshake performs the opening handshake of WebSocket (RFC 6455 section 4) over an open
+// connection, in both roles, and asks HTTP proxies for a tunnel.
 //
-// The messages are written and judged by github.com/gobwas/ws. Around it, this
-// package checks what must not be sent, bounds what is received in size and time,
-// demands of the peer all that the RFC demands, and keeps the bytes that came after
-// its message: frames may follow at once. What was received is taken apart once, by the
-// standard library, and gobwas/ws is given what came out of that: two parsers never
-// disagree about one message.
+// A message is parsed once: a request by net/http, a response by net/textproto. (A 101 response
+// may have headers about a body, which mean nothing in it but which http.ReadResponse rejects.)
+// The parts of github.com/gobwas/ws are these: it generates the key, writes the request line and
+// the header of the request, verifies Sec-WebSocket-Accept and the subprotocol of the response,
+// and, as a server, computes Sec-WebSocket-Accept and writes the response. This package does the
+// rest. It rejects headers that must not be sent, bounds the size of what is received and the
+// time that it takes, and makes the checks that the RFC demands and gobwas/ws doesn't make:
+// repeated and folded headers, lists of tokens, the origin. It negotiates permessage-deflate (RFC
+// 7692 section 7), and it returns the bytes that follow the message, which may be frames.
 //
-// Every failure is a *HandshakeError. No function keeps a goroutine or its
-// arguments after it has returned.
+// As a server, gobwas/ws takes the request as net/http has parsed it. As a client it takes a
+// response only as bytes, so it gets one with nothing in it but the four values that it verifies.
+// Its parser of extensions, gobwas/httphead, isn't used: it accepts malformed lists such as "a;"
+// and "a b", and loses characters of quoted values.
+//
+// Every error is a *HandshakeError. No function keeps a goroutine or its arguments after it has
+// returned.
 package handshake

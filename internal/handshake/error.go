@@ -11,9 +11,9 @@ import (
 // There is no connection; what was dialled is closed.
 type HandshakeError struct {
 	Reason string      // what was wrong
-	Status int         // HTTP status of the answer; 0 when there was none
-	Header http.Header // of the answer; nil when there was none
-	Body   []byte      // the start of the answer's body, at most 1 KiB
+	Status int         // HTTP status of the response; 0 without one
+	Header http.Header // of the response; nil without one
+	Body   []byte      // the start of the response's body, at most 1 KiB
 	Host   string      // host and port that were to be reached, or the path of a Unix socket; "" in the server role
 	Proxy  string      // host and port of the proxy that it failed at; "" when it was the server
 	Err    error       // the cause, or nil

@@ -65,7 +65,7 @@ func ExampleServerConn() {
 		fmt.Println("asked for", r.RequestURI, "at", r.Host)
 	}()
 	result, err := handshake.Client(ctx, client, &handshake.Request{
-		Host:         handshake.HostHeader("example.com", 80, false),
+		Host:         "example.com",
 		Target:       "/room?n=1",
 		Subprotocols: []string{"mqtt", "chat"},
 	})
@@ -120,7 +120,7 @@ func ExampleAccept() {
 	// who are you?
 }
 
-// A redirect is an answer like others; to follow it is the caller's choice.
+// A redirect is a response like others; the caller decides whether to follow it.
 func ExampleRedirectTarget() {
 	from, _ := url.Parse("ws://example.com/chat")
 	header := http.Header{"Authorization": {"Bearer token"}, "User-Agent": {"example"}}
@@ -130,7 +130,7 @@ func ExampleRedirectTarget() {
 		fmt.Println(err)
 		return
 	}
-	if !handshake.SameOrigin(from, to) {
+	if to.Host != from.Host {
 		header = handshake.StripCredentials(header)
 	}
 	fmt.Println(to, header)

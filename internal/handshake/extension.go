@@ -15,11 +15,10 @@ type extension struct {
 
 type parameter struct {
 	name  string
-	value string // "" if it has none: an empty one isn't possible
+	value string // "": none, since an empty value is invalid
 }
 
-// parseExtensions takes the values of Sec-WebSocket-Extensions apart. Lists may have empty
-// elements.
+// parseExtensions parses the values of Sec-WebSocket-Extensions. Lists may have empty elements.
 func parseExtensions(values []string) (list []extension, err error) {
 	for _, value := range values {
 		p := extensionParser{rest: value}
@@ -61,7 +60,7 @@ func (p *extensionParser) atEnd() bool {
 	return p.rest == ""
 }
 
-// skip skips c, if that is what comes.
+// skip skips c and reports whether it was next.
 func (p *extensionParser) skip(c byte) bool {
 	if p.atEnd() || p.rest[0] != c {
 		return false
@@ -82,7 +81,7 @@ func (p *extensionParser) token() string {
 	return token
 }
 
-// value reads a token, or a quoted string that holds one.
+// value reads a token, or a quoted string that contains one.
 func (p *extensionParser) value() string {
 	if !p.skip('"') {
 		return p.token()

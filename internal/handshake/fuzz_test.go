@@ -21,8 +21,8 @@ func FuzzClient(f *testing.F) {
 	f.Add("HTTP/1.1 100 Continue\r\n\r\n"+agreed, uint(3))
 	f.Add("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nno key\r\n0\r\n\r\n", uint(70))
 	f.Add(strings.Replace(agreed, "Upgrade:", "X: y\r\n z\r\nUpgrade:", 1), uint(1))
-	f.Fuzz(func(t *testing.T, answer string, cut uint) {
-		script := &scripted{answer: answer, cut: int(cut % (1 << 20))}
+	f.Fuzz(func(t *testing.T, response string, cut uint) {
+		script := &scripted{response: response, cut: int(cut % (1 << 20))}
 		var result *Result
 		var err error
 		bounds.Check(t, fuzzedMemory, func() {
@@ -32,9 +32,9 @@ func FuzzClient(f *testing.F) {
 			checkFailure(t, err)
 			return
 		}
-		head, ok := strings.CutSuffix(script.answer, string(result.Early)+script.unread())
+		head, ok := strings.CutSuffix(script.response, string(result.Early)+script.unread())
 		if !ok || !strings.HasSuffix(head, "\n") || !strings.Contains(head, " 101") || !strings.Contains(head, string(result.RawHeader)) {
-			t.Fatalf("of %q: header lines %q, early %q", script.answer, result.RawHeader, result.Early)
+			t.Fatalf("of %q: header lines %q, early %q", script.response, result.RawHeader, result.Early)
 		}
 	})
 }
@@ -48,7 +48,7 @@ func FuzzServerConn(f *testing.F) {
 	f.Add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", uint(0))
 	f.Add("GET / HTTP/1.1\nHost: h\n\n", uint(5))
 	f.Fuzz(func(t *testing.T, request string, cut uint) {
-		script := &scripted{answer: request, cut: int(cut % (1 << 20))}
+		script := &scripted{response: request, cut: int(cut % (1 << 20))}
 		var result *Result
 		var r *http.Request
 		var err error
@@ -61,12 +61,12 @@ func FuzzServerConn(f *testing.F) {
 		} else if !strings.HasSuffix(request, string(result.Early)+script.unread()) || r.Host == "" {
 			t.Fatalf("of %q: early %q", request, result.Early)
 		}
-		if status == 0 && script.told.Len() == 0 {
+		if status == 0 && script.received.Len() == 0 {
 			return
 		}
-		answer, err := http.ReadResponse(bufio.NewReader(&script.told), nil)
-		if err != nil || answer.StatusCode != status {
-			t.Fatalf("answered %v, %v; want %d", answer, err, status)
+		response, err := http.ReadResponse(bufio.NewReader(&script.received), nil)
+		if err != nil || response.StatusCode != status {
+			t.Fatalf("answered %v, %v; want %d", response, err, status)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func checkFailure(t *testing.T, err error) *HandshakeError {
 }
 
 // Whatever a client offers, a server refuses it or answers what the client can accept; and
-// what both make of the answer fits.
+// what both make of the response fits.
 func FuzzExtensions(f *testing.F) {
 	for _, offer := range []string{
 		"permessage-deflate; client_max_window_bits, permessage-deflate",
@@ -92,21 +92,21 @@ func FuzzExtensions(f *testing.F) {
 		f.Add(offer, uint8(0x1b), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, offer string, bits, takeover uint8) {
-		wished := compression(takeover&1 != 0, takeover&2 != 0, 8+int(bits&7), 8+int(bits>>3&7))
-		server, answer, err := accept(wished, []string{offer})
-		if err != nil || answer == "" {
+		requested := compression(takeover&1 != 0, takeover&2 != 0, 8+int(bits&7), 8+int(bits>>3&7))
+		server, response, err := acceptOffer(requested, []string{offer})
+		if err != nil || response == "" {
 			if server.Level != 0 && err == nil {
-				t.Fatalf("%+v without an answer", server)
+				t.Fatalf("%+v without a response", server)
 			}
 			return
 		}
-		client, err := agree(engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}, []string{answer})
+		client, err := acceptResponse(engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}, []string{response})
 		if err != nil {
-			t.Fatalf("%q: %q: %v", offer, answer, err)
+			t.Fatalf("%q: %q: %v", offer, response, err)
 		}
 		if client.SendTakeover && !server.RecvTakeover || server.SendTakeover && !client.RecvTakeover ||
 			client.SendWindowBits > server.RecvWindowBits || server.SendWindowBits > client.RecvWindowBits {
-			t.Fatalf("%q: %q: %+v and %+v", offer, answer, client, server)
+			t.Fatalf("%q: %q: %+v and %+v", offer, response, client, server)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Headers that decide about a handshake, as net/http spells them.
+// The headers of a handshake, as net/http spells them.
 const (
 	headerUpgrade    = "Upgrade"
 	headerConnection = "Connection"
@@ -28,29 +28,28 @@ var (
 	framing        = []string{"Content-Length", "Transfer-Encoding"}
 )
 
-// checkHeader refuses a header of the caller's that must not be sent, in either
-// role: one that the handshake sets itself, one that announces a body, and bytes
-// that could make more than one header of it.
+// checkHeader rejects a header of the caller that must not be sent, in either role: one that the
+// handshake sets itself, one that announces a body, and one with bytes that could be read as the
+// end of the header.
 func checkHeader(h http.Header) error {
 	for name, values := range h {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return refuse("header name %q can't be sent", name)
+			return failure("header name %q can't be sent", name)
 		case slices.Contains(implicit, canonical), strings.HasPrefix(canonical, implicitPrefix):
-			return refuse("header %s is set implicitly", name)
+			return failure("header %s is set implicitly", name)
 		case slices.Contains(framing, canonical):
-			return refuse("header %s announces a body, which a handshake doesn't have", name)
+			return failure("header %s announces a body, which a handshake doesn't have", name)
 		case slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }):
-			return refuse("value of header %s can't be sent", name)
+			return failure("value of header %s can't be sent", name)
 		}
 	}
 	return nil
 }
 
-// checkNames refuses names that net/http lets pass: those with a space in them,
-// such as "Upgrade :", which other parsers take for "Upgrade:" (RFC 9112 section
-// 5.1). The values it has checked.
+// checkNames rejects names that net/http accepts: those with a space, such as "Upgrade :", which
+// other parsers take for "Upgrade:" (RFC 9112 section 5.1). Values were checked by net/http.
 func checkNames(h http.Header) error {
 	for name := range h {
 		if !httpguts.ValidHeaderFieldName(name) {
@@ -60,12 +59,13 @@ func checkNames(h http.Header) error {
 	return nil
 }
 
-// hasToken reports whether a header has the token among its values (RFC 6455
-// section 4.1 and 4.2.1: compared without regard to ASCII case).
+// hasToken reports whether the lists of tokens in a header contain token. ASCII case is ignored
+// (RFC 6455 sections 4.1 and 4.2.1).
 func hasToken(h http.Header, name, token string) bool {
 	return httpguts.HeaderValuesContainsToken(h[name], token)
 }
 
-func refuse(format string, args ...any) *HandshakeError {
+// failure returns a HandshakeError with a formatted Reason.
+func failure(format string, args ...any) *HandshakeError {
 	return &HandshakeError{Reason: fmt.Sprintf(format, args...)}
 }

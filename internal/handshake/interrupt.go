@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// longAgo is a deadline that has passed.
-var longAgo = time.Unix(1, 0)
+// expired is a deadline that has passed.
+var expired = time.Unix(1, 0)
 
-// interrupt makes the calls of conn fail as soon as ctx ends. release undoes that,
-// leaving no deadline, and reports whether ctx left conn alone until then. A conn on which no
-// deadline can be set is closed when ctx ends.
+// interrupt makes calls of conn fail as soon as ctx ends. If conn doesn't support deadlines, it is
+// closed then. release ends that and removes the deadline of conn; it returns false if ctx had
+// ended before.
 func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline) // if it fails, what follows does the same
+	conn.SetDeadline(deadline) // if it fails, so does the call below
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		if conn.SetDeadline(longAgo) != nil {
+		if conn.SetDeadline(expired) != nil {
 			conn.Close()
 		}
 		close(interrupted)
@@ -34,8 +34,8 @@ func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	}
 }
 
-// withEnd adds to an error that the end of ctx caused how that ended. The connection's
-// deadline, taken from ctx, may pass a moment before ctx says so.
+// withEnd adds ctx.Err() to an error that the end of ctx caused. The connection's deadline, which
+// is that of ctx, may pass a moment before ctx ends.
 func withEnd(ctx context.Context, err error) error {
 	end := ctx.Err()
 	if isTimeout(err) && end == nil {

@@ -4,30 +4,45 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// readSize is how much is read at once. Few answers are longer, and frames that
-// follow are better read by the transport.
+// DefaultMaxSize is the limit of a message's first line and header, in bytes, where a MaxSize is 0.
+const DefaultMaxSize = 64 << 10
+
+// sizeLimit returns the limit that a MaxSize stands for.
+func sizeLimit(maxSize int) int {
+	switch {
+	case maxSize == 0:
+		return DefaultMaxSize
+	case maxSize < 0:
+		return math.MaxInt
+	}
+	return maxSize
+}
+
+// readSize is how much is read at once. Few responses are longer, and the transport is better at
+// reading the frames that follow.
 const readSize = 2 << 10
 
-// A message is the peer's side of a handshake under way: the head of an HTTP
-// message, from its first line to the empty line, and whatever came after it.
+// A message is the HTTP message of the peer while it is received: its head, from the first line
+// to the empty line, and the bytes after it.
 type message struct {
-	start   string // what every such message starts with
+	prefix  string // of every such message
 	maxSize int    // of all heads together, bytes
 
-	received []byte
-	headSize int // with the empty line; 0: not complete
-	skipped  int // bytes of the heads that came before
+	received  []byte
+	headSize  int // with the empty line; 0: incomplete
+	discarded int // bytes of the heads before this one
 }
 
 var errNotHTTP = errors.New("not HTTP")
 
-// read reads until the head is complete. Besides those of r, its errors are
-// io.ErrUnexpectedEOF, errNotHTTP and an *engine.LimitError.
+// read reads until the head is complete. Its errors are those of r, io.ErrUnexpectedEOF,
+// errNotHTTP and *engine.LimitError.
 func (m *message) read(r io.Reader) error {
 	scanned := 0
 	for {
@@ -37,14 +52,14 @@ func (m *message) read(r io.Reader) error {
 			return errNotHTTP
 		case m.headSize > 0:
 			return nil
-		case m.skipped+len(m.received) >= m.maxSize:
+		case m.discarded+len(m.received) >= m.maxSize:
 			return &engine.LimitError{Limit: "HandshakeSize", Max: int64(m.maxSize), Code: engine.ClosePolicyViolation}
 		}
 		scanned = max(0, len(m.received)-len("\n\r"))
-		n, err := r.Read(m.room())
+		n, err := r.Read(m.free())
 		m.received = m.received[:len(m.received)+n]
 		switch {
-		case n > 0: // the error, if it lasts, comes again
+		case n > 0: // an error that lasts is returned again
 		case err == io.EOF:
 			return io.ErrUnexpectedEOF
 		case err != nil:
@@ -53,22 +68,22 @@ func (m *message) read(r io.Reader) error {
 	}
 }
 
-// room returns where to read to, within the bound.
-func (m *message) room() []byte {
+// free returns the memory to read into, within the limit.
+func (m *message) free() []byte {
 	if len(m.received) == cap(m.received) {
 		m.received = slices.Grow(m.received, readSize)
 	}
-	end := min(cap(m.received), m.maxSize-m.skipped)
+	end := min(cap(m.received), m.maxSize-m.discarded)
 	return m.received[len(m.received):end]
 }
 
 func (m *message) mayBeHTTP() bool {
-	n := min(len(m.received), len(m.start))
-	return string(m.received[:n]) == m.start[:n]
+	n := min(len(m.received), len(m.prefix))
+	return string(m.received[:n]) == m.prefix[:n]
 }
 
-// endOfHead returns where the first empty line at or after from ends, 0 if there
-// is none. Like net/http it takes a bare LF for the end of a line too.
+// endOfHead returns the index after the first empty line at or after from, or 0 if there is none.
+// Like net/http it takes a bare LF for the end of a line.
 func endOfHead(b []byte, from int) int {
 	for {
 		i := bytes.IndexByte(b[from:], '\n')
@@ -85,14 +100,14 @@ func endOfHead(b []byte, from int) int {
 	}
 }
 
-// skip drops the head, for the one that follows.
-func (m *message) skip() {
-	m.skipped += m.headSize
+// discardHead makes room for the head that follows.
+func (m *message) discardHead() {
+	m.discarded += m.headSize
 	m.received = m.received[m.headSize:]
 	m.headSize = 0
 }
 
-// head returns all lines, the empty one included.
+// head returns all lines, with the empty one.
 func (m *message) head() []byte { return m.received[:m.headSize] }
 
 // headerLines returns the lines between the first and the empty one.
@@ -102,10 +117,10 @@ func (m *message) headerLines() []byte {
 	return bytes.TrimSuffix(lines, []byte("\r"))
 }
 
-// rest returns what came after the head.
-func (m *message) rest() []byte { return m.received[m.headSize:] }
+// early returns the bytes after the head.
+func (m *message) early() []byte { return m.received[m.headSize:] }
 
-// unreadable says why a message, which what names, could not be read.
+// unreadable returns the error for a message that couldn't be read. The error calls it what.
 func unreadable(what string, err error) *HandshakeError {
 	var limit *engine.LimitError
 	switch {
@@ -117,4 +132,31 @@ func unreadable(what string, err error) *HandshakeError {
 		return &HandshakeError{Reason: what + " is not HTTP"}
 	}
 	return &HandshakeError{Reason: what + " did not come", Err: err}
+}
+
+// A Result is what both sides have agreed on. The caller owns its memory.
+type Result struct {
+	// Subprotocol agreed on, or "" (RFC 6455 section 1.9).
+	Subprotocol string
+
+	// Compression agreed on; zero if none was (RFC 7692 section 7.1).
+	Compression engine.Compression
+
+	// RawHeader holds the header lines of the peer, each "Name: value\r\n", as they were
+	// received: a line may be folded or end with a bare LF. Accept, to which net/http doesn't
+	// show them, makes them of the parsed header: Host first, the others in alphabetical order.
+	RawHeader []byte
+
+	// Early holds the bytes that came with the peer's message, the start of its frames; nil if
+	// there were none.
+	Early []byte
+}
+
+// newResult returns a Result with the header lines and the early bytes of the peer's message.
+func newResult(m *message, subprotocol string, compression engine.Compression) *Result {
+	result := &Result{Subprotocol: subprotocol, Compression: compression, RawHeader: bytes.Clone(m.headerLines())}
+	if early := m.early(); len(early) > 0 {
+		result.Early = bytes.Clone(early)
+	}
+	return result
 }

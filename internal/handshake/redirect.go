@@ -9,14 +9,14 @@ import (
 	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
-// RedirectTarget returns where a refusal sends the client: the URL in its Location
-// header, http and https taken for ws and wss, relative to the URL that was asked. It is
-// normalised as websock.Dial does it, and has no fragment. RedirectTarget returns nil if the
-// status is none of 301, 302, 303, 307 and 308. An error says that the target can't be
-// followed: no URL, another scheme, no host, a user name, or a scheme without TLS after one
-// with. It is a *HandshakeError with the answer of the refusal.
+// RedirectTarget returns the URL that a refusal redirects to: the one in its Location header,
+// relative to the URL of the request, with ws and wss for http and https, normalized as in
+// websock.Dial, without a fragment. RedirectTarget returns nil if the status is none of 301, 302,
+// 303, 307 and 308. It returns an error if the redirect can't be followed: no URL, another scheme,
+// no host, a user name, or a scheme without TLS after one with TLS. The error is a *HandshakeError
+// with the response of the refusal.
 //
-// Only what the server has answered may be followed, never what a proxy has.
+// Only redirects of the server may be followed, never those of a proxy.
 func RedirectTarget(from *url.URL, refusal *HandshakeError) (*url.URL, error) {
 	if !isRedirect(refusal.Status) {
 		return nil, nil
@@ -42,6 +42,7 @@ func isRedirect(status int) bool {
 	return false
 }
 
+// notFollowed returns the error for a redirect that can't be followed.
 func notFollowed(refusal *HandshakeError, location string, cause error) error {
 	failed := *refusal
 	failed.Reason, failed.Err = fmt.Sprintf("redirect to %.200q can't be followed", location), cause
@@ -51,8 +52,8 @@ func notFollowed(refusal *HandshakeError, location string, cause error) error {
 // credentials are the headers that must not reach another origin.
 var credentials = []string{"Authorization", "Cookie", "Cookie2", "Proxy-Authorization", "Www-Authenticate"}
 
-// StripCredentials returns a copy of h without the headers that belong to one
-// origin only: Authorization, Cookie and the like.
+// StripCredentials returns a copy of h without the headers that are meant for one origin only, such
+// as Authorization and Cookie.
 func StripCredentials(h http.Header) http.Header {
 	stripped := h.Clone()
 	for name := range h {
@@ -63,17 +64,4 @@ func StripCredentials(h http.Header) http.Header {
 		}
 	}
 	return stripped
-}
-
-// SameOrigin reports whether two URLs have the same scheme, host and port, default
-// ports taken into account (RFC 6454 section 5).
-func SameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	return fmt.Sprint(defaultPort(u.Scheme == "wss"))
 }

@@ -41,7 +41,7 @@ func TestRedirectTarget(t *testing.T) {
 	}
 }
 
-func TestARedirectNotFollowedKeepsItsAnswer(t *testing.T) {
+func TestARedirectThatIsNotFollowedHasTheResponse(t *testing.T) {
 	from, _ := url.Parse("wss://h/")
 	refusal := &HandshakeError{Reason: "x", Status: 301, Header: http.Header{"Location": {"ws://h/"}}, Body: []byte("b")}
 	_, err := RedirectTarget(from, refusal)
@@ -51,26 +51,7 @@ func TestARedirectNotFollowedKeepsItsAnswer(t *testing.T) {
 	}
 }
 
-func TestSameOrigin(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want bool
-	}{
-		{"ws://h/a", "ws://H:80/b", true},
-		{"wss://h:443/", "wss://h/", true},
-		{"ws://h/", "wss://h/", false},
-		{"ws://h/", "ws://h:81/", false},
-		{"ws://h/", "ws://h.evil/", false},
-	} {
-		a, _ := url.Parse(test.a)
-		b, _ := url.Parse(test.b)
-		if SameOrigin(a, b) != test.want {
-			t.Errorf("%s and %s: %v", test.a, test.b, !test.want)
-		}
-	}
-}
-
-func TestStripCredentialsKeepsTheRest(t *testing.T) {
+func TestStripCredentialsKeepsOtherHeaders(t *testing.T) {
 	h := http.Header{"Authorization": {"x"}, "cookie": {"x"}, "Proxy-Authorization": {"x"}, "X-Own": {"y"}}
 	stripped := StripCredentials(h)
 	if len(stripped) != 1 || stripped.Get("X-Own") != "y" {

@@ -9,10 +9,8 @@ import (
 	"net/http"
 )
 
-// A server's refusal is the *HandshakeError to return, and at once the
-// answer to give: its Status, Header and Body.
-
-// refuseWith makes one; fields are names and values of its header.
+// refuseWith returns a refusal: the error that a server returns, whose Status, Header and Body are
+// also the response that it sends. fields are names and values of the header.
 func refuseWith(status int, reason string, fields ...string) *HandshakeError {
 	h := http.Header{}
 	for i := 0; i < len(fields); i += 2 {
@@ -21,12 +19,12 @@ func refuseWith(status int, reason string, fields ...string) *HandshakeError {
 	return &HandshakeError{Reason: reason, Status: status, Header: h}
 }
 
-// refusalOf makes one of an application's error. What the error says is for the
-// server's eyes, unless it says by its type that it is an answer.
+// refusalOf returns the refusal for an error of CheckRequest. The client doesn't see the text of
+// the error, unless that is a *HandshakeError with a status.
 func refusalOf(err error) *HandshakeError {
-	var answer *HandshakeError
-	if errors.As(err, &answer) && answer.Status >= 300 && answer.Status <= 599 {
-		own := *answer
+	var response *HandshakeError
+	if errors.As(err, &response) && response.Status >= 300 && response.Status <= 599 {
+		own := *response
 		return &own
 	}
 	failed := refuseWith(http.StatusForbidden, "the request is declined")
@@ -34,7 +32,7 @@ func refusalOf(err error) *HandshakeError {
 	return failed
 }
 
-// complete gives a refusal the header and the body to send.
+// complete sets the header and the body of a refusal that is about to be sent.
 func complete(refusal *HandshakeError) {
 	h := refusal.Header.Clone()
 	if h == nil {
@@ -48,7 +46,7 @@ func complete(refusal *HandshakeError) {
 	refusal.Header = h
 }
 
-// decline answers a request that a net/http handler got.
+// decline sends a refusal to the request of an http.Handler.
 func decline(w http.ResponseWriter, refusal *HandshakeError) *HandshakeError {
 	complete(refusal)
 	maps.Copy(w.Header(), refusal.Header)
@@ -57,14 +55,14 @@ func decline(w http.ResponseWriter, refusal *HandshakeError) *HandshakeError {
 	return refusal
 }
 
-// declineConn answers a request that came over conn, if there is anything to
-// answer. Whether the client reads that makes no difference.
+// declineConn sends a refusal over conn, if it has a status. Errors of that are ignored: the
+// handshake has failed in any case.
 func declineConn(conn net.Conn, refusal *HandshakeError) *HandshakeError {
 	if refusal.Status == 0 {
 		return refusal
 	}
 	complete(refusal)
-	answer := http.Response{
+	response := http.Response{
 		StatusCode:    refusal.Status,
 		ProtoMajor:    1,
 		ProtoMinor:    1,
@@ -74,7 +72,7 @@ func declineConn(conn net.Conn, refusal *HandshakeError) *HandshakeError {
 		Close:         true,
 	}
 	var text bytes.Buffer
-	answer.Write(&text) // a Buffer can't fail
+	response.Write(&text) // a Buffer can't fail
 	conn.Write(text.Bytes())
 	return refusal
 }

@@ -1,7 +1,11 @@
 package handshake
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,76 +16,71 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// ServerOptions says what a server agrees to. nil is as good as its zero value. It
-// is only read, so that it can serve many handshakes at once.
+// ServerOptions says what a server agrees to. A nil pointer stands for the zero value. Accept and
+// ServerConn only read it, so one ServerOptions can be used by many goroutines at once.
 type ServerOptions struct {
-	// Subprotocols spoken, in order of preference. The first that the client
-	// offers is agreed; if it offers none of them, none (RFC 6455 section 4.2.2).
+	// Subprotocols supported, in order of preference. The server agrees to the first that the
+	// client offers; if it offers none of them, to none (RFC 6455 section 4.2.2).
 	Subprotocols []string
 
-	// Compression is what is agreed, as far as the client's offers allow. Zero: none.
+	// Compression that the server agrees to, as far as the client's offers allow. Zero: none.
 	Compression engine.Compression
 
-	// Header is sent with the answer that agrees, beyond Upgrade, Connection and
+	// Header is sent with the response that agrees, in addition to Upgrade, Connection and
 	// Sec-WebSocket-*.
 	Header http.Header
 
-	// CheckOrigin decides about requests that a browser sends from a page of
-	// another site; to decline is to answer 403 (RFC 6455 section 10.2). nil: no
-	// Origin, or one with the request's host and port, default ports taken into
-	// account, and the scheme that the server has.
+	// CheckOrigin decides about requests that a browser sends from a page of another site. Those
+	// it doesn't allow are answered with status 403 (RFC 6455 section 10.2). nil: allowed are
+	// requests without Origin, and those whose Origin has the host and port of the request,
+	// with default ports taken into account, and the scheme of the server.
 	CheckOrigin func(r *http.Request) bool
 
-	// Scheme is that of the pages of the same origin: "https" or "http". "": https if the
-	// request came over TLS, and else either, since a proxy may do TLS.
+	// Scheme is the scheme of pages of the same origin: "https" or "http". "": https if the
+	// request came over TLS, and otherwise either, since TLS may end at a proxy.
 	Scheme string
 
-	// CheckRequest decides last, about a proper request: its target, its host,
-	// its header. An error declines it. If that is a *HandshakeError with
-	// a status of 300 to 599, its Status, Header and Body are the answer, and
-	// its Reason where there is no Body; else the answer is 403. nil: every
-	// request is welcome.
+	// CheckRequest is called last, with a valid request, and decides about its target, host and
+	// header. An error rejects the request. If the error is a *HandshakeError with a status of
+	// 300 to 599, the response has its Status, Header and Body, or its Reason if there is no
+	// Body. Otherwise the response has status 403. nil: every request is accepted.
 	CheckRequest func(r *http.Request) error
 
-	// MaxSize bounds the request line and the headers that ServerConn receives,
-	// in bytes; as engine.Limits.HandshakeSize. In Accept the http.Server does.
+	// MaxSize limits the request line and the header that ServerConn receives, in bytes. 0:
+	// DefaultMaxSize, negative: no limit. In Accept http.Server sets the limit.
 	MaxSize int
 }
 
-// answerWait bounds how long Accept tries to send its answer.
-const answerWait = 10 * time.Second
+// writeSize holds most responses.
+const writeSize = 512
 
-// Accept performs the opening handshake in the server role inside a net/http
-// handler (RFC 6455 section 4.2) and takes the connection over, without a deadline
-// left on it. o may be nil.
+// responseTimeout bounds how long Accept tries to send its response.
+const responseTimeout = 10 * time.Second
+
+// Accept performs the opening handshake in the server role inside an http.Handler (RFC 6455
+// section 4.2) and takes over the connection. The connection has no deadline. o may be nil.
 //
-// The error is a *HandshakeError. With a status, that is what the request
-// has been answered with: 400 for a malformed request, 403 for an origin, 405 for a
-// method other than GET, 426 for one that doesn't ask for version 13 of WebSocket,
-// 505 for HTTP/2 and HTTP/1.0, 500 if w can't be hijacked. Without, the connection
-// was lost.
+// The error is a *HandshakeError. If it has a Status, Accept has sent a response with this status:
+// 400 for a malformed request, 403 for an origin, 405 for a method other than GET, 426 for a
+// request for something else than version 13 of WebSocket, 505 for HTTP/2 and HTTP/1.0, 500 if w
+// can't be hijacked. Without a Status, the connection was lost.
 func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn, *Result, error) {
 	if o == nil {
 		o = &ServerOptions{}
 	}
-	chosen, refusal := judge(r, o)
+	agreed, refusal := validateRequest(r, o)
 	if refusal != nil {
 		return nil, nil, decline(w, refusal)
 	}
-	upgrader := ws.HTTPUpgrader{
-		Header:   withExtensions(o.Header, chosen.extensions),
-		Protocol: ws.SelectEqual(chosen.subprotocol),
-		Timeout:  answerWait,
-	}
-	conn, rw, agreed, err := upgrader.Upgrade(canonicalRequest(r, chosen.subprotocol), w)
+	conn, rw, err := respond(w, r, agreed, o.Header, responseTimeout)
 	switch {
-	case conn == nil: // gobwas/ws has answered
+	case conn == nil: // gobwas/ws has sent a response
 		return nil, nil, &HandshakeError{Reason: "the connection can't be taken over", Status: http.StatusInternalServerError, Err: err}
 	case err != nil:
 		conn.Close()
-		return nil, nil, &HandshakeError{Reason: "the answer can't be sent", Err: err}
+		return nil, nil, &HandshakeError{Reason: "the response can't be sent", Err: err}
 	}
-	result := &Result{Subprotocol: agreed.Protocol, Compression: chosen.compression, RawHeader: headerLines(r)}
+	result := &Result{Subprotocol: agreed.subprotocol, Compression: agreed.compression, RawHeader: headerLines(r)}
 	if n := rw.Reader.Buffered(); n > 0 {
 		result.Early = make([]byte, n)
 		io.ReadFull(rw.Reader, result.Early) // buffered: it can't fail
@@ -89,11 +88,121 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 	return conn, result, nil
 }
 
-// headerLines makes the lines of a request's header, with the Host that net/http
-// keeps elsewhere.
+// headerLines returns the lines of a request's header, with Host, which net/http keeps elsewhere.
 func headerLines(r *http.Request) []byte {
 	var lines bytes.Buffer
 	fmt.Fprintf(&lines, "Host: %s\r\n", r.Host)
 	r.Header.Write(&lines)
 	return bytes.Clone(lines.Bytes())
 }
+
+// respond takes the connection from w and sends the response that accepts r, which has been
+// validated. header is sent with it. A timeout of 0 is none.
+func respond(w http.ResponseWriter, r *http.Request, agreed negotiated, header http.Header, timeout time.Duration) (net.Conn, *bufio.ReadWriter, error) {
+	upgrader := ws.HTTPUpgrader{
+		Header:   withExtensions(header, agreed.extensions),
+		Protocol: ws.SelectEqual(agreed.subprotocol),
+		Timeout:  timeout,
+	}
+	conn, rw, _, err := upgrader.Upgrade(verifiableRequest(r, agreed.subprotocol), w)
+	return conn, rw, err
+}
+
+// verifiableRequest returns a request that gobwas/ws accepts for one that has been validated.
+// gobwas/ws looks at the first line of each header only, and rejects an Upgrade with other tokens.
+func verifiableRequest(r *http.Request, subprotocol string) *http.Request {
+	header := http.Header{
+		headerUpgrade:    {"websocket"},
+		headerConnection: {"Upgrade"},
+		headerVersion:    {"13"},
+		headerKey:        r.Header[headerKey],
+	}
+	if subprotocol != "" {
+		header[headerProtocol] = []string{subprotocol}
+	}
+	return &http.Request{Method: r.Method, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Host: r.Host, Header: header}
+}
+
+// ServerConn performs the opening handshake in the server role over conn, without an http.Server
+// (RFC 6455 section 4.2). ctx bounds it, in place of a deadline that conn may have, and ends it
+// at once. ServerConn never closes conn, with one exception: if conn doesn't support deadlines, it
+// is closed when ctx ends. On success conn has no deadline. o may be nil.
+//
+// The caller may read the request, which has no body. Its TLS is that of conn if conn has a method
+// ConnectionState, as a *tls.Conn has. The error is a *HandshakeError. If it has a Status,
+// ServerConn has sent a response with this status: one of those of Accept, or 431 for a request
+// above MaxSize. Without a Status, no complete request was received, or ctx has ended.
+func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, error) {
+	if o == nil {
+		o = &ServerOptions{}
+	}
+	release := interrupt(ctx, conn)
+	result, r, failed := serve(ctx, conn, o)
+	if failed != nil {
+		failed.Err = withEnd(ctx, failed.Err)
+		release()
+		return nil, nil, failed
+	}
+	if !release() {
+		return nil, nil, &HandshakeError{Reason: "interrupted", Err: ctx.Err()}
+	}
+	return result, r, nil
+}
+
+// serve is ServerConn without deadlines.
+func serve(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, *HandshakeError) {
+	m := &message{maxSize: sizeLimit(o.MaxSize)}
+	r, refusal := receiveRequest(ctx, conn, m)
+	if refusal != nil {
+		return nil, nil, declineConn(conn, refusal)
+	}
+	agreed, refusal := validateRequest(r, o)
+	if refusal != nil {
+		return nil, nil, declineConn(conn, refusal)
+	}
+	if _, _, err := respond(connWriter{conn: conn}, r, agreed, o.Header, 0); err != nil {
+		return nil, nil, &HandshakeError{Reason: "the response can't be sent", Err: err}
+	}
+	return newResult(m, agreed.subprotocol, agreed.compression), r, nil
+}
+
+// receiveRequest reads a request, and is as strict as http.Server. No response is sent to a
+// refusal without a status: the client is gone, or hasn't sent a whole request.
+func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Request, *HandshakeError) {
+	if err := m.read(conn); err != nil {
+		refusal := unreadable("the request", err)
+		if errors.As(err, new(*engine.LimitError)) {
+			refusal.Status = http.StatusRequestHeaderFieldsTooLarge
+		}
+		return nil, refusal
+	}
+	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(m.head()), m.headSize))
+	if err == nil {
+		err = checkNames(r.Header)
+	}
+	if err != nil {
+		return nil, &HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
+	}
+	if secured, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := secured.ConnectionState()
+		r.TLS = &state
+	}
+	return r.WithContext(ctx), nil
+}
+
+// A connWriter is the http.ResponseWriter from which respond takes the connection of ServerConn.
+// Only Hijack is called.
+type connWriter struct {
+	http.ResponseWriter // nil
+	conn                net.Conn
+}
+
+func (w connWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return keptDeadlines{w.conn}, bufio.NewReadWriter(nil, bufio.NewWriterSize(w.conn, writeSize)), nil
+}
+
+// keptDeadlines is a connection whose deadlines gobwas/ws can't change: they are those of the
+// context of ServerConn.
+type keptDeadlines struct{ net.Conn }
+
+func (keptDeadlines) SetDeadline(time.Time) error { return nil }

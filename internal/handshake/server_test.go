@@ -1,7 +1,7 @@
 package handshake
 
 import (
-	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,86 +13,26 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
-const (
-	testKey    = "dGhlIHNhbXBsZSBub25jZQ=="
-	goodHeader = "Host: example.com\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + testKey + "\r\n"
-)
-
-// A server performs the handshake for a request and returns its answer.
-type server func(t *testing.T, o *ServerOptions, request string) (answer *http.Response, body string, result *Result, err error)
-
-// servers are both ways to perform it.
-var servers = map[string]server{"Accept": serveHTTP, "ServerConn": serveConn}
-
-// serveHTTP performs it in an HTTP server.
-func serveHTTP(t *testing.T, o *ServerOptions, request string) (answer *http.Response, body string, result *Result, err error) {
-	t.Helper()
-	accepted := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(accepted)
-		var conn net.Conn
-		conn, result, err = Accept(w, r, o)
-		if err == nil {
-			conn.Close()
-		}
-	}))
-	defer server.Close()
-	conn, dialErr := net.Dial("tcp", server.Listener.Addr().String())
-	if dialErr != nil {
-		t.Fatal(dialErr)
-	}
-	defer conn.Close()
-	io.WriteString(conn, request)
-	answer, body = readAnswer(t, conn)
-	<-accepted
-	return answer, body, result, err
-}
-
-// serveConn performs it over a connection.
-func serveConn(t *testing.T, o *ServerOptions, request string) (answer *http.Response, body string, result *Result, err error) {
-	t.Helper()
-	client, conn := net.Pipe()
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		defer conn.Close()
-		result, _, err = ServerConn(t.Context(), conn, o)
-	}()
-	go io.WriteString(client, request)
-	answer, body = readAnswer(t, client)
-	client.Close()
-	<-served
-	return answer, body, result, err
-}
-
-func readAnswer(t *testing.T, conn net.Conn) (answer *http.Response, body string) {
-	t.Helper()
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	b, _ := io.ReadAll(answer.Body)
-	return answer, string(b)
-}
-
-func TestServersAgree(t *testing.T) {
+func TestServersAccept(t *testing.T) {
 	for name, serve := range servers {
 		t.Run(name, func(t *testing.T) {
 			o := &ServerOptions{Subprotocols: []string{"v2", "v1"}, Header: http.Header{"X-Server": {"s"}}}
-			answer, _, result, err := serve(t, o, "GET /chat HTTP/1.1\r\n"+goodHeader+"Sec-WebSocket-Protocol: v1, ,v0\r\nSec-WebSocket-Protocol: v2\r\n\r\n\x81\x80early")
+			response, _, result, err := serve(t, o, "GET /chat HTTP/1.1\r\n"+goodHeader+"Sec-WebSocket-Protocol: v1, ,v0\r\nSec-WebSocket-Protocol: v2\r\n\r\n\x81\x80early")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if answer.StatusCode != 101 || answer.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
-				t.Errorf("%v", answer)
+			if response.StatusCode != 101 || response.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+				t.Errorf("%v", response)
 			}
-			if answer.Header.Get("Sec-WebSocket-Protocol") != "v2" || result.Subprotocol != "v2" {
-				t.Errorf("subprotocol %q, %q: the server's preference counts", answer.Header.Get("Sec-WebSocket-Protocol"), result.Subprotocol)
+			if response.Header.Get("Sec-WebSocket-Protocol") != "v2" || result.Subprotocol != "v2" {
+				t.Errorf("subprotocol %q, %q: the server's preference counts", response.Header.Get("Sec-WebSocket-Protocol"), result.Subprotocol)
 			}
-			if answer.Header.Get("X-Server") != "s" {
+			if response.Header.Get("X-Server") != "s" {
 				t.Error("the server's own header is missing")
 			}
 			if string(result.Early) != "\x81\x80early" {
@@ -110,8 +50,8 @@ func TestWithoutACommonSubprotocolServersAgreeOnNone(t *testing.T) {
 	for name, serve := range servers {
 		t.Run(name, func(t *testing.T) {
 			for _, o := range []*ServerOptions{nil, {Subprotocols: []string{"v2"}}} {
-				answer, _, result, err := serve(t, o, "GET / HTTP/1.1\r\n"+goodHeader+"Sec-WebSocket-Protocol: v1\r\n\r\n")
-				if err != nil || result.Subprotocol != "" || answer.Header["Sec-Websocket-Protocol"] != nil || result.Early != nil {
+				response, _, result, err := serve(t, o, "GET / HTTP/1.1\r\n"+goodHeader+"Sec-WebSocket-Protocol: v1\r\n\r\n")
+				if err != nil || result.Subprotocol != "" || response.Header["Sec-Websocket-Protocol"] != nil || result.Early != nil {
 					t.Errorf("%v, %+v", err, result)
 				}
 			}
@@ -169,17 +109,17 @@ func TestServersDecline(t *testing.T) {
 		{"origin not allowed", ServerOptions{CheckOrigin: func(*http.Request) bool { return false }}, get + goodHeader, 403},
 		{"request not welcome", decline(errors.New("secret")), get + goodHeader, 403},
 		{"request not found", decline(&HandshakeError{Reason: "not here", Status: 404}), get + goodHeader, 404},
-		{"an answer that is none", decline(&HandshakeError{Reason: "fine", Status: 200}), get + goodHeader, 403},
+		{"a response that is none", decline(&HandshakeError{Reason: "fine", Status: 200}), get + goodHeader, 403},
 		{"bad header of our own", ServerOptions{Header: http.Header{"Upgrade": {"x"}}}, get + goodHeader, 500},
 		{"bad subprotocol of our own", ServerOptions{Subprotocols: []string{"a b"}}, get + goodHeader, 500},
 	}
 	for _, test := range tests {
 		for name, serve := range servers {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
-				answer, body, _, err := serve(t, &test.options, test.request+"\r\n")
+				response, body, _, err := serve(t, &test.options, test.request+"\r\n")
 				var failed *HandshakeError
-				if !errors.As(err, &failed) || failed.Status != test.status || answer.StatusCode != test.status {
-					t.Fatalf("answered %d, returned %v; want %d", answer.StatusCode, err, test.status)
+				if !errors.As(err, &failed) || failed.Status != test.status || response.StatusCode != test.status {
+					t.Fatalf("answered %d, returned %v; want %d", response.StatusCode, err, test.status)
 				}
 				if !strings.Contains(body, failed.Reason) || body != string(failed.Body) {
 					t.Errorf("body %q and %q don't both say %q", body, failed.Body, failed.Reason)
@@ -187,18 +127,18 @@ func TestServersDecline(t *testing.T) {
 				if strings.Contains(body, "secret") {
 					t.Errorf("body %q says what is the server's own affair", body)
 				}
-				if test.status == 426 && (answer.Header.Get("Sec-WebSocket-Version") != "13" || answer.Header.Get("Upgrade") != "websocket") {
-					t.Errorf("426 doesn't say what to upgrade to: %v", answer.Header)
+				if test.status == 426 && (response.Header.Get("Sec-WebSocket-Version") != "13" || response.Header.Get("Upgrade") != "websocket") {
+					t.Errorf("426 doesn't say what to upgrade to: %v", response.Header)
 				}
-				if test.status == 405 && answer.Header.Get("Allow") != "GET" {
-					t.Errorf("405 doesn't say what is allowed: %v", answer.Header)
+				if test.status == 405 && response.Header.Get("Allow") != "GET" {
+					t.Errorf("405 doesn't say what is allowed: %v", response.Header)
 				}
 			})
 		}
 	}
 }
 
-func TestAnErrorOfTheApplicationCanBeTheAnswer(t *testing.T) {
+func TestAnErrorOfTheApplicationCanBeTheResponse(t *testing.T) {
 	own := &HandshakeError{
 		Reason: "no token", Status: 401,
 		Header: http.Header{"Www-Authenticate": {"Bearer"}}, Body: []byte("{}"),
@@ -211,9 +151,9 @@ func TestAnErrorOfTheApplicationCanBeTheAnswer(t *testing.T) {
 	}}
 	for name, serve := range servers {
 		t.Run(name, func(t *testing.T) {
-			answer, body, _, err := serve(t, o, "GET /chat HTTP/1.1\r\n"+goodHeader+"\r\n")
-			if answer.StatusCode != 401 || answer.Header.Get("WWW-Authenticate") != "Bearer" || body != "{}" {
-				t.Errorf("%v %q", answer, body)
+			response, body, _, err := serve(t, o, "GET /chat HTTP/1.1\r\n"+goodHeader+"\r\n")
+			if response.StatusCode != 401 || response.Header.Get("WWW-Authenticate") != "Bearer" || body != "{}" {
+				t.Errorf("%v %q", response, body)
 			}
 			if !errors.As(err, new(*HandshakeError)) {
 				t.Error(err)
@@ -284,26 +224,16 @@ func TestOriginsAreComparedWithTheHost(t *testing.T) {
 		if test.tls {
 			r.TLS = &tls.ConnectionState{}
 		}
-		if _, refusal := judge(r, &ServerOptions{Scheme: test.scheme}); (refusal == nil) != test.want {
+		if _, refusal := validateRequest(r, &ServerOptions{Scheme: test.scheme}); (refusal == nil) != test.want {
 			t.Errorf("%+v: %v", test, refusal)
 		}
 	}
-	if _, refusal := judge(upgradeRequest(), &ServerOptions{Scheme: "wss"}); refusal == nil || refusal.Status != 500 {
+	if _, refusal := validateRequest(upgradeRequest(), &ServerOptions{Scheme: "wss"}); refusal == nil || refusal.Status != 500 {
 		t.Errorf("a scheme that no page has: %v", refusal)
 	}
 }
 
-// upgradeRequest is what net/http makes of a proper request.
-func upgradeRequest() *http.Request {
-	r := httptest.NewRequest("GET", "/", nil)
-	for line := range strings.Lines(goodHeader) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		r.Header.Set(name, value)
-	}
-	return r
-}
-
-func TestAcceptNeedsAConnectionToTakeOver(t *testing.T) {
+func TestAcceptNeedsAHijacker(t *testing.T) {
 	w := httptest.NewRecorder()
 	_, _, err := Accept(w, upgradeRequest(), nil)
 	var failed *HandshakeError
@@ -323,17 +253,7 @@ func TestAcceptDeclinesHTTP2(t *testing.T) {
 	}
 }
 
-// hijackable gives away one end of a connection.
-type hijackable struct {
-	*httptest.ResponseRecorder
-	conn net.Conn
-}
-
-func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
-}
-
-func TestAcceptDoesNotWaitForeverForAClientThatDoesNotRead(t *testing.T) {
+func TestAcceptTimesOutIfTheClientDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, conn := net.Pipe()
 		defer client.Close()
@@ -346,4 +266,136 @@ func TestAcceptDoesNotWaitForeverForAClientThatDoesNotRead(t *testing.T) {
 			t.Error("the connection is open")
 		}
 	})
+}
+
+func TestServerConnReturnsTheRequest(t *testing.T) {
+	script := &scripted{response: "GET /chat?room=1 HTTP/1.1\r\n" + goodHeader + "Cookie: a=b\r\n\r\n"}
+	_, r, err := ServerConn(t.Context(), script, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.RequestURI != "/chat?room=1" || r.Host != "example.com" || r.Header.Get("Cookie") != "a=b" || r.Context() != t.Context() {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRequestsMayArriveInPieces(t *testing.T) {
+	request := "GET / HTTP/1.1\r\n" + goodHeader + "\r\n"
+	frames := "\x81\x80mask"
+	for cut := range len(request + frames) {
+		script := &scripted{response: request + frames, cut: cut}
+		result, _, err := ServerConn(t.Context(), script, nil)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if got := string(result.Early) + script.unread(); got != frames {
+			t.Fatalf("cut at %d: %q", cut, got)
+		}
+		if string(result.RawHeader) != goodHeader {
+			t.Fatalf("cut at %d: header lines %q", cut, result.RawHeader)
+		}
+	}
+}
+
+func TestServerConnRejectsWhatAnHTTPServerRejects(t *testing.T) {
+	get := "GET / HTTP/1.1\r\n"
+	for _, test := range []struct {
+		name, request string
+		status        int
+		cause         error
+	}{
+		{"no request line", "\r\n\r\n", 400, nil},
+		{"another protocol", "SSH-2.0-x\r\n\r\n", 400, nil},
+		{"space after a name", get + strings.Replace(goodHeader, "Upgrade:", "Upgrade :", 1) + "\r\n", 400, nil},
+		{"NUL in a value", get + goodHeader + "X: \x00\r\n\r\n", 400, nil},
+		{"two hosts", get + goodHeader + "Host: h\r\n\r\n", 400, nil},
+		{"malformed host", get + strings.Replace(goodHeader, "example.com", "a/b", 1) + "\r\n", 400, nil},
+		{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, nil},
+		{"too much", get + strings.Repeat("X: x\r\n", 1000), 431, &engine.LimitError{Limit: "HandshakeSize", Max: 1000, Code: engine.ClosePolicyViolation}},
+		{"nothing", "", 0, io.ErrUnexpectedEOF},
+		{"end within the header", get + goodHeader, 0, io.ErrUnexpectedEOF},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			script := &scripted{response: test.request}
+			_, _, err := ServerConn(t.Context(), script, &ServerOptions{MaxSize: 1000})
+			var failed *HandshakeError
+			if !errors.As(err, &failed) || failed.Status != test.status {
+				t.Fatalf("%v, want status %d", err, test.status)
+			}
+			if (script.received.Len() == 0) != (test.status == 0) {
+				t.Errorf("answered %q", script.received.String())
+			}
+			var limit *engine.LimitError
+			switch want := test.cause.(type) {
+			case *engine.LimitError:
+				if !errors.As(err, &limit) || *limit != *want {
+					t.Error(err)
+				}
+			case error:
+				if !errors.Is(err, want) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestServerConnEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			bound func(context.Context) (context.Context, context.CancelFunc)
+			want  []error
+		}{
+			"timeout": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, time.Second)
+			}, []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
+			"cancellation": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(time.Second, cancel)
+				return ctx, cancel
+			}, []error{context.Canceled}},
+		} {
+			for _, sent := range []string{"GET / HT", "GET / HTTP/1.1\r\n" + goodHeader + "\r\n"} { // incomplete; response not read
+				ctx, cancel := test.bound(t.Context())
+				client, server := net.Pipe()
+				go io.WriteString(client, sent)
+				_, _, err := ServerConn(ctx, server, nil)
+				for _, want := range test.want {
+					if !errors.Is(err, want) {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				client.Close()
+				server.Close()
+				cancel()
+			}
+		}
+	})
+}
+
+func TestServerConnFailsIfItsContextEndsWithTheLastByte(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	script := &scripted{response: "GET / HTTP/1.1\r\n" + goodHeader + "\r\n"}
+	_, _, err := ServerConn(ctx, cancelsOnRead{script, cancel}, nil)
+	if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestServerConnDetectsTLS(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	go func() {
+		io.WriteString(client, "GET / HTTP/1.1\r\n"+goodHeader+"Origin: http://example.com\r\n\r\n")
+		io.Copy(io.Discard, client)
+	}()
+	_, _, err := ServerConn(t.Context(), tlsConn{server}, &ServerOptions{CheckRequest: func(r *http.Request) error {
+		t.Error("a page without TLS is of the same origin")
+		return nil
+	}})
+	var failed *HandshakeError
+	if !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
+		t.Error(err)
+	}
+	server.Close()
 }

@@ -1,7 +1,6 @@
 package handshake
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -16,31 +15,6 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 )
-
-// tunnelThrough runs Tunnel against a proxy that answers as given.
-func tunnelThrough(t *testing.T, ctx context.Context, r TunnelRequest, answer func(net.Conn)) (*http.Request, error) {
-	t.Helper()
-	client, server := net.Pipe()
-	var request *http.Request
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		defer server.Close()
-		var err error
-		if request, err = http.ReadRequest(bufio.NewReader(server)); err == nil {
-			answer(server)
-		}
-	}()
-	r.MaxSize = 1000
-	err := Tunnel(ctx, client, &r)
-	client.Close()
-	<-served
-	return request, err
-}
-
-func says(text string) func(net.Conn) {
-	return func(conn net.Conn) { io.WriteString(conn, text) }
-}
 
 func TestTunnelAsksForTheTarget(t *testing.T) {
 	r, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "[::1]:443", User: url.UserPassword("me", "secret")}, says("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n"))
@@ -82,15 +56,15 @@ func TestTunnelSendsHeadersToTheProxy(t *testing.T) {
 	}
 }
 
-func TestTunnelRefuses(t *testing.T) {
+func TestTunnelRejects(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer string
-		status int
-		text   string
+		response string
+		status   int
+		text     string
 	}{
 		"credentials wanted": {"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nwho?", 407, "declines"},
 		"bad gateway":        {"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\nwho?", 502, "declines"},
-		"more than asked":    {"HTTP/1.1 200 OK\r\n\r\n\x81\x00", 0, "more than its answer"},
+		"more than asked":    {"HTTP/1.1 200 OK\r\n\r\n\x81\x00", 0, "more than its response"},
 		"end":                {"HTTP/1.1 200 OK\r\n", 0, "ended before"},
 		"another protocol":   {"SSH-2.0\r\n", 0, "not HTTP"},
 		"bad header":         {"HTTP/1.1 200 OK\r\nbad\r\n\r\n", 0, "not proper HTTP"},
@@ -98,7 +72,7 @@ func TestTunnelRefuses(t *testing.T) {
 		"endless header":     {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2000), 0, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(test.answer))
+			_, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(test.response))
 			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Fatalf("%v, want status %d and %q", err, test.status, test.text)
@@ -115,31 +89,31 @@ func TestTunnelRefuses(t *testing.T) {
 	}
 }
 
-func TestHeadersAboutABodyMeanNothingInAProxysAgreement(t *testing.T) {
-	for _, line := range meaningless {
+func TestHeadersAboutABodyAreIgnoredIn2xxResponsesOfProxies(t *testing.T) {
+	for _, line := range bodyHeaders {
 		for _, interim := range []string{"", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n" + line + "\r\n\r\n"} {
-			answer := interim + "HTTP/1.1 200 OK\r\n" + line + "\r\n\r\n"
-			if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(answer)); err != nil {
-				t.Errorf("%q: %v", answer, err)
+			response := interim + "HTTP/1.1 200 OK\r\n" + line + "\r\n\r\n"
+			if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(response)); err != nil {
+				t.Errorf("%q: %v", response, err)
 			}
 		}
 	}
 }
 
-func TestAnswersOfAProxyAndRedirectsMayBeCutAnywhere(t *testing.T) {
+func TestProxyResponsesAndRedirectsMayArriveInPieces(t *testing.T) {
 	const interim = "HTTP/1.1 100 Continue\r\nContent-Length: -1\r\n\r\n"
 	const agrees = interim + interim + "HTTP/1.1 200 OK\r\nTransfer-Encoding: xyz\r\nX: a\r\n b\r\n\r\n"
 	const redirects = interim + "HTTP/1.1 302 Found\r\nLocation: /a\r\n b\r\nContent-Length: 3\r\n\r\n"
 	for _, end := range []string{"\r\n", "\n"} {
-		answer := strings.ReplaceAll(agrees, "\r\n", end)
-		for cut := range answer {
-			if err := Tunnel(t.Context(), &scripted{answer: answer, cut: cut}, &TunnelRequest{Target: "h:80"}); err != nil {
+		response := strings.ReplaceAll(agrees, "\r\n", end)
+		for cut := range response {
+			if err := Tunnel(t.Context(), &scripted{response: response, cut: cut}, &TunnelRequest{Target: "h:80"}); err != nil {
 				t.Fatalf("cut at %d: %v", cut, err)
 			}
 		}
-		answer = strings.ReplaceAll(redirects, "\r\n", end) + "abc"
-		for cut := range answer {
-			_, err := Client(t.Context(), &scripted{answer: answer, cut: cut}, &Request{Host: "h"})
+		response = strings.ReplaceAll(redirects, "\r\n", end) + "abc"
+		for cut := range response {
+			_, err := Client(t.Context(), &scripted{response: response, cut: cut}, &Request{Host: "h"})
 			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != 302 || string(failed.Body) != "abc" || failed.Header.Get("Location") != "/a b" {
 				t.Fatalf("cut at %d: %v", cut, err)
@@ -148,7 +122,7 @@ func TestAnswersOfAProxyAndRedirectsMayBeCutAnywhere(t *testing.T) {
 	}
 }
 
-func TestInterimAnswersOfAProxyAreBounded(t *testing.T) {
+func TestTheSizeOfInterimResponsesOfProxiesIsLimited(t *testing.T) {
 	endless := strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000)
 	if _, err := tunnelThrough(t, t.Context(), TunnelRequest{Target: "h:80"}, says(endless)); !errors.As(err, new(*engine.LimitError)) {
 		t.Error(err)

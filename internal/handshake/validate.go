@@ -13,50 +13,50 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// A choice is what a server agrees to.
-type choice struct {
+// A negotiated holds what a server agrees to.
+type negotiated struct {
 	subprotocol string
 	compression engine.Compression
-	extensions  string // to answer with
+	extensions  string // Sec-WebSocket-Extensions of the response
 }
 
-// judge demands of a request what the RFC does, and the application, and chooses among
-// what it offers (RFC 6455 section 4.2).
-func judge(r *http.Request, o *ServerOptions) (choice, *HandshakeError) {
+// validateRequest checks a request by the rules of the RFC and of the application, and chooses
+// from what it offers (RFC 6455 section 4.2).
+func validateRequest(r *http.Request, o *ServerOptions) (negotiated, *HandshakeError) {
 	if err := o.check(); err != nil {
-		return choice{}, &HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
+		return negotiated{}, &HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
 	}
-	if refusal := checkRequest(r); refusal != nil {
-		return choice{}, refusal
+	if refusal := checkUpgradeRequest(r); refusal != nil {
+		return negotiated{}, refusal
 	}
-	chosen, err := chooseOf(r, o)
+	agreed, err := negotiate(r, o)
 	switch {
 	case err != nil:
-		return choice{}, &HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
+		return negotiated{}, &HandshakeError{Reason: err.Error(), Status: http.StatusBadRequest}
 	case !o.originAllowed(r):
-		return choice{}, &HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
+		return negotiated{}, &HandshakeError{Reason: "pages of this origin may not connect", Status: http.StatusForbidden}
 	case o.CheckRequest != nil:
 		if err := o.CheckRequest(r); err != nil {
-			return choice{}, refusalOf(err)
+			return negotiated{}, refusalOf(err)
 		}
 	}
-	return chosen, nil
+	return agreed, nil
 }
 
-// chooseOf chooses among what a request offers. The error says what is malformed.
-func chooseOf(r *http.Request, o *ServerOptions) (chosen choice, err error) {
-	offers, err := offered(r.Header[headerProtocol])
+// negotiate chooses from what a request offers. An error says what is malformed.
+func negotiate(r *http.Request, o *ServerOptions) (agreed negotiated, err error) {
+	offers, err := parseSubprotocols(r.Header[headerProtocol])
 	if err != nil {
-		return choice{}, err
+		return negotiated{}, err
 	}
-	chosen.subprotocol = choose(o.Subprotocols, offers)
-	chosen.compression, chosen.extensions, err = accept(o.Compression, r.Header[headerExtensions])
-	return chosen, err
+	agreed.subprotocol = selectSubprotocol(o.Subprotocols, offers)
+	agreed.compression, agreed.extensions, err = acceptOffer(o.Compression, r.Header[headerExtensions])
+	return agreed, err
 }
 
 func (o *ServerOptions) check() error {
 	if o.Scheme != "" && o.Scheme != "http" && o.Scheme != "https" {
-		return refuse("scheme %q is neither http nor https", o.Scheme)
+		return failure("scheme %q is neither http nor https", o.Scheme)
 	}
 	if err := checkSubprotocols(o.Subprotocols); err != nil {
 		return err
@@ -67,8 +67,8 @@ func (o *ServerOptions) check() error {
 	return checkHeader(o.Header)
 }
 
-// checkRequest demands of a request what the RFC does (RFC 6455 section 4.2.1).
-func checkRequest(r *http.Request) *HandshakeError {
+// checkUpgradeRequest checks a request by the rules of RFC 6455 section 4.2.1.
+func checkUpgradeRequest(r *http.Request) *HandshakeError {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return refuseWith(http.StatusHTTPVersionNotSupported, "the request is not HTTP/1.1")
@@ -84,20 +84,20 @@ func checkRequest(r *http.Request) *HandshakeError {
 		return upgradeRequired("the request's Connection is missing or doesn't have Upgrade")
 	case !slices.Equal(r.Header[headerVersion], []string{"13"}):
 		return upgradeRequired("the request's Sec-WebSocket-Version is not 13")
-	case !keyValid(r.Header[headerKey]):
+	case !validKey(r.Header[headerKey]):
 		return refuseWith(http.StatusBadRequest, "the request's Sec-WebSocket-Key is not one value of 16 bytes in base64")
 	}
 	return nil
 }
 
-// upgradeRequired is the answer that says what is spoken here (RFC 6455 section
-// 4.4, RFC 9110 section 15.5.22).
+// upgradeRequired returns the refusal that names the protocol and version of this server (RFC
+// 6455 section 4.4, RFC 9110 section 15.5.22).
 func upgradeRequired(reason string) *HandshakeError {
 	return refuseWith(http.StatusUpgradeRequired, reason,
 		headerConnection, "Upgrade", headerUpgrade, "websocket", headerVersion, "13")
 }
 
-func keyValid(values []string) bool {
+func validKey(values []string) bool {
 	if len(values) != 1 {
 		return false
 	}
@@ -105,8 +105,8 @@ func keyValid(values []string) bool {
 	return err == nil && len(nonce) == 16
 }
 
-// offered returns the subprotocols that a client offers. Repetitions are harmless.
-func offered(values []string) ([]string, error) {
+// parseSubprotocols returns the subprotocols that a client offers. Repetitions are harmless.
+func parseSubprotocols(values []string) ([]string, error) {
 	var offers []string
 	for _, value := range values {
 		for p := range strings.SplitSeq(value, ",") {
@@ -123,9 +123,9 @@ func offered(values []string) ([]string, error) {
 	return offers, nil
 }
 
-// choose returns the first subprotocol spoken that is offered.
-func choose(spoken, offers []string) string {
-	for _, p := range spoken {
+// selectSubprotocol returns the first of the supported subprotocols that is offered.
+func selectSubprotocol(supported, offers []string) string {
+	for _, p := range supported {
 		if slices.Contains(offers, p) {
 			return p
 		}
@@ -148,8 +148,8 @@ func (o *ServerOptions) originAllowed(r *http.Request) bool {
 	return false
 }
 
-// scheme returns that of the URLs by which browsers reach the server, "" if it isn't known: a
-// proxy in front of the server may do TLS.
+// scheme returns the scheme of the URLs at which browsers reach the server, or "" if it is
+// unknown: TLS may end at a proxy in front of the server.
 func (o *ServerOptions) scheme(r *http.Request) string {
 	if o.Scheme == "" && r.TLS != nil {
 		return "https"
@@ -157,8 +157,8 @@ func (o *ServerOptions) scheme(r *http.Request) string {
 	return o.Scheme
 }
 
-// sameOrigin reports whether an Origin is that of pages from host, which may have a port (RFC
-// 6454 section 5). If their scheme isn't known, it is that of the origin.
+// sameOrigin reports whether an Origin is that of the pages of host, which may have a port (RFC
+// 6454 section 5). If scheme is "", the scheme is that of the origin.
 func sameOrigin(origin, host, scheme string) bool {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -173,21 +173,4 @@ func sameOrigin(origin, host, scheme string) bool {
 	}
 	own, err := endpoint.FromURL(&url.URL{Scheme: scheme, Host: host})
 	return err == nil && page.Network == "tcp" && page.SameOrigin(&own)
-}
-
-// canonicalRequest returns of a request that has been checked what gobwas/ws is to
-// judge. It looks at one line of each header only, and wants no other tokens in
-// Upgrade.
-func canonicalRequest(r *http.Request, subprotocol string) *http.Request {
-	canonical := *r
-	canonical.Header = http.Header{
-		headerUpgrade:    {"websocket"},
-		headerConnection: {"Upgrade"},
-		headerVersion:    {"13"},
-		headerKey:        r.Header[headerKey],
-	}
-	if subprotocol != "" {
-		canonical.Header[headerProtocol] = []string{subprotocol}
-	}
-	return &canonical
 }

@@ -1,0 +1,45 @@
+package handshake
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// BenchmarkHandshake measures what a handshake costs beside the network and its peer.
+func BenchmarkHandshake(b *testing.B) {
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	defer cancel()
+	header := http.Header{"Origin": {"https://example.com"}, "User-Agent": {"bench"}}
+	request := "GET /chat HTTP/1.1\r\n" + goodHeader + "Origin: https://example.com\r\nUser-Agent: bench\r\n\r\n"
+
+	b.Run("Client", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			script := &scripted{response: agreed}
+			if _, err := Client(ctx, script, &Request{Host: "example.com", Target: "/chat", Header: header}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("ServerConn", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, _, err := ServerConn(ctx, &scripted{response: request}, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Accept", func(b *testing.B) {
+		b.ReportAllocs()
+		r := upgradeRequest()
+		for b.Loop() {
+			w := hijackable{httptest.NewRecorder(), &scripted{}}
+			if _, _, err := Accept(w, r, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
