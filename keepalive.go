@@ -1,11 +1,10 @@
 package websock
 
 import (
-	"sync/atomic"
+	"errors"
 	"time"
 	"weak"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
@@ -38,7 +37,7 @@ type KeepAlive struct {
 
 	// Opcode is how Message is sent: OpText, OpBinary, or OpPing or OpPong with a payload of
 	// at most 125 bytes. 0: OpText if there is a Message, else OpPing.
-	Opcode engine.Opcode
+	Opcode Opcode
 
 	// OnPing, unless it is nil, is told of pings received, also without a Handler: see
 	// engine.Options. It needs neither Ping nor Timeout.
@@ -57,67 +56,53 @@ func (k *KeepAlive) policy() (*keepalive.Policy, error) {
 	p := &keepalive.Policy{
 		Ping:    min(max(k.Ping, 0), longest),
 		Timeout: min(k.Timeout, longest),
-		Opcode:  keepalive.Heartbeat(k.Opcode, k.Message),
+		Opcode:  k.Opcode,
 		Payload: k.Message,
 	}
 	if p.Timeout == 0 {
 		p.Timeout = 2 * p.Ping
 	}
 	p.Timeout = max(p.Timeout, 0)
-	if err := p.Check(); err != nil {
+	if err := p.Complete(); err != nil {
 		return nil, &HandshakeError{Reason: "the KeepAlive's Message can't be sent", Err: err}
 	}
 	return p, nil
 }
 
-// watch begins to keep c alive.
-func watch(c *engine.Conn, p *keepalive.Policy) {
-	if look := p.Interval(); look > 0 {
-		w := &watched{conn: weak.Make(c), policy: p}
-		w.monitor.Begin(c, p, time.Since(start), p.Ping)
-		idleConns.Add(look, w)
+// keepAlive begins to keep c alive.
+func keepAlive(c *Conn, p *keepalive.Policy) {
+	k := &keptAlive{conn: weak.Make(c), policy: p}
+	if first := k.monitor.Start(heartbeatConn{c}, p, time.Since(start), p.Ping); first > 0 {
+		idleConns.Add(first, k)
 	}
 }
 
-// A watched is a connection that is looked at now and then. It doesn't keep the connection
-// in memory.
-type watched struct {
-	conn    weak.Pointer[engine.Conn]
+// A keptAlive is a connection in idleConns, which doesn't keep the connection in memory.
+type keptAlive struct {
+	conn    weak.Pointer[Conn]
 	policy  *keepalive.Policy
 	monitor keepalive.Monitor
-	beating atomic.Bool // a goroutine sends a heartbeat
 }
 
-// Run looks at the connection.
-func (w *watched) Run() time.Duration {
-	c := w.conn.Value()
+// Run makes a keptAlive a timing.Task.
+func (k *keptAlive) Run() (next time.Duration) {
+	c := k.conn.Value()
 	if c == nil || c.Err() != nil {
 		return 0
 	}
-	now := time.Since(start)
-	switch w.monitor.Look(c, w.policy, now) {
-	case keepalive.GiveUp:
-		c.Abort(engine.ErrIdle)
-		return 0
-	case keepalive.Beat:
-		if w.beat(c) {
-			w.monitor.Sent(c, now)
-		}
+	next = k.monitor.Visit(heartbeatConn{c}, k.policy, time.Since(start))
+	if next == 0 {
+		c.Abort(ErrIdle)
 	}
-	return w.monitor.Next(w.policy, now)
+	return next
 }
 
-// beat sends a heartbeat, and reports whether the peer is asked now.
-func (w *watched) beat(c *engine.Conn) bool {
-	if !c.WritesBlock() {
-		_, asked := w.policy.Send(c, w.policy.Payload)
-		return asked
-	}
-	if !w.beating.Swap(true) {
-		go func() {
-			w.policy.Send(c, w.policy.Payload)
-			w.beating.Store(false)
-		}()
-	}
-	return true
+// A heartbeatConn is a connection as its keepalive.Monitor sees it.
+type heartbeatConn struct{ *Conn }
+
+func (c heartbeatConn) Received() uint64 { return c.Stats().WireReceived }
+
+func (c heartbeatConn) SendHeartbeat(op Opcode, payload []byte) (asked bool) {
+	err := c.TrySend(op, payload)
+	return err == nil || errors.Is(err, ErrSendQueueFull)
 }

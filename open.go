@@ -103,6 +103,6 @@ func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*
 			return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
 		}
 	}
-	watch(c, w.keepAlive)
+	keepAlive(c, w.keepAlive)
 	return c, nil
 }

@@ -324,6 +324,6 @@ func (s *Slot) publish(l *link, keep func() bool) (*batch, error) {
 	s.link, s.err = l, nil
 	s.move(Up)
 	s.group.counts.ready()
-	s.beginKeepAlive()
+	s.startKeepAliveLocked()
 	return nil, nil
 }

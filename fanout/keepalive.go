@@ -2,71 +2,80 @@ package fanout
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// beginKeepAlive begins to watch a new link. The lock is held.
-func (s *Slot) beginKeepAlive() {
+// startKeepAliveLocked begins to watch a new link.
+func (s *Slot) startKeepAliveLocked() {
 	p := s.group.heartbeat
 	if p.Ping == 0 {
 		return
 	}
 	// Links that came up together are not pinged together.
-	now, m := s.group.now(), &s.link.monitor
-	m.Begin(s.link.conn, p, now, p.Ping-rand.N(p.Ping/2+1))
-	s.lookAfter(m.Next(p, now))
+	firstPing := p.Ping - rand.N(p.Ping/2+1)
+	s.visitAfterLocked(s.link.monitor.Start((*heartbeatConn)(s), p, s.group.now(), firstPing))
 }
 
-// keepAlive looks at the link, and returns its connection if that is to be given up. The lock is
-// held.
-func (s *Slot) keepAlive() (dead *websock.Conn) {
-	l, p, now := s.link, s.group.heartbeat, s.group.now()
-	switch l.monitor.Look(l.conn, p, now) {
-	case keepalive.GiveUp:
-		s.group.counts.pingTimeout()
+// keepAliveLocked visits the link, and returns its connection if that is to be aborted.
+func (s *Slot) keepAliveLocked() (dead *websock.Conn) {
+	g, l := s.group, s.link
+	next := l.monitor.Visit((*heartbeatConn)(s), g.heartbeat, g.now())
+	if next == 0 {
+		g.counts.pingTimeout()
 		return l.conn
-	case keepalive.Beat:
-		if s.ping() {
-			l.monitor.Sent(l.conn, now)
-		}
 	}
-	s.lookAfter(max(l.monitor.Next(p, now), shortestLook))
+	s.visitAfterLocked(max(next, shortestVisit))
 	return nil
 }
 
-// shortestLook keeps a ping that can't be sent at the moment from being tried without end.
-const shortestLook = timing.Tick
+// shortestVisit keeps a ping that can't be sent at the moment from being tried without a pause.
+const shortestVisit = timing.Tick
 
-// ping sends a heartbeat, and reports whether the peer is asked now. The lock is held.
-func (s *Slot) ping() (asked bool) {
-	l, p := s.link, s.group.heartbeat
-	payload := p.Payload
-	measures := p.Opcode == websock.OpPing && payload == nil
+// A heartbeatConn is a Slot that is up as the Monitor of its link sees it. Its methods are called
+// with the slot's lock held.
+type heartbeatConn Slot
+
+func (c *heartbeatConn) Received() uint64                     { return c.link.conn.Stats().WireReceived }
+func (c *heartbeatConn) Outgoing() (taken int64, waiting int) { return c.link.conn.Outgoing() }
+func (c *heartbeatConn) Paused() bool                         { return c.link.conn.Paused() }
+
+// WritesBlock is false: a heartbeat that could wait for the peer goes into the outbox.
+func (*heartbeatConn) WritesBlock() bool { return false }
+
+// SendHeartbeat also gives each ping a payload of its own, which measures the round trip.
+func (c *heartbeatConn) SendHeartbeat(op websock.Opcode, payload []byte) (asked bool) {
+	l, g := c.link, c.group
+	measures := op == websock.OpPing && payload == nil
 	if measures {
 		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
 	}
-	var sent bool
-	if l.conn.WritesBlock() {
-		m := message{op: p.Opcode, payload: payload}
-		sent = s.group.budget.take(m.cost()) == nil
-		if asked = true; sent {
-			s.keep(m)
-		}
-	} else {
-		sent, asked = p.Send(l.conn, payload)
+	sent, asked := (*Slot)(c).sendHeartbeatLocked(op, payload)
+	if !sent {
+		return asked
 	}
-	if sent {
-		s.group.counts.ping()
-	}
-	if sent && measures {
+	g.counts.ping()
+	if measures {
 		l.pings++
-		l.pinged, l.lastPing = true, s.group.now()
+		l.pinged, l.lastPing = true, g.now()
 	}
 	return asked
+}
+
+func (s *Slot) sendHeartbeatLocked(op websock.Opcode, payload []byte) (sent, asked bool) {
+	if !s.link.conn.WritesBlock() {
+		err := s.link.conn.TrySend(op, payload)
+		return err == nil, err == nil || errors.Is(err, websock.ErrSendQueueFull)
+	}
+	m := message{op: op, payload: payload}
+	if s.group.budget.take(m.cost()) != nil {
+		return false, true
+	}
+	s.keepLocked(m)
+	return true, true
 }
 
 // OnPong measures the round trip.

@@ -193,10 +193,10 @@ func (o *Options) heartbeat() (*keepalive.Policy, error) {
 		Ping:    o.Ping,
 		Timeout: o.PingTimeout,
 		Regular: true,
-		Opcode:  keepalive.Heartbeat(o.PingOpcode, o.PingMessage),
+		Opcode:  o.PingOpcode,
 		Payload: o.PingMessage,
 	}
-	if err := p.Check(); err != nil {
+	if err := p.Complete(); err != nil {
 		return nil, fmt.Errorf("fanout: Options.PingMessage can't be sent: %w", err)
 	}
 	return p, nil

@@ -35,9 +35,9 @@ type batch struct {
 	cost     int
 }
 
-// keep puts a message into the outbox, for which its cost was taken from the budget. The lock is
+// keepLocked puts a message into the outbox, for which its cost was taken from the budget. The lock is
 // held.
-func (s *Slot) keep(m message) {
+func (s *Slot) keepLocked(m message) {
 	if s.outbox == nil {
 		s.outbox = &outbox{slot: s}
 	}

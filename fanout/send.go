@@ -91,7 +91,7 @@ func (s *Slot) give(op websock.Opcode, p []byte, shared **sharedMessage) (kept b
 		m.shared = share(shared, p)
 		m.payload = m.shared.payload
 	}
-	s.keep(m)
+	s.keepLocked(m)
 	return l == nil, nil
 }
 

@@ -143,7 +143,7 @@ func (s *Slot) retries() (queued bool) {
 // wait makes the slot wait for so long before it is dialled. The lock is held.
 func (s *Slot) wait(d time.Duration) {
 	s.move(Waiting)
-	s.lookAfter(d)
+	s.visitAfterLocked(d)
 }
 
 // move changes the state. The lock is held.
@@ -154,8 +154,8 @@ func (s *Slot) move(to State) {
 	}
 }
 
-// lookAfter has runDue do something after d. The lock is held.
-func (s *Slot) lookAfter(d time.Duration) {
+// visitAfterLocked has runDue do something after d. The lock is held.
+func (s *Slot) visitAfterLocked(d time.Duration) {
 	d = max(d, 1) // a due of 0 is none
 	s.due = s.group.now() + d
 	s.group.scheduler.Add(d, (*dueTask)(s))
@@ -182,7 +182,7 @@ func (s *Slot) runDue() {
 	state := s.state
 	var dead *websock.Conn
 	if state == Up {
-		dead = s.keepAlive()
+		dead = s.keepAliveLocked()
 	}
 	s.mu.Unlock()
 	switch {

@@ -1,3 +1,4 @@
-// Package keepalive decides by what a connection sends and receives when its peer is to be asked
-// whether it is alive, and when it is given up.
+// Package keepalive decides, by what a connection sends and receives, when to ask its peer for a
+// sign of life and when to treat the peer as dead. It knows nothing of connections but what the
+// interface Conn says.
 package keepalive
