@@ -28,7 +28,7 @@ func TestAnErrorShowsTheHostAndWhatTheServerSays(t *testing.T) {
 			_, err := Dial(t.Context(), "wss://feed.example", &Config{Proxy: by(proxy.URL)})
 			return err
 		},
-		"websock: handshake with " + addr + ": the answer is too large: limit HandshakeSize of 10 exceeded": func() error {
+		"websock: handshake with " + addr + ": the response is too large: limit HandshakeSize of 10 exceeded": func() error {
 			_, err := Dial(t.Context(), url, &Config{Limits: engine.Limits{HandshakeSize: 10}})
 			return err
 		},
