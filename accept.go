@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // AcceptOptions says what Accept agrees to. Its zero value is ready to use.
@@ -34,10 +35,10 @@ type AcceptOptions struct {
 	// status 403, or as a *HandshakeError with a status of 300 to 599 says.
 	CheckRequest func(r *http.Request) error
 
-	Limits    engine.Limits  // zero fields: the defaults
-	KeepAlive KeepAlive      // zero: no pings, and a silent client stays
-	Transport Transport      // nil: std.Transport()
-	Handler   engine.Handler // nil: data is pulled with Recv
+	Limits    engine.Limits     // zero fields: the defaults
+	KeepAlive KeepAlive         // zero: no pings, and a silent client stays
+	Transport transport.Factory // nil: std.Transport()
+	Handler   engine.Handler    // nil: data is pulled with Recv
 
 	// Recover is told of a panic of the Handler: see Config.
 	Recover func(c *Conn, v any)

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 // counted is a connection that is counted while it is open.
@@ -83,7 +83,7 @@ func TestACancelledDialLeavesNothingOpen(t *testing.T) {
 				}
 				open.Add(1)
 				if bare {
-					conn = transporttest.WithoutDeadlines(conn)
+					conn = netpair.WithoutDeadlines(conn)
 				}
 				return &counted{Conn: conn, open: &open}, nil
 			}

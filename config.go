@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // DefaultTimeout is the time that Open allows for everything up to the end of the
@@ -90,7 +91,7 @@ type Config struct {
 
 	// Transport carries the connection. nil: a goroutine-per-connection transport
 	// over net.Conn, std.Transport().
-	Transport Transport
+	Transport transport.Factory
 
 	// Handler receives the data by callback from the first byte on; it may be called
 	// before Dial or Open has returned, and is never called if they fail. After OnClose
@@ -129,25 +130,4 @@ type Config struct {
 
 	// Trace is told of the steps of connecting. nil: nobody is.
 	Trace *Trace
-}
-
-// A Transport makes the engine.Transport that carries a connection, when the
-// opening handshake is done. Those of this module are std.Transport() and the
-// like.
-type Transport interface {
-	// Attach takes over conn. early are bytes that were read from it already;
-	// they are received first. On an error the caller closes conn.
-	Attach(conn net.Conn, early []byte) (engine.Transport, error)
-}
-
-// A Reserver is a Transport that needs something beside the connection that it takes over, of
-// which there may be no more: a second file descriptor, for those on event loops. Open reserves
-// it before it dials, and Accept before it answers, so that a connection isn't opened only to
-// be lost.
-type Reserver interface {
-	Transport
-
-	// Reserve sets aside what Attach needs for one connection. The error should be that of
-	// the system: for syscall.EMFILE and ENFILE, the HandshakeError says which limit is reached.
-	Reserve() (engine.Reservation, error)
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestDialTLSTakesThePlaceOfTLS(t *testing.T) {
@@ -35,7 +35,7 @@ func TestDialTLSTakesThePlaceOfTLS(t *testing.T) {
 		},
 		"no deadlines": func(ctx context.Context, network, _ string) (net.Conn, error) {
 			conn, err := net.Dial(network, addr)
-			return tls.Client(transporttest.WithoutDeadlines(conn), config), err
+			return tls.Client(netpair.WithoutDeadlines(conn), config), err
 		},
 	}
 	for name, dial := range connect {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -85,9 +85,9 @@ func TestAHandlerMayBeCalledBeforeDialReturns(t *testing.T) {
 // A pulling is a transport that serves no Handler.
 type pulling struct{ websock.Transport }
 
-func (p pulling) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	carried, err := p.Transport.Attach(conn, early)
-	return struct{ engine.Transport }{carried}, err
+func (p pulling) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	carried, err := websock.Attach(p.Transport, conn, early)
+	return struct{ transport.Conn }{carried}, err
 }
 
 func TestAHandlerIsNotCalledWhenDialFails(t *testing.T) {

@@ -3,6 +3,7 @@ package websock
 import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // The names in this file are those of package engine that programs use every day, so that they
@@ -64,6 +65,9 @@ const (
 	CloseBadGateway         = engine.CloseBadGateway
 	CloseTLSHandshake       = engine.CloseTLSHandshake
 )
+
+// A Transport makes what carries a connection: std.Transport() and the like. See Config.Transport.
+type Transport = transport.Factory
 
 // Who receives by callback: see Config.Handler and Conn.SetHandler.
 type (

@@ -13,9 +13,8 @@ import (
 // notEveryday are the names of package engine that package websock does without: for those who
 // write a transport, or use the decoder without a connection.
 var notEveryday = []string{
-	"Acknowledger", "ContextDrainer", "Decoder", "Drainer", "Event", "EventKind", "Lingerer", "Options", "Pauser", "Pusher", "Receiver",
-	"Reservation", "Rest", "SecureTransport", "SendError", "Sender", "Sink", "Source", "Transport", "TryWriter", "Yielder",
-	"NewConn", "NewDecoder", "ParseHeader", "AppendHeader", "ParseClose", "AppendClose", "MaxHeaderSize", "ErrWouldBlock",
+	"Decoder", "Event", "EventKind", "Options",
+	"NewConn", "NewDecoder", "ParseHeader", "AppendHeader", "ParseClose", "AppendClose", "MaxHeaderSize",
 	"EventNone", "EventData", "EventPing", "EventPong", "EventClose",
 }
 

@@ -17,8 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -45,7 +46,7 @@ func dialWithoutDeadlines(addr string) func(context.Context, string, string) (ne
 		if err != nil {
 			return nil, err
 		}
-		return transporttest.WithoutDeadlines(conn), nil
+		return netpair.WithoutDeadlines(conn), nil
 	}
 }
 
@@ -327,7 +328,7 @@ func (l tunnelListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return transporttest.WithoutDeadlines(conn), nil
+	return netpair.WithoutDeadlines(conn), nil
 }
 
 func TestASecureServerNeedsNoDeadlines(t *testing.T) {

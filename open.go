@@ -10,6 +10,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/keepalive"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Open connects to a server as cfg says and performs the opening handshake (RFC
@@ -81,14 +82,14 @@ func ask(ctx context.Context, trace *Trace, conn net.Conn, request *handshake.Re
 
 // A way is how an open connection is carried and served.
 type way struct {
-	transport engine.Reservation
+	transport transport.Reservation
 	handler   engine.Handler
 	keepAlive *keepalive.Policy
 }
 
 // attach makes a Conn of a connection on which the opening handshake is done.
 func attach(conn net.Conn, result *handshake.Result, w way, o engine.Options) (*engine.Conn, error) {
-	carrier, err := w.transport.Attach(conn, result.Early)
+	carrier, err := Attach(w.transport, conn, result.Early)
 	if err != nil {
 		conn.Close()
 		return nil, &HandshakeError{Reason: localOr("transport refuses the connection", err), Err: err}

@@ -10,10 +10,11 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
-	"golang.org/x/sys/unix"
 )
 
 // limitOpenFiles lets this process open n more files, until the function is called that it

@@ -10,10 +10,11 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/seed004e8d11/websock/internal/endpoint"
-	"github.com/seed004e8d11/websock/internal/handshake"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
+
+	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // NoProxy is a Config.Proxy that goes through none, whatever the environment says.

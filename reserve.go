@@ -4,18 +4,18 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // reserve sets aside what the transport will need for one connection.
-func reserve(t Transport) (engine.Reservation, error) {
-	if t == nil {
-		t = std.Transport()
+func reserve(f transport.Factory) (transport.Reservation, error) {
+	if f == nil {
+		f = std.Transport()
 	}
-	r, ok := t.(Reserver)
+	r, ok := f.(transport.Reserver)
 	if !ok {
-		return unreserved{t}, nil
+		return unreserved{f}, nil
 	}
 	reserved, err := r.Reserve()
 	if err != nil {
@@ -24,8 +24,8 @@ func reserve(t Transport) (engine.Reservation, error) {
 	return reserved, nil
 }
 
-// unreserved is the Reservation of a Transport that needs none.
-type unreserved struct{ Transport }
+// unreserved is the Reservation of a Factory that needs none.
+type unreserved struct{ transport.Factory }
 
 func (unreserved) Release() {}
 

@@ -18,9 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/transport/std"
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 func TestMain(m *testing.M) {
@@ -504,13 +506,13 @@ func TestAcceptWithAHandler(t *testing.T) {
 // refusing is a Transport that takes nothing.
 type refusing struct{}
 
-func (refusing) Attach(net.Conn, []byte) (engine.Transport, error) { return nil, os.ErrInvalid }
+func (refusing) Attach(net.Conn, []byte) (transport.Conn, error) { return nil, os.ErrInvalid }
 
 // pullOnly makes transports that can't push.
 type pullOnly struct{}
 
-func (pullOnly) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	return struct{ engine.Transport }{std.New(conn, early)}, nil
+func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return struct{ transport.Conn }{std.New(conn, early)}, nil
 }
 
 func TestTransportsMayRefuse(t *testing.T) {

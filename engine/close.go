@@ -100,21 +100,18 @@ func (c *Conn) end() error {
 	left := time.Until(s.peek().limits.recvEnd)
 	s.mu.Unlock()
 	if c.role() == Server && !again && !failed {
-		if t, ok := c.t.(closeWriter); ok {
-			t.CloseWrite() // without it, the peer's timeout ends the wait; TLS tells no end either
-		}
+		c.t.CloseWrite() // if it fails, the peer's timeout ends the wait
 	}
-	linger, ok := c.t.(Lingerer)
 	switch {
 	case again:
 		return nil
-	case atOnce || !ok || c.limits().CloseTimeout < 0:
+	case atOnce || c.limits().CloseTimeout < 0:
 		return c.t.Close()
 	case left <= 0:
 		c.t.Close()
 		return errNotCompleted
 	}
-	err := linger.Linger(left)
+	err := c.t.Linger(left)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errNotCompleted
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"weak"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestCloseSendsOneCloseFrameAndLingers(t *testing.T) {
@@ -128,9 +130,9 @@ func (p *parting) Linger(time.Duration) error {
 }
 
 func TestTheEndOfTheStreamDoesNotOvertakeACloseFrame(t *testing.T) {
-	for name, end := range map[string]func(c *Conn, r Receiver){
-		"Finish": func(_ *Conn, r Receiver) { r.Finish() },
-		"Close":  func(c *Conn, _ Receiver) { c.Close() },
+	for name, end := range map[string]func(c *Conn, r transport.Receiver){
+		"Finish": func(_ *Conn, r transport.Receiver) { r.Finish() },
+		"Close":  func(c *Conn, _ transport.Receiver) { c.Close() },
 	} {
 		s := &parting{slow: slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}}
 		s.chunks = [][]byte{frames(Server, "text x")}
@@ -138,11 +140,11 @@ func TestTheEndOfTheStreamDoesNotOvertakeACloseFrame(t *testing.T) {
 		sent := make(chan error)
 		go func() { sent <- c.SendBinary([]byte("big")) }()
 		<-s.begun
-		var r Receiver
+		var r transport.Receiver
 		if name == "Finish" {
 			c.SetHandler(&recorder{})
 			r, s.readable = s.receiver, true
-			r.Receive()
+			r.Readable()
 		} else {
 			recvAll(c, 10)
 		}
@@ -266,7 +268,7 @@ func TestACloseFrameOfAHandlerLeavesAtOnce(t *testing.T) {
 		}
 	}})
 	s.readable = true
-	s.receiver.Receive()
+	s.receiver.Readable()
 }
 
 // A reentrant transport asks its connection for something when it is closed.

@@ -53,13 +53,12 @@ func (b *closeBound) Run() time.Duration {
 // lock is held, but not meanwhile.
 func (c *Conn) endOurDirection() {
 	s := &c.send
-	t, ok := c.t.(closeWriter)
-	if !ok || s.err != nil || s.writing || s.batch != nil || c.t.Queued() > 0 {
+	if s.err != nil || s.writing || s.batch != nil || c.t.Queued() > 0 {
 		return
 	}
 	s.writing = true
 	s.mu.Unlock()
-	t.CloseWrite() // what it can't do, Close does later
+	c.t.CloseWrite() // what it can't do, Close does later
 	s.mu.Lock()
 	s.writing = false
 	s.tell()

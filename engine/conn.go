@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net"
 	"unique"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A Conn is an open WebSocket connection. Sends may come from any goroutine at
@@ -11,7 +13,7 @@ import (
 // there is a Handler. Close may come from anywhere, any number of times; every
 // Conn must be closed, also after an error, unless a Handler's OnClose was called.
 type Conn struct {
-	t       Transport
+	t       transport.Conn
 	receive receiveState
 	send    sendState
 	agreed  unique.Handle[agreement]
@@ -19,7 +21,7 @@ type Conn struct {
 
 // NewConn returns a connection over a transport on which the opening handshake
 // is done. The Conn owns t from now on.
-func NewConn(t Transport, o Options) *Conn {
+func NewConn(t transport.Conn, o Options) *Conn {
 	terms := settle(&o)
 	c := &Conn{t: t, agreed: agree(&o)}
 	c.receive.role, c.receive.terms = o.Role, terms
@@ -58,10 +60,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
 // has no method ConnectionState. Every call makes a new one. It may be called from any
 // goroutine, also after Close.
 func (c *Conn) TLS() *tls.ConnectionState {
-	if t, ok := c.t.(SecureTransport); ok {
-		return t.TLS()
-	}
-	return nil
+	return c.t.TLS()
 }
 
 // SetValue keeps a value of the user's with the connection, in place of the one before. A

@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // still is a transport whose view is given and whose writes go nowhere.
@@ -15,21 +18,27 @@ type still struct {
 
 func (s *still) View() ([]byte, error) {
 	if len(s.left) == 0 {
-		return nil, ErrWouldBlock
+		return nil, transport.ErrWouldBlock
 	}
 	return s.left, nil
 }
-func (s *still) Consume(n int)                    { s.left = s.left[n:] }
-func (s *still) Read([]byte) (int, error)         { return 0, ErrWouldBlock }
-func (s *still) Writev(...[]byte) error           { return nil }
-func (s *still) Queued() int                      { return 0 }
-func (s *still) Flush() error                     { return nil }
+func (s *still) Consume(n int)              { s.left = s.left[n:] }
+func (s *still) Read([]byte) (int, error)   { return 0, transport.ErrWouldBlock }
+func (s *still) Writev(...[]byte) error     { return nil }
+func (s *still) Queued() int                { return 0 }
+func (s *still) CloseWrite() error          { return nil }
+func (s *still) Linger(time.Duration) error { return nil }
+func (s *still) TLS() *tls.ConnectionState  { return nil }
+func (s *still) Pause()                     {}
+func (s *still) Resume()                    {}
+func (s *still) Yield() bool                { return false }
+
 func (s *still) SetReadDeadline(time.Time) error  { return nil }
 func (s *still) SetWriteDeadline(time.Time) error { return nil }
 func (s *still) LocalAddr() net.Addr              { return nil }
 func (s *still) RemoteAddr() net.Addr             { return nil }
 func (s *still) Close() error                     { return nil }
-func (s *still) Push(Receiver) error              { return nil }
+func (s *still) Push(transport.Receiver) error    { return nil }
 
 // BenchmarkEcho measures what the engine takes to receive messages and send them back,
 // without a transport.
@@ -47,7 +56,7 @@ func BenchmarkEcho(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				t.left = t.view
-				r.Receive()
+				r.Readable()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/message")
 		})

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // The errors of this module are of five kinds, all told apart with errors.Is
@@ -18,14 +19,10 @@ import (
 //     network.
 //   - *HandshakeError, of package websock: there never was a connection.
 
-// ErrTimeout is what a receive returns when its time is over. It changes
-// nothing: the same call can be made again, at any byte of a header or payload.
-// It is a net.Error, and errors.Is(err, os.ErrDeadlineExceeded) holds.
-var ErrTimeout error = timeoutError{}
-
-// ErrWouldBlock is what a Source answers, instead of parking its caller, when
-// it has no bytes yet and is driven by events.
-var ErrWouldBlock = errors.New("websock: no bytes yet")
+// ErrTimeout is what a receive returns when its time is over. It changes nothing: the same call
+// can be made again, at any byte of a header or payload. It is a net.Error, and
+// errors.Is(err, os.ErrDeadlineExceeded) holds.
+var ErrTimeout = transport.ErrTimeout
 
 // ErrClosed is in the chain of the errors of every call that comes after Close.
 // errors.Is(ErrClosed, net.ErrClosed) holds.
@@ -71,13 +68,6 @@ var ErrHandler = errors.New("websock: data goes to the connection's handler")
 // ErrNoPush is what SetHandler returns when the connection's transport can't
 // deliver data by callback.
 var ErrNoPush = errors.New("websock: transport can't deliver data by callback")
-
-type timeoutError struct{}
-
-func (timeoutError) Error() string        { return "websock: timeout" }
-func (timeoutError) Timeout() bool        { return true }
-func (timeoutError) Temporary() bool      { return true }
-func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 type closedError struct{}
 

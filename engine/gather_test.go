@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
@@ -78,9 +80,9 @@ func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
 			c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
 				test.handle(c)
 			}})
-			s.err = ErrWouldBlock
+			s.err = transport.ErrWouldBlock
 			s.readable = true
-			s.receiver.Receive()
+			s.receiver.Readable()
 			if got := unframe(Server, s.out); got != test.want || s.writes != test.writes {
 				t.Errorf("sent %.200q in %d writes, want %.200q in %d", got, s.writes, test.want, test.writes)
 			}
@@ -113,14 +115,14 @@ func TestAFrameThatIsWrittenAloneTakesAlongWhatIsLeft(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 			s.chunks = [][]byte{frames(Server, "text a; ping p; text b")}
-			s.err = ErrWouldBlock
+			s.err = transport.ErrWouldBlock
 			c := NewConn(s, Options{Role: Server})
 			c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }})
 			sent := make(chan error)
 			go func() { sent <- send(c) }()
 			<-s.begun
 			s.readable = true
-			s.receiver.Receive()
+			s.receiver.Readable()
 			close(s.free)
 			if err := <-sent; err != nil {
 				t.Fatal(err)

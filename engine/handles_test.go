@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A writer that was closed must do nothing to the message of the next one.
@@ -463,7 +465,7 @@ type pushless struct{ script }
 
 var errPushless = errors.New("no room for another descriptor")
 
-func (p *pushless) Push(Receiver) error { return errPushless }
+func (p *pushless) Push(transport.Receiver) error { return errPushless }
 
 func TestAFailedPushLeavesAConnThatCloseCloses(t *testing.T) {
 	s := &pushless{script{chunks: [][]byte{frames(Client, "text a")}}}

@@ -399,7 +399,7 @@ func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 	}
 	for len(got) < len(want) {
 		had := calls
-		if err := p.receiver.Receive(); err != nil {
+		if err := p.receiver.Readable(); err != nil {
 			t.Fatal(err)
 		}
 		if calls != had+1 {

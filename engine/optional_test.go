@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A queuing is a script whose transport has queued something, and tells once that it can't be
@@ -20,7 +23,7 @@ type queuing struct {
 func (q *queuing) View() ([]byte, error) {
 	if err := q.failure; err != nil {
 		q.failure = nil
-		return nil, &SendError{err}
+		return nil, &transport.SendError{Err: err}
 	}
 	return q.script.View()
 }
@@ -28,18 +31,21 @@ func (q *queuing) View() ([]byte, error) {
 func (q *queuing) Read(p []byte) (int, error) {
 	if err := q.failure; err != nil {
 		q.failure = nil
-		return 0, &SendError{err}
+		return 0, &transport.SendError{Err: err}
 	}
 	return q.script.Read(p)
 }
 
-func (q *queuing) Queued() int               { return q.queued }
-func (q *queuing) Unacknowledged() int       { return q.unacknowledged }
-func (q *queuing) TLS() *tls.ConnectionState { return q.state }
+func (q *queuing) Queued() int                                       { return q.queued }
+func (q *queuing) Unacknowledged() int                               { return q.unacknowledged }
+func (q *queuing) Queues() bool                                      { return false }
+func (q *queuing) Drain(context.Context, int) error                  { return nil }
+func (q *queuing) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, q.Writev(p) }
+func (q *queuing) TLS() *tls.ConnectionState                         { return q.state }
 
 func TestAFailureToSendWhatWasQueuedDoesNotEndReceiving(t *testing.T) {
 	broken := errors.New("broken on purpose")
-	if err := (&SendError{broken}); !errors.Is(err, broken) || !strings.Contains(err.Error(), broken.Error()) {
+	if err := (&transport.SendError{Err: broken}); !errors.Is(err, broken) || !strings.Contains(err.Error(), broken.Error()) {
 		t.Errorf("%v", err)
 	}
 	for _, payload := range []string{"there", strings.Repeat("large", 2000)} {
@@ -78,7 +84,10 @@ func TestOutgoingTellsWhatHasLeftAndWhatWaits(t *testing.T) {
 	if _, waiting := c.Outgoing(); waiting != 7+5 {
 		t.Errorf("%d bytes wait after Flush", waiting)
 	}
-	if !c.WritesBlock() { // a script can't try
+	if c.WritesBlock() {
+		t.Error("writes block over a Queue")
+	}
+	if !NewConn(&script{}, Options{}).WritesBlock() { // it can't try
 		t.Error("writes don't block")
 	}
 }

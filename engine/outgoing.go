@@ -1,7 +1,9 @@
 package engine
 
+import "github.com/seed004e8d11/websock/transport"
+
 // Outgoing says how far the peer has come with what we send. taken counts bytes that have left
-// for the peer and, where the transport is an Acknowledger, that its system has acknowledged; it
+// for the peer and, where the transport knows it, that its system has acknowledged; it
 // may be less than 0 where TLS adds to them. waiting counts bytes that have not: it is 0 when the
 // peer owes us nothing. That taken grows while something is waiting is a sign of life, as bytes
 // that are received are. Both are as exact as the system lets them be. It may be called from any
@@ -22,7 +24,7 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 		waiting++ // at least
 	}
 	left := c.t.Queued()
-	if t, ok := c.t.(Acknowledger); ok {
+	if t, ok := c.t.(transport.Queue); ok {
 		left += t.Unacknowledged()
 	}
 	return taken - int64(left), waiting + left
@@ -53,6 +55,6 @@ func (c *Conn) queued() int {
 // WritesBlock reports whether the transport can only write by waiting for the peer, so that even
 // TrySend may wait. Those of this module don't.
 func (c *Conn) WritesBlock() bool {
-	_, tries := c.t.(TryWriter)
-	return !tries && !c.Queues()
+	_, ok := c.t.(transport.Queue)
+	return !ok
 }

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/seed004e8d11/websock/transport"
+
 // Pause tells the transport to leave the Handler alone until Resume: after the OnData
 // under way, or at most one more when Pause comes from another goroutine, no other is
 // called. What comes meanwhile stays with the system, so that the peer has to wait. So a
@@ -22,7 +24,7 @@ package engine
 func (c *Conn) Pause() {
 	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
 	defer c.send.mu.Unlock()
-	if t, ok := c.t.(Pauser); ok && c.send.pushed {
+	if t, ok := c.t.(transport.Pusher); ok && c.send.pushed {
 		t.Pause() // first, so that it knows when we leave something
 		c.receive.stop.Or(stopPause)
 	}
@@ -34,7 +36,7 @@ func (c *Conn) Resume() {
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()
 	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
-		c.t.(Pauser).Resume()
+		c.t.(transport.Pusher).Resume()
 	}
 }
 

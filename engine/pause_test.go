@@ -44,7 +44,7 @@ func TestPauseLeavesTheRestOfTheViewToTheTransport(t *testing.T) {
 	p.view = frames(Client, "text a; ping x; text b; text+ c; cont d")
 	size := uint64(len(p.view))
 	for _, want := range []string{"text a", "text a; text b", "text a; text b; text+ c", "text a; text b; text+ c; continuation d"} {
-		if err := p.receiver.Receive(); err != nil {
+		if err := p.receiver.Readable(); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(r.events, "; "); got != want || !c.Paused() {
@@ -107,12 +107,12 @@ func TestResumeWhileAnotherPausesIsNotLost(t *testing.T) {
 	}
 }
 
-func TestATransportThatCannotPauseIsNotPaused(t *testing.T) {
-	c, _ := newScripted(Client, Limits{})
-	c.SetHandler(&recorder{})
+func TestWithoutAHandlerThereIsNoPause(t *testing.T) {
+	p := &pausable{}
+	c := NewConn(p, Options{})
 	c.Pause()
-	if c.Paused() {
-		t.Error("paused")
+	if c.Paused() || p.heard() != "" {
+		t.Errorf("paused %v, and the transport heard %q", c.Paused(), p.heard())
 	}
 	c.Resume()
 }

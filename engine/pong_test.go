@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestPingsAreAnsweredInside(t *testing.T) {
@@ -93,10 +95,10 @@ func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
 		c.SetHandler(&recorder{})
 		c.SendBinary(make([]byte, 100))
 		d.chunks = [][]byte{frames(Client, "ping 1; ping 2"), frames(Client, "ping 3")}
-		d.err = ErrWouldBlock
+		d.err = transport.ErrWouldBlock
 		for range 2 {
 			d.readable = true
-			d.receiver.Receive()
+			d.receiver.Readable()
 		}
 		if c.Stats().PongsSent != 0 {
 			t.Error("the full queue takes pongs")
@@ -104,7 +106,7 @@ func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
 		d.let(d.Queued())
 		d.out = nil
 		for range 2 { // once
-			d.receiver.Receive()
+			d.receiver.Readable()
 		}
 		d.let(d.Queued())
 		if got := unframe(Client, d.out); got != "pong 3" {
@@ -142,11 +144,11 @@ func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
 			c.Cork()
 			c.SetHandler(&recorder{})
 			s.readable = true
-			s.receiver.Receive()
+			s.receiver.Readable()
 		},
 	} {
 		c, s := newScripted(Client, Limits{PongRate: -1, SendQueue: most}, clone(flood))
-		s.err = ErrWouldBlock
+		s.err = transport.ErrWouldBlock
 		begin(c, s)
 		if waiting := len(c.send.batch.B); waiting > most+200 || waiting < most-200 || len(s.out) > 0 {
 			t.Errorf("%s: %d bytes wait, %d have left", name, waiting, len(s.out))

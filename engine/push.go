@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/goroutine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // SetHandler makes data arrive by callback from now on, instead of through Recv:
@@ -17,7 +19,7 @@ import (
 // error is that of a receive. After any error there is no Handler, and Close ends the
 // connection.
 func (c *Conn) SetHandler(h Handler) error {
-	pusher, ok := c.t.(Pusher)
+	pusher, ok := c.t.(transport.Pusher)
 	if !ok {
 		return ErrNoPush
 	}
@@ -47,6 +49,9 @@ func (c *Conn) SetHandler(h Handler) error {
 	r.handler = h
 	err := pusher.Push((*receiver)(c))
 	if err != nil {
+		if errors.Is(err, transport.ErrUnsupported) {
+			err = ErrNoPush
+		}
 		r.handler = nil
 		s.mu.Lock()
 		s.pushed, s.refuses = false, refused
@@ -66,7 +71,7 @@ func (c *Conn) SetHandler(h Handler) error {
 // A receiver is a Conn as its transport sees it.
 type receiver Conn
 
-func (r *receiver) Receive() (err error) {
+func (r *receiver) Readable() (err error) {
 	c := (*Conn)(r)
 	c.gatherSends()
 	c.receive.beginReceiving()
@@ -83,7 +88,7 @@ func (r *receiver) Receive() (err error) {
 		err = c.endOfStream(err)
 	}
 	c.releaseSends()
-	if err == ErrWouldBlock {
+	if err == transport.ErrWouldBlock {
 		return nil
 	}
 	c.tellClosed(err)
@@ -164,7 +169,7 @@ func (c *Conn) receiveAll() error {
 			}
 		}
 		if r.turn <= 0 && c.yield() {
-			return ErrWouldBlock
+			return transport.ErrWouldBlock
 		}
 		r.turn--
 		if !c.handOverWhole() {
@@ -183,7 +188,7 @@ func (c *Conn) receiveAll() error {
 // yield leaves the rest of the view to the next Receive. It reports whether the transport can
 // do that.
 func (c *Conn) yield() bool {
-	if t, ok := c.t.(Yielder); ok && t.Yield() {
+	if c.t.(transport.Pusher).Yield() {
 		c.giveBack()
 		return true
 	}
@@ -206,7 +211,7 @@ func (c *Conn) stopped(stop uint32) error {
 	}
 	if stop&stopPause != 0 {
 		c.giveBack()
-		return ErrWouldBlock
+		return transport.ErrWouldBlock
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // recorder is a Handler that writes down what it is called with.
@@ -111,7 +113,7 @@ func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
 	c := NewConn(eager{s}, Options{Role: Client})
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
 	c.SetHandler(r)
-	s.receiver.Receive()
+	s.receiver.Readable()
 	if got := unframe(Client, s.out); got != "text a; pong p" {
 		t.Errorf("sent %q", got)
 	}
@@ -178,7 +180,7 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	var err error
 	for err == nil {
 		s.readable = true
-		err = s.receiver.Receive()
+		err = s.receiver.Readable()
 	}
 	if !errors.As(err, new(*CloseError)) {
 		t.Fatal(err)
@@ -349,7 +351,7 @@ func TestHandlerTakesOverWhatWasReceivedAlready(t *testing.T) {
 }
 
 // pullOnly is a transport without a way to push.
-type pullOnly struct{ Transport }
+type pullOnly struct{ transport.Conn }
 
 func TestTransportMayBeUnableToPush(t *testing.T) {
 	c := NewConn(pullOnly{&script{}}, Options{})

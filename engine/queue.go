@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"context"
+
+	"github.com/seed004e8d11/websock/transport"
+)
+
 // makeWay keeps what waits to be written within its limit: it waits until n bytes more
 // may join, or refuses them. The lock is held, but not while waiting.
 func (c *Conn) makeWay(n int) error {
@@ -46,31 +52,29 @@ func (c *Conn) roomBut(n int) int {
 // waitForPeer waits, without the lock, until the transport's queue has room for n bytes or
 // is empty. It reports whether it can wait with this transport. Nobody else writes meanwhile,
 // unless sends on this connection must not wait.
-func (c *Conn) waitForPeer(n int) bool {
-	drainer, ok := c.t.(Drainer)
-	if ok {
-		c.drain(n, drainer.Drain)
-	}
-	return ok
-}
+func (c *Conn) waitForPeer(n int) bool { return c.waitForPeerContext(context.Background(), n) }
 
-// drain is waitForPeer that waits by calling wait with the number of bytes that may stay queued.
-func (c *Conn) drain(n int, wait func(most int) error) {
+// waitForPeerContext is waitForPeer that ends with ctx.
+func (c *Conn) waitForPeerContext(ctx context.Context, n int) bool {
+	if !c.Queues() {
+		return false
+	}
 	s := &c.send
 	room, alone := max(c.roomBut(n), 0), !s.refuses
 	if alone {
 		s.writing = true
 	}
 	s.mu.Unlock()
-	err := wait(room)
+	err := c.t.(transport.Queue).Drain(ctx, room)
 	s.mu.Lock()
 	if alone {
 		s.writing = false
 	}
-	if err != nil {
+	if err != nil && err != ctx.Err() {
 		c.sendFailed(err)
 	}
 	s.tell()
+	return true
 }
 
 // Drain waits until at most most bytes that were sent wait for the peer: until the
@@ -81,8 +85,8 @@ func (c *Conn) drain(n int, wait func(most int) error) {
 func (c *Conn) Drain(most int) error {
 	most = max(most, 0)
 	var err error
-	if drainer, ok := c.t.(Drainer); ok {
-		err = drainer.Drain(most)
+	if c.Queues() {
+		err = c.t.(transport.Queue).Drain(context.Background(), most)
 	}
 	s := &c.send
 	s.mu.Lock()
@@ -100,11 +104,8 @@ func (c *Conn) Drain(most int) error {
 // on event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull says.
 // It may be called from any goroutine.
 func (c *Conn) Queues() bool {
-	if t, ok := c.t.(interface{ Queues() bool }); ok {
-		return t.Queues()
-	}
-	_, ok := c.t.(Drainer)
-	return ok
+	q, ok := c.t.(transport.Queue)
+	return ok && q.Queues()
 }
 
 // refuses reports whether a full queue makes a send fail, not wait.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A dam is a script that queues what is written until it is let through.
@@ -52,7 +54,12 @@ func (d *dam) Queued() int {
 	return len(d.queue)
 }
 
-func (d *dam) Drain(most int) error {
+func (d *dam) Queues() bool        { return true }
+func (d *dam) Unacknowledged() int { return 0 }
+
+func (d *dam) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, d.Writev(p) }
+
+func (d *dam) Drain(_ context.Context, most int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // directSize is how much of a frame must be missing, and fit the caller's
@@ -269,7 +270,7 @@ func (c *Conn) nextView() error {
 
 // sendingFailed reports whether the transport only said that what it had queued can't be sent.
 func (c *Conn) sendingFailed(err error) bool {
-	failed, ok := err.(*SendError)
+	failed, ok := err.(*transport.SendError)
 	if ok {
 		c.send.mu.Lock()
 		c.sendFailed(failed.Err)
@@ -334,7 +335,7 @@ func (c *Conn) answer() {
 // connection unless it is a mere timeout.
 func (c *Conn) lost(err error) error {
 	switch {
-	case err == ErrWouldBlock:
+	case err == transport.ErrWouldBlock:
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if !c.mustEnd() {

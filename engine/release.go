@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/seed004e8d11/websock/transport"
+
 // release writes the pending batch, and a pong that has become due, without waiting: neither
 // for another sender's write, which writes both when it is done, nor for the peer. The receiving
 // side calls it, and two peers that wait for each other to receive would wait forever. If the
@@ -26,26 +28,26 @@ func (c *Conn) flushPending() {
 // writeWithoutWaiting writes the batch, which is there, and what is added to it meanwhile.
 // Nobody else writes.
 func (c *Conn) writeWithoutWaiting() {
-	t, ok := c.t.(TryWriter)
-	if !ok {
+	q, ok := c.t.(transport.Queue)
+	if !ok || q.Queues() {
 		c.writeBatch()
 		c.writeLeft()
 		return
 	}
-	c.tryBatch(t)
+	c.tryBatch(q)
 	s := &c.send
 	for s.err == nil && !s.writing && (c.answerPing() || s.left) {
-		c.tryBatch(t)
+		c.tryBatch(q)
 	}
 }
 
 // tryBatch writes the batch, or leaves the rest of it to the transport.
-func (c *Conn) tryBatch(t TryWriter) {
+func (c *Conn) tryBatch(q transport.Queue) {
 	s := &c.send
 	b := c.takeBatch()
 	s.writing = true
 	s.mu.Unlock()
-	rest, err := t.TryWrite(b.B)
+	rest, err := q.TryWrite(b.B)
 	s.mu.Lock()
 	if rest == nil || err != nil {
 		c.wrote(len(b.B), err)
@@ -53,15 +55,15 @@ func (c *Conn) tryBatch(t TryWriter) {
 		return
 	}
 	s.need().behind = b
-	rest.Send((*sender)(c))
+	rest.Finish((*writeDone)(c))
 }
 
-// A sender is a Conn as its transport sees it.
-type sender Conn
+// A writeDone is a Conn that learns that a PendingWrite is finished.
+type writeDone Conn
 
-// Sent ends what tryBatch has begun. Whose frames those were was told that they were accepted;
+// Wrote ends what tryBatch has begun. Whose frames those were was told that they were accepted;
 // so if that was wrong, the end of the connection tells.
-func (s *sender) Sent(err error) {
+func (s *writeDone) Wrote(err error) {
 	c := (*Conn)(s)
 	c.send.mu.Lock()
 	defer c.send.mu.Unlock()

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A stuck transport takes a few bytes; a write of more waits until it is set free.
@@ -17,7 +20,7 @@ type stuck struct {
 	ends chan struct{}
 }
 
-func (s *stuck) TryWrite(p []byte) (Rest, error) {
+func (s *stuck) TryWrite(p []byte) (transport.PendingWrite, error) {
 	n := min(s.room, len(p))
 	s.room -= n
 	s.script.Writev(p[:n])
@@ -28,11 +31,15 @@ func (s *stuck) TryWrite(p []byte) (Rest, error) {
 	return s, nil
 }
 
-func (s *stuck) Send(sender Sender) {
+func (s *stuck) Finish(done transport.WriteDone) {
 	go func() {
-		sender.Sent(s.Writev(s.rest))
+		done.Wrote(s.Writev(s.rest))
 	}()
 }
+
+func (s *stuck) Queues() bool                     { return false }
+func (s *stuck) Drain(context.Context, int) error { return nil }
+func (s *stuck) Unacknowledged() int              { return 0 }
 
 func (s *stuck) Close() error { close(s.ends); return nil }
 
@@ -80,7 +87,7 @@ func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
 		c.SetHandler(r)
 		for range 2 {
 			s.readable = true
-			s.receiver.Receive()
+			s.receiver.Readable()
 		}
 		if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
 			t.Fatalf("%q, want %q", r.events, want)
@@ -104,7 +111,7 @@ func TestAReceiverDoesNotWaitForThePeerWithWhatOthersSend(t *testing.T) {
 	c.SetHandler(r)
 	for range 2 {
 		s.readable = true
-		s.receiver.Receive()
+		s.receiver.Readable()
 	}
 	if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
 		t.Fatalf("%q, want %q", r.events, want)
@@ -122,7 +129,7 @@ func TestAWriteThatFailsBehindTheReceiverLimitsTheTimeLeft(t *testing.T) {
 	c.SetHandler(r)
 	s.err = errors.New("reset by the peer")
 	s.readable = true
-	s.receiver.Receive()
+	s.receiver.Readable()
 	cause := errors.New("cable cut")
 	s.free <- cause
 	waitUntil(func() bool { return c.Err() != nil })
@@ -130,7 +137,7 @@ func TestAWriteThatFailsBehindTheReceiverLimitsTheTimeLeft(t *testing.T) {
 		t.Errorf("the peer has %v left", left)
 	}
 	s.readable = true
-	s.receiver.Receive()
+	s.receiver.Readable()
 	var closed *CloseError
 	if len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Code != CloseAbnormal || !errors.Is(closed, cause) {
 		t.Errorf("OnClose got %v", r.closed)

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A script is a Transport that delivers prepared chunks, one a read, and records
@@ -25,7 +28,7 @@ type script struct {
 	lingered bool
 
 	readDeadline, writeDeadline time.Time
-	receiver                    Receiver
+	receiver                    transport.Receiver
 	readable                    bool // the next chunk has arrived
 }
 
@@ -33,7 +36,7 @@ func (s *script) next() ([]byte, error) {
 	s.reads++
 	if s.receiver != nil {
 		if !s.readable {
-			return nil, ErrWouldBlock
+			return nil, transport.ErrWouldBlock
 		}
 		s.readable = false
 	}
@@ -87,8 +90,12 @@ func (s *script) Writev(bufs ...[]byte) error {
 	return nil
 }
 
-func (s *script) Queued() int  { return 0 }
-func (s *script) Flush() error { return nil }
+func (s *script) Queued() int               { return 0 }
+func (s *script) CloseWrite() error         { return nil }
+func (s *script) TLS() *tls.ConnectionState { return nil }
+func (s *script) Pause()                    {}
+func (s *script) Resume()                   {}
+func (s *script) Yield() bool               { return false }
 
 func (s *script) SetReadDeadline(t time.Time) error  { s.readDeadline = t; return nil }
 func (s *script) SetWriteDeadline(t time.Time) error { s.writeDeadline = t; return nil }
@@ -99,13 +106,13 @@ func (s *script) Close() error { s.closed = true; return nil }
 
 func (s *script) Linger(time.Duration) error { s.lingered = true; return nil }
 
-func (s *script) Push(r Receiver) error { s.receiver = r; return nil }
+func (s *script) Push(r transport.Receiver) error { s.receiver = r; return nil }
 
 // play calls the receiver until it wants no more or the script is at its end.
 func (s *script) play() error {
 	for {
 		s.readable = true
-		if err := s.receiver.Receive(); err != nil {
+		if err := s.receiver.Readable(); err != nil {
 			s.receiver.Finish()
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 //
 // Nil says that the frame was written or queued. If queued bytes can't be written, later sends
 // say so. Other errors are those of SendFrame. It may be called from any goroutine, also from a
-// Handler. Over a transport that neither is a TryWriter nor queues, a write can wait.
+// Handler. Over a transport that is no transport.Queue, a write can wait.
 func (c *Conn) TrySend(op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
@@ -46,8 +46,7 @@ func (c *Conn) trySend(op Opcode, p []byte) error {
 // It may be called from any goroutine. A Handler on an event loop, which can't write as long as
 // the Handler waits, should use TrySend; on its own connection that is what SendContext does
 // there. Where sends fail rather than wait, see Limits.WhenFull, those of others may take the room
-// first. Over a transport that is a Drainer but no ContextDrainer, ctx is looked at only when the
-// queue has drained.
+// first.
 func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
@@ -152,7 +151,11 @@ func (w *contextWaiter) wait(n int) bool {
 	case w.ctx.Err() != nil:
 		return false
 	case !s.writing:
-		return c.waitForPeerContext(w.ctx, n)
+		if !c.waitForPeerContext(w.ctx, n) {
+			return false
+		}
+		c.writeLeft() // this send may be given up
+		return true
 	case w.stop == nil:
 		w.stop = context.AfterFunc(w.ctx, func() {
 			s.mu.Lock()
@@ -161,23 +164,6 @@ func (w *contextWaiter) wait(n int) bool {
 		})
 	}
 	s.wait()
-	return true
-}
-
-// waitForPeerContext is waitForPeer that ends with ctx.
-func (c *Conn) waitForPeerContext(ctx context.Context, n int) bool {
-	if drainer, ok := c.t.(ContextDrainer); ok {
-		c.drain(n, func(most int) error {
-			err := drainer.DrainContext(ctx, most)
-			if err != nil && err == ctx.Err() {
-				return nil
-			}
-			return err
-		})
-	} else if !c.waitForPeer(n) {
-		return false
-	}
-	c.writeLeft() // this send may be given up
 	return true
 }
 

@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
-	"go.uber.org/goleak"
 )
 
 // TestMain also checks that every goroutine ends, but for netpoll's pollers, which are the

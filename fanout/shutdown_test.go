@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -118,8 +118,8 @@ func TestATransportThatCanNotPushStopsTheSlot(t *testing.T) {
 // pullOnly makes transports without Push.
 type pullOnly struct{}
 
-func (pullOnly) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	return struct{ engine.Transport }{std.New(conn, early)}, nil
+func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return struct{ transport.Conn }{std.New(conn, early)}, nil
 }
 
 func TestShutdownEndsEveryKindOfAttempt(t *testing.T) {

@@ -125,7 +125,7 @@ func agreed(t *testing.T, l *link, err error) bool {
 }
 
 func (s *schedule) connOf(t *testing.T, e net.Conn, role engine.Role, r *handshake.Result) *engine.Conn {
-	carried, err := s.transport.Attach(e, r.Early)
+	carried, err := websock.Attach(s.transport, e, r.Early)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,10 @@ import (
 	"math"
 	"testing"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/bounds"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -23,7 +24,7 @@ func TestSchedulesOverSockets(t *testing.T) {
 		for number := range *schedules / 80 {
 			t.Run(fmt.Sprintf("%s/%d", name, number), func(t *testing.T) {
 				t.Parallel()
-				near, far := transporttest.Sockets(t, "tcp")
+				near, far := netpair.Sockets(t, "tcp")
 				s := draw(number)
 				s.transport = transport
 				bounds.Check(t, math.MaxUint64, func() { s.play(t, &link{}, near, far) })

@@ -1,12 +1,14 @@
 package fuzz
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A stream is a transport that delivers pieces of bytes, each by itself, and then the end,
@@ -16,7 +18,7 @@ type stream struct {
 	pieces   [][]byte
 	view     []byte
 	sent     []byte
-	receiver engine.Receiver
+	receiver transport.Receiver
 	paused   bool
 	closed   bool
 }
@@ -34,7 +36,7 @@ func (s *stream) View() ([]byte, error) {
 	case len(s.view) > 0:
 		return s.view, nil
 	case s.receiver != nil:
-		return nil, engine.ErrWouldBlock
+		return nil, transport.ErrWouldBlock
 	}
 	return nil, os.ErrDeadlineExceeded
 }
@@ -56,7 +58,9 @@ func (s *stream) Writev(bufs ...[]byte) error {
 }
 
 func (s *stream) Queued() int                      { return 0 }
-func (s *stream) Flush() error                     { return nil }
+func (s *stream) CloseWrite() error                { return nil }
+func (s *stream) Linger(time.Duration) error       { return s.Close() }
+func (s *stream) TLS() *tls.ConnectionState        { return nil }
 func (s *stream) SetReadDeadline(time.Time) error  { return nil }
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 func (s *stream) LocalAddr() net.Addr              { return nil }
@@ -64,7 +68,7 @@ func (s *stream) RemoteAddr() net.Addr             { return nil }
 func (s *stream) Close() error                     { s.closed = true; return nil }
 
 // Push notes whom play is to call.
-func (s *stream) Push(r engine.Receiver) error {
+func (s *stream) Push(r transport.Receiver) error {
 	s.receiver = r
 	return nil
 }
@@ -75,9 +79,12 @@ func (s *stream) Pause() { s.paused = true }
 // Resume ends that.
 func (s *stream) Resume() { s.paused = false }
 
+// Yield reports that it can't be done.
+func (s *stream) Yield() bool { return false }
+
 // play calls the receiver to the end of the stream.
 func (s *stream) play(c *engine.Conn) {
-	for s.receiver.Receive() == nil {
+	for s.receiver.Readable() == nil {
 		if s.paused {
 			c.Resume()
 		}

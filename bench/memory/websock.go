@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -28,7 +29,7 @@ func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Clie
 // as those of sockets find out.
 type attacher struct{}
 
-func (attacher) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+func (attacher) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return unhindered{std.New(conn, early), conn}, nil
 }
 
@@ -37,7 +38,7 @@ type unhindered struct {
 	conn net.Conn
 }
 
-func (t unhindered) TryWrite(p []byte) (engine.Rest, error) {
+func (t unhindered) TryWrite(p []byte) (transport.PendingWrite, error) {
 	_, err := t.conn.Write(p)
 	return nil, err
 }

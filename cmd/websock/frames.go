@@ -11,6 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/mask"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // showFrames is a transport that writes every frame to out, for people, each in one call.
@@ -20,7 +21,7 @@ type showFrames struct {
 }
 
 // Attach puts itself between the connection, which is decrypted already, and the transport.
-func (s showFrames) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+func (s showFrames) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	c := &shownConn{Conn: conn, sent: frameView{mark: ">", out: s.out}, received: frameView{mark: "<", out: s.out}}
 	c.received.take(early)
 	return s.Transport.Attach(c, early)

@@ -4,14 +4,14 @@ import (
 	"net"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // dripping makes transports that write the first byte, then nothing for a while, then the rest.
 type dripping struct{}
 
-func (dripping) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
+func (dripping) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return std.New(drip{conn}, early), nil
 }
 

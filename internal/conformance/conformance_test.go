@@ -2,14 +2,15 @@ package conformance
 
 import (
 	"fmt"
-	"net"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,17 +30,17 @@ type place struct {
 func (p place) runs(r row) bool { return !p.bare || r.compression.IsOff() }
 
 func places(t *testing.T) []place {
-	on := func(attach func(net.Conn, []byte) (engine.Transport, error), secure bool) func(*stream) error {
-		return newNetwork(t, attach, secure).converseInEveryWay
+	on := func(factory transport.Factory, secure bool) func(*stream) error {
+		return newNetwork(t, factory, secure).converseInEveryWay
 	}
 	return []place{
 		{name: "Decoder", run: decodeInEveryWay, bare: true},
 		{name: "Conn, pulled", run: func(s *stream) error { return converseInEveryWay(s, true) }},
 		{name: "Conn, pushed", run: func(s *stream) error { return converseInEveryWay(s, false) }},
-		{name: "std", run: on(std.Transport().Attach, false)},
-		{name: "epoll", run: on(epoll.Transport().Attach, false)},
-		{name: "std over TLS", run: on(std.Transport().Attach, true)},
-		{name: "epoll over TLS", run: on(epoll.Transport().Attach, true)},
+		{name: "std", run: on(std.Transport(), false)},
+		{name: "epoll", run: on(epoll.Transport(), false)},
+		{name: "std over TLS", run: on(std.Transport(), true)},
+		{name: "epoll over TLS", run: on(epoll.Transport(), true)},
 	}
 }
 

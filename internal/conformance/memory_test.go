@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A memory is a Transport whose peer has said already all that it is going to say: every
@@ -22,7 +24,7 @@ type memory struct {
 	view     []byte // of the piece under way
 	out      []byte
 	closed   bool
-	receiver engine.Receiver
+	receiver transport.Receiver
 	readable bool // for the receiver: the next piece is there
 }
 
@@ -36,7 +38,7 @@ func (m *memory) next() ([]byte, error) {
 		m.timedOut = true
 		return nil, os.ErrDeadlineExceeded
 	case m.receiver != nil && !m.readable:
-		return nil, engine.ErrWouldBlock
+		return nil, transport.ErrWouldBlock
 	case len(m.at) == len(m.pieces):
 		return nil, io.EOF
 	}
@@ -75,23 +77,29 @@ func (m *memory) Writev(bufs ...[]byte) error {
 func (m *memory) Close() error { m.closed = true; return nil }
 
 func (m *memory) Queued() int                      { return 0 }
-func (m *memory) Flush() error                     { return nil }
+func (m *memory) CloseWrite() error                { return nil }
+func (m *memory) Linger(time.Duration) error       { return m.Close() }
+func (m *memory) TLS() *tls.ConnectionState        { return nil }
 func (m *memory) SetReadDeadline(time.Time) error  { return nil }
 func (m *memory) SetWriteDeadline(time.Time) error { return nil }
 func (m *memory) LocalAddr() net.Addr              { return nil }
 func (m *memory) RemoteAddr() net.Addr             { return nil }
 
 // Push is called once: who pushes then calls push.
-func (m *memory) Push(r engine.Receiver) error {
+func (m *memory) Push(r transport.Receiver) error {
 	m.receiver = r
 	return nil
 }
+
+func (m *memory) Pause()      {}
+func (m *memory) Resume()     {}
+func (m *memory) Yield() bool { return false }
 
 // push gives the receiver one piece after another, until it wants no more or there is none.
 func (m *memory) push() {
 	for range len(m.pieces) + 1 {
 		m.readable = true
-		if m.receiver.Receive() != nil {
+		if m.receiver.Readable() != nil {
 			m.receiver.Finish()
 			return
 		}

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -26,19 +28,19 @@ const patience = time.Minute
 // A network connects an endpoint that is tested, over a transport and loopback, to a peer
 // that knows nothing of this module.
 type network struct {
-	attach   func(conn net.Conn, early []byte) (engine.Transport, error)
+	factory  transport.Factory
 	listener net.Listener
 	tls      *stdtls.Config // for both roles; nil: there is no TLS
 }
 
-func newNetwork(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error), secure bool) *network {
+func newNetwork(t *testing.T, factory transport.Factory, secure bool) *network {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	n := &network{attach: attach, listener: l}
+	n := &network{factory: factory, listener: l}
 	if secure {
 		n.tls = selfSigned(t)
 	}
@@ -124,7 +126,7 @@ func (n *network) converse(s *stream, a application, say manner) error {
 		return err
 	}
 	defer peer.Close()
-	transport, err := n.attach(ours, nil)
+	transport, err := websock.Attach(n.factory, ours, nil)
 	if err != nil {
 		ours.Close()
 		return err

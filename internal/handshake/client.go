@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gobwas/ws"
+
 	"github.com/seed004e8d11/websock/engine"
 	"golang.org/x/net/http/httpguts"
 )

@@ -15,8 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
 	"github.com/seed004e8d11/websock/engine"
 )
 

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/endpoint"
-	"golang.org/x/net/http/httpguts"
 )
 
 // A negotiated holds what a server agrees to.

@@ -95,7 +95,7 @@ func begin(t *testing.T, transport websock.Transport) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	carried, err := transport.Attach(conn, nil)
+	carried, err := websock.Attach(transport, conn, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,14 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/socket"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 func TestOnlyALingerThatWaitsIsDropped(t *testing.T) {
 	for seconds, want := range map[int]int32{-1: 0, 0: 1, 30: 0} {
-		a, _ := transporttest.Sockets(t, "tcp")
+		a, _ := netpair.Sockets(t, "tcp")
 		conn := a.(*net.TCPConn)
 		conn.SetLinger(seconds)
 		socket.NeverWait(conn)
@@ -33,7 +35,7 @@ func TestOnlyALingerThatWaitsIsDropped(t *testing.T) {
 }
 
 func TestCloseDoesNotLinger(t *testing.T) {
-	a, _ := transporttest.Sockets(t, "tcp")
+	a, _ := netpair.Sockets(t, "tcp")
 	conn := a.(*net.TCPConn)
 	conn.SetLinger(30)
 	conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))

@@ -12,7 +12,7 @@ import (
 
 // suiteTests returns the names of the tests that all transports pass.
 func suiteTests(s *source) (names []string) {
-	if filepath.ToSlash(s.path) != "internal/transporttest/suite.go" {
+	if filepath.ToSlash(s.path) != "transport/transporttest/suite.go" {
 		return nil
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {

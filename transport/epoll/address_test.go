@@ -6,13 +6,13 @@ import (
 	"net"
 	"testing"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-// sockets is transporttest.Sockets also for "tcp6".
+// sockets is netpair.Sockets also for "tcp6".
 func sockets(t *testing.T, network string) (client, server net.Conn) {
 	if network != "tcp6" {
-		return transporttest.Sockets(t, network)
+		return netpair.Sockets(t, network)
 	}
 	l, err := net.Listen(network, "[::1]:0")
 	if err != nil {

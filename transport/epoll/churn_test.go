@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // Connections come and go on two loops, so that descriptors are used again at once.
@@ -29,8 +30,8 @@ func TestConnectionsWithUsedDescriptorsGetTheirOwnMessages(t *testing.T) {
 }
 
 // comeAndGo has two connections exchange messages and end, each in one of many ways.
-func comeAndGo(t *testing.T, m Maker, token string) {
-	near, far := transporttest.Sockets(t, []string{"tcp", "unix"}[rand.IntN(2)])
+func comeAndGo(t *testing.T, m Factory, token string) {
+	near, far := netpair.Sockets(t, []string{"tcp", "unix"}[rand.IntN(2)])
 	carrier, err := m.Attach(near, nil)
 	if err != nil {
 		t.Error(err)

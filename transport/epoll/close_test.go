@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -290,7 +291,7 @@ func TestNothingCanBeDoneAfterClose(t *testing.T) {
 		"Read":             func(c *Conn) error { _, err := c.Read(make([]byte, 1)); return err },
 		"Writev":           func(c *Conn) error { return c.Writev([]byte("x")) },
 		"Flush":            (*Conn).Flush,
-		"Drain":            func(c *Conn) error { return c.Drain(0) },
+		"Drain":            func(c *Conn) error { return c.Drain(context.Background(), 0) },
 		"CloseWrite":       (*Conn).CloseWrite,
 		"SetReadDeadline":  func(c *Conn) error { return c.SetReadDeadline(time.Time{}) },
 		"SetWriteDeadline": func(c *Conn) error { return c.SetWriteDeadline(time.Time{}) },
@@ -317,7 +318,7 @@ func TestCloseIsSafeWhileEverythingElseHappens(t *testing.T) {
 		var users sync.WaitGroup
 		for _, use := range []func() error{
 			func() error { return c.Writev(make([]byte, 1000)) },
-			func() error { return c.Drain(1000) },
+			func() error { return c.Drain(context.Background(), 1000) },
 			func() error { return c.SetReadDeadline(time.Now().Add(time.Hour)) },
 			func() error { return c.SetWriteDeadline(time.Now().Add(time.Hour)) },
 			func() error { c.Pause(); c.Resume(); c.LocalAddr(); return c.Flush() },

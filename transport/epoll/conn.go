@@ -3,24 +3,26 @@
 package epoll
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Conn is an engine.Transport whose descriptor is watched by a loop. It is also an
-// engine.Pusher, Pauser, Yielder, Drainer and Lingerer.
+// A Conn is a transport.Conn whose descriptor is watched by a loop. It is also a
+// transport.Pusher and a transport.Queue.
 type Conn struct {
 	loop     *loop
-	receiver engine.Receiver // set once pushed
-	in       *input          // bytes received and not consumed; nil: none, and nobody pulls
-	other    *otherAddresses // nil: remote holds the peer's
+	receiver transport.Receiver // set once pushed
+	in       *input             // bytes received and not consumed; nil: none, and nobody pulls
+	other    *otherAddresses    // nil: remote holds the peer's
 
 	mu            sync.Mutex // of what follows, but see uses, state and place
 	out           *output    // bytes to send, and how it ended; nil: nothing waits
@@ -240,12 +242,11 @@ func (c *Conn) expire() {
 	}
 }
 
+// TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
+func (c *Conn) TLS() *tls.ConnectionState { return nil }
+
 var _ interface {
-	engine.Transport
-	engine.Pusher
-	engine.Pauser
-	engine.Yielder
-	engine.Drainer
-	engine.ContextDrainer
-	engine.Lingerer
+	transport.Conn
+	transport.Pusher
+	transport.Queue
 } = (*Conn)(nil)

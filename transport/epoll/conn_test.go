@@ -5,11 +5,12 @@ package epoll
 import (
 	"testing"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
-var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}}
+var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", "unix"}}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

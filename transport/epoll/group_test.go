@@ -43,7 +43,7 @@ func TestConnectionsAreSpreadOverTheLoops(t *testing.T) {
 
 func TestTheSharedLoopsAreAsManyAsProcessors(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
-	m := Maker{&group{}}
+	m := Factory{&group{}}
 	for range 6 {
 		attachedTo(t, m, "unix")
 	}

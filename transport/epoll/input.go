@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // An input has bytes that were received and not consumed, of a connection that is

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 const (

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // attached returns a connection on a loop of its own, and its peer. Both are closed when the
@@ -20,9 +21,9 @@ func attached(t *testing.T, network string) (c *Conn, peer net.Conn) {
 	return attachedTo(t, Loops(1), network)
 }
 
-func attachedTo(t *testing.T, loops Maker, network string) (c *Conn, peer net.Conn) {
+func attachedTo(t *testing.T, loops Factory, network string) (c *Conn, peer net.Conn) {
 	t.Helper()
-	client, server := transporttest.Sockets(t, network)
+	client, server := netpair.Sockets(t, network)
 	for _, conn := range []net.Conn{client, server} { // so that little fills them
 		buffered := conn.(interface {
 			SetReadBuffer(n int) error
@@ -83,7 +84,7 @@ func push(t *testing.T, c *Conn) *sink {
 	return s
 }
 
-func (s *sink) Receive() error {
+func (s *sink) Readable() error {
 	if s.begun != nil {
 		s.begun()
 	}
@@ -91,14 +92,14 @@ func (s *sink) Receive() error {
 		view, err := s.c.View()
 		s.mu.Lock()
 		s.received = append(s.received, view...)
-		if err != nil && err != engine.ErrWouldBlock {
+		if err != nil && err != transport.ErrWouldBlock {
 			s.ended = append(s.ended, err)
 		}
 		s.mu.Unlock()
 		switch err {
 		case nil:
 			s.c.Consume(len(view))
-		case engine.ErrWouldBlock:
+		case transport.ErrWouldBlock:
 			return nil
 		default:
 			return err

@@ -11,6 +11,6 @@ import (
 func TestTransportOnOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := suite
-	s.Attach = Loops(1).Attach
+	s.Factory = Loops(1)
 	s.Run(t)
 }

@@ -6,9 +6,10 @@ import (
 	"net"
 	"os"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // pullSize is how much is read at once for a goroutine that pulls, into memory that is
@@ -16,7 +17,7 @@ import (
 const pullSize = 16 << 10
 
 // View returns the bytes that were read. With none there it waits for some, or when
-// pushed answers engine.ErrWouldBlock.
+// pushed answers transport.ErrWouldBlock.
 func (c *Conn) View() ([]byte, error) {
 	switch in := c.in; {
 	case in != nil && len(in.view) > 0:
@@ -54,7 +55,7 @@ func (c *Conn) pushError() error {
 	case c.in != nil && c.in.err != nil:
 		return c.in.err
 	}
-	return engine.ErrWouldBlock
+	return transport.ErrWouldBlock
 }
 
 // wait waits for bytes and reads them into p, or to the view if p is nil.

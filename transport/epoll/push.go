@@ -5,12 +5,13 @@ package epoll
 import (
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Push has the loop call r, at once and then for all that comes.
-func (c *Conn) Push(r engine.Receiver) error {
+func (c *Conn) Push(r transport.Receiver) error {
 	if !c.uses.acquire() { // until the loop has done with the connection
 		return net.ErrClosed
 	}
@@ -95,7 +96,7 @@ func (c *Conn) deliver(view []byte, err error) {
 // callReceiver has the receiver take what is there. It may not return.
 func (c *Conn) callReceiver() error {
 	c.loop.turn.serving = c
-	err := c.receiver.Receive()
+	err := c.receiver.Readable()
 	c.loop.turn.serving = nil
 	return err
 }

@@ -139,10 +139,10 @@ type nibbler struct {
 	took chan byte
 }
 
-func (n *nibbler) Receive() error {
+func (n *nibbler) Readable() error {
 	view, err := n.c.View()
 	if err != nil {
-		return n.sink.Receive() // for what it makes of an error
+		return n.sink.Readable() // for what it makes of an error
 	}
 	b := view[0]
 	n.c.Consume(1)

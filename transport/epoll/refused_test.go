@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
 // The system refuses to watch another descriptor: fs.epoll.max_user_watches is reached.
@@ -56,8 +58,8 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 				}
 				return unix.EpollCtl(epfd, op, fd, event)
 			}}
-			client, peer := transporttest.Sockets(t, "tcp")
-			carrier, err := Maker{g}.Attach(client, nil)
+			client, peer := netpair.Sockets(t, "tcp")
+			carrier, err := Factory{g}.Attach(client, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

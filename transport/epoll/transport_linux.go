@@ -1,40 +1,36 @@
 package epoll
 
 import (
-	stdtls "crypto/tls"
 	"net"
 	"syscall"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/internal/spare"
-	"github.com/seed004e8d11/websock/transport/std"
-	"github.com/seed004e8d11/websock/transport/tls"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // shared are the loops of all transports that don't ask for their own.
 var shared = &group{}
 
-// Transport returns what websock.Config wants: a maker of transports on the loops of
-// the process, one for each CPU that Go uses.
-func Transport() Maker { return Maker{shared} }
+// Transport returns what websock.Config wants: a Factory on the loops of the
+// process, one for each CPU that Go uses.
+func Transport() Factory { return Factory{shared} }
 
 // Loops is Transport with n loops of its own, at least one.
-func Loops(n int) Maker { return Maker{&group{size: max(n, 1)}} }
+func Loops(n int) Factory { return Factory{&group{size: max(n, 1)}} }
 
-// A Maker makes transports of this package. It may be used from any goroutine.
-type Maker struct{ loops *group }
+// A Factory makes connections of this package. It may be used from any goroutine.
+type Factory struct{ loops *group }
 
 // Attach moves conn's descriptor to a loop: conn itself is closed. early are bytes that
 // were read from conn; they are received first, and belong to the transport.
 //
-// A connection without a descriptor, and TLS that wasn't begun by package
-// transport/tls, is left to a goroutine: see package transport/std.
-func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	if !carries(conn) {
-		return std.New(conn, early), nil
+// For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported.
+func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	if !hasDescriptor(conn) {
+		return nil, transport.ErrUnsupported
 	}
-	r, err := m.reserve()
+	r, err := f.reserve()
 	if err != nil {
 		return nil, err
 	}
@@ -42,10 +38,10 @@ func (m Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
 	return r.Attach(conn, early)
 }
 
-// Reserve sets aside what a connection takes beside its own descriptor, as websock.Reserver
-// has it: a second descriptor, to which the first is moved, and those of a loop, if none runs.
-func (m Maker) Reserve() (engine.Reservation, error) {
-	r, err := m.reserve()
+// Reserve sets aside what a connection takes beside its own descriptor, as transport.Reserver
+// says: a second descriptor, to which the first is moved, and those of a loop, if none runs.
+func (f Factory) Reserve() (transport.Reservation, error) {
+	r, err := f.reserve()
 	if err != nil {
 		return nil, err // and no interface of a nil *reservation
 	}
@@ -58,8 +54,8 @@ type reservation struct {
 	spare *spare.Descriptor
 }
 
-func (m Maker) reserve() (*reservation, error) {
-	l, err := m.loops.next()
+func (f Factory) reserve() (*reservation, error) {
+	l, err := f.loops.next()
 	if err != nil {
 		return nil, err
 	}
@@ -85,18 +81,10 @@ func (r *reservation) Release() {
 	}
 }
 
-// Attach is that of Maker.
-func (r *reservation) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	if !carries(conn) {
-		return std.New(conn, early), nil
-	}
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		below, _ := tls.NetConn(secured)
-		c, err := r.attach(below, nil)
-		if err != nil {
-			return nil, err
-		}
-		return tls.New(secured, c, early)
+// Attach is that of Factory.
+func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	if !hasDescriptor(conn) {
+		return nil, transport.ErrUnsupported
 	}
 	c, err := r.attach(conn, early)
 	if err != nil {
@@ -105,15 +93,7 @@ func (r *reservation) Attach(conn net.Conn, early []byte) (engine.Transport, err
 	return c, nil
 }
 
-// carries reports whether this package can carry conn.
-func carries(conn net.Conn) bool {
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		below, ok := tls.NetConn(secured)
-		return ok && hasDescriptor(below)
-	}
-	return hasDescriptor(conn)
-}
-
+// hasDescriptor reports whether this package can carry conn.
 func hasDescriptor(conn net.Conn) bool {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:

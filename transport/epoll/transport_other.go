@@ -5,21 +5,20 @@ package epoll
 import (
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// Transport returns std.Transport's like: there is no epoll on this system, so every
-// connection has a goroutine.
-func Transport() Maker { return Maker{} }
+// Transport returns a Factory that carries nothing: there is no epoll on this system, so that
+// connections are carried by transport/std.
+func Transport() Factory { return Factory{} }
 
 // Loops is Transport: there are no loops on this system.
-func Loops(n int) Maker { return Maker{} }
+func Loops(n int) Factory { return Factory{} }
 
-// A Maker makes transports.
-type Maker struct{}
+// A Factory makes no connections on this system.
+type Factory struct{}
 
-// Attach returns std.New(conn, early). It never fails.
-func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	return std.New(conn, early), nil
+// Attach returns transport.ErrUnsupported.
+func (Factory) Attach(net.Conn, []byte) (transport.Conn, error) {
+	return nil, transport.ErrUnsupported
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -20,14 +22,17 @@ func TestWhatALoopCannotWatchIsLeftToPackageStd(t *testing.T) {
 		"TLS that others have begun":     stdtls.Client(tcp, &stdtls.Config{ServerName: "example.com"}),
 		"a net.Conn around one of these": addressed{Conn: tcp, local: tcp.LocalAddr(), remote: tcp.RemoteAddr()},
 	} {
-		transport, err := Transport().Attach(conn, []byte("early"))
+		if c, err := Transport().Attach(conn, nil); err != transport.ErrUnsupported || c != nil {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+		c, err := websock.Attach(Transport(), conn, []byte("early"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := transport.(*std.Conn); !ok {
-			t.Errorf("%s is carried by a %T", name, transport)
+		if _, ok := c.(*std.Conn); !ok {
+			t.Errorf("%s is carried by a %T", name, c)
 		}
-		if view, err := transport.View(); string(view) != "early" || err != nil {
+		if view, err := c.View(); string(view) != "early" || err != nil {
 			t.Errorf("%s: %q, %v", name, view, err)
 		}
 	}

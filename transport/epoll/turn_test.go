@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
@@ -16,7 +18,7 @@ func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			loops := Loops(1)
 			connect := func(early []byte, h engine.Handler) {
-				client, _ := transporttest.Sockets(t, "tcp")
+				client, _ := netpair.Sockets(t, "tcp")
 				carrier, err := loops.Attach(client, early)
 				if err != nil {
 					t.Fatal(err)

@@ -9,10 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"golang.org/x/sys/unix"
+
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/sendbuf"
-	"golang.org/x/sys/unix"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // An output has bytes that the peer has not taken yet.
@@ -165,7 +166,7 @@ func (c *Conn) sendError() error {
 	c.state.And(^uint32(broken))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &engine.SendError{Err: c.out.err}
+	return &transport.SendError{Err: c.out.err}
 }
 
 // Queued returns how many bytes wait for the peer.
@@ -236,14 +237,15 @@ func (c *Conn) drained() {
 	}
 }
 
-// Drain waits until at most most bytes are queued.
-func (c *Conn) Drain(most int) error { return c.DrainContext(context.Background(), most) }
+// Queues returns true: Writev never waits.
+func (c *Conn) Queues() bool { return true }
 
-// DrainContext is Drain that returns ctx.Err() when ctx ends before.
-//
-// It keeps the write deadline itself: the loop that does otherwise may be held up, by a Handler
+// TryWrite is Writev.
+func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, c.Writev(p) }
+
+// Drain waits until at most most bytes are queued or ctx ends. It keeps the write deadline itself: the loop that does otherwise may be held up, by a Handler
 // that doesn't return.
-func (c *Conn) DrainContext(ctx context.Context, most int) error {
+func (c *Conn) Drain(ctx context.Context, most int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.queued() <= most {

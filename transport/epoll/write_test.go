@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestWritevKeepsTheOrderOfItsSlicesWhileThePeerReads(t *testing.T) {
@@ -154,7 +155,7 @@ func TestDrainReturns(t *testing.T) {
 				sent := fill(t, c)
 				drained := make(chan error)
 				for range 3 {
-					go func() { drained <- c.Drain(test.most) }()
+					go func() { drained <- c.Drain(context.Background(), test.most) }()
 				}
 				test.do(c, peer, sent)
 				for range 3 {
@@ -181,7 +182,7 @@ func TestDrainLeavesSoMuch(t *testing.T) {
 	sent := fill(t, c)
 	c.Writev(make([]byte, 1<<20))
 	drained := make(chan error, 1)
-	go func() { drained <- c.Drain(1 << 19) }()
+	go func() { drained <- c.Drain(context.Background(), 1<<19) }()
 	io.ReadFull(peer, make([]byte, len(sent)))
 	select {
 	case err := <-drained:
@@ -209,7 +210,7 @@ func TestAResetEndsWritingForGood(t *testing.T) {
 			if flushed := c.Flush(); flushed != err {
 				t.Errorf("Flush: %v", flushed)
 			}
-			if drained := c.Drain(0); drained != err {
+			if drained := c.Drain(context.Background(), 0); drained != err {
 				t.Errorf("Drain: %v", drained)
 			}
 			if c.Queued() != 0 {
@@ -222,7 +223,7 @@ func TestAResetEndsWritingForGood(t *testing.T) {
 // tellsStalled fails unless err says that what was queued could not be sent in time.
 func tellsStalled(t *testing.T, err error) {
 	t.Helper()
-	var failed *engine.SendError
+	var failed *transport.SendError
 	if !errors.As(err, &failed) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the receiver is told %v", err)
 	}
@@ -278,7 +279,7 @@ func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
 	sent := fill(t, c)
 	c.SetWriteDeadline(time.Now().Add(time.Second))
 	readAll(t, peer, sent)
-	if err := c.Drain(0); err != nil {
+	if err := c.Drain(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })

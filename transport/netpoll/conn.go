@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -11,12 +12,12 @@ import (
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Conn is an engine.Transport whose descriptor one of netpoll's pollers looks at. It is
-// also an engine.Lingerer, Drainer, Pusher and Pauser, and has CloseWrite.
+// A Conn is a transport.Conn whose descriptor one of netpoll's pollers watches. It is also a
+// transport.Pusher and a transport.Queue.
 //
 // Its two locks, of the input and the output, are never held together. Under both of them it
 // may be closed: Close takes one after the other.
@@ -69,13 +70,11 @@ func (t *Conn) releaseFd() {
 // net.ErrClosed.
 func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
 
+// TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
+func (t *Conn) TLS() *tls.ConnectionState { return nil }
+
 var _ interface {
-	engine.Transport
-	engine.Drainer
-	engine.ContextDrainer
-	engine.Lingerer
-	engine.Pauser
-	engine.Pusher
-	engine.Yielder
-	CloseWrite() error
+	transport.Conn
+	transport.Pusher
+	transport.Queue
 } = (*Conn)(nil)

@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 // suite allows for what netpoll allocates.
-var suite = transporttest.Suite{Attach: Transport().Attach, Networks: []string{"tcp", "unix"}}
+var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", "unix"}}
 
 // TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
 // process.

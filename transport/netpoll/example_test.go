@@ -9,7 +9,7 @@ import (
 )
 
 // A connection on which the opening handshake is done, carried by netpoll.
-func ExampleMaker_Attach() {
+func ExampleFactory_Attach() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)

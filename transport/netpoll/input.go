@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 const (
@@ -161,7 +161,7 @@ func (t *Conn) want() {
 }
 
 // View returns the bytes that came, or waits for some. With a Receiver it returns
-// engine.ErrWouldBlock instead. The end of the stream is io.EOF, or an error of the system
+// transport.ErrWouldBlock instead. The end of the stream is io.EOF, or an error of the system
 // when it broke.
 func (t *Conn) View() ([]byte, error) {
 	i := &t.in
@@ -177,12 +177,12 @@ func (t *Conn) View() ([]byte, error) {
 		case i.broken != nil && !i.push.paused:
 			err := i.broken
 			i.broken = nil
-			return nil, &engine.SendError{Err: err}
+			return nil, &transport.SendError{Err: err}
 		case i.push.paused, i.push.receiver != nil && passed(i.deadline):
-			return nil, engine.ErrWouldBlock // also to a peer that never stops sending
+			return nil, transport.ErrWouldBlock // also to a peer that never stops sending
 		case i.next != nil:
 			if !i.push.mayView() {
-				return nil, engine.ErrWouldBlock
+				return nil, transport.ErrWouldBlock
 			}
 			i.view, i.lent, i.next = i.next.B, i.next, nil
 			t.want()
@@ -195,7 +195,7 @@ func (t *Conn) View() ([]byte, error) {
 		case passed(i.deadline):
 			return nil, os.ErrDeadlineExceeded
 		case i.push.receiver != nil:
-			return nil, engine.ErrWouldBlock
+			return nil, transport.ErrWouldBlock
 		}
 		i.parked.wait(&i.mu)
 	}

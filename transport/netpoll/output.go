@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/sendbuf"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // output is the sending side of a Conn. What the system takes at once is written by the
@@ -182,15 +183,16 @@ func (t *Conn) Unacknowledged() int {
 	return sendbuf.Unacknowledged(uintptr(t.out.fd))
 }
 
-// Flush does nothing: what is queued leaves as soon as the system takes it.
-func (t *Conn) Flush() error { return nil }
+// Queues returns true: Writev never waits.
+func (t *Conn) Queues() bool { return true }
 
-// Drain waits until at most most bytes are queued. The error is that of the
-// connection if it has failed, os.ErrDeadlineExceeded if the write deadline passed.
-func (t *Conn) Drain(most int) error { return t.DrainContext(context.Background(), most) }
+// TryWrite is Writev.
+func (t *Conn) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, t.Writev(p) }
 
-// DrainContext is Drain that returns ctx.Err() when ctx ends before.
-func (t *Conn) DrainContext(ctx context.Context, most int) error {
+// Drain waits until at most most bytes are queued or ctx ends. The error is that of the
+// connection if it has failed, os.ErrDeadlineExceeded if the write deadline passed, ctx.Err() if
+// ctx has ended.
+func (t *Conn) Drain(ctx context.Context, most int) error {
 	o := &t.out
 	o.mu.Lock()
 	defer o.mu.Unlock()

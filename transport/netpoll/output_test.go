@@ -4,6 +4,7 @@ package netpoll
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // more than the system takes for a peer that doesn't read.
@@ -54,7 +56,7 @@ func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 		if _, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("the peer got something else: %v", err)
 		}
-		if err := tr.Drain(0); err != nil || tr.Queued() != 0 {
+		if err := tr.Drain(context.Background(), 0); err != nil || tr.Queued() != 0 {
 			t.Errorf("%v, %d queued", err, tr.Queued())
 		}
 		if err := tr.Writev([]byte("after")); err != nil {
@@ -72,7 +74,7 @@ func TestDrainWaitsForNoMoreThanAsked(t *testing.T) {
 	stuff(t, tr)
 	tr.Writev(make([]byte, plenty))
 	drained := make(chan error, 1)
-	go func() { drained <- tr.Drain(1 << 20) }()
+	go func() { drained <- tr.Drain(context.Background(), 1<<20) }()
 	select {
 	case err := <-drained:
 		t.Fatalf("returned before the peer read: %v", err)
@@ -89,12 +91,12 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 		"while queued": func(tr *Conn) error {
 			tr.Writev(make([]byte, plenty))
 			tr.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-			return tr.Drain(0)
+			return tr.Drain(context.Background(), 0)
 		},
 		"before queued": func(tr *Conn) error {
 			tr.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			tr.Writev(make([]byte, plenty))
-			return tr.Drain(0)
+			return tr.Drain(context.Background(), 0)
 		},
 		"before the write": func(tr *Conn) error {
 			tr.SetWriteDeadline(time.Now())
@@ -114,7 +116,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 			}
 			io.WriteString(server, "still received")
 			view, err := tr.View()
-			if failed := (*engine.SendError)(nil); errors.As(err, &failed) { // where it was queued
+			if failed := (*transport.SendError)(nil); errors.As(err, &failed) { // where it was queued
 				view, err = tr.View()
 			}
 			if string(view) != "still received" || err != nil {
@@ -249,6 +251,6 @@ func TestLingerEndsAViewUnderWay(t *testing.T) {
 // idle is a Receiver that takes nothing.
 type idle struct{}
 
-func (idle) Receive() error { return nil }
-func (idle) End(error)      {}
-func (idle) Finish()        {}
+func (idle) Readable() error { return nil }
+func (idle) End(error)       {}
+func (idle) Finish()         {}

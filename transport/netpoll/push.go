@@ -7,12 +7,12 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // push is what a Conn remembers of its Receiver.
 type push struct {
-	receiver  engine.Receiver
+	receiver  transport.Receiver
 	receiving bool // Receive is being called
 	again     bool // and must be called again, for what came meanwhile
 	viewed    bool // and has had its view
@@ -22,7 +22,7 @@ type push struct {
 }
 
 // Push has the crew call r from now on.
-func (t *Conn) Push(r engine.Receiver) error {
+func (t *Conn) Push(r transport.Receiver) error {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	t.in.push.receiver = r
@@ -71,12 +71,12 @@ func (t *Conn) receive() {
 }
 
 // callReceiver calls r once, and reports whether that was the last time.
-func (t *Conn) callReceiver(r engine.Receiver) (over bool) {
+func (t *Conn) callReceiver(r transport.Receiver) (over bool) {
 	if err := t.whyOver(); err != nil {
 		r.End(err)
 		return true
 	}
-	return r.Receive() != nil
+	return r.Readable() != nil
 }
 
 // whyOver returns why the Receiver is to be told the end, or nil.
@@ -124,7 +124,7 @@ func (t *Conn) receiveMore() bool {
 
 // finish makes sure that Receive isn't called again, and lets the Receiver end the
 // connection, which may take its time.
-func (t *Conn) finish(r engine.Receiver) {
+func (t *Conn) finish(r transport.Receiver) {
 	i := &t.in
 	i.mu.Lock()
 	i.push.finished, i.push.receiving = true, false

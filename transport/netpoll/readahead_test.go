@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // flood sends until the peer takes no more for a moment, and returns how much it took.
@@ -110,10 +111,10 @@ type gatherer struct {
 	done chan struct{}
 }
 
-func (r *gatherer) Receive() error {
+func (r *gatherer) Readable() error {
 	for {
 		view, err := r.t.View()
-		if err == engine.ErrWouldBlock {
+		if err == transport.ErrWouldBlock {
 			return nil
 		}
 		if err != nil {

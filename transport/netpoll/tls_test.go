@@ -6,14 +6,14 @@ import (
 	stdtls "crypto/tls"
 	"testing"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestTransportOverTLS(t *testing.T) {
 	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
 		t.Run(stdtls.VersionName(version), func(t *testing.T) {
 			s := suite
-			s.Secure = transporttest.SecuredBy(version)
+			s.Secure = netpair.SecuredBy(version)
 			s.Allocates = 4 // by crypto/tls
 			s.Run(t)
 		})

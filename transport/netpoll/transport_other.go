@@ -5,18 +5,17 @@ package netpoll
 import (
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// Transport returns std.Transport's like: netpoll doesn't build for this system, so every
-// connection has a goroutine.
-func Transport() Maker { return Maker{} }
+// Transport returns a Factory that carries nothing: netpoll doesn't build for this system, so that
+// connections are carried by transport/std.
+func Transport() Factory { return Factory{} }
 
-// A Maker makes transports.
-type Maker struct{}
+// A Factory makes no connections on this system.
+type Factory struct{}
 
-// Attach returns what package transport/std makes of conn. It never fails.
-func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	return std.Transport().Attach(conn, early)
+// Attach returns transport.ErrUnsupported.
+func (Factory) Attach(net.Conn, []byte) (transport.Conn, error) {
+	return nil, transport.ErrUnsupported
 }

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/cloudwego/netpoll"
+	"golang.org/x/sys/unix"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/spare"
-	"golang.org/x/sys/unix"
 )
 
 // A busyPoll is a poller that is in the middle of something when an operator is given back.

@@ -3,15 +3,15 @@ package std
 import (
 	"sync"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // An attempt to write without waiting, and what that has left.
 type attempt struct {
-	t      *Conn
-	rest   []byte
-	err    error         // of the attempt
-	sender engine.Sender // to be told
+	t    *Conn
+	rest []byte
+	err  error               // of the attempt
+	done transport.WriteDone // to be told
 
 	try  func(fd uintptr) bool // as a syscall.RawConn wants it
 	wait func()                // writes the rest
@@ -35,21 +35,21 @@ func (a *attempt) tryTo(fd uintptr) (done bool) {
 	return true
 }
 
-// Send writes the rest in a goroutine that waits for the peer.
-func (a *attempt) Send(s engine.Sender) {
-	a.sender = s
+// Finish writes the rest in a goroutine that waits for the peer.
+func (a *attempt) Finish(done transport.WriteDone) {
+	a.done = done
 	go a.wait()
 }
 
 func (a *attempt) writeRest() {
 	_, err := a.t.conn.Write(a.rest)
 	err = a.t.writeError(err)
-	s := a.sender
+	done := a.done
 	a.putBack()
-	s.Sent(err)
+	done.Wrote(err)
 }
 
 func (a *attempt) putBack() {
-	a.t, a.rest, a.err, a.sender = nil, nil, nil, nil
+	a.t, a.rest, a.err, a.done = nil, nil, nil, nil
 	attempts.Put(a)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
-	"github.com/seed004e8d11/websock/transport/tls"
 )
 
 // What a Conn's life is made of.
@@ -77,8 +76,9 @@ func carrierOf(conn net.Conn) net.Conn {
 		if !ok {
 			return conn
 		}
-		if conn, ok = tls.NetConn(secured); !ok {
-			conn = secured.NetConn()
+		conn = secured.NetConn()
+		if below, ok := conn.(interface{ NetConn() net.Conn }); ok { // that of package transport/tls
+			conn = below.NetConn()
 		}
 	}
 }

@@ -8,11 +8,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/socket"
-	"github.com/seed004e8d11/websock/transport/tls"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 const (
@@ -27,8 +26,8 @@ const (
 	fullWaitSize = 16 << 10
 )
 
-// A Conn is an engine.Transport over a net.Conn. It is also an engine.Lingerer, TryWriter, Pusher,
-// Pauser and Yielder.
+// A Conn is a transport.Conn over a net.Conn. It is also a transport.Pusher and a transport.Queue,
+// though nothing is ever queued.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from
@@ -59,22 +58,14 @@ func New(conn net.Conn, early []byte) *Conn {
 	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 
-// Transport returns what websock.Config wants: a maker of transports. It is the
-// default there.
-func Transport() Maker { return Maker{} }
+// Transport returns what websock.Config.Transport wants. It is the default there.
+func Transport() Factory { return Factory{} }
 
-// A Maker makes transports of this package.
-type Maker struct{}
+// A Factory makes connections of this package. It may be used from any goroutine.
+type Factory struct{}
 
-// Attach returns New(conn, early). TLS that was begun by package transport/tls is taken
-// apart and put on top of the connection underneath, which then can be waited for without
-// holding a buffer.
-func (Maker) Attach(conn net.Conn, early []byte) (engine.Transport, error) {
-	if secured, ok := conn.(*stdtls.Conn); ok {
-		if below, ok := tls.NetConn(secured); ok {
-			return tls.New(secured, New(below, nil), early)
-		}
-	}
+// Attach returns New(conn, early), and no error.
+func (Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return New(conn, early), nil
 }
 

@@ -1,4 +1,4 @@
-package std
+package std_test
 
 import (
 	stdtls "crypto/tls"
@@ -8,13 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 var suite = transporttest.Suite{
-	Attach:    Transport().Attach,
+	Factory:   std.Transport(),
 	Networks:  []string{"tcp", "unix", "pipe"},
 	BlindPoll: runtime.GOOS == "windows",
 }
@@ -23,7 +27,7 @@ func TestTransport(t *testing.T) { suite.Run(t) }
 
 func TestTransportOverTLS(t *testing.T) {
 	s := suite
-	s.Secure = transporttest.SecuredBy(stdtls.VersionTLS13)
+	s.Secure = netpair.SecuredBy(stdtls.VersionTLS13)
 	s.Networks = []string{"tcp", "unix"}
 	s.Allocates = 4 // by crypto/tls
 	s.Run(t)
@@ -32,7 +36,7 @@ func TestTransportOverTLS(t *testing.T) {
 // Nothing is known of what carries them but that it is a net.Conn.
 func TestTransportOverTLSOfOthers(t *testing.T) {
 	s := suite
-	s.Secure = transporttest.SecuredByOthers(stdtls.VersionTLS13)
+	s.Secure = netpair.SecuredByOthers(stdtls.VersionTLS13)
 	s.Networks = []string{"tcp", "unix"}
 	s.Allocates = 4 // by crypto/tls
 	s.BlindPoll = true
@@ -44,7 +48,7 @@ func TestTransportWithoutDeadlines(t *testing.T) {
 	s.Networks = []string{"tunnel"}
 	s.Allocates = 100 // for goroutines that can be left alone
 	t.Run("ws", s.Run)
-	s.Secure = transporttest.SecuredBy(stdtls.VersionTLS13)
+	s.Secure = netpair.SecuredBy(stdtls.VersionTLS13)
 	t.Run("wss", s.Run)
 }
 
@@ -54,9 +58,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
-		client, server := transporttest.Sockets(t, network)
-		tr := New(client, nil)
-		if tr.raw == nil {
+		client, server := netpair.Sockets(t, network)
+		tr := std.New(client, nil)
+		if !tr.HasDescriptor() {
 			t.Skip("descriptors of sockets aren't read from on this system")
 		}
 		c := engine.NewConn(tr, engine.Options{Role: engine.Client})
@@ -66,19 +70,19 @@ func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if tr.staging != nil || tr.view != nil {
+		if tr.HoldsBuffer() || tr.HoldsView() {
 			t.Error("a buffer is held after the last byte")
 		}
 		c.RecvTimeout(nil, time.Millisecond)
-		if tr.staging != nil {
+		if tr.HoldsBuffer() {
 			t.Error("a buffer is held after a timeout")
 		}
 	}
 }
 
 func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
-	client, server := transporttest.Sockets(t, "tcp")
-	c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client})
+	client, server := netpair.Sockets(t, "tcp")
+	c := engine.NewConn(std.New(client, nil), engine.Options{Role: engine.Client})
 	messages, closed := make(chan string, 1), make(chan error, 1)
 	c.SetHandler(engine.Messages(
 		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { messages <- string(msg) },
@@ -88,14 +92,14 @@ func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
 		io.WriteString(server, "\x81\x01x")
 		<-messages
 	}
-	time.Sleep(2 * lookAgain) // it has looked again, and found nothing
+	time.Sleep(2 * std.LookAgain) // it has looked again, and found nothing
 	io.WriteString(server, "\x81\x01y")
 	if got := <-messages; got != "y" {
 		t.Errorf("%q", got)
 	}
 	io.WriteString(server, "\x81\x01z")
 	<-messages
-	c.SetRecvDeadline(time.Now().Add(lookAgain / 10))
+	c.SetRecvDeadline(time.Now().Add(std.LookAgain / 10))
 	if err := <-closed; !errors.Is(err, engine.ErrTimeout) {
 		t.Errorf("%v", err)
 	}

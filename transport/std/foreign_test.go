@@ -1,4 +1,4 @@
-package std
+package std_test
 
 import (
 	"crypto/tls"
@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/std"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // A slow net.Conn closes when it is told to.
@@ -29,7 +31,7 @@ func TestCloseDoesNotWaitForAConnectionThatTakesItsTime(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close()
 		conn := &slow{a, make(chan bool, 2), make(chan bool)}
-		c := engine.NewConn(New(conn, nil), engine.Options{Role: engine.Client})
+		c := engine.NewConn(std.New(conn, nil), engine.Options{Role: engine.Client})
 		if pushed {
 			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
 		}
@@ -68,8 +70,8 @@ func TestCloseOfTLSWithoutDeadlines(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	below := plain{near, make(chan struct{})}
-	client, _ := transporttest.SecuredByOthers(tls.VersionTLS13)(t, below, far)
-	New(client, nil).Close()
+	client, _ := netpair.SecuredByOthers(tls.VersionTLS13)(t, below, far)
+	std.New(client, nil).Close()
 	select {
 	case <-below.closed:
 	case <-time.After(10 * time.Second):

@@ -1,19 +1,20 @@
-package std
+package std_test
 
 import (
 	"slices"
 	"testing"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 func TestMuchThatWaitsInASocketTakesFewReads(t *testing.T) {
-	near, far := transporttest.Sockets(t, "unix")
-	if _, err := far.Write(make([]byte, readSize+fullSize/2)); err != nil {
+	near, far := netpair.Sockets(t, "unix")
+	if _, err := far.Write(make([]byte, std.ReadSize+std.FullSize/2)); err != nil {
 		t.Fatal(err)
 	}
-	want := []int{readSize, fullSize / 2}
-	if got := viewSizes(t, New(near, nil), len(want)); !slices.Equal(got, want) {
+	want := []int{std.ReadSize, std.FullSize / 2}
+	if got := viewSizes(t, std.New(near, nil), len(want)); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -1,13 +1,15 @@
-package std
+package std_test
 
 import (
 	"net"
 	"slices"
 	"testing"
+
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // viewSizes returns how much n views have.
-func viewSizes(t *testing.T, c *Conn, n int) (sizes []int) {
+func viewSizes(t *testing.T, c *std.Conn, n int) (sizes []int) {
 	t.Helper()
 	for range n {
 		view, err := c.View()
@@ -25,11 +27,11 @@ func TestAReadThatFillsItsBufferIsFollowedByALargerOne(t *testing.T) {
 	defer near.Close()
 	go func() {
 		defer far.Close()
-		far.Write(make([]byte, waitSize+fullWaitSize+1))
-		far.Write(make([]byte, waitSize+1))
+		far.Write(make([]byte, std.WaitSize+std.FullWaitSize+1))
+		far.Write(make([]byte, std.WaitSize+1))
 	}()
-	want := []int{waitSize, fullWaitSize, 1, waitSize, 1}
-	if got := viewSizes(t, New(near, nil), len(want)); !slices.Equal(got, want) {
+	want := []int{std.WaitSize, std.FullWaitSize, 1, std.WaitSize, 1}
+	if got := viewSizes(t, std.New(near, nil), len(want)); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

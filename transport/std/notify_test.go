@@ -1,4 +1,4 @@
-package std
+package std_test
 
 import (
 	stdtls "crypto/tls"
@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/std"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // A recorded net.Conn remembers what was read.
@@ -27,14 +30,14 @@ func (r *recorded) Read(p []byte) (int, error) {
 func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 	const alert = 21
 	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
-		"by package tls": transporttest.SecuredBy,
-		"by others":      transporttest.SecuredByOthers,
+		"by package tls": netpair.SecuredBy,
+		"by others":      netpair.SecuredByOthers,
 	} {
 		for _, pushed := range []bool{false, true} {
-			a, b := transporttest.Sockets(t, "tcp")
+			a, b := netpair.Sockets(t, "tcp")
 			client := &recorded{Conn: a}
 			peer, server := securedBy(stdtls.VersionTLS12)(t, client, b) // where an alert can be told from data
-			transport, err := Transport().Attach(server, nil)
+			transport, err := websock.Attach(std.Transport(), server, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,9 +70,9 @@ func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 
 // A write under way keeps a tls.Conn from its close_notify. Neither may wait for the peer for long.
 func TestCloseWriteOverTLSOfOthersWaitsForNoPeer(t *testing.T) {
-	a, b := transporttest.Sockets(t, "unix")
-	client, _ := transporttest.SecuredByOthers(stdtls.VersionTLS13)(t, a, b)
-	transport := New(client, nil)
+	a, b := netpair.Sockets(t, "unix")
+	client, _ := netpair.SecuredByOthers(stdtls.VersionTLS13)(t, a, b)
+	transport := std.New(client, nil)
 	defer transport.Close()
 	written := make(chan error, 1)
 	go func() {

@@ -31,9 +31,9 @@ func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
 // A counter is a receiver that counts its calls.
 type counter struct{ calls int }
 
-func (c *counter) Receive() error { c.calls++; return nil }
-func (c *counter) End(error)      {}
-func (c *counter) Finish()        {}
+func (c *counter) Readable() error { c.calls++; return nil }
+func (c *counter) End(error)       {}
+func (c *counter) Finish()         {}
 
 func TestWhatAPauseHasLeftIsReceivedBeforeMoreIsRead(t *testing.T) {
 	client, server := net.Pipe()

@@ -6,13 +6,13 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Push starts a goroutine that waits for bytes and calls r with them, until
-// r.Receive returns an error.
-func (t *Conn) Push(r engine.Receiver) error {
+// r.Readable returns an error.
+func (t *Conn) Push(r transport.Receiver) error {
 	p := &pump{t: t, r: r}
 	t.deadlines.Lock() // somebody may set one, to close
 	t.pump = p
@@ -26,7 +26,7 @@ func (t *Conn) pushError() error {
 	if t.err != nil {
 		return t.err
 	}
-	return engine.ErrWouldBlock
+	return transport.ErrWouldBlock
 }
 
 // lookAgain is how long the end of the stream of a busy connection can go unseen, at
@@ -36,7 +36,7 @@ const lookAgain = 250 * time.Millisecond
 // A pump moves what comes from a transport to its receiver.
 type pump struct {
 	t         *Conn
-	r         engine.Receiver
+	r         transport.Receiver
 	done      bool // the receiver wants no more
 	worked    bool // the goroutine has called the receiver
 	worn      bool // and is to be replaced
@@ -142,7 +142,7 @@ func (p *pump) pass(b *buffer.Buffer, n int, err error) {
 func (p *pump) receive() {
 	p.worked, p.calling = true, true
 	defer p.called()
-	p.done = p.r.Receive() != nil
+	p.done = p.r.Readable() != nil
 	p.calling = false
 }
 

@@ -3,8 +3,8 @@ package std
 import (
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // View returns the bytes that were read, or waits for some.
@@ -131,9 +131,9 @@ func (t *Conn) stage(b *buffer.Buffer, n int, err error) {
 }
 
 var _ interface {
-	engine.Transport
-	engine.Lingerer
-	engine.Pauser
-	engine.Pusher
-	engine.Yielder
+	transport.Conn
+	transport.Conn
+	transport.Pusher
+	transport.Pusher
+	transport.Pusher
 } = (*Conn)(nil)

@@ -1,4 +1,4 @@
-package std
+package std_test
 
 import (
 	"fmt"
@@ -7,8 +7,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/std"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // reads returns how many read calls this process has made.
@@ -26,14 +28,14 @@ func reads(t *testing.T) (n int) {
 
 func TestAPushedMessageTakesOneRead(t *testing.T) {
 	const messages = 2000
-	client, server := transporttest.Sockets(t, "tcp")
+	client, server := netpair.Sockets(t, "tcp")
 	file, err := server.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	peer := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
-	c := engine.NewConn(New(client, nil), engine.Options{Role: engine.Client})
+	c := engine.NewConn(std.New(client, nil), engine.Options{Role: engine.Client})
 	c.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
 	echo := make([]byte, 100)
 	before := reads(t)

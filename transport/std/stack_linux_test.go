@@ -1,4 +1,4 @@
-package std
+package std_test
 
 import (
 	"runtime"
@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/std"
+
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/race"
-	"github.com/seed004e8d11/websock/internal/transporttest"
 )
 
 // A goroutine begins with a stack of 2 KiB. Were the calls from Recv down to the system some
@@ -27,11 +29,11 @@ func TestAGoroutineThatPullsKeepsItsFirstStack(t *testing.T) {
 	})
 	var conns []*engine.Conn
 	for range n {
-		near, far := transporttest.Sockets(t, "unix")
+		near, far := netpair.Sockets(t, "unix")
 		if _, err := far.Write([]byte("\x81\x01x")); err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, engine.NewConn(New(near, nil), engine.Options{}))
+		conns = append(conns, engine.NewConn(std.New(near, nil), engine.Options{}))
 	}
 	i := 0
 	pulling := stacksOf(n, func() {

@@ -2,10 +2,11 @@ package std
 
 import (
 	"cmp"
+	"context"
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/sendbuf"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Writev writes all of bufs, in one system call where the connection can. It
@@ -35,7 +36,7 @@ func (t *Conn) writeError(err error) error {
 
 // TryWrite writes what the system takes at once. A connection without a descriptor can't be
 // asked: all of p is left.
-func (t *Conn) TryWrite(p []byte) (engine.Rest, error) {
+func (t *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
 	a := attemptTo(t, p)
 	var err error
 	if t.raw != nil {
@@ -60,5 +61,8 @@ func (t *Conn) Unacknowledged() (n int) {
 	return n
 }
 
-// Flush does nothing: Writev hands everything over.
-func (t *Conn) Flush() error { return nil }
+// Queues returns false: Writev waits for the peer.
+func (t *Conn) Queues() bool { return false }
+
+// Drain returns nil: nothing is ever queued.
+func (t *Conn) Drain(context.Context, int) error { return nil }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // BenchmarkReceive is one record that a loop delivers; as its measure, what a tls.Conn takes
@@ -52,7 +52,7 @@ func BenchmarkReceive(b *testing.B) {
 func receive(c *Conn) {
 	for {
 		view, err := c.View()
-		if err == engine.ErrWouldBlock {
+		if err == transport.ErrWouldBlock {
 			return
 		}
 		c.Consume(len(view))

@@ -1,6 +1,7 @@
 package tls_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -9,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
@@ -17,8 +19,8 @@ import (
 // overStd returns a connection over a transport whose writes block, and its peer.
 func overStd(t *testing.T) (*wstls.Conn, net.Conn) {
 	t.Helper()
-	a, b := transporttest.Sockets(t, "tcp")
-	client, server := transporttest.SecuredBy(tls.VersionTLS13)(t, a, b)
+	a, b := netpair.Sockets(t, "tcp")
+	client, server := netpair.SecuredBy(tls.VersionTLS13)(t, a, b)
 	c, err := wstls.New(client.(*tls.Conn), std.New(a, nil), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +95,7 @@ func TestCloseNotifiesAPeerOverATransportThatBlocks(t *testing.T) {
 
 func TestDrainDoesNotWaitWhereNothingIsQueued(t *testing.T) {
 	c, _ := overStd(t)
-	if err := c.Drain(0); err != nil || c.Queued() != 0 || c.Queues() || c.Flush() != nil {
+	if err := c.Drain(context.Background(), 0); err != nil || c.Queued() != 0 || c.Queues() {
 		t.Error(err, c.Queued(), c.Queues())
 	}
 }

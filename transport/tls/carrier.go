@@ -5,71 +5,55 @@ import (
 	"net"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// A carrier is the transport underneath. Its Read may be called while its view isn't empty,
-// and then takes from that.
-type carrier interface {
-	engine.Transport
-	engine.Pusher
-	engine.Pauser
-	engine.Lingerer
-}
-
 // Push has the transport underneath call r, which reads through TLS: at once, so that what
-// the tls.Conn has already is not left, and then whenever records come.
-func (c *Conn) Push(r engine.Receiver) error { return c.carrier.Push(r) }
-
-// Pause is that of the transport underneath.
-func (c *Conn) Pause() { c.carrier.Pause() }
-
-// Resume is that of the transport underneath.
-func (c *Conn) Resume() { c.carrier.Resume() }
-
-// Yield is that of the transport underneath, if it has one. Records that it doesn't show any
-// more, since the tls.Conn has them, are read by the Receive that follows.
-func (c *Conn) Yield() bool {
-	t, ok := c.carrier.(engine.Yielder)
-	return ok && t.Yield()
+// the tls.Conn has already is not left, and then whenever records come. If the transport underneath
+// is no transport.Pusher, the error is transport.ErrUnsupported.
+func (c *Conn) Push(r transport.Receiver) error {
+	p, ok := c.carrier.(transport.Pusher)
+	if !ok {
+		return transport.ErrUnsupported
+	}
+	return p.Push(r)
 }
+
+// Pause is that of the transport underneath, for which Push has succeeded.
+func (c *Conn) Pause() { c.carrier.(transport.Pusher).Pause() }
+
+// Resume is that of the transport underneath, for which Push has succeeded.
+func (c *Conn) Resume() { c.carrier.(transport.Pusher).Resume() }
+
+// Yield is that of the transport underneath. Records that it doesn't show any more, since the
+// tls.Conn has them, are read by the Readable that follows.
+func (c *Conn) Yield() bool { return c.carrier.(transport.Pusher).Yield() }
 
 // Queued returns how many bytes of records wait in the transport underneath.
 func (c *Conn) Queued() int { return c.carrier.Queued() }
 
-// Unacknowledged is that of the transport underneath, if it has one, in bytes of records.
+// Queues reports whether the transport underneath queues.
+func (c *Conn) Queues() bool {
+	q, ok := c.carrier.(transport.Queue)
+	return ok && q.Queues()
+}
+
+// Unacknowledged is that of the transport underneath, in bytes of records; 0 if that is no
+// transport.Queue.
 func (c *Conn) Unacknowledged() int {
-	if t, ok := c.carrier.(engine.Acknowledger); ok {
-		return t.Unacknowledged()
+	if q, ok := c.carrier.(transport.Queue); ok {
+		return q.Unacknowledged()
 	}
 	return 0
 }
 
-// Flush is that of the transport underneath.
-func (c *Conn) Flush() error { return c.carrier.Flush() }
-
-// Drain waits until at most most bytes of records are queued, if the transport underneath
-// queues.
-func (c *Conn) Drain(most int) error {
-	if drainer, ok := c.carrier.(engine.Drainer); ok {
-		return drainer.Drain(most)
+// Drain waits until at most most bytes of records are queued in the transport underneath, or ctx
+// ends.
+func (c *Conn) Drain(ctx context.Context, most int) error {
+	if q, ok := c.carrier.(transport.Queue); ok {
+		return q.Drain(ctx, most)
 	}
 	return nil
-}
-
-// DrainContext is Drain that returns ctx.Err() when ctx ends before, if the transport
-// underneath can do that.
-func (c *Conn) DrainContext(ctx context.Context, most int) error {
-	if drainer, ok := c.carrier.(engine.ContextDrainer); ok {
-		return drainer.DrainContext(ctx, most)
-	}
-	return c.Drain(most)
-}
-
-// Queues reports whether the transport underneath queues.
-func (c *Conn) Queues() bool {
-	_, queues := c.carrier.(engine.Drainer)
-	return queues
 }
 
 // SetReadDeadline is that of the transport underneath. A deadline that passes within a

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// Close closes the connection now, as engine.Transport has it. A close_notify is sent if that
+// Close closes the connection now, as transport.Conn says. A close_notify is sent if that
 // doesn't take waiting, neither for the peer nor for a write under way. The error is always
 // nil: whatever happens, the connection is closed.
 func (c *Conn) Close() error {
@@ -21,9 +21,8 @@ func (c *Conn) Close() error {
 
 // neverWaits reports whether the carrier can write without waiting for the peer.
 func (c *Conn) neverWaits() bool {
-	_, tries := c.carrier.(engine.TryWriter)
-	_, queues := c.carrier.(engine.Drainer)
-	return tries || queues
+	_, ok := c.carrier.(transport.Queue)
+	return ok
 }
 
 // CloseWrite ends our direction with a close_notify (RFC 8446 section 6.1), and then that of
@@ -31,8 +30,8 @@ func (c *Conn) neverWaits() bool {
 // the peer: a close_notify that can't leave at once is left to the transport underneath.
 func (c *Conn) CloseWrite() error {
 	left, err := c.closeNotify()
-	if carrier, ok := c.carrier.(interface{ CloseWrite() error }); ok && left {
-		return errors.Join(err, carrier.CloseWrite())
+	if left {
+		return errors.Join(err, c.carrier.CloseWrite())
 	}
 	return err
 }

@@ -3,19 +3,18 @@ package tls
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 var errNotOurs = errors.New("websock: the TLS connection was made elsewhere, is not open yet, or was moved before")
 
-// A Conn is an engine.Transport that secures another one. It is also an engine.Pusher,
-// Pauser, Drainer and Lingerer.
+// A Conn is a transport.Conn that secures another one. It is also a transport.Pusher and
+// transport.Queue.
 type Conn struct {
-	carrier carrier
+	carrier transport.Conn
 	tls     *tls.Conn
 	wire    *wire
 
@@ -27,25 +26,20 @@ type Conn struct {
 
 // New moves conn, made by Client or Server or accepted by NewListener's listener, to inner: from now
 // on its records come from there and go there. Nothing else may use conn, then or later.
-// inner has to be an engine.Pusher, Pauser and Lingerer whose Read takes from the view if
-// there is one. The Conn owns both conn and inner.
+// The Conn owns both conn and inner.
 //
 // early is plaintext that was read from conn before. It is received first, and belongs to
 // the Conn.
 //
-// An error says that conn was made elsewhere, that its handshake is not complete, or that
-// inner can't do what it has to; nothing has changed then.
-func New(conn *tls.Conn, inner engine.Transport, early []byte) (*Conn, error) {
+// An error says that conn was made elsewhere or that its handshake is not complete; nothing has
+// changed then.
+func New(conn *tls.Conn, inner transport.Conn, early []byte) (*Conn, error) {
 	w, ok := wireOf(conn)
 	if !ok {
 		return nil, errNotOurs
 	}
-	c, ok := inner.(carrier)
-	if !ok {
-		return nil, fmt.Errorf("websock: a %T can't carry TLS", inner)
-	}
-	w.switchTo(c)
-	return &Conn{carrier: c, tls: conn, wire: w, view: early}, nil
+	w.switchTo(inner)
+	return &Conn{carrier: inner, tls: conn, wire: w, view: early}, nil
 }
 
 // NetConn returns the connection under conn, for whoever wants its descriptor to make a
@@ -65,11 +59,7 @@ func (c *Conn) TLS() *tls.ConnectionState {
 }
 
 var _ interface {
-	engine.Transport
-	engine.SecureTransport
-	engine.Pusher
-	engine.Pauser
-	engine.Drainer
-	engine.ContextDrainer
-	engine.Lingerer
+	transport.Conn
+	transport.Pusher
+	transport.Queue
 } = (*Conn)(nil)

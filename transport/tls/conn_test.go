@@ -2,9 +2,10 @@ package tls
 
 import (
 	"crypto/tls"
+	"io"
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestOnlyOpenConnectionsOfThisPackageAreMoved(t *testing.T) {
@@ -26,14 +27,22 @@ func TestOnlyOpenConnectionsOfThisPackageAreMoved(t *testing.T) {
 	}
 }
 
-func TestATransportThatCanNotCarryIsRefused(t *testing.T) {
-	client, _ := connect(t, tls.VersionTLS13)
-	var other struct{ engine.Transport } // no Pusher
-	if _, err := New(client, other, nil); err == nil {
-		t.Error("it was taken")
+func TestOverATransportThatCannotPushTheReceiverIsRefused(t *testing.T) {
+	client, server := connect(t, tls.VersionTLS13)
+	under, _ := NetConn(client)
+	c, err := New(client, struct{ transport.Conn }{newMemory(under.(*end))}, nil) // no Pusher and no Queue
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, ok := NetConn(client); !ok {
-		t.Error("the connection was changed")
+	if err := c.Push(&drain{}); err != transport.ErrUnsupported {
+		t.Errorf("Push: %v", err)
+	}
+	go io.WriteString(server, "pulled")
+	if view, err := c.View(); string(view) != "p" && string(view) != "pulled" || err != nil {
+		t.Errorf("View: %q, %v", view, err)
+	}
+	if err := c.Writev([]byte("sent")); err != nil || c.Queues() || c.Unacknowledged() != 0 || c.Drain(t.Context(), 0) != nil {
+		t.Errorf("Writev: %v", err)
 	}
 }
 

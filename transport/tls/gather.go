@@ -4,8 +4,8 @@ import (
 	"net"
 	"sync"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // gatherSize is how much memory is borrowed for records at first, at most. It has room for those
@@ -15,9 +15,9 @@ const gatherSize = 256 << 10
 // late is what a wire needs once a carrier that waits for the peer could not write at once, or
 // somebody had to wait for another's write.
 type late struct {
-	turn    *sync.Cond     // waits for a write to end; nil: nobody did
-	records *buffer.Buffer // of which the carrier writes the rest
-	sender  engine.Sender  // is told when all has left; nil: nobody
+	turn    *sync.Cond          // waits for a write to end; nil: nobody did
+	records *buffer.Buffer      // of which the carrier writes the rest
+	done    transport.WriteDone // is told when all has left; nil: nobody
 }
 
 // gather holds records back until flush. size is that of their plaintext.
@@ -41,14 +41,14 @@ func (w *wire) flush() error {
 }
 
 // tryFlush is flush that doesn't wait for the peer. What the carrier doesn't take at once is
-// the Rest.
-func (w *wire) tryFlush(t engine.TryWriter) (engine.Rest, error) {
+// the PendingWrite.
+func (w *wire) tryFlush(q transport.Queue) (transport.PendingWrite, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gathering = false
-	w.trySend(t)
+	w.trySend(q)
 	if w.writing && w.err == nil {
-		return w, nil
+		return (*pendingWrite)(w), nil
 	}
 	return nil, w.whyOver()
 }
@@ -112,21 +112,21 @@ func (w *wire) send() {
 
 // trySend is send that doesn't wait: what the carrier doesn't take at once is left to a goroutine
 // of the carrier, and what gathers while somebody else writes is left to him.
-func (w *wire) trySend(t engine.TryWriter) {
+func (w *wire) trySend(q transport.Queue) {
 	for w.err == nil && !w.writing && w.records != nil {
 		b := w.take()
 		if b == nil {
 			continue
 		}
 		w.mu.Unlock()
-		rest, err := t.TryWrite(b.B)
+		rest, err := q.TryWrite(b.B)
 		w.mu.Lock()
 		switch {
 		case err == nil && rest != nil && w.closing:
 			w.wrote(b, net.ErrClosed)
 		case err == nil && rest != nil:
 			w.rare().records = b
-			rest.Send(w)
+			rest.Finish((*pendingWrite)(w))
 		default:
 			w.wrote(b, err)
 		}
@@ -136,8 +136,8 @@ func (w *wire) trySend(t engine.TryWriter) {
 
 // sendSoon is send by who must not wait for the peer. The lock is held.
 func (w *wire) sendSoon() {
-	if t, ok := w.carrier.(engine.TryWriter); ok {
-		w.trySend(t)
+	if q, ok := w.carrier.(transport.Queue); ok {
+		w.trySend(q)
 	} else if !w.writing { // who writes takes along what has gathered
 		w.send()
 	}
@@ -183,30 +183,36 @@ func (w *wire) rare() *late {
 	return w.late
 }
 
-// tell drops what can't be written, and tells the sender that all has left or can't.
+// tell drops what can't be written, and tells the WriteDone that all has left or can't.
 func (w *wire) tell() {
 	if w.err != nil && w.records != nil {
 		w.records.Put()
 		w.records = nil
 	}
-	if w.late == nil || w.late.sender == nil || w.writing {
+	if w.late == nil || w.late.done == nil || w.writing {
 		return
 	}
-	s, err := w.late.sender, w.err
-	w.late.sender = nil
-	go s.Sent(err) // it may wait for the peer
+	done, err := w.late.done, w.err
+	w.late.done = nil
+	go done.Wrote(err) // it may wait for the peer
 }
 
-// Send has s told when the carrier has written the rest.
-func (w *wire) Send(s engine.Sender) {
+// A pendingWrite is a wire whose carrier writes the rest: the PendingWrite of the Conn, and what
+// the carrier tells that it is finished.
+type pendingWrite wire
+
+// Finish has done told when the carrier has written the rest.
+func (p *pendingWrite) Finish(done transport.WriteDone) {
+	w := (*wire)(p)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rare().sender = s
+	w.rare().done = done
 	w.tell() // the carrier may have been fast
 }
 
-// Sent takes the result of the carrier, and sends what has gathered meanwhile.
-func (w *wire) Sent(err error) {
+// Wrote takes the result of the carrier, and sends what has gathered meanwhile.
+func (p *pendingWrite) Wrote(err error) {
+	w := (*wire)(p)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.late.records

@@ -7,25 +7,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/transporttest"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
-var attachers = map[string]func(net.Conn, []byte) (engine.Transport, error){
-	"std":     std.Transport().Attach,
-	"epoll":   epoll.Transport().Attach,
-	"netpoll": netpoll.Transport().Attach,
+var factories = map[string]transport.Factory{
+	"std":     std.Transport(),
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
 }
 
 // againstKeyUpdates returns a client's transport over another, its peer, and what makes the
 // records that this sends.
-func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Transport, error)) (c engine.Transport, peer net.Conn, next func(text string) []byte) {
+func againstKeyUpdates(t *testing.T, f transport.Factory) (c transport.Conn, peer net.Conn, next func(text string) []byte) {
 	t.Helper()
-	client, peer := transporttest.Sockets(t, "unix") // with TCP, a peer whose buffer is full can hardly send
+	client, peer := netpair.Sockets(t, "unix") // with TCP, a peer whose buffer is full can hardly send
 	clientConfig, serverConfig := wstls.Configs(tls.VersionTLS13)
 	serverConfig.SessionTicketsDisabled = true // they would be counted
 	log := wstls.KeyLog{}
@@ -37,7 +40,7 @@ func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Trans
 		t.Fatal(err)
 	}
 	next = wstls.KeyUpdates(t, secured.ConnectionState(), log)
-	transport, err := attach(secured, nil)
+	transport, err := websock.Attach(f, secured, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +51,9 @@ func againstKeyUpdates(t *testing.T, attach func(net.Conn, []byte) (engine.Trans
 // A peer that has its key updates answered and reads nothing must not have us keep the answers
 // without bound. Each comes with an empty message, without which crypto/tls takes few in a row.
 func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
-	for name, attach := range attachers {
+	for name, f := range factories {
 		for _, pushed := range []bool{false, true} {
-			transport, peer, next := againstKeyUpdates(t, attach)
+			transport, peer, next := againstKeyUpdates(t, f)
 			c := engine.NewConn(transport, engine.Options{Role: engine.Client})
 			ended := make(chan error, 1)
 			if pushed {
@@ -97,8 +100,8 @@ func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
 // Reading answers the peer's key updates. It must not wait for a goroutine that writes to a peer
 // that takes nothing.
 func TestAWriteThatWaitsDoesNotHoldUpReading(t *testing.T) {
-	for name, attach := range attachers {
-		transport, peer, next := againstKeyUpdates(t, attach)
+	for name, f := range factories {
+		transport, peer, next := againstKeyUpdates(t, f)
 		written := make(chan error, 1)
 		go func() { written <- transport.Writev(make([]byte, 8<<20)) }()
 		time.Sleep(100 * time.Millisecond) // the peer takes nothing

@@ -2,13 +2,15 @@ package tls
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A stream is one direction of a connection in memory. It takes any number of bytes.
@@ -136,7 +138,7 @@ type memory struct {
 	stutter bool // when pulled, a deadline passes before every chunk
 	late    bool
 
-	receiver engine.Receiver
+	receiver transport.Receiver
 	view     []byte // of the loop
 	err      error  // after the view
 
@@ -176,7 +178,7 @@ func (m *memory) Read(p []byte) (int, error) {
 		if m.err != nil {
 			return 0, m.err
 		}
-		return 0, engine.ErrWouldBlock
+		return 0, transport.ErrWouldBlock
 	}
 	if m.late = !m.late; m.late && m.stutter {
 		return 0, os.ErrDeadlineExceeded
@@ -198,7 +200,7 @@ func (m *memory) View() ([]byte, error) {
 
 func (m *memory) Consume(n int) { m.view = m.view[n:] }
 
-func (m *memory) Push(r engine.Receiver) error {
+func (m *memory) Push(r transport.Receiver) error {
 	m.receiver = r
 	m.again = true
 	go m.loop()
@@ -220,14 +222,14 @@ func (m *memory) loop() {
 		if m.calledAgain() && len(m.view) == 0 { // it may have been paused while reading
 			continue
 		}
-		if m.receiver.Receive() != nil {
+		if m.receiver.Readable() != nil {
 			m.receiver.Finish()
 			return
 		}
 	}
 }
 
-// calledAgain waits while paused, and reports whether Receive is to be called at once.
+// calledAgain waits while paused, and reports whether Readable is to be called at once.
 func (m *memory) calledAgain() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -302,9 +304,14 @@ func (m *memory) Queued() int {
 	return len(m.queue)
 }
 
-func (m *memory) Flush() error { return nil }
+func (m *memory) Queues() bool              { return true }
+func (m *memory) Unacknowledged() int       { return 0 }
+func (m *memory) Yield() bool               { return false }
+func (m *memory) TLS() *tls.ConnectionState { return nil }
 
-func (m *memory) Drain(most int) error {
+func (m *memory) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, m.Writev(p) }
+
+func (m *memory) Drain(_ context.Context, most int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.queue) > most && m.writeErr == nil {

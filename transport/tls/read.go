@@ -12,7 +12,7 @@ import (
 const viewSize = 16 << 10
 
 // View returns the plaintext that was read. With none there it waits for some, or when
-// pushed answers engine.ErrWouldBlock. The end is io.EOF after a close_notify, and
+// pushed answers transport.ErrWouldBlock. The end is io.EOF after a close_notify, and
 // io.ErrUnexpectedEOF without one.
 func (c *Conn) View() ([]byte, error) {
 	if len(c.view) == 0 {
@@ -61,7 +61,7 @@ func (c *Conn) fill() error {
 	return nil
 }
 
-// read is that of the tls.Conn, in the manner of engine.Source. Errors come after all bytes,
+// read is that of the tls.Conn, in the manner of transport.Conn. Errors come after all bytes,
 // and but for "not yet" they stay: a tls.Conn would go on after some of them.
 func (c *Conn) read(p []byte) (int, error) {
 	if c.err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // plaintext returns n bytes that aren't all alike.
@@ -219,9 +219,9 @@ type pauses struct {
 	paused chan int
 }
 
-func (p *pauses) Receive() error {
+func (p *pauses) Readable() error {
 	view, err := p.c.View()
-	if err == engine.ErrWouldBlock {
+	if err == transport.ErrWouldBlock {
 		return nil
 	}
 	if err != nil {

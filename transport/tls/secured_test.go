@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
@@ -114,10 +115,10 @@ type drain struct {
 
 func newDrain(c *Conn) *drain { return &drain{c: c, ended: make(chan error, 1)} }
 
-func (d *drain) Receive() error {
+func (d *drain) Readable() error {
 	for {
 		view, err := d.c.View()
-		if err == engine.ErrWouldBlock {
+		if err == transport.ErrWouldBlock {
 			return nil
 		}
 		if err != nil {

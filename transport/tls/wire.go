@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A wire is what a tls.Conn reads from and writes to: the net.Conn on which the
@@ -22,8 +22,8 @@ import (
 // that could not be written would keep the keys for reading from being changed. What
 // became of writes is told by flush.
 type wire struct {
-	conn    net.Conn // until the switch
-	carrier carrier  // nil until then
+	conn    net.Conn       // until the switch
+	carrier transport.Conn // nil until then
 
 	// Of the goroutine that reads.
 	cause error // what the carrier said when it last had no bytes
@@ -55,7 +55,7 @@ func wireOf(conn *tls.Conn) (*wire, bool) {
 }
 
 // switchTo makes c carry the records from now on.
-func (w *wire) switchTo(c carrier) { w.conn, w.carrier = nil, c }
+func (w *wire) switchTo(c transport.Conn) { w.conn, w.carrier = nil, c }
 
 func (w *wire) Read(p []byte) (int, error) {
 	switch {
@@ -69,7 +69,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return n, nil // an error comes again
 	}
 	w.cause = err
-	if _, sending := err.(*engine.SendError); sending || err == engine.ErrWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, sending := err.(*transport.SendError); sending || err == transport.ErrWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return 0, err
@@ -89,6 +89,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// NetConn returns the connection underneath before the switch, and then nil.
+func (w *wire) NetConn() net.Conn { return w.conn }
 
 func (w *wire) Close() error {
 	if w.carrier == nil {

@@ -3,7 +3,7 @@ package tls
 import (
 	"cmp"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // pieceSize is how many bytes of plaintext are encrypted and given to the transport underneath at
@@ -41,14 +41,14 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 }
 
 // TryWrite encrypts p and has the transport underneath try to write the records.
-func (c *Conn) TryWrite(p []byte) (engine.Rest, error) {
-	t, ok := c.carrier.(engine.TryWriter)
+func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
+	q, ok := c.carrier.(transport.Queue)
 	if !ok {
 		return nil, c.Writev(p)
 	}
 	c.wire.gather(len(p))
 	_, err := c.tls.Write(p)
-	rest, cause := c.wire.tryFlush(t)
+	rest, cause := c.wire.tryFlush(q)
 	if cause != nil {
 		return nil, cause
 	}

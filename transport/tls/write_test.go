@@ -2,6 +2,7 @@ package tls
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -86,7 +87,7 @@ func TestAPeerThatTakesNothingBlocksNobody(t *testing.T) {
 		t.Errorf("%q, %v", view, err)
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- c.Drain(0) }()
+	go func() { drained <- c.Drain(context.Background(), 0) }()
 	m.stick(false)
 	if err := <-drained; err != nil || c.Queued() != 0 {
 		t.Errorf("%v, %d bytes queued", err, c.Queued())

@@ -1,18 +1,20 @@
-// Package transporttest holds transports to what engine.Transport and its companions
-// promise. Every transport of this module passes it.
 package transporttest
 
 import (
 	"net"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/netpair"
+
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A Suite is the tests for one transport.
 type Suite struct {
-	// Attach makes the transport, as websock.Transport does.
-	Attach func(conn net.Conn, early []byte) (engine.Transport, error)
+	// Factory makes the transport. websock.Attach puts TLS over it.
+	Factory transport.Factory
 
 	// Networks that are tried: "tcp", "unix", "pipe", and "tunnel", a connection on which
 	// no deadline can be set.
@@ -110,14 +112,22 @@ func (s Suite) eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 }
 
 // attach makes a transport that is closed when the test ends.
-func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) engine.Transport {
+func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) transport.Conn {
 	t.Helper()
-	transport, err := s.Attach(conn, early)
+	c, err := websock.Attach(s.Factory, conn, early)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { transport.Close() })
-	return transport
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
+	client, server = netpair.Sockets(t, network)
+	if s.Secure != nil {
+		client, server = s.Secure(t, client, server)
+	}
+	return client, server
 }
 
 // pair returns two connected Conns.

@@ -1,4 +1,4 @@
-package transporttest
+package netpair
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// SecuredBy returns what Suite.Secure wants: TLS of one version, by package transport/tls.
+// SecuredBy returns a function that turns the two ends of a connection into those of a TLS
+// connection of one version, by package transport/tls. It is what transporttest.Suite.Secure wants.
 func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 		t.Helper()

@@ -1,4 +1,4 @@
-package transporttest
+package netpair
 
 import (
 	"errors"
@@ -40,21 +40,13 @@ func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	return client, server
 }
 
-func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
-	client, server = Sockets(t, network)
-	if s.Secure != nil {
-		client, server = s.Secure(t, client, server)
-	}
-	return client, server
-}
-
 // WithoutDeadlines returns a net.Conn over conn on which no deadline can be set, as on a
 // channel of an SSH connection.
 func WithoutDeadlines(conn net.Conn) net.Conn { return tunnel{conn} }
 
 type tunnel struct{ net.Conn }
 
-var errNoDeadline = errors.New("transporttest: deadline not supported")
+var errNoDeadline = errors.New("netpair: deadline not supported")
 
 func (tunnel) SetDeadline(time.Time) error      { return errNoDeadline }
 func (tunnel) SetReadDeadline(time.Time) error  { return errNoDeadline }

@@ -1,0 +1,2 @@
+// Package netpair makes pairs of connected net.Conns for tests.
+package netpair
