@@ -1,11 +1,15 @@
 package fanout
 
 import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/keepalive"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // A link is one connection of a slot, and its websock.PongHandler and websock.PingHandler. What follows conn is under
@@ -59,4 +63,92 @@ func (l *link) OnClose(c *websock.Conn, err error) {
 	}
 	l.slot.lost(l, err)
 	l.slot = nil // the transport may keep the connection in memory for a while, but not the Group
+}
+
+// startKeepAliveLocked begins to watch a new link.
+func (s *Slot) startKeepAliveLocked() {
+	p := s.group.heartbeat
+	if p.Ping == 0 {
+		return
+	}
+	// Links that came up together are not pinged together.
+	firstPing := p.Ping - rand.N(p.Ping/2+1)
+	s.visitAfterLocked(s.link.monitor.Start((*heartbeatConn)(s), p, s.group.now(), firstPing))
+}
+
+// keepAliveLocked visits the link, and returns its connection if that is to be aborted.
+func (s *Slot) keepAliveLocked() (dead *websock.Conn) {
+	g, l := s.group, s.link
+	next := l.monitor.Visit((*heartbeatConn)(s), g.heartbeat, g.now())
+	if next == 0 {
+		g.counts.pingTimeout()
+		return l.conn
+	}
+	s.visitAfterLocked(max(next, shortestVisit))
+	return nil
+}
+
+// shortestVisit keeps a ping that can't be sent at the moment from being tried without a pause.
+const shortestVisit = timing.Tick
+
+// A heartbeatConn is a Slot that is up as the Monitor of its link sees it. Its methods are called
+// with the slot's lock held.
+type heartbeatConn Slot
+
+func (c *heartbeatConn) Received() uint64                     { return c.link.conn.Stats().WireReceived }
+func (c *heartbeatConn) Outgoing() (taken int64, waiting int) { return c.link.conn.Outgoing() }
+func (c *heartbeatConn) Paused() bool                         { return c.link.conn.Paused() }
+
+// WritesBlock is false: a heartbeat that could wait for the peer goes into the outbox.
+func (*heartbeatConn) WritesBlock() bool { return false }
+
+// SendHeartbeat also gives each ping a payload of its own, which measures the round trip.
+func (c *heartbeatConn) SendHeartbeat(op websock.Opcode, payload []byte) (asked bool) {
+	l, g := c.link, c.group
+	measures := op == websock.OpPing && payload == nil
+	if measures {
+		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
+	}
+	sent, asked := (*Slot)(c).sendHeartbeatLocked(op, payload)
+	if !sent {
+		return asked
+	}
+	g.counts.ping()
+	if measures {
+		l.pings++
+		l.pinged, l.lastPing = true, g.now()
+	}
+	return asked
+}
+
+func (s *Slot) sendHeartbeatLocked(op websock.Opcode, payload []byte) (sent, asked bool) {
+	if !s.link.conn.WritesBlock() {
+		err := s.link.conn.TrySend(op, payload)
+		return err == nil, err == nil || errors.Is(err, websock.ErrSendQueueFull)
+	}
+	m := message{op: op, payload: payload}
+	if s.group.budget.take(m.cost()) != nil {
+		return false, true
+	}
+	s.keepLocked(m)
+	return true, true
+}
+
+// OnPong measures the round trip.
+func (l *link) OnPong(_ *websock.Conn, payload []byte) {
+	s := l.slot
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.pinged && len(payload) == 4 && binary.BigEndian.Uint32(payload) == l.pings {
+		l.pinged = false
+		l.rtt = s.group.now() - l.lastPing
+		s.group.counts.roundTrip(l.rtt)
+	}
+}
+
+// OnPing tells the application of a ping.
+func (l *link) OnPing(_ *websock.Conn, payload []byte) {
+	if g := l.slot.group; g.options.OnPing != nil && !g.over.Load() {
+		g.options.OnPing(l.slot, payload)
+	}
 }
