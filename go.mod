@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/cloudwego/netpoll v0.7.2
+	github.com/gobwas/pool v0.2.1
 	github.com/gobwas/ws v1.5.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.62.0

@@ -94,6 +94,7 @@ func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
 	}
 	release := interrupt(ctx, conn)
 	x := &exchange{conn: conn, offered: r.Compression, message: message{prefix: "HTTP/", maxSize: sizeLimit(r.MaxSize)}}
+	defer x.message.recycle()
 	header := withExtensions(r.Header, offerHeader(r.Compression))
 	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(header)}
 	// The exchange ends with the response, so no bytes are left in a buffer.

@@ -1,12 +1,15 @@
 package handshake
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"math"
 	"slices"
 
+	"github.com/gobwas/pool/pbufio"
+	"github.com/gobwas/pool/pbytes"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -70,6 +73,9 @@ func (m *message) read(r io.Reader) error {
 
 // free returns the memory to read into, within the limit.
 func (m *message) free() []byte {
+	if m.received == nil {
+		m.received = pbytes.Get(0, readSize)
+	}
 	if len(m.received) == cap(m.received) {
 		m.received = slices.Grow(m.received, readSize)
 	}
@@ -100,6 +106,12 @@ func endOfHead(b []byte, from int) int {
 	}
 }
 
+// recycle returns the memory of the message to the pool it came from.
+func (m *message) recycle() {
+	pbytes.Put(m.received)
+	m.received, m.headSize = nil, 0
+}
+
 // discardHead makes room for the head that follows.
 func (m *message) discardHead() {
 	m.discarded += m.headSize
@@ -109,6 +121,12 @@ func (m *message) discardHead() {
 
 // head returns all lines, with the empty one.
 func (m *message) head() []byte { return m.received[:m.headSize] }
+
+// headReader returns a reader that holds a whole head, as net/textproto demands. Its memory comes
+// from pbufio's pool, and the values parsed from it are copies.
+func headReader(head []byte) *bufio.Reader {
+	return pbufio.GetReader(bytes.NewReader(head), max(len(head), readSize))
+}
 
 // headerLines returns the lines between the first and the empty one.
 func (m *message) headerLines() []byte {

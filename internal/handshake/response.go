@@ -1,7 +1,6 @@
 package handshake
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gobwas/pool/pbufio"
 	"github.com/gobwas/ws"
 )
 
@@ -57,8 +57,9 @@ func receiveResponse(m *message, conn io.Reader, what string) (*response, *Hands
 // malformed headers about a body even where they mean nothing: in a 101 response, and in the 2xx
 // response to a CONNECT (RFC 9112 section 6.3).
 func parseResponse(head []byte) (*response, error) {
-	// The reader has to hold the whole head.
-	text := textproto.NewReader(bufio.NewReaderSize(bytes.NewReader(head), len(head)))
+	buffered := headReader(head)
+	defer pbufio.PutReader(buffered)
+	text := textproto.NewReader(buffered)
 	line, err := text.ReadLine()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gobwas/pool/pbufio"
 	"github.com/gobwas/ws"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -153,6 +154,7 @@ func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, 
 // serve is ServerConn without deadlines.
 func serve(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http.Request, *HandshakeError) {
 	m := &message{maxSize: sizeLimit(o.MaxSize)}
+	defer m.recycle()
 	r, refusal := receiveRequest(ctx, conn, m)
 	if refusal != nil {
 		return nil, nil, declineConn(conn, refusal)
@@ -161,7 +163,9 @@ func serve(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, *http
 	if refusal != nil {
 		return nil, nil, declineConn(conn, refusal)
 	}
-	if _, _, err := respond(connWriter{conn: conn}, r, agreed, o.Header, 0); err != nil {
+	buffered := pbufio.GetWriter(conn, writeSize)
+	defer pbufio.PutWriter(buffered)
+	if _, _, err := respond(connWriter{conn: conn, buffered: buffered}, r, agreed, o.Header, 0); err != nil {
 		return nil, nil, &HandshakeError{Reason: "the response can't be sent", Err: err}
 	}
 	return newResult(m, agreed.subprotocol, agreed.compression), r, nil
@@ -177,7 +181,9 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 		}
 		return nil, refusal
 	}
-	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(m.head()), m.headSize))
+	buffered := headReader(m.head())
+	defer pbufio.PutReader(buffered) // of which the request keeps nothing: validateRequest rejects one with a body
+	r, err := http.ReadRequest(buffered)
 	if err == nil {
 		err = checkNames(r.Header)
 	}
@@ -196,10 +202,11 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 type connWriter struct {
 	http.ResponseWriter // nil
 	conn                net.Conn
+	buffered            *bufio.Writer // to conn
 }
 
 func (w connWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return keptDeadlines{w.conn}, bufio.NewReadWriter(nil, bufio.NewWriterSize(w.conn, writeSize)), nil
+	return keptDeadlines{w.conn}, bufio.NewReadWriter(nil, w.buffered), nil
 }
 
 // keptDeadlines is a connection whose deadlines gobwas/ws can't change: they are those of the

@@ -59,6 +59,7 @@ func tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) *HandshakeErro
 		return &HandshakeError{Reason: "the request can't be sent to the proxy", Err: err}
 	}
 	m := &message{prefix: "HTTP/", maxSize: sizeLimit(r.MaxSize)}
+	defer m.recycle()
 	response, rejected := receiveResponse(m, conn, "the proxy's response")
 	switch {
 	case rejected != nil:
