@@ -14,7 +14,7 @@ import (
 //go:embed page.html
 var page []byte
 
-// A chat is a room in which everybody hears everybody.
+// A chat is a room: every message goes to all who are in it.
 type chat struct {
 	http.ServeMux
 
@@ -32,7 +32,7 @@ func newChat() *chat {
 	return c
 }
 
-// enter lets somebody in. websock.Accept refuses pages of other origins.
+// enter adds a person to the room. websock.Accept refuses pages of other origins.
 func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
 	conn, err := websock.Accept(w, r, &websock.AcceptOptions{
 		Subprotocols: []string{"chat"},
@@ -41,16 +41,16 @@ func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
 		KeepAlive:    websock.KeepAlive{Ping: 30 * time.Second},
 	})
 	if err != nil {
-		log.Print(err) // the browser was told
+		log.Print(err) // Accept has answered the request
 		return
 	}
 	c.mu.Lock()
 	c.people[conn] = true
 	c.mu.Unlock()
-	conn.SetHandler(websock.Messages(c.say, c.leave)) // which the transport supports
+	conn.SetHandler(websock.Messages(c.say, c.leave)) // no error: std has callbacks
 }
 
-// say tells everybody. A send waits for a peer that doesn't read, but not long.
+// say sends a message to everybody. A send blocks if the peer does not read, for a second at most.
 func (c *chat) say(_ *websock.Conn, op websock.Opcode, msg []byte) {
 	if op != websock.OpText {
 		return

@@ -99,5 +99,5 @@ func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
 	}
 }
 
-// awaitPromise has an evaluation wait for the value that is promised.
+// awaitPromise makes an evaluation wait for the value of a promise.
 func awaitPromise(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }

@@ -1,4 +1,4 @@
-// Command chat serves a page on which people talk to each other.
+// Command chat serves a web page on which people chat.
 //
 //	cd examples/chat && go run . -listen 127.0.0.1:8080
 package main

@@ -1,5 +1,4 @@
-// Command echo sends one message to a WebSocket server and prints what comes back,
-// piece by piece.
+// Command echo sends one message to a WebSocket server and prints the answer as it arrives.
 package main
 
 import (
@@ -22,16 +21,16 @@ func main() {
 	if err := conn.SendText([]byte("Hello, WebSocket")); err != nil {
 		log.Fatal(err)
 	}
-	buf := make([]byte, 8) // smaller than the message: that's fine
+	buf := make([]byte, 8) // may be smaller than the message
 	for {
 		h, n, err := conn.RecvTimeout(buf, time.Second)
 		switch {
 		case errors.Is(err, websock.ErrTimeout):
-			continue // nothing is lost: go on at the same byte
+			continue // nothing is lost: continue at the same byte
 		case err != nil:
 			log.Fatal(err)
 		}
-		fmt.Printf("%s", buf[:n]) // h.Opcode < 0: the header isn't complete yet, and n is 0
+		fmt.Printf("%s", buf[:n]) // while the header is incomplete, h.Opcode is negative and n is 0
 		if h.Opcode >= 0 && h.Fin && h.Remaining == 0 {
 			return
 		}

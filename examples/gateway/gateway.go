@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// A gateway stands between browsers and upstream servers.
+// A gateway forwards messages between browsers and upstream servers.
 type gateway struct {
 	upstreams *fanout.Group
 
@@ -40,13 +40,13 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		KeepAlive: websock.KeepAlive{Ping: 30 * time.Second},
 	})
 	if err != nil {
-		log.Print(err) // the browser was told
+		log.Print(err) // Accept has answered the request
 		return
 	}
 	g.mu.Lock()
 	g.browsers[conn] = true
 	g.mu.Unlock()
-	conn.SetHandler(websock.Messages(g.fromBrowser, g.gone)) // which the transport supports
+	conn.SetHandler(websock.Messages(g.fromBrowser, g.gone)) // no error: epoll has callbacks
 }
 
 func (g *gateway) fromBrowser(_ *websock.Conn, op websock.Opcode, msg []byte) {
@@ -59,8 +59,8 @@ func (g *gateway) gone(conn *websock.Conn, _ error) {
 	delete(g.browsers, conn)
 }
 
-// fromUpstream gives a message to all browsers. One that doesn't read has to come back later:
-// nobody waits for it.
+// fromUpstream sends a message to all browsers. It closes the connection of a browser that does
+// not read, instead of waiting for it.
 func (g *gateway) fromUpstream(_ *fanout.Slot, op websock.Opcode, msg []byte) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()

@@ -11,7 +11,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// newUpstream returns the URL of a server that says its name with whatever it is told.
+// newUpstream starts a server that answers each message with its name and the message, and
+// returns its URL.
 func newUpstream(t *testing.T, name string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)

@@ -1,5 +1,6 @@
-// Command gateway lets browsers take part in many upstream servers through one connection each:
-// what an upstream sends goes to every browser, and what a browser sends goes to every upstream.
+// Command gateway connects browsers to several upstream servers, with one connection for each
+// browser. A message of an upstream goes to every browser, a message of a browser to every
+// upstream.
 //
 //	go run ./examples/gateway -listen 127.0.0.1:8080 wss://a.example/ wss://b.example/
 package main

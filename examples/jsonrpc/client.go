@@ -14,36 +14,36 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// errLost is what a call returns whose connection was lost before the answer came. Whether
-// the server has done what was asked for is not known: only the caller can say whether it is
-// safe to ask again.
+// errLost is returned by a call if the connection is lost before the response arrives. The
+// server may or may not have executed the call, so only the caller can decide whether to make
+// it again.
 var errLost = errors.New("jsonrpc: the connection was lost before the answer came")
 
-// A serverError is the error that a server answers with, as it came: an object in version 2.0,
-// often a string in 1.0.
+// A serverError is the error in a response, as received: an object in version 2.0, often a
+// string in 1.0.
 type serverError json.RawMessage
 
 func (e serverError) Error() string { return "jsonrpc: the server answers " + string(e) }
 
-// A client makes calls over one connection, which is dialled again when it is lost. Its
-// methods may be called from any goroutine.
+// A client makes calls over one connection, which is dialed again when it is lost. Its
+// methods are safe for concurrent use.
 type client struct {
 	group  *fanout.Group // of one slot
 	notify func(method string, params json.RawMessage)
 
 	mu      sync.Mutex
-	last    uint64                 // id of a call
-	pending map[uint64]chan answer // by id: the calls that wait
+	last    uint64                 // id of the latest call
+	pending map[uint64]chan answer // calls without a response yet, by id
 }
 
-// An answer is what ends a call.
+// An answer is the outcome of a call.
 type answer struct {
 	result json.RawMessage
 	err    error
 }
 
-// newClient begins to connect to url, and keeps a connection open until close. notify, unless
-// it is nil, is called with what the server sends unasked; it must not wait.
+// newClient starts to connect to url, and keeps a connection open until close. If notify is not
+// nil, it is called with the server's notifications; it must not block.
 func newClient(url string, notify func(method string, params json.RawMessage)) (*client, error) {
 	c := &client{notify: notify, pending: map[uint64]chan answer{}}
 	group, err := fanout.Start(fanout.Options{
@@ -56,8 +56,8 @@ func newClient(url string, notify func(method string, params json.RawMessage)) (
 	return c, err
 }
 
-// call calls a method and decodes its result into result, a pointer or nil. While there is no
-// connection it waits for one. It ends when ctx does, and then returns the error of ctx.
+// call calls a method and decodes the result into result, a pointer or nil. It waits for a
+// connection if there is none. When ctx ends, it returns the error of ctx.
 func (c *client) call(ctx context.Context, method string, params, result any) error {
 	id, answered := c.begin()
 	defer c.end(id)
@@ -84,7 +84,8 @@ func (c *client) call(ctx context.Context, method string, params, result any) er
 	}
 }
 
-// begin makes a call known before it is sent, so that no answer and no loss comes too early.
+// begin registers a call. It comes before sending, so that neither the response nor the loss of
+// the connection can be missed.
 func (c *client) begin() (id uint64, answered <-chan answer) {
 	waits := make(chan answer, 1)
 	c.mu.Lock()
@@ -100,9 +101,9 @@ func (c *client) end(id uint64) {
 	delete(c.pending, id)
 }
 
-// send sends a request, once there is a connection. A slot that is down sends nothing, and
-// so it is safe to try again; a request that waited in Options.SendBuffer instead would still
-// be sent after its caller has given up.
+// send waits for a connection and sends a request. A slot that is down sends nothing, so it is
+// safe to try again. With Options.SendBuffer, in contrast, a request would be sent even after its
+// caller had stopped waiting.
 func (c *client) send(ctx context.Context, request []byte) error {
 	slot := c.group.Slot(0)
 	for {
@@ -116,7 +117,7 @@ func (c *client) send(ctx context.Context, request []byte) error {
 	}
 }
 
-// receive takes an answer, or what the server sends unasked. Answers come in any order.
+// receive handles a response or a notification. Responses arrive in any order.
 func (c *client) receive(_ *fanout.Slot, _ websock.Opcode, msg []byte) {
 	var m struct {
 		ID     *uint64         `json:"id"`
@@ -127,13 +128,13 @@ func (c *client) receive(_ *fanout.Slot, _ websock.Opcode, msg []byte) {
 	}
 	switch err := json.Unmarshal(msg, &m); {
 	case err != nil:
-		log.Printf("jsonrpc: not understood: %.100q: %v", msg, err)
+		log.Printf("jsonrpc: not JSON-RPC: %.100q: %v", msg, err)
 	case m.Method != "":
 		if c.notify != nil {
 			c.notify(m.Method, m.Params)
 		}
 	case m.ID == nil:
-		log.Printf("jsonrpc: an answer to nothing: %.100q", msg)
+		log.Printf("jsonrpc: a response without an id: %.100q", msg)
 	case len(m.Error) > 0 && string(m.Error) != "null":
 		c.answer(*m.ID, answer{err: serverError(m.Error)})
 	default:
@@ -141,7 +142,7 @@ func (c *client) receive(_ *fanout.Slot, _ websock.Opcode, msg []byte) {
 	}
 }
 
-// answer ends a call, unless it has given up.
+// answer ends a call, unless its caller has stopped waiting.
 func (c *client) answer(id uint64, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,8 +152,8 @@ func (c *client) answer(id uint64, a answer) {
 	}
 }
 
-// down fails all calls that wait for an answer when the connection is lost, or closed by us.
-// A failed attempt to connect is no such loss: calls that wait for a connection go on.
+// down ends all calls that wait for a response when the connection is lost or closed. After a
+// failed attempt to connect, calls keep waiting for a connection.
 func (c *client) down(_ *fanout.Slot, err error, _ time.Duration) {
 	if fanout.ReasonOf(err) == fanout.AttemptFailed {
 		return
@@ -165,7 +166,7 @@ func (c *client) down(_ *fanout.Slot, err error, _ time.Duration) {
 	}
 }
 
-// close closes the connection. Calls that wait return errLost.
+// close closes the connection. Calls without a response return errLost.
 func (c *client) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Command jsonrpc calls a method of a JSON-RPC server over a WebSocket connection, once a
-// second, through losses of the connection.
+// Command jsonrpc calls a method of a JSON-RPC server once a second over a WebSocket connection,
+// which it dials again when it is lost.
 //
 //	go run ./examples/jsonrpc wss://node.example/ eth_blockNumber '[]'
 package main
@@ -19,7 +19,7 @@ func main() {
 		log.Fatal("usage: jsonrpc URL method params")
 	}
 	client, err := newClient(os.Args[1], func(method string, params json.RawMessage) {
-		log.Printf("the server says %s %s", method, params)
+		log.Printf("notification: %s %s", method, params)
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// callOnce gives a call ten seconds.
+// callOnce makes a call with a timeout of ten seconds, and prints the result.
 func callOnce(ctx context.Context, c *client, method string, params json.RawMessage) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

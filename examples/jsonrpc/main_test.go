@@ -52,8 +52,8 @@ type request struct {
 	Params []int  `json:"params"`
 }
 
-// serveSums answers calls of "sum"; of "late" only with the next call, after that one; "bad"
-// with an error. It hangs up on "hang up".
+// serveSums answers "sum" at once, "late" after the next call was answered, and "bad" with an
+// error. On "hang up" it aborts the connection.
 func serveSums(conn *websock.Conn) {
 	reply := func(id uint64, field string, value any) {
 		text, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, field: value})
@@ -127,7 +127,7 @@ func TestACallThatTimesOutLeavesTheOthersAlone(t *testing.T) {
 	if err := c.call(within(t, 50*time.Millisecond), "late", nil, &sum); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
-	// The late answer comes after this one's.
+	// The response to the late call follows the one to this call.
 	for n := range 3 {
 		if err := c.call(within(t, time.Minute), "sum", []int{n, n}, &sum); err != nil || sum != 2*n {
 			t.Errorf("%d %v", sum, err)
@@ -167,7 +167,7 @@ func TestACallWaitsForAConnectionAsLongAsItMay(t *testing.T) {
 	}
 }
 
-// arithmetic is served by net/rpc.
+// arithmetic is a service for net/rpc.
 type arithmetic struct{}
 
 func (arithmetic) Multiply(factors *[2]int, product *int) error {
@@ -177,7 +177,7 @@ func (arithmetic) Multiply(factors *[2]int, product *int) error {
 
 func (arithmetic) Fail(*[2]int, *int) error { return errors.New("out of order") }
 
-// TestTheServerOfTheStandardLibrary calls net/rpc/jsonrpc, which speaks version 1.0.
+// TestTheServerOfTheStandardLibrary calls net/rpc/jsonrpc, which implements version 1.0.
 func TestTheServerOfTheStandardLibrary(t *testing.T) {
 	server := rpc.NewServer()
 	if err := server.RegisterName("arithmetic", arithmetic{}); err != nil {

@@ -1,4 +1,4 @@
-// Command large receives a message of any size through a buffer of 64 KiB into a file.
+// Command large receives one message of any size into a file, through a buffer of 64 KiB.
 //
 //	go run ./examples/large ws://files.example/backup backup.tar
 package main
@@ -29,7 +29,7 @@ func main() {
 
 func download(w io.Writer, url string) (total int64, err error) {
 	conn, err := websock.Dial(context.Background(), url, &websock.Config{
-		Limits: websock.Limits{MessageSize: -1}, // 16 MiB otherwise
+		Limits: websock.Limits{MessageSize: -1}, // no limit; the default is 16 MiB
 	})
 	if err != nil {
 		return 0, err

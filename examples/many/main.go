@@ -1,5 +1,5 @@
-// Command many keeps many connections to a server open, dials again those that are lost, and
-// prints how they are.
+// Command many keeps many connections to a server open, dials lost ones again, and prints
+// counters once a second.
 //
 //	go run ./examples/many -n 5000 wss://feed.example/
 package main
@@ -45,7 +45,7 @@ func keepOpen(url string, n int, messages *atomic.Int64) (*fanout.Group, error) 
 	return fanout.Start(fanout.Options{
 		Targets: []fanout.Target{{URL: url, Config: websock.Config{Transport: epoll.Transport()}}},
 		Size:    n,
-		Pace:    fanout.Pace{Rate: 1000, PerHost: -1}, // our own server: no need to be shy
+		Pace:    fanout.Pace{Rate: 1000, PerHost: -1}, // a server of our own can take it
 		OnConnect: func(_ context.Context, s *fanout.Slot, c *websock.Conn) error {
 			return c.SendText([]byte("subscribe " + s.Key()))
 		},

@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// The server answers each subscription with a message, and drops all connections once.
+// The server answers each subscription with a message. The test aborts all connections once.
 func TestAllConnectionsAreOpenAgainAfterALoss(t *testing.T) {
 	const n = 300
 	var mu sync.Mutex

@@ -1,5 +1,5 @@
-// Command marketdata joins the feeds of many venues to one stream, in which the quotes of each
-// venue keep their order and none is missing or twice, whatever connections are lost.
+// Command marketdata merges the feeds of many venues into one stream. The quotes of each venue stay
+// in order, and none is missing or repeated, even if connections are lost.
 //
 //	go run ./examples/marketdata wss://a.example/feed wss://b.example/feed
 package main

@@ -13,8 +13,8 @@ import (
 
 const quotesOfAVenue = 300
 
-// newVenue returns the URL of a venue that breaks off after every 100 quotes, and then begins
-// some quotes before what was asked for, as those do that keep the last ones in blocks.
+// newVenue returns the URL of a venue that aborts the connection after every 100 quotes. After a
+// subscription it starts some quotes early, as servers do that store quotes in blocks.
 func newVenue(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
@@ -68,7 +68,7 @@ func TestNoQuoteIsMissingOrTwiceOrOutOfOrder(t *testing.T) {
 	}
 }
 
-// Whoever takes no quotes for a while gets all of them later.
+// A reader that takes no quotes for a while gets all of them later.
 func TestAReaderThatPausesLosesNothing(t *testing.T) {
 	venue := newVenue(t)
 	stream, err := join([]string{venue}, 0)

@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// A quote is what a venue sends. Its quotes are numbered from 1.
+// A quote is a message of a venue. Each venue numbers its quotes from 1.
 type quote struct {
 	Venue  string  `json:"-"`
 	Number int64   `json:"number"`
@@ -26,7 +26,7 @@ type subscription struct {
 	After int64 `json:"after"`
 }
 
-// A stream has the quotes of all venues.
+// A stream is the merged feed of all venues.
 type stream struct {
 	quotes chan quote
 	ended  chan struct{}
@@ -36,7 +36,7 @@ type stream struct {
 	last map[string]int64 // number of the last quote, by venue
 }
 
-// join connects to the venues. room is how many quotes may wait to be taken.
+// join connects to the venues. room is the capacity of the channel of quotes.
 func join(urls []string, room int) (*stream, error) {
 	s := &stream{quotes: make(chan quote, room), ended: make(chan struct{}), last: map[string]int64{}}
 	var targets []fanout.Target
@@ -55,8 +55,8 @@ func join(urls []string, room int) (*stream, error) {
 	return s, err
 }
 
-// subscribe asks for what comes after the last quote: also what was missed while the
-// connection was down.
+// subscribe asks for all quotes after the last one received, so that those missed while the
+// connection was down are sent again.
 func (s *stream) subscribe(_ context.Context, slot *fanout.Slot, conn *websock.Conn) error {
 	s.mu.Lock()
 	after := s.last[slot.Key()]
@@ -68,8 +68,8 @@ func (s *stream) subscribe(_ context.Context, slot *fanout.Slot, conn *websock.C
 	return conn.SendText(text)
 }
 
-// receive passes a quote on. When nobody takes quotes for a while it leaves those of the venue
-// with the system, instead of waiting, which would hold up other venues.
+// receive puts a quote into the stream. If the channel is full, it pauses the connection of the
+// venue. Blocking instead would delay the other venues.
 func (s *stream) receive(slot *fanout.Slot, _ websock.Opcode, msg []byte) {
 	q := quote{Venue: slot.Key()}
 	if err := json.Unmarshal(msg, &q); err != nil {

@@ -1,6 +1,6 @@
-// Command mqtt publishes a message over MQTT over WebSocket and prints it when it comes back,
-// once with each of Eclipse Paho's clients: that of MQTT 3.1.1 and that of MQTT 5. Both are
-// given a connection that is made here.
+// Command mqtt publishes a message with MQTT over WebSocket and prints it when the broker delivers
+// it. It does so with both of Eclipse Paho's clients, for MQTT 3.1.1 and for MQTT 5, over
+// connections that it opens for them.
 //
 //	cd examples/mqtt && go run . ws://127.0.0.1:8083/
 package main

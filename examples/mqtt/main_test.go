@@ -26,7 +26,7 @@ func newBroker(t *testing.T) string {
 		}
 		t.Skip("needs the broker mosquitto: apt-get install mosquitto")
 	}
-	addr, other := freePort(t), freePort(t) // Mosquitto 2.0.11 gives up if all its listeners are for WebSocket
+	addr, other := freePort(t), freePort(t) // Mosquitto 2.0.11 exits if all its listeners are for WebSocket
 	config := filepath.Join(t.TempDir(), "mosquitto.conf")
 	text := fmt.Sprintf(`listener %d 127.0.0.1
 protocol websockets
@@ -62,7 +62,7 @@ persistence false
 	}
 }
 
-// freePort returns an address that nobody listened on a moment ago.
+// freePort returns an address that was free a moment ago.
 func freePort(t *testing.T) *net.TCPAddr {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

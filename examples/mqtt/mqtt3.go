@@ -10,7 +10,7 @@ import (
 
 const topic = "websock/example"
 
-// exchange3 publishes text and returns what comes back, over MQTT 3.1.1.
+// exchange3 publishes text with MQTT 3.1.1 and returns the text that the broker delivers.
 func exchange3(ctx context.Context, broker, text string) (string, error) {
 	options := mqtt.NewClientOptions().
 		AddBroker(broker).
@@ -34,7 +34,7 @@ func exchange3(ctx context.Context, broker, text string) (string, error) {
 	return one(ctx, received)
 }
 
-// done waits for what a token stands for.
+// done waits until the operation of a token has ended.
 func done(ctx context.Context, t mqtt.Token) error {
 	select {
 	case <-t.Done():

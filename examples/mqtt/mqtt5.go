@@ -6,7 +6,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 )
 
-// exchange5 publishes text and returns what comes back, over MQTT 5.
+// exchange5 publishes text with MQTT 5 and returns the text that the broker delivers.
 func exchange5(ctx context.Context, broker, text string) (string, error) {
 	conn, err := dial(ctx, broker)
 	if err != nil {

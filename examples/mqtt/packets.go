@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// packets is a net.Conn that writes each MQTT packet at once, and so as one message, however
-// many writes it came in. MQTT doesn't ask for that (MQTT 5 section 6), but Mosquitto 2.0.11
-// takes a packet in several messages for malformed now and then.
+// packets is a net.Conn that collects the writes of an MQTT packet and makes one write of them,
+// so that each packet is one message. MQTT does not require that (MQTT 5 section 6), but Mosquitto
+// 2.0.11 sometimes reports a packet in several messages as malformed.
 type packets struct {
 	net.Conn
-	sync.Mutex        // which Paho's client for MQTT 5 holds while it writes a packet
-	part       []byte // of a packet
+	sync.Mutex        // locked by Paho's client for MQTT 5 while it writes a packet
+	part       []byte // of an incomplete packet
 }
 
-// Write takes a part of a packet.
+// Write adds b to the packet, and writes it when it is complete.
 func (p *packets) Write(b []byte) (int, error) {
 	p.part = append(p.part, b...)
 	for {
@@ -30,8 +30,8 @@ func (p *packets) Write(b []byte) (int, error) {
 	}
 }
 
-// packetSize returns the size of the packet that b begins with, 0 while that isn't known: a
-// byte, the length of the rest in a variable number of bytes, and the rest.
+// packetSize returns the size of the packet at the start of b, or 0 if b is too short to tell. A
+// packet is a byte, the length of the rest in a variable number of bytes, and the rest.
 func packetSize(b []byte) int {
 	if len(b) < 2 {
 		return 0

@@ -1,5 +1,5 @@
-// Command privateca sends a message to a wss server whose certificate a private authority has
-// signed, and prints what comes back.
+// Command privateca sends a message to a wss server whose certificate was signed by a private
+// authority, and prints the answer.
 //
 //	go run ./examples/privateca ca.pem wss://internal.example/echo
 package main

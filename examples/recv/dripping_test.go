@@ -8,7 +8,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// dripping makes transports that write the first byte, then nothing for a while, then the rest.
+// dripping makes transports that write the first byte, pause, and then write the rest.
 type dripping struct{}
 
 func (dripping) Attach(conn net.Conn, early []byte) (transport.Conn, error) {

@@ -1,5 +1,5 @@
-// Command recv is the demonstration of the C library that this module descends from, line for
-// line: open, send text, receive into a buffer of 128 bytes with a timeout, close.
+// Command recv is the demonstration program of the C library from which this module descends,
+// line by line: open, send text, receive into a buffer of 128 bytes with a timeout, close.
 //
 //	go run ./examples/recv 127.0.0.1 8080
 package main

@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// The server echoes byte by byte, beginning with one byte of the header.
+// The server echoes ten times the message, in two writes: one byte of the header, then the rest.
 func TestTheDemonstrationReceivesWhatComesInPieces(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: dripping{}})
