@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"go.uber.org/goleak"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
@@ -63,7 +63,7 @@ func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 		if !tr.HasDescriptor() {
 			t.Skip("descriptors of sockets aren't read from on this system")
 		}
-		c := engine.NewConn(tr, engine.Options{Role: engine.Client})
+		c := engine.NewConn(tr, engine.Options{Role: websock.Client})
 		server.Write([]byte("\x81\x02Hi\x81\x02Ho"))
 		for range 2 {
 			if _, _, err := c.RecvMessage(nil); err != nil {
@@ -82,11 +82,11 @@ func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 
 func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
-	c := engine.NewConn(std.New(client, nil), engine.Options{Role: engine.Client})
+	c := engine.NewConn(std.New(client, nil), engine.Options{Role: websock.Client})
 	messages, closed := make(chan string, 1), make(chan error, 1)
-	c.SetHandler(engine.Messages(
-		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { messages <- string(msg) },
-		func(_ *engine.Conn, err error) { closed <- err },
+	c.SetHandler(websock.Messages(
+		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { messages <- string(msg) },
+		func(_ *websock.Conn, err error) { closed <- err },
 	))
 	for range 10 {
 		io.WriteString(server, "\x81\x01x")
@@ -100,7 +100,7 @@ func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
 	io.WriteString(server, "\x81\x01z")
 	<-messages
 	c.SetRecvDeadline(time.Now().Add(std.LookAgain / 10))
-	if err := <-closed; !errors.Is(err, engine.ErrTimeout) {
+	if err := <-closed; !errors.Is(err, websock.ErrTimeout) {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A slow net.Conn closes when it is told to.
@@ -31,9 +31,9 @@ func TestCloseDoesNotWaitForAConnectionThatTakesItsTime(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close()
 		conn := &slow{a, make(chan bool, 2), make(chan bool)}
-		c := engine.NewConn(std.New(conn, nil), engine.Options{Role: engine.Client})
+		c := engine.NewConn(std.New(conn, nil), engine.Options{Role: websock.Client})
 		if pushed {
-			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 		}
 		aborted := make(chan bool)
 		go func() {

@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A recorded net.Conn remembers what was read.
@@ -41,9 +40,9 @@ func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := engine.NewConn(transport, engine.Options{Role: engine.Server})
+			c := engine.NewConn(transport, engine.Options{Role: websock.Server})
 			if pushed {
-				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 			}
 			io.WriteString(peer, "\x88\x82\x00\x00\x00\x00\x03\xe8")
 			if !pushed {

@@ -7,10 +7,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // reads returns how many read calls this process has made.
@@ -35,8 +35,8 @@ func TestAPushedMessageTakesOneRead(t *testing.T) {
 	}
 	defer file.Close()
 	peer := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
-	c := engine.NewConn(std.New(client, nil), engine.Options{Role: engine.Client})
-	c.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
+	c := engine.NewConn(std.New(client, nil), engine.Options{Role: websock.Client})
+	c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
 	echo := make([]byte, 100)
 	before := reads(t)
 	for range messages {

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/netpair"
-	"github.com/seed004e8d11/websock/transport/std"
-
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // A goroutine begins with a stack of 2 KiB. Were the calls from Recv down to the system some
@@ -27,7 +27,7 @@ func TestAGoroutineThatPullsKeepsItsFirstStack(t *testing.T) {
 	idle := stacksOf(n, func() {
 		waiting.Go(func() { <-stop })
 	})
-	var conns []*engine.Conn
+	var conns []*websock.Conn
 	for range n {
 		near, far := netpair.Sockets(t, "unix")
 		if _, err := far.Write([]byte("\x81\x01x")); err != nil {
@@ -57,7 +57,7 @@ func TestAGoroutineThatPullsKeepsItsFirstStack(t *testing.T) {
 // drainWith receives in a function that has some variables of its own.
 //
 //go:noinline
-func drainWith(c *engine.Conn) {
+func drainWith(c *websock.Conn) {
 	buf := make([]byte, 16)
 	var room [64]byte
 	for {

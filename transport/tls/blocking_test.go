@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
@@ -21,9 +22,9 @@ func echoing(finished chan<- error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := hijack(w)
 		if err == nil {
-			err = c.SetHandler(engine.Messages(
-				func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
-				func(_ *engine.Conn, err error) { finished <- err },
+			err = c.SetHandler(websock.Messages(
+				func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
+				func(_ *websock.Conn, err error) { finished <- err },
 			))
 		}
 		if err != nil {
@@ -32,7 +33,7 @@ func echoing(finished chan<- error) http.HandlerFunc {
 	}
 }
 
-func hijack(w http.ResponseWriter) (*engine.Conn, error) {
+func hijack(w http.ResponseWriter) (*websock.Conn, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func hijack(w http.ResponseWriter) (*engine.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.NewConn(moved, engine.Options{Role: engine.Server}), nil
+	return engine.NewConn(moved, engine.Options{Role: websock.Server}), nil
 }
 
 // upgrade returns a client's connection behind an opening handshake of HTTP.
@@ -85,7 +86,7 @@ func TestAHijackedConnectionIsMoved(t *testing.T) {
 			go server.Serve(wstls.NewListener(l, serverConfig))
 			defer server.Close()
 			secured := upgrade(t, l.Addr().String(), clientConfig)
-			client := engine.NewConn(std.New(secured, nil), engine.Options{Role: engine.Client})
+			client := engine.NewConn(std.New(secured, nil), engine.Options{Role: websock.Client})
 			for _, size := range []int{1, 1000, 100_000} {
 				want := bytes.Repeat([]byte("h"), size)
 				if err := client.SendBinary(want); err != nil {
@@ -98,8 +99,8 @@ func TestAHijackedConnectionIsMoved(t *testing.T) {
 			if err := client.Close(); err != nil {
 				t.Error(err)
 			}
-			var closed *engine.CloseError
-			if err := <-finished; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+			var closed *websock.CloseError
+			if err := <-finished; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 				t.Error(err)
 			}
 		})

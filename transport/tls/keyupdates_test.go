@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
@@ -54,10 +53,10 @@ func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
 	for name, f := range factories {
 		for _, pushed := range []bool{false, true} {
 			transport, peer, next := againstKeyUpdates(t, f)
-			c := engine.NewConn(transport, engine.Options{Role: engine.Client})
+			c := engine.NewConn(transport, engine.Options{Role: websock.Client})
 			ended := make(chan error, 1)
 			if pushed {
-				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) { ended <- err }))
+				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { ended <- err }))
 			} else {
 				go func() {
 					for {
@@ -81,8 +80,8 @@ func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
 			}()
 			select {
 			case err := <-ended:
-				var how *engine.CloseError
-				if !errors.Is(err, wstls.ErrKeyUpdates) || !errors.As(err, &how) || how.Code != engine.CloseAbnormal {
+				var how *websock.CloseError
+				if !errors.Is(err, wstls.ErrKeyUpdates) || !errors.As(err, &how) || how.Code != websock.CloseAbnormal {
 					t.Errorf("%s, pushed %v: it ended with %v", name, pushed, err)
 				}
 				if err := c.SendText(nil); !errors.Is(err, wstls.ErrKeyUpdates) {

@@ -1,4 +1,4 @@
-package tls
+package tls_test
 
 import (
 	"bytes"
@@ -10,25 +10,27 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
-// pair returns two engine.Conns over one connection whose ends were both moved.
-func pair(t *testing.T, version uint16) (client, server *engine.Conn) {
+// pair returns two Conns over one connection whose ends were both moved.
+func pair(t *testing.T, version uint16) (client, server *websock.Conn) {
 	t.Helper()
-	a, b := connect(t, version)
-	ca, _ := move(t, a, nil)
-	cb, _ := move(t, b, nil)
-	return engine.NewConn(ca, engine.Options{Role: engine.Client}), engine.NewConn(cb, engine.Options{Role: engine.Server})
+	a, b := wstls.Connect(t, version)
+	ca, _ := wstls.Move(t, a, nil)
+	cb, _ := wstls.Move(t, b, nil)
+	return engine.NewConn(ca, engine.Options{Role: websock.Client}), engine.NewConn(cb, engine.Options{Role: websock.Server})
 }
 
 // echo makes c send back what it gets.
-func echo(t *testing.T, c *engine.Conn) (closed chan error) {
+func echo(t *testing.T, c *websock.Conn) (closed chan error) {
 	t.Helper()
 	closed = make(chan error, 1)
-	err := c.SetHandler(engine.Messages(
-		func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
-		func(_ *engine.Conn, err error) { closed <- err },
+	err := c.SetHandler(websock.Messages(
+		func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
+		func(_ *websock.Conn, err error) { closed <- err },
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -37,22 +39,22 @@ func echo(t *testing.T, c *engine.Conn) (closed chan error) {
 }
 
 func TestEchoOfEverySize(t *testing.T) {
-	eachVersion(t, func(t *testing.T, version uint16) {
+	wstls.EachVersion(t, func(t *testing.T, version uint16) {
 		client, server := pair(t, version)
 		closed := echo(t, server)
 		for _, size := range []int{0, 1, 125, 126, 16 << 10, 65536, 1 << 20} {
-			want := plaintext(size)
+			want := wstls.Plaintext(size)
 			if err := client.SendBinary(want); err != nil {
 				t.Fatal(err)
 			}
-			if op, got, err := client.RecvMessage(nil); op != engine.OpBinary || !bytes.Equal(got, want) || err != nil {
+			if op, got, err := client.RecvMessage(nil); op != websock.OpBinary || !bytes.Equal(got, want) || err != nil {
 				t.Fatalf("%d bytes: %v, %d bytes, %v", size, op, len(got), err)
 			}
 		}
 		if err := client.CloseWith(4003, "done"); err != nil {
 			t.Error(err)
 		}
-		var how *engine.CloseError
+		var how *websock.CloseError
 		if err := <-closed; !errors.As(err, &how) || how.Code != 4003 || how.Reason != "done" {
 			t.Errorf("server: %v", err)
 		}
@@ -66,14 +68,14 @@ func TestBothSidesPushedAndManySenders(t *testing.T) {
 	var echoed atomic.Int64
 	all := make(chan struct{})
 	clientClosed := make(chan error, 1)
-	client.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+	client.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 		if strings.Trim(string(msg), string(msg[:1])) != "" {
 			t.Error("torn message")
 		}
 		if echoed.Add(1) == senders*messages {
 			close(all)
 		}
-	}, func(_ *engine.Conn, err error) { clientClosed <- err }))
+	}, func(_ *websock.Conn, err error) { clientClosed <- err }))
 	var running sync.WaitGroup
 	for g := range senders {
 		running.Go(func() {
@@ -92,20 +94,20 @@ func TestBothSidesPushedAndManySenders(t *testing.T) {
 		t.Error(err)
 	}
 	for _, closed := range []chan error{clientClosed, serverClosed} {
-		var how *engine.CloseError
-		if err := <-closed; !errors.As(err, &how) || how.Code != engine.CloseNormal {
+		var how *websock.CloseError
+		if err := <-closed; !errors.As(err, &how) || how.Code != websock.CloseNormal {
 			t.Error(err)
 		}
 	}
 }
 
 func TestEarlyBytesReachAHandler(t *testing.T) {
-	a, b := connect(t, tls.VersionTLS13)
+	a, b := wstls.Connect(t, tls.VersionTLS13)
 	b.Write([]byte("er\x81\x05third"))
-	c, _ := move(t, a, []byte("\x81\x05early\x81\x05lat"))
-	client := engine.NewConn(c, engine.Options{Role: engine.Client})
+	c, _ := wstls.Move(t, a, []byte("\x81\x05early\x81\x05lat"))
+	client := engine.NewConn(c, engine.Options{Role: websock.Client})
 	messages := make(chan string, 3)
-	client.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) { messages <- string(msg) }, nil))
+	client.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) { messages <- string(msg) }, nil))
 	for _, want := range []string{"early", "later", "third"} {
 		if got := <-messages; got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -114,14 +116,14 @@ func TestEarlyBytesReachAHandler(t *testing.T) {
 }
 
 func TestAStreamThatIsCutOffIsAnAbnormalClosure(t *testing.T) {
-	a, b := connect(t, tls.VersionTLS13)
-	c, m := move(t, a, nil)
-	client := engine.NewConn(c, engine.Options{Role: engine.Client})
+	a, b := wstls.Connect(t, tls.VersionTLS13)
+	c, m := wstls.Move(t, a, nil)
+	client := engine.NewConn(c, engine.Options{Role: websock.Client})
 	closed := echo(t, client)
 	b.Write([]byte("\x81\x0fthe first of two"[:10]))
-	m.in.end(io.EOF)
-	var how *engine.CloseError
-	if err := <-closed; !errors.As(err, &how) || how.Code != engine.CloseAbnormal || !errors.Is(err, io.ErrUnexpectedEOF) {
+	m.EndInput(io.EOF)
+	var how *websock.CloseError
+	if err := <-closed; !errors.As(err, &how) || how.Code != websock.CloseAbnormal || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 }
