@@ -5,7 +5,6 @@ import (
 	"context"
 	stdtls "crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -52,30 +51,15 @@ func proxyFor(cfg *Config, to *endpoint.Endpoint) (*url.URL, error) {
 	return environmentProxy(to.URL())
 }
 
-// proxyPorts are those of proxies whose URL has none, by scheme.
-var proxyPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
-
-// proxyAddress returns the host and the port of a proxy.
-func proxyAddress(via *url.URL) (host, port string, err error) {
-	if port = proxyPorts[via.Scheme]; port == "" {
-		return "", "", fmt.Errorf("proxy scheme %q is none of http, https, socks5, socks5h", via.Scheme)
-	}
-	if via.Port() != "" {
-		port = via.Port()
-	}
-	host, err = endpoint.ASCIIHost(via.Hostname())
-	return host, port, err
-}
-
 // through connects to addr through a proxy.
 func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
-	host, port, err := proxyAddress(via)
+	at, err := endpoint.Proxy(via)
 	if err != nil {
 		return nil, &HandshakeError{Reason: "the proxy's URL can't be used", Err: err}
 	}
-	conn, err := direct(ctx, cfg, "tcp", net.JoinHostPort(host, port))
-	if err == nil && via.Scheme == "https" {
-		conn, err = secureProxy(ctx, cfg, conn, host)
+	conn, err := direct(ctx, cfg, at.Network, at.Address())
+	if err == nil && at.Secure {
+		conn, err = secureProxy(ctx, cfg, conn, at.Host)
 	}
 	if err != nil {
 		return nil, err

@@ -82,24 +82,21 @@ func (r *route) follow(answer error, allowed []string) error {
 	if !errors.As(answer, &failed) {
 		return answer
 	}
-	u, err := handshake.RedirectTarget(r.to.URL(), failed)
-	switch {
-	case r.to.Network != "tcp":
+	if r.to.Network != "tcp" {
 		return answer
+	}
+	next, err := handshake.RedirectTarget(&r.to, failed)
+	switch {
 	case err != nil:
 		return err
-	case u == nil:
+	case next == nil:
 		return answer
 	}
-	next, err := endpoint.FromURL(u)
-	if err != nil {
-		return err
-	}
-	if !r.to.SameOrigin(&next) && !r.to.Secures(&next) {
+	if !r.to.SameOrigin(next) && !r.to.Secures(next) {
 		r.strange = true
 		r.header = only(handshake.StripCredentials(r.header), allowed)
 	}
-	r.to = next
+	r.to = *next
 	return nil
 }
 

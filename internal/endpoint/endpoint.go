@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -121,6 +122,23 @@ func unixEndpoint(u *url.URL, secure bool) (Endpoint, error) {
 	e.Target, err = target(path)
 	return e, err
 }
+
+// Proxy returns the endpoint of a proxy, whose URL has the scheme http, https, socks5 or socks5h. User
+// name, path and query don't count.
+func Proxy(u *url.URL) (Endpoint, error) {
+	byDefault := proxyPorts[u.Scheme]
+	if byDefault == 0 {
+		return Endpoint{}, fmt.Errorf("proxy scheme %q is none of http, https, socks5, socks5h", u.Scheme)
+	}
+	port, err := portOf(u)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return New(u.Hostname(), cmp.Or(port, byDefault), "", u.Scheme == "https")
+}
+
+// proxyPorts are the default ports of proxies.
+var proxyPorts = map[string]int{"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 // Address returns what is dialled: host and port, or the path of a Unix socket.
 func (e *Endpoint) Address() string {

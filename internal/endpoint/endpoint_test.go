@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -62,7 +63,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, url := range []string{
+	for _, rawURL := range []string{
 		"", "h", "h:80", "ftp://h/", "ws:", "ws:h", "ws://", "ws:///path", "ws://:80/",
 		"ws://h:0/", "ws://h:65536/", "ws://h:-1/", "ws://h:x/",
 		"ws://user@h/", "ws://user:secret@h/", "ws://:secret@h/", "ws://@h/", `ws://good\@evil/`,
@@ -71,10 +72,10 @@ func TestParseRefuses(t *testing.T) {
 		"ws://a b/", "ws://a%20b/", "ws://[::1/", "ws://[h]/", "ws://::1/", "ws://[::1%25a%20b]/", "ws://-ü-/", "ws://\u034f/",
 		"ws+unix://", "ws+unix://host/path", "ws+unix:///a\n.sock",
 	} {
-		if e, err := Parse(url); err == nil {
-			t.Errorf("%q is taken for %+v", url, e)
+		if e, err := Parse(rawURL); err == nil {
+			t.Errorf("%q is taken for %+v", rawURL, e)
 		} else if strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: the error tells a password: %v", url, err)
+			t.Errorf("%q: the error tells a password: %v", rawURL, err)
 		}
 	}
 }
@@ -114,6 +115,41 @@ func TestNew(t *testing.T) {
 			t.Errorf("%+v: %v", test, err)
 		case err == nil && got != test.want:
 			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}
+
+func TestProxy(t *testing.T) {
+	for _, test := range []struct {
+		url     string
+		address string // "": rejected
+		secure  bool
+	}{
+		{"http://proxy", "proxy:80", false},
+		{"https://user:secret@Proxy.example/", "proxy.example:443", true},
+		{"socks5://proxy", "proxy:1080", false},
+		{"socks5h://proxy:9050", "proxy:9050", false},
+		{"http://bücher.example:3128", "xn--bcher-kva.example:3128", false},
+		{"http://[2001:DB8::1]:3128/", "[2001:db8::1]:3128", false},
+		{"http://proxy:/", "proxy:80", false},
+		{"http://proxy:0", "", false},
+		{"http://proxy:65536", "", false},
+		{"http://:3128", "", false},
+		{"http://a%20b", "", false},
+		{"ws://proxy", "", false},
+		{"proxy:3128", "", false},
+		{"//proxy:3128", "", false},
+	} {
+		u, err := url.Parse(test.url)
+		if err != nil {
+			u = &url.URL{Scheme: "http"}
+		}
+		e, err := Proxy(u)
+		switch {
+		case (err != nil) != (test.address == ""):
+			t.Errorf("%s: %v", test.url, err)
+		case err == nil && (e.Address() != test.address || e.Secure != test.secure):
+			t.Errorf("%s: %+v", test.url, e)
 		}
 	}
 }

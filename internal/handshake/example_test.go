@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
@@ -122,17 +123,21 @@ func ExampleAccept() {
 
 // A redirect is a response like others; the caller decides whether to follow it.
 func ExampleRedirectTarget() {
-	from, _ := url.Parse("ws://example.com/chat")
-	header := http.Header{"Authorization": {"Bearer token"}, "User-Agent": {"example"}}
-	refusal := &handshake.HandshakeError{Status: 307, Header: http.Header{"Location": {"https://chat.example.com/"}}}
-	to, err := handshake.RedirectTarget(from, refusal)
+	from, err := endpoint.Parse("ws://example.com/chat")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if to.Host != from.Host {
+	header := http.Header{"Authorization": {"Bearer token"}, "User-Agent": {"example"}}
+	refusal := &handshake.HandshakeError{Status: 307, Header: http.Header{"Location": {"https://chat.example.com/"}}}
+	to, err := handshake.RedirectTarget(&from, refusal)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if !from.SameOrigin(to) {
 		header = handshake.StripCredentials(header)
 	}
-	fmt.Println(to, header)
+	fmt.Println(to.URL(), header)
 	// Output: wss://chat.example.com/ map[User-Agent:[example]]
 }

@@ -3,34 +3,30 @@ package handshake
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
-// RedirectTarget returns the URL that a refusal redirects to: the one in its Location header,
-// relative to the URL of the request, with ws and wss for http and https, normalized as in
-// websock.Dial, without a fragment. RedirectTarget returns nil if the status is none of 301, 302,
-// 303, 307 and 308. It returns an error if the redirect can't be followed: no URL, another scheme,
-// no host, a user name, or a scheme without TLS after one with TLS. The error is a *HandshakeError
-// with the response of the refusal.
+// RedirectTarget returns the endpoint that a refusal redirects to: that of the URL in its Location
+// header, which may be relative to the URL of from. RedirectTarget returns nil if the status is
+// none of 301, 302, 303, 307 and 308. It returns an error if the redirect can't be followed: no
+// URL, another scheme, no host, a user name, or a scheme without TLS after one with TLS. The error
+// is a *HandshakeError with the response of the refusal.
 //
 // Only redirects of the server may be followed, never those of a proxy.
-func RedirectTarget(from *url.URL, refusal *HandshakeError) (*url.URL, error) {
+func RedirectTarget(from *endpoint.Endpoint, refusal *HandshakeError) (*endpoint.Endpoint, error) {
 	if !isRedirect(refusal.Status) {
 		return nil, nil
 	}
 	location := refusal.Header.Get("Location")
-	at, err := endpoint.FromURL(from)
+	next, err := from.Redirect(location)
 	if err != nil {
-		return nil, notFollowed(refusal, location, err)
+		failed := *refusal
+		failed.Reason, failed.Err = fmt.Sprintf("redirect to %.200q can't be followed", location), err
+		return nil, &failed
 	}
-	next, err := at.Redirect(location)
-	if err != nil {
-		return nil, notFollowed(refusal, location, err)
-	}
-	return next.URL(), nil
+	return &next, nil
 }
 
 func isRedirect(status int) bool {
@@ -40,13 +36,6 @@ func isRedirect(status int) bool {
 		return true
 	}
 	return false
-}
-
-// notFollowed returns the error for a redirect that can't be followed.
-func notFollowed(refusal *HandshakeError, location string, cause error) error {
-	failed := *refusal
-	failed.Reason, failed.Err = fmt.Sprintf("redirect to %.200q can't be followed", location), cause
-	return &failed
 }
 
 // credentials are the headers that must not reach another origin.

@@ -3,8 +3,9 @@ package handshake
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"testing"
+
+	"github.com/seed004e8d11/websock/internal/endpoint"
 )
 
 func TestRedirectTarget(t *testing.T) {
@@ -30,21 +31,21 @@ func TestRedirectTarget(t *testing.T) {
 		{"ws://h/a", "ws://other/", 401, "", false},
 	}
 	for _, test := range tests {
-		from, _ := url.Parse(test.from)
-		got, err := RedirectTarget(from, &HandshakeError{Status: test.status, Header: http.Header{"Location": {test.location}}})
+		from, _ := endpoint.Parse(test.from)
+		got, err := RedirectTarget(&from, &HandshakeError{Status: test.status, Header: http.Header{"Location": {test.location}}})
 		switch {
 		case (err != nil) != test.fails:
 			t.Errorf("%s to %s: %v", test.from, test.location, err)
-		case (got == nil) != (test.want == ""), got != nil && got.String() != test.want:
-			t.Errorf("%s to %s: %v, want %q", test.from, test.location, got, test.want)
+		case (got == nil) != (test.want == ""), got != nil && got.URL().String() != test.want:
+			t.Errorf("%s to %s: %+v, want %q", test.from, test.location, got, test.want)
 		}
 	}
 }
 
 func TestARedirectThatIsNotFollowedHasTheResponse(t *testing.T) {
-	from, _ := url.Parse("wss://h/")
+	from, _ := endpoint.Parse("wss://h/")
 	refusal := &HandshakeError{Reason: "x", Status: 301, Header: http.Header{"Location": {"ws://h/"}}, Body: []byte("b")}
-	_, err := RedirectTarget(from, refusal)
+	_, err := RedirectTarget(&from, refusal)
 	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 301 || failed.Header == nil || string(failed.Body) != "b" || failed.Reason == "x" {
 		t.Errorf("%+v", err)
