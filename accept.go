@@ -74,7 +74,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engin
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, way{reserved, opts.Handler, policy}, engine.Options{
+	return attach(conn, result, attachOptions{reserved, opts.Handler, policy}, engine.Options{
 		Role:    engine.Server,
 		Limits:  opts.Limits,
 		Recover: opts.Recover,

@@ -4,7 +4,11 @@ import (
 	stdtls "crypto/tls"
 	"errors"
 	"net"
+	"syscall"
 
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/tls"
@@ -36,4 +40,65 @@ func attachPlain(f transport.Factory, conn net.Conn, early []byte) (transport.Co
 		return std.New(conn, early), nil
 	}
 	return c, err
+}
+
+// attachOptions are the parts of a Config or of AcceptOptions that attach needs.
+type attachOptions struct {
+	transport transport.Reservation
+	handler   Handler
+	keepAlive *keepalive.Policy
+}
+
+// attach makes a Conn of a connection after the opening handshake. On an error it closes conn.
+func attach(conn net.Conn, result *handshake.Result, a attachOptions, o engine.Options) (*Conn, error) {
+	carrier, err := Attach(a.transport, conn, result.Early)
+	if err != nil {
+		conn.Close()
+		return nil, &HandshakeError{Reason: fileLimitOr("transport refuses the connection", err), Err: err}
+	}
+	o.Subprotocol = result.Subprotocol
+	o.RawHeader = result.RawHeader
+	o.Compression = result.Compression
+	c := engine.NewConn(carrier, o)
+	if a.handler != nil {
+		if err := c.SetHandler(a.handler); err != nil {
+			c.Close()
+			return nil, &HandshakeError{Reason: "transport can't serve a handler", Err: err}
+		}
+	}
+	keepAlive(c, a.keepAlive)
+	return c, nil
+}
+
+// reserve reserves what a transport needs for one connection.
+func reserve(f transport.Factory) (transport.Reservation, error) {
+	if f == nil {
+		f = std.Transport()
+	}
+	r, ok := f.(transport.Reserver)
+	if !ok {
+		return unreserved{f}, nil
+	}
+	reserved, err := r.Reserve()
+	if err != nil {
+		return nil, &HandshakeError{Reason: fileLimitOr("transport can't take another connection", err), Err: err}
+	}
+	return reserved, nil
+}
+
+// unreserved is the Reservation of a Factory that needs none.
+type unreserved struct{ transport.Factory }
+
+func (unreserved) Release() {}
+
+// fileLimitOr returns the reason of a failure with the cause err: a limit of open files, or
+// otherwise.
+func fileLimitOr(otherwise string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		return "this process has reached its limit of open files"
+	case errors.Is(err, syscall.ENFILE):
+		return "this system has reached its limit of open files"
+	}
+	return otherwise
 }

@@ -2,10 +2,31 @@ package websock
 
 import (
 	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/handshake"
 )
+
+// Open connects to the server in cfg and performs the opening handshake (RFC 6455 section 4.1).
+// ctx bounds both, but not the connection that Open returns.
+//
+// Every error is a *HandshakeError, with the HTTP response if there was one. errors.Is and
+// errors.As find the cause, such as context.DeadlineExceeded, a *net.OpError or a
+// *tls.CertificateVerificationError.
+func Open(ctx context.Context, cfg Config) (*Conn, error) {
+	to, err := endpoint.New(cfg.Host, cfg.Port, cfg.Path, cfg.Secure)
+	if err != nil {
+		return nil, &HandshakeError{Reason: "Host, Port and Path can't be used", Err: err}
+	}
+	return open(ctx, &cfg, to)
+}
 
 // Dial is Open for a URL (RFC 6455 section 3):
 //
@@ -13,14 +34,14 @@ import (
 //	wss://host:port/path?query
 //	ws+unix:///path/to.sock:/path?query   (wss+unix with TLS)
 //
-// http and https mean ws and wss. An international host name is looked up, verified and sent
-// in Punycode; spaces and characters outside ASCII in path and query are percent-encoded. A
-// user name in the URL is refused: credentials belong in Config.Header. So is a fragment, as
-// the RFC says, even an empty one.
+// http and https mean ws and wss. An international host name is looked up, verified and sent in
+// Punycode; spaces and characters outside ASCII in path and query are percent-encoded. A URL with
+// a user name is rejected: send credentials in Config.Header. So is a URL with a fragment, even an
+// empty one, as the RFC demands.
 //
-// cfg, which may be nil, gives the rest; its Host, Port, Path and Secure are not used. The
-// error is a *HandshakeError.
-func Dial(ctx context.Context, rawURL string, cfg *Config) (*engine.Conn, error) {
+// Dial uses all fields of cfg except Host, Port, Path and Secure. cfg may be nil. The error is a
+// *HandshakeError.
+func Dial(ctx context.Context, rawURL string, cfg *Config) (*Conn, error) {
 	if cfg == nil {
 		cfg = &Config{}
 	}
@@ -29,4 +50,142 @@ func Dial(ctx context.Context, rawURL string, cfg *Config) (*engine.Conn, error)
 		return nil, &HandshakeError{Reason: "the URL can't be used", Err: err}
 	}
 	return open(ctx, cfg, to)
+}
+
+// open connects to an endpoint, or to the one that it redirects to.
+func open(ctx context.Context, cfg *Config, to endpoint.Endpoint) (*Conn, error) {
+	a := attempt{to: to, header: cfg.Header}
+	c, err := a.open(ctx, cfg)
+	if err != nil {
+		return nil, withHost(err, &a.to)
+	}
+	return c, nil
+}
+
+// withHost adds to an error the endpoint that it is about.
+func withHost(err error, to *endpoint.Endpoint) error {
+	var failed *HandshakeError
+	if errors.As(err, &failed) {
+		failed.Host = to.Address()
+	}
+	return err
+}
+
+// An attempt is the endpoint to connect to next, and what may be sent there.
+type attempt struct {
+	to          endpoint.Endpoint
+	header      http.Header
+	otherOrigin bool // a redirect has led to another origin than the caller's
+}
+
+// open makes attempts until one doesn't end in a redirect that may be followed.
+func (a *attempt) open(ctx context.Context, cfg *Config) (*Conn, error) {
+	ctx, cancel := withTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	reserved, err := reserve(cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	defer reserved.Release()
+	policy, err := cfg.KeepAlive.policy()
+	if err != nil {
+		return nil, err
+	}
+	for redirects := 0; ; redirects++ {
+		request := a.request(cfg)
+		if err := request.Check(); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, cfg, &a.to)
+		if err != nil {
+			return nil, err // a redirect of a proxy, too, is never followed
+		}
+		result, err := performHandshake(ctx, cfg.trace(), conn, request)
+		if err == nil {
+			return attach(conn, result, attachOptions{reserved, cfg.Handler, policy}, engine.Options{
+				Role:    engine.Client,
+				Limits:  cfg.Limits,
+				Recover: cfg.Recover,
+				OnPing:  cfg.KeepAlive.OnPing,
+			})
+		}
+		if redirects >= cfg.MaxRedirects {
+			return nil, err
+		}
+		if err := a.redirect(err, cfg.RedirectHeader); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	switch {
+	case d < 0:
+		return ctx, func() {}
+	case d == 0:
+		d = DefaultTimeout
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// request returns the opening handshake to send.
+func (a *attempt) request(cfg *Config) *handshake.Request {
+	host := a.to.HostHeader()
+	if cfg.HostHeader != "" && !a.otherOrigin {
+		host = cfg.HostHeader
+	}
+	return &handshake.Request{
+		Host:         host,
+		Target:       a.to.Target,
+		Header:       a.header,
+		Subprotocols: cfg.Subprotocols,
+		Compression:  cfg.Compression,
+		MaxSize:      cfg.Limits.WithDefaults().HandshakeSize,
+	}
+}
+
+// performHandshake performs the opening handshake over conn. On an error it closes conn.
+func performHandshake(ctx context.Context, trace *Trace, conn net.Conn, request *handshake.Request) (*handshake.Result, error) {
+	trace.handshakeStart(request.Host)
+	result, err := handshake.Client(ctx, trace.conn(conn), request)
+	trace.handshakeDone(request.Host, err)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return result, nil
+}
+
+// redirect changes a to the endpoint that failure, the error of a handshake, redirects to. It
+// returns an error, which is failure itself if that isn't a redirect. Only the allowed headers are
+// sent to another origin.
+func (a *attempt) redirect(failure error, allowed []string) error {
+	var refusal *HandshakeError
+	if !errors.As(failure, &refusal) || a.to.Network != "tcp" {
+		return failure
+	}
+	next, err := handshake.RedirectTarget(&a.to, refusal)
+	switch {
+	case err != nil:
+		return err
+	case next == nil:
+		return failure
+	}
+	if !a.to.SameOrigin(next) && !a.to.Secures(next) {
+		a.otherOrigin = true
+		a.header = onlyHeaders(handshake.StripCredentials(a.header), allowed)
+	}
+	a.to = *next
+	return nil
+}
+
+// onlyHeaders returns the headers of h with these names.
+func onlyHeaders(h http.Header, names []string) http.Header {
+	kept := http.Header{}
+	for name, values := range h {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			kept[name] = values
+		}
+	}
+	return kept
 }

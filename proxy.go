@@ -16,31 +16,31 @@ import (
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
-// NoProxy is a Config.Proxy that goes through none, whatever the environment says.
+// NoProxy is a Config.Proxy that uses no proxy and ignores the environment.
 func NoProxy(*url.URL) (*url.URL, error) { return nil, nil }
 
-// ProxyURL returns a Config.Proxy that goes through via, whatever is to be reached. via must not
-// be changed afterwards.
+// ProxyURL returns a Config.Proxy that uses the proxy via for every server. via must not be changed
+// afterwards.
 func ProxyURL(via *url.URL) func(*url.URL) (*url.URL, error) {
 	return func(*url.URL) (*url.URL, error) { return via, nil }
 }
 
-// environmentProxy is Config.Proxy's default: the variables HTTP_PROXY, HTTPS_PROXY and
-// NO_PROXY, as net/http understands them, the second for wss, and ALL_PROXY in place of either
-// that is not set.
+// environmentProxy is the default of Config.Proxy. It uses the variables HTTP_PROXY, for ws,
+// HTTPS_PROXY, for wss, and NO_PROXY as net/http does, and ALL_PROXY if the first or the second is
+// not set.
 func environmentProxy(u *url.URL) (*url.URL, error) {
 	as := *u
 	as.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
 	env := httpproxy.FromEnvironment()
 	if env.HTTPProxy == "" {
 		env.HTTPProxy = cmp.Or(os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
-		env.CGI = false // a header of a CGI request can't set that, as it can set HTTP_PROXY
+		env.CGI = false // ALL_PROXY, unlike HTTP_PROXY, can't be set by a header of a CGI request
 	}
 	env.HTTPSProxy = cmp.Or(env.HTTPSProxy, os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
 	return env.ProxyFunc()(&as)
 }
 
-// proxyFor returns the proxy to connect through; nil: none.
+// proxyFor returns the proxy for an endpoint, nil for none.
 func proxyFor(cfg *Config, to *endpoint.Endpoint) (*url.URL, error) {
 	switch {
 	case to.Network != "tcp":
@@ -51,15 +51,15 @@ func proxyFor(cfg *Config, to *endpoint.Endpoint) (*url.URL, error) {
 	return environmentProxy(to.URL())
 }
 
-// through connects to addr through a proxy.
-func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
+// dialProxy connects to addr through a proxy.
+func dialProxy(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
 	at, err := endpoint.Proxy(via)
 	if err != nil {
 		return nil, &HandshakeError{Reason: "the proxy's URL can't be used", Err: err}
 	}
-	conn, err := direct(ctx, cfg, at.Network, at.Address())
+	conn, err := dialDirect(ctx, cfg, &at)
 	if err == nil && at.Secure {
-		conn, err = secureProxy(ctx, cfg, conn, at.Host)
+		conn, err = startProxyTLS(ctx, cfg, conn, at.Host)
 	}
 	if err != nil {
 		return nil, err
@@ -78,61 +78,61 @@ func through(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.C
 	return conn, nil
 }
 
-// secureProxy secures the connection to an https proxy.
-func secureProxy(ctx context.Context, cfg *Config, conn net.Conn, host string) (net.Conn, error) {
+// startProxyTLS performs the TLS handshake with an https proxy.
+func startProxyTLS(ctx context.Context, cfg *Config, conn net.Conn, host string) (net.Conn, error) {
 	config := cfg.ProxyTLS
 	if config == nil {
-		config = &stdtls.Config{MinVersion: stdtls.VersionTLS12, SessionTicketsDisabled: true} // it lives no longer than this
+		config = &stdtls.Config{MinVersion: stdtls.VersionTLS12, SessionTicketsDisabled: true} // the tickets of a config that is used once are of no use
 		if cfg.TLS != nil {
 			config.RootCAs = cfg.TLS.RootCAs
 		}
 	}
-	return secure(ctx, cfg.trace(), conn, host, config)
+	return startTLS(ctx, cfg.trace(), conn, host, config)
 }
 
-// tunnel asks an HTTP proxy for a connection to addr.
+// tunnel asks an HTTP proxy to connect to addr.
 func tunnel(ctx context.Context, cfg *Config, conn net.Conn, via *url.URL, addr string) error {
 	request := &handshake.TunnelRequest{Target: addr, User: via.User, MaxSize: cfg.Limits.WithDefaults().HandshakeSize}
 	if cfg.ProxyHeader != nil {
 		var err error
 		if request.Header, err = cfg.ProxyHeader(ctx, via, addr); err != nil {
-			return &HandshakeError{Reason: "there is no header for the proxy", Err: err}
+			return &HandshakeError{Reason: "ProxyHeader failed", Err: err}
 		}
 	}
 	return handshake.Tunnel(ctx, conn, request)
 }
 
-// socks asks a SOCKS5 proxy for a connection to addr (RFC 1928), as a user if there is one (RFC
-// 1929). It looks host names up itself.
+// socks asks a SOCKS5 proxy to connect to addr (RFC 1928), with user name and password if via has
+// them (RFC 1929). The proxy looks host names up.
 func socks(ctx context.Context, conn net.Conn, via *url.URL, addr string) error {
 	var auth *proxy.Auth
 	if via.User != nil {
 		password, _ := via.User.Password()
 		auth = &proxy.Auth{User: via.User.Username(), Password: password}
 	}
-	dialer, err := proxy.SOCKS5("tcp", via.Host, auth, connected{conn})
+	dialer, err := proxy.SOCKS5("tcp", via.Host, auth, openConn{conn})
 	if err == nil {
 		_, err = dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
 	}
 	if err != nil {
-		return &HandshakeError{Reason: "there is no way to the server", Err: inTime(ctx, err)}
+		return &HandshakeError{Reason: "the proxy can't connect to the server", Err: withCtxErr(ctx, err)}
 	}
 	return nil
 }
 
-// connected is how a SOCKS dialer gets a connection to its proxy that is there already. What
-// it returns itself is not of use: it is wrapped, and has no descriptor to read from.
-type connected struct{ conn net.Conn }
+// openConn is a dialer that returns an open connection: the SOCKS dialer's way to its proxy. The
+// connection that the SOCKS dialer returns is a wrapper without a descriptor, and isn't used.
+type openConn struct{ conn net.Conn }
 
-func (c connected) DialContext(context.Context, string, string) (net.Conn, error) {
+func (c openConn) DialContext(context.Context, string, string) (net.Conn, error) {
 	return c.conn, nil
 }
 
-// Dial is there because proxy.SOCKS5 demands it.
-func (c connected) Dial(string, string) (net.Conn, error) { return c.conn, nil }
+// Dial makes openConn a proxy.Dialer.
+func (c openConn) Dial(string, string) (net.Conn, error) { return c.conn, nil }
 
-// atProxy says at which proxy it failed.
-func atProxy(err error, via *url.URL) error {
+// withProxy adds to an error the proxy that it is about.
+func withProxy(err error, via *url.URL) error {
 	var failed *HandshakeError
 	if errors.As(err, &failed) {
 		failed.Proxy = via.Host

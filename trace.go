@@ -6,41 +6,43 @@ import (
 	"net/url"
 )
 
-// A Trace is told of the steps in which Open and Dial make a connection. Any of its functions
-// may be nil. They are called one after another, from the goroutine of Open or Dial, and have
-// to return soon: the step waits. After a redirect the steps come again.
+// A Trace has functions that Open and Dial call at each step of connecting. Any of them may be nil.
+// They are called one after another, on the goroutine of Open or Dial, which waits until they
+// return. After a redirect the steps are repeated.
 //
-// How names are looked up, and which addresses are tried, an httptrace.ClientTrace in the
-// context is told by net.Dialer. How the connection ends, Handler.OnClose is told.
+// To observe name lookups and the addresses that are tried, put an httptrace.ClientTrace into the
+// context: net.Dialer calls it. Handler.OnClose reports the end of the connection.
 type Trace struct {
-	// DialStart and DialDone enclose connecting to addr, which is the proxy's if there is
-	// one, and all that Config.DialTLS does.
+	// DialStart and DialDone are called before and after connecting to addr, which is that of
+	// the proxy if there is one. With Config.DialTLS they are called before and after that.
 	DialStart func(network, addr string)
 	DialDone  func(network, addr string, conn net.Conn, err error)
 
-	// ProxyStart and ProxyDone enclose asking a proxy, once connected to it, for addr.
+	// ProxyStart and ProxyDone are called before and after a proxy, which is connected, is
+	// asked to connect to addr.
 	ProxyStart func(proxy *url.URL, addr string)
 	ProxyDone  func(proxy *url.URL, addr string, err error)
 
-	// TLSStart and TLSDone enclose the TLS handshake with host: the proxy, if its scheme is
-	// https, and the server, if it is to be secure.
+	// TLSStart and TLSDone are called before and after a TLS handshake with host, which is an
+	// https proxy or the server.
 	TLSStart func(host string)
 	TLSDone  func(host string, state tls.ConnectionState, err error)
 
-	// HandshakeStart and HandshakeDone enclose the opening handshake with host, the Host
-	// header. FirstByte comes between, with the first byte of the server's answer.
+	// HandshakeStart and HandshakeDone are called before and after the opening handshake. host
+	// is the Host header. FirstByte is called between them, with the first byte of the
+	// response.
 	HandshakeStart func(host string)
 	FirstByte      func()
 	HandshakeDone  func(host string, err error)
 
-	// Sent and Received are given the bytes of the opening handshake, between HandshakeStart
-	// and HandshakeDone. They may come in pieces, and the server's first frames may be
-	// received with its answer. p is valid until they return, and not to be changed.
+	// Sent and Received are called with the bytes of the opening handshake, between
+	// HandshakeStart and HandshakeDone, possibly several times. The server's first frames may
+	// come with its response. p is valid until the call returns and must not be changed.
 	Sent     func(p []byte)
 	Received func(p []byte)
 }
 
-// noTrace stands for none.
+// noTrace is the Trace of a Config without one.
 var noTrace Trace
 
 func (c *Config) trace() *Trace {
@@ -98,37 +100,37 @@ func (t *Trace) handshakeDone(host string, err error) {
 	}
 }
 
-// watch returns conn for the opening handshake, which tells of what is sent and received.
-func (t *Trace) watch(conn net.Conn) net.Conn {
+// conn returns conn with calls of FirstByte, Sent and Received.
+func (t *Trace) conn(conn net.Conn) net.Conn {
 	if t.FirstByte == nil && t.Sent == nil && t.Received == nil {
 		return conn
 	}
-	return &watchedConn{Conn: conn, trace: t}
+	return &tracedConn{Conn: conn, trace: t}
 }
 
-// A watchedConn tells a Trace of what is read from it and written to it.
-type watchedConn struct {
+// A tracedConn calls the functions of a Trace for the bytes that are read and written.
+type tracedConn struct {
 	net.Conn
-	trace *Trace
-	began bool // the first byte came
+	trace    *Trace
+	received bool // some bytes
 }
 
-func (c *watchedConn) Read(p []byte) (int, error) {
+func (c *tracedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n == 0 {
 		return n, err
 	}
-	if !c.began && c.trace.FirstByte != nil {
+	if !c.received && c.trace.FirstByte != nil {
 		c.trace.FirstByte()
 	}
-	c.began = true
+	c.received = true
 	if c.trace.Received != nil {
 		c.trace.Received(p[:n])
 	}
 	return n, err
 }
 
-func (c *watchedConn) Write(p []byte) (int, error) {
+func (c *tracedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if n > 0 && c.trace.Sent != nil {
 		c.trace.Sent(p[:n])

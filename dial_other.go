@@ -4,5 +4,5 @@ package websock
 
 import "syscall"
 
-// choosePortLate does nothing: other systems have no such choice.
+// choosePortLate does nothing: other systems have no such option.
 func choosePortLate(syscall.RawConn) {}

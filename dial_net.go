@@ -1,0 +1,188 @@
+package websock
+
+import (
+	"context"
+	stdtls "crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/deadline"
+	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/transport/tls"
+)
+
+// dial connects to an endpoint, through a proxy if there is one, and performs the TLS handshake if
+// the endpoint demands it.
+func dial(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+	if to.Secure && cfg.DialTLS != nil {
+		return dialTLS(ctx, cfg, to)
+	}
+	conn, err := dialNet(ctx, cfg, to)
+	if err != nil || !to.Secure {
+		return conn, err
+	}
+	return startTLS(ctx, cfg.trace(), conn, to.Host, cfg.TLS)
+}
+
+// dialNet connects to an endpoint, through a proxy if there is one, without TLS.
+func dialNet(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+	via, err := proxyFor(cfg, to)
+	switch {
+	case err != nil:
+		return nil, &HandshakeError{Reason: "no proxy can be chosen", Err: err}
+	case via == nil:
+		return dialDirect(ctx, cfg, to)
+	}
+	conn, err := dialProxy(ctx, cfg, via, to.Address())
+	if err != nil {
+		return nil, withProxy(err, via)
+	}
+	return conn, nil
+}
+
+// dialDirect connects to an endpoint, which may be a proxy, without TLS.
+func dialDirect(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+	return dialTraced(ctx, cfg, cfg.netDial, to)
+}
+
+// A dialFunc has the type of net.Dialer.DialContext.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// dialTraced connects to an endpoint with dial, between the calls of Trace. The connection that it
+// returns supports deadlines.
+func dialTraced(ctx context.Context, cfg *Config, dial dialFunc, to *endpoint.Endpoint) (net.Conn, error) {
+	network, addr := to.Network, to.Address()
+	cfg.trace().dialStart(network, addr)
+	conn, err := dial(ctx, network, addr)
+	cfg.trace().dialDone(network, addr, conn, err)
+	if err != nil {
+		return nil, &HandshakeError{Reason: fileLimitOr("can't connect", err), Err: withCtxErr(ctx, err)}
+	}
+	return deadline.Wrap(conn), nil
+}
+
+// netDial connects with NetDial or Dialer.
+func (c *Config) netDial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if c.NetDial != nil {
+		return callDial(ctx, c.NetDial, network, addr)
+	}
+	return c.dialer().DialContext(ctx, network, addr)
+}
+
+var errNoConn = errors.New("the dial function returned neither a connection nor an error")
+
+// callDial calls a dial function of the caller, which may ignore ctx. When ctx ends, callDial
+// returns; the goroutine of dial remains, and closes the connection that dial returns.
+func callDial(ctx context.Context, dial dialFunc, network, addr string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	dialed := make(chan result)
+	go func() {
+		r := result{err: errNoConn}
+		defer func() { // runs even if dial calls runtime.Goexit
+			select {
+			case dialed <- r:
+			case <-ctx.Done():
+				if r.conn != nil {
+					r.conn.Close()
+				}
+			}
+		}()
+		if conn, err := dial(ctx, network, addr); conn != nil || err != nil {
+			r = result{conn, err}
+		}
+	}()
+	select {
+	case r := <-dialed:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// startTLS performs the TLS handshake with host over conn. On an error it closes conn.
+func startTLS(ctx context.Context, trace *Trace, conn net.Conn, host string, config *stdtls.Config) (net.Conn, error) {
+	trace.tlsStart(host)
+	secured, err := tls.Client(ctx, conn, host, config)
+	if err != nil {
+		trace.tlsDone(host, stdtls.ConnectionState{}, err)
+		conn.Close()
+		return nil, &HandshakeError{Reason: "TLS with " + host, Err: withCtxErr(ctx, err)}
+	}
+	trace.tlsDone(host, secured.ConnectionState(), nil)
+	return secured, nil
+}
+
+// dialTLS connects to an endpoint with Config.DialTLS.
+func dialTLS(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return callDial(ctx, cfg.dialAndHandshake, network, addr)
+	}
+	return dialTraced(ctx, cfg, dial, to)
+}
+
+// dialAndHandshake calls DialTLS. If the TLS handshake of a connection of crypto/tls isn't done, it
+// performs it.
+func (c *Config) dialAndHandshake(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := c.DialTLS(ctx, network, addr)
+	secured, ok := conn.(*stdtls.Conn)
+	if err != nil || !ok {
+		return conn, err
+	}
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if protocol := secured.ConnectionState().NegotiatedProtocol; protocol != "" && protocol != "http/1.1" {
+		conn.Close()
+		return nil, fmt.Errorf("DialTLS has negotiated the protocol %q instead of http/1.1", protocol)
+	}
+	return conn, nil
+}
+
+// withCtxErr adds ctx.Err() to an error that the end of ctx caused. The connection's deadline,
+// which is that of ctx, may pass a moment before ctx ends.
+func withCtxErr(ctx context.Context, err error) error {
+	cause := ctx.Err()
+	if end, ok := ctx.Deadline(); cause == nil && ok && !time.Now().Before(end) {
+		cause = context.DeadlineExceeded
+	}
+	if cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// dialer returns Dialer, or the zero net.Dialer. If its LocalAddr has no port, the system chooses
+// the port when the remote address is known, where it can. Connections to different addresses can
+// then share ports, so the number of ports limits the connections to each of them, and not the
+// connections to all.
+func (c *Config) dialer() *net.Dialer {
+	var d net.Dialer
+	if c.Dialer != nil {
+		d = *c.Dialer
+	}
+	if tcp, ok := d.LocalAddr.(*net.TCPAddr); !ok || tcp.Port != 0 {
+		return &d
+	}
+	control := d.ControlContext
+	if control == nil && d.Control != nil {
+		plain := d.Control
+		control = func(_ context.Context, network, address string, conn syscall.RawConn) error {
+			return plain(network, address, conn)
+		}
+	}
+	d.ControlContext = func(ctx context.Context, network, address string, conn syscall.RawConn) error {
+		choosePortLate(conn)
+		if control == nil {
+			return nil
+		}
+		return control(ctx, network, address, conn)
+	}
+	return &d
+}
