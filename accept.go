@@ -8,47 +8,47 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// AcceptOptions says what Accept agrees to. Its zero value is ready to use.
+// AcceptOptions says what Accept agrees to. Its zero value is ready to use. Accept only reads it, so
+// one AcceptOptions can be used by many goroutines at once.
 type AcceptOptions struct {
-	// Subprotocols spoken, in order of preference. The first that the client
-	// offers is agreed; if it offers none of them, none (RFC 6455 section 4.2.2).
+	// Subprotocols supported, in order of preference. Accept agrees to the first that the client
+	// offers; if it offers none of them, to none (RFC 6455 section 4.2.2).
 	Subprotocols []string
 
-	// Compression is what is agreed, as far as the client's offers allow:
-	// permessage-deflate (RFC 7692). Zero: nothing. Conn.Compression tells what was.
-	Compression engine.Compression
+	// Compression is agreed to as far as the client's offers allow: permessage-deflate (RFC
+	// 7692). Zero: none. Conn.Compression returns what was agreed on.
+	Compression Compression
 
-	// Header is sent with the answer, beyond what is set implicitly.
+	// Header is sent with the response, in addition to the headers that Accept sets.
 	Header http.Header
 
-	// CheckOrigin decides about requests that a browser sends from a page of
-	// another site (RFC 6455 section 10.2). nil: only pages of the same host and
-	// port, default ports taken into account, and of the same Scheme.
+	// CheckOrigin decides about requests that a browser sends from a page of another site (RFC
+	// 6455 section 10.2). nil: allowed are requests without Origin, and from pages of the same
+	// host and port, with default ports taken into account, and of the same Scheme.
 	CheckOrigin func(r *http.Request) bool
 
-	// Scheme is that of the pages of the same origin: "https" or "http". "": https if the
-	// request came over TLS, and else either, since a proxy in front of the server may do
-	// TLS.
+	// Scheme is the scheme of pages of the same origin: "https" or "http". "": https if the
+	// request came over TLS, and otherwise either, since TLS may end at a proxy in front of the
+	// server.
 	Scheme string
 
-	// CheckRequest has the last word on a request. An error declines it: with
-	// status 403, or as a *HandshakeError with a status of 300 to 599 says.
+	// CheckRequest is called last and decides about the request. An error rejects it, with
+	// status 403, or with the status of 300 to 599 of a *HandshakeError.
 	CheckRequest func(r *http.Request) error
 
-	Limits    engine.Limits     // zero fields: the defaults
-	KeepAlive KeepAlive         // zero: no pings, and a silent client stays
+	Limits    Limits            // zero fields: the defaults
+	KeepAlive KeepAlive         // zero: no pings, and idle connections stay open
 	Transport transport.Factory // nil: std.Transport()
-	Handler   engine.Handler    // nil: data is pulled with Recv
+	Handler   Handler           // nil: call Recv
 
-	// Recover is told of a panic of the Handler: see Config.
+	// Recover is called if the Handler panics: see Config.
 	Recover func(c *Conn, v any)
 }
 
-// Accept performs the opening handshake in the server role (RFC 6455 section
-// 4.2), inside an http.Handler, and takes the connection away from the HTTP
-// server. opts may be nil. On an error, which is a *HandshakeError, the request
-// has been answered.
-func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*engine.Conn, error) {
+// Accept performs the opening handshake in the server role (RFC 6455 section 4.2), inside an
+// http.Handler, and takes over the connection from the HTTP server. opts may be nil. An error is a
+// *HandshakeError; Accept has then sent a response, unless the connection was lost.
+func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}

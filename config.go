@@ -8,126 +8,122 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// DefaultTimeout is the time that Open allows for everything up to the end of the
-// opening handshake, when Config.Timeout is zero.
+// DefaultTimeout is the time that Open allows, when Config.Timeout is zero, for connecting and the
+// opening handshake together.
 const DefaultTimeout = 30 * time.Second
 
-// A Config says where to connect and how. Its zero value, with a Host, is ready to
-// use. Open and Dial only read it: one Config can serve many calls at once.
+// A Config says where to connect and how. Its zero value with a Host is ready to use. Open and Dial
+// only read it, so one Config can be used by many goroutines at once.
 type Config struct {
-	Host string // host name or IP address (v4; v6 with or without brackets)
+	Host string // host name or IP address (IPv6 with or without brackets)
 	Port int    // 0: 80, or 443 when Secure
-	Path string // request target with query, percent-encoded where it has to be; "" means "/"
+	Path string // path and query, percent-encoded where necessary; "" means "/"
 
-	// HostHeader is sent as the Host header, for a server that has several names. Host and
-	// Port, or the URL's, still say where to connect and, unless TLS says otherwise, whose
-	// certificate is asked for. "": Host and Port. A redirect to another origin drops it, but
-	// not one from ws to wss on the same host.
+	// HostHeader is the Host header, for a server that has several names. "": Host and Port.
+	// The connection goes to Host and Port, or to those of the URL, and their certificate is
+	// verified, unless TLS has another ServerName. After a redirect to another origin, HostHeader
+	// isn't used any more; after one from ws to wss on the same host it is.
 	HostHeader string
 
 	Secure bool // wss: TLS
 
-	// TLS is for wss. It is never written to, and not to be changed once used. Its NextProtos
-	// doesn't count: http/1.1 is what is asked for. A ServerName of "" stands for Host. nil:
-	// the system's roots, TLS 1.2 or later.
+	// TLS is the TLS configuration for wss. It is not changed, and must not be changed once it
+	// is used. NextProtos is ignored: the client asks for http/1.1. If ServerName is "", it is
+	// Host. nil: the system's roots, TLS 1.2 or later.
 	//
-	// Connections to one host with the same tls.Config resume its TLS sessions, if it has no
+	// Connections to one host with the same tls.Config resume its TLS sessions, unless it has a
 	// ClientSessionCache, SessionTicketsDisabled, VerifyPeerCertificate or
 	// GetClientCertificate: see package transport/tls.
 	TLS *tls.Config
 
-	// Proxy says which proxy to connect through: nil for none. It gets the URL that is
-	// to be reached, ws or wss, and returns that of an http or https proxy (CONNECT,
-	// with Basic credentials if it has a user) or of a socks5 or socks5h proxy (with user
-	// and password if it has them). Either looks the host name up itself. A nil Proxy
-	// takes HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (for whichever of the two is not set) and
-	// NO_PROXY from the environment; NoProxy ignores them. What fails at a proxy is a *HandshakeError that names it.
+	// Proxy returns the proxy for a URL of scheme ws or wss, or nil to connect directly. The URL
+	// of the proxy has the scheme http or https, for CONNECT with Basic credentials if it has a
+	// user name, or socks5 or socks5h, with user name and password if it has them. The proxy
+	// looks up the host name. nil: the proxy comes from the environment variables HTTP_PROXY,
+	// HTTPS_PROXY and NO_PROXY, and ALL_PROXY in place of the first or second if that is not set;
+	// NoProxy ignores them. An error at a proxy is a *HandshakeError that names the proxy.
 	Proxy func(*url.URL) (*url.URL, error)
 
-	// ProxyHeader returns what is sent beside Host to an http or https proxy, when it is
-	// asked for target, as "host:port". It may set Proxy-Authorization, in place of the
-	// user in proxy. nil: nothing.
+	// ProxyHeader returns additional headers for the CONNECT request to an http or https proxy.
+	// target is "host:port". If they have a Proxy-Authorization, the user of the proxy's URL is
+	// not sent. nil: none.
 	ProxyHeader func(ctx context.Context, proxy *url.URL, target string) (http.Header, error)
 
-	// ProxyTLS is for the connection to an https proxy: client certificates, roots and all
-	// that a tls.Config has, under the rules of TLS. nil: the roots of TLS, and nothing else
-	// of it.
+	// ProxyTLS is the TLS configuration for the connection to an https proxy. The rules of TLS
+	// apply. nil: the roots of TLS, and none of its other fields.
 	ProxyTLS *tls.Config
 
-	// Timeout bounds connecting, the proxy, TLS and the opening handshake together. 0 means
-	// DefaultTimeout, a negative value that only the context bounds them.
+	// Timeout bounds connecting, the proxy, TLS and the opening handshake together. 0:
+	// DefaultTimeout. Negative: only the context bounds them.
 	Timeout time.Duration
 
-	// Header is sent with the opening handshake. Host, Upgrade, Connection and
-	// Sec-WebSocket-* are set implicitly; one of them in Header is an error.
+	// Header is sent with the opening handshake. Host, Upgrade, Connection and Sec-WebSocket-*
+	// are set by Open; it is an error if Header has one of them.
 	Header http.Header
 
-	// Subprotocols offered, in order of preference (RFC 6455 section 1.9).
+	// Subprotocols are offered to the server, in order of preference (RFC 6455 section 1.9).
+	// Conn.Subprotocol returns the one agreed on.
 	Subprotocols []string
 
-	// Compression is what is offered to the server: permessage-deflate (RFC 7692). Zero:
-	// nothing. What was agreed is told by Conn.Compression.
-	Compression engine.Compression
+	// Compression is offered to the server: permessage-deflate (RFC 7692). Zero: none.
+	// Conn.Compression returns what was agreed on.
+	Compression Compression
 
-	// MaxRedirects is how many answers of status 301, 302, 303, 307 or 308 are
-	// followed: those of the server, never those of a proxy, and never from wss to ws. Header
-	// goes to another origin (scheme, host or port) only as far as RedirectHeader allows; from
-	// ws to wss on the same host it goes whole. 0: none; such an answer is a *HandshakeError,
-	// as is one that can't be followed.
+	// MaxRedirects is how many responses with status 301, 302, 303, 307 or 308 are followed. 0:
+	// none. Redirects of a proxy, and from wss to ws, are never followed. After a redirect to
+	// another origin (scheme, host or port) only the headers in RedirectHeader are sent; after
+	// one from ws to wss on the same host, all. A redirect that is not followed is a
+	// *HandshakeError.
 	MaxRedirects int
 
-	// RedirectHeader names the fields of Header that may be sent to another origin after a
-	// redirect. Authorization, Cookie and other credentials never are.
+	// RedirectHeader names the headers of Header that are sent to another origin after a
+	// redirect. Authorization, Cookie and other credentials are never sent there.
 	RedirectHeader []string
 
-	Limits engine.Limits // zero fields: the defaults
+	Limits Limits // zero fields: the defaults
 
-	// KeepAlive says when pings are sent on a silent connection, and when it is given up.
+	// KeepAlive says when to send pings on an idle connection, and when to close it.
 	KeepAlive KeepAlive
 
-	// Transport carries the connection. nil: a goroutine-per-connection transport
-	// over net.Conn, std.Transport().
+	// Transport carries the connection. nil: std.Transport(), which needs a goroutine for each
+	// connection that receives. Factory.Attach gets the connection after the opening handshake.
 	Transport transport.Factory
 
-	// Handler receives the data by callback from the first byte on; it may be called
-	// before Dial or Open has returned, and is never called if they fail. After OnClose
-	// nothing is left of the connection: Close need not be called then. nil: the data is
-	// pulled with Recv.
-	Handler engine.Handler
+	// Handler receives data by callback, from the first byte. It may be called before Dial or
+	// Open returns, and is not called if they fail. After OnClose the connection holds no
+	// resources: Close need not be called. nil: call Recv.
+	Handler Handler
 
-	// Recover is told of a panic of the Handler, with what was given to panic. The connection
-	// then ends, with an *engine.HandlerError in OnClose, and the process goes on: see
-	// engine.Options. nil: a panic ends the process.
+	// Recover is called if the Handler panics, with the value given to panic. The connection then
+	// ends with a *HandlerError in OnClose, and the process continues: see engine.Options. nil:
+	// a panic ends the process.
 	Recover func(c *Conn, v any)
 
-	// Dialer connects, to the proxy if there is one. It is only read, and says what a
-	// net.Dialer can: LocalAddr is the source address, Resolver looks names up,
-	// FallbackDelay is that of Happy Eyeballs (RFC 6555). One source address has ports
-	// for some 28,000 connections to one endpoint, so more take several of them; with
-	// port 0 in LocalAddr they are shared between endpoints on Linux
-	// (IP_BIND_ADDRESS_NO_PORT). nil: the zero net.Dialer.
+	// Dialer connects to the server or to the proxy. It is only read. LocalAddr is the source
+	// address, Resolver looks up names, FallbackDelay is that of Happy Eyeballs (RFC 6555). One
+	// source address has ports for about 28,000 connections to one endpoint; more connections
+	// need more source addresses. On Linux, if LocalAddr has port 0, connections to different
+	// endpoints share ports (IP_BIND_ADDRESS_NO_PORT). nil: the zero net.Dialer.
 	Dialer *net.Dialer
 
-	// NetDial connects in place of Dialer. network is "tcp", or "unix" for ws+unix. It is
-	// called from another goroutine than Open's: if it ignores the end of its context it is
-	// left alone, and what it returns then is closed. A connection on which no deadline can be
-	// set, such as a channel of an SSH connection, serves as well as any other, and takes two
-	// goroutines.
+	// NetDial connects in place of Dialer. network is "tcp", or "unix" for ws+unix. It is called
+	// on another goroutine than Open's: if it ignores the end of its context, Open returns
+	// nevertheless, and the connection that NetDial returns later is closed. A connection without
+	// deadlines, such as a channel of an SSH connection, can be used; it needs two goroutines.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// DialTLS connects for wss and secures the connection: for TLS that is not crypto/tls's,
-	// or keys that are elsewhere. network and addr are those of NetDial, which isn't used
-	// then, nor are TLS, Dialer and Proxy; what NetDial says of contexts and deadlines holds
-	// here too. It verifies the peer, for the host of addr, and asks for http/1.1 if it uses
-	// ALPN. If it returns a *tls.Conn whose handshake isn't done, that is done first.
-	// Conn.TLS tells what the connection's method ConnectionState does, if it is that of a
-	// *tls.Conn. Without TLS, and to an https proxy, it isn't used. nil: crypto/tls.
+	// DialTLS connects for wss and performs the TLS handshake: for TLS implementations other
+	// than crypto/tls. network and addr are those of NetDial. NetDial, TLS, Dialer and Proxy are
+	// then not used; what NetDial says about contexts and deadlines applies. DialTLS must verify
+	// the peer for the host of addr, and ask for http/1.1 if it uses ALPN. If it returns a
+	// *tls.Conn before its handshake, Open performs the handshake. Conn.TLS returns the state of
+	// the connection's method ConnectionState, if that is the method of a *tls.Conn. DialTLS is
+	// not used without TLS and for an https proxy. nil: crypto/tls.
 	DialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Trace is told of the steps of connecting. nil: nobody is.
+	// Trace has functions that are called at each step of connecting. nil: none.
 	Trace *Trace
 }
