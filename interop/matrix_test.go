@@ -31,8 +31,8 @@ func TestMatrix(t *testing.T) {
 		title    string
 		partners []partner
 	}{
-		{"Our client and servers of others", servers},
-		{"Our server and clients of others", clients},
+		{"Our client with other servers", servers},
+		{"Our server with other clients", clients},
 	} {
 		fmt.Fprintf(&text, "\n## %s\n\n|", side.title)
 		for _, f := range features {
@@ -63,11 +63,11 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-const introduction = `# Interoperation
+const introduction = `# Interoperability
 
-What our client does with servers that others wrote, and our server with their clients. Every
-partner echoes; "–" has a reason beneath. A closing handshake is complete when both sides have
-said the code. Written by ` + "`go test -run TestMatrix -update`" + ` in ` + "`interop`" + `, which CI compares.
+Our client with servers of other projects, and our server with their clients. Every partner echoes.
+For each "–" a note gives the reason. A closing handshake passes if both sides have sent the close
+code. ` + "`go test -run TestMatrix -update`" + ` in ` + "`interop`" + ` writes this page, and CI compares it.
 `
 
 // play has a partner show every feature.

@@ -57,13 +57,13 @@ func (t *tally) describe(places []place, rows []row) string {
 	var b strings.Builder
 	b.WriteString(`# Conformance
 
-The cases of package internal/conformance, in both roles. A case passes only if what comes
-back is what the RFCs ask for to the byte, in order and in time: nothing is excepted, and
-nothing passes as "non-strict". The numbers are those of the Autobahn test suite where it has
-such a case; [the package](../internal/conformance/doc.go) says how they map and how each
-place runs them.
+The cases of package internal/conformance, in both roles. A case passes only if every byte sent
+back is what the RFCs require, in order and in time. There are no exceptions, and a "non-strict"
+result counts as a failure. The numbers are those of the Autobahn test suite if it has the case;
+[the package](../internal/conformance/doc.go) explains how they correspond and how the cases are
+run in each column.
 
-This file is written by a test: ` + "`go test ./internal/conformance -update`" + `.
+A test writes this page: ` + "`go test ./internal/conformance -update`" + `.
 
 | Family | Cases |`)
 	line := "|---|---:|"

@@ -116,21 +116,21 @@ func words(properties ...string) string {
 
 const preamble = `# Faults
 
-What a client makes of networks and servers that misbehave. A test lets every fault happen
-over real sockets, through a proxy, to a client over ` + "`transport/std`" + ` and over
-` + "`transport/epoll`" + `, that pulls and that has a Handler (push), over ws and over wss, and
-compares what comes of it with this table, which it writes itself:
+How a client reacts to networks and servers that misbehave. A test injects each fault with a
+proxy between real sockets. The client runs over ` + "`transport/std`" + ` and over ` + "`transport/epoll`" + `,
+with ` + "`Recv`" + ` (pull) and with a Handler (push), over ws and over wss. The test compares the
+outcome with this table, and writes the table:
 
 	go test ./internal/faultproxy -update
 
-- **Error**: what the call under way returns, or what OnClose gets, by its type, close code
-  and causes. Every client calls ` + "`Close`" + ` in the end, as every program has to; if that has an
-  error of its own, it follows.
-- **Close code**: the one in the close frame that the client sent; – if it sent none.
-- **Known**: at once, or when the deadline passed that is named. Deadlines that aren't named
-  were out of reach.
-- **Memory**: more than the heap grew at the peak, server and proxy included.
-- **Left**: goroutines and descriptors that are there after the end and weren't before.
+- **Error**: the type, close code and causes of the error that the current call returns, or
+  that OnClose gets. Every client calls ` + "`Close`" + ` at the end, as every program must; if that
+  returns another error, it follows.
+- **Close code**: the code in the close frame that the client sent; – if it sent none.
+- **Known**: when the client noticed, at once or at the deadline that is named. All other
+  deadlines were too long to matter.
+- **Memory**: an upper bound of the growth of the heap, server and proxy included.
+- **Left**: goroutines and descriptors that remained at the end.
 
 | The server, or the network | With | Error | Close code | Known | Memory | Left |
 |---|---|---|---|---|---|---|
