@@ -16,7 +16,7 @@ func BenchmarkReceive(b *testing.B) {
 			b.Run(fmt.Sprintf("%d bytes, %s", size, way), func(b *testing.B) {
 				client, server := connect(b, tls.VersionTLS13)
 				c, m := move(b, client, nil)
-				message, into := plaintext(size), make([]byte, viewSize)
+				message, into := plaintext(size), make([]byte, maxPlaintext)
 				server.Write(make([]byte, 1<<20)) // records grow to their full size
 				m.receiver = &drain{}
 				m.view = m.in.take()

@@ -7,46 +7,40 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Close closes the connection now, as transport.Conn says. A close_notify is sent if that
-// doesn't take waiting, neither for the peer nor for a write under way. The error is always
-// nil: whatever happens, the connection is closed.
+// Close closes the connection now, as transport.Conn says. It sends a close_notify if it can do so
+// without waiting for the peer or for a write in progress. The error is always nil.
 func (c *Conn) Close() error {
-	if c.neverWaits() {
-		c.wire.prepareClose()
+	if _, ok := c.inner.(transport.Queue); ok {
+		c.wire.out.beginClose()
 		c.tls.Close()
 	}
-	c.carrier.Close()
+	c.inner.Close()
 	return nil
 }
 
-// neverWaits reports whether the carrier can write without waiting for the peer.
-func (c *Conn) neverWaits() bool {
-	_, ok := c.carrier.(transport.Queue)
-	return ok
-}
-
-// CloseWrite ends our direction with a close_notify (RFC 8446 section 6.1), and then that of
-// the transport underneath if it can be ended, both behind what is queued. It doesn't wait for
-// the peer: a close_notify that can't leave at once is left to the transport underneath.
+// CloseWrite sends a close_notify (RFC 8446 section 6.1) and then ends the inner transport's
+// outgoing stream, if it can be ended, both after what is queued. It does not wait for the peer: if
+// the close_notify can't be written at once, the inner transport writes it later, and its stream
+// stays open.
 func (c *Conn) CloseWrite() error {
-	left, err := c.closeNotify()
-	if left {
-		return errors.Join(err, c.carrier.CloseWrite())
+	written, err := c.closeNotify()
+	if written {
+		return errors.Join(err, c.inner.CloseWrite())
 	}
 	return err
 }
 
-// Linger ends our direction with a close_notify and has the transport underneath linger. What
-// still comes is discarded as it is, without being decrypted.
+// Linger sends a close_notify and lets the inner transport linger. What still arrives is discarded
+// without being decrypted.
 func (c *Conn) Linger(d time.Duration) error {
-	c.closeNotify() // that it can't be sent shows in lingering, or doesn't matter
-	return c.carrier.Linger(d)
+	c.closeNotify() // if it can't be sent, lingering fails too, or it does not matter
+	return c.inner.Linger(d)
 }
 
-// closeNotify sends a close_notify behind all that was encrypted, and sees to it that nothing
-// follows. It waits neither for the peer nor for a write that does, and reports whether all has
-// left.
-func (c *Conn) closeNotify() (left bool, err error) {
+// closeNotify sends a close_notify after everything encrypted so far, and prevents later writes. It
+// waits neither for the peer nor for a write in progress, and reports whether everything has been
+// written.
+func (c *Conn) closeNotify() (written bool, err error) {
 	err = c.tls.CloseWrite()
-	return c.wire.finish(), err
+	return c.wire.out.closeWrite(), err
 }

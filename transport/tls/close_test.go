@@ -64,7 +64,7 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
 	peer, _ := move(t, server, nil)
-	c.wire.gather(100) // as Writev does
+	c.wire.out.beginBatch(100) // as Writev does
 	c.tls.Write([]byte("written"))
 	if err := c.CloseWrite(); err != nil {
 		t.Error(err)
@@ -72,7 +72,7 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 	if _, err := c.tls.Write([]byte("too late")); err == nil {
 		t.Error("more was taken")
 	}
-	if err := c.wire.flush(); !errors.Is(err, net.ErrClosed) {
+	if err := c.wire.out.flush(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 	if got, _, err := readAll(peer); string(got) != "written" || err != io.EOF {

@@ -3,60 +3,71 @@ package tls
 import (
 	"crypto/tls"
 	"runtime"
+	"strings"
 	"sync"
 	"weak"
 )
 
-// derived has the configs that were made fit for a host, as long as connections use them:
-// thousands of connections to one host need only one.
-var derived = struct {
+// clientConfigs holds the configs that connections use, by what they were derived from, so that
+// thousands of connections to one host share one config. The pointers are weak: a config lives as
+// long as a connection uses it.
+var clientConfigs = struct {
 	sync.Mutex
-	configs map[origin]weak.Pointer[tls.Config]
-}{configs: map[origin]weak.Pointer[tls.Config]{}}
+	m map[configKey]weak.Pointer[tls.Config]
+}{m: map[configKey]weak.Pointer[tls.Config]{}}
 
-// An origin is what a config was derived from.
-type origin struct {
-	config weak.Pointer[tls.Config]
+// A configKey is what a client's config is derived from.
+type configKey struct {
+	config weak.Pointer[tls.Config] // the caller's
 	host   string
 }
 
-// configFor returns the caller's config made fit for host. As crypto/tls has it, the
-// caller's must not be changed once it has been used.
+// configFor returns the config for a client that connects to host. The caller's config must not be
+// modified after its first use, as crypto/tls requires too.
 func configFor(host string, config *tls.Config) *tls.Config {
-	from := origin{weak.Make(config), host}
-	derived.Lock()
-	defer derived.Unlock()
-	if shared := derived.configs[from].Value(); shared != nil {
+	key := configKey{weak.Make(config), host}
+	clientConfigs.Lock()
+	defer clientConfigs.Unlock()
+	if shared := clientConfigs.m[key].Value(); shared != nil {
 		return shared
 	}
-	shared := derive(from, config)
-	derived.configs[from] = weak.Make(shared)
-	runtime.AddCleanup(shared, forget, from)
+	shared := deriveConfig(key, config)
+	clientConfigs.m[key] = weak.Make(shared)
+	runtime.AddCleanup(shared, forgetConfig, key)
 	return shared
 }
 
-// forget drops what nobody uses any more, unless it has been derived again meanwhile.
-func forget(from origin) {
-	derived.Lock()
-	defer derived.Unlock()
-	if derived.configs[from].Value() == nil {
-		delete(derived.configs, from)
+// forgetConfig removes the entry of a config that nothing uses any more, unless the config has been
+// derived again meanwhile.
+func forgetConfig(key configKey) {
+	clientConfigs.Lock()
+	defer clientConfigs.Unlock()
+	if clientConfigs.m[key].Value() == nil {
+		delete(clientConfigs.m, key)
 	}
 }
 
-func derive(from origin, config *tls.Config) *tls.Config {
+func deriveConfig(key configKey, config *tls.Config) *tls.Config {
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	} else {
 		config = config.Clone()
 	}
 	if config.ServerName == "" {
-		config.ServerName = serverName(from.host)
+		config.ServerName = serverName(key.host)
 	}
 	config.NextProtos = []string{"http/1.1"}
 	config.Renegotiation = tls.RenegotiateNever
-	if resumes(config) {
-		config.ClientSessionCache = sessionCache{from}
+	if mayResume(config) {
+		config.ClientSessionCache = sessionCache{key}
 	}
 	return config
+}
+
+// serverName removes from host what a certificate's names don't have: the brackets and the zone of
+// an IPv6 address, and the dot at the end of an absolute name.
+func serverName(host string) string {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	host, _, _ = strings.Cut(host, "%")
+	return strings.TrimSuffix(host, ".")
 }

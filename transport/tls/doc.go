@@ -1,35 +1,37 @@
-// Package tls secures connections with crypto/tls, for wss (RFC 6455 section
-// 3).
+// Package tls carries connections over TLS, for wss URLs (RFC 6455 section 3). The encryption is
+// that of crypto/tls.
 //
-// The peer's certificate must be valid for the host that was dialled, which is
-// also the name sent in the handshake (SNI), unless the caller's tls.Config says
-// otherwise. The protocol that a client asks for through ALPN is http/1.1, the one that the
-// opening handshake needs, whatever NextProtos says. Renegotiation stays off. A caller's
-// tls.Config is copied, never written to.
+// # Configuration
 //
-// Clients resume TLS sessions, which saves most of a handshake's computing and, with TLS 1.2,
-// a round trip: the process keeps the last 512, of about 1 KiB each beside the servers' certificates.
-// A session is resumed only for the host and with the very tls.Config that it was made with. A
-// ClientSessionCache in the tls.Config takes the place of this; SessionTicketsDisabled, a
-// VerifyPeerCertificate and a GetClientCertificate switch it off.
+// A client verifies the server's certificate for the host that it connects to, and sends the name
+// of that host in the handshake (SNI), unless its tls.Config has a ServerName. With ALPN it offers
+// only http/1.1, whatever NextProtos contains, because the opening handshake needs that protocol.
+// Renegotiation is always off. The caller's tls.Config is cloned, and never modified.
 //
-// # Over other transports
+// Clients resume TLS sessions. That saves most of the computation of a handshake and, with TLS 1.2,
+// a round trip. The process keeps the 512 sessions that were used last, of about 1 KiB each beside
+// the servers' certificates. A session is resumed only for the same host and with the same
+// *tls.Config. A ClientSessionCache in the tls.Config replaces this cache. A tls.Config with
+// SessionTicketsDisabled, VerifyPeerCertificate or GetClientCertificate resumes nothing.
 //
-// Client, Server and NewListener make connections of crypto/tls that can be used as any
-// other. But they can also be moved to a transport, once the handshake is done: NetConn
-// tells the connection underneath, which is given to the transport, or its descriptor is,
-// and New makes the tls.Conn read from there and write to there, and is a transport in
-// turn. Where the transport is driven by events no goroutine waits any more. It is the
-// crypto/tls of the standard library that encrypts, session tickets and key updates
-// included.
+// # Over another transport
 //
-// An idle connection holds no buffer but those that the tls.Conn has itself: its input
-// has the size of the largest record that came. Plaintext is decrypted into a buffer that
-// is borrowed until it is consumed. The records of a Writev leave together, those of at most
-// 240 KiB at once. Beside what crypto/tls allocates, which is one small object for every read
-// from the transport underneath, nothing is.
+// [Client], [Server] and [NewListener] return connections of crypto/tls, which can be used like any
+// other. Once the handshake is complete, such a connection can also be moved to another transport:
+// [NetConn] returns the connection underneath, for the caller to make a transport from, and [New]
+// makes the tls.Conn read from and write to that transport. The result is itself a transport. If
+// the inner transport is driven by events, no goroutine waits for the connection. Session tickets
+// and key updates are still handled by crypto/tls.
 //
-// Not every stream that ends without a close_notify is an attack, but it can be one (RFC
-// 8446 section 6.1): it is an io.ErrUnexpectedEOF, where a tls.Conn says io.EOF if the cut
-// is between two records.
+// An idle connection holds no buffers but those of its tls.Conn, whose input buffer is as large as
+// the largest record received. Plaintext is decrypted into a pooled buffer, which is returned to
+// the pool when the plaintext has been consumed. The records of a Writev are passed to the inner
+// transport in one write, or in one for every 240 KiB. Writing allocates nothing, and reading
+// nothing but what crypto/tls allocates: one small object for each read from the inner transport.
+//
+// # The end of a stream
+//
+// A stream that ends without a close_notify alert may have been truncated by an attacker (RFC 8446
+// section 6.1). Its end is reported as io.ErrUnexpectedEOF. A tls.Conn would report io.EOF if the
+// stream ends between two records.
 package tls

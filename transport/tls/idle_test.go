@@ -25,7 +25,7 @@ func TestNoBufferIsHeldWhileIdle(t *testing.T) {
 	c, _ := move(t, client, nil)
 	check := func(when string) {
 		t.Helper()
-		if c.view != nil || c.staging != nil || c.wire.records != nil {
+		if c.view != nil || c.viewBuf != nil || c.wire.out.pending != nil {
 			t.Errorf("a buffer is held %s", when)
 		}
 	}

@@ -98,7 +98,7 @@ func TestAKeyUpdateAfterOurEndBreaksNoReading(t *testing.T) {
 			c.CloseWrite()
 			wantRecord(t, h, typeAlert, 1, 0)
 		} else {
-			m.writeErr = errNotOurs
+			m.writeErr = errNotMovable
 		}
 		h.send(typeHandshake, keyUpdate, 0, 0, 1, 1)
 		h.out.update()
@@ -130,7 +130,7 @@ func TestKeyUpdatesWithoutEndAreRefused(t *testing.T) {
 // However many there are: what counts is that the peer reads the answers at all.
 func TestKeyUpdatesOfAPeerThatReadsLateAreAnswered(t *testing.T) {
 	c, m, h := againstHandmade(t, tls.VersionTLS13, "client")
-	for range 3 * maxAnswers / 100 {
+	for range 3 * maxReplies / 100 {
 		m.stick(true)
 		c.Writev([]byte("ours"))
 		for range 100 {
@@ -161,21 +161,21 @@ func TestAnswersCountOnlyWhileTheyWait(t *testing.T) {
 	m := &memory{queue: make([]byte, 100)}
 	w.switchTo(m)
 	m.stuck = true
-	for range 3 * maxAnswers {
+	for range 3 * maxReplies {
 		w.Write(make([]byte, 27))
-		w.gather(1000)
+		w.out.beginBatch(1000)
 		w.Write(make([]byte, 1000))
-		w.flush()
+		w.out.flush()
 		m.queue = m.queue[len(m.queue)-500:] // half of the last write waits
 	}
-	if w.err != nil {
-		t.Error(w.err)
+	if w.out.err != nil {
+		t.Error(w.out.err)
 	}
-	for range 2 * maxAnswers {
+	for range 2 * maxReplies {
 		w.Write(make([]byte, 27))
 	}
-	if w.err != ErrKeyUpdates || len(m.queue) > 30*maxAnswers {
-		t.Errorf("%v, with %d bytes queued", w.err, len(m.queue))
+	if w.out.err != ErrKeyUpdates || len(m.queue) > 30*maxReplies {
+		t.Errorf("%v, with %d bytes queued", w.out.err, len(m.queue))
 	}
 }
 

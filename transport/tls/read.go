@@ -8,12 +8,13 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// viewSize is the most plaintext that a record has (RFC 8446 section 5.1).
-const viewSize = 16 << 10
+// maxPlaintext is the largest plaintext of a record, in bytes (RFC 8446 section 5.1).
+const maxPlaintext = 16 << 10
 
-// View returns the plaintext that was read. With none there it waits for some, or when
-// pushed answers transport.ErrWouldBlock. The end is io.EOF after a close_notify, and
-// io.ErrUnexpectedEOF without one.
+// View returns the plaintext of at most one record, or what Consume has left of it. It belongs to
+// the Conn, and is valid until Consume has taken its last byte. If there is none, View waits as
+// transport.Conn says, or returns transport.ErrWouldBlock after Push. It returns io.EOF after the
+// peer's close_notify, and io.ErrUnexpectedEOF if the stream ends without one.
 func (c *Conn) View() ([]byte, error) {
 	if len(c.view) == 0 {
 		if err := c.fill(); err != nil {
@@ -23,20 +24,22 @@ func (c *Conn) View() ([]byte, error) {
 	return c.view, nil
 }
 
-// Consume drops n bytes of the view, and with the last one its buffer.
+// Consume drops the first n bytes of the view. With the last byte it returns the buffer to the
+// pool.
 func (c *Conn) Consume(n int) {
 	c.view = c.view[n:]
 	if len(c.view) > 0 {
 		return
 	}
 	c.view = nil
-	if c.staging != nil {
-		c.staging.Put()
-		c.staging = nil
+	if c.viewBuf != nil {
+		c.viewBuf.Put()
+		c.viewBuf = nil
 	}
 }
 
-// Read decrypts straight into p if the view is empty. It waits and ends as View does.
+// Read takes bytes from the view or, if that is empty, decrypts a record directly into p. It waits
+// as View does, and returns the same errors.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.view) == 0 {
 		return c.read(p)
@@ -46,38 +49,38 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill waits for a record with room for one byte, and borrows a buffer for the others when
-// it is there.
+// fill reads a record into the view. It waits with memory for one byte, and borrows a buffer for
+// the rest of the record only when the record has arrived.
 func (c *Conn) fill() error {
 	if _, err := c.read(c.first[:]); err != nil {
 		return err
 	}
-	b := buffer.Get(viewSize)
+	b := buffer.Get(maxPlaintext)
 	b.B = append(b.B, c.first[0])
-	c.wire.dry = true
-	n, _ := c.read(b.B[1:viewSize]) // an error comes again
-	c.wire.dry = false
-	c.staging, c.view = b, b.B[:1+n]
+	c.wire.bufferedOnly = true
+	n, _ := c.read(b.B[1:maxPlaintext]) // the next read returns the error again
+	c.wire.bufferedOnly = false
+	c.viewBuf, c.view = b, b.B[:1+n]
 	return nil
 }
 
-// read is that of the tls.Conn, in the manner of transport.Conn. Errors come after all bytes,
-// and but for "not yet" they stay: a tls.Conn would go on after some of them.
+// read reads from the tls.Conn as transport.Conn requires: it never returns bytes and an error
+// together, and every error but "nothing yet" is final, where a tls.Conn would go on after some.
 func (c *Conn) read(p []byte) (int, error) {
-	if c.err != nil {
-		return 0, c.err
+	if c.readErr != nil {
+		return 0, c.readErr
 	}
 	n, err := c.tls.Read(p)
 	switch {
-	case c.wire.unread.Load():
-		c.err = ErrKeyUpdates
-		return 0, c.err
+	case c.wire.out.tooManyReplies():
+		c.readErr = ErrKeyUpdates
+		return 0, c.readErr
 	case err == nil:
 	case err != os.ErrDeadlineExceeded:
-		c.err = c.end(err)
-		err = c.err
-	case !c.wire.dry:
-		err = c.wire.cause
+		c.readErr = c.endOfStream(err)
+		err = c.readErr
+	case !c.wire.bufferedOnly:
+		err = c.wire.readErr
 	}
 	if n > 0 {
 		err = nil
@@ -85,10 +88,10 @@ func (c *Conn) read(p []byte) (int, error) {
 	return n, err
 }
 
-// end tells a stream that was cut off from one that the peer has ended. A tls.Conn doesn't,
-// where that happens between two records.
-func (c *Conn) end(err error) error {
-	if err == io.EOF && errors.Is(c.wire.cause, io.EOF) {
+// endOfStream returns io.ErrUnexpectedEOF for an io.EOF without a close_notify. A tls.Conn does not
+// distinguish the two between records.
+func (c *Conn) endOfStream(err error) error {
+	if err == io.EOF && errors.Is(c.wire.readErr, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

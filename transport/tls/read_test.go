@@ -54,7 +54,7 @@ func eachWay(t *testing.T, connect func(t *testing.T) *Conn, check func(t *testi
 	for _, stutter := range []bool{false, true} {
 		t.Run(fmt.Sprintf("pulled, deadlines %v", stutter), func(t *testing.T) {
 			c := connect(t)
-			c.carrier.(*memory).stutter = stutter
+			c.inner.(*memory).stutter = stutter
 			received, deadlines, err := readAll(c)
 			if stutter && deadlines == 0 {
 				t.Error("no deadline was seen")

@@ -6,44 +6,45 @@ import (
 	"sync"
 )
 
-// maxSessions is how many sessions are kept. Each takes about 1 KiB beside the certificates of
-// its server, which crypto/tls shares between sessions.
+// maxSessions is how many sessions the process keeps. Each takes about 1 KiB beside the server's
+// certificates, which crypto/tls shares between sessions.
 const maxSessions = 512
 
-// sessions are those of the process that can be resumed, in place of a whole TLS handshake
-// (RFC 8446 section 2.2), by the clients whose config has no ClientSessionCache of its own.
-var sessions = sessionStore{at: map[sessionKey]*list.Element{}}
+// sessions holds the sessions that clients can resume instead of a full handshake (RFC 8446 section
+// 2.2), if their config has no ClientSessionCache.
+var sessions = sessionStore{m: map[sessionKey]*list.Element{}}
 
-// resumes reports whether connections of a config may resume sessions of its earlier ones. A
-// resumed session brings no certificate to verify, and keeps the identity that the client had:
-// whoever has functions for these is to be asked every time.
-func resumes(config *tls.Config) bool {
+// mayResume reports whether connections with config may resume sessions of earlier connections. A
+// resumed session has no certificate to verify, and keeps the client's earlier identity, so a
+// config with callbacks for these can't use it.
+func mayResume(config *tls.Config) bool {
 	return config.ClientSessionCache == nil && !config.SessionTicketsDisabled &&
 		config.VerifyPeerCertificate == nil && config.GetClientCertificate == nil
 }
 
-// A sessionCache is what the connections of one origin see of the sessions. What one config
-// has verified, and as whom, says nothing about another.
-type sessionCache struct{ origin origin }
+// A sessionCache is the tls.ClientSessionCache of all connections with one configKey. They can't
+// resume sessions of other configs, which may have verified the server in other ways, or may stand
+// for other clients.
+type sessionCache struct{ config configKey }
 
 func (c sessionCache) Get(name string) (*tls.ClientSessionState, bool) {
-	return sessions.get(sessionKey{c.origin, name})
+	return sessions.get(sessionKey{c.config, name})
 }
 
 func (c sessionCache) Put(name string, state *tls.ClientSessionState) {
-	sessions.put(sessionKey{c.origin, name}, state)
+	sessions.put(sessionKey{c.config, name}, state)
 }
 
 type sessionKey struct {
-	origin origin
-	name   string // given by crypto/tls
+	config configKey
+	name   string // from crypto/tls
 }
 
-// A sessionStore keeps the sessions that were used last.
+// A sessionStore is an LRU cache of at most maxSessions sessions.
 type sessionStore struct {
-	mu   sync.Mutex
-	at   map[sessionKey]*list.Element
-	used list.List // of session, the last used first
+	mu  sync.Mutex
+	m   map[sessionKey]*list.Element
+	lru list.List // of session, the last used first
 }
 
 type session struct {
@@ -54,30 +55,30 @@ type session struct {
 func (s *sessionStore) get(key sessionKey) (*tls.ClientSessionState, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.at[key]
+	e := s.m[key]
 	if e == nil {
 		return nil, false
 	}
-	s.used.MoveToFront(e)
+	s.lru.MoveToFront(e)
 	return e.Value.(session).state, true
 }
 
-// put keeps a session, or drops that of its key if state is nil.
+// put stores a session, or removes the one with this key if state is nil.
 func (s *sessionStore) put(key sessionKey, state *tls.ClientSessionState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.at[key]; e != nil {
-		s.drop(e)
+	if e := s.m[key]; e != nil {
+		s.removeLocked(e)
 	}
 	if state == nil {
 		return
 	}
-	s.at[key] = s.used.PushFront(session{key, state})
-	if s.used.Len() > maxSessions {
-		s.drop(s.used.Back())
+	s.m[key] = s.lru.PushFront(session{key, state})
+	if s.lru.Len() > maxSessions {
+		s.removeLocked(s.lru.Back())
 	}
 }
 
-func (s *sessionStore) drop(e *list.Element) {
-	delete(s.at, s.used.Remove(e).(session).key)
+func (s *sessionStore) removeLocked(e *list.Element) {
+	delete(s.m, s.lru.Remove(e).(session).key)
 }

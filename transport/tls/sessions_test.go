@@ -109,7 +109,7 @@ func TestWhoMustBeAskedEveryTimeResumesNothing(t *testing.T) {
 }
 
 func TestSessionsAreBounded(t *testing.T) {
-	s := sessionStore{at: map[sessionKey]*list.Element{}}
+	s := sessionStore{m: map[sessionKey]*list.Element{}}
 	key := func(i int) sessionKey { return sessionKey{name: fmt.Sprint(i)} }
 	for i := range maxSessions {
 		s.put(key(i), &tls.ClientSessionState{})
@@ -122,7 +122,7 @@ func TestSessionsAreBounded(t *testing.T) {
 		}
 	}
 	s.put(key(0), nil)
-	if _, ok := s.get(key(0)); ok || s.used.Len() != maxSessions-1 || len(s.at) != maxSessions-1 {
-		t.Errorf("%d and %d sessions", s.used.Len(), len(s.at))
+	if _, ok := s.get(key(0)); ok || s.lru.Len() != maxSessions-1 || len(s.m) != maxSessions-1 {
+		t.Errorf("%d and %d sessions", s.lru.Len(), len(s.m))
 	}
 }

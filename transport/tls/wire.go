@@ -5,135 +5,91 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A wire is what a tls.Conn reads from and writes to: the net.Conn on which the
-// handshake is done, and from the switch on a carrier.
+// A wire is the net.Conn that a tls.Conn reads from and writes to. It is backed by the net.Conn on
+// which the handshake takes place, and after switchTo by the inner transport.
 //
-// crypto/tls makes any error of a read or a write final, save for a read's net.Error
-// that is Temporary and not wrapped. So a carrier that has nothing yet looks like a
-// read deadline that has passed, and a write never fails: an answer to a key update
-// that could not be written would keep the keys for reading from being changed. What
-// became of writes is told by flush.
+// A tls.Conn takes every error of a read or a write as final, except that of a read if it is a
+// net.Error, Temporary, and not wrapped. Therefore "nothing to read yet" is reported to it as an
+// expired read deadline. A write never fails: if the reply to a key update could not be written,
+// the tls.Conn would not change the keys for reading either. Errors of writes are returned by the
+// recordWriter's flush instead.
 type wire struct {
-	conn    net.Conn       // until the switch
-	carrier transport.Conn // nil until then
+	conn net.Conn // nil after switchTo
+	out  recordWriter
 
 	// Of the goroutine that reads.
-	cause error // what the carrier said when it last had no bytes
-
-	mu        sync.Mutex     // of what follows, but dry and unread. Not held while the carrier writes
-	records   *buffer.Buffer // gathered, not given to the carrier yet
-	late      *late          // nil: nobody had to wait
-	err       error          // why the carrier gets no more
-	underWay  uint32         // bytes that the carrier is being given
-	since     uint32         // bytes gathered since the last answer
-	answers   uint16         // that wait for the peer
-	writing   bool           // somebody gives the carrier records, and takes along what gathers
-	gathering bool           // records wait for flush
-	ended     bool           // our direction: nothing more is gathered
-	closing   bool           // the carrier is about to be closed
-
-	dry    bool        // of who reads: the carrier isn't asked, only what the tls.Conn has counts
-	unread atomic.Bool // answers wait, too many of them
+	readErr      error // what inner returned when it last had no bytes
+	bufferedOnly bool  // the tls.Conn may return what it has buffered, and not read more
 }
 
-// wireOf returns what conn reads from and writes to, if it was made here, its handshake
-// is complete, and it was not switched yet.
+// wireOf returns the wire under conn if conn was made by this package, has completed its handshake,
+// and has not been moved.
 func wireOf(conn *tls.Conn) (*wire, bool) {
 	w, ok := conn.NetConn().(*wire)
-	if !ok || w.carrier != nil || !conn.ConnectionState().HandshakeComplete {
+	if !ok || w.moved() || !conn.ConnectionState().HandshakeComplete {
 		return nil, false
 	}
 	return w, true
 }
 
-// switchTo makes c carry the records from now on.
-func (w *wire) switchTo(c transport.Conn) { w.conn, w.carrier = nil, c }
+// switchTo makes inner carry the records from now on.
+func (w *wire) switchTo(inner transport.Conn) { w.conn, w.out.inner = nil, inner }
+
+// moved reports whether switchTo was called.
+func (w *wire) moved() bool { return w.out.inner != nil }
 
 func (w *wire) Read(p []byte) (int, error) {
 	switch {
-	case w.carrier == nil:
+	case !w.moved():
 		return w.conn.Read(p)
-	case w.dry:
+	case w.bufferedOnly:
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := w.carrier.Read(p)
+	n, err := w.out.inner.Read(p)
 	if n > 0 {
-		return n, nil // an error comes again
+		return n, nil // the next read returns the error again
 	}
-	w.cause = err
+	w.readErr = err
 	if _, sending := err.(*transport.SendError); sending || err == transport.ErrWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return 0, err
 }
 
-// Write takes one or more whole records. It never waits for the peer: the tls.Conn is locked.
+// Write takes one or more whole records. It never waits for the peer, because the tls.Conn is
+// locked meanwhile.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.carrier == nil {
+	if !w.moved() {
 		return w.conn.Write(p)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gathering {
-		w.add(p)
-	} else {
-		w.answer(p)
-	}
+	w.out.write(p)
 	return len(p), nil
 }
 
-// NetConn returns the connection underneath before the switch, and then nil.
+// NetConn returns the connection underneath, or nil after switchTo.
 func (w *wire) NetConn() net.Conn { return w.conn }
 
 func (w *wire) Close() error {
-	if w.carrier == nil {
-		return w.conn.Close()
+	if w.moved() {
+		return w.out.inner.Close()
 	}
-	return w.carrier.Close()
+	return w.conn.Close()
 }
 
 func (w *wire) LocalAddr() net.Addr {
-	if w.carrier == nil {
-		return w.conn.LocalAddr()
+	if w.moved() {
+		return w.out.inner.LocalAddr()
 	}
-	return w.carrier.LocalAddr()
+	return w.conn.LocalAddr()
 }
 
 func (w *wire) RemoteAddr() net.Addr {
-	if w.carrier == nil {
-		return w.conn.RemoteAddr()
+	if w.moved() {
+		return w.out.inner.RemoteAddr()
 	}
-	return w.carrier.RemoteAddr()
-}
-
-// The deadlines of a carrier are set by Conn. Those that a tls.Conn sets by itself, around
-// its close_notify, would end what is queued.
-
-func (w *wire) SetDeadline(t time.Time) error {
-	if w.carrier == nil {
-		return w.conn.SetDeadline(t)
-	}
-	return nil
-}
-
-func (w *wire) SetReadDeadline(t time.Time) error {
-	if w.carrier == nil {
-		return w.conn.SetReadDeadline(t)
-	}
-	return nil
-}
-
-func (w *wire) SetWriteDeadline(t time.Time) error {
-	if w.carrier == nil {
-		return w.conn.SetWriteDeadline(t)
-	}
-	return nil
+	return w.conn.RemoteAddr()
 }

@@ -2,55 +2,85 @@ package tls
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// pieceSize is how many bytes of plaintext are encrypted and given to the transport underneath at
-// once, at most. Their records fit into gatherSize. Only between pieces may a write wait for the
-// peer: within, it keeps the tls.Conn from answering key updates, and so from reading.
-const pieceSize = 240 << 10
+// maxBatch is how many bytes of plaintext are encrypted before their records are passed to the
+// inner transport. A Writev waits for the peer only between batches, since the tls.Conn is locked
+// within one, and could neither reply to key updates nor, therefore, read.
+const maxBatch = 240 << 10
 
-// Writev encrypts bufs and gives the records to the transport underneath, in one Writev up
-// to 240 KiB. It waits for the peer only if that does. An error is final.
+// Writev encrypts bufs and passes the records to the inner transport, in one Writev for every 240
+// KiB. It waits for the peer only if that Writev does. An error is final.
 func (c *Conn) Writev(bufs ...[]byte) error {
-	left := 0
+	remaining := 0
 	for _, p := range bufs {
-		left += len(p)
+		remaining += len(p)
 	}
-	room := pieceSize
-	c.wire.gather(min(left, room))
+	room := maxBatch
+	c.wire.out.beginBatch(min(remaining, room))
 	for _, p := range bufs {
 		for len(p) > 0 {
 			if room == 0 {
-				if err := c.wire.flush(); err != nil {
+				if err := c.wire.out.flush(); err != nil {
 					return err
 				}
-				room = pieceSize
-				c.wire.gather(min(left, room))
+				room = maxBatch
+				c.wire.out.beginBatch(min(remaining, room))
 			}
 			n := min(len(p), room)
 			if _, err := c.tls.Write(p[:n]); err != nil {
-				return cmp.Or(c.wire.flush(), err)
+				return cmp.Or(c.wire.out.flush(), err)
 			}
 			p = p[n:]
-			left, room = left-n, room-n
+			remaining, room = remaining-n, room-n
 		}
 	}
-	return c.wire.flush()
+	return c.wire.out.flush()
 }
 
-// TryWrite encrypts p and has the transport underneath try to write the records.
+// TryWrite encrypts all of p and passes the records to the inner transport's TryWrite. If that
+// leaves some, the PendingWrite writes them; p itself is not needed any more. If the inner transport
+// is not a transport.Queue, TryWrite waits for the peer.
 func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
-	q, ok := c.carrier.(transport.Queue)
+	q, ok := c.inner.(transport.Queue)
 	if !ok {
 		return nil, c.Writev(p)
 	}
-	c.wire.gather(len(p))
+	c.wire.out.beginBatch(len(p))
 	_, err := c.tls.Write(p)
-	rest, cause := c.wire.tryFlush(q)
+	pending, cause := c.wire.out.tryFlush(q)
 	if cause != nil {
 		return nil, cause
 	}
-	return rest, err
+	return pending, err
+}
+
+// Queues reports whether the inner transport queues.
+func (c *Conn) Queues() bool {
+	q, ok := c.inner.(transport.Queue)
+	return ok && q.Queues()
+}
+
+// Queued returns how many bytes of records the inner transport has queued.
+func (c *Conn) Queued() int { return c.inner.Queued() }
+
+// Drain waits until the inner transport has at most most bytes of records queued, as
+// transport.Queue says. It returns nil at once if the inner transport is not a transport.Queue.
+func (c *Conn) Drain(ctx context.Context, most int) error {
+	if q, ok := c.inner.(transport.Queue); ok {
+		return q.Drain(ctx, most)
+	}
+	return nil
+}
+
+// Unacknowledged returns how many bytes of records the peer's system has not acknowledged, or 0 if
+// the inner transport is not a transport.Queue.
+func (c *Conn) Unacknowledged() int {
+	if q, ok := c.inner.(transport.Queue); ok {
+		return q.Unacknowledged()
+	}
+	return 0
 }

@@ -34,7 +34,7 @@ func TestAllOfAWritevLeavesTogether(t *testing.T) {
 			if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
 				t.Errorf("%v bytes came changed, or %v", sizes, err)
 			}
-			if c.wire.records != nil {
+			if c.wire.out.pending != nil {
 				t.Error("a buffer is held after a write")
 			}
 		}
@@ -59,7 +59,7 @@ func TestALargeWrite(t *testing.T) {
 		if err := c.Writev(want); err != nil {
 			t.Fatal(err)
 		}
-		if n := m.written(); n < len(want)/gatherSize || n > len(want)/gatherSize*5/4 {
+		if n := m.written(); n < len(want)/maxRecords || n > len(want)/maxRecords*5/4 {
 			t.Errorf("it left in %d writes", n)
 		}
 		got := make([]byte, len(want))
@@ -130,7 +130,7 @@ func TestWritesEndWithTheConnection(t *testing.T) {
 		"closed":                       func(c *Conn) { c.Close() },
 		"our direction closed":         func(c *Conn) { c.CloseWrite() },
 		"lingering":                    func(c *Conn) { c.Linger(0) },
-		"the carrier lost":             func(c *Conn) { c.carrier.Close() },
+		"the carrier lost":             func(c *Conn) { c.inner.Close() },
 		"closed after having lingered": func(c *Conn) { c.Linger(0); c.Close() },
 	}
 	for name, end := range ends {
