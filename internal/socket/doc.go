@@ -1,2 +1,4 @@
-// Package socket knows what sockets do that net.Conn doesn't say.
+// Package socket has what transports need of sockets beyond what net.Conn offers: reading and
+// writing without blocking, moving a connection to another descriptor, addresses in little
+// memory, and options.
 package socket

@@ -4,5 +4,5 @@ package socket
 
 import "net"
 
-// NeverWait does nothing: where sockets don't block, closing one doesn't wait.
-func NeverWait(net.Conn) {}
+// DisableLinger does nothing: where sockets don't block, closing one doesn't wait.
+func DisableLinger(net.Conn) {}

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NeverWait makes closing conn return at once. A socket with SO_LINGER makes close wait for the
-// peer to take what was sent, for as many seconds as that says, also if it doesn't block
-// otherwise. That with none, which has close reset the stream, stays.
-func NeverWait(conn net.Conn) {
+// DisableLinger makes Close of conn return at once. With SO_LINGER set, the close of a socket,
+// even of one that doesn't block otherwise, waits up to so many seconds until the peer has
+// acknowledged what was sent. A time of zero, with which close resets the stream, is left as it
+// is.
+func DisableLinger(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return

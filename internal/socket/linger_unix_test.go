@@ -14,12 +14,12 @@ import (
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
-func TestOnlyALingerThatWaitsIsDropped(t *testing.T) {
+func TestDisableLingerKeepsALingerOfZero(t *testing.T) {
 	for seconds, want := range map[int]int32{-1: 0, 0: 1, 30: 0} {
 		a, _ := netpair.Sockets(t, "tcp")
 		conn := a.(*net.TCPConn)
 		conn.SetLinger(seconds)
-		socket.NeverWait(conn)
+		socket.DisableLinger(conn)
 		raw, err := conn.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestOnlyALingerThatWaitsIsDropped(t *testing.T) {
 		})
 	}
 	pipe, _ := net.Pipe()
-	socket.NeverWait(pipe)
+	socket.DisableLinger(pipe)
 }
 
 func TestCloseDoesNotLinger(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCloseDoesNotLinger(t *testing.T) {
 			break // the peer reads nothing
 		}
 	}
-	socket.NeverWait(conn)
+	socket.DisableLinger(conn)
 	start := time.Now()
 	conn.Close()
 	if took := time.Since(start); took > 10*time.Second {

@@ -5,37 +5,17 @@ package epoll
 import (
 	"net"
 
-	"golang.org/x/sys/unix"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
-// An endpoint is an IP address and port, in a third of a net.TCPAddr's memory.
-type endpoint struct {
-	ip   [16]byte
-	port uint16
-}
-
-// otherAddresses are those that an endpoint can't hold.
+// otherAddresses are those that a socket.Addr can't hold.
 type otherAddresses struct{ local, remote net.Addr }
-
-func endpointOf(addr net.Addr) (e endpoint, ok bool) {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok || tcp.Zone != "" || len(tcp.IP.To16()) != len(e.ip) {
-		return e, false
-	}
-	copy(e.ip[:], tcp.IP.To16())
-	e.port = uint16(tcp.Port)
-	return e, true
-}
-
-func (e endpoint) addr() net.Addr {
-	return &net.TCPAddr{IP: net.IP(e.ip[:]), Port: int(e.port)}
-}
 
 // noteAddresses keeps what can't be asked of the system later: the peer's address, which
 // is logged when the connection is gone.
 func (c *Conn) noteAddresses(conn net.Conn) {
-	remote, ok := endpointOf(conn.RemoteAddr())
-	if _, too := endpointOf(conn.LocalAddr()); ok && too {
+	remote, ok := socket.AddrOf(conn.RemoteAddr())
+	if _, too := socket.AddrOf(conn.LocalAddr()); ok && too {
 		c.remote = remote
 	} else {
 		c.other = &otherAddresses{conn.LocalAddr(), conn.RemoteAddr()}
@@ -47,7 +27,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if c.other != nil {
 		return c.other.remote
 	}
-	return c.remote.addr()
+	return c.remote.Addr()
 }
 
 // LocalAddr returns our address, also after Close.
@@ -57,27 +37,17 @@ func (c *Conn) LocalAddr() net.Addr {
 	switch {
 	case c.other != nil:
 		return c.other.local
-	case c.out != nil && c.out.local != (endpoint{}):
-		return c.out.local.addr()
+	case c.out != nil && c.out.local != (socket.Addr{}):
+		return c.out.local.Addr()
 	}
-	return c.askLocal().addr()
+	return c.askLocal().Addr()
 }
 
 // askLocal asks the system for our address.
-func (c *Conn) askLocal() (e endpoint) {
+func (c *Conn) askLocal() (a socket.Addr) {
 	if !c.uses.acquire() {
-		return e
+		return a
 	}
 	defer c.release()
-	name, err := unix.Getsockname(int(c.fd))
-	if err != nil {
-		return e
-	}
-	switch name := name.(type) {
-	case *unix.SockaddrInet4:
-		e, _ = endpointOf(&net.TCPAddr{IP: name.Addr[:], Port: name.Port})
-	case *unix.SockaddrInet6:
-		e, _ = endpointOf(&net.TCPAddr{IP: name.Addr[:], Port: name.Port})
-	}
-	return e
+	return socket.LocalAddr(int(c.fd))
 }

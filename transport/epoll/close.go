@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,7 +101,7 @@ func (c *Conn) discard() {
 	if !c.uses.acquire() {
 		return
 	}
-	_, err := read(int(c.fd), c.loop.memory)
+	_, err := socket.Read(int(c.fd), c.loop.memory)
 	c.release()
 	if err == nil || err == unix.EAGAIN {
 		return

@@ -10,9 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -31,7 +32,7 @@ type Conn struct {
 	fd            int32
 	uses          uses
 	state         atomic.Uint32
-	remote        endpoint     // constant
+	remote        socket.Addr  // constant
 	place         timing.Place // in the wheel of the loop; under the deadlineQueue's lock
 	armed         events       // what epoll reports
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -130,7 +131,7 @@ func (c *Conn) tryRead(in *input, p []byte) (n int, err error) {
 		b = buffer.Get(pullSize)
 		p = b.B[:pullSize]
 	}
-	n, err = read(int(c.fd), p)
+	n, err = socket.Read(int(c.fd), p)
 	if n == len(p) || in.over.Load() {
 		in.ready.Store(true)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -71,7 +72,7 @@ func (c *Conn) receive() {
 		c.deliverKept()
 		return
 	}
-	n, err := read(int(c.fd), c.loop.memory)
+	n, err := socket.Read(int(c.fd), c.loop.memory)
 	if err != unix.EAGAIN {
 		c.deliver(c.loop.memory[:n], err)
 	}

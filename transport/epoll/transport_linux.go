@@ -5,7 +5,6 @@ import (
 	"syscall"
 
 	"github.com/seed004e8d11/websock/internal/socket"
-	"github.com/seed004e8d11/websock/internal/spare"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -27,7 +26,7 @@ type Factory struct{ loops *group }
 //
 // For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported.
 func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	if !hasDescriptor(conn) {
+	if !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
 	}
 	r, err := f.reserve()
@@ -51,7 +50,7 @@ func (f Factory) Reserve() (transport.Reservation, error) {
 // A reservation is a descriptor and a place on a loop.
 type reservation struct {
 	loop  *loop // nil: taken or given back
-	spare *spare.Descriptor
+	spare *socket.Descriptor
 }
 
 func (f Factory) reserve() (*reservation, error) {
@@ -60,7 +59,7 @@ func (f Factory) reserve() (*reservation, error) {
 		return nil, err
 	}
 	r := &reservation{loop: l}
-	if r.spare, err = spare.Reserve(); err == nil {
+	if r.spare, err = socket.ReserveDescriptor(); err == nil {
 		err = checkDescriptor(r.spare.Number())
 	}
 	if err != nil {
@@ -83,7 +82,7 @@ func (r *reservation) Release() {
 
 // Attach is that of Factory.
 func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	if !hasDescriptor(conn) {
+	if !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
 	}
 	c, err := r.attach(conn, early)
@@ -93,21 +92,12 @@ func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error
 	return c, nil
 }
 
-// hasDescriptor reports whether this package can carry conn.
-func hasDescriptor(conn net.Conn) bool {
-	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
-}
-
 func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	fd, err := r.spare.Take(conn.(syscall.Conn))
 	if err != nil {
 		return nil, err
 	}
-	socket.NeverWait(conn)
+	socket.DisableLinger(conn)
 	c := r.loop.attach(fd, conn)
 	r.loop = nil
 	conn.Close() // the descriptor lives on

@@ -9,53 +9,26 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed004e8d11/websock/internal/buffer"
-	"github.com/seed004e8d11/websock/internal/sendbuf"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
 // An output has bytes that the peer has not taken yet.
 type output struct {
-	queue *buffer.Buffer // nil: none
-	start int            // of what has not left
-	err   error          // why nothing can be written any more
-	moved *sync.Cond     // some has left, or it is over; nil: nobody waits
-	done  chan struct{}  // closed when lingering ends; nil: nobody waits
-	ended error          // how
-	local endpoint       // our address, once the descriptor is closed
+	queue buffer.Queue
+	err   error         // why nothing can be written any more
+	moved *sync.Cond    // some has left, or it is over; nil: nobody waits
+	done  chan struct{} // closed when lingering ends; nil: nobody waits
+	ended error         // how
+	local socket.Addr   // our address, once the descriptor is closed
 }
 
 func (o *output) queued() int {
-	if o == nil || o.queue == nil {
+	if o == nil {
 		return 0
 	}
-	return len(o.queue.B) - o.start
-}
-
-// add queues p.
-func (o *output) add(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	if o.queue == nil {
-		o.queue = buffer.Get(len(p))
-	}
-	if o.start > len(o.queue.B)/2 {
-		o.queue.B = o.queue.B[:copy(o.queue.B, o.queue.B[o.start:])]
-		o.start = 0
-	}
-	o.queue.Grow(len(p))
-	o.queue.B = append(o.queue.B, p...)
-}
-
-// drop empties the queue.
-func (o *output) drop() {
-	if o.queue != nil {
-		o.queue.Put()
-		o.queue, o.start = nil, 0
-	}
+	return o.queue.Len()
 }
 
 // tell wakes those who wait for room.
@@ -87,30 +60,24 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 		}
 		return os.ErrDeadlineExceeded
 	}
-	for c.out.queued() == 0 && len(bufs) > 0 {
-		n, err := c.send(bufs[0])
-		if err != nil {
-			c.fail(err)
-			return err
-		}
-		if n < len(bufs[0]) { // there may be room again: nothing must overtake the rest
-			bufs[0] = bufs[0][n:]
-			break
-		}
-		bufs = bufs[1:]
+	err := error(nil)
+	if c.out.queued() == 0 {
+		bufs, err = c.send(bufs)
 	}
-	if err := c.enqueue(bufs); err != nil {
+	if err == nil {
+		err = c.enqueue(bufs)
+	}
+	if err != nil {
 		c.fail(err)
-		return err
 	}
-	return nil
+	return err
 }
 
 // enqueue queues what has not left.
 func (c *Conn) enqueue(bufs [][]byte) error {
 	for _, p := range bufs {
 		if len(p) > 0 {
-			c.output().add(p)
+			c.output().queue.Append(p)
 		}
 	}
 	if c.out.queued() == 0 {
@@ -121,23 +88,24 @@ func (c *Conn) enqueue(bufs [][]byte) error {
 	return c.arm()
 }
 
-// send writes until all of p has left or the system takes no more.
-func (c *Conn) send(p []byte) (sent int, err error) {
+// send writes what the system takes, and returns the rest.
+func (c *Conn) send(bufs [][]byte) (rest [][]byte, err error) {
 	if !c.uses.acquire() {
-		return 0, net.ErrClosed
+		return bufs, net.ErrClosed
 	}
 	defer c.release()
-	for sent < len(p) {
-		n, err := write(int(c.fd), p[sent:])
-		if err == unix.EAGAIN {
-			break
-		}
-		if err != nil {
-			return sent, err
-		}
-		sent += n
+	return socket.Writev(int(c.fd), bufs)
+}
+
+// sendQueued writes what the system takes of what is queued.
+func (c *Conn) sendQueued() error {
+	if !c.uses.acquire() {
+		return net.ErrClosed
 	}
-	return sent, nil
+	defer c.release()
+	n, err := socket.Write(int(c.fd), c.out.queue.Bytes())
+	c.out.queue.Drop(n)
+	return err
 }
 
 // fail ends writing for good. The lock is held.
@@ -146,7 +114,7 @@ func (c *Conn) fail(err error) {
 	if o.err == nil {
 		o.err = err
 	}
-	o.drop()
+	o.queue.Clear()
 	c.state.And(^uint32(queues))
 	o.tell()
 }
@@ -186,7 +154,7 @@ func (c *Conn) Unacknowledged() int {
 		return 0
 	}
 	defer c.release()
-	return sendbuf.Unacknowledged(uintptr(c.fd))
+	return socket.Unacknowledged(int(c.fd))
 }
 
 // Flush sends of what is queued as much as the system takes.
@@ -208,14 +176,11 @@ func (c *Conn) flush() (moved bool) {
 	if o.queued() == 0 {
 		return false
 	}
-	n, err := c.send(o.queue.B[o.start:])
-	o.start += n
-	if err != nil {
+	if err := c.sendQueued(); err != nil {
 		moved = true
 		c.failQueue(err)
 	} else if o.queued() == 0 {
 		moved = true
-		o.drop()
 		c.state.And(^uint32(queues))
 		c.drained()
 	}

@@ -128,7 +128,7 @@ func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if size := cap(c.out.queue.B); size > 4<<20 {
+	if size := c.out.queue.Cap(); size > 4<<20 {
 		t.Errorf("%d bytes are held for a queue of %d", size, c.out.queued())
 	}
 }

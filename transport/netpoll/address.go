@@ -4,20 +4,21 @@ package netpoll
 
 import (
 	"net"
-	"net/netip"
+
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // addresses are those of a connection, in less memory than net.Addr takes.
 type addresses struct {
-	local, remote netip.AddrPort
-	other         *[2]net.Addr // nil: both are those of TCP
+	local, remote socket.Addr
+	other         *[2]net.Addr // nil: a socket.Addr holds both
 }
 
 func addressesOf(conn net.Conn) addresses {
-	local, ok := conn.LocalAddr().(*net.TCPAddr)
-	remote, too := conn.RemoteAddr().(*net.TCPAddr)
+	local, ok := socket.AddrOf(conn.LocalAddr())
+	remote, too := socket.AddrOf(conn.RemoteAddr())
 	if ok && too {
-		return addresses{local: local.AddrPort(), remote: remote.AddrPort()}
+		return addresses{local: local, remote: remote}
 	}
 	return addresses{other: &[2]net.Addr{conn.LocalAddr(), conn.RemoteAddr()}}
 }
@@ -27,7 +28,7 @@ func (t *Conn) LocalAddr() net.Addr {
 	if a := &t.addresses; a.other != nil {
 		return a.other[0]
 	}
-	return net.TCPAddrFromAddrPort(t.addresses.local)
+	return t.addresses.local.Addr()
 }
 
 // RemoteAddr returns the peer's address, also after Close.
@@ -35,5 +36,5 @@ func (t *Conn) RemoteAddr() net.Addr {
 	if a := &t.addresses; a.other != nil {
 		return a.other[1]
 	}
-	return net.TCPAddrFromAddrPort(t.addresses.remote)
+	return t.addresses.remote.Addr()
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // carrySize is how much is written at once, after which Drain is told.
@@ -52,22 +54,22 @@ func (t *Conn) carryAll(b *backlog) {
 func (t *Conn) carryQueue(b *backlog) bool {
 	o := &t.out
 	o.mu.Lock()
-	queue := o.queue
-	if queue == nil {
+	if o.queue.Len() == 0 {
 		o.endBacklog()
 		o.mu.Unlock()
 		return false
 	}
-	o.queue, b.inHand = nil, len(queue.B)
+	queue := o.queue
+	o.queue, b.inHand = buffer.Queue{}, queue.Len()
 	o.mu.Unlock()
-	for rest := queue.B; len(rest) > 0; {
+	for rest := queue.Bytes(); len(rest) > 0; {
 		n, err := o.file.Write(rest[:min(len(rest), carrySize)])
 		rest = rest[n:]
 		if !o.carried(b, n, err) {
 			break
 		}
 	}
-	queue.Put()
+	queue.Clear()
 	return true
 }
 

@@ -37,7 +37,7 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket.NeverWait(conn)
+	socket.DisableLinger(conn)
 	t := &Conn{poll: r.poll, fd: fd, addresses: addressesOf(conn)}
 	t.fdUses.Store(1) // until Close
 	t.in.view = early

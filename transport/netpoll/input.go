@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -85,7 +86,7 @@ func (i *input) mayWait() bool {
 func (t *Conn) read() bool {
 	i := &t.in
 	b := buffer.Get(readSize)
-	n, err := readOnce(t.fd, b.B[:readSize])
+	n, err := socket.Read(t.fd, b.B[:readSize])
 	switch {
 	case err == unix.EAGAIN:
 	case err != nil:
@@ -115,25 +116,6 @@ func (i *input) add(b *buffer.Buffer) *buffer.Buffer {
 	}
 	i.next.B = append(i.next.B, b.B...)
 	return b
-}
-
-// readOnce makes one system call, or more if signals interrupt it. The error is unix.EAGAIN
-// when there is nothing to read yet, io.EOF at the end.
-func readOnce(fd int, p []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, p)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			return 0, unix.EAGAIN
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
 }
 
 // leave notes that the poller has ended the watch w, since all that will ever come is there,

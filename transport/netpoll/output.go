@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
-	"github.com/seed004e8d11/websock/internal/sendbuf"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
 // output is the sending side of a Conn. What the system takes at once is written by the
 // caller.
 type output struct {
-	mu       sync.Mutex     // guards all; held while the descriptor is written to
-	fd       int            // open as long as err is nil
-	err      error          // why nothing can be sent any more
-	queue    *buffer.Buffer // what nobody has taken yet
-	backlog  *backlog       // carries the queue; nil: nothing is queued
-	file     *os.File       // of fd, as the runtime's poller has it; nil: nothing was queued yet
+	mu       sync.Mutex   // guards all; held while the descriptor is written to
+	fd       int          // open as long as err is nil
+	err      error        // why nothing can be sent any more
+	queue    buffer.Queue // what nobody has taken yet
+	backlog  *backlog     // carries the queue; nil: nothing is queued
+	file     *os.File     // of fd, as the runtime's poller has it; nil: nothing was queued yet
 	deadline time.Time
 	ending   bool   // CloseWrite was called
 	parked   parked // in Drain
@@ -49,7 +49,7 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 		o.enqueue(bufs)
 		return nil
 	}
-	bufs, err := o.write(bufs)
+	bufs, err := socket.Writev(o.fd, bufs)
 	if err != nil {
 		return o.fail(err)
 	}
@@ -66,49 +66,9 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 // errEnded is what the system returns for a write to a stream that has ended.
 var errEnded = os.NewSyscallError("write", syscall.EPIPE)
 
-// write writes what the system takes and returns what is left.
-func (o *output) write(bufs [][]byte) ([][]byte, error) {
-	for len(bufs) > 0 {
-		n, err := writeOnce(o.fd, bufs)
-		switch {
-		case err == unix.EAGAIN:
-			return bufs, nil
-		case err != nil && err != unix.EINTR:
-			return nil, os.NewSyscallError("write", err)
-		}
-		bufs = skip(bufs, max(n, 0))
-	}
-	return nil, nil
-}
-
-// writeOnce makes one system call. That for a single slice costs less.
-func writeOnce(fd int, bufs [][]byte) (int, error) {
-	if len(bufs) == 1 {
-		return unix.Write(fd, bufs[0])
-	}
-	return unix.Writev(fd, bufs)
-}
-
-// skip drops n bytes, and slices without any.
-func skip(bufs [][]byte, n int) [][]byte {
-	for len(bufs) > 0 && n >= len(bufs[0]) {
-		n -= len(bufs[0])
-		bufs = bufs[1:]
-	}
-	if n > 0 {
-		bufs[0] = bufs[0][n:]
-	}
-	return bufs
-}
-
 func (o *output) enqueue(bufs [][]byte) {
 	for _, p := range bufs {
-		if o.queue == nil {
-			o.queue = buffer.Get(len(p))
-		} else {
-			o.queue.Grow(len(p))
-		}
-		o.queue.B = append(o.queue.B, p...)
+		o.queue.Append(p)
 	}
 }
 
@@ -124,18 +84,11 @@ func (o *output) failure() error {
 func (o *output) fail(err error) error {
 	if o.err == nil {
 		o.err = err
-		o.dropQueue()
+		o.queue.Clear()
 		o.shutdown(unix.SHUT_WR)
 		o.parked.wake()
 	}
 	return o.err
-}
-
-func (o *output) dropQueue() {
-	if o.queue != nil {
-		o.queue.Put()
-		o.queue = nil
-	}
 }
 
 // shutdown ends one or both directions.
@@ -162,10 +115,7 @@ func (o *output) queued() int {
 	if o.err != nil {
 		return 0
 	}
-	n := 0
-	if o.queue != nil {
-		n = len(o.queue.B)
-	}
+	n := o.queue.Len()
 	if o.backlog != nil {
 		n += o.backlog.inHand
 	}
@@ -180,7 +130,7 @@ func (t *Conn) Unacknowledged() int {
 	if t.out.err != nil {
 		return 0
 	}
-	return sendbuf.Unacknowledged(uintptr(t.out.fd))
+	return socket.Unacknowledged(t.out.fd)
 }
 
 // Queues returns true: Writev never waits.

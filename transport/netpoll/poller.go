@@ -4,10 +4,10 @@ package netpoll
 
 import (
 	"reflect"
-	"syscall"
 
 	"github.com/cloudwego/netpoll"
-	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // pick returns the poller that netpoll has in mind for the next connection, by its own
@@ -15,7 +15,7 @@ import (
 // So it makes one, of a socket on which nothing can come, and closes it again. The poller
 // is nil in a version of netpoll that keeps it elsewhere.
 func pick() (netpoll.Poll, error) {
-	fd, err := mute()
+	fd, err := socket.OpenUnbound()
 	if err != nil {
 		return nil, err
 	}
@@ -25,17 +25,6 @@ func pick() (netpoll.Poll, error) {
 	}
 	defer probe.Close()
 	return pollOf(probe), nil
-}
-
-// mute returns a socket without a name, to which nobody can send.
-func mute() (int, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fd)
-	}
-	return fd, err
 }
 
 // pollOf returns the poller of a connection.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cloudwego/netpoll"
 
-	"github.com/seed004e8d11/websock/internal/spare"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -25,7 +25,7 @@ type Factory struct{}
 // For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported,
 // and for all if netpoll is of a version whose pollers this package doesn't find.
 func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	if !hasDescriptor(conn) {
+	if !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
 	}
 	r, err := f.Reserve()
@@ -43,7 +43,7 @@ func (Factory) Reserve() (transport.Reservation, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := spare.Reserve()
+	d, err := socket.ReserveDescriptor()
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (Factory) Reserve() (transport.Reservation, error) {
 // A reservation is a descriptor and the poller that is to look at it.
 type reservation struct {
 	poll  netpoll.Poll // nil: it wasn't found
-	spare *spare.Descriptor
+	spare *socket.Descriptor
 }
 
 // Release gives back the descriptor if Attach hasn't used it.
@@ -61,7 +61,7 @@ func (r *reservation) Release() { r.spare.Release() }
 
 // Attach is that of Factory.
 func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	if r.poll == nil || !hasDescriptor(conn) {
+	if r.poll == nil || !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
 	}
 	t, err := r.attach(conn, early)
@@ -69,13 +69,4 @@ func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error
 		return nil, err // and no interface of a nil *Conn
 	}
 	return t, nil
-}
-
-// hasDescriptor reports whether this package can carry conn.
-func hasDescriptor(conn net.Conn) bool {
-	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/spare"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // A busyPoll is a poller that is in the middle of something when an operator is given back.
@@ -35,7 +35,7 @@ func TestADescriptorIsFreeOnlyWhenThePollerIsDoneWithIt(t *testing.T) {
 	}
 	busy := &busyPoll{poll, make(chan struct{})}
 	client, server := sockets(t, "tcp")
-	d, err := spare.Reserve()
+	d, err := socket.ReserveDescriptor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 	}
 	full := &fullPoll{Poll: poll}
 	client, server := sockets(t, "tcp")
-	d, err := spare.Reserve()
+	d, err := socket.ReserveDescriptor()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // What a Conn's life is made of.
@@ -52,7 +53,7 @@ const foreignWait = time.Millisecond
 // closeNow closes conn, or has that done.
 func closeNow(conn net.Conn) {
 	conn = carrierOf(conn)
-	if isSocket(conn) {
+	if socket.HasDescriptor(conn) { // its Close doesn't wait
 		conn.Close()
 		return
 	}
@@ -81,15 +82,6 @@ func carrierOf(conn net.Conn) net.Conn {
 			conn = below.NetConn()
 		}
 	}
-}
-
-// isSocket reports whether the system carries conn, which then closes without waiting.
-func isSocket(conn net.Conn) bool {
-	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
 }
 
 // notifyTimeout is how long a tls.Conn waits for a peer that takes nothing, not even a
@@ -136,7 +128,7 @@ func (t *Conn) Linger(d time.Duration) error {
 	t.lingering.Store(true)
 	err := t.conn.SetReadDeadline(end)
 	t.deadlines.Unlock()
-	if !isSocket(t.conn) {
+	if !socket.HasDescriptor(t.conn) {
 		err = nil
 		cut := time.AfterFunc(d, func() { t.Close() }) // it may have no deadlines
 		defer cut.Stop()

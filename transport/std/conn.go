@@ -54,7 +54,7 @@ type Conn struct {
 // transport. If conn is one on which no deadline can be set, timers do what deadlines would.
 func New(conn net.Conn, early []byte) *Conn {
 	conn = deadline.Wrap(conn)
-	socket.NeverWait(carrierOf(conn))
+	socket.DisableLinger(carrierOf(conn))
 	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // drain passes on what can be read, and reports whether that was the end. After a full
@@ -21,7 +22,7 @@ import (
 func (p *pump) drain(fd uintptr) bool {
 	for !p.done {
 		b := buffer.Get(p.t.nextSize(readSize, fullSize))
-		n, err := readFd(fd, b.B[:cap(b.B)])
+		n, err := socket.Read(int(fd), b.B[:cap(b.B)])
 		if err == syscall.EAGAIN {
 			b.Put()
 			p.worn = p.worked

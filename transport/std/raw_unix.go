@@ -3,12 +3,11 @@
 package std
 
 import (
-	"io"
 	"net"
-	"os"
 	"syscall"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // rawConn returns access to the descriptor of a socket, or nil.
@@ -38,7 +37,7 @@ func (t *Conn) readRaw(fd uintptr) bool {
 		return t.readDirect(fd)
 	}
 	b := buffer.Get(t.nextSize(readSize, fullSize))
-	n, err := readFd(fd, b.B[:cap(b.B)])
+	n, err := socket.Read(int(fd), b.B[:cap(b.B)])
 	if err == syscall.EAGAIN {
 		b.Put()
 		return false
@@ -49,7 +48,7 @@ func (t *Conn) readRaw(fd uintptr) bool {
 
 // readDirect is readRaw into memory of the caller's.
 func (t *Conn) readDirect(fd uintptr) bool {
-	n, err := readFd(fd, t.pull.into)
+	n, err := socket.Read(int(fd), t.pull.into)
 	if err == syscall.EAGAIN {
 		return false
 	}
@@ -64,37 +63,4 @@ func (t *Conn) shutdown() {
 }
 
 // writeFd writes what a descriptor takes without blocking.
-func writeFd(fd uintptr, p []byte) (n int, err error) {
-	for n < len(p) {
-		m, err := syscall.Write(int(fd), p[n:])
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return n, nil
-		case err != nil:
-			return n, os.NewSyscallError("write", err)
-		default:
-			n += m
-		}
-	}
-	return n, nil
-}
-
-// readFd reads from a descriptor. The error is syscall.EAGAIN when there is
-// nothing to read yet, io.EOF at the end.
-func readFd(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(fd), p)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return 0, syscall.EAGAIN
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
+func writeFd(fd uintptr, p []byte) (int, error) { return socket.Write(int(fd), p) }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"net"
 
-	"github.com/seed004e8d11/websock/internal/sendbuf"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -56,7 +56,7 @@ func (t *Conn) Queued() int { return 0 }
 // connection has no descriptor to ask for.
 func (t *Conn) Unacknowledged() (n int) {
 	if t.raw != nil {
-		t.raw.Control(func(fd uintptr) { n = sendbuf.Unacknowledged(fd) }) // closed: 0
+		t.raw.Control(func(fd uintptr) { n = socket.Unacknowledged(int(fd)) }) // closed: 0
 	}
 	return n
 }

@@ -1,4 +1,4 @@
-package sendbuf
+package socket
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestTheSystemTellsWhatThePeerHasNotTaken(t *testing.T) {
+func TestUnacknowledgedCountsWhatThePeerHasNotTaken(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("this system can't tell")
 	}
@@ -32,7 +32,7 @@ func TestTheSystemTellsWhatThePeerHasNotTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	unacknowledged := func() (n int) {
-		if err := raw.Control(func(fd uintptr) { n = Unacknowledged(fd) }); err != nil {
+		if err := raw.Control(func(fd uintptr) { n = Unacknowledged(int(fd)) }); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -1,0 +1,27 @@
+package socket
+
+import "net"
+
+// An Addr is an IP address and a port, in a third of the memory of a net.TCPAddr. The zero value
+// is no address.
+type Addr struct {
+	ip   [16]byte
+	port uint16
+}
+
+// AddrOf returns addr as an Addr, and false if an Addr can't hold it: that of a Unix socket, and
+// one with a zone.
+func AddrOf(addr net.Addr) (a Addr, ok bool) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.Zone != "" || len(tcp.IP.To16()) != len(a.ip) {
+		return a, false
+	}
+	copy(a.ip[:], tcp.IP.To16())
+	a.port = uint16(tcp.Port)
+	return a, true
+}
+
+// Addr returns a as a *net.TCPAddr.
+func (a Addr) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.IP(a.ip[:]), Port: int(a.port)}
+}
