@@ -26,7 +26,7 @@ func option(t *testing.T, conn syscall.Conn, level, name int) (value int) {
 	return value
 }
 
-func TestTheSourcePortIsChosenLate(t *testing.T) {
+func TestTheSourcePortIsChosenAtConnect(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {

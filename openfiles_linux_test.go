@@ -73,7 +73,7 @@ func TestDialFailsBeforeItConnectsAtTheLimitOfOpenFiles(t *testing.T) {
 	}
 }
 
-func TestAcceptRefusesAtTheLimitOfOpenFiles(t *testing.T) {
+func TestAcceptFailsAtTheLimitOfOpenFiles(t *testing.T) {
 	accepted := make(chan error, 1)
 	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lift := limitOpenFiles(t, 0)
@@ -94,7 +94,7 @@ func TestAcceptRefusesAtTheLimitOfOpenFiles(t *testing.T) {
 	}
 }
 
-func TestAReservationThatIsNotUsedIsGivenBack(t *testing.T) {
+func TestUnusedReservationsAreReleased(t *testing.T) {
 	url := server(t, http.NotFoundHandler())
 	files := func() int {
 		entries, err := os.ReadDir("/proc/self/fd")

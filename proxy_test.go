@@ -6,107 +6,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
-
-// splice carries bytes both ways until both sides have ended.
-func splice(a, b net.Conn) {
-	done := make(chan struct{})
-	go func() {
-		io.Copy(a, b)
-		a.Close()
-		close(done)
-	}()
-	io.Copy(b, a)
-	b.Close()
-	<-done
-}
-
-// connectProxy is an HTTP proxy that leads every CONNECT to backend, if the credentials
-// are user's.
-func connectProxy(t *testing.T, backend string, user *url.Userinfo, asked *[]string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*asked = append(*asked, r.Method+" "+r.RequestURI)
-		if user != nil {
-			r.Header.Set("Authorization", r.Header.Get("Proxy-Authorization"))
-			name, password, _ := r.BasicAuth()
-			if url.UserPassword(name, password).String() != user.String() {
-				http.Error(w, "who are you?", http.StatusProxyAuthRequired)
-				return
-			}
-		}
-		target, err := net.Dial("tcp", backend)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
-		splice(conn, target)
-	})
-}
-
-// socksProxy is a SOCKS5 proxy with one user that leads every connection to backend
-// (RFC 1928, RFC 1929).
-func socksProxy(t *testing.T, backend, user, password string, asked *[]string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serveSOCKS(conn, backend, user, password, asked)
-		}
-	}()
-	return l.Addr().String()
-}
-
-func serveSOCKS(conn net.Conn, backend, user, password string, asked *[]string) {
-	defer conn.Close()
-	read := func(n int) []byte {
-		b := make([]byte, n)
-		io.ReadFull(conn, b)
-		return b
-	}
-	read(int(read(2)[1])) // the methods offered
-	conn.Write([]byte{5, 2})
-	name := string(read(int(read(2)[1])))
-	if name != user || string(read(int(read(1)[0]))) != password {
-		conn.Write([]byte{1, 1})
-		return
-	}
-	conn.Write([]byte{1, 0})
-	read(4) // connect, to a name
-	host := string(read(int(read(1)[0])))
-	read(2)
-	*asked = append(*asked, host)
-	target, err := net.Dial("tcp", backend)
-	if err != nil {
-		return
-	}
-	conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-	splice(conn, target)
-}
-
-func by(rawURL string) func(*url.URL) (*url.URL, error) {
-	return func(*url.URL) (*url.URL, error) { return url.Parse(rawURL) }
-}
 
 func TestDialThroughAnHTTPProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
@@ -115,7 +23,7 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 	p := httptest.NewServer(connectProxy(t, backend, user, &asked))
 	defer p.Close()
 	withUser := strings.Replace(p.URL, "://", "://me:s%3Acret@", 1)
-	c, err := Dial(t.Context(), "ws://feed.example/chat", &Config{Proxy: by(withUser)})
+	c, err := Dial(t.Context(), "ws://feed.example/chat", &Config{Proxy: proxyAt(withUser)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +31,7 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 	if strings.Join(asked, ",") != "CONNECT feed.example:80" {
 		t.Errorf("the proxy was asked %q", asked)
 	}
-	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by(p.URL)})
+	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt(p.URL)})
 	var failed *HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 407 || string(failed.Body) != "who are you?\n" {
 		t.Errorf("without credentials: %v", err)
@@ -138,7 +46,7 @@ func TestDialWithTLSThroughAProxyWithTLS(t *testing.T) {
 	defer p.Close()
 	roots.AddCert(p.Certificate())
 	proxyURL := strings.Replace(p.URL, "127.0.0.1", "example.com", 1) // a name in its certificate
-	cfg := &Config{Proxy: by(proxyURL), TLS: &tls.Config{RootCAs: roots}, NetDial: dialAnyhow}
+	cfg := &Config{Proxy: proxyAt(proxyURL), TLS: &tls.Config{RootCAs: roots}, NetDial: dialLoopback}
 	c, err := Dial(t.Context(), "wss://example.com:8443/", cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +65,7 @@ func TestDialThroughASOCKSProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
 	var asked []string
 	addr := socksProxy(t, backend, "me", "secret", &asked)
-	c, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by("socks5h://me:secret@" + addr)})
+	c, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt("socks5h://me:secret@" + addr)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +73,7 @@ func TestDialThroughASOCKSProxy(t *testing.T) {
 	if strings.Join(asked, ",") != "feed.example" {
 		t.Errorf("the proxy was asked for %q", asked)
 	}
-	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: by("socks5://me:wrong@" + addr)})
+	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt("socks5://me:wrong@" + addr)})
 	if !errors.As(err, new(*HandshakeError)) {
 		t.Errorf("wrong password: %v", err)
 	}
@@ -198,7 +106,43 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 	}
 }
 
-func TestProxiesThatCannotBeUsed(t *testing.T) {
+func TestAllProxyReplacesVariablesThatAreNotSet(t *testing.T) {
+	target, roots := tlsServer(t, echo(t, nil), nil)
+	plain := server(t, echo(t, nil))
+	for _, test := range []struct{ name, scheme string }{{"ALL_PROXY", "ws"}, {"all_proxy", "wss"}} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "no_proxy"} {
+				t.Setenv(name, "")
+			}
+			t.Setenv("NO_PROXY", "direct.example")
+			t.Setenv("REQUEST_METHOD", "GET")
+			backend := plain[5:]
+			if test.scheme == "wss" {
+				backend = target[6:]
+			}
+			var asked []string
+			t.Setenv(test.name, "socks5://me:secret@"+socksProxy(t, backend, "me", "secret", &asked))
+			c, err := Dial(t.Context(), test.scheme+"://example.com", &Config{TLS: &tls.Config{RootCAs: roots}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			roundTrip(t, c)
+			if strings.Join(asked, ",") != "example.com" {
+				t.Errorf("the proxy was asked for %q", asked)
+			}
+			if via, err := environmentProxy(&url.URL{Scheme: test.scheme, Host: "direct.example"}); via != nil || err != nil {
+				t.Errorf("NO_PROXY: %v, %v", via, err)
+			}
+		})
+	}
+	t.Setenv("HTTPS_PROXY", "http://other.example")
+	t.Setenv("ALL_PROXY", "http://all.example")
+	if via, err := environmentProxy(&url.URL{Scheme: "wss", Host: "h"}); err != nil || via.Host != "other.example" {
+		t.Errorf("HTTPS_PROXY: %v, %v", via, err)
+	}
+}
+
+func TestDialFailsAtUnusableProxies(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -206,11 +150,11 @@ func TestProxiesThatCannotBeUsed(t *testing.T) {
 	closed.Close()
 	nowhere := closed.Addr().String()
 	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){
-		"unknown scheme": by("ftp://127.0.0.1"),
+		"unknown scheme": proxyAt("ftp://127.0.0.1"),
 		"no choice":      func(*url.URL) (*url.URL, error) { return nil, io.ErrUnexpectedEOF },
-		"nobody there":   by("http://" + nowhere),
-		"no SOCKS there": by("socks5://" + nowhere),
-		"no TLS there":   by("https" + strings.TrimPrefix(server(t, echo(t, nil)), "ws")),
+		"nobody there":   proxyAt("http://" + nowhere),
+		"no SOCKS there": proxyAt("socks5://" + nowhere),
+		"no TLS there":   proxyAt("https" + strings.TrimPrefix(server(t, echo(t, nil)), "ws")),
 	} {
 		if _, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxy}); !errors.As(err, new(*HandshakeError)) {
 			t.Errorf("%s: %v", name, err)
@@ -218,7 +162,7 @@ func TestProxiesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestUnixSocketsNeedNoProxy(t *testing.T) {
+func TestUnixSocketsAreDialedWithoutAProxy(t *testing.T) {
 	_, err := Dial(t.Context(), "ws+unix:///no/such/socket", &Config{Proxy: func(*url.URL) (*url.URL, error) {
 		t.Error("a proxy was looked for")
 		return nil, nil
@@ -228,18 +172,58 @@ func TestUnixSocketsNeedNoProxy(t *testing.T) {
 	}
 }
 
-// dialTo connects to addr, whatever it is asked for.
-func dialTo(addr string) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
+func TestProxyHeaderIsSentToTheProxy(t *testing.T) {
+	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
+	var asked []string
+	var got http.Header
+	leads := connectProxy(t, backend, nil, &asked)
+	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		leads.ServeHTTP(w, r)
+	}))
+	defer p.Close()
+	cfg := &Config{
+		Proxy: proxyAt(p.URL),
+		ProxyHeader: func(_ context.Context, proxy *url.URL, target string) (http.Header, error) {
+			return http.Header{"X-Target": {target}, "X-Proxy": {proxy.Host}}, nil
+		},
+	}
+	c, err := Dial(t.Context(), "ws://feed.example/", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c)
+	if !slices.Equal(got["X-Target"], []string{"feed.example:80"}) || !slices.Equal(got["X-Proxy"], []string{p.Listener.Addr().String()}) {
+		t.Errorf("%v", got)
+	}
+	no := errors.New("no")
+	cfg.ProxyHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, no }
+	_, err = Dial(t.Context(), "ws://feed.example/", cfg)
+	var failed *HandshakeError
+	if !errors.As(err, &failed) || !errors.Is(err, no) || failed.Proxy != p.Listener.Addr().String() {
+		t.Error(err)
 	}
 }
 
-// dialAnyhow connects to loopback, whatever host it is asked for.
-func dialAnyhow(ctx context.Context, network, addr string) (net.Conn, error) {
-	_, port, err := net.SplitHostPort(addr)
+func TestAnHTTPSProxyMayRequireAClientCertificate(t *testing.T) {
+	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
+	var asked []string
+	p := httptest.NewUnstartedServer(connectProxy(t, backend, nil, &asked))
+	p.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	p.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.StartTLS()
+	defer p.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(p.Certificate())
+	proxyTLS := &tls.Config{RootCAs: roots, Certificates: p.TLS.Certificates}
+	cfg := &Config{Proxy: proxyAt(p.URL), ProxyTLS: proxyTLS}
+	c, err := Dial(t.Context(), "ws://feed.example/", cfg)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+	roundTrip(t, c)
+	cfg.ProxyTLS, cfg.TLS = nil, &tls.Config{RootCAs: roots, Certificates: p.TLS.Certificates}
+	if _, err := Dial(t.Context(), "ws://feed.example/", cfg); err == nil {
+		t.Error("the proxy has got the server's certificate")
+	}
 }

@@ -1,40 +1,15 @@
 package websock
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// recorded is a Trace that writes down what it is told.
-func recorded(steps *[]string) *Trace {
-	note := func(format string, args ...any) { *steps = append(*steps, fmt.Sprintf(format, args...)) }
-	return &Trace{
-		DialStart: func(network, addr string) { note("dial %s %s", network, addr) },
-		DialDone: func(network, addr string, conn net.Conn, err error) {
-			note("dialled %v %v", conn != nil, err == nil)
-		},
-		ProxyStart: func(proxy *url.URL, addr string) { note("proxy %s %s", proxy.Scheme, addr) },
-		ProxyDone:  func(proxy *url.URL, addr string, err error) { note("proxied %v", err == nil) },
-		TLSStart:   func(host string) { note("TLS %s", host) },
-		TLSDone: func(host string, state tls.ConnectionState, err error) {
-			note("secured %v %v", state.HandshakeComplete, err == nil)
-		},
-		HandshakeStart: func(host string) { note("ask %s", host) },
-		FirstByte:      func() { note("first byte") },
-		HandshakeDone:  func(host string, err error) { note("opened %v", err == nil) },
-	}
-}
-
-func TestATraceIsToldOfEveryStep(t *testing.T) {
+func TestTraceIsCalledAtEveryStep(t *testing.T) {
 	backend, roots := tlsServer(t, echo(t, nil), nil)
 	backend = strings.TrimPrefix(backend, "wss://")
 	var asked []string
@@ -70,9 +45,9 @@ func TestATraceIsToldOfEveryStep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var steps []string
-			cfg := &Config{Proxy: NoProxy, TLS: &tls.Config{RootCAs: roots}, NetDial: dialAnyhow, Trace: recorded(&steps)}
+			cfg := &Config{Proxy: NoProxy, TLS: &tls.Config{RootCAs: roots}, NetDial: dialLoopback, Trace: recordTrace(&steps)}
 			if test.proxy != "" {
-				cfg.Proxy = by(test.proxy)
+				cfg.Proxy = proxyAt(test.proxy)
 			}
 			c, err := Dial(t.Context(), test.url, cfg)
 			if err == nil {
@@ -85,7 +60,7 @@ func TestATraceIsToldOfEveryStep(t *testing.T) {
 	}
 }
 
-func TestATraceIsGivenTheOpeningHandshake(t *testing.T) {
+func TestTraceGetsTheBytesOfTheHandshake(t *testing.T) {
 	secure, roots := tlsServer(t, echo(t, nil), nil)
 	for _, url := range []string{server(t, echo(t, nil)), secure} {
 		var sent, received strings.Builder
@@ -107,43 +82,10 @@ func TestATraceIsGivenTheOpeningHandshake(t *testing.T) {
 	}
 }
 
-func TestATraceWithoutFunctionsIsToldNothing(t *testing.T) {
+func TestATraceMayHaveNoFunctions(t *testing.T) {
 	c, err := Dial(t.Context(), server(t, echo(t, nil)), &Config{Trace: &Trace{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	roundTrip(t, c)
-}
-
-func TestHeadersForTheProxy(t *testing.T) {
-	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
-	var got http.Header
-	leads := connectProxy(t, backend, nil, &asked)
-	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = r.Header
-		leads.ServeHTTP(w, r)
-	}))
-	defer p.Close()
-	cfg := &Config{
-		Proxy: by(p.URL),
-		ProxyHeader: func(_ context.Context, proxy *url.URL, target string) (http.Header, error) {
-			return http.Header{"X-Target": {target}, "X-Proxy": {proxy.Host}}, nil
-		},
-	}
-	c, err := Dial(t.Context(), "ws://feed.example/", cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roundTrip(t, c)
-	if !slices.Equal(got["X-Target"], []string{"feed.example:80"}) || !slices.Equal(got["X-Proxy"], []string{p.Listener.Addr().String()}) {
-		t.Errorf("%v", got)
-	}
-	no := errors.New("no")
-	cfg.ProxyHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, no }
-	_, err = Dial(t.Context(), "ws://feed.example/", cfg)
-	var failed *HandshakeError
-	if !errors.As(err, &failed) || !errors.Is(err, no) || failed.Proxy != p.Listener.Addr().String() {
-		t.Error(err)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,70 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"github.com/seed004e8d11/websock/engine"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
-// within fails a test in which f has not returned after a time that no machine needs.
-func within(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		buf := make([]byte, 1<<16)
-		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
-	}
-}
-
-// dialWithoutDeadlines connects to addr; no deadline can be set on the connection.
-func dialWithoutDeadlines(addr string) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return netpair.WithoutDeadlines(conn), nil
-	}
-}
-
-// peer is a server that takes one connection after another and does with them what serve
-// does.
-func peer(t *testing.T, serve func(net.Conn)) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				serve(conn)
-			}()
-		}
-	}()
-	return l.Addr().String()
-}
-
-func says(text string) func(net.Conn) {
-	return func(conn net.Conn) {
-		io.WriteString(conn, text)
-		io.Copy(io.Discard, conn)
-	}
-}
-
-func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
+func TestTimeoutsApplyToConnsWithoutDeadlines(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	for name, test := range map[string]struct {
 		url, proxy, answer string
@@ -97,12 +37,12 @@ func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 		"wss through a proxy":      {"wss://h/", "http://p/", "HTTP/1.1 200 OK\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := peer(t, says(test.answer))
+			addr := rawServer(t, sends(test.answer))
 			cfg := &Config{Proxy: NoProxy, NetDial: dialWithoutDeadlines(addr), Timeout: timeout}
 			if test.proxy != "" {
-				cfg.Proxy = by(test.proxy)
+				cfg.Proxy = proxyAt(test.proxy)
 			}
-			within(t, "Dial with a Timeout", func() {
+			mustReturn(t, "Dial with a Timeout", func() {
 				_, err := Dial(t.Context(), test.url, cfg)
 				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Error(err)
@@ -111,7 +51,7 @@ func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 			cfg.Timeout = -1
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(timeout, cancel)
-			within(t, "Dial with a context that ends", func() {
+			mustReturn(t, "Dial with a context that ends", func() {
 				_, err := Dial(ctx, test.url, cfg)
 				if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.Canceled) {
 					t.Error(err)
@@ -121,11 +61,11 @@ func TestATimeoutHoldsWhereNoDeadlineCanBeSet(t *testing.T) {
 	}
 }
 
-func TestARefusalsBodyIsNotWaitedForWhereNoDeadlineCanBeSet(t *testing.T) {
+func TestDialWaitsBrieflyForTheBodyOfARefusalWithoutDeadlines(t *testing.T) {
 	const answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 1000\r\n\r\ngo away"
-	addr := peer(t, says(answer))
-	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"server": NoProxy, "proxy": by("http://p/")} {
-		within(t, name, func() {
+	addr := rawServer(t, sends(answer))
+	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"server": NoProxy, "proxy": proxyAt("http://p/")} {
+		mustReturn(t, name, func() {
 			_, err := Dial(t.Context(), "ws://h/", &Config{Proxy: proxy, NetDial: dialWithoutDeadlines(addr), Timeout: -1})
 			var failed *HandshakeError
 			if !errors.As(err, &failed) || failed.Status != http.StatusForbidden || string(failed.Body) != "go away" {
@@ -135,21 +75,7 @@ func TestARefusalsBodyIsNotWaitedForWhereNoDeadlineCanBeSet(t *testing.T) {
 	}
 }
 
-// unclosable is a connection to a peer that says nothing, on which no deadline can be set and whose
-// Close waits for the peer.
-type unclosable struct {
-	net.Conn
-	until <-chan struct{}
-}
-
-func (d unclosable) Read([]byte) (int, error)       { <-d.until; return 0, io.EOF }
-func (unclosable) Write(p []byte) (int, error)      { return len(p), nil }
-func (d unclosable) Close() error                   { <-d.until; return nil }
-func (unclosable) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
-func (unclosable) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
-func (unclosable) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }
-
-func TestATimeoutHoldsWhereNotEvenCloseEndsARead(t *testing.T) {
+func TestTimeoutsApplyToConnsWhoseCloseDoesNotEndARead(t *testing.T) {
 	until := make(chan struct{})
 	defer close(until)
 	for _, test := range []struct{ url, proxy string }{
@@ -158,9 +84,9 @@ func TestATimeoutHoldsWhereNotEvenCloseEndsARead(t *testing.T) {
 		cfg := &Config{Proxy: NoProxy, Timeout: 20 * time.Millisecond}
 		cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return unclosable{until: until}, nil }
 		if test.proxy != "" {
-			cfg.Proxy = by(test.proxy)
+			cfg.Proxy = proxyAt(test.proxy)
 		}
-		within(t, test.url+" "+test.proxy, func() {
+		mustReturn(t, test.url+" "+test.proxy, func() {
 			if _, err := Dial(t.Context(), test.url, cfg); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v: %v", test, err)
 			}
@@ -168,29 +94,9 @@ func TestATimeoutHoldsWhereNotEvenCloseEndsARead(t *testing.T) {
 	}
 }
 
-// eachWithoutDeadlines runs f with a client over ws and over wss whose connections have no
-// deadlines, to a server that runs handler.
-func eachWithoutDeadlines(t *testing.T, handler http.Handler, cfg Config, f func(t *testing.T, c *Conn)) {
-	plain := server(t, handler)
-	secure, roots := tlsServer(t, handler, nil)
-	for _, target := range []string{plain, secure} {
-		scheme, addr, _ := strings.Cut(target, "://")
-		t.Run(scheme, func(t *testing.T) {
-			cfg := cfg
-			cfg.Proxy, cfg.NetDial, cfg.TLS = NoProxy, dialWithoutDeadlines(addr), &tls.Config{RootCAs: roots}
-			c, err := Dial(t.Context(), target, &cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Abort(nil)
-			f(t, c)
-		})
-	}
-}
-
-func TestRecvTimeoutLosesNothingWhereNoDeadlineCanBeSet(t *testing.T) {
+func TestRecvTimeoutLosesNothingWithoutDeadlines(t *testing.T) {
 	eachWithoutDeadlines(t, echo(t, nil), Config{}, func(t *testing.T, c *Conn) {
-		within(t, "RecvTimeout", func() {
+		mustReturn(t, "RecvTimeout", func() {
 			for range 3 {
 				if _, _, err := c.RecvTimeout(make([]byte, 10), time.Millisecond); !errors.Is(err, engine.ErrTimeout) {
 					t.Fatal(err)
@@ -209,7 +115,7 @@ func TestRecvTimeoutLosesNothingWhereNoDeadlineCanBeSet(t *testing.T) {
 	})
 }
 
-func TestAHandlerIsServedWhereNoDeadlineCanBeSet(t *testing.T) {
+func TestAHandlerWorksWithoutDeadlines(t *testing.T) {
 	var closed atomic.Value
 	ended, got := make(chan struct{}, 2), make(chan string, 2)
 	h := engine.Messages(
@@ -217,7 +123,7 @@ func TestAHandlerIsServedWhereNoDeadlineCanBeSet(t *testing.T) {
 		func(_ *Conn, err error) { closed.Store(err); ended <- struct{}{} },
 	)
 	eachWithoutDeadlines(t, echo(t, nil), Config{Handler: h}, func(t *testing.T, c *Conn) {
-		within(t, "the Handler", func() {
+		mustReturn(t, "the Handler", func() {
 			c.SendText([]byte("Hello"))
 			if msg := <-got; msg != "Hello" {
 				t.Errorf("%q", msg)
@@ -231,29 +137,15 @@ func TestAHandlerIsServedWhereNoDeadlineCanBeSet(t *testing.T) {
 	})
 }
 
-// stuck accepts a connection and reads nothing from it.
-func stuck(t *testing.T) (handler http.HandlerFunc, release func()) {
-	done := make(chan struct{})
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		<-done
-		c.Abort(nil)
-	}, func() { close(done) }
-}
-
-func TestCloseEndsASendThatIsStuckWhereNoDeadlineCanBeSet(t *testing.T) {
-	handler, release := stuck(t)
+func TestCloseEndsABlockedSendWithoutDeadlines(t *testing.T) {
+	handler, release := neverReads(t)
 	defer release()
 	cfg := Config{Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}}
 	eachWithoutDeadlines(t, handler, cfg, func(t *testing.T, c *Conn) {
 		sent := make(chan error, 1)
 		go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
 		time.Sleep(50 * time.Millisecond)
-		within(t, "Close", func() {
+		mustReturn(t, "Close", func() {
 			c.Close()
 			if err := <-sent; err == nil {
 				t.Error("64 MiB were sent to a peer that reads nothing")
@@ -262,12 +154,12 @@ func TestCloseEndsASendThatIsStuckWhereNoDeadlineCanBeSet(t *testing.T) {
 	})
 }
 
-func TestASendDeadlineHoldsWhereNoneCanBeSet(t *testing.T) {
-	handler, release := stuck(t)
+func TestSendDeadlinesApplyToConnsWithoutDeadlines(t *testing.T) {
+	handler, release := neverReads(t)
 	defer release()
 	eachWithoutDeadlines(t, handler, Config{}, func(t *testing.T, c *Conn) {
 		c.SetSendDeadline(time.Now().Add(50 * time.Millisecond))
-		within(t, "a send", func() {
+		mustReturn(t, "a send", func() {
 			if err := c.SendBinary(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error(err)
 			}
@@ -275,44 +167,33 @@ func TestASendDeadlineHoldsWhereNoneCanBeSet(t *testing.T) {
 	})
 }
 
-// closing is a connection that tells when it is closed.
-type closing struct {
-	net.Conn
-	closed chan struct{}
-}
-
-func (c closing) Close() error {
-	close(c.closed)
-	return c.Conn.Close()
-}
-
-func TestADialFunctionThatIgnoresItsContextIsLeftAlone(t *testing.T) {
-	addr := peer(t, says(""))
-	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"direct": NoProxy, "proxy": by("http://p/")} {
+func TestDialReturnsThoughNetDialIgnoresItsContext(t *testing.T) {
+	addr := rawServer(t, sends(""))
+	for name, proxy := range map[string]func(*url.URL) (*url.URL, error){"direct": NoProxy, "proxy": proxyAt("http://p/")} {
 		goOn, closed := make(chan struct{}), make(chan struct{})
 		cfg := Config{Proxy: proxy, Timeout: 20 * time.Millisecond}
 		cfg.NetDial = func(_ context.Context, network, _ string) (net.Conn, error) {
 			<-goOn
 			conn, err := net.Dial(network, addr)
-			return closing{conn, closed}, err
+			return notifyingConn{conn, closed}, err
 		}
-		within(t, name, func() {
+		mustReturn(t, name, func() {
 			_, err := Dial(t.Context(), "ws://h/", &cfg)
 			if !errors.As(err, new(*HandshakeError)) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
 		close(goOn)
-		within(t, name+": closing what is returned too late", func() { <-closed })
+		mustReturn(t, name+": closing what is returned too late", func() { <-closed })
 	}
 }
 
-func TestADialFunctionMayReturnNothing(t *testing.T) {
+func TestDialFailsIfNetDialReturnsNothing(t *testing.T) {
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
 		"nil":    func(context.Context, string, string) (net.Conn, error) { return nil, nil },
 		"Goexit": func(context.Context, string, string) (net.Conn, error) { runtime.Goexit(); return nil, nil },
 	} {
-		within(t, name, func() {
+		mustReturn(t, name, func() {
 			if _, err := Dial(t.Context(), "ws://h/", &Config{Proxy: NoProxy, NetDial: dial}); !errors.As(err, new(*HandshakeError)) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -320,18 +201,7 @@ func TestADialFunctionMayReturnNothing(t *testing.T) {
 	}
 }
 
-// tunnelListener accepts connections on which no deadline can be set.
-type tunnelListener struct{ net.Listener }
-
-func (l tunnelListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return netpair.WithoutDeadlines(conn), nil
-}
-
-func TestASecureServerNeedsNoDeadlines(t *testing.T) {
+func TestTLSServersWorkWithoutDeadlines(t *testing.T) {
 	certified := httptest.NewUnstartedServer(nil)
 	certified.StartTLS()
 	defer certified.Close()
@@ -344,7 +214,7 @@ func TestASecureServerNeedsNoDeadlines(t *testing.T) {
 	go s.Serve(wstls.NewListener(tunnelListener{l}, certified.TLS))
 	roots := x509.NewCertPool()
 	roots.AddCert(certified.Certificate())
-	within(t, "a connection", func() {
+	mustReturn(t, "a connection", func() {
 		c, err := Dial(t.Context(), "wss://"+l.Addr().String(), &Config{TLS: &tls.Config{RootCAs: roots}})
 		if err != nil {
 			t.Error(err)
