@@ -4,139 +4,79 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
-	"time"
 
 	"github.com/seed004e8d11/websock"
 )
 
 // An attempt is one try to connect a slot.
 type attempt struct {
-	slot     *Slot
-	target   *Target
-	conn     *websock.Conn // nil: there is none yet
-	err      error         // how it ended
-	returned bool          // the functions of Options have, so far
+	slot   *Slot
+	target *Target
+	conn   *websock.Conn // nil: there is none yet
+	err    error         // with which the attempt has failed
 
-	// The dialQueue's own.
-	host     *host
-	began    time.Time
-	progress progress
-	probe    bool // to a silent host
-	opened   bool // it isn't connecting any more
+	// inCall says that a function of Options is being called. It still does after one that has
+	// panicked or called runtime.Goexit.
+	inCall bool
+
+	dial dialState // belongs to the dialQueue
 }
 
-// progress is how far an attempt is.
-type progress uint8
-
-const (
-	queuedAttempt  progress = iota // waits for its turn
-	countedAttempt                 // is under way
-	overdueAttempt                 // is under way for so long that it no longer counts
-	endedAttempt
-)
-
-// name names the target where it is logged: what follows the path may be secret.
-func (t *Target) name() string {
-	if t.URL != "" {
-		name, _, _ := strings.Cut(t.URL, "?")
-		return name
-	}
-	scheme := "ws://"
-	if t.Config.Secure {
-		scheme = "wss://"
-	}
-	host, _ := t.host()
-	path, _, _ := strings.Cut(t.Config.Path, "?")
-	return scheme + host + path
-}
-
-// enlist lets slots wait for their turn to dial.
-func (g *Group) enlist(slots ...*Slot) {
+// enqueue has slots put into the dialQueue.
+func (g *Group) enqueue(slots ...*Slot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.toEnlist = append(g.toEnlist, slots...)
-	if !g.enlisting {
-		g.enlisting = true
+	g.toEnqueue = append(g.toEnqueue, slots...)
+	if !g.enqueuing {
+		g.enqueuing = true
 		g.running++
-		go g.enlistAll()
+		go g.enqueueAll()
 	}
 }
 
-// enlistAll enlists slots until there are none. It calls Choose, which is the application's, and
-// therefore in a goroutine that nobody waits for.
-func (g *Group) enlistAll() {
-	defer g.done()
+// enqueueAll works until toEnqueue is empty. It has a goroutine of its own since it calls Choose,
+// which belongs to the application and may take its time.
+func (g *Group) enqueueAll() {
+	defer g.doneRunning()
 	for {
-		s := g.nextToEnlist()
+		s := g.nextToEnqueue()
 		if s == nil {
 			return
 		}
-		s.join()
+		s.newAttempt()
 	}
 }
 
-func (g *Group) nextToEnlist() (s *Slot) {
+func (g *Group) nextToEnqueue() (s *Slot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.toEnlist) == 0 {
-		g.enlisting = false
+	if len(g.toEnqueue) == 0 {
+		g.enqueuing = false
 		return nil
 	}
-	s = g.toEnlist[0]
-	g.toEnlist[0] = nil
-	g.toEnlist = g.toEnlist[1:]
+	s = g.toEnqueue[0]
+	g.toEnqueue[0] = nil
+	g.toEnqueue = g.toEnqueue[1:]
 	return s
 }
 
-// join chooses what the slot is to connect to, and lets it wait for its turn.
-func (s *Slot) join() {
-	g := s.group
-	a := &attempt{slot: s}
-	defer a.joined()
-	if g.closing.Load() {
-		a.returned = true
-		return
-	}
-	a.target = g.targetOf(s)
-	a.returned = true
-}
-
-// joined puts an attempt into the dialQueue, or takes its failure.
-func (a *attempt) joined() {
-	s, g := a.slot, a.slot.group
-	name := ""
-	if !a.returned {
-		v := recover()
-		if v == nil { // the goroutine ends: the next slot needs another one
-			defer g.goOnEnlisting()
-		}
-		a.err = s.panicked(v)
-	} else if a.target == nil {
-		return
-	} else if n, err := a.target.host(); err != nil {
-		a.err = &unusable{err}
-	} else {
-		name = n
-	}
-	if a.err != nil {
-		g.counts.began()
-		s.failed(a.err)
-		return
-	}
-	s.mu.Lock()
-	urgent := s.urgent
-	s.urgent = false
-	s.mu.Unlock()
-	g.dials.add(a, name, urgent)
-}
-
-// goOnEnlisting replaces the goroutine that enlists if it ends too early.
-func (g *Group) goOnEnlisting() {
+// restartEnqueuing replaces a goroutine of enqueueAll that Choose has ended.
+func (g *Group) restartEnqueuing() {
 	g.mu.Lock()
-	g.enlisting = false
+	g.enqueuing = false
 	g.mu.Unlock()
-	g.enlist()
+	g.enqueue()
+}
+
+// newAttempt chooses what the slot connects to, and lets it wait for its turn.
+func (s *Slot) newAttempt() {
+	if s.group.closing() {
+		return
+	}
+	a := &attempt{slot: s, inCall: true}
+	defer a.enqueue()
+	a.target = s.group.targetOf(s)
+	a.inCall = false
 }
 
 // targetOf returns what the slot is to connect to.
@@ -148,59 +88,84 @@ func (g *Group) targetOf(s *Slot) *Target {
 	return &t
 }
 
+// enqueue is deferred: it puts the attempt into the dialQueue, or lets it fail.
+func (a *attempt) enqueue() {
+	s, g := a.slot, a.slot.group
+	host := ""
+	if a.inCall {
+		v := recover()
+		if v == nil { // runtime.Goexit ends this goroutine
+			defer g.restartEnqueuing()
+		}
+		a.err = s.recovered(v)
+	} else if h, err := a.target.host(); err != nil {
+		a.err = &targetError{err}
+	} else {
+		host = h
+	}
+	if a.err != nil {
+		g.counts.attempt()
+		s.attemptFailed(a.err)
+		return
+	}
+	s.mu.Lock()
+	urgent := s.handleLocked(eventEnqueued)
+	s.mu.Unlock()
+	g.dials.add(a, host, urgent)
+}
+
 // start makes the attempt, in a goroutine of its own.
 func (a *attempt) start() {
-	a.slot.group.begin()
+	a.slot.group.addRunning()
 	go a.run()
 }
 
 func (a *attempt) run() {
 	g := a.slot.group
-	defer g.done()
-	if !a.slot.begin() {
+	defer g.doneRunning()
+	if !a.slot.beginAttempt() {
 		g.dials.ended(a, nil)
 		return
 	}
-	defer a.hangUp()
+	defer a.closeFailed()
 	defer a.end()
-	a.returned = false
+	a.inCall = true
 	a.err = a.connect()
-	a.returned = true
+	a.inCall = false
 }
 
-// begin reports whether the slot still wants to be dialled.
-func (s *Slot) begin() bool {
+// beginAttempt reports whether the slot is still to be dialled.
+func (s *Slot) beginAttempt() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != Waiting || s.group.closing.Load() {
+	if s.group.closing() || !s.handleLocked(eventDial) {
 		return false
 	}
-	s.move(Connecting)
-	s.group.counts.began()
+	s.group.counts.attempt()
 	return true
 }
 
-// end takes the end of the attempt, however it came.
+// end is deferred: it reports how the attempt has ended.
 func (a *attempt) end() {
-	if !a.returned {
-		a.err = a.slot.panicked(recover())
+	if a.inCall {
+		a.err = a.slot.recovered(recover())
 	}
 	a.slot.group.dials.ended(a, a.err)
 	if a.err != nil {
-		a.slot.failed(a.err)
+		a.slot.attemptFailed(a.err)
 	}
 }
 
-// hangUp closes the connection of an attempt that has failed. Nobody waits for it but Shutdown.
-func (a *attempt) hangUp() {
+// closeFailed closes the connection of an attempt that has failed. Only Shutdown waits for it.
+func (a *attempt) closeFailed() {
 	if a.err == nil || a.conn == nil {
 		return
 	}
 	g := a.slot.group
-	stop := context.AfterFunc(g.lasting, func() { a.conn.Abort(ErrClosed) })
+	stop := context.AfterFunc(g.connCtx, func() { a.conn.Abort(ErrClosed) })
 	defer stop()
 	a.conn.CloseWith(websock.CloseGoingAway, "")
-	g.counts.retire(a.conn.Stats())
+	g.counts.traffic(a.conn.Stats())
 }
 
 // connect opens a connection and makes it the slot's.
@@ -213,46 +178,51 @@ func (a *attempt) connect() error {
 		return err
 	}
 	g.counts.connected(g.now() - began)
-	return a.setUp()
+	ctx, cancel := a.withTimeout()
+	defer cancel()
+	conn := a.conn
+	stop := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
+	defer stop()
+	return a.setUp(ctx, stop)
 }
 
-// open prepares and dials.
+// open calls Prepare and dials.
 func (a *attempt) open() (err error) {
 	g := a.slot.group
-	if g.options.Prepare != nil && !g.over.Load() {
+	if g.options.Prepare != nil && !g.over() {
 		if err := a.prepare(); err != nil {
 			return err
 		}
 	}
-	if g.closing.Load() { // and may be over: Prepare needn't have returned in time
+	if g.closing() { // and maybe over, if Prepare has not returned in time
 		return ErrClosed
 	}
 	var trace *websock.Trace
 	if g.options.Trace != nil {
 		trace = g.options.Trace(a.slot)
 	}
-	a.conn, err = a.target.dial(g.dialling, a.slot, trace)
+	a.conn, err = a.target.dial(g.dialCtx, a.slot, trace)
 	return err
 }
 
-// prepare has the application change the Target.
+// prepare lets the application change the Target.
 func (a *attempt) prepare() error {
 	own := *a.target
 	a.target = &own
-	ctx, cancel := a.bound()
+	ctx, cancel := a.withTimeout()
 	defer cancel()
 	if err := a.slot.group.options.Prepare(ctx, a.slot, a.target); err != nil {
 		return err
 	}
 	if _, err := a.target.host(); err != nil {
-		return &unusable{err}
+		return &targetError{err}
 	}
 	return nil
 }
 
-// bound returns a context for a call of the application's.
-func (a *attempt) bound() (context.Context, context.CancelFunc) {
-	ctx := a.slot.group.dialling
+// withTimeout returns a context for Prepare or OnConnect.
+func (a *attempt) withTimeout() (context.Context, context.CancelFunc) {
+	ctx := a.slot.group.dialCtx
 	d := orDefault(a.target.Config.Timeout, websock.DefaultTimeout)
 	if d < 0 {
 		return context.WithCancel(ctx)
@@ -260,69 +230,59 @@ func (a *attempt) bound() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d)
 }
 
-// setUp makes the connection the slot's.
-func (a *attempt) setUp() error {
-	ctx, cancel := a.bound()
-	defer cancel()
-	conn := a.conn
-	keep := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
-	defer keep()
-	return a.introduce(ctx, keep)
-}
-
-// introduce sends what comes first: what OnConnect does, and what was kept. Then it publishes
-// the connection. keep ends the bound of all that, or returns false after it has ended the
-// connection.
-func (a *attempt) introduce(ctx context.Context, keep func() bool) error {
+// setUp sends what has to come first on the connection: what OnConnect sends, and what was kept.
+// Then it publishes the connection. stopTimeout is as for publish.
+func (a *attempt) setUp(ctx context.Context, stopTimeout func() bool) error {
 	s, conn := a.slot, a.conn
-	if connect := s.group.options.OnConnect; connect != nil && !s.group.over.Load() {
+	if connect := s.group.options.OnConnect; connect != nil && !s.group.over() {
 		if err := connect(ctx, s, conn); err != nil {
 			return err
 		}
 	}
 	l := newLink(s, conn, a.target.Config.Limits.WithDefaults())
 	for {
-		kept, err := s.publish(l, keep)
+		kept, err := s.publish(l, stopTimeout)
 		switch {
 		case err != nil:
 			return err
 		case kept == nil:
-			s.group.log(slog.LevelDebug, "connected", s)
+			s.group.logSlot(slog.LevelDebug, "connected", s)
 			return nil
 		}
 		unsent, err := kept.send(conn)
-		kept.done()
-		s.unsent(unsent, err)
+		kept.release()
+		s.reportUnsent(unsent, err)
 		if conn.Err() != nil {
 			return conn.Err()
 		}
 	}
 }
 
-// publish makes the link the slot's, from when on everybody can send. Before, it returns what
-// was kept meanwhile, which has to be sent first.
-func (s *Slot) publish(l *link, keep func() bool) (*batch, error) {
+// publish makes the link the slot's: from then on everybody can send on it. If messages were kept
+// meanwhile it returns them instead, since they have to be sent first. stopTimeout ends the bound
+// of OnConnect; it returns false if that has aborted the connection.
+func (s *Slot) publish(l *link, stopTimeout func() bool) (kept *batch, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.group.closing.Load() {
+	if s.group.closing() {
 		return nil, ErrClosed
 	}
-	if kept := s.outbox.take(); kept != nil {
+	if kept := s.outbox.takeLocked(); kept != nil {
 		return kept, nil
 	}
-	if !keep() { // once the slot is up, only Shutdown may end the connection, and orderly
+	if !stopTimeout() { // once the slot is up, Shutdown closes the connection in an orderly way
 		return nil, l.conn.Err()
 	}
 	s.outbox = nil
 	switch err := l.conn.SetHandler(l); { // which calls it from another goroutine
 	case errors.Is(err, websock.ErrNoPush):
-		return nil, &unusable{err}
+		return nil, &targetError{err}
 	case err != nil:
 		return nil, err
 	}
-	l.since = s.group.now()
+	l.upSince = s.group.now()
 	s.link, s.err = l, nil
-	s.move(Up)
+	s.handleLocked(eventConnected)
 	s.group.counts.ready()
 	s.startKeepAliveLocked()
 	return nil, nil

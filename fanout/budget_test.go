@@ -89,7 +89,7 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 			allUp(t, g)
 			var shared *sharedMessage
 			for s := range g.Slots() {
-				if _, err := s.give(websock.OpText, message, &shared); err != nil {
+				if _, err := s.send(websock.OpText, message, &shared); err != nil {
 					t.Fatal(err)
 				}
 			}

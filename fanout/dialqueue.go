@@ -11,62 +11,81 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// patience is how long an attempt counts against Pace.Handshakes, and how long its host may take
-// without being taken for one that doesn't answer.
-const patience = time.Second
+// overdueAfter is how long an attempt counts against Pace.Handshakes, and how long its host may
+// take to answer before it counts as silent.
+const overdueAfter = time.Second
 
-// maxHosts is how many hosts are remembered that nobody waits for.
+// maxHosts is how many hosts are remembered that no attempt waits for.
 const maxHosts = 1 << 14
 
-// A dialQueue has the slots whose time to dial has come, and starts as many attempts as
-// Pace allows: hosts in turn, and the slots of a host in the order in which they came.
+// A dialQueue has the attempts that wait for their turn, and starts as many as Pace allows: hosts
+// in turn, and the attempts to a host in the order in which they came.
 type dialQueue struct {
 	pace  Pace
 	start func(*attempt) // returns at once, and calls connected and ended later
-	log   func(level slog.Level, what string, attrs ...slog.Attr)
+	log   func(level slog.Level, msg string, attrs ...slog.Attr)
 
-	mu       sync.Mutex
-	pacer    pacer
-	timer    *time.Timer
-	rings    time.Time  // when the timer does; zero: it doesn't
-	counted  int        // attempts under way that count against Pace.Handshakes
-	probes   int        // of these: to silent hosts
-	underWay []*attempt // in the order in which they began; among them some that have ended
-	hosts    map[string]*host
-	waiting  int     // attempts
-	ready    []*host // that have attempts waiting and room for one
-	silent   []*host // likewise, and don't answer
-	paused   []*host // have asked to be left alone for a while
-	limit    limit
-	notes    []note // to be logged without the lock
-	closed   bool
+	mu         sync.Mutex
+	pacer      pacer
+	timer      *time.Timer
+	timerAt    time.Time  // when the timer fires; zero: it is not set
+	counted    int        // attempts that count against Pace.Handshakes
+	probes     int        // of these: to silent hosts
+	underWay   []*attempt // in the order in which they began; among them some that have ended
+	hosts      map[string]*host
+	waiting    int     // attempts
+	ready      []*host // that have attempts waiting and room for one
+	silent     []*host // likewise, and don't answer
+	paused     []*host // have asked not to be dialled for a while
+	bottleneck bottleneck
+	records    []logRecord // to be logged without the lock
+	closed     bool
 }
 
-// A note is something to be logged.
-type note struct {
-	level slog.Level
-	what  string
-	attrs []slog.Attr
+// A dialState is what the dialQueue knows of an attempt.
+type dialState struct {
+	host      *host
+	began     time.Time
+	progress  progress
+	probe     bool // it is to a silent host
+	connected bool // or has failed to connect
 }
 
-// A limit is what holds up the attempts that wait.
-type limit struct {
-	name   string // "": nothing
+// A progress is how far an attempt has come.
+type progress uint8
+
+const (
+	progressWaiting progress = iota // for its turn
+	progressCounted                 // under way
+	progressOverdue                 // under way for so long that it no longer counts
+	progressEnded
+)
+
+// A host is what attempts connect to.
+type host struct {
+	name        string
+	waiting     []*attempt
+	begun       int       // attempts that have begun and not ended
+	connecting  int       // of these: are not connected yet
+	probing     bool      // one of these is a probe
+	listed      bool      // in ready, silent or paused
+	silent      bool      // an attempt was overdue, and none has got an answer since
+	pausedUntil time.Time // no attempt begins before; zero: the host has not asked for a pause
+	failures    uint64    // in a row, of all slots together
+}
+
+// A bottleneck is what keeps the attempts waiting.
+type bottleneck struct {
+	name   string // "": nothing has so far
 	since  time.Time
 	logged bool
 }
 
-// A host is what attempts connect to.
-type host struct {
-	name       string
-	waiting    []*attempt
-	begun      int       // attempts whose end is to come, which says something about the host
-	connecting int       // of these, without a connection so far
-	probing    bool      // one of these began though the host was silent
-	listed     bool      // in ready or silent
-	silent     bool      // an attempt was given up to wait for, and none has succeeded since
-	until      time.Time // nothing is begun before; zero: there is no such time
-	failures   uint64    // attempts in a row, of all slots together
+// A logRecord is something to be logged.
+type logRecord struct {
+	level slog.Level
+	msg   string
+	attrs []slog.Attr
 }
 
 func newDialQueue(p Pace, start func(*attempt), log func(slog.Level, string, ...slog.Attr)) *dialQueue {
@@ -79,22 +98,22 @@ func newDialQueue(p Pace, start func(*attempt), log func(slog.Level, string, ...
 	}
 }
 
-// unlock logs what there is to log, which is not to be done under the lock.
+// unlock also logs the records, since a Logger must not be called with the lock held.
 func (q *dialQueue) unlock() {
-	notes := q.notes
-	q.notes = nil
+	records := q.records
+	q.records = nil
 	q.mu.Unlock()
-	for _, n := range notes {
-		q.log(n.level, n.what, n.attrs...)
+	for _, r := range records {
+		q.log(r.level, r.msg, r.attrs...)
 	}
 }
 
-// note has something logged. The lock is held.
-func (q *dialQueue) note(level slog.Level, what string, attrs ...slog.Attr) {
-	q.notes = append(q.notes, note{level, what, attrs})
+// logLocked has something logged by unlock.
+func (q *dialQueue) logLocked(level slog.Level, msg string, attrs ...slog.Attr) {
+	q.records = append(q.records, logRecord{level, msg, attrs})
 }
 
-// add puts an attempt into the queue. An urgent one ends a time for which the host has asked.
+// add puts an attempt into the queue. An urgent one ends a pause of its host.
 func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	q.mu.Lock()
 	defer q.unlock()
@@ -107,40 +126,41 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 		q.hosts[hostName] = h
 	}
 	if urgent {
-		h.until = time.Time{}
+		h.pausedUntil = time.Time{}
 	}
-	a.host = h
+	a.dial.host = h
 	h.waiting = append(h.waiting, a)
 	q.waiting++
 	if !h.listed || q.waiting == 1 { // else the timer is set already
-		q.offer(h)
-		q.startReady()
+		q.listLocked(h)
+		q.startReadyLocked()
 	}
 }
 
-// hurry ends the time for which the host has asked that an attempt of the slot waits for.
-func (q *dialQueue) hurry(s *Slot) {
+// endPause ends the pause of the host that an attempt of the slot waits for.
+func (q *dialQueue) endPause(s *Slot) {
 	q.mu.Lock()
 	defer q.unlock()
 	for _, h := range q.paused {
 		if slices.ContainsFunc(h.waiting, func(a *attempt) bool { return a.slot == s }) {
-			h.until = time.Time{}
+			h.pausedUntil = time.Time{}
 		}
 	}
-	q.startReady()
+	q.startReadyLocked()
 }
 
-// offer lists a host as ready if it is, and forgets one that nobody needs. The lock is held.
-func (q *dialQueue) offer(h *host) {
+// listLocked puts a host into the list where it belongs, if it is in none, and forgets a host that
+// nothing has to be remembered about.
+func (q *dialQueue) listLocked(h *host) {
 	switch {
 	case h.listed:
 	case len(h.waiting) == 0:
-		remembered := (h.failures > 0 || !h.until.IsZero()) && len(q.hosts) <= maxHosts
+		remembered := (h.failures > 0 || !h.pausedUntil.IsZero()) && len(q.hosts) <= maxHosts
 		if h.begun == 0 && !remembered {
 			delete(q.hosts, h.name)
 		}
 	case h.connecting >= q.pace.PerHost:
-	case time.Now().Before(h.until):
+	case time.Now().Before(h.pausedUntil):
 		h.listed = true
 		q.paused = append(q.paused, h)
 	case h.silent && h.probing:
@@ -153,43 +173,56 @@ func (q *dialQueue) offer(h *host) {
 	}
 }
 
-// startReady starts what may begin now, and sets the timer for when more may. The lock is held.
-func (q *dialQueue) startReady() {
+// unlistLocked takes a host out of the lists, so that listLocked can put it where it belongs now.
+func (q *dialQueue) unlistLocked(h *host) {
+	if !h.listed {
+		return
+	}
+	h.listed = false
+	for _, list := range []*[]*host{&q.ready, &q.silent, &q.paused} {
+		if i := slices.Index(*list, h); i >= 0 {
+			*list = slices.Delete(*list, i, i+1)
+		}
+	}
+}
+
+// startReadyLocked starts the attempts that may begin now, and sets the timer for the next ones.
+func (q *dialQueue) startReadyLocked() {
 	if q.closed {
 		return
 	}
 	now := time.Now()
-	next := q.resume(now)
-	q.giveUpWaiting(now)
-	limited := ""
-	for limited == "" {
-		h := q.nextHost()
+	next := q.endPausesLocked(now)
+	q.markOverdueLocked(now)
+	limit := ""
+	for limit == "" {
+		h := q.nextHostLocked()
 		switch wait := time.Duration(0); {
 		case h == nil:
 			if q.waiting == 0 {
-				q.pacer.rest()
+				q.pacer.idle()
 			}
-			limited = q.idleLimit()
+			limit = q.noHostLimitLocked()
 		case q.counted >= q.pace.Handshakes:
-			limited = "Pace.Handshakes"
+			limit = "Pace.Handshakes"
 		default:
 			if wait = q.pacer.wait(now); wait > 0 {
-				limited = "Pace.Rate"
+				limit = "Pace.Rate"
 				next = sooner(next, wait)
 			} else {
 				q.pacer.take()
-				q.begin(h, now)
+				q.startLocked(h, now)
 			}
 		}
 	}
 	if q.waiting > 0 && len(q.underWay) > 0 {
-		next = sooner(next, q.underWay[0].began.Add(patience).Sub(now))
+		next = sooner(next, q.underWay[0].dial.began.Add(overdueAfter).Sub(now))
 	}
-	q.noteLimit(limited, now)
-	q.ring(next, now)
+	q.noteBottleneckLocked(limit, now)
+	q.setTimerLocked(next, now)
 }
 
-// sooner returns the shorter of two waits, of which one may be 0: there is none.
+// sooner returns the shorter of two waits. 0 as the first one means that there is none.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 {
 		return max(b, 1)
@@ -197,9 +230,9 @@ func sooner(a, b time.Duration) time.Duration {
 	return max(min(a, b), 1)
 }
 
-// nextHost returns the host whose turn it is, nil if there is none: those that answer first, and
-// half of Pace.Handshakes for those that don't. The lock is held.
-func (q *dialQueue) nextHost() *host {
+// nextHostLocked returns the host whose turn it is, nil if there is none. Hosts that answer come
+// first; those that don't get at most half of Pace.Handshakes.
+func (q *dialQueue) nextHostLocked() *host {
 	switch {
 	case len(q.ready) > 0:
 		return q.ready[0]
@@ -209,8 +242,8 @@ func (q *dialQueue) nextHost() *host {
 	return nil
 }
 
-// begin starts an attempt to the host whose turn it is. The lock is held.
-func (q *dialQueue) begin(h *host, now time.Time) {
+// startLocked starts an attempt to the host whose turn it is.
+func (q *dialQueue) startLocked(h *host, now time.Time) {
 	if len(q.ready) > 0 {
 		q.ready = q.ready[1:]
 	} else {
@@ -223,185 +256,176 @@ func (q *dialQueue) begin(h *host, now time.Time) {
 	q.waiting--
 	h.begun++
 	h.connecting++
-	a.began, a.progress = now, countedAttempt
+	a.dial.began, a.dial.progress = now, progressCounted
 	q.counted++
 	if h.silent {
-		a.probe, h.probing = true, true
+		a.dial.probe, h.probing = true, true
 		q.probes++
 	}
 	q.underWay = append(q.underWay, a)
-	q.offer(h)
+	q.listLocked(h)
 	q.start(a)
 }
 
-// resume lists the hosts again whose pause is over, and returns how long the next has to wait.
-// The lock is held.
-func (q *dialQueue) resume(now time.Time) (next time.Duration) {
+// endPausesLocked lists the hosts anew whose pause is over, and returns how long the next one has
+// to wait; 0: there is none.
+func (q *dialQueue) endPausesLocked(now time.Time) (next time.Duration) {
 	paused := q.paused
 	q.paused = nil
 	for _, h := range paused {
 		h.listed = false
-		q.offer(h)
-		if left := h.until.Sub(now); h.listed && left > 0 {
+		q.listLocked(h)
+		if left := h.pausedUntil.Sub(now); h.listed && left > 0 {
 			next = sooner(next, left)
 		}
 	}
 	return next
 }
 
-// giveUpWaiting no longer counts the attempts that take too long, and takes their hosts for
-// silent. The lock is held.
-func (q *dialQueue) giveUpWaiting(now time.Time) {
+// markOverdueLocked no longer counts the attempts that take too long, and marks their hosts as
+// silent.
+func (q *dialQueue) markOverdueLocked(now time.Time) {
 	for len(q.underWay) > 0 {
 		a := q.underWay[0]
-		if a.progress != endedAttempt && now.Sub(a.began) < patience {
+		d := &a.dial
+		if d.progress != progressEnded && now.Sub(d.began) < overdueAfter {
 			return
 		}
 		q.underWay[0] = nil
 		q.underWay = q.underWay[1:]
-		if a.progress == countedAttempt {
-			q.uncount(a)
-			a.progress = overdueAttempt
-			if !a.opened && !a.host.silent {
-				a.host.silent = true
-				q.unlist(a.host)
+		if d.progress == progressCounted {
+			q.uncountLocked(d)
+			d.progress = progressOverdue
+			if !d.connected && !d.host.silent {
+				d.host.silent = true
+				q.unlistLocked(d.host)
 			}
-			q.offer(a.host)
+			q.listLocked(d.host)
 		}
 	}
 }
 
-// unlist takes a host from the lists, for offer to list it where it belongs now. The lock is
-// held.
-func (q *dialQueue) unlist(h *host) {
-	if !h.listed {
-		return
-	}
-	h.listed = false
-	for _, list := range []*[]*host{&q.ready, &q.silent, &q.paused} {
-		if i := slices.Index(*list, h); i >= 0 {
-			*list = slices.Delete(*list, i, i+1)
-		}
-	}
-}
-
-// uncount ends the time in which an attempt counts against Pace.Handshakes. The lock is held.
-func (q *dialQueue) uncount(a *attempt) {
+// uncountLocked no longer counts an attempt against Pace.Handshakes.
+func (q *dialQueue) uncountLocked(d *dialState) {
 	q.counted--
-	if a.probe {
+	if d.probe {
 		q.probes--
-		a.probe, a.host.probing = false, false
+		d.probe, d.host.probing = false, false
 	}
 }
 
-// idleLimit names what holds up those that wait while no host is ready. The lock is held.
-func (q *dialQueue) idleLimit() string {
+// noHostLimitLocked names what keeps the attempts waiting while no host is ready.
+func (q *dialQueue) noHostLimitLocked() string {
 	switch {
 	case q.waiting == 0:
-		return "none"
+		return noLimit
 	case len(q.paused) > 0:
 		return "Retry-After"
 	}
 	return "Pace.PerHost"
 }
 
-// noteLimit logs what holds up those that wait, once it has done so for a while. The lock is
-// held.
-func (q *dialQueue) noteLimit(name string, now time.Time) {
+// noLimit is the bottleneck's name while no attempt waits.
+const noLimit = "none"
+
+// noteBottleneckLocked logs what keeps the attempts waiting, once it has done so for a while.
+func (q *dialQueue) noteBottleneckLocked(name string, now time.Time) {
 	const while = time.Second
-	switch l := &q.limit; {
-	case l.name != name:
-		*l = limit{name: name, since: now}
-	case !l.logged && name != "none" && now.Sub(l.since) >= while:
-		l.logged = true
-		q.note(slog.LevelInfo, "slots wait to be dialled", slog.String("limit", name), slog.Int("waiting", q.waiting))
+	switch b := &q.bottleneck; {
+	case b.name != name:
+		*b = bottleneck{name: name, since: now}
+	case !b.logged && name != noLimit && now.Sub(b.since) >= while:
+		b.logged = true
+		q.logLocked(slog.LevelInfo, "slots wait to be dialled", slog.String("limit", name), slog.Int("waiting", q.waiting))
 	}
 }
 
-// ring has permitted called after a while, unless it is called earlier anyway. The lock is held.
-func (q *dialQueue) ring(after time.Duration, now time.Time) {
+// setTimerLocked has onTimer called after a while, unless it is called earlier anyway. 0: it isn't
+// needed.
+func (q *dialQueue) setTimerLocked(after time.Duration, now time.Time) {
 	at := now.Add(after)
-	if after == 0 || !q.rings.IsZero() && !at.Before(q.rings) {
+	if after == 0 || !q.timerAt.IsZero() && !at.Before(q.timerAt) {
 		return
 	}
-	q.rings = at
+	q.timerAt = at
 	if q.timer == nil {
-		q.timer = time.AfterFunc(after, q.permitted)
+		q.timer = time.AfterFunc(after, q.onTimer)
 	} else {
 		q.timer.Reset(after)
 	}
 }
 
-func (q *dialQueue) permitted() {
+func (q *dialQueue) onTimer() {
 	q.mu.Lock()
 	defer q.unlock()
-	q.rings = time.Time{}
-	q.startReady()
+	q.timerAt = time.Time{}
+	q.startReadyLocked()
 }
 
-// connected says that the attempt isn't connecting any more, and whether there is a connection.
+// connected is called when an attempt has connected, or has failed to.
 func (q *dialQueue) connected(a *attempt, ok bool) {
 	q.mu.Lock()
 	defer q.unlock()
-	q.leaveHost(a, ok)
-	q.startReady()
+	q.connectedLocked(&a.dial, ok)
+	q.startReadyLocked()
 }
 
-// leaveHost ends an attempt's time of connecting. The lock is held.
-func (q *dialQueue) leaveHost(a *attempt, ok bool) {
-	if a.opened {
+func (q *dialQueue) connectedLocked(d *dialState, ok bool) {
+	if d.connected {
 		return
 	}
-	a.opened = true
-	a.host.connecting--
-	if a.host.silent && (ok || a.progress == countedAttempt) { // it answers
-		a.host.silent = false
-		q.unlist(a.host)
+	d.connected = true
+	d.host.connecting--
+	if d.host.silent && (ok || d.progress == progressCounted) { // it answers
+		d.host.silent = false
+		q.unlistLocked(d.host)
 	}
-	q.offer(a.host)
+	q.listLocked(d.host)
 }
 
-// ended says that the attempt is over, and how.
+// ended is called when an attempt has ended. A nil err means success or, if there is no connection,
+// that nothing was tried.
 func (q *dialQueue) ended(a *attempt, err error) {
 	q.mu.Lock()
 	defer q.unlock()
-	q.leaveHost(a, err == nil)
-	if a.progress == countedAttempt {
-		q.uncount(a)
+	d := &a.dial
+	q.connectedLocked(d, err == nil)
+	if d.progress == progressCounted {
+		q.uncountLocked(d)
 	}
-	a.progress = endedAttempt
-	a.host.begun--
-	q.learn(a, err)
-	q.offer(a.host)
-	q.startReady()
+	d.progress = progressEnded
+	d.host.begun--
+	q.noteOutcomeLocked(a, err)
+	q.listLocked(d.host)
+	q.startReadyLocked()
 }
 
-// learn takes from an attempt's end what it says about the host. The lock is held.
-func (q *dialQueue) learn(a *attempt, err error) {
-	h := a.host
+// noteOutcomeLocked remembers what the outcome of an attempt says about the host.
+func (q *dialQueue) noteOutcomeLocked(a *attempt, err error) {
+	h := a.dial.host
 	switch {
-	case q.closed, err == nil && a.conn == nil: // nothing was tried
+	case q.closed, err == nil && a.conn == nil:
 		return
 	case err == nil:
 		if h.failures > 0 {
-			q.note(slog.LevelInfo, "connected again", slog.String("url", a.target.name()), slog.Uint64("failures", h.failures))
+			q.logLocked(slog.LevelInfo, "connected again", slog.String("url", a.target.logName()), slog.Uint64("failures", h.failures))
 		}
-		h.failures, h.until = 0, time.Time{}
+		h.failures, h.pausedUntil = 0, time.Time{}
 		return
 	}
 	h.failures++
-	if h.failures&(h.failures-1) == 0 {
-		q.note(slog.LevelWarn, "can't connect", slog.String("url", a.target.name()), slog.Uint64("failures", h.failures), slog.Any("error", err))
+	if powerOfTwo := h.failures&(h.failures-1) == 0; powerOfTwo {
+		q.logLocked(slog.LevelWarn, "can't connect", slog.String("url", a.target.logName()), slog.Uint64("failures", h.failures), slog.Any("error", err))
 	}
 	now := time.Now()
-	if until := now.Add(hostPause(err, now)); until.After(now) && until.After(h.until) {
-		h.until = until
-		q.unlist(h)
+	if until := now.Add(requestedPause(err, now)); until.After(now) && until.After(h.pausedUntil) {
+		h.pausedUntil = until
+		q.unlistLocked(h)
 	}
 }
 
-// hostPause returns for how long the host of an attempt that failed doesn't want any other.
-func hostPause(err error, now time.Time) time.Duration {
+// requestedPause returns for how long the host of a failed attempt asks not to be dialled.
+func requestedPause(err error, now time.Time) time.Duration {
 	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) || failed.Status != http.StatusTooManyRequests && failed.Status != http.StatusServiceUnavailable {
 		return 0
@@ -409,7 +433,7 @@ func hostPause(err error, now time.Time) time.Duration {
 	return retryAfter(err, now)
 }
 
-// close forgets what waits. Nothing is started any more.
+// close forgets the attempts that wait. None is started any more.
 func (q *dialQueue) close() {
 	q.mu.Lock()
 	defer q.unlock()

@@ -7,169 +7,170 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// never is the time after which a slot that has stopped is dialled again.
+// never is what OnDown is told about when a slot that has stopped is dialled again.
 const never = time.Duration(-1)
 
-// A fall is what happens when a slot goes down: first it isn't up any more, then the application
-// is told, and then it waits for its next turn. So the next attempt doesn't begin before the
-// application knows of the last one's end.
-type fall struct {
+// A teardown takes a slot down after an attempt has failed or a connection was lost: it changes the
+// slot's phase, calls OnDown, and only then lets the slot wait for its next attempt. So no attempt
+// begins before the application knows of the end of the last one.
+type teardown struct {
 	slot    *Slot
-	link    *link // that is lost; nil: it is an attempt that failed
+	link    *link // that is lost; nil: an attempt has failed
 	err     error
-	done    bool          // the slot isn't up any more
-	told    bool          // the application is to be told
-	at      time.Duration // since the Group began
-	next    time.Duration // after which time the slot is dialled again, or never
-	dropped int           // messages that it had kept
+	marked  bool          // the slot is down
+	current bool          // it went down by this, and not by Shutdown before
+	at      time.Duration // when, since the Group began
+	next    time.Duration // after which the slot is dialled again, or never
+	dropped int           // messages that were kept in vain
 }
 
-// failed takes the failure of an attempt.
-func (s *Slot) failed(err error) {
-	f := &fall{slot: s, err: s.group.down(AttemptFailed, err)}
-	f.run()
+// attemptFailed takes the slot down after a failed attempt.
+func (s *Slot) attemptFailed(err error) {
+	t := &teardown{slot: s, err: s.group.downError(AttemptFailed, err)}
+	t.run()
 }
 
-// lost takes the loss of the link.
-func (s *Slot) lost(l *link, err error) {
+// connLost takes the slot down after the loss of its connection, or lets the worker do that that
+// is sending on it.
+func (s *Slot) connLost(l *link, err error) {
 	s.mu.Lock()
-	o := s.outbox
-	if s.link == l && o != nil && o.begun {
-		l.lost = err // the crew goes on when it has said what it couldn't send
+	if o := s.outbox; s.link == l && o != nil && o.state == outboxSending {
+		l.lostErr = err
 		s.mu.Unlock()
 		return
 	}
 	s.mu.Unlock()
-	s.fallFrom(l, err)
+	s.takeDown(l, err)
 }
 
-// fallFrom ends the link.
-func (s *Slot) fallFrom(l *link, err error) {
-	f := &fall{slot: s, link: l, err: s.group.down(ConnectionLost, err)}
-	f.run()
+func (s *Slot) takeDown(l *link, err error) {
+	t := &teardown{slot: s, link: l, err: s.group.downError(ConnectionLost, err)}
+	t.run()
 }
 
-func (f *fall) run() {
-	defer f.end()
-	f.begin(f.permanent())
-	f.tell()
+func (t *teardown) run() {
+	defer t.end()
+	t.mark(t.permanent())
+	t.notifyDown()
 }
 
-// down returns the error that the application is told.
-func (g *Group) down(reason Reason, err error) error {
-	if g.closing.Load() {
+// downError returns the error that OnDown gets.
+func (g *Group) downError(reason Reason, err error) error {
+	if g.closing() {
 		reason = ShutDown
 	}
 	return &DownError{Reason: reason, Err: err}
 }
 
-// permanent asks the application whether the slot is to stop.
-func (f *fall) permanent() bool {
-	g := f.slot.group
-	return g.closing.Load() || g.options.Permanent(f.err)
+// permanent reports whether the slot is to stop.
+func (t *teardown) permanent() bool {
+	g := t.slot.group
+	return g.closing() || g.options.Permanent(t.err)
 }
 
-// begin makes the slot wait or stop, unless Shutdown has given it up.
-func (f *fall) begin(permanent bool) {
-	s, g := f.slot, f.slot.group
-	f.done = true
-	g.counts.losing.Lock()
-	defer g.counts.losing.Unlock()
+// mark takes the slot down, unless Shutdown has cut it.
+func (t *teardown) mark(permanent bool) {
+	s, g := t.slot, t.slot.group
+	t.marked = true
+	g.counts.moving.Lock()
+	defer g.counts.moving.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.told = s.state != Stopped && s.link == f.link
-	if f.told {
-		f.count()
-		f.move(permanent)
-	}
-	if s.link == f.link {
+	if s.link == t.link {
+		t.markLocked(permanent || g.closing())
 		s.link = nil
 	}
-	g.budget.forget(f.link)
+	g.budget.forget(t.link)
 }
 
-// count counts the failure or loss. The slot's lock is held.
-func (f *fall) count() {
-	s, g, l := f.slot, f.slot.group, f.link
+func (t *teardown) markLocked(permanent bool) {
+	s, g := t.slot, t.slot.group
+	e := eventFailed
+	if permanent {
+		e = eventPermanent
+	}
+	g.addRunning() // before the last slot has stopped: Shutdown waits for OnDown, too
+	t.current = s.handleLocked(e)
+	if !t.current {
+		g.doneRunning()
+		return
+	}
+	t.countLocked()
+	s.err, s.due = t.err, 0
+	t.at, t.next = g.now(), never
+	if !permanent {
+		t.next = g.options.Backoff.delay(s.failures, t.err, time.Now())
+	}
+	t.dropped = s.trimOutboxLocked()
+}
+
+// countLocked counts the failure or loss.
+func (t *teardown) countLocked() {
+	s, g, l := t.slot, t.slot.group, t.link
 	if l == nil {
-		g.counts.failed(f.err)
+		g.counts.failed(t.err)
 		s.failures++
 		return
 	}
 	traffic := l.conn.Stats()
-	g.counts.lost(traffic, f.err)
-	if g.options.Backoff.endsRow(f.err, traffic.FramesReceived, g.now()-l.since) {
+	g.counts.lost(traffic, t.err)
+	if g.options.Backoff.endsRow(t.err, traffic.FramesReceived, g.now()-l.upSince) {
 		s.failures = 0
 	}
 	s.failures++
 }
 
-// move makes the slot wait or stop. The slot's lock is held.
-func (f *fall) move(permanent bool) {
-	s, g := f.slot, f.slot.group
-	f.at, f.next = g.now(), never
-	s.err, s.due = f.err, 0
-	s.telling, s.retry = true, false
-	g.begin()
-	if permanent || g.closing.Load() {
-		s.move(Stopped)
-	} else {
-		f.next = g.options.Backoff.delay(s.failures, f.err, time.Now())
-		s.move(Waiting)
-	}
-	f.dropped = s.trimOutbox()
-}
-
-// tell tells the application.
-func (f *fall) tell() {
-	s, g := f.slot, f.slot.group
-	if !f.told {
+// notifyDown tells the application.
+func (t *teardown) notifyDown() {
+	s, g := t.slot, t.slot.group
+	if !t.current {
 		return
 	}
-	level, what := slog.LevelDebug, "connection lost"
-	if f.next == never && !g.closing.Load() {
+	level, msg := slog.LevelDebug, "connection lost"
+	if t.next == never && !g.closing() {
 		level = slog.LevelWarn
 	}
-	if f.link == nil {
-		what = "can't connect"
+	if t.link == nil {
+		msg = "can't connect"
 	}
-	g.log(level, what, s, slog.Any("error", f.err), slog.Duration("next", f.next))
-	s.unsent(f.dropped, f.err)
-	if g.options.OnDown != nil && !g.over.Load() {
-		g.options.OnDown(s, f.err, f.next)
+	g.logSlot(level, msg, s, slog.Any("error", t.err), slog.Duration("next", t.next))
+	s.reportUnsent(t.dropped, t.err)
+	if g.options.OnDown != nil && !g.over() {
+		g.options.OnDown(s, t.err, t.next)
 	}
 }
 
-// end has the slot wait for its next turn, even if a function of the application didn't return.
-func (f *fall) end() {
-	s, g := f.slot, f.slot.group
+// end is deferred: it lets the slot go on, also if a function of Options has not returned.
+func (t *teardown) end() {
+	s, g := t.slot, t.slot.group
 	if v := recover(); v != nil {
-		s.panicked(v)
+		s.recovered(v)
 	}
-	if !f.done {
-		f.begin(false) // Permanent did not return
+	if !t.marked {
+		t.mark(false) // Permanent has not returned
 	}
-	if !f.told {
+	if !t.current {
 		return
 	}
+	defer g.doneRunning()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.telling = false
-	switch {
-	case g.closing.Load():
-		s.move(Stopped)
-	case s.retry:
-		s.urgent = true
-		s.wait(0)
-	case s.state == Waiting:
-		s.wait(f.next - (g.now() - f.at))
+	if g.closing() {
+		s.handleLocked(eventClose)
 	}
-	g.done()
+	s.handleLocked(eventNotified)
+	switch s.phase {
+	case retrying:
+		s.runDueAfterLocked(0)
+	case delayed:
+		s.runDueAfterLocked(t.next - (g.now() - t.at))
+	}
 }
 
-// panicked takes what recover returned after a function of Options didn't return, and returns
-// what that means for the attempt or connection. Without an Options.Recover the panic goes on.
-func (s *Slot) panicked(v any) error {
+// recovered takes the value of recover after a function of Options has not returned, and returns
+// the error with which its attempt or connection ends. v is nil after runtime.Goexit. Without
+// Options.Recover it panics again.
+func (s *Slot) recovered(v any) error {
 	if v != nil {
 		if s.group.options.Recover == nil {
 			panic(v)
@@ -179,9 +180,9 @@ func (s *Slot) panicked(v any) error {
 	return &websock.HandlerError{Value: v}
 }
 
-// recovered, deferred, takes a panic that ends neither an attempt nor a connection.
-func (s *Slot) recovered() {
+// recoverPanic is deferred where a panic ends neither an attempt nor a connection.
+func (s *Slot) recoverPanic() {
 	if v := recover(); v != nil {
-		s.panicked(v)
+		s.recovered(v)
 	}
 }

@@ -12,28 +12,73 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A Failure is a kind of reason for which an attempt fails.
+// A Reason says for which of three reasons a slot went down.
+type Reason uint8
+
+// The reasons for which a slot goes down.
+const (
+	AttemptFailed  Reason = iota + 1 // it could not be connected
+	ConnectionLost                   // its connection has ended
+	ShutDown                         // Shutdown has ended its attempt or connection
+)
+
+// String returns the reason in words, such as "connection lost".
+func (r Reason) String() string {
+	switch r {
+	case AttemptFailed:
+		return "attempt failed"
+	case ConnectionLost:
+		return "connection lost"
+	case ShutDown:
+		return "shut down"
+	}
+	return "invalid"
+}
+
+// A DownError is the error that OnDown, Options.Permanent and Slot.Err give. errors.Is and errors.As
+// find in it the error of websock.Open, Prepare or OnConnect, or the one with which the connection
+// has ended, a *websock.CloseError for instance.
+type DownError struct {
+	Reason Reason
+	Err    error // never nil
+}
+
+func (e *DownError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DownError) Unwrap() error { return e.Err }
+
+// ReasonOf returns the Reason of the *DownError in the chain of err, 0 if there is none.
+func ReasonOf(err error) Reason {
+	var down *DownError
+	if errors.As(err, &down) {
+		return down.Reason
+	}
+	return 0
+}
+
+// A Failure is a kind of failure, as Stats.Failed counts them.
 type Failure string
 
-// The kinds of failures, in the order in which they are looked for.
+// The kinds of failures. If an error is of several kinds, the first one counts.
 const (
-	FailedShutdown Failure = "shutdown" // Shutdown interrupted it
-	FailedTimeout  Failure = "timeout"  // it took too long
-	FailedLocal    Failure = "local"    // our own limit of open files, or the system's, is reached
-	FailedResolve  Failure = "resolve"  // the host name was not found
+	FailedShutdown Failure = "shutdown" // Shutdown, or the end of a context, has ended the attempt
+	FailedTimeout  Failure = "timeout"  // a time limit was exceeded
+	FailedLocal    Failure = "local"    // too many files are open, in this process or system
+	FailedResolve  Failure = "resolve"  // the host name was not resolved
 	FailedTLS      Failure = "tls"      // the TLS handshake failed
-	FailedProxy    Failure = "proxy"    // a proxy can't be reached, or declines
-	FailedStatus   Failure = "status"   // the server answered with another status
-	FailedConnect  Failure = "connect"  // nobody there, or no way
-	FailedProtocol Failure = "protocol" // the answer was no proper opening handshake
+	FailedProxy    Failure = "proxy"    // the proxy can't be reached, or refuses
+	FailedStatus   Failure = "status"   // the server answered with an HTTP status other than 101
+	FailedConnect  Failure = "connect"  // no connection to the host
+	FailedProtocol Failure = "protocol" // the server's answer is no valid opening handshake
 	FailedSetUp    Failure = "setup"    // Prepare or OnConnect returned an error
 
-	// FailedLost is no failure of an attempt: a connection that was up was lost.
+	// FailedLost isn't the failure of an attempt: a connection that was up has ended.
 	FailedLost Failure = "lost"
 )
 
-// FailureOf returns the kind of an error that OnDown got, or of one that websock.Open,
-// websock.Dial or a connection returned.
+// FailureOf returns the kind of an error that OnDown got, or of one that websock.Open, websock.Dial
+// or a connection returned.
 func FailureOf(err error) Failure {
 	var handshake *websock.HandshakeError
 	var op *net.OpError
@@ -51,7 +96,7 @@ func FailureOf(err error) Failure {
 		return FailedLocal
 	case errors.As(err, new(*net.DNSError)):
 		return FailedResolve
-	case aboutTLS(err):
+	case isTLSFailure(err):
 		return FailedTLS
 	case !errors.As(err, &handshake):
 		return FailedSetUp
@@ -65,7 +110,7 @@ func FailureOf(err error) Failure {
 	return FailedProtocol
 }
 
-// endsConnection reports whether err is one that a connection ends with.
+// endsConnection reports whether err is one with which connections end.
 func endsConnection(err error) bool {
 	switch {
 	case errors.As(err, new(*websock.HandshakeError)):
@@ -76,12 +121,12 @@ func endsConnection(err error) bool {
 	return false
 }
 
-func aboutTLS(err error) bool {
+func isTLSFailure(err error) bool {
 	_, alerted := alertOf(err)
 	return alerted || errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError))
 }
 
-// alertOf returns the TLS alert with which a connection ended, ours or the peer's.
+// alertOf returns the TLS alert in the chain of err, which we or the peer may have sent.
 func alertOf(err error) (alert tls.AlertError, ok bool) {
 	var op *net.OpError
 	switch {
@@ -96,11 +141,11 @@ func alertOf(err error) (alert tls.AlertError, ok bool) {
 			return alert, true
 		}
 	}
-	return 0, true // an alert that has no name
+	return 0, true // an alert without a name
 }
 
-// codeOf returns the close code with which a connection was lost.
-func codeOf(err error) websock.CloseCode {
+// closeCodeOf returns the close code with which a connection has ended.
+func closeCodeOf(err error) websock.CloseCode {
 	var closed *websock.CloseError
 	var protocol *websock.ProtocolError
 	var limit *websock.LimitError
@@ -115,58 +160,14 @@ func codeOf(err error) websock.CloseCode {
 	return websock.CloseAbnormal
 }
 
-// A Reason says which of three events OnDown tells of.
-type Reason uint8
-
-// The reasons for which a slot is down.
-const (
-	AttemptFailed  Reason = iota + 1 // there was no connection: an attempt to open one failed
-	ConnectionLost                   // there was one, and it has ended
-	ShutDown                         // Shutdown has ended a connection or an attempt
-)
-
-// String returns the reason in words.
-func (r Reason) String() string {
-	switch r {
-	case AttemptFailed:
-		return "attempt failed"
-	case ConnectionLost:
-		return "connection lost"
-	case ShutDown:
-		return "shut down"
-	}
-	return "invalid"
-}
-
-// A DownError is the error that OnDown, Permanent and Slot.Err get. errors.Is and errors.As
-// find what websock.Open, Prepare, OnConnect or websock.Handler's OnClose have told.
-type DownError struct {
-	Reason Reason
-	Err    error // never nil
-}
-
-func (e *DownError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *DownError) Unwrap() error { return e.Err }
-
-// ReasonOf returns the Reason of an error that OnDown got, and 0 for any other.
-func ReasonOf(err error) Reason {
-	var down *DownError
-	if errors.As(err, &down) {
-		return down.Reason
-	}
-	return 0
-}
-
-// Permanent reports whether an attempt that failed with err would fail the same way again:
-// the server answered with status 401, 403, 404, 407 or 410, a certificate is not trusted,
-// ours or theirs, or the Target can't be used at all. Everything else, such as a server that
-// refuses connections or answers with status 500, may pass.
+// Permanent reports whether another attempt would fail in the same way: the server, or a proxy,
+// answered with status 401, 403, 404, 407 or 410; the server's certificate is not trusted, or ours is
+// refused; or the Target can't be used at all. It returns false for everything else, such as a host
+// that refuses connections or answers with status 500. It is the default of Options.Permanent.
 //
-// 401 and 403 stop a slot for good, since an attempt with the same credentials gets the same
-// answer. Where they don't, since Options.Prepare fetches fresh ones or the server answers so
-// while it is overloaded, set Options.Permanent; the answer is in the error:
+// Status 401 and 403 are permanent since an attempt with the same credentials gets the same answer.
+// If that isn't so, because Options.Prepare fetches fresh credentials or the server answers like
+// that when it is overloaded, set Options.Permanent; the error has the answer:
 //
 //	Permanent: func(err error) bool {
 //		var refused *websock.HandshakeError
@@ -180,7 +181,7 @@ func Permanent(err error) bool {
 	if errors.As(err, &failed) && permanentStatus(failed.Status) {
 		return true
 	}
-	return errors.As(err, new(*tls.CertificateVerificationError)) || certificateRefused(err) || errors.As(err, new(*unusable))
+	return errors.As(err, new(*tls.CertificateVerificationError)) || certificateRefused(err) || errors.As(err, new(*targetError))
 }
 
 func permanentStatus(status int) bool {
@@ -192,9 +193,9 @@ func permanentStatus(status int) bool {
 	return false
 }
 
-// certificateRefused reports whether the peer doesn't want our certificate, or misses one
-// (RFC 8446 section 6.2). Before TLS 1.3 there is no alert for a missing one: servers then send
-// that they find nothing acceptable in what we offer, which stays so, whatever it is.
+// certificateRefused reports whether the peer refuses our certificate, or requires one and got none
+// (RFC 8446 section 6.2). Before TLS 1.3 there is no alert for a missing certificate: servers send
+// handshake_failure, which is also permanent for any other reason.
 func certificateRefused(err error) bool {
 	const (
 		handshakeFailure    = 40
@@ -212,8 +213,8 @@ func certificateRefused(err error) bool {
 	return ok && alert >= badCertificate && alert <= certificateUnknown
 }
 
-// An unusable is why a Target of Choose or Prepare can't be dialled.
-type unusable struct{ err error }
+// A targetError says why a Target can't be dialled, or not with its transport.
+type targetError struct{ err error }
 
-func (u *unusable) Error() string { return "fanout: the target can't be used: " + u.err.Error() }
-func (u *unusable) Unwrap() error { return u.err }
+func (e *targetError) Error() string { return "fanout: the target can't be used: " + e.err.Error() }
+func (e *targetError) Unwrap() error { return e.err }

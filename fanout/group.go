@@ -14,40 +14,51 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// A Group keeps the connections of its slots open. Its methods may be called from any
-// goroutine.
+// A Group keeps the connections of its slots open, from Start to Shutdown. Its methods may be
+// called from any goroutine, also from the functions of Options.
 type Group struct {
-	options Options
-	slots   []Slot
-	byKey   map[string]*Slot // nil: keys are numbers
-
+	options   Options
+	slots     []Slot
+	byKey     map[string]*Slot // nil: keys are numbers
 	heartbeat *keepalive.Policy
+
 	began     time.Time
 	scheduler timing.Scheduler
 	dials     *dialQueue
-	crew      crew
+	writers   workerPool
 	budget    budget
-	counts    counts
-	closing   atomic.Bool     // Shutdown was called
-	over      atomic.Bool     // Shutdown has returned: no function of Options is called any more
-	dialling  context.Context // ends when Shutdown begins
-	stop      context.CancelFunc
-	lasting   context.Context // ends when Shutdown cuts what is left
-	cut       context.CancelFunc
+	counts    counters
+
+	life       atomic.Uint32   // a lifePhase
+	dialCtx    context.Context // ends when Shutdown begins
+	stopDials  context.CancelFunc
+	connCtx    context.Context // ends when Shutdown cuts the connections that are left
+	abortConns context.CancelFunc
 
 	mu        sync.Mutex
-	inState   [states]int
-	running   int       // goroutines and calls that Shutdown waits for
-	changes   uint64    // of the two
-	waiters   []*waiter // for them to be as they want
-	toEnlist  []*Slot   // for their turn to dial
-	enlisting bool      // a goroutine does that
-	finishing bool      // a Shutdown ends the slots, or has
+	inState   [states]int // slots
+	running   int         // goroutines and calls that Shutdown waits for
+	changes   uint64      // of inState and running
+	waiters   []*waiter
+	toEnqueue []*Slot // into dials
+	enqueuing bool    // a goroutine does that
 }
 
-// Start returns a Group that dials from now on. An error says that the options make no sense.
-// The functions of Options may be called before Start has returned to its caller; Slot.Group
-// has the Group for them.
+// A lifePhase is how far a Group has come.
+type lifePhase uint32
+
+const (
+	lifeOpen    lifePhase = iota
+	lifeClosing           // Shutdown was called
+	lifeOver              // Shutdown has returned: no function of Options is called any more
+)
+
+func (g *Group) closing() bool { return lifePhase(g.life.Load()) >= lifeClosing }
+func (g *Group) over() bool    { return lifePhase(g.life.Load()) >= lifeOver }
+
+// Start returns a Group that begins to dial at once. An error says which of the options can't be
+// used. The functions of Options may be called before Start has returned to its caller;
+// Slot.Group gives them the Group.
 func Start(o Options) (*Group, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -57,31 +68,26 @@ func Start(o Options) (*Group, error) {
 		return nil, err
 	}
 	g := &Group{options: o, heartbeat: heartbeat, slots: make([]Slot, o.Size), began: time.Now()}
-	if err := g.nameSlots(); err != nil {
+	if err := g.initSlots(); err != nil {
 		return nil, err
 	}
-	g.inState[Waiting] = o.Size
-	g.crew.group = g
+	g.writers.group = g
 	g.budget.init(max(o.QueueBudget, 0))
-	g.dials = newDialQueue(o.Pace, (*attempt).start, g.logGroup)
-	g.dialling, g.stop = context.WithCancel(context.Background())
-	g.lasting, g.cut = context.WithCancel(context.Background())
-	all := make([]*Slot, len(g.slots))
-	for i := range all {
-		all[i] = &g.slots[i]
-	}
-	g.enlist(all...)
+	g.dials = newDialQueue(o.Pace, (*attempt).start, g.log)
+	g.dialCtx, g.stopDials = context.WithCancel(context.Background())
+	g.connCtx, g.abortConns = context.WithCancel(context.Background())
+	g.enqueue(slices.Collect(g.Slots())...)
 	return g, nil
 }
 
-// nameSlots gives the slots their numbers and keys.
-func (g *Group) nameSlots() error {
+// initSlots gives the slots their numbers and keys.
+func (g *Group) initSlots() error {
 	if g.options.Key != nil {
 		g.byKey = make(map[string]*Slot, len(g.slots))
 	}
 	for i := range g.slots {
 		s := &g.slots[i]
-		s.group, s.number = g, i
+		s.group, s.number, s.phase = g, i, queued
 		if g.byKey != nil {
 			s.key = g.options.Key(i)
 			if s.key == "" || g.byKey[s.key] != nil {
@@ -90,6 +96,7 @@ func (g *Group) nameSlots() error {
 			g.byKey[s.key] = s
 		}
 	}
+	g.inState[queued.state()] = len(g.slots)
 	return nil
 }
 
@@ -99,10 +106,10 @@ func (g *Group) now() time.Duration { return time.Since(g.began) }
 // Len returns the number of slots.
 func (g *Group) Len() int { return len(g.slots) }
 
-// Slot returns the slot of a number, 0 to Len()-1.
+// Slot returns the slot of a number, which has to be 0 to Len()-1.
 func (g *Group) Slot(number int) *Slot { return &g.slots[number] }
 
-// Slots returns all slots, in the order of their numbers.
+// Slots returns all slots in the order of their numbers.
 func (g *Group) Slots() iter.Seq[*Slot] {
 	return func(yield func(*Slot) bool) {
 		for i := range g.slots {
@@ -113,7 +120,7 @@ func (g *Group) Slots() iter.Seq[*Slot] {
 	}
 }
 
-// Find returns the slot of a key, nil if there is none.
+// Find returns the slot that has the key, nil if there is none.
 func (g *Group) Find(key string) *Slot {
 	if g.byKey != nil {
 		return g.byKey[key]
@@ -125,14 +132,14 @@ func (g *Group) Find(key string) *Slot {
 	return &g.slots[number]
 }
 
-// Wait waits until no slot is waiting for its first or next connection or connecting: every
-// one is up or has stopped. The error is that of ctx.
+// Wait waits until every slot is up or has stopped: none is Waiting or Connecting. The error is
+// that of ctx.
 func (g *Group) Wait(ctx context.Context) error {
 	return g.waitUntil(ctx, func() bool { return g.inState[Waiting]+g.inState[Connecting] == 0 })
 }
 
-// WaitUp waits until at least n slots are up. The error is that of ctx, or ErrDown if so many
-// have stopped that it can't be.
+// WaitUp waits until at least n slots are up. The error is that of ctx, or ErrDown as soon as so
+// many slots have stopped that n can't be reached.
 func (g *Group) WaitUp(ctx context.Context, n int) error {
 	possible := true
 	err := g.waitUntil(ctx, func() bool {
@@ -145,17 +152,17 @@ func (g *Group) WaitUp(ctx context.Context, n int) error {
 	return err
 }
 
-// A waiter waits for something that is under the Group's lock.
+// A waiter waits until a condition holds.
 type waiter struct {
-	until func() bool // is called with the lock held
-	done  chan struct{}
+	condition func() bool // is called with the Group's lock held
+	done      chan struct{}
 }
 
-func (g *Group) waitUntil(ctx context.Context, until func() bool) error {
-	w := &waiter{until, make(chan struct{})}
+func (g *Group) waitUntil(ctx context.Context, condition func() bool) error {
+	w := &waiter{condition, make(chan struct{})}
 	g.mu.Lock()
 	g.waiters = append(g.waiters, w)
-	g.tell()
+	g.wakeWaitersLocked()
 	g.mu.Unlock()
 	select {
 	case <-w.done:
@@ -168,35 +175,12 @@ func (g *Group) waitUntil(ctx context.Context, until func() bool) error {
 	return ctx.Err()
 }
 
-// moved takes a change of a slot's state.
-func (g *Group) moved(from, to State) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inState[from]--
-	g.inState[to]++
-	g.tell()
-}
-
-// begin says that something begins for whose end, done, Shutdown has to wait.
-func (g *Group) begin() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.running++
-}
-
-func (g *Group) done() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.running--
-	g.tell()
-}
-
-// tell wakes those for whom it is time. The lock is held.
-func (g *Group) tell() {
+// wakeWaitersLocked wakes the waiters whose condition holds, after inState or running has changed.
+func (g *Group) wakeWaitersLocked() {
 	g.changes++
 	waiting := g.waiters[:0]
 	for _, w := range g.waiters {
-		if w.until() {
+		if w.condition() {
 			close(w.done)
 		} else {
 			waiting = append(waiting, w)
@@ -206,20 +190,42 @@ func (g *Group) tell() {
 	g.waiters = waiting
 }
 
-// log logs something about a slot.
-func (g *Group) log(level slog.Level, what string, s *Slot, more ...slog.Attr) {
+// countState counts a slot that goes from one state to another.
+func (g *Group) countState(from, to State) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inState[from]--
+	g.inState[to]++
+	g.wakeWaitersLocked()
+}
+
+// addRunning counts a goroutine or call that Shutdown waits for, until doneRunning.
+func (g *Group) addRunning() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running++
+}
+
+func (g *Group) doneRunning() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	g.wakeWaitersLocked()
+}
+
+// logSlot logs something about a slot.
+func (g *Group) logSlot(level slog.Level, msg string, s *Slot, attrs ...slog.Attr) {
 	if g.logs(level) {
-		g.logGroup(level, what, append([]slog.Attr{slog.String("slot", s.Key())}, more...)...)
+		g.log(level, msg, append([]slog.Attr{slog.String("slot", s.Key())}, attrs...)...)
 	}
 }
 
-// logGroup logs something that isn't about a single slot.
-func (g *Group) logGroup(level slog.Level, what string, more ...slog.Attr) {
+func (g *Group) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	if g.logs(level) {
-		g.options.Logger.LogAttrs(context.Background(), level, what, more...)
+		g.options.Logger.LogAttrs(context.Background(), level, msg, attrs...)
 	}
 }
 
 func (g *Group) logs(level slog.Level) bool {
-	return g.options.Logger != nil && !g.over.Load() && g.options.Logger.Enabled(context.Background(), level)
+	return g.options.Logger != nil && !g.over() && g.options.Logger.Enabled(context.Background(), level)
 }

@@ -12,43 +12,49 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// A link is one connection of a slot, and its websock.PongHandler and websock.PingHandler. What follows conn is under
-// the slot's lock.
+// A link is one connection of a slot: its Handler, PingHandler and PongHandler.
 type link struct {
-	slot     *Slot
-	conn     *websock.Conn
-	messages websock.Handler // gathers them for OnMessage; nil: there is no need
-	limit    int             // of bytes to send that wait, where the Group keeps them
-	patience time.Duration   // for a peer that doesn't take the last of them
-	charged  atomic.Int64    // of the budget, for what waits in the connection
-	lost     error           // how it has ended, while the crew still sends; nil: it has not
+	slot         *Slot
+	conn         *websock.Conn
+	messages     websock.Handler // calls OnMessage; nil: there is none
+	sendQueue    int             // limit of the bytes that wait in the outbox, where the connection can't queue
+	closeTimeout time.Duration   // for sending the last of these
+	charged      atomic.Int64    // to the budget, for what waits in the connection
+	queues       bool            // a send doesn't wait for the peer
 
-	monitor  keepalive.Monitor
-	queues   bool          // a send doesn't wait for the peer
-	pinged   bool          // and the pong has not come
-	pings    uint32        // sent; the payload of the last one
-	since    time.Duration // when it came up
-	lastPing time.Duration // when it was sent
-	rtt      time.Duration
+	// The slot's lock guards these.
+	awaitingPong bool
+	pingSeq      uint32        // payload of the last ping
+	pingSent     time.Duration // when, since the Group began
+	upSince      time.Duration // likewise
+	rtt          time.Duration
+	monitor      keepalive.Monitor
+	lostErr      error // with which the connection has ended while a worker was sending
 }
 
 func newLink(s *Slot, conn *websock.Conn, limits websock.Limits) *link {
-	l := &link{slot: s, conn: conn, queues: conn.Queues(), limit: limits.SendQueue, patience: max(limits.CloseTimeout, 0)}
+	l := &link{
+		slot:         s,
+		conn:         conn,
+		queues:       conn.Queues(),
+		sendQueue:    limits.SendQueue,
+		closeTimeout: max(limits.CloseTimeout, 0),
+	}
 	if s.group.options.OnMessage != nil {
-		l.messages = websock.Messages(l.deliver, nil)
+		l.messages = websock.Messages(l.onMessage, nil)
 	}
 	return l
 }
 
-func (l *link) deliver(_ *websock.Conn, op websock.Opcode, msg []byte) {
+func (l *link) onMessage(_ *websock.Conn, op websock.Opcode, msg []byte) {
 	l.slot.group.options.OnMessage(l.slot, op, msg)
 }
 
-// OnData hands over what is received.
+// OnData passes on what was received.
 func (l *link) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	g := l.slot.group
 	switch {
-	case g.over.Load():
+	case g.over():
 	case l.messages != nil:
 		l.messages.OnData(c, h, payload)
 	case g.options.OnData != nil:
@@ -56,13 +62,32 @@ func (l *link) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	}
 }
 
-// OnClose says that the link is lost.
+// OnClose takes the slot down.
 func (l *link) OnClose(c *websock.Conn, err error) {
 	if l.messages != nil {
 		l.messages.OnClose(c, err)
 	}
-	l.slot.lost(l, err)
+	l.slot.connLost(l, err)
 	l.slot = nil // the transport may keep the connection in memory for a while, but not the Group
+}
+
+// OnPing passes on a ping.
+func (l *link) OnPing(_ *websock.Conn, payload []byte) {
+	if g := l.slot.group; g.options.OnPing != nil && !g.over() {
+		g.options.OnPing(l.slot, payload)
+	}
+}
+
+// OnPong measures the round trip.
+func (l *link) OnPong(_ *websock.Conn, payload []byte) {
+	s := l.slot
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.awaitingPong && len(payload) == 4 && binary.BigEndian.Uint32(payload) == l.pingSeq {
+		l.awaitingPong = false
+		l.rtt = s.group.now() - l.pingSent
+		s.group.counts.roundTrip(l.rtt)
+	}
 }
 
 // startKeepAliveLocked begins to watch a new link.
@@ -73,7 +98,7 @@ func (s *Slot) startKeepAliveLocked() {
 	}
 	// Links that came up together are not pinged together.
 	firstPing := p.Ping - rand.N(p.Ping/2+1)
-	s.visitAfterLocked(s.link.monitor.Start((*heartbeatConn)(s), p, s.group.now(), firstPing))
+	s.runDueAfterLocked(s.link.monitor.Start((*heartbeatConn)(s), p, s.group.now(), firstPing))
 }
 
 // keepAliveLocked visits the link, and returns its connection if that is to be aborted.
@@ -84,7 +109,7 @@ func (s *Slot) keepAliveLocked() (dead *websock.Conn) {
 		g.counts.pingTimeout()
 		return l.conn
 	}
-	s.visitAfterLocked(max(next, shortestVisit))
+	s.runDueAfterLocked(max(next, shortestVisit))
 	return nil
 }
 
@@ -107,7 +132,7 @@ func (c *heartbeatConn) SendHeartbeat(op websock.Opcode, payload []byte) (asked 
 	l, g := c.link, c.group
 	measures := op == websock.OpPing && payload == nil
 	if measures {
-		payload = binary.BigEndian.AppendUint32(nil, l.pings+1)
+		payload = binary.BigEndian.AppendUint32(nil, l.pingSeq+1)
 	}
 	sent, asked := (*Slot)(c).sendHeartbeatLocked(op, payload)
 	if !sent {
@@ -115,8 +140,8 @@ func (c *heartbeatConn) SendHeartbeat(op websock.Opcode, payload []byte) (asked 
 	}
 	g.counts.ping()
 	if measures {
-		l.pings++
-		l.pinged, l.lastPing = true, g.now()
+		l.pingSeq++
+		l.awaitingPong, l.pingSent = true, g.now()
 	}
 	return asked
 }
@@ -127,28 +152,9 @@ func (s *Slot) sendHeartbeatLocked(op websock.Opcode, payload []byte) (sent, ask
 		return err == nil, err == nil || errors.Is(err, websock.ErrSendQueueFull)
 	}
 	m := message{op: op, payload: payload}
-	if s.group.budget.take(m.cost()) != nil {
+	if s.group.budget.reserve(m.cost()) != nil {
 		return false, true
 	}
 	s.keepLocked(m)
 	return true, true
-}
-
-// OnPong measures the round trip.
-func (l *link) OnPong(_ *websock.Conn, payload []byte) {
-	s := l.slot
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.pinged && len(payload) == 4 && binary.BigEndian.Uint32(payload) == l.pings {
-		l.pinged = false
-		l.rtt = s.group.now() - l.lastPing
-		s.group.counts.roundTrip(l.rtt)
-	}
-}
-
-// OnPing tells the application of a ping.
-func (l *link) OnPing(_ *websock.Conn, payload []byte) {
-	if g := l.slot.group; g.options.OnPing != nil && !g.over.Load() {
-		g.options.OnPing(l.slot, payload)
-	}
 }

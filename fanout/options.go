@@ -12,127 +12,126 @@ import (
 	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
-// Options says what a Group connects to and how. Either Targets or Choose is needed, and
-// nothing else.
+// Options says what a Group connects to and how. Either Targets or Choose has to be set; everything
+// else is optional. Start copies Options; what they point to must not be changed while the Group
+// runs.
 //
-// The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect,
-// then OnMessage or OnData, then OnDown, and again from the beginning, but not before OnDown has
-// returned. OnUnsent alone comes when it is found out, from Broadcast for instance. For different
-// slots they may be called from several goroutines at once. None is called with a lock held, or
-// after Shutdown has returned; and Slot.Group has the Group for those that are called before
-// Start has returned. A function that calls runtime.Goexit, as testing.T.Fatal does, ends the
-// attempt or connection that it was called for, with an *websock.HandlerError in OnDown.
+// The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect, then
+// OnMessage or OnData, then OnDown, and so on from the beginning, but not before OnDown has returned.
+// Only OnUnsent is called at any time, for instance by Broadcast. Functions for different slots may
+// be called by several goroutines at once. None is called with a lock held, and none after Shutdown
+// has returned; some may be called before Start has returned, see Slot.Group. A function that calls
+// runtime.Goexit, as testing.T.Fatal does, ends the attempt or connection for which it was called:
+// OnDown gets a *websock.HandlerError.
 type Options struct {
-	// Targets are taken in turn: slot i connects to Targets[i%len(Targets)].
+	// Targets are used in turn: slot i connects to Targets[i%len(Targets)].
 	Targets []Target
 
-	// Choose, in place of Targets, says before each attempt what the slot is to connect
-	// to. It must not wait.
+	// Choose, in place of Targets, returns before each attempt what the slot is to connect to. It
+	// must not block: other slots wait for it.
 	Choose func(s *Slot) Target
 
 	// Size is the number of slots. 0: one for each of Targets.
 	Size int
 
-	// Key names the slot of a number, 0 to Size-1, for Group.Send and Group.Find. Keys
-	// must differ. nil: the number in decimal.
+	// Key returns the key of the slot with a number, 0 to Size-1, for Group.Send and Group.Find.
+	// Keys must differ and not be empty. nil: the number in decimal.
 	Key func(number int) string
 
 	Pace    Pace    // of dialling
 	Backoff Backoff // before dialling again
 
-	// Ping is the time between two pings, which measure the round trip. At most one is under
-	// way, and it waits for nobody. 0: 30 s. Negative: no pings.
+	// Ping is the time between two pings on a connection, which measure the round trip. At most
+	// one is under way, and sending one never waits for the peer. 0: DefaultPing. Negative: no
+	// pings.
 	Ping time.Duration
 
-	// PingTimeout is the time after a ping without a sign of life, after which a connection
-	// is given up. A sign of life is anything received, a pong or else, and that the peer
-	// takes what is sent, while more of it waits. The connection is lost with websock.ErrIdle
-	// in the chain of the error. 0: 10 s. Negative: none is given up.
+	// PingTimeout is the time after a ping without a sign of life, after which the connection is
+	// aborted; the error of OnDown then has websock.ErrIdle in its chain. A sign of life is
+	// anything received, not only a pong, and that the peer takes what is sent while more of it
+	// waits. 0: DefaultPingTimeout. Negative: no connection is aborted.
 	PingTimeout time.Duration
 
-	// PingMessage, unless it is nil, is sent in place of a ping, for servers that want a
-	// heartbeat of their own; the round trip isn't measured then. PingOpcode is how: see
-	// websock.KeepAlive.
+	// PingMessage, unless it is nil, is sent in place of a ping, for servers that expect a
+	// heartbeat of their own. The round trip isn't measured then. PingOpcode is the message's; 0:
+	// see websock.KeepAlive.
 	PingMessage []byte
 	PingOpcode  websock.Opcode
 
 	// QueueBudget bounds how many bytes wait to be sent on all slots together: in their
-	// connections, and in the Group while they aren't connected (SendBuffer) or where the
-	// transport doesn't queue. Above it a send is refused, on every slot, with an error that is
-	// websock.ErrSendQueueFull. 0: there is no bound but that of each slot.
+	// connections and, while they aren't connected (SendBuffer) or if the transport can't queue,
+	// in the Group. Sends beyond it are refused on every slot, with an error that is
+	// websock.ErrSendQueueFull. 0: only the limit of each slot applies.
 	//
-	// That of each slot, Limits.SendQueue, doesn't bound what they hold together, also since a
-	// message is accepted whatever its size when nothing waits on the slot: one send of 4 MiB
-	// to each of 200 peers that don't read holds 200 × 4 MiB = 839 MB, and some for headers
-	// and buffers that are larger than what they hold. With a QueueBudget of 64 MiB, 15 of
-	// them are accepted. What a connection that compresses holds is counted as compressed;
-	// what is sent through Slot.Conn, only once something else is sent on that slot. A
-	// broadcast counts for every slot on which it waits, though the Group keeps one copy.
+	// That limit, Limits.SendQueue, says little about the sum, also because a message of any size
+	// is accepted when nothing waits on the slot: one send of 4 MiB to each of 200 peers that
+	// don't read holds 200 × 4 MiB = 839 MB, and some more for headers and the unused part of
+	// buffers. With a QueueBudget of 64 MiB, 15 of these sends are accepted. What waits in a
+	// connection that compresses is counted as compressed. What is sent through Slot.Conn is
+	// counted when something else is sent on that slot. A broadcast counts for every slot on which
+	// it waits, although the Group keeps one copy.
 	QueueBudget int64
 
-	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each
-	// counts 40 more than its payload. 0: none, sends then return ErrDown.
+	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each message
+	// counts 40 bytes more than its payload. 0: none, and sends return ErrDown.
 	SendBuffer int
 
-	// Prepare, unless it is nil, is called before each attempt with a Target of its own to
-	// change: to put a fresh token into its header, say. It may wait, until ctx ends; for
-	// Pace.PerHost the attempt counts already, for the host that the Target had. An error
-	// is a failure of the attempt.
+	// Prepare, unless it is nil, is called before each attempt with a copy of the Target that it may
+	// change, for instance to put a fresh token into Config.Header. (That map is shared with other
+	// attempts: replace it rather than change it.) Prepare may block until ctx ends. Meanwhile the
+	// attempt counts for Pace, with the host that the Target had. An error lets the attempt fail.
 	Prepare func(ctx context.Context, s *Slot, t *Target) error
 
-	// OnConnect, unless it is nil, is called when a connection is open, before anything
-	// else is sent on it and before anything is received. It may both send and receive, as
-	// on a connection without a Handler: log in, subscribe. It may wait, until ctx ends,
-	// which also ends its sends and receives. It must not keep or close c. An error is a
-	// failure of the attempt.
+	// OnConnect, unless it is nil, is called when a connection is open, before anything else is
+	// sent or received on it. It may send and receive as on a connection without a Handler: log
+	// in, subscribe. It may block until ctx ends, which also ends its sends and receives. It must
+	// not keep or close c. An error lets the attempt fail.
 	OnConnect func(ctx context.Context, s *Slot, c *websock.Conn) error
 
-	// OnMessage is called with every message received. msg is valid until it returns, and
-	// may be changed. The calls for a slot come one after another. On an event loop it
-	// must not wait: all the connections of the loop would. What it sends leaves in one
-	// write.
+	// OnMessage is called with every message received. msg is valid until it returns, and may be
+	// changed. On an event loop it must not block, since all connections of the loop would wait.
+	// Messages that it sends on the slot are written together when it returns.
 	OnMessage func(s *Slot, op websock.Opcode, msg []byte)
 
-	// OnData, in place of OnMessage, is called with payload as it arrives: see
-	// websock.Handler.
+	// OnData, in place of OnMessage, is called with payload as it arrives: see websock.Handler.
 	OnData func(s *Slot, h websock.Header, payload []byte)
 
-	// OnPing, unless it is nil, is called with the payload of every ping received, valid until
-	// it returns, in its place between the calls of OnMessage. The ping is answered without it.
+	// OnPing, unless it is nil, is called with the payload of every ping received, valid until it
+	// returns, in order with the calls of OnMessage. The ping is answered in any case.
 	OnPing func(s *Slot, payload []byte)
 
-	// OnDown, unless it is nil, is called when an attempt failed or the connection was
-	// lost, or when Shutdown has ended either. err is a *DownError, whose Reason says which
-	// of the three, and has in its chain why: see websock.Open and websock.Handler. next is
-	// the time after which the slot is dialled again; negative: never, the slot has stopped.
-	// It must not wait.
+	// OnDown, unless it is nil, is called when an attempt has failed or a connection has ended,
+	// also by Shutdown. err is a *DownError, whose Reason says which, and whose chain says why: see
+	// websock.Open and websock.Handler. next is the time after which the slot is dialled again;
+	// negative: the slot has stopped. It must not block.
 	OnDown func(s *Slot, err error, next time.Duration)
 
-	// OnUnsent, unless it is nil, is called when a broadcast passes a slot over, and when
-	// messages that a slot had kept won't be sent. messages says how many. err says why:
-	// what Send would have returned, or how the connection was lost. It must not wait.
+	// OnUnsent, unless it is nil, is called when a broadcast passes a slot over, and when messages
+	// that a slot had kept won't be sent. messages is their number. err says why: it is the error
+	// that Send would have returned, or the one with which the connection has ended. It must not
+	// block.
 	OnUnsent func(s *Slot, messages int, err error)
 
-	// Permanent decides whether the slot stops for good after the error, which is one
-	// that OnDown gets, with the server's answer in it if there was one: see
-	// websock.HandshakeError. nil: Permanent, the function.
+	// Permanent decides whether a slot stops for good. err is what OnDown gets; it has the
+	// server's answer if there was one, see websock.HandshakeError. nil: the function Permanent.
 	Permanent func(err error) bool
 
-	// Recover, unless it is nil, is told of a panic in another function of Options, with what
-	// was given to panic. The attempt or the connection of the slot then ends, with an
-	// *websock.HandlerError in the chain of its error, and the process and the other slots go
-	// on. A panic of an OnUnsent that Broadcast calls ends nothing. Recover is called by the
-	// goroutine that panicked. nil: a panic ends the process.
+	// Recover, unless it is nil, is called with the slot and the value of a panic in another
+	// function of Options, by the goroutine that has panicked. The attempt or connection of the
+	// slot then ends with a *websock.HandlerError in the chain of its error; other slots are not
+	// affected. A panic of an OnUnsent that Broadcast calls ends nothing. nil: a panic ends the
+	// process.
 	Recover func(s *Slot, v any)
 
-	// Trace, unless it is nil, returns what is told of the steps of each attempt; see
-	// websock.Trace. It may return nil, and Config.Trace is then left alone.
+	// Trace, unless it is nil, returns the functions that are called at the steps of an attempt:
+	// see websock.Trace. If it returns nil, Config.Trace is used.
 	Trace func(s *Slot) *websock.Trace
 
-	// Logger is told what happens to connections: at level Debug what is ordinary; at Info
-	// what holds up dialling, and the end of an outage; at Warn the first failure of a host
-	// and each doubling of their number, with its URL without the query, and each slot that
-	// has stopped. nil: nothing is logged.
+	// Logger gets a record, at level Debug, of every connection that comes up or is lost and of
+	// every failed attempt; at Info, of what holds up dialling for longer than a second, and of the
+	// end of an outage; at Warn, of a host's first failure and each time their number in a row has
+	// doubled, with the URL without its query, and of each slot that has stopped. nil: nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
@@ -151,7 +150,7 @@ var (
 	errKey      = errors.New("fanout: two slots have the same key")
 )
 
-// complete checks the options and puts defaults in.
+// complete checks the options and sets the defaults.
 func (o *Options) complete() error {
 	if o.Size == 0 {
 		o.Size = len(o.Targets)
@@ -187,7 +186,7 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// heartbeat returns how connections are kept alive. The options are complete.
+// heartbeat returns how connections are kept alive. complete was called before.
 func (o *Options) heartbeat() (*keepalive.Policy, error) {
 	p := &keepalive.Policy{
 		Ping:    o.Ping,
@@ -202,7 +201,7 @@ func (o *Options) heartbeat() (*keepalive.Policy, error) {
 	return p, nil
 }
 
-// orDefault replaces a zero.
+// orDefault replaces a zero value by a default.
 func orDefault[T comparable](value, byDefault T) T {
 	var zero T
 	if value == zero {

@@ -224,7 +224,7 @@ func TestWhatIsPermanent(t *testing.T) {
 		"missing certificate":    {&websock.HandshakeError{Err: tls.AlertError(40)}, true},
 		"another alert":          {&websock.HandshakeError{Err: tls.AlertError(80)}, false},
 		"nobody there":           {refused, false},
-		"unusable":               {&unusable{errHandler}, true},
+		"unusable":               {&targetError{errHandler}, true},
 		"closed":                 {&websock.CloseError{Code: websock.CloseGoingAway}, false},
 		"closed by ourselves":    {&websock.CloseError{Code: websock.CloseNormal, Local: true}, false},
 		"too late":               {context.DeadlineExceeded, false},

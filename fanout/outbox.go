@@ -9,7 +9,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// messageCost is what a message counts beside its payload: the memory that it takes.
+// messageCost is what a message counts in addition to its payload: the memory that it takes.
 const messageCost = 40
 
 // A message waits to be sent. Nobody changes its payload, which broadcasts share.
@@ -21,54 +21,88 @@ type message struct {
 
 func (m *message) cost() int { return len(m.payload) + messageCost }
 
-// An outbox has what waits to be sent on a slot: until it is up, or where the transport can't
-// queue, until the peer has taken what was sent before. It is under the slot's lock.
-type outbox struct {
-	slot     *Slot
-	messages []message
-	spare    []message // memory for the next ones
-	cost     int       // of the messages, and of those being sent
-	sending  bool      // the crew has it
-	begun    bool      // and has begun to send
-	last     bool      // nothing follows: the connection is to be closed
+// count is 1 for a message of the application, 0 for a ping.
+func (m *message) count() int {
+	if m.op.IsData() {
+		return 1
+	}
+	return 0
 }
 
-// A batch has messages that are being sent. It belongs to who sends them.
+func (m *message) send(c *websock.Conn) error {
+	if m.shared != nil && compressesAlone(c) {
+		return m.shared.send(c, m.op)
+	}
+	return c.SendFrame(m.op, true, m.payload)
+}
+
+func countOf(messages []message) (n int) {
+	for i := range messages {
+		n += messages[i].count()
+	}
+	return n
+}
+
+// An outbox has the messages that wait on a slot: until it is up and, where the transport can't
+// queue, until the peer has taken earlier ones. It is under the slot's lock.
+type outbox struct {
+	slot       *Slot
+	messages   []message
+	spare      []message // memory for the next ones
+	cost       int       // of messages, and of those being sent
+	state      outboxState
+	closeAfter bool // nothing follows messages: the connection is to be closed then
+}
+
+// An outboxState says what the workers do with an outbox.
+type outboxState uint8
+
+const (
+	outboxIdle    outboxState = iota
+	outboxQueued              // it waits for a worker
+	outboxSending             // a worker is sending
+	outboxDead                // the connection was lost meanwhile: nothing is sent any more
+)
+
+// A batch has messages that were taken from an outbox and are being sent.
 type batch struct {
 	from     *outbox
 	messages []message
 	cost     int
 }
 
-// keepLocked puts a message into the outbox, for which its cost was taken from the budget. The lock is
-// held.
-func (s *Slot) keepLocked(m message) {
+func (s *Slot) ensureOutboxLocked() *outbox {
 	if s.outbox == nil {
 		s.outbox = &outbox{slot: s}
 	}
-	o := s.outbox
-	o.messages = append(o.messages, m)
-	o.cost += m.cost()
-	o.callCrew()
+	return s.outbox
 }
 
-// callCrew has the crew see to what waits. The lock is held.
-func (o *outbox) callCrew() {
-	if o.slot.link != nil && !o.sending {
-		o.sending = true
-		o.slot.group.crew.add(o)
+// keepLocked puts a message into the outbox. Its cost is already reserved in the budget.
+func (s *Slot) keepLocked(m message) {
+	o := s.ensureOutboxLocked()
+	o.messages = append(o.messages, m)
+	o.cost += m.cost()
+	o.scheduleLocked()
+}
+
+// scheduleLocked has a worker send what waits, if there is a connection.
+func (o *outbox) scheduleLocked() {
+	if o.slot.link != nil && o.state == outboxIdle {
+		o.state = outboxQueued
+		o.slot.group.writers.add(o)
 	}
 }
 
-// room returns an error if a message with so much payload can't be kept. The lock is held.
-func (s *Slot) room(size int) error {
+// checkRoomLocked returns an error if a message with a payload of this size can't be kept.
+func (s *Slot) checkRoomLocked(size int) error {
 	waiting, cost := 0, size+messageCost
 	if s.outbox != nil {
 		waiting = s.outbox.cost
 	}
 	limit, most := "SendBuffer", s.group.options.SendBuffer
 	if s.link != nil {
-		limit, most = "SendQueue", s.link.limit
+		limit, most = "SendQueue", s.link.sendQueue
 		if waiting == 0 {
 			return nil
 		}
@@ -79,8 +113,8 @@ func (s *Slot) room(size int) error {
 	return nil
 }
 
-// take returns what waits, for who sends it; nil: nothing. The lock is held.
-func (o *outbox) take() *batch {
+// takeLocked takes all messages out of the outbox; nil: there are none.
+func (o *outbox) takeLocked() *batch {
 	if o == nil || len(o.messages) == 0 {
 		return nil
 	}
@@ -92,8 +126,8 @@ func (o *outbox) take() *batch {
 	return b
 }
 
-// send sends the batch, in one write if it is small enough, and returns how many messages
-// were not sent, and why. It may wait for the peer.
+// send sends the batch, with one write if it is small enough. It returns how many messages were
+// not sent, and why. It may wait for the peer.
 func (b *batch) send(c *websock.Conn) (unsent int, err error) {
 	c.Cork()
 	for i := range b.messages {
@@ -109,49 +143,26 @@ func (b *batch) send(c *websock.Conn) (unsent int, err error) {
 	return unsent, err
 }
 
-// send sends the message.
-func (m *message) send(c *websock.Conn) error {
-	if m.shared != nil && compressesAlone(c) {
-		return m.shared.send(c, m.op)
-	}
-	return c.SendFrame(m.op, true, m.payload)
-}
-
-// done gives back what a batch has taken.
-func (b *batch) done() {
+// release returns the batch's memory to the outbox, and its cost to the budget.
+func (b *batch) release() {
 	s := b.from.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.from.cost -= b.cost
-	s.group.budget.give(b.cost)
+	s.group.budget.release(b.cost)
 	clear(b.messages)
 	b.from.spare = b.messages[:0]
 }
 
-// count is 1 for a message of the application.
-func (m *message) count() int {
-	if m.op.IsData() {
-		return 1
-	}
-	return 0
-}
-
-func countOf(messages []message) (n int) {
-	for i := range messages {
-		n += messages[i].count()
-	}
-	return n
-}
-
-// trimOutbox drops what doesn't outlive a connection, and returns how many messages that
-// are. The lock is held.
-func (s *Slot) trimOutbox() (dropped int) {
+// trimOutboxLocked drops the messages that aren't kept for the next connection, and returns how
+// many these are.
+func (s *Slot) trimOutboxLocked() (dropped int) {
 	old, most := s.outbox, s.group.options.SendBuffer
 	if old == nil {
 		return 0
 	}
 	s.outbox = nil
-	if s.state == Stopped {
+	if s.phase.state() == Stopped {
 		most = 0
 	}
 	kept := &outbox{slot: s}
@@ -162,7 +173,7 @@ func (s *Slot) trimOutbox() (dropped int) {
 			kept.cost += m.cost()
 		} else {
 			dropped += m.count()
-			s.group.budget.give(m.cost())
+			s.group.budget.release(m.cost())
 		}
 	}
 	if kept.cost > 0 {
@@ -171,172 +182,37 @@ func (s *Slot) trimOutbox() (dropped int) {
 	return dropped
 }
 
-// unsent counts and reports messages that won't be sent.
-func (s *Slot) unsent(messages int, err error) {
+// reportUnsent counts messages that won't be sent, and calls OnUnsent.
+func (s *Slot) reportUnsent(messages int, err error) {
 	if messages == 0 {
 		return
 	}
 	g := s.group
 	g.counts.dropped(messages)
-	if g.options.OnUnsent != nil && !g.over.Load() {
+	if g.options.OnUnsent != nil && !g.over() {
 		g.options.OnUnsent(s, messages, err)
 	}
 }
 
-// A crew sends what waits in outboxes, where a send may wait for the peer. A few goroutines
-// do it, and more when these are held up: at most one for each peer that doesn't read. They
-// end when nothing is to do.
-type crew struct {
-	group *Group
-
-	mu       sync.Mutex
-	calls    []*outbox // to be seen to
-	hands    int       // goroutines
-	sending  int       // of these: are answering a call
-	stuck    int       // of these: were found to be held up, and still are
-	finds    int       // how often some were found
-	taken    uint64    // calls
-	seen     uint64    // of those when it was looked last
-	watching bool      // somebody looks whether all are held up
-}
-
-// fewest is how many goroutines there may be beside those that are held up.
-func fewest() int { return 2 * runtime.GOMAXPROCS(0) }
-
-// add has an outbox seen to.
-func (c *crew) add(o *outbox) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls = append(c.calls, o)
-	if c.hands-c.stuck < fewest() {
-		c.hire()
-		return
-	}
-	if !c.watching {
-		c.watching, c.seen = true, c.taken
-		c.group.scheduler.Add(timing.Tick, c)
-	}
-}
-
-// hire starts a goroutine. The lock is held.
-func (c *crew) hire() {
-	c.hands++
-	go c.work()
-}
-
-// Run doubles the crew if all of it is held up.
-func (c *crew) Run() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.calls) == 0 {
-		c.watching = false
-		return 0
-	}
-	if c.taken == c.seen {
-		c.stuck = c.sending
-		c.finds++
-		for range min(c.hands, len(c.calls)) {
-			c.hire()
-		}
-	}
-	c.seen = c.taken
-	return timing.Tick
-}
-
-// work answers calls until there are none.
-func (c *crew) work() {
-	for c.answerNext() {
-	}
-}
-
-// answerNext answers a call, and reports whether there was one.
-func (c *crew) answerNext() bool {
-	o, finds := c.take()
-	if o == nil {
-		return false
-	}
-	returned := false
-	defer func() {
-		v := recover()
-		c.answered(finds)
-		if !returned {
-			o.slot.panicked(v)
-		}
-		if !returned && v == nil { // OnUnsent has ended the goroutine
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.hands--
-			if len(c.calls) > 0 {
-				c.hire()
-			}
-		}
-	}()
-	o.see()
-	returned = true
-	return true
-}
-
-// take returns a call to answer, for answered to be called then; nil: there is none, and one
-// goroutine less.
-func (c *crew) take() (o *outbox, finds int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.calls) == 0 {
-		c.hands--
-		return nil, 0
-	}
-	o = c.calls[0]
-	c.calls[0] = nil
-	c.calls = c.calls[1:]
-	c.taken++
-	c.sending++
-	return o, c.finds
-}
-
-// answered says that a call has been answered, and held up nobody any longer if it did.
-func (c *crew) answered(finds int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sending--
-	if finds != c.finds {
-		c.stuck--
-	}
-}
-
-// see sends what waits, once, and calls again if there is more.
-func (o *outbox) see() {
+// deliver sends the messages of the outbox. It is called by a worker.
+func (o *outbox) deliver() {
 	s := o.slot
-	s.group.begin()
-	defer s.group.done()
-	defer o.seen()
+	s.group.addRunning()
+	defer s.group.doneRunning()
+	defer o.delivered()
 	conn, b, closes := o.begin()
 	if b != nil {
 		unsent, err := b.send(conn)
-		b.done()
-		s.unsent(unsent, err)
+		b.release()
+		s.reportUnsent(unsent, err)
 	}
 	if closes {
 		conn.CloseWith(websock.CloseGoingAway, "")
 	}
 }
 
-// seen calls again if there is more to send, and goes on with what had to wait.
-func (o *outbox) seen() {
-	s := o.slot
-	s.mu.Lock()
-	l := s.link
-	lost := s.outbox == o && l != nil && l.lost != nil // nothing is sent any more
-	o.sending, o.begun = lost, false
-	if !lost && s.outbox == o && (len(o.messages) > 0 || o.last) {
-		o.callCrew()
-	}
-	s.mu.Unlock()
-	if lost {
-		s.fallFrom(l, l.lost)
-	}
-}
-
-// begin takes what is to be done, if the link that it is for is still there.
+// begin takes what is to be sent, and says whether the connection is to be closed then. conn is nil
+// if the connection that the outbox was scheduled for has ended.
 func (o *outbox) begin() (conn *websock.Conn, b *batch, closes bool) {
 	s := o.slot
 	s.mu.Lock()
@@ -344,7 +220,152 @@ func (o *outbox) begin() (conn *websock.Conn, b *batch, closes bool) {
 	if s.outbox != o || s.link == nil {
 		return nil, nil, false
 	}
-	closes, o.last = o.last, false
-	o.begun = true
-	return s.link.conn, o.take(), closes
+	closes, o.closeAfter = o.closeAfter, false
+	o.state = outboxSending
+	return s.link.conn, o.takeLocked(), closes
+}
+
+// delivered schedules the outbox again if more waits. If the connection was lost meanwhile, it takes
+// the slot down.
+func (o *outbox) delivered() {
+	s := o.slot
+	s.mu.Lock()
+	l := s.link
+	lost := s.outbox == o && l != nil && l.lostErr != nil
+	o.state = outboxIdle
+	switch {
+	case lost:
+		o.state = outboxDead
+	case s.outbox == o && (len(o.messages) > 0 || o.closeAfter):
+		o.scheduleLocked()
+	}
+	s.mu.Unlock()
+	if lost {
+		s.takeDown(l, l.lostErr)
+	}
+}
+
+// A workerPool delivers outboxes where a send may wait for the peer. It has a few workers, which
+// are goroutines, and more if these are blocked: at most one for each peer that doesn't read.
+// Workers end when no outbox waits.
+type workerPool struct {
+	group *Group
+
+	mu       sync.Mutex
+	queue    []*outbox
+	workers  int
+	busy     int    // workers that are delivering
+	blocked  int    // of these: were found to be blocked, and still are
+	growths  int    // how often some were found
+	taken    uint64 // outboxes, from the queue
+	seen     uint64 // taken at the last check
+	checking bool   // Run checks whether all workers are blocked
+}
+
+// minWorkers is how many workers there may be in addition to those that are blocked.
+func minWorkers() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// add has an outbox delivered.
+func (p *workerPool) add(o *outbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, o)
+	if p.workers-p.blocked < minWorkers() {
+		p.startWorkerLocked()
+		return
+	}
+	if !p.checking {
+		p.checking, p.seen = true, p.taken
+		p.group.scheduler.Add(timing.Tick, p)
+	}
+}
+
+func (p *workerPool) startWorkerLocked() {
+	p.workers++
+	go p.work()
+}
+
+// Run makes a workerPool a timing.Task. It doubles the number of workers if all of them are
+// blocked.
+func (p *workerPool) Run() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		p.checking = false
+		return 0
+	}
+	if p.taken == p.seen {
+		p.blocked = p.busy
+		p.growths++
+		for range min(p.workers, len(p.queue)) {
+			p.startWorkerLocked()
+		}
+	}
+	p.seen = p.taken
+	return timing.Tick
+}
+
+// work is a worker.
+func (p *workerPool) work() {
+	for p.deliverNext() {
+	}
+}
+
+// deliverNext delivers an outbox, and reports whether there was one.
+func (p *workerPool) deliverNext() bool {
+	o, growths := p.take()
+	if o == nil {
+		return false
+	}
+	returned := false
+	defer func() {
+		v := recover()
+		p.done(growths)
+		if !returned {
+			o.slot.recovered(v)
+		}
+		if !returned && v == nil { // OnUnsent has ended the goroutine
+			p.replaceWorker()
+		}
+	}()
+	o.deliver()
+	returned = true
+	return true
+}
+
+// replaceWorker starts another worker for one that ends, if there is work for it.
+func (p *workerPool) replaceWorker() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.workers--
+	if len(p.queue) > 0 {
+		p.startWorkerLocked()
+	}
+}
+
+// take returns an outbox to deliver, and a number for done. If there is none, the worker
+// ends.
+func (p *workerPool) take() (o *outbox, growths int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		p.workers--
+		return nil, 0
+	}
+	o = p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	p.taken++
+	p.busy++
+	return o, p.growths
+}
+
+// done counts a worker that is no longer busy, and no longer blocked if it was.
+func (p *workerPool) done(growths int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	if growths != p.growths {
+		p.blocked--
+	}
 }

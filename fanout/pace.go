@@ -12,37 +12,36 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A Pace bounds how fast connections are dialled. In every field 0 means the default, and a
-// negative value that there is no bound.
+// A Pace bounds how fast a Group dials. In every field 0 means the default, and a negative value
+// that there is no bound.
 type Pace struct {
-	// Rate is how many attempts begin in a second, on average. Default: 100.
+	// Rate is how many attempts begin in a second, on average. Default: DefaultRate.
 	Rate float64
 
-	// Burst is how many may begin at once after a time in which none was waiting. Default:
-	// 1. It can't be unbounded.
+	// Burst is how many attempts may begin at once after a time in which none was waiting.
+	// Default: 1. It can't be unbounded.
 	Burst int
 
-	// Handshakes is how many attempts may be under way at a time, from Prepare to the end
-	// of OnConnect; each has a goroutine. An attempt counts for a second only, so that hosts
-	// that don't answer hold up no other; as long as such a host stays silent, only one
-	// attempt at a time is added to those that wait for it. Default: 64. It can't be
-	// unbounded.
+	// Handshakes is how many attempts may be under way at a time, from Prepare to the end of
+	// OnConnect; each has a goroutine. An attempt counts for its first second only, so that hosts
+	// that don't answer hold up no others; while such a host stays silent, only one attempt at a
+	// time is added to those that wait for it. Default: DefaultHandshakes. It can't be unbounded.
 	Handshakes int
 
-	// PerHost is how many attempts may be connecting to the same host and port, from
+	// PerHost is how many attempts may be connecting to the same host and port at a time, from
 	// Prepare to the end of the opening handshake. Default: as many as Handshakes.
 	//
-	// RFC 6455 section 4.1 wants one at a time to an IP address, and to wait for its end
-	// before the next begins: a server can then answer an overload by being slow. With 1
-	// here, Rate is no more than one in the time of a handshake: 10,000 slots of one host
-	// at 150 ms take 25 minutes, whatever Rate says. That would surprise whoever sets a
-	// Rate, so 1 has to be asked for. It is polite towards servers that are not your own.
+	// RFC 6455 section 4.1 requires that a client has only one connection to an IP address in the
+	// CONNECTING state at a time, so that a server can answer an overload by being slow. A PerHost
+	// of 1 does that for each host and port. It isn't the default since it limits Rate to one
+	// attempt in the time of a handshake, which would surprise whoever sets a Rate: 10,000 slots
+	// of one host at 150 ms take 25 minutes. Set it for servers that are not your own.
 	PerHost int
 }
 
 // The defaults of Pace.
 const (
-	DefaultRate       = 100
+	DefaultRate       = 100 // attempts in a second
 	DefaultHandshakes = 64
 )
 
@@ -66,8 +65,8 @@ func (p *Pace) interval() time.Duration {
 	return time.Duration(min(float64(time.Second)/p.Rate, float64(forever)))
 }
 
-// maxLateness is how much time is made up for when attempts that were waiting began later than
-// they might have: since timers are not exact, or too many attempts were under way.
+// maxLateness is how much time is made up for if attempts that were waiting began later than they
+// might have: because timers aren't exact, or too many attempts were under way.
 const maxLateness = 100 * time.Millisecond
 
 // A pacer says when attempts may begin: one in an interval, on average.
@@ -75,8 +74,8 @@ type pacer struct {
 	interval time.Duration
 	burst    int
 
-	next    time.Time // when the next may begin
-	waiting bool      // it was asked for, and somebody has been waiting since
+	next    time.Time // when the next attempt may begin
+	waiting bool      // an attempt has been waiting since the last call of wait
 }
 
 // wait returns how long the next attempt has to wait.
@@ -92,36 +91,40 @@ func (p *pacer) wait(now time.Time) time.Duration {
 	return p.next.Sub(now)
 }
 
-// take begins an attempt.
+// take counts an attempt that begins.
 func (p *pacer) take() { p.next = p.next.Add(p.interval) }
 
-// rest notes that nobody is waiting.
-func (p *pacer) rest() { p.waiting = false }
+// idle says that no attempt is waiting.
+func (p *pacer) idle() { p.waiting = false }
 
-// A Backoff says how long a slot waits before it is dialled again: a random time between
-// zero and a bound, so that slots which were lost together don't come back together. What a
-// Retry-After header asks for, up to an hour, comes on top of it. After close code 1013 (try
-// again later) it is between half of Max and Max. In every field 0 means the default.
+// A Backoff says how long a slot waits before it is dialled again: a random time between zero and a
+// bound that doubles with every failure in a row, so that slots that were lost together don't come
+// back together. In every field 0 means the default.
 //
-// Failures are counted in a row. A connection ends the row, so that the loss of it is the first
-// failure of a new one, if it has received anything, if it was closed in an orderly way, with
-// code 1000, 1001 or 1012, or if it was up for as long as Stable. Servers that close each
-// connection after a while, as many feeds do, so are dialled again after Base at most.
+// If the server, or a proxy, has answered with a Retry-After header, that time is added, up to an
+// hour. After close code 1012 (service restart) the wait is between RestartMin and RestartMax, after
+// 1013 (try again later) between half of Max and Max.
+//
+// A failure is an attempt that failed or a connection that was lost. A connection ends the row of
+// failures, so that its own loss is the first one of a new row, if it has received a data frame, if it
+// was closed with code 1000, 1001 or 1012, or if it was up for at least Stable. So servers that
+// close each connection after a while, as many feeds do, are dialled again after Base at most.
 type Backoff struct {
-	// Base is the bound after the first failure. It doubles with every further one.
-	// Negative: the slot doesn't wait, but for Pace. Default: 500 ms.
+	// Base is the bound after the first failure. Negative: the slot waits only as Pace requires.
+	// Default: DefaultBackoffBase.
 	Base time.Duration
 
-	// Max is where it stops doubling. Negative: nowhere. Default: 1 min.
+	// Max is the largest bound; it is never less than Base. Negative: there is none. Default:
+	// DefaultBackoffMax.
 	Max time.Duration
 
-	// Stable is how long a connection must have been up to end a row of failures though it
-	// has received nothing and has not ended in an orderly way. Negative: it always does.
-	// Default: 5 s.
+	// Stable is how long a connection must have been up to end a row of failures although it has
+	// received nothing and was not closed with one of the codes above. Negative: every connection
+	// ends a row. Default: DefaultStable.
 	Stable time.Duration
 
-	// RestartMin and RestartMax bound the random time after close code 1012 (service
-	// restart). Negative: 0. Defaults: 5 s and 30 s, as the registry of close codes has it.
+	// RestartMin and RestartMax bound the random time after close code 1012. Negative: 0.
+	// Defaults: DefaultRestartMin and DefaultRestartMax, as the registry of close codes asks for.
 	RestartMin, RestartMax time.Duration
 }
 
@@ -134,7 +137,7 @@ const (
 	DefaultRestartMax  = 30 * time.Second
 )
 
-// maxRetryAfter is how much of a Retry-After is heeded.
+// maxRetryAfter is the longest Retry-After that is respected.
 const maxRetryAfter = time.Hour
 
 func (b *Backoff) complete() {
@@ -148,22 +151,22 @@ func (b *Backoff) complete() {
 	b.RestartMax = max(durationOr(b.RestartMax, DefaultRestartMax), b.RestartMin)
 }
 
-// forever is longer than a program runs, and can be added to a time.
+// forever is longer than any program runs. It can be added to a time without overflow.
 const forever = time.Duration(1 << 61)
 
-// durationOr replaces a zero by the default and what is negative by 0.
+// durationOr replaces 0 by a default, and a negative duration by 0.
 func durationOr(d, byDefault time.Duration) time.Duration {
 	return min(max(orDefault(d, byDefault), 0), forever)
 }
 
-// delay returns how long to wait after so many failures in a row, the last of them err.
+// delay returns how long to wait after a number of failures in a row, the last of which is err.
 func (b *Backoff) delay(failures uint32, err error, now time.Time) time.Duration {
 	var closed *websock.CloseError
 	if errors.As(err, &closed) && !closed.Local {
 		switch closed.Code {
 		case websock.CloseServiceRestart:
 			return between(b.RestartMin, b.RestartMax)
-		case websock.CloseTryAgainLater: // overloaded: no sooner than if it had failed often
+		case websock.CloseTryAgainLater: // it is overloaded: as after many failures
 			most := min(b.Max, maxRetryAfter)
 			return between(most/2, most)
 		}
@@ -171,7 +174,7 @@ func (b *Backoff) delay(failures uint32, err error, now time.Time) time.Duration
 	return retryAfter(err, now) + between(0, b.bound(failures))
 }
 
-// bound returns the bound of the random time.
+// bound returns the bound of the random time after a number of failures in a row.
 func (b *Backoff) bound(failures uint32) time.Duration {
 	bound := b.Base
 	for ; failures > 1 && bound > 0; failures-- {
@@ -183,22 +186,23 @@ func (b *Backoff) bound(failures uint32) time.Duration {
 	return bound
 }
 
-// between returns a random time.
+// between returns a random duration from least to most.
 func between(least, most time.Duration) time.Duration {
 	return least + rand.N(most-least+1)
 }
 
-// endsRow reports whether a connection that ended with err, after it had received so many
-// bytes and was up for so long, ends a row of failures.
+// endsRow reports whether a connection ends a row of failures. It has ended with err, after it had
+// received a number of data frames and was up for a time.
 func (b *Backoff) endsRow(err error, received uint64, up time.Duration) bool {
-	switch codeOf(err) {
+	switch closeCodeOf(err) {
 	case websock.CloseNormal, websock.CloseGoingAway, websock.CloseServiceRestart:
 		return true
 	}
 	return received > 0 || up >= b.Stable
 }
 
-// retryAfter returns how long the server, or a proxy, asks to wait (RFC 9110 section 10.2.3).
+// retryAfter returns the Retry-After of the server or proxy (RFC 9110 section 10.2.3), 0 if there is
+// none.
 func retryAfter(err error, now time.Time) time.Duration {
 	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) {

@@ -52,7 +52,7 @@ func TestOnlyBurstBeginsAtOnceAfterAPause(t *testing.T) {
 		if n != 5 {
 			t.Errorf("%d at once", n)
 		}
-		p.rest()
+		p.idle()
 		now = now.Add(time.Hour)
 	}
 }

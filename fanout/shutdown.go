@@ -17,62 +17,65 @@ type closedError struct{}
 func (closedError) Error() string        { return "fanout: the group is closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// Shutdown stops dialling, sends what was sent and has not left, and closes every connection
-// with close code 1001, each within its Limits.CloseTimeout. It returns when all have ended, and
-// all functions of Options have returned. What slots had kept is dropped, and OnUnsent told.
+// Shutdown stops dialling, sends the messages that wait for connected peers, and closes every
+// connection with close code 1001, each within its Limits.CloseTimeout. It returns when all
+// connections and attempts have ended and all functions of Options have returned. Messages that
+// slots kept for their next connection are dropped and reported to OnUnsent.
 //
-// When ctx ends before, it cuts the connections that have not ended, and the error says how many
-// slots these were. It then waits a moment for the functions of Options that are to be told, but
-// not for one that doesn't return; and none is called after it has returned. So such a function
-// may call Shutdown itself, with a ctx that ends: it is then one of those that are not waited
-// for.
+// If ctx ends first, Shutdown aborts what is left; the error wraps that of ctx and says for how
+// many slots that was. It then waits a moment for the functions of Options that this causes to be
+// called, but not for one that doesn't return. No function of Options is called after Shutdown has
+// returned. So such a function may itself call Shutdown with a ctx that ends: Shutdown then
+// doesn't wait for that function.
 //
-// A second call waits like the first. After Shutdown nothing keeps the Group in memory.
+// Another call waits as the first one does. After Shutdown nothing keeps the Group in memory.
 func (g *Group) Shutdown(ctx context.Context) error {
-	g.closing.Store(true)
-	g.dials.close()
-	g.stop()
-	g.finishOnce()
-	err := g.waitUntil(ctx, g.hasEnded)
+	g.beginShutdown()
+	err := g.waitUntil(ctx, g.hasEndedLocked)
 	if err != nil {
 		err = g.cutAll(err)
 	}
-	g.over.Store(true)
-	g.cut()
+	g.life.Store(uint32(lifeOver))
+	g.abortConns()
 	g.scheduler.Stop()
 	return err
 }
 
-// hasEnded reports whether all that Shutdown waits for has ended. The lock is held.
-func (g *Group) hasEnded() bool {
+// beginShutdown stops dialling and, the first time, closes the slots.
+func (g *Group) beginShutdown() {
+	g.mu.Lock()
+	first := g.life.CompareAndSwap(uint32(lifeOpen), uint32(lifeClosing))
+	if first {
+		g.running++
+	}
+	g.mu.Unlock()
+	g.dials.close()
+	g.stopDials()
+	if first {
+		go g.closeSlots()
+	}
+}
+
+func (g *Group) closeSlots() {
+	defer g.doneRunning()
+	for i := range g.slots {
+		g.slots[i].close()
+	}
+}
+
+// hasEndedLocked reports whether all that Shutdown waits for has ended.
+func (g *Group) hasEndedLocked() bool {
 	return g.inState[Stopped] == len(g.slots) && g.running == 0
 }
 
-// finishOnce ends the slots, unless another Shutdown does.
-func (g *Group) finishOnce() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.finishing {
-		g.finishing = true
-		g.running++
-		go g.finish()
-	}
-}
+// cutGrace is how long Shutdown waits for the next slot or call to end, after it has aborted the
+// connections.
+const cutGrace = 250 * time.Millisecond
 
-func (g *Group) finish() {
-	defer g.done()
-	for i := range g.slots {
-		g.slots[i].finish()
-	}
-}
-
-// grace is how long Shutdown waits, after it has cut the connections, for anything to happen.
-const grace = 250 * time.Millisecond
-
-// cutAll aborts the connections that are left, and gives up the slots where a function of the
-// application doesn't return.
+// cutAll aborts the connections that are left, and stops the slots for which a function of Options
+// doesn't return.
 func (g *Group) cutAll(cause error) error {
-	g.cut()
+	g.abortConns()
 	left := 0
 	for i := range g.slots {
 		s := &g.slots[i]
@@ -83,88 +86,85 @@ func (g *Group) cutAll(cause error) error {
 			c.Abort(cause)
 		}
 	}
-	for g.goesOn() {
+	for g.moreEnded() {
 	}
 	for i := range g.slots {
-		g.slots[i].giveUp(cause)
+		g.slots[i].cut(cause)
 	}
 	return fmt.Errorf("fanout: %d connections were cut: %w", left, cause)
 }
 
-// goesOn waits for a while and reports whether more slots and calls have come to their end
-// meanwhile, but not all.
-func (g *Group) goesOn() bool {
+// moreEnded waits for cutGrace and reports whether more slots and calls have ended meanwhile, but
+// not all of them.
+func (g *Group) moreEnded() bool {
 	g.mu.Lock()
 	before := g.changes
 	g.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	ctx, cancel := context.WithTimeout(context.Background(), cutGrace)
 	defer cancel()
-	if g.waitUntil(ctx, g.hasEnded) == nil {
+	if g.waitUntil(ctx, g.hasEndedLocked) == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.changes != before+1 // which waitUntil makes itself
+	return g.changes != before+1 // waitUntil itself adds 1
 }
 
-// giveUp stops a slot whose end has not come.
-func (s *Slot) giveUp(cause error) {
-	g := s.group
-	g.counts.losing.Lock()
-	defer g.counts.losing.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == Stopped {
-		return
-	}
-	s.err, s.due = g.down(ShutDown, cause), 0
-	if s.link == nil {
-		g.counts.failed(s.err)
-	} else {
-		g.counts.lost(s.link.conn.Stats(), s.err) // the link stays, for OnMessage to see
-	}
-	s.move(Stopped)
-	g.counts.dropped(s.trimOutbox())
-}
-
-// finish makes the slot's connection its last one.
-func (s *Slot) finish() {
+// close stops the slot if it isn't connected, and else closes its connection. An attempt ends by
+// itself, since dialCtx has ended.
+func (s *Slot) close() {
 	s.mu.Lock()
 	l := s.link
-	switch {
-	case l != nil && !l.queues:
-		s.closeLast()
-	case l == nil && s.state == Waiting:
+	if l != nil && !l.queues {
+		s.closeAfterOutboxLocked()
+	}
+	if s.handleLocked(eventClose) {
 		s.due = 0
-		s.move(Stopped)
 	}
 	dropped := 0
-	if s.state == Stopped {
-		dropped = s.trimOutbox()
+	if s.phase.state() == Stopped {
+		dropped = s.trimOutboxLocked()
 	}
 	s.mu.Unlock()
 	if dropped > 0 {
-		s.group.begin()
-		go s.dropOutbox(dropped)
+		s.group.addRunning()
+		go s.reportDropped(dropped)
 	}
 	if l != nil && l.queues {
 		l.conn.CloseWith(websock.CloseGoingAway, "") // doesn't wait
 	}
 }
 
-// dropOutbox tells the application that messages were dropped.
-func (s *Slot) dropOutbox(messages int) {
-	defer s.group.done()
-	defer s.recovered()
-	s.unsent(messages, ErrClosed)
+// closeAfterOutboxLocked has a worker close the connection when all messages are sent.
+func (s *Slot) closeAfterOutboxLocked() {
+	o := s.ensureOutboxLocked()
+	o.closeAfter = true
+	s.link.conn.SetSendDeadline(time.Now().Add(s.link.closeTimeout)) // an error means that the connection has ended
+	o.scheduleLocked()
 }
 
-// closeLast has the crew close the connection when all has been sent. The lock is held.
-func (s *Slot) closeLast() {
-	if s.outbox == nil {
-		s.outbox = &outbox{slot: s}
+// reportDropped calls OnUnsent for messages that Shutdown has dropped.
+func (s *Slot) reportDropped(messages int) {
+	defer s.group.doneRunning()
+	defer s.recoverPanic()
+	s.reportUnsent(messages, ErrClosed)
+}
+
+// cut stops the slot although its attempt or connection has not ended.
+func (s *Slot) cut(cause error) {
+	g := s.group
+	g.counts.moving.Lock()
+	defer g.counts.moving.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handleLocked(eventClose) || !s.handleLocked(eventCut) {
+		return
 	}
-	s.outbox.last = true
-	s.link.conn.SetSendDeadline(time.Now().Add(s.link.patience)) // if it fails, the connection has ended
-	s.outbox.callCrew()
+	s.err, s.due = g.downError(ShutDown, cause), 0
+	if s.link == nil {
+		g.counts.failed(s.err)
+	} else {
+		g.counts.lost(s.link.conn.Stats(), s.err) // the link stays, for OnMessage to see
+	}
+	g.counts.dropped(s.trimOutboxLocked())
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// ErrDown is what a send returns for a slot that isn't connected and keeps no messages:
-// nothing was sent. Slot.Err says why it isn't.
+// ErrDown is what a send returns for a slot that isn't connected and keeps no messages: nothing
+// was sent. Slot.Err says why the slot isn't connected.
 var ErrDown = errors.New("fanout: the slot is not connected")
 
 // ErrUnknownKey is what Group.Send returns for a key that no slot has.
@@ -21,14 +21,14 @@ type State uint8
 
 // The states of a slot.
 const (
-	Waiting    State = iota // for its turn to dial
+	Waiting    State = iota // for its time, or its turn, to dial
 	Connecting              // from Prepare to the end of OnConnect
 	Up                      // connected
-	Stopped                 // it isn't dialled again: after a permanent failure, or Shutdown
+	Stopped                 // not dialled again: after a permanent failure, or Shutdown
 	states
 )
 
-// String returns the state's name.
+// String returns the state's name: "waiting", "connecting", "up" or "stopped".
 func (s State) String() string {
 	if s >= states {
 		return "invalid"
@@ -36,26 +36,24 @@ func (s State) String() string {
 	return [...]string{"waiting", "connecting", "up", "stopped"}[s]
 }
 
-// A Slot is a place for one connection at a time. Its methods may be called from any
-// goroutine.
+// A Slot is a place for one connection at a time. Its methods may be called from any goroutine,
+// also from the functions of Options, and none of them waits for the network.
 type Slot struct {
 	group  *Group
 	number int
 	key    string // "": the number in decimal
 
 	mu       sync.Mutex
-	state    State
-	telling  bool          // OnDown is being called, and the slot isn't dialled before it returns
-	retry    bool          // Retry was called meanwhile
-	urgent   bool          // Retry was called, and the slot has not been enlisted since
+	phase    phase
 	failures uint32        // in a row
-	due      time.Duration // when to look at it next, since the Group began; 0: no need
+	due      time.Duration // when runDue has something to do, since the Group began; 0: never
 	link     *link         // nil: not up
 	outbox   *outbox       // nil: nothing waits
 	err      error         // why it isn't up
 }
 
-// Group returns the slot's Group. A function of Options gets at it so before Start has returned.
+// Group returns the slot's Group, also to functions of Options that are called before Start has
+// returned.
 func (s *Slot) Group() *Group { return s.group }
 
 // Number returns the slot's number, 0 to Options.Size-1.
@@ -73,19 +71,19 @@ func (s *Slot) Key() string {
 func (s *Slot) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state
+	return s.phase.state()
 }
 
-// Err returns why the last attempt failed or the last connection was lost, nil while the
-// slot is up or was never tried.
+// Err returns the error with which the last attempt failed or the last connection was lost, a
+// *DownError. It is nil while the slot is up, and until its first attempt has ended.
 func (s *Slot) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// Failures returns how many attempts failed or connections were lost in a row, a connection
-// that was stable not counted: see Backoff.Stable.
+// Failures returns how many attempts failed or connections were lost in a row. Backoff says which
+// connections end such a row.
 func (s *Slot) Failures() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,9 +91,10 @@ func (s *Slot) Failures() int {
 }
 
 // Conn returns the connection, nil while the slot isn't up. Within OnMessage and OnData it is
-// the one that the message came on, never nil. It serves for what Slot has no method for: Pause
-// and Resume, its Stats, a CloseWith that makes the slot dial again, fragments. While a
-// fragmented message is under way, broadcasts to this slot fail with websock.ErrFrameOrder.
+// never nil, but the connection from which the message came. It serves for what Slot has no method
+// for: Pause and Resume, Stats, a CloseWith after which the slot dials again, fragmented messages.
+// While a fragmented message is under way, broadcasts to this slot fail with
+// websock.ErrFrameOrder.
 func (s *Slot) Conn() *websock.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +104,8 @@ func (s *Slot) Conn() *websock.Conn {
 	return s.link.conn
 }
 
-// RTT returns the round trip that the last ping has measured, 0 if none has yet.
+// RTT returns the round trip time that the last answered ping of the connection has measured; 0:
+// none was answered yet, or the slot isn't up.
 func (s *Slot) RTT() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,53 +115,145 @@ func (s *Slot) RTT() time.Duration {
 	return s.link.rtt
 }
 
-// Retry makes the slot dial as soon as its turn comes, if it waits for its time or has
-// stopped after a permanent failure, and ends a time for which its host has asked.
+// Retry dials the slot as soon as Pace allows, if it waits after a failure or has stopped after a
+// permanent one. It also ends the time for which the slot's host has asked not to be dialled.
+// Within OnDown, it takes effect when that has returned. It does nothing while the slot is
+// connecting or up, and after Shutdown.
 func (s *Slot) Retry() {
-	if s.retries() {
-		s.group.dials.hurry(s)
+	if s.retry() {
+		s.group.dials.endPause(s)
 	}
 }
 
-// retries makes the slot dial, and reports whether it is in the dialQueue already.
-func (s *Slot) retries() (queued bool) {
+// retry reports whether the slot is in the dialQueue already.
+func (s *Slot) retry() (inQueue bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.group.closing.Load():
-	case s.telling:
-		s.retry = true
-	case s.state == Waiting && s.due == 0:
-		return true
-	case s.state == Waiting, s.state == Stopped:
-		s.wait(0)
-		s.urgent = true
+	if s.group.closing() {
+		return false
 	}
-	return false
-}
-
-// wait makes the slot wait for so long before it is dialled. The lock is held.
-func (s *Slot) wait(d time.Duration) {
-	s.move(Waiting)
-	s.visitAfterLocked(d)
-}
-
-// move changes the state. The lock is held.
-func (s *Slot) move(to State) {
-	if s.state != to {
-		s.group.moved(s.state, to)
-		s.state = to
+	if s.handleLocked(eventRetry) && s.phase == retrying {
+		s.runDueAfterLocked(0)
 	}
+	return s.phase == queued
 }
 
-// visitAfterLocked has runDue do something after d. The lock is held.
-func (s *Slot) visitAfterLocked(d time.Duration) {
+// A phase is what a slot is doing, in more detail than State.
+type phase uint8
+
+const (
+	noPhase        phase = iota
+	delayed              // until its time has come
+	retrying             // like queued, before it is in the dialQueue: Retry was called
+	queued               // for its turn to dial
+	connecting           // an attempt is under way
+	up                   // there is a link
+	notifying            // OnDown is being called, then delayed
+	notifyingRetry       // OnDown is being called, then retrying
+	notifyingStop        // OnDown is being called, then stopped
+	stopped              // until Retry is called
+	phases
+)
+
+// state returns the phase as the application sees it.
+func (p phase) state() State {
+	switch p {
+	case connecting:
+		return Connecting
+	case up:
+		return Up
+	case notifyingStop, stopped:
+		return Stopped
+	}
+	return Waiting
+}
+
+// An event makes a slot go from one phase to another.
+type event uint8
+
+const (
+	eventDue       event = iota // the delay is over
+	eventEnqueued               // it is in the dialQueue
+	eventDial                   // its turn has come
+	eventConnected              // the attempt has succeeded
+	eventFailed                 // the attempt has failed or the connection is lost
+	eventPermanent              // likewise, and the slot stops
+	eventNotified               // OnDown has returned
+	eventRetry                  // Retry was called
+	eventClose                  // Shutdown stops what is neither connecting nor up
+	eventCut                    // Shutdown no longer waits for the attempt or the connection
+	events
+)
+
+// transitions says to which phase an event leads. Without an entry the event changes nothing.
+var transitions = [phases][events]phase{
+	delayed: {
+		eventDue:   queued,
+		eventRetry: retrying,
+		eventClose: stopped,
+	},
+	retrying: {
+		eventEnqueued:  queued,
+		eventFailed:    notifying, // the target can't be used
+		eventPermanent: notifyingStop,
+		eventClose:     stopped,
+	},
+	queued: {
+		eventDial:      connecting,
+		eventFailed:    notifying, // the target can't be used
+		eventPermanent: notifyingStop,
+		eventClose:     stopped,
+	},
+	connecting: {
+		eventConnected: up,
+		eventFailed:    notifying,
+		eventPermanent: notifyingStop,
+		eventCut:       stopped,
+	},
+	up: {
+		eventFailed:    notifying,
+		eventPermanent: notifyingStop,
+		eventCut:       stopped,
+	},
+	notifying: {
+		eventNotified: delayed,
+		eventRetry:    notifyingRetry,
+		eventClose:    notifyingStop,
+	},
+	notifyingRetry: {
+		eventNotified: retrying,
+		eventClose:    notifyingStop,
+	},
+	notifyingStop: {
+		eventNotified: stopped,
+		eventRetry:    notifyingRetry,
+	},
+	stopped: {
+		eventRetry: retrying,
+	},
+}
+
+// handleLocked changes the phase, and reports whether the event does.
+func (s *Slot) handleLocked(e event) bool {
+	next := transitions[s.phase][e]
+	if next == noPhase {
+		return false
+	}
+	if from, to := s.phase.state(), next.state(); from != to {
+		s.group.countState(from, to)
+	}
+	s.phase = next
+	return true
+}
+
+// runDueAfterLocked has runDue called after d, in place of any earlier request.
+func (s *Slot) runDueAfterLocked(d time.Duration) {
 	d = max(d, 1) // a due of 0 is none
 	s.due = s.group.now() + d
 	s.group.scheduler.Add(d, (*dueTask)(s))
 }
 
-// A dueTask does what is due for a Slot.
+// A dueTask is a Slot as the Group's scheduler sees it.
 type dueTask Slot
 
 // Run makes a dueTask a timing.Task.
@@ -170,8 +262,7 @@ func (t *dueTask) Run() time.Duration {
 	return 0
 }
 
-// runDue does what is due: a slot that waited joins those that are to be dialled, one that is
-// up is kept alive.
+// runDue does what is due: the slot is dialled, or its connection kept alive.
 func (s *Slot) runDue() {
 	s.mu.Lock()
 	if s.due == 0 || s.due > s.group.now() {
@@ -179,15 +270,19 @@ func (s *Slot) runDue() {
 		return // what is due now is another thing, and has a task of its own
 	}
 	s.due = 0
-	state := s.state
+	var dials bool
 	var dead *websock.Conn
-	if state == Up {
+	switch s.phase {
+	case delayed, retrying:
+		dials = true
+		s.handleLocked(eventDue)
+	case up:
 		dead = s.keepAliveLocked()
 	}
 	s.mu.Unlock()
 	switch {
-	case state == Waiting:
-		s.group.enlist(s)
+	case dials:
+		s.group.enqueue(s)
 	case dead != nil:
 		dead.Abort(websock.ErrIdle) // OnClose follows
 	}

@@ -9,46 +9,51 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// Stats counts what a Group has done, since it was started unless it says otherwise.
+// Stats counts what a Group has done since Start, but for the first four fields, which say what its
+// slots are doing now.
 type Stats struct {
-	Waiting, Connecting, Up, Stopped int // slots, now
+	Waiting, Connecting, Up, Stopped int // slots in each State
 
 	Attempts  uint64 // begun
-	Connected uint64 // of these: the opening handshake was done
-	Ready     uint64 // of these: OnConnect was done, the slot was up
+	Connected uint64 // of these: the opening handshake has succeeded
+	Ready     uint64 // of these: OnConnect has succeeded too, and the slot was up
 
-	Failed map[Failure]uint64           // attempts, by reason
-	Lost   map[websock.CloseCode]uint64 // connections that were up, by close code; without one 1006
+	Failed map[Failure]uint64           // attempts that failed, by reason
+	Lost   map[websock.CloseCode]uint64 // connections that were up and have ended, by close code; without one 1006
 
-	PingsSent, PingTimeouts uint64
+	PingsSent    uint64 // or PingMessages in their place
+	PingTimeouts uint64 // connections aborted because of Options.PingTimeout
 
 	Broadcasts        uint64
-	BroadcastsRefused uint64 // slots passed over because too much waited
-	BroadcastsDown    uint64 // slots passed over because they weren't up
+	BroadcastsRefused uint64 // deliveries of broadcasts that were refused: see Delivery.Refused
+	BroadcastsDown    uint64 // slots that broadcasts passed over since they weren't up: see Delivery.Down
 	Dropped           uint64 // messages that a slot had kept and that were not sent
 
-	Handshake Histogram // time from the beginning of an attempt to the end of its opening handshake
-	RoundTrip Histogram // of pings
+	Handshake Histogram // from the beginning of an attempt to the end of its opening handshake
+	RoundTrip Histogram // from a ping to its pong
 
 	Traffic websock.Stats // of all connections together
 }
 
-// counts is what Stats is made of.
-type counts struct {
-	losing sync.Mutex // held while a connection's traffic moves from its own count to this one
+// counters is what Stats is made of.
+type counters struct {
+	// moving is held while the traffic of a connection goes from its own count to stats, so that
+	// it is counted once. It is locked before a slot's lock.
+	moving sync.Mutex
 
 	mu    sync.Mutex
 	stats Stats
 }
 
-// Stats returns the counts so far. It looks at every slot.
+// Stats returns the counts so far. It visits every slot. The maps and histograms are copies of the
+// caller's own.
 func (g *Group) Stats() Stats {
 	c := &g.counts
-	c.losing.Lock()
-	defer c.losing.Unlock()
+	c.moving.Lock()
+	defer c.moving.Unlock()
 	var live websock.Stats
 	for i := range g.slots {
-		live.Add(g.slots[i].trafficNow())
+		live.Add(g.slots[i].liveTraffic())
 	}
 	c.mu.Lock()
 	stats := c.stats
@@ -62,36 +67,35 @@ func (g *Group) Stats() Stats {
 	return stats
 }
 
-// trafficNow returns the traffic of the connection, if the slot is up.
-func (s *Slot) trafficNow() (traffic websock.Stats) {
+// liveTraffic returns the traffic of the connection, if the slot is up.
+func (s *Slot) liveTraffic() (traffic websock.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == Up {
+	if s.phase == up {
 		traffic = s.link.conn.Stats()
 	}
 	return traffic
 }
 
-// count changes the counts.
-func (c *counts) count(change func(*Stats)) {
+func (c *counters) update(change func(*Stats)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(&c.stats)
 }
 
-func (c *counts) began() { c.count(func(s *Stats) { s.Attempts++ }) }
+func (c *counters) attempt() { c.update(func(s *Stats) { s.Attempts++ }) }
 
-func (c *counts) connected(after time.Duration) {
-	c.count(func(s *Stats) {
+func (c *counters) connected(after time.Duration) {
+	c.update(func(s *Stats) {
 		s.Connected++
 		s.Handshake.add(after)
 	})
 }
 
-func (c *counts) ready() { c.count(func(s *Stats) { s.Ready++ }) }
+func (c *counters) ready() { c.update(func(s *Stats) { s.Ready++ }) }
 
-func (c *counts) failed(err error) {
-	c.count(func(s *Stats) {
+func (c *counters) failed(err error) {
+	c.update(func(s *Stats) {
 		if s.Failed == nil {
 			s.Failed = map[Failure]uint64{}
 		}
@@ -99,62 +103,66 @@ func (c *counts) failed(err error) {
 	})
 }
 
-func (c *counts) lost(traffic websock.Stats, err error) {
-	c.count(func(s *Stats) {
+func (c *counters) lost(traffic websock.Stats, err error) {
+	c.update(func(s *Stats) {
 		if s.Lost == nil {
 			s.Lost = map[websock.CloseCode]uint64{}
 		}
-		s.Lost[codeOf(err)]++
+		s.Lost[closeCodeOf(err)]++
 		s.Traffic.Add(traffic)
 	})
 }
 
-// retire keeps the traffic of a connection that never was a slot's.
-func (c *counts) retire(traffic websock.Stats) {
-	c.count(func(s *Stats) { s.Traffic.Add(traffic) })
+// traffic counts that of a connection whose attempt has failed.
+func (c *counters) traffic(of websock.Stats) {
+	c.update(func(s *Stats) { s.Traffic.Add(of) })
 }
 
-func (c *counts) ping()        { c.count(func(s *Stats) { s.PingsSent++ }) }
-func (c *counts) pingTimeout() { c.count(func(s *Stats) { s.PingTimeouts++ }) }
+func (c *counters) ping()        { c.update(func(s *Stats) { s.PingsSent++ }) }
+func (c *counters) pingTimeout() { c.update(func(s *Stats) { s.PingTimeouts++ }) }
 
-func (c *counts) roundTrip(d time.Duration) { c.count(func(s *Stats) { s.RoundTrip.add(d) }) }
+func (c *counters) roundTrip(d time.Duration) { c.update(func(s *Stats) { s.RoundTrip.add(d) }) }
 
-func (c *counts) dropped(messages int) { c.count(func(s *Stats) { s.Dropped += uint64(messages) }) }
+func (c *counters) dropped(messages int) {
+	c.update(func(s *Stats) { s.Dropped += uint64(messages) })
+}
 
-func (c *counts) broadcast(d *Delivery) {
-	c.count(func(s *Stats) {
+func (c *counters) broadcast(d *Delivery) {
+	c.update(func(s *Stats) {
 		s.Broadcasts++
 		s.BroadcastsRefused += uint64(d.Refused)
 		s.BroadcastsDown += uint64(d.Down)
 	})
 }
 
-// buckets of a Histogram.
 const (
-	finest  = 64 * time.Microsecond // bound of the first bucket
+	finest  = 64 * time.Microsecond // upper bound of the first bucket of a Histogram
 	buckets = 22                    // the last but one ends at 67 s
 )
 
-// A Histogram counts durations by size.
+// A Histogram counts durations by size. Its zero value is empty. It is a plain value: copies are
+// independent.
 type Histogram struct {
-	Count uint64
-	Sum   time.Duration
+	Count uint64        // of all durations
+	Sum   time.Duration // likewise
 
-	// Buckets counts durations up to Bound(i), and above Bound(i-1). The last one has no
+	// Buckets[i] counts durations above Bound(i-1) and up to Bound(i). The last one has no upper
 	// bound.
 	Buckets [buckets]uint64
 }
 
-// Bound returns the upper bound of bucket i, of which the last has none: 64 µs doubled i times.
+// Bound returns the upper bound of Buckets[i], which the last one doesn't have: 64 µs doubled i
+// times.
 func (*Histogram) Bound(i int) time.Duration { return finest << i }
 
-// Quantile returns a bound that the share q of the durations, 0 to 1, doesn't exceed: twice
-// the quantile itself at most. It is 0 when there are none.
+// Quantile returns an upper bound for the share q, 0 to 1, of the durations: Quantile(0.99) for the
+// fastest 99 %. It is at most twice the exact quantile, unless that is in the last bucket. An empty
+// Histogram returns 0.
 func (h *Histogram) Quantile(q float64) time.Duration {
-	rank, seen := uint64(q*float64(h.Count)+0.5), uint64(0)
 	if h.Count == 0 {
 		return 0
 	}
+	rank, seen := uint64(q*float64(h.Count)+0.5), uint64(0)
 	for i, n := range h.Buckets {
 		seen += n
 		if seen >= max(rank, 1) {

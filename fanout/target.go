@@ -5,25 +5,27 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
-// A Target is what a slot connects to: a URL, or what Config says.
+// A Target is what a slot connects to.
 type Target struct {
-	// URL is one that websock.Dial takes. "": Config.Host and its like say where to
-	// connect, as for websock.Open.
+	// URL is one that websock.Dial accepts. "": Config says where to connect, as for
+	// websock.Open.
 	URL string
 
-	// Config says how to connect. The Group sets Handler, which has to be nil,
-	// Limits.WhenFull, and Recover if there is an Options.Recover. Config.Timeout also bounds Options.Prepare and
-	// Options.OnConnect, each.
+	// Config says how to connect. Its Handler has to be nil: the Group sets it, and also
+	// Limits.WhenFull and, if there is an Options.Recover, Recover. Its Timeout also bounds
+	// Options.Prepare and Options.OnConnect, each by itself. What it points to is shared by all
+	// slots that have this Target, and must not be changed while the Group runs.
 	Config websock.Config
 }
 
-// URLs returns Targets with these URLs and nothing else.
+// URLs returns a Target for each URL, with an empty Config.
 func URLs(urls ...string) []Target {
 	targets := make([]Target, len(urls))
 	for i, u := range urls {
@@ -32,10 +34,10 @@ func URLs(urls ...string) []Target {
 	return targets
 }
 
-// From returns, for each source address, a Target that is t but for that: its Config.Dialer
-// is a copy with LocalAddr. So a Group can have more connections to one endpoint than one
-// address has ports for, which are some 28,000; Linux takes long to find those beyond 14,000.
-// The system must have the addresses.
+// From returns, for each source address, a copy of t that connects from there: its Config.Dialer is
+// a copy with that LocalAddr. With several addresses, which the system must have, a Group can open
+// more connections to one endpoint than one address has ports for, which are some 28,000. (Linux
+// takes long to find free ports beyond 14,000.)
 func From(t Target, sources ...netip.Addr) []Target {
 	targets := make([]Target, len(sources))
 	for i, source := range sources {
@@ -52,8 +54,8 @@ func From(t Target, sources ...netip.Addr) []Target {
 
 var errHandler = errors.New("fanout: a Target's Config.Handler is the Group's to set")
 
-// host returns the host and port that is dialled, or the socket's path, and refuses a Target
-// that can't be dialled at all.
+// host returns the host and port that are dialled, or the path of a Unix socket. The error says why
+// the Target can't be dialled at all.
 func (t *Target) host() (string, error) {
 	if t.Config.Handler != nil {
 		return "", errHandler
@@ -65,7 +67,7 @@ func (t *Target) host() (string, error) {
 	return to.Address(), t.request(&to).Check()
 }
 
-// request returns what would be sent to the endpoint, as far as it can be wrong.
+// request returns the parts of the opening handshake that can be wrong.
 func (t *Target) request(to *endpoint.Endpoint) *handshake.Request {
 	c := &t.Config
 	return &handshake.Request{
@@ -94,9 +96,24 @@ func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*webs
 	if trace != nil {
 		cfg.Trace = trace
 	}
-	cfg.Limits.WhenFull = websock.QueueDefault // waits in OnConnect, and refuses afterwards
+	cfg.Limits.WhenFull = websock.QueueDefault // sends wait in OnConnect, and are refused afterwards
 	if t.URL != "" {
 		return websock.Dial(ctx, t.URL, &cfg)
 	}
 	return websock.Open(ctx, cfg)
+}
+
+// logName returns a name for logs: the URL without its query, which may contain secrets.
+func (t *Target) logName() string {
+	if t.URL != "" {
+		name, _, _ := strings.Cut(t.URL, "?")
+		return name
+	}
+	scheme := "ws://"
+	if t.Config.Secure {
+		scheme = "wss://"
+	}
+	host, _ := t.host()
+	path, _, _ := strings.Cut(t.Config.Path, "?")
+	return scheme + host + path
 }
