@@ -381,3 +381,20 @@ func TestADeadlineChangesNothingAboutALingerThatHasEnded(t *testing.T) {
 		t.Errorf("it ends with %v", c.out.ended)
 	}
 }
+
+func TestCloseShutsTheSocketDownWhileAReceiverIsCalled(t *testing.T) {
+	c, peer := attached(t, "tcp")
+	begun, returns := make(chan struct{}, 10), make(chan struct{})
+	s := &sink{c: c, begun: func() { begun <- struct{}{}; <-returns }}
+	if err := c.Push(s); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	c.Close()
+	peer.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the peer reads %v, want the end", err)
+	}
+	close(returns)
+	until(t, "the descriptor is free", c.isFree)
+}

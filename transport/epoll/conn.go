@@ -4,11 +4,10 @@ package epoll
 
 import (
 	"crypto/tls"
+	"math"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -168,81 +167,6 @@ func (c *Conn) rearm() {
 	}
 }
 
-// SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.is(lingering) || c.uses.closed() {
-		return net.ErrClosed
-	}
-	c.readDeadline = instantOf(t)
-	if c.is(pushed) {
-		c.schedule()
-	} else if c.is(pulled) {
-		c.in.wake()
-	}
-	return nil
-}
-
-// SetWriteDeadline is that of net.Conn, also for what is queued.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.uses.closed() {
-		return net.ErrClosed
-	}
-	c.writeDeadline = instantOf(t)
-	c.schedule()
-	if c.out != nil {
-		c.out.tell() // those who wait for room keep the deadline
-	}
-	return nil
-}
-
-// schedule puts the connection on the loop's wheel if a deadline matters to the loop. The
-// lock is held.
-func (c *Conn) schedule() {
-	if c.uses.closed() { // else its last deadline would keep it in memory
-		return
-	}
-	at := instant(0)
-	if c.is(pushed | lingering) {
-		at = c.readDeadline
-	}
-	if c.out.queued() > 0 && c.writeDeadline != 0 && (at == 0 || c.writeDeadline < at) {
-		at = c.writeDeadline
-	}
-	if at != 0 && c.loop.deadlines.add(c, at) {
-		c.loop.hurry()
-	}
-}
-
-// expire sees to deadlines that have passed.
-func (c *Conn) expire() {
-	c.mu.Lock()
-	writing := c.out.queued() > 0 && c.writeDeadline.passed()
-	if writing {
-		c.failQueue(os.ErrDeadlineExceeded)
-	}
-	reading := c.readDeadline.passed() && c.is(pushed|lingering)
-	if !reading {
-		c.schedule()
-	}
-	c.mu.Unlock()
-	switch s := c.state.Load(); {
-	case s&lingering != 0:
-		if reading || writing {
-			c.stopLingering(os.ErrDeadlineExceeded)
-		}
-	case s&pushed == 0 || s&ended != 0:
-	case reading:
-		c.over(os.ErrDeadlineExceeded)
-	case writing && s&paused == 0:
-		c.deliverKept()
-		c.rearm()
-	}
-}
-
 // TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
 func (c *Conn) TLS() *tls.ConnectionState { return nil }
 
@@ -251,3 +175,86 @@ var _ interface {
 	transport.Pusher
 	transport.Queue
 } = (*Conn)(nil)
+
+// uses counts the calls under way on a descriptor, so that it is closed by whoever
+// uses it last: its number must not go to another socket while a call is under way.
+type uses struct{ n atomic.Int32 }
+
+const closedUses = math.MinInt32
+
+// acquire begins a call. It returns false once the descriptor is closed.
+func (u *uses) acquire() bool {
+	for {
+		n := u.n.Load()
+		if n < 0 {
+			return false
+		}
+		if u.n.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release ends a call, and reports whether the descriptor is to be freed now.
+func (u *uses) release() (last bool) { return u.n.Add(-1) == closedUses }
+
+// close lets no further call begin, and counts as one itself, which release ends. It reports
+// whether this was the first time, else there is nothing to release, and whether other calls
+// are under way.
+func (u *uses) close() (first, others bool) {
+	for {
+		n := u.n.Load()
+		if n < 0 {
+			return false, false
+		}
+		if u.n.CompareAndSwap(n, n+1+closedUses) {
+			return true, n > 0
+		}
+	}
+}
+
+func (u *uses) closed() bool { return u.n.Load() < 0 }
+
+// otherAddresses are those that a socket.Addr can't hold.
+type otherAddresses struct{ local, remote net.Addr }
+
+// noteAddresses keeps what can't be asked of the system later: the peer's address, which
+// is logged when the connection is gone.
+func (c *Conn) noteAddresses(conn net.Conn) {
+	remote, ok := socket.AddrOf(conn.RemoteAddr())
+	if _, too := socket.AddrOf(conn.LocalAddr()); ok && too {
+		c.remote = remote
+	} else {
+		c.other = &otherAddresses{conn.LocalAddr(), conn.RemoteAddr()}
+	}
+}
+
+// RemoteAddr returns the peer's address, also after Close.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.other != nil {
+		return c.other.remote
+	}
+	return c.remote.Addr()
+}
+
+// LocalAddr returns our address, also after Close.
+func (c *Conn) LocalAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.other != nil:
+		return c.other.local
+	case c.out != nil && c.out.local != (socket.Addr{}):
+		return c.out.local.Addr()
+	}
+	return c.askLocal().Addr()
+}
+
+// askLocal asks the system for our address.
+func (c *Conn) askLocal() (a socket.Addr) {
+	if !c.uses.acquire() {
+		return a
+	}
+	defer c.release()
+	return socket.LocalAddr(int(c.fd))
+}

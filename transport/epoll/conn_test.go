@@ -3,10 +3,17 @@
 package epoll
 
 import (
+	stdtls "crypto/tls"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
@@ -17,3 +24,126 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestTransport(t *testing.T) { suite.Run(t) }
 
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
+
+func TestTransportOverTLS(t *testing.T) {
+	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
+		t.Run(stdtls.VersionName(version), func(t *testing.T) {
+			s := suite
+			s.Secure = netpair.SecuredBy(version)
+			s.Allocates = 4 // by crypto/tls
+			s.Run(t)
+		})
+	}
+}
+
+// With one processor a loop waits in the kernel for a moment before it parks.
+func TestTransportOnOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := suite
+	s.Factory = Loops(1)
+	s.Run(t)
+}
+
+func TestSizeOfConn(t *testing.T) {
+	if size := unsafe.Sizeof(Conn{}); size > 112 {
+		t.Errorf("a Conn takes %d bytes, more than 112", size)
+	}
+}
+
+func TestADescriptorIsFreedByWhoUsesItLast(t *testing.T) {
+	for users := range 3 {
+		var u uses
+		for range users {
+			if !u.acquire() {
+				t.Fatal("an open descriptor can't be used")
+			}
+		}
+		if u.closed() {
+			t.Error("closed before close")
+		}
+		if first, others := u.close(); !first || others != (users > 0) {
+			t.Errorf("%d users: close tells %v, %v", users, first, others)
+		}
+		if first, others := u.close(); first || others {
+			t.Errorf("%d users: another close tells %v, %v", users, first, others)
+		}
+		if !u.closed() || u.acquire() {
+			t.Errorf("%d users: a closed descriptor can be used", users)
+		}
+		for left := users; left >= 0; left-- { // the first is that of close
+			if last := u.release(); last != (left == 0) {
+				t.Errorf("%d users left, and release tells %v", left, last)
+			}
+		}
+	}
+}
+
+func TestADescriptorIsFreedOnce(t *testing.T) {
+	for range 100 {
+		var u uses
+		var freed atomic.Int32
+		free := func(last bool) {
+			if last {
+				freed.Add(1)
+			}
+		}
+		var users sync.WaitGroup
+		for range 4 {
+			users.Go(func() {
+				for u.acquire() {
+					free(u.release())
+				}
+			})
+			users.Go(func() {
+				if first, _ := u.close(); first {
+					free(u.release())
+				}
+			})
+		}
+		users.Wait()
+		if n := freed.Load(); n != 1 {
+			t.Fatalf("freed %d times", n)
+		}
+	}
+}
+
+func TestAddressesAreKnownAlsoAfterClose(t *testing.T) {
+	for _, network := range []string{"tcp", "tcp6", "unix"} {
+		for _, asked := range []bool{false, true} { // also before
+			t.Run(network, func(t *testing.T) {
+				client, _ := sockets(t, network)
+				local, remote := client.LocalAddr().String(), client.RemoteAddr().String()
+				transport, err := Loops(1).Attach(client, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer transport.Close()
+				check := func(when string) {
+					t.Helper()
+					if got := transport.LocalAddr(); got.String() != local || got.Network() != client.LocalAddr().Network() {
+						t.Errorf("%s, our address is %v, want %s", when, got, local)
+					}
+					if got := transport.RemoteAddr(); got.String() != remote {
+						t.Errorf("%s, the peer's address is %v, want %s", when, got, remote)
+					}
+				}
+				if asked {
+					check("while open")
+				}
+				transport.Close()
+				check("after Close")
+				transport.Close()
+				check("after another Close")
+			})
+		}
+	}
+}
+
+func TestAddressesWithAZoneAreKept(t *testing.T) {
+	link := &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}
+	c := &Conn{}
+	c.noteAddresses(addressed{local: link, remote: link})
+	if c.LocalAddr() != link || c.RemoteAddr() != link {
+		t.Errorf("%v, %v", c.LocalAddr(), c.RemoteAddr())
+	}
+}

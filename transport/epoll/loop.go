@@ -3,9 +3,12 @@
 package epoll
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -225,4 +228,101 @@ func (l *loop) wake() {
 		one := [8]byte{1}
 		unix.Write(l.waker, one[:]) // the counter is far from full: it can't fail
 	}
+}
+
+// A group is a set of loops over which connections are spread. A loop runs as long as
+// it has connections.
+type group struct {
+	size int // 0: one loop for each CPU that Go uses
+	ctl  ctl // nil: unix.EpollCtl
+
+	mu    sync.Mutex
+	loops []*loop // nil: not running
+	turn  int
+}
+
+// attach makes a connection of the duplicate fd of conn's descriptor. It takes the place that
+// next has counted.
+func (l *loop) attach(fd int, conn net.Conn) *Conn {
+	c := &Conn{loop: l, fd: int32(fd)}
+	c.noteAddresses(conn)
+	open.set(fd, c)
+	return c
+}
+
+// next returns a running loop with one connection more, each in its turn. That may be one that
+// is still to come, or never does: then detach takes it back.
+func (g *group) next() (*loop, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	size := g.size
+	if size == 0 {
+		size = runtime.GOMAXPROCS(0)
+	}
+	for len(g.loops) < size {
+		g.loops = append(g.loops, nil)
+	}
+	g.turn = (g.turn + 1) % size
+	at := g.turn
+	if g.loops[at] == nil {
+		l, err := newLoop(g, at)
+		if err != nil {
+			return nil, err
+		}
+		g.loops[at] = l
+		go l.run()
+	}
+	g.loops[at].conns++
+	return g.loops[at], nil
+}
+
+// detach takes a connection from its loop, which stops with the last one.
+func (g *group) detach(l *loop) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l.conns--
+	if l.conns > 0 {
+		return
+	}
+	g.loops[l.at] = nil
+	l.stop()
+}
+
+// A table finds a connection by its descriptor, as an event names it. It also keeps
+// connections alive that only the kernel knows.
+type table [1 << 14]atomic.Pointer[page]
+
+// A page has the connections of a range of descriptors.
+type page [1 << 10]atomic.Pointer[Conn]
+
+// open has the connections of the process.
+var open table
+
+// maxDescriptor is the largest that a table has a place for. The kernel's own limit is
+// far below, unless somebody raised it.
+const maxDescriptor = len(table{})*len(page{}) - 1
+
+// checkDescriptor returns an error for a descriptor that has no place in a table.
+func checkDescriptor(fd int) error {
+	if fd > maxDescriptor {
+		return fmt.Errorf("websock: descriptor %d is above %d", fd, maxDescriptor)
+	}
+	return nil
+}
+
+// set puts a connection in its place; nil empties it.
+func (t *table) set(fd int, c *Conn) {
+	p := &t[fd/len(page{})]
+	for p.Load() == nil {
+		p.CompareAndSwap(nil, new(page))
+	}
+	p.Load()[fd%len(page{})].Store(c)
+}
+
+func (t *table) get(fd int) *Conn {
+	p := t[fd/len(page{})].Load()
+	if p == nil {
+		return nil
+	}
+	return p[fd%len(page{})].Load()
 }

@@ -3,10 +3,17 @@
 package epoll
 
 import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestADeadlineThatHasPassedHidesNoEvents(t *testing.T) {
@@ -28,5 +35,67 @@ func TestADeadlineThatHasPassedHidesNoEvents(t *testing.T) {
 		if len(events) != 1 || parked {
 			t.Errorf("%d events, it parked: %v", len(events), parked)
 		}
+	}
+}
+
+// The system refuses to watch another descriptor: fs.epoll.max_user_watches is reached.
+func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
+	closed := make(chan error, 1)
+	heard := make(chan struct{}, 10)
+	handler := engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		if string(msg) == "pause" {
+			c.Pause()
+		}
+		heard <- struct{}{}
+	}, func(_ *engine.Conn, err error) { closed <- err })
+	ends := map[string]func(c *engine.Conn, carrier *Conn, peer io.Writer, refuse func()) error{
+		"when a Handler is set": func(c *engine.Conn, _ *Conn, _ io.Writer, refuse func()) error {
+			refuse()
+			c.SetHandler(handler)
+			return <-closed
+		},
+		"when a pause ends": func(c *engine.Conn, carrier *Conn, peer io.Writer, refuse func()) error {
+			c.SetHandler(handler)
+			io.WriteString(peer, "\x82\x05pause")
+			<-heard
+			io.WriteString(peer, "\x82\x05later")
+			until(t, "the loop doesn't watch", func() bool { return carrier.armedFor() == noEvents })
+			refuse()
+			c.Resume()
+			return <-closed
+		},
+		"when a receive waits": func(c *engine.Conn, _ *Conn, _ io.Writer, refuse func()) error {
+			refuse()
+			_, _, err := c.RecvMessage(nil)
+			return err
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			var refuses atomic.Bool
+			g := &group{size: 1, ctl: func(epfd, op, fd int, event *unix.EpollEvent) error {
+				if op == unix.EPOLL_CTL_ADD && refuses.Load() {
+					return syscall.ENOSPC
+				}
+				return unix.EpollCtl(epfd, op, fd, event)
+			}}
+			client, peer := netpair.Sockets(t, "tcp")
+			carrier, err := Factory{g}.Attach(client, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := engine.NewConn(carrier, engine.Options{Limits: engine.Limits{CloseTimeout: 20 * time.Millisecond}})
+			t.Cleanup(func() { c.Abort(nil) })
+			ended := make(chan error, 1)
+			go func() { ended <- end(c, carrier.(*Conn), peer, func() { refuses.Store(true) }) }()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, syscall.ENOSPC) || !errors.Is(c.Err(), syscall.ENOSPC) {
+					t.Errorf("%v, then %v", err, c.Err())
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the connection looks open")
+			}
+		})
 	}
 }

@@ -133,24 +133,6 @@ func TestAPauseEnds(t *testing.T) {
 	}
 }
 
-// nibbler is a Receiver that takes one byte at a time, and pauses.
-type nibbler struct {
-	*sink
-	took chan byte
-}
-
-func (n *nibbler) Readable() error {
-	view, err := n.c.View()
-	if err != nil {
-		return n.sink.Readable() // for what it makes of an error
-	}
-	b := view[0]
-	n.c.Consume(1)
-	n.c.Pause()
-	n.took <- b
-	return nil
-}
-
 func TestWhatAReceiverLeavesIsKept(t *testing.T) {
 	loops := Loops(1)
 	neighbour, busy := attachedTo(t, loops, "tcp")

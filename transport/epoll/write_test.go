@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -171,12 +172,6 @@ func TestDrainReturns(t *testing.T) {
 	}
 }
 
-// reset ends a TCP connection without a goodbye.
-func reset(peer net.Conn) {
-	peer.(*net.TCPConn).SetLinger(0)
-	peer.Close()
-}
-
 func TestDrainLeavesSoMuch(t *testing.T) {
 	c, peer := attached(t, "unix")
 	sent := fill(t, c)
@@ -306,4 +301,18 @@ func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	tellsStalled(t, s.end(t))
+}
+
+func TestAPingIsAnsweredOnceThePeerHasTakenWhatWasQueued(t *testing.T) {
+	transport, peer := attached(t, "tcp")
+	c := engine.NewConn(transport, engine.Options{Role: engine.Server})
+	c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+	large := bytes.Repeat([]byte("x"), 1<<20)
+	if err := c.SendBinary(large); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(peer, "\x89\x81\x00\x00\x00\x00p") // while it takes nothing
+	until(t, "the ping is received", func() bool { return c.Stats().PingsReceived == 1 })
+	readAll(t, peer, append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 1 << 20}), large...))
+	readAll(t, peer, []byte("\x8a\x01p"))
 }

@@ -5,9 +5,9 @@ package netpoll
 import (
 	"crypto/tls"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
@@ -65,11 +65,6 @@ func (t *Conn) releaseFd() {
 	}
 }
 
-// SetWriteDeadline sets the time after which Writev fails, and the connection with
-// it if bytes are queued then; the zero time means never. After Close it returns
-// net.ErrClosed.
-func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
-
 // TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
 func (t *Conn) TLS() *tls.ConnectionState { return nil }
 
@@ -78,3 +73,52 @@ var _ interface {
 	transport.Pusher
 	transport.Queue
 } = (*Conn)(nil)
+
+// addresses are those of a connection, in less memory than net.Addr takes.
+type addresses struct {
+	local, remote socket.Addr
+	other         *[2]net.Addr // nil: a socket.Addr holds both
+}
+
+func addressesOf(conn net.Conn) addresses {
+	local, ok := socket.AddrOf(conn.LocalAddr())
+	remote, too := socket.AddrOf(conn.RemoteAddr())
+	if ok && too {
+		return addresses{local: local, remote: remote}
+	}
+	return addresses{other: &[2]net.Addr{conn.LocalAddr(), conn.RemoteAddr()}}
+}
+
+// LocalAddr returns our address, also after Close.
+func (t *Conn) LocalAddr() net.Addr {
+	if a := &t.addresses; a.other != nil {
+		return a.other[0]
+	}
+	return t.addresses.local.Addr()
+}
+
+// RemoteAddr returns the peer's address, also after Close.
+func (t *Conn) RemoteAddr() net.Addr {
+	if a := &t.addresses; a.other != nil {
+		return a.other[1]
+	}
+	return t.addresses.remote.Addr()
+}
+
+// parked are the goroutines that wait for a change of what a mutex guards. A
+// connection that works by callback never has one.
+type parked struct{ cond *sync.Cond }
+
+// wait unlocks mu until something has changed. It must be asked again what.
+func (p *parked) wait(mu *sync.Mutex) {
+	if p.cond == nil {
+		p.cond = sync.NewCond(mu)
+	}
+	p.cond.Wait()
+}
+
+func (p *parked) wake() {
+	if p.cond != nil {
+		p.cond.Broadcast()
+	}
+}

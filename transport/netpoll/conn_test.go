@@ -3,13 +3,14 @@
 package netpoll
 
 import (
-	"net"
-	"path/filepath"
+	stdtls "crypto/tls"
+	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
@@ -26,59 +27,33 @@ func TestTransport(t *testing.T) { suite.Run(t) }
 
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
-// sockets returns the two ends of a connection over the network given.
-func sockets(t testing.TB, network string) (client, server net.Conn) {
-	t.Helper()
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err = net.Dial(network, l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if server, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return client, server
-}
-
-// attached returns a transport over conn.
-func attached(t testing.TB, conn net.Conn, early []byte) *Conn {
-	t.Helper()
-	carried, err := Transport().Attach(conn, early)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { carried.Close() })
-	return carried.(*Conn)
-}
-
-func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
-	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) { f(t, network) })
+func TestTransportOverTLS(t *testing.T) {
+	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
+		t.Run(stdtls.VersionName(version), func(t *testing.T) {
+			s := suite
+			s.Secure = netpair.SecuredBy(version)
+			s.Allocates = 4 // by crypto/tls
+			s.Run(t)
+		})
 	}
 }
 
-// collector is a Handler that counts messages.
-type collector struct {
-	messages chan string
-	closed   chan error
-}
-
-func newCollector() *collector {
-	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
-}
-
-func (h *collector) handler() engine.Handler {
-	return engine.Messages(
-		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { h.messages <- string(msg) },
-		func(_ *engine.Conn, err error) { h.closed <- err },
-	)
+func TestAddressesAreKnownAndAReadTimeoutDoesNotPanic(t *testing.T) {
+	eachNetwork(t, func(t *testing.T, network string) {
+		client, server := netpair.Sockets(t, network)
+		local, remote := client.LocalAddr().String(), client.RemoteAddr().String()
+		tr := attached(t, client, nil)
+		tr.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := tr.View(); err != os.ErrDeadlineExceeded {
+			t.Errorf("%v", err)
+		}
+		if _, err := tr.Read(make([]byte, 1)); err != os.ErrDeadlineExceeded {
+			t.Errorf("%v", err)
+		}
+		tr.Close()
+		server.Close()
+		if l, r := tr.LocalAddr().String(), tr.RemoteAddr().String(); l != local || r != remote {
+			t.Errorf("%q and %q, want %q and %q", l, r, local, remote)
+		}
+	})
 }

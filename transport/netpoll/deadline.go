@@ -82,3 +82,21 @@ func (t *Conn) lookNow() (mustClose bool) {
 func passed(deadline time.Time) bool {
 	return !deadline.IsZero() && !time.Now().Before(deadline)
 }
+
+// SetWriteDeadline sets the time after which Writev fails, and the connection with
+// it if bytes are queued then; the zero time means never. After Close it returns
+// net.ErrClosed.
+func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
+
+func (o *output) setDeadline(deadline time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == net.ErrClosed {
+		return net.ErrClosed
+	}
+	o.deadline = deadline
+	if o.backlog != nil {
+		o.file.SetWriteDeadline(deadline)
+	}
+	return nil
+}

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
-	client, server := sockets(t, "tcp")
+	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
 	defer c.Abort(nil)
@@ -42,11 +43,4 @@ func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
 	if !<-ended {
 		t.Error("what was sent has not left")
 	}
-}
-
-// isEmpty reports whether nothing waits to be viewed.
-func (t *Conn) isEmpty() bool {
-	t.in.mu.Lock()
-	defer t.in.mu.Unlock()
-	return t.in.next == nil
 }

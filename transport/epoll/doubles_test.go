@@ -3,14 +3,16 @@
 package epoll
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -184,3 +186,70 @@ func readAll(t *testing.T, peer io.Reader, want []byte) {
 		}
 	}
 }
+
+// reads returns how many read calls this process has made.
+func reads(t *testing.T) (n int) {
+	t.Helper()
+	counters, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip("this kernel doesn't count system calls:", err)
+	}
+	for line := range strings.Lines(string(counters)) {
+		fmt.Sscanf(line, "syscr: %d", &n)
+	}
+	return n
+}
+
+// nibbler is a Receiver that takes one byte at a time, and pauses.
+type nibbler struct {
+	*sink
+	took chan byte
+}
+
+func (n *nibbler) Readable() error {
+	view, err := n.c.View()
+	if err != nil {
+		return n.sink.Readable() // for what it makes of an error
+	}
+	b := view[0]
+	n.c.Consume(1)
+	n.c.Pause()
+	n.took <- b
+	return nil
+}
+
+// reset ends a TCP connection without a goodbye.
+func reset(peer net.Conn) {
+	peer.(*net.TCPConn).SetLinger(0)
+	peer.Close()
+}
+
+// sockets is netpair.Sockets also for "tcp6".
+func sockets(t *testing.T, network string) (client, server net.Conn) {
+	if network != "tcp6" {
+		return netpair.Sockets(t, network)
+	}
+	l, err := net.Listen(network, "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	defer l.Close()
+	client, err = net.Dial(network, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// addressed is a net.Conn of which only the addresses are asked.
+type addressed struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+func (a addressed) LocalAddr() net.Addr  { return a.local }
+func (a addressed) RemoteAddr() net.Addr { return a.remote }

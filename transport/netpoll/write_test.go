@@ -7,32 +7,21 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 )
 
 // more than the system takes for a peer that doesn't read.
 const plenty = 16 << 20
 
-// stuff sends until something is queued for a peer that doesn't read.
-func stuff(t *testing.T, tr *Conn) {
-	t.Helper()
-	for tr.Queued() == 0 {
-		if err := tr.Writev(make([]byte, 1<<20)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
-		client, server := sockets(t, network)
+		client, server := netpair.Sockets(t, network)
 		tr := attached(t, client, nil)
 		want := make([]byte, plenty)
 		for i := range want {
@@ -69,7 +58,7 @@ func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 }
 
 func TestDrainWaitsForNoMoreThanAsked(t *testing.T) {
-	client, server := sockets(t, "tcp")
+	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	stuff(t, tr)
 	tr.Writev(make([]byte, plenty))
@@ -105,7 +94,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 	}
 	for when, send := range late {
 		t.Run(when, func(t *testing.T) {
-			client, server := sockets(t, "tcp")
+			client, server := netpair.Sockets(t, "tcp")
 			tr := attached(t, client, nil)
 			if err := send(tr); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v", err)
@@ -130,7 +119,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 }
 
 func TestSendDeadlineIsFatal(t *testing.T) {
-	client, _ := sockets(t, "tcp")
+	client, _ := netpair.Sockets(t, "tcp")
 	c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}})
 	c.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 	c.SendBinary(make([]byte, plenty))
@@ -142,115 +131,3 @@ func TestSendDeadlineIsFatal(t *testing.T) {
 		t.Error("sending goes on")
 	}
 }
-
-func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
-	for _, size := range []int{10, 1 << 20} {
-		for range 20 {
-			client, server := sockets(t, "tcp")
-			tr := attached(t, client, nil)
-			var senders sync.WaitGroup
-			senders.Go(func() {
-				for tr.Writev(make([]byte, size), make([]byte, size)) == nil {
-				}
-			})
-			senders.Go(func() { io.CopyN(io.Discard, server, 3<<20) })
-			tr.Close()
-			server.Close()
-			senders.Wait()
-			if err := tr.Writev([]byte("x")); err != net.ErrClosed && !errors.Is(err, errEnded) {
-				t.Errorf("%v", err)
-			}
-		}
-	}
-}
-
-func TestCloseWriteEndsTheStreamBehindWhatIsQueued(t *testing.T) {
-	for _, queued := range []bool{false, true} {
-		client, server := sockets(t, "tcp")
-		tr := attached(t, client, nil)
-		size := 5
-		if queued {
-			size = plenty
-		}
-		tr.Writev(make([]byte, size))
-		if err := tr.CloseWrite(); err != nil {
-			t.Error(err)
-		}
-		if err := tr.Writev([]byte("x")); err == nil {
-			t.Error("sending goes on")
-		}
-		if n, err := io.Copy(io.Discard, server); n != int64(size) || err != nil {
-			t.Errorf("the peer got %d of %d bytes, %v", n, size, err)
-		}
-		server.Write([]byte("back"))
-		if view, err := tr.View(); string(view) != "back" || err != nil {
-			t.Errorf("%q, %v", view, err)
-		}
-	}
-}
-
-func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
-	for _, pushed := range []bool{false, true} {
-		client, server := sockets(t, "tcp")
-		tr := attached(t, client, nil)
-		if pushed {
-			tr.Push(idle{})
-		}
-		tr.Writev(make([]byte, plenty))
-		lingered := make(chan error, 1)
-		go func() { lingered <- tr.Linger(20 * time.Second) }()
-		if pushed {
-			<-lingered
-		}
-		server.(*net.TCPConn).CloseWrite()
-		time.Sleep(5 * time.Millisecond)
-		if n, err := io.Copy(io.Discard, server); n != plenty || err != nil {
-			t.Errorf("pushed %v: the peer got %d bytes, %v", pushed, n, err)
-		}
-		if !pushed {
-			if err := <-lingered; err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-func TestLingerGivesUp(t *testing.T) {
-	for _, pushed := range []bool{false, true} {
-		client, server := sockets(t, "tcp")
-		tr := attached(t, client, nil)
-		if pushed {
-			tr.Push(idle{})
-		}
-		err := tr.Linger(10 * time.Millisecond)
-		if !pushed && err != os.ErrDeadlineExceeded {
-			t.Errorf("%v", err)
-		}
-		if _, err := server.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("pushed %v: the peer got %v", pushed, err)
-		}
-	}
-}
-
-func TestLingerEndsAViewUnderWay(t *testing.T) {
-	client, server := sockets(t, "tcp")
-	tr := attached(t, client, nil)
-	viewed := make(chan error, 1)
-	go func() {
-		_, err := tr.View()
-		viewed <- err
-	}()
-	time.Sleep(5 * time.Millisecond)
-	go tr.Linger(20 * time.Second)
-	if err := <-viewed; err != net.ErrClosed {
-		t.Errorf("%v", err)
-	}
-	server.Close()
-}
-
-// idle is a Receiver that takes nothing.
-type idle struct{}
-
-func (idle) Readable() error { return nil }
-func (idle) End(error)       {}
-func (idle) Finish()         {}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
@@ -34,7 +35,7 @@ func TestADescriptorIsFreeOnlyWhenThePollerIsDoneWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	busy := &busyPoll{poll, make(chan struct{})}
-	client, server := sockets(t, "tcp")
+	client, server := netpair.Sockets(t, "tcp")
 	d, err := socket.ReserveDescriptor()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := &fullPoll{Poll: poll}
-	client, server := sockets(t, "tcp")
+	client, server := netpair.Sockets(t, "tcp")
 	d, err := socket.ReserveDescriptor()
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 // A peer that doesn't read must not cost a file, which there may not be.
@@ -18,7 +20,7 @@ func TestPeersThatDoNotReadTakeNoMoreFiles(t *testing.T) {
 	}
 	var all []stalled
 	for range 20 {
-		client, server := sockets(t, "tcp")
+		client, server := netpair.Sockets(t, "tcp")
 		all = append(all, stalled{attached(t, client, nil), server})
 	}
 	lift := limitOpenFiles(t)

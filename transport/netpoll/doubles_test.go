@@ -1,0 +1,147 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/cloudwego/netpoll"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// attached returns a transport over conn.
+func attached(t testing.TB, conn net.Conn, early []byte) *Conn {
+	t.Helper()
+	carried, err := Transport().Attach(conn, early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { carried.Close() })
+	return carried.(*Conn)
+}
+
+func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) { f(t, network) })
+	}
+}
+
+// collector is a Handler that counts messages.
+type collector struct {
+	messages chan string
+	closed   chan error
+}
+
+func newCollector() *collector {
+	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
+}
+
+func (h *collector) handler() engine.Handler {
+	return engine.Messages(
+		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { h.messages <- string(msg) },
+		func(_ *engine.Conn, err error) { h.closed <- err },
+	)
+}
+
+// gatherer is a Receiver that keeps everything.
+type gatherer struct {
+	t    *Conn
+	got  []byte
+	done chan struct{}
+}
+
+func (r *gatherer) Readable() error {
+	for {
+		view, err := r.t.View()
+		if err == transport.ErrWouldBlock {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r.got = append(r.got, view...)
+		r.t.Consume(len(view))
+	}
+}
+
+func (r *gatherer) End(error) {}
+
+func (r *gatherer) Finish() { close(r.done) }
+
+// flood sends until the peer takes no more for a moment, and returns how much it took.
+func flood(t *testing.T, to interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}) (total int) {
+	t.Helper()
+	p := make([]byte, 64<<10)
+	for {
+		to.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		n, err := to.Write(p)
+		total += n
+		if err != nil {
+			return total
+		}
+		if total > 256<<20 {
+			t.Fatal("the peer is never held back")
+		}
+	}
+}
+
+// idle is a Receiver that takes nothing.
+type idle struct{}
+
+func (idle) Readable() error { return nil }
+func (idle) End(error)       {}
+func (idle) Finish()         {}
+
+// isEmpty reports whether nothing waits to be viewed.
+func (t *Conn) isEmpty() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.next == nil
+}
+
+func isOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err != unix.EBADF
+}
+
+// inUse returns the size of the heap, pools emptied.
+func inUse() int {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// runInline makes netpoll call from its pollers.
+func runInline(t *testing.T) {
+	run := func(runner func(context.Context, func())) {
+		if err := netpoll.Configure(netpoll.Config{Runner: runner, LoadBalance: netpoll.RoundRobin}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(func(_ context.Context, f func()) { f() })
+	t.Cleanup(func() { run(func(_ context.Context, f func()) { go f() }) })
+}
+
+// stuff sends until something is queued for a peer that doesn't read.
+func stuff(t *testing.T, tr *Conn) {
+	t.Helper()
+	for tr.Queued() == 0 {
+		if err := tr.Writev(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

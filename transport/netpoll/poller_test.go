@@ -1,0 +1,99 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
+)
+
+func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
+	runInline(t)
+	closers := map[string]func(c *engine.Conn, tr *Conn){
+		"the transport":  func(_ *engine.Conn, tr *Conn) { tr.Close() },
+		"the connection": func(c *engine.Conn, _ *Conn) { c.Close() },
+		"from elsewhere": func(_ *engine.Conn, tr *Conn) {
+			var closing sync.WaitGroup
+			closing.Go(func() { tr.Close() })
+			closing.Wait()
+		},
+	}
+	for what, closeIt := range closers {
+		t.Run(what, func(t *testing.T) {
+			for range 20 {
+				client, server := netpair.Sockets(t, "tcp")
+				tr := attached(t, client, nil)
+				c := engine.NewConn(tr, engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: time.Millisecond}})
+				closed := make(chan error, 1)
+				c.SetHandler(engine.Messages(
+					func(c *engine.Conn, _ engine.Opcode, _ []byte) { closeIt(c, tr) },
+					func(_ *engine.Conn, err error) { closed <- err },
+				))
+				io.WriteString(server, "\x81\x01x")
+				<-closed
+				server.Close()
+			}
+			bystander, server := netpair.Sockets(t, "tcp")
+			tr := attached(t, bystander, nil)
+			tr.SetReadDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(server, "alive")
+			if view, err := tr.View(); string(view) != "alive" || err != nil {
+				t.Errorf("another connection gets %q, %v", view, err)
+			}
+		})
+	}
+}
+
+func TestResumingWhileTheHandlerIsCalledDoesNotStopThePoller(t *testing.T) {
+	runInline(t)
+	client, server := netpair.Sockets(t, "tcp")
+	c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+	messages := make(chan string)
+	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		c.Pause()
+		resumed := make(chan struct{})
+		go func() {
+			c.Resume()
+			close(resumed)
+		}()
+		<-resumed
+		messages <- string(msg)
+	}, nil))
+	for _, want := range []string{"a", "b", "c"} {
+		io.WriteString(server, "\x81\x01"+want)
+		if got := <-messages; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestClosingWhileThePollerCallsDoesNotStopIt(t *testing.T) {
+	runInline(t)
+	for range 50 {
+		client, server := netpair.Sockets(t, "tcp")
+		tr := attached(t, client, nil)
+		var both sync.WaitGroup
+		both.Go(func() {
+			for range 20 {
+				if _, err := server.Write([]byte("x")); err != nil {
+					return
+				}
+			}
+		})
+		tr.View()
+		tr.Close()
+		both.Wait()
+	}
+	client, server := netpair.Sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	tr.SetReadDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(server, "alive")
+	if view, err := tr.View(); string(view) != "alive" || err != nil {
+		t.Errorf("%q, %v", view, err)
+	}
+}

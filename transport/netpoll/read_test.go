@@ -1,0 +1,190 @@
+//go:build (linux && (amd64 || arm64 || loong64)) || (darwin && (amd64 || arm64))
+
+package netpoll
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/netpair"
+)
+
+func TestWhatNobodyReceivesIsLeftWithTheSystem(t *testing.T) {
+	eachNetwork(t, func(t *testing.T, network string) {
+		client, server := netpair.Sockets(t, network)
+		tr := attached(t, client, nil)
+		total := flood(t, server)
+		server.Close()
+		got := 0
+		for {
+			view, err := tr.View()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(view)
+			tr.Consume(len(view))
+		}
+		if got != total {
+			t.Errorf("%d bytes came, %d were sent", got, total)
+		}
+	})
+}
+
+func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
+	client, server := netpair.Sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
+	h := newCollector()
+	c.SetHandler(h.handler())
+	io.WriteString(server, "\x81\x01a")
+	<-h.messages
+	tr.Pause()
+	io.WriteString(server, "\x81\x01b")
+	select {
+	case got := <-h.messages:
+		t.Errorf("%q came through", got)
+	case <-time.After(20 * time.Millisecond):
+	}
+	if tr.in.next != nil {
+		t.Error("bytes were taken from the system")
+	}
+	tr.Resume()
+	if got := <-h.messages; got != "b" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestNothingIsLostByPauses(t *testing.T) {
+	client, server := netpair.Sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	r := &gatherer{t: tr, done: make(chan struct{})}
+	tr.Push(r)
+	want := bytes.Repeat([]byte("0123456789"), 100<<10)
+	go func() {
+		server.Write(want)
+		server.Close()
+	}()
+	for {
+		tr.Pause()
+		tr.Resume()
+		select {
+		case <-r.done:
+			if !bytes.Equal(r.got, want) {
+				t.Errorf("%d bytes came, %d were sent", len(r.got), len(want))
+			}
+			return
+		default:
+		}
+	}
+}
+
+func TestAReadDeadlineSetLaterEndsAViewUnderWay(t *testing.T) {
+	client, _ := netpair.Sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	tr.SetReadDeadline(time.Now().Add(time.Hour))
+	viewed := make(chan error, 1)
+	go func() {
+		_, err := tr.View()
+		viewed <- err
+	}()
+	time.Sleep(time.Millisecond)
+	tr.SetReadDeadline(time.Now().Add(-time.Hour))
+	if err := <-viewed; err != os.ErrDeadlineExceeded {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
+	eachNetwork(t, func(t *testing.T, network string) {
+		for range 50 {
+			for _, pushed := range []bool{false, true} {
+				client, server := netpair.Sockets(t, network)
+				io.WriteString(server, "\x81\x04last")
+				server.Close()
+				c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+				h := newCollector()
+				if pushed {
+					c.SetHandler(h.handler())
+					if got := <-h.messages; got != "last" {
+						t.Errorf("%q", got)
+					}
+					if err := <-h.closed; !errors.Is(err, io.ErrUnexpectedEOF) {
+						t.Errorf("%v", err)
+					}
+					continue
+				}
+				if _, msg, err := c.RecvMessage(nil); string(msg) != "last" || err != nil {
+					t.Errorf("%q, %v", msg, err)
+				}
+				if _, _, err := c.RecvMessage(nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%v", err)
+				}
+			}
+		}
+	})
+}
+
+func TestAViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
+	client, server := netpair.Sockets(t, "tcp")
+	tr := attached(t, client, nil)
+	io.WriteString(server, "first")
+	view, err := tr.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Consume(2)
+	view = view[2:]
+	for range 10 { // what comes meanwhile, and the end, leave it alone
+		server.Write(make([]byte, 100<<10))
+		time.Sleep(time.Millisecond)
+	}
+	server.Close()
+	tr.Close()
+	if again, err := tr.View(); string(view) != "rst" || string(again) != "rst" || err != nil {
+		t.Errorf("%q, then %q, %v", view, again, err)
+	}
+	tr.Consume(3)
+	if _, err := tr.View(); err != net.ErrClosed {
+		t.Errorf("%v", err)
+	}
+}
+
+// netpoll goes on to read with as much memory as the largest burst took. It must not be
+// kept by connections that are idle again.
+func TestABurstLeavesNoMemoryBehind(t *testing.T) {
+	const conns, burst = 20, 2 << 20
+	message := append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: burst}), make([]byte, burst)...)
+	var received sync.WaitGroup
+	handler := engine.Messages(func(*engine.Conn, engine.Opcode, []byte) { received.Done() }, nil)
+	var peers []net.Conn
+	for range conns {
+		client, server := netpair.Sockets(t, "tcp")
+		c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+		c.SetHandler(handler)
+		peers = append(peers, server)
+	}
+	ask := func(p []byte) {
+		received.Add(conns)
+		for _, peer := range peers {
+			go peer.Write(p)
+		}
+		received.Wait()
+	}
+	ask([]byte("\x81\x05small"))
+	before := inUse()
+	ask(message)
+	ask([]byte("\x81\x05small"))
+	if after := inUse(); after > before+conns*100<<10 {
+		t.Errorf("%d KiB a connection are left", (after-before)/conns>>10)
+	}
+}
