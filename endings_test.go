@@ -3,8 +3,6 @@ package websock_test
 import (
 	"context"
 	"crypto/tls"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,153 +11,148 @@ import (
 	"github.com/seed004e8d11/websock/fanout"
 )
 
-// endless returns the URL of a server that sends a message, and then receives at /talks, and
-// reads nothing at /deaf.
-func endless(t *testing.T, secure bool) string {
-	over := make(chan struct{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websock.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		time.Sleep(2 * time.Millisecond) // so that the message doesn't come with the answer
-		c.SendText([]byte("go"))
-		if r.URL.Path == "/talks" {
-			for err == nil {
-				_, _, err = c.RecvMessage(nil)
-			}
-		} else {
-			<-over
-		}
-		c.Abort(nil)
-	}))
-	if secure {
-		server.StartTLS()
-	} else {
-		server.Start()
+// hangs is how long these tests wait for a call that should return at once.
+const hangs = 20 * time.Second
+
+// rounds returns how often a case is repeated. With -v, when the longest time of a case is reported,
+// the cases are repeated and don't run at the same time.
+func rounds(t *testing.T) int {
+	if testing.Verbose() {
+		return 10
 	}
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(over) })
-	return "ws" + strings.TrimPrefix(server.URL, "http")
+	t.Parallel()
+	return 1
 }
 
-// TestEndingAConnectionNeverWaitsForUserCodeOrThePeer ends connections from within a callback
-// and from outside, while a Handler is stuck and while the peer reads nothing and a send waits
-// for it. With -v it tells the longest of ten times of each. With a Handler not even Close waits, and
-// without one it waits for the peer's answer, but not longer than CloseTimeout.
-func TestEndingAConnectionNeverWaitsForUserCodeOrThePeer(t *testing.T) {
-	const (
-		closeTimeout = 200 * time.Millisecond
-		hangs        = 20 * time.Second
-	)
-	rounds := 1
-	if testing.Verbose() {
-		rounds = 10
+// An ending is a connection that is ended in a situation.
+type ending struct {
+	t         *testing.T
+	url       string
+	transport websock.Transport
+	end       func(c *websock.Conn) // Abort or Close
+	closed    chan error            // the error of OnClose
+}
+
+// dial connects to the path of a server. onMessage is called for messages; nil: there is no Handler.
+func (e *ending) dial(path string, onMessage func(*websock.Conn)) *websock.Conn {
+	e.t.Helper()
+	cfg := &websock.Config{
+		TLS:       &tls.Config{InsecureSkipVerify: true}, // a server of the test
+		Transport: e.transport,
+		Limits:    websock.Limits{CloseTimeout: 200 * time.Millisecond, WhenFull: websock.QueueWaits},
 	}
-	ends := []struct {
-		name string
-		end  func(c *websock.Conn)
-	}{
-		{"Abort", func(c *websock.Conn) { c.Abort(nil) }},
-		{"Close", func(c *websock.Conn) { c.Close() }},
+	if onMessage != nil {
+		cfg.Handler = websock.Messages(
+			func(c *websock.Conn, _ websock.Opcode, _ []byte) { onMessage(c) },
+			func(_ *websock.Conn, err error) { e.closed <- err },
+		)
+	}
+	c, err := websock.Dial(e.t.Context(), e.url+path, cfg)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return c
+}
+
+// timed ends c and returns how long that took, or hangs if it didn't return until then.
+func (e *ending) timed(c *websock.Conn) time.Duration {
+	took := make(chan time.Duration, 1)
+	go func() {
+		start := time.Now()
+		e.end(c)
+		took <- time.Since(start)
+	}()
+	return received(took)
+}
+
+func received(took <-chan time.Duration) time.Duration {
+	select {
+	case d := <-took:
+		return d
+	case <-time.After(hangs):
+		return hangs
+	}
+}
+
+// fill sends until a send waits for the peer.
+func fill(c *websock.Conn) {
+	go func() {
+		for c.SendBinary(make([]byte, 256<<10)) == nil {
+		}
+	}()
+	time.Sleep(30 * time.Millisecond)
+}
+
+func ignore(*websock.Conn) {}
+
+// endingSituations end a connection and return how long that took.
+var endingSituations = map[string]func(e *ending) time.Duration{
+	"idle": func(e *ending) time.Duration {
+		defer func() { <-e.closed }()
+		return e.timed(e.dial("/talks", ignore))
+	},
+	"inside OnData": func(e *ending) time.Duration {
+		took := make(chan time.Duration, 1)
+		e.dial("/talks", func(c *websock.Conn) {
+			start := time.Now()
+			e.end(c)
+			took <- time.Since(start)
+		})
+		d := received(took)
+		if d < hangs {
+			<-e.closed
+		}
+		return d
+	},
+	"Handler stuck": func(e *ending) time.Duration {
+		stuck, release := make(chan bool), make(chan bool)
+		c := e.dial("/talks", func(*websock.Conn) {
+			stuck <- true
+			<-release
+		})
+		<-stuck
+		d := e.timed(c)
+		release <- true
+		<-e.closed
+		return d
+	},
+	"peer deaf, send waits": func(e *ending) time.Duration {
+		defer func() { <-e.closed }()
+		c := e.dial("/deaf", ignore)
+		fill(c)
+		return e.timed(c)
+	},
+	"pulled, idle": func(e *ending) time.Duration { return e.timed(e.dial("/talks", nil)) },
+	"pulled, peer deaf, send waits": func(e *ending) time.Duration {
+		c := e.dial("/deaf", nil)
+		fill(c)
+		return e.timed(c)
+	},
+}
+
+// TestEndingAConnectionNeverWaitsForUserCodeOrThePeer ends connections from inside a callback and
+// from outside, while a Handler is stuck, and while the peer reads nothing and a send waits for it.
+// With -v it reports the longest time of ten for each case. With a Handler, Close doesn't wait
+// either. Without one it waits for the peer's close frame, at most for CloseTimeout.
+func TestEndingAConnectionNeverWaitsForUserCodeOrThePeer(t *testing.T) {
+	ends := map[string]func(c *websock.Conn){
+		"Abort": func(c *websock.Conn) { c.Abort(nil) },
+		"Close": func(c *websock.Conn) { c.Close() },
 	}
 	for name, transport := range everyTransport {
-		for _, secure := range []bool{false, true} {
-			scheme := map[bool]string{false: "ws", true: "wss"}[secure]
+		for scheme, secure := range map[string]bool{"ws": false, "wss": true} {
 			url := endless(t, secure)
-			dial := func(t *testing.T, path string, h websock.Handler) *websock.Conn {
-				t.Helper()
-				c, err := websock.Dial(t.Context(), url+path, &websock.Config{
-					TLS:       &tls.Config{InsecureSkipVerify: true}, // a server of the test
-					Transport: transport,
-					Handler:   h,
-					Limits:    websock.Limits{CloseTimeout: closeTimeout, WhenFull: websock.QueueWaits},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			}
-			for _, e := range ends {
-				timed := func(c *websock.Conn) time.Duration {
-					took := make(chan time.Duration, 1)
-					go func() {
-						start := time.Now()
-						e.end(c)
-						took <- time.Since(start)
-					}()
-					select {
-					case d := <-took:
-						return d
-					case <-time.After(hangs):
-						return hangs
-					}
-				}
-				fill := func(c *websock.Conn) {
-					go func() {
-						for c.SendBinary(make([]byte, 256<<10)) == nil {
+			for how, end := range ends {
+				for situation, run := range endingSituations {
+					t.Run(strings.Join([]string{how, name, scheme, situation}, " "), func(t *testing.T) {
+						n, longest := rounds(t), time.Duration(0)
+						for range n {
+							e := &ending{t: t, url: url, transport: transport, end: end, closed: make(chan error, 1)}
+							longest = max(longest, run(e))
 						}
-					}()
-					time.Sleep(30 * time.Millisecond)
-				}
-				closed := make(chan error, 1)
-				onClose := func(_ *websock.Conn, err error) { closed <- err }
-				ignore := func(*websock.Conn, websock.Opcode, []byte) {}
-				situations := map[string]func(t *testing.T) time.Duration{
-					"idle": func(t *testing.T) time.Duration {
-						defer func() { <-closed }()
-						return timed(dial(t, "/talks", websock.Messages(ignore, onClose)))
-					},
-					"inside OnData": func(t *testing.T) time.Duration {
-						took := make(chan time.Duration, 1)
-						dial(t, "/talks", websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
-							start := time.Now()
-							e.end(c)
-							took <- time.Since(start)
-						}, onClose))
-						select {
-						case d := <-took:
-							<-closed
-							return d
-						case <-time.After(hangs):
-							return hangs
-						}
-					},
-					"Handler stuck": func(t *testing.T) time.Duration {
-						stuck, release := make(chan bool), make(chan bool)
-						c := dial(t, "/talks", websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-							stuck <- true
-							<-release
-						}, onClose))
-						<-stuck
-						d := timed(c)
-						release <- true
-						<-closed
-						return d
-					},
-					"peer deaf, send waits": func(t *testing.T) time.Duration {
-						defer func() { <-closed }()
-						c := dial(t, "/deaf", websock.Messages(ignore, onClose))
-						fill(c)
-						return timed(c)
-					},
-					"pulled, idle": func(t *testing.T) time.Duration { return timed(dial(t, "/talks", nil)) },
-					"pulled, peer deaf, send waits": func(t *testing.T) time.Duration {
-						c := dial(t, "/deaf", nil)
-						fill(c)
-						return timed(c)
-					},
-				}
-				for situation, run := range situations {
-					t.Run(strings.Join([]string{e.name, name, scheme, situation}, " "), func(t *testing.T) {
-						longest := time.Duration(0)
-						for range rounds {
-							longest = max(longest, run(t))
-						}
-						t.Logf("longest of %d: %v", rounds, longest)
+						t.Logf("longest of %d: %v", n, longest)
 						if longest >= hangs/2 {
-							t.Errorf("%s took %v", e.name, longest)
+							t.Errorf("%s took %v", how, longest)
 						}
 					})
 				}
@@ -168,17 +161,10 @@ func TestEndingAConnectionNeverWaitsForUserCodeOrThePeer(t *testing.T) {
 	}
 }
 
-// TestShutdownOfAGroupEndsWithItsContext shuts groups down while a function of theirs is stuck.
-// With -v it tells the longest of ten times of each.
+// TestShutdownOfAGroupEndsWithItsContext shuts groups down while one of their callbacks is stuck. With
+// -v it reports the longest time of ten for each case.
 func TestShutdownOfAGroupEndsWithItsContext(t *testing.T) {
-	const (
-		within = 100 * time.Millisecond // of the context
-		hangs  = 20 * time.Second
-	)
-	rounds := 1
-	if testing.Verbose() {
-		rounds = 10
-	}
+	const within = 100 * time.Millisecond // of the context
 	stuckIn := map[string]func(o *fanout.Options, stuck func()){
 		"nothing": func(o *fanout.Options, stuck func()) {},
 		"Prepare": func(o *fanout.Options, stuck func()) {
@@ -192,13 +178,12 @@ func TestShutdownOfAGroupEndsWithItsContext(t *testing.T) {
 		},
 	}
 	for name, transport := range everyTransport {
-		for _, secure := range []bool{false, true} {
-			scheme := map[bool]string{false: "ws", true: "wss"}[secure]
+		for scheme, secure := range map[string]bool{"ws": false, "wss": true} {
 			url := endless(t, secure)
 			for where, set := range stuckIn {
 				t.Run(strings.Join([]string{name, scheme, where}, " "), func(t *testing.T) {
-					longest := time.Duration(0)
-					for range rounds {
+					n, longest := rounds(t), time.Duration(0)
+					for range n {
 						release := make(chan bool)
 						inside := make(chan bool, 100)
 						o := fanout.Options{
@@ -237,7 +222,7 @@ func TestShutdownOfAGroupEndsWithItsContext(t *testing.T) {
 						cancel()
 						close(release)
 					}
-					t.Logf("longest of %d, with %v for the context: %v", rounds, within, longest)
+					t.Logf("longest of %d, with %v for the context: %v", n, within, longest)
 				})
 			}
 		}

@@ -2,10 +2,8 @@ package websock_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -13,32 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/transport"
-	"github.com/seed004e8d11/websock/transport/epoll"
-	"github.com/seed004e8d11/websock/transport/netpoll"
-	"github.com/seed004e8d11/websock/transport/std"
 )
-
-var everyTransport = map[string]websock.Transport{
-	"std":     std.Transport(),
-	"epoll":   epoll.Transport(),
-	"netpoll": netpoll.Transport(),
-}
-
-// newTalker returns the URL of a server that sends a message and closes.
-func newTalker(t *testing.T) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websock.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		conn.SendText([]byte("early"))
-		conn.Close()
-	}))
-	t.Cleanup(server.Close)
-	return "ws" + strings.TrimPrefix(server.URL, "http")
-}
 
 // What a Handler is called with is the Conn that Dial returns, whichever comes first.
 func TestAHandlerMayBeCalledBeforeDialReturns(t *testing.T) {
@@ -80,14 +53,6 @@ func TestAHandlerMayBeCalledBeforeDialReturns(t *testing.T) {
 			t.Logf("%d of 50 before Dial had returned", early)
 		})
 	}
-}
-
-// A pulling is a transport that serves no Handler.
-type pulling struct{ websock.Transport }
-
-func (p pulling) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	carried, err := websock.Attach(p.Transport, conn, early)
-	return struct{ transport.Conn }{carried}, err
 }
 
 func TestAHandlerIsNotCalledWhenDialFails(t *testing.T) {
@@ -159,10 +124,4 @@ func TestAfterOnCloseNothingIsLeftToClose(t *testing.T) {
 			}
 		})
 	}
-}
-
-// openFiles returns how many descriptors the process has, where that can be told.
-func openFiles() int {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	return len(entries)
 }

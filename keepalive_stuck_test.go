@@ -3,38 +3,11 @@ package websock_test
 import (
 	"context"
 	"crypto/tls"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 )
-
-// pushOnce returns the URL of a server that sends a message and then neither reads nor sends.
-func pushOnce(t *testing.T, secure bool) string {
-	over := make(chan struct{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websock.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		time.Sleep(10 * time.Millisecond) // so that it doesn't come with the answer
-		c.SendText([]byte("go"))
-		<-over
-		c.Abort(nil)
-	}))
-	if secure {
-		server.StartTLS()
-	} else {
-		server.Start()
-	}
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(over) })
-	return "ws" + strings.TrimPrefix(server.URL, "http")
-}
 
 // All connections of a process share one timing wheel, which gives up those that are silent: that
 // of a Handler that is stuck, and that to which another one sends for ever.
@@ -42,7 +15,8 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 	for name, transport := range everyTransport {
 		for _, secure := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: " ws", true: " wss"}[secure], func(t *testing.T) {
-				url := pushOnce(t, secure)
+				t.Parallel()
+				url := endless(t, secure) + "/deaf"
 				silent := websock.KeepAlive{Ping: 150 * time.Millisecond, Timeout: 300 * time.Millisecond}
 				dial := func(k websock.KeepAlive, h websock.Handler) *websock.Conn {
 					t.Helper()
