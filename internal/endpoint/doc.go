@@ -1,4 +1,4 @@
-// Package endpoint turns what a user writes, a URL or a host, a port and a path, into the
-// address to dial, the Host header and the request target. Everything that connects uses it,
-// so that one spelling means the same everywhere.
+// Package endpoint parses URLs, or host, port and path, into the address to dial, the Host header and
+// the request target. Dial, Open, redirects, proxies, package fanout and the program use it, so a
+// spelling means the same everywhere.
 package endpoint

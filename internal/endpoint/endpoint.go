@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// An Endpoint is where a connection goes and what is asked for there.
+// An Endpoint is an address to connect to, with a request target.
 type Endpoint struct {
 	Network string // "tcp" or "unix"
 	Secure  bool   // with TLS
@@ -20,8 +20,8 @@ type Endpoint struct {
 	Target  string // request target: path and query, printable ASCII
 }
 
-// New returns the endpoint of a host name or IP address (IPv6 with or without brackets, with
-// or without a zone), a port (0: the scheme's), and a path with query ("": "/").
+// New returns the endpoint of a host name or IP address (IPv6 with or without brackets, with or
+// without a zone), a port (0: the default) and a path with query ("": "/").
 func New(host string, port int, path string, secure bool) (Endpoint, error) {
 	e := Endpoint{Network: "tcp", Secure: secure}
 	var err error
@@ -40,8 +40,7 @@ func New(host string, port int, path string, secure bool) (Endpoint, error) {
 }
 
 // Parse returns the endpoint of a URL with the scheme ws or http, wss or https, ws+unix or
-// wss+unix. A user name is refused, and so is a fragment, even an empty one (RFC 6455 section
-// 3).
+// wss+unix. It rejects a user name, and a fragment, even an empty one (RFC 6455 section 3).
 func Parse(rawURL string) (Endpoint, error) {
 	if strings.Contains(rawURL, "#") {
 		return Endpoint{}, errFragment
@@ -60,10 +59,10 @@ var (
 	errSocket   = errors.New("no socket path in the URL, as in ws+unix:///path.sock:/target")
 	errTarget   = errors.New("the path doesn't begin with a slash")
 	errRedirect = errors.New("neither a ws or wss nor an http or https URL")
-	errLessSafe = errors.New("from wss to ws")
+	errDowngrade = errors.New("from wss to ws")
 )
 
-// FromURL is Parse for a URL that was parsed already.
+// FromURL is Parse for a parsed URL.
 func FromURL(u *url.URL) (Endpoint, error) {
 	secure, unix := false, false
 	switch u.Scheme {
@@ -104,7 +103,7 @@ func portOf(u *url.URL) (int, error) {
 	return int(port), nil
 }
 
-// unixEndpoint takes the URL of a Unix socket apart: the socket's path ends at the first
+// unixEndpoint returns the endpoint of the URL of a Unix socket. The socket's path ends at the first
 // colon.
 func unixEndpoint(u *url.URL, secure bool) (Endpoint, error) {
 	socket, path, _ := strings.Cut(u.EscapedPath(), ":")
@@ -123,24 +122,24 @@ func unixEndpoint(u *url.URL, secure bool) (Endpoint, error) {
 	return e, err
 }
 
-// Proxy returns the endpoint of a proxy, whose URL has the scheme http, https, socks5 or socks5h. User
-// name, path and query don't count.
+// Proxy returns the endpoint of a proxy, whose URL has the scheme http, https, socks5 or socks5h. It
+// ignores user name, path and query.
 func Proxy(u *url.URL) (Endpoint, error) {
-	byDefault := proxyPorts[u.Scheme]
-	if byDefault == 0 {
+	standard := proxyPorts[u.Scheme]
+	if standard == 0 {
 		return Endpoint{}, fmt.Errorf("proxy scheme %q is none of http, https, socks5, socks5h", u.Scheme)
 	}
 	port, err := portOf(u)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	return New(u.Hostname(), cmp.Or(port, byDefault), "", u.Scheme == "https")
+	return New(u.Hostname(), cmp.Or(port, standard), "", u.Scheme == "https")
 }
 
 // proxyPorts are the default ports of proxies.
 var proxyPorts = map[string]int{"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
-// Address returns what is dialled: host and port, or the path of a Unix socket.
+// Address returns the address to dial: host and port, or the path of a Unix socket.
 func (e *Endpoint) Address() string {
 	if e.Network == "unix" {
 		return e.Socket
@@ -178,10 +177,10 @@ func (e *Endpoint) URL() *url.URL {
 	return u
 }
 
-// Redirect returns where a Location header leads, which may be relative to e. It refuses what
-// is no URL of ours, the loss of TLS, and a way to or from a Unix socket.
+// Redirect returns the endpoint of a Location header, which may be relative to e. It rejects other
+// schemes, a redirect from TLS to no TLS, and those from and to a Unix socket.
 func (e *Endpoint) Redirect(location string) (Endpoint, error) {
-	location, _, _ = strings.Cut(location, "#") // means nothing here (RFC 6455 section 3)
+	location, _, _ = strings.Cut(location, "#") // ignored (RFC 6455 section 3)
 	if e.Network != "tcp" || location == "" {
 		return Endpoint{}, errRedirect
 	}
@@ -196,7 +195,7 @@ func (e *Endpoint) Redirect(location string) (Endpoint, error) {
 	case next.Network != "tcp":
 		return Endpoint{}, errRedirect
 	case e.Secure && !next.Secure:
-		return Endpoint{}, errLessSafe
+		return Endpoint{}, errDowngrade
 	}
 	return next, nil
 }
@@ -206,7 +205,7 @@ func (e *Endpoint) SameOrigin(other *Endpoint) bool {
 	return e.Secure == other.Secure && e.Host == other.Host && e.Port == other.Port && e.Socket == other.Socket
 }
 
-// Secures reports whether next is the same host, now with TLS.
+// Secures reports whether e is without TLS and next is the same host with TLS.
 func (e *Endpoint) Secures(next *Endpoint) bool {
 	return !e.Secure && next.Secure && e.Host == next.Host
 }

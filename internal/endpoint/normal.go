@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// ASCIIHost returns a host name in lower-case ASCII, international names in Punycode (RFC
-// 5891), and an IP address in its usual form, without brackets and with its zone.
+// ASCIIHost returns a host name in lower-case ASCII, an international name in Punycode (RFC 5891), and
+// an IP address in canonical form, without brackets and with its zone.
 func ASCIIHost(host string) (string, error) {
 	bare := host
 	if inner, ok := strings.CutPrefix(host, "["); ok {
@@ -42,7 +42,7 @@ func ASCIIHost(host string) (string, error) {
 	return strings.ToLower(bare), nil
 }
 
-// validZone reports whether a zone can be one of an interface, by name or number.
+// validZone reports whether a zone can be the name or number of an interface.
 func validZone(zone string) bool {
 	return isASCII(zone) && httpguts.ValidHostHeader(zone) && !strings.ContainsAny(zone, "[]/?#@\\")
 }
@@ -68,9 +68,10 @@ func target(path string) (string, error) {
 	return path, nil
 }
 
-// escape percent-encodes what may not stand in a URL but is written there: spaces, what is not
-// ASCII, and some punctuation. It leaves control characters, for the parser to refuse, and
-// what is encoded already. In a whole URL that encodes the host too, which the parser decodes.
+// escape percent-encodes characters that are invalid in a URL but common in practice: spaces,
+// characters outside ASCII and some punctuation. It doesn't change control characters, which the
+// parser rejects, and what is already encoded. If s is a whole URL, escape encodes the host, too, and
+// the parser decodes it.
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -89,7 +90,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// withoutURL returns what url.Parse found wrong without the URL, which may hold secrets.
+// withoutURL returns the cause of an error of url.Parse, without the URL, which may contain secrets.
 func withoutURL(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {
