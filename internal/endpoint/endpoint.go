@@ -53,12 +53,12 @@ func Parse(rawURL string) (Endpoint, error) {
 }
 
 var (
-	errFragment = errors.New("fragment in the URL")
-	errUser     = errors.New("user name in the URL: send credentials in a header")
-	errNoHost   = errors.New("no host to connect to")
-	errSocket   = errors.New("no socket path in the URL, as in ws+unix:///path.sock:/target")
-	errTarget   = errors.New("the path doesn't begin with a slash")
-	errRedirect = errors.New("neither a ws or wss nor an http or https URL")
+	errFragment  = errors.New("fragment in the URL")
+	errUser      = errors.New("user name in the URL: send credentials in a header")
+	errNoHost    = errors.New("no host to connect to")
+	errSocket    = errors.New("no socket path in the URL, as in ws+unix:///path.sock:/target")
+	errTarget    = errors.New("the path doesn't begin with a slash")
+	errRedirect  = errors.New("neither a ws or wss nor an http or https URL")
 	errDowngrade = errors.New("from wss to ws")
 )
 

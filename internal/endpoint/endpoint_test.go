@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		{"ws://b%C3%BCcher.example/", "xn--bcher-kva.example:80", "xn--bcher-kva.example", "/", "ws://xn--bcher-kva.example/"},
 		{"ws://a_b.example/", "a_b.example:80", "a_b.example", "/", "ws://a_b.example/"},
 
-		// What is not encoded is, and what is stays as it is.
+		// Only what is not encoded is encoded.
 		{"ws://h/a b?c d=ü", "h:80", "h", "/a%20b?c%20d=%C3%BC", "ws://h/a%20b?c%20d=%C3%BC"},
 		{"ws://h/ü%2f%C3%BC?x=%zz+%2F", "h:80", "h", "/%C3%BC%2f%C3%BC?x=%zz+%2F", "ws://h/%C3%BC%2f%C3%BC?x=%zz+%2F"},
 		{"ws://h/{a}%2Fb?{a}|'", "h:80", "h", "/%7Ba%7D%2Fb?{a}|'", "ws://h/%7Ba%7D%2Fb?{a}|'"},
@@ -62,7 +62,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	for _, rawURL := range []string{
 		"", "h", "h:80", "ftp://h/", "ws:", "ws:h", "ws://", "ws:///path", "ws://:80/",
 		"ws://h:0/", "ws://h:65536/", "ws://h:-1/", "ws://h:x/",
@@ -86,7 +86,7 @@ func TestNew(t *testing.T) {
 		port   int
 		path   string
 		secure bool
-		want   string // address, Host and target; "": refused
+		want   string // address, Host and target; "": rejected
 	}{
 		{"h", 0, "", false, "h:80 h /"},
 		{"h", 0, "", true, "h:443 h /"},
@@ -218,7 +218,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-func TestOrigins(t *testing.T) {
+func TestSameOriginAndSecures(t *testing.T) {
 	for _, test := range []struct {
 		a, b          string
 		same, secures bool
