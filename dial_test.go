@@ -87,7 +87,7 @@ func TestDialOverAUnixSocket(t *testing.T) {
 		}
 		roundTrip(t, c)
 		if target.Load() != want {
-			t.Errorf("%s asked for %q, want %q", url, target.Load(), want)
+			t.Errorf("%s requested %q, want %q", url, target.Load(), want)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestURLsMayHaveCharactersOutsideASCII(t *testing.T) {
 		}
 		roundTrip(t, c)
 		if got != want {
-			t.Errorf("%s: asked %q, want %q", raw, got, want)
+			t.Errorf("%s: requested %q, want %q", raw, got, want)
 		}
 	}
 }
@@ -307,12 +307,12 @@ func TestTimeoutCoversEverythingUpToTheHandshake(t *testing.T) {
 	}
 }
 
-// TestACanceledDialLeavesNothingOpen cancels at any moment, over every way to a server.
+// TestACanceledDialLeavesNothingOpen cancels Dial at random moments, for each kind of connection.
 func TestACanceledDialLeavesNothingOpen(t *testing.T) {
 	plain := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
 	target, roots := tlsServer(t, echo(t, nil), nil)
 	secure := strings.TrimPrefix(target, "wss://")
-	var asked []string
+	var requests []string
 	leadingTo := func(backend string) string {
 		return rawServer(t, func(conn net.Conn) {
 			target, err := net.Dial("tcp", backend)
@@ -338,7 +338,7 @@ func TestACanceledDialLeavesNothingOpen(t *testing.T) {
 		"wss":           {"wss://example.com/", secure, ""},
 		"redirect":      {"ws://example.com/", redirecting, ""},
 		"CONNECT":       {"wss://example.com/", leadingTo(secure), "http://proxy/"},
-		"SOCKS5":        {"wss://example.com/", socksProxy(t, secure, "me", "secret", &asked), "socks5://me:secret@proxy"},
+		"SOCKS5":        {"wss://example.com/", socksProxy(t, secure, "me", "secret", &requests), "socks5://me:secret@proxy"},
 		"CONNECT to ws": {"ws://example.com/", leadingTo(plain), "http://proxy/"},
 	} {
 		for _, bare := range []bool{false, true} {

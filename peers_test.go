@@ -189,9 +189,9 @@ func splice(a, b net.Conn) {
 
 // connectProxy returns an HTTP proxy that connects every CONNECT to backend, if its credentials are
 // those of user.
-func connectProxy(t *testing.T, backend string, user *url.Userinfo, asked *[]string) http.Handler {
+func connectProxy(t *testing.T, backend string, user *url.Userinfo, requests *[]string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*asked = append(*asked, r.Method+" "+r.RequestURI)
+		*requests = append(*requests, r.Method+" "+r.RequestURI)
 		if user != nil {
 			r.Header.Set("Authorization", r.Header.Get("Proxy-Authorization"))
 			name, password, _ := r.BasicAuth()
@@ -217,7 +217,7 @@ func connectProxy(t *testing.T, backend string, user *url.Userinfo, asked *[]str
 
 // socksProxy runs a SOCKS5 proxy with one user that connects every request to backend (RFC 1928, RFC
 // 1929).
-func socksProxy(t *testing.T, backend, user, password string, asked *[]string) string {
+func socksProxy(t *testing.T, backend, user, password string, requests *[]string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -231,13 +231,13 @@ func socksProxy(t *testing.T, backend, user, password string, asked *[]string) s
 			if err != nil {
 				return
 			}
-			serveSOCKS(conn, backend, user, password, asked)
+			serveSOCKS(conn, backend, user, password, requests)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func serveSOCKS(conn net.Conn, backend, user, password string, asked *[]string) {
+func serveSOCKS(conn net.Conn, backend, user, password string, requests *[]string) {
 	defer conn.Close()
 	read := func(n int) []byte {
 		b := make([]byte, n)
@@ -255,7 +255,7 @@ func serveSOCKS(conn net.Conn, backend, user, password string, asked *[]string) 
 	read(4) // connect, to a name
 	host := string(read(int(read(1)[0])))
 	read(2)
-	*asked = append(*asked, host)
+	*requests = append(*requests, host)
 	target, err := net.Dial("tcp", backend)
 	if err != nil {
 		return

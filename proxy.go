@@ -120,7 +120,7 @@ func socks(ctx context.Context, conn net.Conn, via *url.URL, addr string) error 
 	return nil
 }
 
-// openConn is a dialer that returns an open connection: the SOCKS dialer's way to its proxy. The
+// openConn is a dialer that returns an open connection: the SOCKS dialer connects to its proxy with it. The
 // connection that the SOCKS dialer returns is a wrapper without a descriptor, and isn't used.
 type openConn struct{ conn net.Conn }
 

@@ -18,9 +18,9 @@ import (
 
 func TestDialThroughAnHTTPProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
+	var requests []string
 	user := url.UserPassword("me", "s:cret")
-	p := httptest.NewServer(connectProxy(t, backend, user, &asked))
+	p := httptest.NewServer(connectProxy(t, backend, user, &requests))
 	defer p.Close()
 	withUser := strings.Replace(p.URL, "://", "://me:s%3Acret@", 1)
 	c, err := Dial(t.Context(), "ws://feed.example/chat", &Config{Proxy: proxyAt(withUser)})
@@ -28,8 +28,8 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	roundTrip(t, c)
-	if strings.Join(asked, ",") != "CONNECT feed.example:80" {
-		t.Errorf("the proxy was asked %q", asked)
+	if strings.Join(requests, ",") != "CONNECT feed.example:80" {
+		t.Errorf("the proxy got %q", requests)
 	}
 	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt(p.URL)})
 	var failed *HandshakeError
@@ -40,8 +40,8 @@ func TestDialThroughAnHTTPProxy(t *testing.T) {
 
 func TestDialWithTLSThroughAProxyWithTLS(t *testing.T) {
 	target, roots := tlsServer(t, echo(t, nil), nil)
-	var asked []string
-	p := httptest.NewUnstartedServer(connectProxy(t, strings.TrimPrefix(target, "wss://"), nil, &asked))
+	var requests []string
+	p := httptest.NewUnstartedServer(connectProxy(t, strings.TrimPrefix(target, "wss://"), nil, &requests))
 	p.StartTLS()
 	defer p.Close()
 	roots.AddCert(p.Certificate())
@@ -52,8 +52,8 @@ func TestDialWithTLSThroughAProxyWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	roundTrip(t, c)
-	if strings.Join(asked, ",") != "CONNECT example.com:8443" {
-		t.Errorf("the proxy was asked %q", asked)
+	if strings.Join(requests, ",") != "CONNECT example.com:8443" {
+		t.Errorf("the proxy got %q", requests)
 	}
 	cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
 	if _, err := Dial(t.Context(), "wss://example.com:8443/", cfg); !errors.As(err, new(*tls.CertificateVerificationError)) {
@@ -63,15 +63,15 @@ func TestDialWithTLSThroughAProxyWithTLS(t *testing.T) {
 
 func TestDialThroughASOCKSProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
-	addr := socksProxy(t, backend, "me", "secret", &asked)
+	var requests []string
+	addr := socksProxy(t, backend, "me", "secret", &requests)
 	c, err := Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt("socks5h://me:secret@" + addr)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	roundTrip(t, c)
-	if strings.Join(asked, ",") != "feed.example" {
-		t.Errorf("the proxy was asked for %q", asked)
+	if strings.Join(requests, ",") != "feed.example" {
+		t.Errorf("the proxy got %q", requests)
 	}
 	_, err = Dial(t.Context(), "ws://feed.example/", &Config{Proxy: proxyAt("socks5://me:wrong@" + addr)})
 	if !errors.As(err, new(*HandshakeError)) {
@@ -81,8 +81,8 @@ func TestDialThroughASOCKSProxy(t *testing.T) {
 
 func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
-	p := httptest.NewServer(connectProxy(t, backend, nil, &asked))
+	var requests []string
+	p := httptest.NewServer(connectProxy(t, backend, nil, &requests))
 	defer p.Close()
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "REQUEST_METHOD"} {
 		t.Setenv(name, "")
@@ -101,8 +101,8 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 		}
 		roundTrip(t, c)
 	}
-	if len(asked) != 1 {
-		t.Errorf("the proxy was asked %q", asked)
+	if len(requests) != 1 {
+		t.Errorf("the proxy got %q", requests)
 	}
 }
 
@@ -120,15 +120,15 @@ func TestAllProxyReplacesVariablesThatAreNotSet(t *testing.T) {
 			if test.scheme == "wss" {
 				backend = target[6:]
 			}
-			var asked []string
-			t.Setenv(test.name, "socks5://me:secret@"+socksProxy(t, backend, "me", "secret", &asked))
+			var requests []string
+			t.Setenv(test.name, "socks5://me:secret@"+socksProxy(t, backend, "me", "secret", &requests))
 			c, err := Dial(t.Context(), test.scheme+"://example.com", &Config{TLS: &tls.Config{RootCAs: roots}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			roundTrip(t, c)
-			if strings.Join(asked, ",") != "example.com" {
-				t.Errorf("the proxy was asked for %q", asked)
+			if strings.Join(requests, ",") != "example.com" {
+				t.Errorf("the proxy got %q", requests)
 			}
 			if via, err := environmentProxy(&url.URL{Scheme: test.scheme, Host: "direct.example"}); via != nil || err != nil {
 				t.Errorf("NO_PROXY: %v, %v", via, err)
@@ -174,9 +174,9 @@ func TestUnixSocketsAreDialedWithoutAProxy(t *testing.T) {
 
 func TestProxyHeaderIsSentToTheProxy(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
+	var requests []string
 	var got http.Header
-	leads := connectProxy(t, backend, nil, &asked)
+	leads := connectProxy(t, backend, nil, &requests)
 	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header
 		leads.ServeHTTP(w, r)
@@ -207,8 +207,8 @@ func TestProxyHeaderIsSentToTheProxy(t *testing.T) {
 
 func TestAnHTTPSProxyMayRequireAClientCertificate(t *testing.T) {
 	backend := strings.TrimPrefix(server(t, echo(t, nil)), "ws://")
-	var asked []string
-	p := httptest.NewUnstartedServer(connectProxy(t, backend, nil, &asked))
+	var requests []string
+	p := httptest.NewUnstartedServer(connectProxy(t, backend, nil, &requests))
 	p.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	p.Config.ErrorLog = log.New(io.Discard, "", 0)
 	p.StartTLS()

@@ -12,13 +12,13 @@ import (
 func TestTraceIsCalledAtEveryStep(t *testing.T) {
 	backend, roots := tlsServer(t, echo(t, nil), nil)
 	backend = strings.TrimPrefix(backend, "wss://")
-	var asked []string
-	p := httptest.NewUnstartedServer(connectProxy(t, backend, nil, &asked))
+	var requests []string
+	p := httptest.NewUnstartedServer(connectProxy(t, backend, nil, &requests))
 	p.StartTLS()
 	defer p.Close()
 	roots.AddCert(p.Certificate())
 	_, proxyPort, _ := net.SplitHostPort(p.Listener.Addr().String())
-	socksAddr := socksProxy(t, backend, "me", "secret", &asked)
+	socksAddr := socksProxy(t, backend, "me", "secret", &requests)
 	plain := server(t, echo(t, nil))
 	refusing := server(t, http.NotFoundHandler())
 
@@ -72,7 +72,7 @@ func TestTraceGetsTheBytesOfTheHandshake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		roundTrip(t, c) // of which they aren't told
+		roundTrip(t, c) // which is not reported
 		if got := sent.String(); !strings.HasPrefix(got, "GET / HTTP/1.1\r\n") || !strings.HasSuffix(got, "\r\n\r\n") {
 			t.Errorf("%s: sent %q", url, got)
 		}

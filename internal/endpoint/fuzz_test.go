@@ -7,8 +7,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// FuzzParse demands of whatever is taken for a URL that it can be sent, and that it means the
-// same when it is parsed again.
+// FuzzParse checks that the endpoint of any URL can be sent, and that its URL has the same endpoint.
 func FuzzParse(f *testing.F) {
 	for _, url := range []string{
 		"ws://h:81/a b?c=ü#", "wss://bücher.example/%2f", "ws+unix:///run/a b.sock:/x?y", "http://[fe80::1%25eth0]:1/?", "ws://u:p@h\\/",

@@ -201,7 +201,7 @@ func TestClientAcceptsWhatTheRFCAllows(t *testing.T) {
 	}
 }
 
-// bodyHeaders are headers about a body where there is none.
+// bodyHeaders are headers about a body, for messages without one.
 var bodyHeaders = []string{
 	"Content-Length: 5", "Content-Length: 0", "Content-Length: -1", "Content-Length: 1\r\nContent-Length: 2",
 	"Content-Length: 99999999999999999999", "Content-Length:", "Content-Length: x", "Content-Length: 1,\r\n 2",
@@ -260,7 +260,7 @@ func TestEmptyHeadersOfAResponseAreIgnored(t *testing.T) {
 	result, err := handshakeWith(t, t.Context(), &Request{Host: "h", Subprotocols: []string{"mqtt"}},
 		replies(strings.Replace(agreed, "\r\n\r\n", "\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", 1), 1<<20))
 	if err != nil || result.Subprotocol != "mqtt" {
-		t.Errorf("an empty header beside one that isn't: %+v, %v", result, err)
+		t.Errorf("an empty header and another one: %+v, %v", result, err)
 	}
 }
 

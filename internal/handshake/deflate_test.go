@@ -11,7 +11,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// compression returns settings with takeover as asked and windows of so many bits.
+// compression returns a Compression with these parameters.
 func compression(sendTakeover, recvTakeover bool, sendBits, recvBits int) engine.Compression {
 	return engine.Compression{
 		Level: 1, SendTakeover: sendTakeover, RecvTakeover: recvTakeover,
@@ -131,7 +131,7 @@ func TestServerAcceptsTheFirstValidOffer(t *testing.T) {
 			"permessage-deflate; client_no_context_takeover; server_max_window_bits=9"},
 		{compression(false, false, 15, 15), "permessage-deflate", compression(false, false, 15, 15),
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
-		// An offer that breaks a rule is passed over (RFC 7692 section 7.1).
+		// Invalid offers are skipped (RFC 7692 section 7.1).
 		{requested, "permessage-deflate; level=9, permessage-deflate; server_max_window_bits=9", compression(true, true, 9, 15), "permessage-deflate; server_max_window_bits=9"},
 		{requested, "permessage-deflate; server_max_window_bits, other; a=b, permessage-deflate", compression(true, true, 15, 15), "permessage-deflate"},
 		{requested, "permessage-deflate; server_max_window_bits=16", engine.Compression{}, ""},
@@ -147,7 +147,7 @@ func TestServerAcceptsTheFirstValidOffer(t *testing.T) {
 		}
 	}
 	if _, _, err := acceptOffer(requested, []string{"permessage-deflate; ="}); err == nil {
-		t.Error("a malformed offer passed")
+		t.Error("a malformed offer was accepted")
 	}
 }
 
@@ -164,18 +164,18 @@ func TestServersRejectMalformedExtensions(t *testing.T) {
 func TestInvalidCompressionIsRejected(t *testing.T) {
 	for _, z := range []engine.Compression{{Level: 10}, {Level: 1, SendWindowBits: 7}, {Level: 1, RecvWindowBits: 16}, {Level: 1, SendWindowBits: -1}} {
 		if err := (&Request{Host: "h", Compression: z}).Check(); err == nil {
-			t.Errorf("%+v: a client may wish for it", z)
+			t.Errorf("%+v: a client may request it", z)
 		}
 		if err := (&ServerOptions{Compression: z}).check(); err == nil {
-			t.Errorf("%+v: a server may wish for it", z)
+			t.Errorf("%+v: a server may support it", z)
 		}
 	}
 	if err := (&Request{Host: "h", Compression: engine.Compression{SendWindowBits: 99}}).Check(); err != nil {
-		t.Errorf("where compression is off: %v", err)
+		t.Errorf("compression is off: %v", err)
 	}
 }
 
-// What one side may send, the other one must be able to receive.
+// Whatever one side may send, the other side must be able to receive.
 func TestBothSidesAgreeOnCompression(t *testing.T) {
 	var all []engine.Compression
 	for i := range 4 {
@@ -189,34 +189,34 @@ func TestBothSidesAgreeOnCompression(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%+v, %+v: %v", asked, granted, err)
 			}
-			for _, way := range []struct {
+			for _, direction := range []struct {
 				name           string
 				sender, taker  engine.Compression
-				mayRemember    bool
+				mayTakeOver    bool
 				mostSent, most int
 			}{
 				{"up", client, server, asked.SendTakeover && granted.RecvTakeover, asked.SendWindowBits, granted.RecvWindowBits},
 				{"down", server, client, asked.RecvTakeover && granted.SendTakeover, granted.SendWindowBits, asked.RecvWindowBits},
 			} {
-				what := fmt.Sprintf("%+v, %+v, %s: %+v, %+v", asked, granted, way.name, way.sender, way.taker)
-				if way.sender.SendTakeover && !way.taker.RecvTakeover {
-					t.Errorf("%s: what is sent refers to what was forgotten", what)
+				what := fmt.Sprintf("%+v, %+v, %s: %+v, %+v", asked, granted, direction.name, direction.sender, direction.taker)
+				if direction.sender.SendTakeover && !direction.taker.RecvTakeover {
+					t.Errorf("%s: the sender refers to a window that the receiver has dropped", what)
 				}
-				if way.sender.SendWindowBits > way.taker.RecvWindowBits {
-					t.Errorf("%s: what is sent refers too far back", what)
+				if direction.sender.SendWindowBits > direction.taker.RecvWindowBits {
+					t.Errorf("%s: the window of the sender is larger than that of the receiver", what)
 				}
-				if way.sender.SendTakeover != way.mayRemember || way.sender.SendWindowBits > way.mostSent {
-					t.Errorf("%s: more or less than was requested", what)
+				if direction.sender.SendTakeover != direction.mayTakeOver || direction.sender.SendWindowBits > direction.mostSent {
+					t.Errorf("%s: the sender uses more or less than was requested", what)
 				}
-				if way.taker.RecvTakeover && way.taker.RecvWindowBits > max(way.most, 9) {
-					t.Errorf("%s: more has to be remembered than was requested", what)
+				if direction.taker.RecvTakeover && direction.taker.RecvWindowBits > max(direction.most, 9) {
+					t.Errorf("%s: the receiver keeps a larger window than was requested", what)
 				}
 			}
 		}
 	}
 }
 
-// agreeOn lets a client and a server of ours shake hands.
+// agreeOn performs a handshake between Client and ServerConn.
 func agreeOn(t *testing.T, asked, granted engine.Compression) (client, server engine.Compression, err error) {
 	t.Helper()
 	near, far := net.Pipe()

@@ -50,7 +50,7 @@ func ExampleClient() {
 	// client: chat
 }
 
-// Without net/http, a server needs no more than a connection.
+// A server can perform the handshake over a connection, without net/http.
 func ExampleServerConn() {
 	client, server := net.Pipe()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -81,7 +81,7 @@ func ExampleServerConn() {
 	// agreed on chat
 }
 
-// A server declines, and the client learns why.
+// A server declines with a reason, which the client gets.
 func ExampleAccept() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := handshake.Accept(w, r, &handshake.ServerOptions{
@@ -121,7 +121,7 @@ func ExampleAccept() {
 	// who are you?
 }
 
-// A redirect is a response like others; the caller decides whether to follow it.
+// A redirect is an error. The caller decides whether to follow it.
 func ExampleRedirectTarget() {
 	from, err := endpoint.Parse("ws://example.com/chat")
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
-// fuzzedMemory is what a handshake within 4 KiB may take, whatever is said.
+// fuzzedMemory is how many bytes a handshake of at most 4 KiB may allocate.
 const fuzzedMemory = 1 << 20
 
-// Whatever a server says, the client agrees or says why not, and no byte is lost.
+// FuzzClient checks that the client accepts or rejects any response, and loses no byte.
 func FuzzClient(f *testing.F) {
 	f.Add(agreed+"\x81\x05Hello", uint(20))
 	f.Add(strings.ReplaceAll(agreed, "\r\n", "\n"), uint(0))
@@ -39,7 +39,7 @@ func FuzzClient(f *testing.F) {
 	})
 }
 
-// Whatever a client says, the server agrees or answers with the status that it
+// FuzzServerConn checks that the server accepts any request, or answers it with the status that it
 // returns.
 func FuzzServerConn(f *testing.F) {
 	f.Add("GET / HTTP/1.1\r\n"+goodHeader+"\r\n\x81\x80mask", uint(20))
@@ -79,8 +79,8 @@ func checkFailure(t *testing.T, err error) *HandshakeError {
 	return failed
 }
 
-// Whatever a client offers, a server refuses it or answers what the client can accept; and
-// what both make of the response fits.
+// FuzzExtensions checks that a server rejects any offer, or sends a response that a client accepts, so
+// that their settings fit.
 func FuzzExtensions(f *testing.F) {
 	for _, offer := range []string{
 		"permessage-deflate; client_max_window_bits, permessage-deflate",

@@ -59,7 +59,7 @@ func TestWithoutACommonSubprotocolServersAgreeOnNone(t *testing.T) {
 	}
 }
 
-// Every token is a subprotocol's name, and gobwas/ws must read it as we do.
+// Every token is a valid subprotocol. gobwas/ws parses it again, and must not reject it.
 func TestServersAgreeOnAnyToken(t *testing.T) {
 	const odd = "!#$%&'*+-.^_`|~0aZ"
 	for name, serve := range servers {
@@ -125,13 +125,13 @@ func TestServersDecline(t *testing.T) {
 					t.Errorf("body %q and %q don't both say %q", body, failed.Body, failed.Reason)
 				}
 				if strings.Contains(body, "secret") {
-					t.Errorf("body %q says what is the server's own affair", body)
+					t.Errorf("body %q contains the cause, which only the server should see", body)
 				}
 				if test.status == 426 && (response.Header.Get("Sec-WebSocket-Version") != "13" || response.Header.Get("Upgrade") != "websocket") {
-					t.Errorf("426 doesn't say what to upgrade to: %v", response.Header)
+					t.Errorf("426 doesn't name the protocol and the version: %v", response.Header)
 				}
 				if test.status == 405 && response.Header.Get("Allow") != "GET" {
-					t.Errorf("405 doesn't say what is allowed: %v", response.Header)
+					t.Errorf("405 doesn't name the allowed method: %v", response.Header)
 				}
 			})
 		}
@@ -229,7 +229,7 @@ func TestOriginsAreComparedWithTheHost(t *testing.T) {
 		}
 	}
 	if _, refusal := validateRequest(upgradeRequest(), &ServerOptions{Scheme: "wss"}); refusal == nil || refusal.Status != 500 {
-		t.Errorf("a scheme that no page has: %v", refusal)
+		t.Errorf("an invalid scheme: %v", refusal)
 	}
 }
 
@@ -390,7 +390,7 @@ func TestServerConnDetectsTLS(t *testing.T) {
 		io.Copy(io.Discard, client)
 	}()
 	_, _, err := ServerConn(t.Context(), tlsConn{server}, &ServerOptions{CheckRequest: func(r *http.Request) error {
-		t.Error("a page without TLS is of the same origin")
+		t.Error("a page without TLS is treated as one of the same origin")
 		return nil
 	}})
 	var failed *HandshakeError
