@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/token"
 	"log"
@@ -30,6 +31,9 @@ func main() {
 }
 
 func run(modules []string) error {
+	if len(modules) == 0 {
+		return errors.New("usage: api module...") // and not a listing of nothing
+	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
