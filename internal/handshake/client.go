@@ -155,9 +155,9 @@ func (x *exchange) failure(ctx context.Context, err error) *HandshakeError {
 	failed := x.rejected
 	switch {
 	case failed != nil:
-		failed.Err = withEnd(ctx, failed.Err)
+		failed.Err = withCtxErr(ctx, failed.Err)
 	case x.response == nil:
-		failed = &HandshakeError{Reason: "the request can't be sent", Err: withEnd(ctx, err)}
+		failed = &HandshakeError{Reason: "the request can't be sent", Err: withCtxErr(ctx, err)}
 	default:
 		failed = &HandshakeError{Reason: reasonOf(err)}
 	}

@@ -530,10 +530,10 @@ func TestClientEndsWithItsContextWhenTheRequestIsNotRead(t *testing.T) {
 }
 
 func TestATimeoutCountsAsTheEndOfTheContext(t *testing.T) {
-	if err := withEnd(t.Context(), os.ErrDeadlineExceeded); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := withCtxErr(t.Context(), os.ErrDeadlineExceeded); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
-	if err := withEnd(t.Context(), io.EOF); err != io.EOF {
+	if err := withCtxErr(t.Context(), io.EOF); err != io.EOF {
 		t.Error(err)
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// A HandshakeError says why the opening handshake failed (RFC 6455 section 4).
-// There is no connection; what was dialled is closed.
+// A HandshakeError describes why connecting or the opening handshake failed (RFC 6455 section 4). There
+// is no connection.
 type HandshakeError struct {
 	Reason string      // what was wrong
 	Status int         // HTTP status of the response; 0 without one
 	Header http.Header // of the response; nil without one
 	Body   []byte      // the start of the response's body, at most 1 KiB
-	Host   string      // host and port that were to be reached, or the path of a Unix socket; "" in the server role
-	Proxy  string      // host and port of the proxy that it failed at; "" when it was the server
+	Host   string      // host and port of the server, or the path of its Unix socket; "" in the server role
+	Proxy  string      // host and port of the proxy, if it failed there; otherwise ""
 	Err    error       // the cause, or nil
 }
 
@@ -40,14 +40,14 @@ func (e *HandshakeError) Error() string {
 	return text
 }
 
-// An error shows at most so many bytes of text that a peer has a hand in.
+// The longest texts of a peer that Error returns, in bytes.
 const (
 	maxLine  = 200     // the first line of a body
 	maxCause = 1 << 10 // a cause, which may quote a whole header
 )
 
-// firstLine returns the first line of a body that is not empty. A body that is no text, for
-// one because it is compressed, has none.
+// firstLine returns the first line of a body that is not empty, or "" if the body isn't text, for
+// example because it is compressed.
 func firstLine(body []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 	line = shorten(strings.TrimSpace(line), maxLine)
@@ -57,7 +57,7 @@ func firstLine(body []byte) string {
 	return line
 }
 
-// shorten cuts a text to at most n bytes, at the border of a character if it is UTF-8.
+// shorten cuts a text after at most n bytes, between characters if it is UTF-8.
 func shorten(text string, n int) string {
 	if len(text) <= n {
 		return text

@@ -34,9 +34,9 @@ func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
 	}
 }
 
-// withEnd adds ctx.Err() to an error that the end of ctx caused. The connection's deadline, which
+// withCtxErr adds ctx.Err() to an error that the end of ctx caused. The connection's deadline, which
 // is that of ctx, may pass a moment before ctx ends.
-func withEnd(ctx context.Context, err error) error {
+func withCtxErr(ctx context.Context, err error) error {
 	end := ctx.Err()
 	if isTimeout(err) && end == nil {
 		end = context.DeadlineExceeded

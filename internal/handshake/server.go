@@ -141,7 +141,7 @@ func ServerConn(ctx context.Context, conn net.Conn, o *ServerOptions) (*Result, 
 	release := interrupt(ctx, conn)
 	result, r, failed := serve(ctx, conn, o)
 	if failed != nil {
-		failed.Err = withEnd(ctx, failed.Err)
+		failed.Err = withCtxErr(ctx, failed.Err)
 		release()
 		return nil, nil, failed
 	}

@@ -35,7 +35,7 @@ func Tunnel(ctx context.Context, conn net.Conn, r *TunnelRequest) error {
 	release := interrupt(ctx, conn)
 	failed := tunnel(ctx, conn, r)
 	if failed != nil {
-		failed.Err = withEnd(ctx, failed.Err)
+		failed.Err = withCtxErr(ctx, failed.Err)
 		release()
 		return failed
 	}
