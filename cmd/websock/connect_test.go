@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // quiet is how long it must be quiet before a connection is closed: echoes have come by then,
@@ -22,9 +20,9 @@ const (
 	quiet     = "2s"
 )
 
-func TestConnectInAPipe(t *testing.T) {
+func TestConnectWithPipes(t *testing.T) {
 	t.Parallel() // it waits for quiet
-	url, _ := serving(t)
+	url, _ := startServer(t)
 	for _, args := range [][]string{{}, {"-binary"}} {
 		args = append([]string{"connect", "-wait", quiet}, append(args, url)...)
 		got := command(t.Context(), "one\ntwo\r\n\nlast", args...)
@@ -36,7 +34,7 @@ func TestConnectInAPipe(t *testing.T) {
 
 func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
 	t.Parallel() // it waits for quiet
-	url, _ := serving(t)
+	url, _ := startServer(t)
 	got := command(t.Context(), "good\nb\xffd\n", "connect", "-wait", quiet, url)
 	if got.code != 1 || got.out != "good\n" || !strings.Contains(got.err, "not UTF-8") {
 		t.Errorf("%+v", got)
@@ -47,14 +45,14 @@ func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
 	}
 }
 
-func TestConnectKeepsWaitingWithinALongMessage(t *testing.T) {
+func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
 	t.Parallel() // it waits for quiet
-	url := badServer(t, func(conn *engine.Conn) {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.RecvMessage(nil)
 		for _, part := range []string{"p", "a", "r", "t", "s"} {
-			op := engine.OpContinuation
+			op := websock.OpContinuation
 			if part == "p" {
-				op = engine.OpText
+				op = websock.OpText
 			}
 			conn.SendFrame(op, part == "s", []byte(part))
 			time.Sleep(quietTime / 3) // altogether more than the time of -wait
@@ -68,8 +66,8 @@ func TestConnectKeepsWaitingWithinALongMessage(t *testing.T) {
 }
 
 func TestConnectShowsHowThePeerCloses(t *testing.T) {
-	for code, exit := range map[engine.CloseCode]int{engine.CloseNormal: 0, engine.CloseGoingAway: 0, engine.CloseInternalError: 6, 4000: 6} {
-		url := badServer(t, func(conn *engine.Conn) {
+	for code, exit := range map[websock.CloseCode]int{websock.CloseNormal: 0, websock.CloseGoingAway: 0, websock.CloseInternalError: 6, 4000: 6} {
+		url := startScriptedServer(t, func(conn *websock.Conn) {
 			conn.RecvMessage(nil)
 			conn.CloseWith(code, "enough")
 		})
@@ -81,7 +79,7 @@ func TestConnectShowsHowThePeerCloses(t *testing.T) {
 }
 
 func TestInterruptClosesTheConnection(t *testing.T) {
-	url, _ := serving(t)
+	url, _ := startServer(t)
 	ctx := interruptedAfter(t, 100*time.Millisecond)
 	stdin, keep := io.Pipe()
 	defer keep.Close()
@@ -91,7 +89,7 @@ func TestInterruptClosesTheConnection(t *testing.T) {
 	}
 }
 
-func TestInterruptOfAnAttemptIsNoRefusal(t *testing.T) {
+func TestInterruptWhileConnecting(t *testing.T) {
 	stop := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
 	defer silent.Close()
@@ -102,7 +100,7 @@ func TestInterruptOfAnAttemptIsNoRefusal(t *testing.T) {
 	}
 }
 
-func TestConnectTakesNoAnswerForNoServer(t *testing.T) {
+func TestConnectTimesOutWithoutAnAnswer(t *testing.T) {
 	stop := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
 	defer silent.Close()
@@ -113,53 +111,13 @@ func TestConnectTakesNoAnswerForNoServer(t *testing.T) {
 	}
 }
 
-func TestConnectRefusesAnEndlessLine(t *testing.T) {
-	url, _ := serving(t)
+func TestConnectLimitsTheLengthOfALine(t *testing.T) {
+	url, _ := startServer(t)
 	endless := io.MultiReader(strings.NewReader("good\n"), endlessLine{})
-	var out, stderr buffer
+	var out, stderr syncBuffer
 	code := run(t.Context(), []string{"connect", "-wait", quiet, url}, endless, &out, &stderr)
 	if code != 1 || out.String() != "good\n" || !strings.Contains(stderr.String(), "a line of more than 16,777,216 bytes") {
 		t.Errorf("%d %d bytes: %s", code, len(out.String()), stderr.String())
-	}
-}
-
-// An endlessLine has no end.
-type endlessLine struct{}
-
-func (endlessLine) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
-	}
-	return len(p), nil
-}
-
-func TestLinesOfAPipe(t *testing.T) {
-	long := strings.Repeat("x", maxLine)
-	for _, test := range []struct {
-		text  string
-		lines []string
-		end   error
-	}{
-		{"", nil, io.EOF},
-		{"a\nb\r\n\nc", []string{"a", "b", "", "c"}, io.EOF},
-		{"a\n" + long[:70000] + "\nb\n", []string{"a", long[:70000], "b"}, io.EOF},
-		{long + "\r\nb", []string{long, "b"}, io.EOF},
-		{long, []string{long}, io.EOF},
-		{"a\n" + long + "x\nb", []string{"a"}, errLineTooLong},
-	} {
-		p := newPipe(strings.NewReader(test.text))
-		var lines []string
-		for {
-			line, err := p.readLine()
-			if err == nil {
-				lines = append(lines, string(line))
-				continue
-			}
-			if !errors.Is(err, test.end) || !slices.Equal(lines, test.lines) {
-				t.Errorf("%d bytes: %d lines, %v", len(test.text), len(lines), err)
-			}
-			break
-		}
 	}
 }
 
@@ -195,9 +153,9 @@ func TestConnectOffersSubprotocols(t *testing.T) {
 	}
 }
 
-func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
-	secure, _ := serving(t, "-tls")
-	lost := badServer(t, func(conn *engine.Conn) {
+func TestConnectHasAnExitCodeForEachFailure(t *testing.T) {
+	secure, _ := startServer(t, "-tls")
+	lost := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.RecvMessage(nil)
 		conn.Abort(nil)
 	})
@@ -211,7 +169,7 @@ func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
 		return "ws" + strings.TrimPrefix(server.URL, "http")
 	}
 	for url, code := range map[string]int{
-		nobody:                 3,
+		unusedURL:              3,
 		"ws://nobody.invalid/": 3,
 		secure:                 3,
 		answers("HTTP/1.1 403 Forbidden\r\n\r\n"): 4,
@@ -227,7 +185,7 @@ func TestConnectEndsWithACodeForEachFailure(t *testing.T) {
 
 func TestConnectWritesJSON(t *testing.T) {
 	t.Parallel() // it waits for quiet
-	url := badServer(t, func(conn *engine.Conn) {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.SendText([]byte("<text>"))
 		conn.SendBinary([]byte{0, 255})
 		conn.SendText(nil)
@@ -248,12 +206,12 @@ func TestConnectWritesJSON(t *testing.T) {
 			t.Errorf("%s, want %s", line, want[i])
 		}
 	}
-	url, _ = serving(t)
+	url, _ = startServer(t)
 	got = command(t.Context(), "x\n", "connect", "-json", "-wait", quiet, url)
 	if got.code != 0 || !strings.HasSuffix(got.out, `"event":"closed","code":1000,"local":true}`+"\n") {
 		t.Errorf("%+v", got)
 	}
-	got = command(t.Context(), "", "connect", "-json", nobody)
+	got = command(t.Context(), "", "connect", "-json", unusedURL)
 	if got.code != 3 || !strings.Contains(got.out, `"event":"refused"`) || !strings.Contains(got.out, `: can't connect`) {
 		t.Errorf("%+v", got)
 	}
@@ -261,7 +219,7 @@ func TestConnectWritesJSON(t *testing.T) {
 
 func TestConnectCompresses(t *testing.T) {
 	t.Parallel() // it waits for quiet
-	url, _ := serving(t, "-compress")
+	url, _ := startServer(t, "-compress")
 	line := strings.Repeat("compress ", 100)
 	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", quiet, url)
 	if got.code != 0 || got.out != line+"\n" || strings.Count(got.err, "RSV 100") != 2 {
@@ -269,10 +227,10 @@ func TestConnectCompresses(t *testing.T) {
 	}
 }
 
-func TestConnectShowsAllThatHappens(t *testing.T) {
+func TestVerboseConnectShowsTheHandshakeAndFrames(t *testing.T) {
 	t.Parallel() // it waits for quiet
 	for _, args := range [][]string{nil, {"-tls"}} {
-		url, _ := serving(t, args...)
+		url, _ := startServer(t, args...)
 		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", quiet, url)
 		if got.code != 0 || got.out != "hello\n" {
 			t.Errorf("%+v", got)

@@ -7,18 +7,36 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// dialFlags say how to connect.
+// transports has the values of -transport.
+var transports = map[string]websock.Transport{
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+	"std":     std.Transport(),
+}
+
+// defaultTransport is the cheapest one.
+const defaultTransport = "epoll"
+
+func transportNames() string {
+	return strings.Join(slices.Sorted(maps.Keys(transports)), ", ")
+}
+
+// dialFlags are the flags of all commands that connect.
 type dialFlags struct {
 	header       http.Header
 	subprotocols []string
@@ -54,12 +72,12 @@ func (d *dialFlags) addSubprotocol(name string) error {
 func (d *dialFlags) config() (websock.Config, error) {
 	cfg := websock.Config{Header: d.header, Subprotocols: d.subprotocols, Timeout: d.timeout}
 	if d.compress {
-		cfg.Compression = engine.DefaultCompression
+		cfg.Compression = websock.DefaultCompression
 	}
-	var roots *x509.CertPool // the system's
+	var roots *x509.CertPool // nil: the system's
 	if d.ca != "" {
 		var err error
-		if roots, err = trusting(d.ca); err != nil {
+		if roots, err = readCertificates(d.ca); err != nil {
 			return cfg, err
 		}
 	}
@@ -67,8 +85,8 @@ func (d *dialFlags) config() (websock.Config, error) {
 	return cfg, nil
 }
 
-// trusting returns the certificates in a PEM file.
-func trusting(file string) (*x509.CertPool, error) {
+// readCertificates reads a PEM file.
+func readCertificates(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -80,30 +98,30 @@ func trusting(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// errNotDialled is how checkDial ends when all is well.
-var errNotDialled = errors.New("not dialled")
+// check returns why the URL can't be dialed, or not with these flags. What the library refuses
+// is found that way before anything is started.
+func (d *dialFlags) check(rawURL string) error {
+	if refused := dryDial(rawURL, websock.Config{}); refused != nil {
+		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, refused.Err)
+	}
+	if refused := dryDial(rawURL, websock.Config{Header: d.header, Subprotocols: d.subprotocols}); refused != nil {
+		refused.Host = "" // it was not contacted
+		return errors.New(console.ErrorText(refused))
+	}
+	return nil
+}
 
-// checkDial returns why the URL can't be dialled with these flags. It takes every step of
-// dialling up to the network, so that what the library refuses is known before anything is
-// started.
-func (d *dialFlags) checkDial(rawURL string) error {
-	if _, err := endpoint.Parse(rawURL); err != nil {
-		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, err)
-	}
-	_, err := websock.Dial(context.Background(), rawURL, &websock.Config{
-		Header:       d.header,
-		Subprotocols: d.subprotocols,
-		Proxy:        websock.NoProxy,
-		NetDial: func(context.Context, string, string) (net.Conn, error) {
-			return nil, errNotDialled
-		},
-	})
+// errDryDial ends every dryDial that succeeds.
+var errDryDial = errors.New("not dialed")
+
+// dryDial takes the steps of dialing that precede the network and returns their error.
+func dryDial(rawURL string, cfg websock.Config) *websock.HandshakeError {
+	cfg.Proxy = websock.NoProxy
+	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errDryDial }
+	_, err := websock.Dial(context.Background(), rawURL, &cfg)
 	var refused *websock.HandshakeError
-	switch {
-	case errors.Is(err, errNotDialled):
+	if errors.Is(err, errDryDial) || !errors.As(err, &refused) {
 		return nil
-	case errors.As(err, &refused):
-		refused.Host = "" // it was not asked
 	}
-	return errors.New(errorText(err))
+	return refused
 }

@@ -14,18 +14,23 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/loadgen"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/serve"
 	"github.com/seed004e8d11/websock/fanout"
 )
 
-// A fanoutJob is what the command fanout is told to do.
-type fanoutJob struct {
+type fanoutCommand struct {
 	stdio
 	dialFlags
-	given     []string // the flags
+	args      []string // the flags as given, for worker processes
 	urls      []string
-	urlsGiven int // of these; the others are of servers of its own
+	childURLs []string // of the servers that it has started itself
 	sources   []netip.Addr
 	n         int
 	size      int
@@ -35,7 +40,7 @@ type fanoutJob struct {
 	transport string
 	proxy     string
 	procs     int
-	part      int // number of the first connection, of a process that is a part; -1: it is none
+	part      int // number of the first connection of a worker process; -1: it is none
 	reconnect bool
 	tls       bool
 	text      bool
@@ -43,216 +48,97 @@ type fanoutJob struct {
 	page      string
 }
 
-func fanoutCommand(streams stdio, given []string) *ffcli.Command {
-	f := &fanoutJob{stdio: streams, given: given}
-	fs := streams.flagSet("fanout")
-	f.register(fs)
+func newFanoutCommand(s stdio, args []string) *ffcli.Command {
+	c := &fanoutCommand{stdio: s, args: args}
+	fs := s.flagSet("fanout")
+	c.register(fs)
 	return &ffcli.Command{
 		Name:       "fanout",
 		ShortUsage: "websock fanout [flags]",
 		ShortHelp:  "open many connections, exchange messages, measure",
 		LongHelp:   "Without -url it starts an echo server of its own, as a child process.",
 		FlagSet:    fs,
-		Exec:       f.exec,
+		Exec:       c.exec,
 	}
 }
 
-func (f *fanoutJob) register(fs *flag.FlagSet) {
-	f.dialFlags.register(fs)
+func (c *fanoutCommand) register(fs *flag.FlagSet) {
+	c.dialFlags.register(fs)
 	fs.Func("url", "`URL` of an echo server (repeatable: connections are spread over them)", func(url string) error {
-		f.urls = append(f.urls, url)
+		c.urls = append(c.urls, url)
 		return nil
 	})
-	fs.IntVar(&f.n, "n", 1000, "connections")
-	fs.IntVar(&f.size, "size", 128, "bytes of a message")
-	fs.IntVar(&f.window, "window", 1, "messages in flight on each connection")
-	fs.DurationVar(&f.duration, "duration", 5*time.Second, "how long messages are sent")
-	fs.Float64Var(&f.rate, "rate", 0, "connections dialled in a second (0: as many as can be)")
-	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
-	fs.StringVar(&f.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
-	fs.StringVar(&f.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: what the environment says)")
-	fs.IntVar(&f.procs, "procs", 1, "processes that share the connections: the limit of open files is one for each")
-	fs.Func("source", "`addresses` to connect from, in turn, with commas between: each has ports for some 28,000 connections to a server, 14,000 of which are found quickly", f.addSources)
-	fs.BoolVar(&f.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
-	fs.BoolVar(&f.tls, "tls", false, "have the server of its own speak TLS (wss)")
-	fs.BoolVar(&f.text, "text", false, "send text, not binary messages")
-	fs.BoolVar(&f.json, "json", false, "print one JSON object, not a table")
-	fs.StringVar(&f.page, "report", "", "`file` to write a web page with charts to")
-	fs.IntVar(&f.part, "part", -1, "be one of several processes, whose first connection has this `number`: for -procs, which sets it")
+	fs.IntVar(&c.n, "n", 1000, "connections")
+	fs.IntVar(&c.size, "size", 128, "bytes of a message")
+	fs.IntVar(&c.window, "window", 1, "messages in flight on each connection")
+	fs.DurationVar(&c.duration, "duration", 5*time.Second, "how long messages are sent")
+	fs.Float64Var(&c.rate, "rate", 0, "connections dialed in a second (0: unlimited)")
+	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
+	fs.StringVar(&c.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
+	fs.StringVar(&c.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: from the environment)")
+	fs.IntVar(&c.procs, "procs", 1, "processes that share the connections: the limit of open files is one for each")
+	fs.Func("source", "`addresses` to connect from, in turn, separated by commas: each has ports for some 28,000 connections to a server, 14,000 of which are found quickly", c.addSources)
+	fs.BoolVar(&c.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
+	fs.BoolVar(&c.tls, "tls", false, "have the server of its own speak TLS (wss)")
+	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
+	fs.BoolVar(&c.json, "json", false, "print one JSON object, not a table")
+	fs.StringVar(&c.page, "report", "", "`file` to write a web page with charts to")
+	fs.IntVar(&c.part, "part", -1, "be one of several processes, whose first connection has this `number`: set by -procs")
 }
 
-func (f *fanoutJob) addSources(list string) error {
+func (c *fanoutCommand) addSources(list string) error {
 	for one := range strings.SplitSeq(list, ",") {
 		addr, err := netip.ParseAddr(strings.TrimSpace(one))
 		if err != nil {
 			return err
 		}
-		f.sources = append(f.sources, addr)
+		c.sources = append(c.sources, addr)
 	}
 	return nil
 }
 
-func (f *fanoutJob) exec(ctx context.Context, args []string) error {
-	if err := f.check(args); err != nil {
-		return err
-	}
-	if f.part >= 0 {
-		return f.takePart(ctx)
-	}
-	var page *os.File
-	if f.page != "" {
-		var err error
-		if page, err = os.Create(f.page); err != nil {
-			return err
-		}
-		defer page.Close()
-	}
-	n := f.fit()
-	f.procs = min(f.procs, n)
-	f.urlsGiven = len(f.urls)
-	server := "given"
-	if f.urlsGiven == 0 {
-		servers, err := f.startServers()
-		if err != nil {
-			return err
-		}
-		defer servers.stop()
-		server = servers.String()
-	}
-	crew, stop, err := f.crew(n)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	r, err := f.measure(ctx, crew, n)
-	if err != nil {
-		return err
-	}
-	r.Server = server
-	if err := f.print(r); err != nil {
-		return err
-	}
-	if page != nil {
-		if err := errors.Join(r.writePage(page), page.Close()); err != nil {
-			return err
-		}
-	}
-	switch {
-	case ctx.Err() != nil:
-		return exitInterrupted
-	case r.ErrorsTotal > 0 || r.Sent != r.Received:
-		return errReported
-	}
-	return nil
-}
-
-// crew returns who does the work, and a function that ends what is left of it.
-func (f *fanoutJob) crew(n int) (c crew, stop func(), err error) {
-	if f.procs == 1 {
-		fleet, err := f.fleet(n)
-		return fleet, func() {}, err
-	}
-	all, err := f.startProcesses(n)
-	return all, all.stop, err
-}
-
-// fleet returns the connections of this process.
-func (f *fanoutJob) fleet(n int) (*fleet, error) {
-	targets, err := f.targets()
-	if err != nil {
-		return nil, err
-	}
-	fleet := newFleet(targets, newMessage(f.text, f.size), f.window, n)
-	fleet.first = max(f.part, 0)
-	fleet.rate = f.rate
-	fleet.reconnect = f.reconnect
-	return fleet, nil
-}
-
-// targets returns what to connect to, and from where.
-func (f *fanoutJob) targets() (targets []fanout.Target, err error) {
-	config, err := f.config()
-	if err != nil {
-		return nil, err
-	}
-	config.Transport = transports[f.transport]
-	if f.proxy != "" {
-		via, _ := url.Parse(f.proxy) // checked
-		config.Proxy = websock.ProxyURL(via)
-	}
-	for _, url := range f.urls {
-		target := fanout.Target{URL: url, Config: config}
-		if len(f.sources) == 0 {
-			targets = append(targets, target)
-		} else {
-			targets = append(targets, fanout.From(target, f.sources...)...)
-		}
-	}
-	return targets, nil
-}
-
-// What flags may say at most.
 const (
-	maxWindow      = 1 << 16
-	maxConnections = 1 << connectionBits
-	maxProcesses   = 1 << 10
-	maxRate        = 1e9 // a connection every nanosecond
+	maxWindow    = 1 << 16
+	maxProcesses = 1 << 10
+	maxRate      = 1e9 // a connection every nanosecond
 )
 
-// check refuses flags that make no sense.
-func (f *fanoutJob) check(args []string) error {
+// check refuses invalid flags.
+func (c *fanoutCommand) check(args []string) error {
 	switch {
 	case len(args) > 0:
-		return f.misused("fanout takes no arguments, but there is %q", args[0])
-	case f.n < 1 || f.n > maxConnections:
-		return f.misused("-n is at least 1, and at most %d", maxConnections)
-	case f.window < 1 || f.window > maxWindow:
-		return f.misused("-window is 1 to %d", maxWindow)
-	case f.size < 0 || f.size > engine.DefaultMessageSize:
-		return f.misused("-size is 0 to %d", engine.DefaultMessageSize)
-	case f.duration <= 0 || f.timeout <= 0:
-		return f.misused("-duration and -timeout are above 0")
-	case !(f.rate >= 0 && f.rate <= maxRate): // so that NaN is refused too
-		return f.misused("-rate is 0 to %.0f", maxRate)
-	case f.procs < 1 || f.procs > maxProcesses:
-		return f.misused("-procs is at least 1, and at most %d", maxProcesses)
-	case f.part < -1 || f.part > maxConnections:
-		return f.misused("-part is -1 to %d", maxConnections)
-	case f.proxy != "" && !isProxyURL(f.proxy):
-		return f.misused("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", f.proxy)
-	case transports[f.transport] == nil:
-		return f.misused("there is no transport %q; there is: %s", f.transport, transportNames())
+		return c.usageError("fanout takes no arguments, but there is %q", args[0])
+	case c.n < 1 || c.n > payload.MaxConnections:
+		return c.usageError("-n is at least 1, and at most %d", payload.MaxConnections)
+	case c.window < 1 || c.window > maxWindow:
+		return c.usageError("-window is 1 to %d", maxWindow)
+	case c.size < 0 || c.size > websock.DefaultMessageSize:
+		return c.usageError("-size is 0 to %d", websock.DefaultMessageSize)
+	case c.duration <= 0 || c.timeout <= 0:
+		return c.usageError("-duration and -timeout must be positive")
+	case !(c.rate >= 0 && c.rate <= maxRate): // also refuses NaN
+		return c.usageError("-rate is 0 to %.0f", maxRate)
+	case c.procs < 1 || c.procs > maxProcesses:
+		return c.usageError("-procs is at least 1, and at most %d", maxProcesses)
+	case c.part < -1 || c.part > payload.MaxConnections:
+		return c.usageError("-part is -1 to %d", payload.MaxConnections)
+	case c.proxy != "" && !isProxyURL(c.proxy):
+		return c.usageError("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", c.proxy)
+	case transports[c.transport] == nil:
+		return c.usageError("there is no transport %q; there is: %s", c.transport, transportNames())
 	}
-	return f.checkURLs()
-}
-
-// checkURLs refuses URLs that can't be dialled, and flags with which no URL can be.
-func (f *fanoutJob) checkURLs() error {
-	urls := f.urls
+	urls := c.urls
 	if len(urls) == 0 {
-		urls = []string{"ws://localhost/"} // like those of servers of its own
+		urls = []string{"ws://localhost/"} // like that of a server of its own
 	}
 	for _, url := range urls {
-		if err := f.checkDial(url); err != nil {
-			return f.misused("%v", err)
+		if err := c.dialFlags.check(url); err != nil {
+			return c.usageError("%v", err)
 		}
 	}
 	return nil
 }
 
-// fit returns how many connections the limit of open files allows, and says so if
-// they are fewer than asked for.
-func (f *fanoutJob) fit() int {
-	each := fitFiles((f.n + f.procs - 1) / f.procs)
-	n := min(f.n, each*f.procs)
-	if n < f.n {
-		fmt.Fprintf(f.err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
-			grouped(f.n), grouped(each), grouped(n), (f.n+each-1)/each)
-	}
-	return n
-}
-
-// isProxyURL reports whether raw is the URL of a proxy.
 func isProxyURL(raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" {
@@ -266,36 +152,160 @@ func isProxyURL(raw string) bool {
 	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 }
 
-// measure has the crew do its work, with n connections.
-func (f *fanoutJob) measure(ctx context.Context, crew crew, n int) (*report, error) {
-	r := f.report()
-	sampler := sample(crew)
-	defer sampler.stop()
-	var err error
-	begin := time.Now()
-	f.during(f.dialling(crew, n), func() { err = crew.dial(ctx) })
-	if err != nil {
-		return nil, err
+func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
+	if err := c.check(args); err != nil {
+		return err
 	}
-	dialling := time.Since(begin)
-	f.during(f.exchanging(crew), func() { err = crew.exchange(ctx, f.duration) })
-	if err != nil {
-		return nil, err
+	if c.part >= 0 {
+		gen, err := c.loadGen(c.n)
+		if err != nil {
+			return err
+		}
+		return loadgen.RunWorker(ctx, gen, c.In, c.Out, c.duration, c.timeout)
 	}
-	account, err := crew.finish(f.timeout)
-	if err != nil {
-		return nil, err
+	var page *os.File
+	if c.page != "" {
+		var err error
+		if page, err = os.Create(c.page); err != nil {
+			return err
+		}
+		defer page.Close()
 	}
-	r.samples = sampler.stop()
-	r.ended(account, dialling)
-	return r, nil
+	r, err := c.measure(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.print(r, page); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case !r.Succeeded():
+		return exitFailed
+	}
+	return nil
 }
 
-// report returns one that says what was to be done.
-func (f *fanoutJob) report() *report {
-	r := &report{URLs: f.urls, Transport: f.transport, Processes: f.procs, Asked: f.n, Size: f.size, Window: f.window}
-	for _, source := range f.sources {
+// measure starts servers and worker processes, if they are needed, and runs the load.
+func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
+	n := c.fitConnections()
+	c.procs = min(c.procs, n)
+	server := "given"
+	if len(c.urls) == 0 {
+		servers, err := serve.StartChildren(c.Err, c.procs, c.transport, c.compress, c.tls)
+		if err != nil {
+			return nil, err
+		}
+		defer servers.Stop()
+		server, c.childURLs = servers.String(), servers.URLs
+		if servers.Certificate != nil && c.ca == "" {
+			c.ca = servers.Certificate.CertFile
+		}
+	}
+	runner, stop, err := c.runner(n)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	r := &report.Report{
+		URLs: c.allURLs(), Server: server, Transport: c.transport, Processes: c.procs,
+		Asked: c.n, Size: c.size, Window: c.window,
+	}
+	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
 	}
-	return r
+	return r, loadgen.Run(ctx, runner, loadgen.Plan{
+		Connections: n,
+		Duration:    c.duration,
+		Timeout:     c.timeout,
+		Reconnect:   c.reconnect,
+		Progress:    c.Err,
+	}, r)
+}
+
+// fitConnections returns how many connections the limit of open files allows. It prints a
+// warning if they are fewer than the user asked for.
+func (c *fanoutCommand) fitConnections() int {
+	each := process.FitConnections((c.n + c.procs - 1) / c.procs)
+	n := min(c.n, each*c.procs)
+	if n < c.n {
+		fmt.Fprintf(c.Err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
+			console.Grouped(c.n), console.Grouped(each), console.Grouped(n), (c.n+each-1)/each)
+	}
+	return n
+}
+
+// runner returns what generates the load, and a function that ends it.
+func (c *fanoutCommand) runner(n int) (r loadgen.Runner, stop func(), err error) {
+	if c.procs == 1 {
+		gen, err := c.loadGen(n)
+		return gen, func() {}, err
+	}
+	workers, err := loadgen.StartWorkers(c.Err, c.procs, n, c.workerArgs)
+	return workers, workers.Stop, err
+}
+
+// workerArgs returns the arguments of a worker process: the same flags, followed by those that
+// differ, since the last one of a flag counts.
+func (c *fanoutCommand) workerArgs(first, connections int) []string {
+	args := append([]string{"fanout"}, c.args...)
+	args = append(args, "-part", strconv.Itoa(first), "-n", strconv.Itoa(connections), "-ca", c.ca,
+		"-rate", strconv.FormatFloat(c.rate/float64(c.procs), 'g', -1, 64))
+	for _, url := range c.childURLs {
+		args = append(args, "-url", url)
+	}
+	return args
+}
+
+func (c *fanoutCommand) loadGen(n int) (*loadgen.LoadGen, error) {
+	targets, err := c.targets()
+	if err != nil {
+		return nil, err
+	}
+	return loadgen.New(loadgen.Config{
+		Targets:     targets,
+		Connections: n,
+		First:       max(c.part, 0),
+		Message:     payload.New(c.text, c.size),
+		Window:      c.window,
+		Rate:        c.rate,
+		Reconnect:   c.reconnect,
+	}), nil
+}
+
+// targets returns every URL, from every source address.
+func (c *fanoutCommand) targets() (targets []fanout.Target, err error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	config.Transport = transports[c.transport]
+	if c.proxy != "" {
+		via, _ := url.Parse(c.proxy) // check has parsed it
+		config.Proxy = websock.ProxyURL(via)
+	}
+	for _, url := range c.allURLs() {
+		target := fanout.Target{URL: url, Config: config}
+		if len(c.sources) == 0 {
+			targets = append(targets, target)
+		} else {
+			targets = append(targets, fanout.From(target, c.sources...)...)
+		}
+	}
+	return targets, nil
+}
+
+func (c *fanoutCommand) allURLs() []string { return slices.Concat(c.urls, c.childURLs) }
+
+// print writes the report to standard output, and to page unless it is nil.
+func (c *fanoutCommand) print(r *report.Report, page *os.File) error {
+	write := r.WriteTable
+	if c.json {
+		write = r.WriteJSON
+	}
+	if err := write(c.Out); err != nil || page == nil {
+		return err
+	}
+	return errors.Join(r.WritePage(page), page.Close())
 }

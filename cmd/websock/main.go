@@ -20,9 +20,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/connect"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
 
 func main() {
@@ -31,72 +36,131 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// stdio is where a command reads and writes.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-// run is the program. The end of ctx is an interrupt.
+// run runs the program and returns its exit code. The end of ctx is an interrupt.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	streams := stdio{stdin, stdout, stderr}
-	root := rootCommand(streams, args)
+	root := rootCommand(stdio{console.Streams{In: stdin, Out: stdout, Err: stderr}}, args)
 	err := root.Parse(args)
 	if err == nil {
 		err = root.Run(ctx)
 	} else if !errors.Is(err, flag.ErrHelp) {
-		err = errUsage // the flag package has printed it
+		err = errUsage // the flag package has printed the error
 	}
 	switch {
 	case errors.Is(err, errUsage):
-		return int(exitMisused)
+		return int(exitUsage)
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	}
-	code, reported := codeOf(err)
-	if !reported {
-		fmt.Fprintln(stderr, "websock:", errorText(err))
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
 	}
-	return int(code)
+	fmt.Fprintln(stderr, "websock:", console.ErrorText(err))
+	return int(exitFailed)
 }
 
-// errUsage says that the command line can't be understood. Being a flag.ErrHelp,
-// it makes ffcli print the command's usage.
-var errUsage = fmt.Errorf("usage: %w", flag.ErrHelp)
-
-// misused tells what is wrong with the command line.
-func (s stdio) misused(format string, args ...any) error {
-	fmt.Fprintf(s.err, format+"\n", args...)
-	return errUsage
-}
-
-func rootCommand(streams stdio, args []string) *ffcli.Command {
+func rootCommand(s stdio, args []string) *ffcli.Command {
 	root := &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
 		LongHelp:   "The manual is printed by websock help.",
-		FlagSet:    streams.flagSet("websock"),
+		FlagSet:    s.flagSet("websock"),
 		Exec: func(_ context.Context, args []string) error {
 			if len(args) > 0 {
-				return streams.misused("there is no command %q", args[0])
+				return s.usageError("there is no command %q", args[0])
 			}
 			return errUsage
 		},
 	}
 	root.Subcommands = []*ffcli.Command{
-		fanoutCommand(streams, args[min(1, len(args)):]),
-		connectCommand(streams),
-		serveCommand(streams),
-		completionCommand(streams, root),
-		helpCommand(streams, root),
-		versionCommand(streams),
+		newFanoutCommand(s, args[min(1, len(args)):]),
+		newConnectCommand(s),
+		newServeCommand(s),
+		newCompletionCommand(s, root),
+		newHelpCommand(s, root),
+		newVersionCommand(s),
 	}
 	return root
 }
 
+// stdio are the standard streams with what all commands do with them.
+type stdio struct{ console.Streams }
+
 func (s stdio) flagSet(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(s.err)
+	fs.SetOutput(s.Err)
 	return fs
+}
+
+// errUsage means that the command line is invalid. It wraps flag.ErrHelp, so ffcli prints the
+// usage of the command.
+var errUsage = fmt.Errorf("usage: %w", flag.ErrHelp)
+
+// usageError prints what is wrong with the command line.
+func (s stdio) usageError(format string, args ...any) error {
+	fmt.Fprintf(s.Err, format+"\n", args...)
+	return errUsage
+}
+
+// An exitCode is an error of which the user has been told already.
+type exitCode int
+
+// The exit codes of failures. Success is 0.
+const (
+	exitFailed      exitCode = 1
+	exitUsage       exitCode = 2
+	exitUnreachable exitCode = 3
+	exitRefused     exitCode = 4
+	exitLost        exitCode = 5
+	exitClosed      exitCode = 6
+	exitInterrupted exitCode = 130 // as in a shell: 128 plus the number of the signal
+)
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// outcomeErrors has the error for each outcome of a session.
+var outcomeErrors = map[connect.Outcome]error{
+	connect.ClosedNormally:    nil,
+	connect.Unreachable:       exitUnreachable,
+	connect.Refused:           exitRefused,
+	connect.Lost:              exitLost,
+	connect.ClosedWithError:   exitClosed,
+	connect.LinesNotSent:      exitFailed,
+	connect.InterruptedByUser: exitInterrupted,
+}
+
+// exitCodes is the part of the help about exit codes.
+const exitCodes = "The exit code is\n" +
+	"  0  when all went well\n" +
+	"  1  when something failed\n" +
+	"  2  when the command line is invalid\n" +
+	"  3  when the server can't be reached: no such name, nobody listens, no trust, a proxy declines\n" +
+	"  4  when a server was reached and declines the opening handshake\n" +
+	"  5  when the connection is lost, or the server breaks the protocol\n" +
+	"  6  when the server closes with another code than 1000, 1001 or none\n" +
+	"  130  after an interrupt (serve: 0, since an interrupt is how it ends)"
+
+func newVersionCommand(s stdio) *ffcli.Command {
+	return &ffcli.Command{
+		Name:       "version",
+		ShortUsage: "websock version",
+		ShortHelp:  "print the version",
+		FlagSet:    s.flagSet("version"),
+		Exec: func(_ context.Context, args []string) error {
+			if len(args) > 0 {
+				return s.usageError("version takes no arguments, but there is %q", args[0])
+			}
+			_, err := fmt.Fprintf(s.Out, "websock %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// version returns the version of the module that was built.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
 }

@@ -1,94 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"io"
-	"os"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 )
-
-// TestMain makes the test binary the program where that runs itself: tests have
-// flags only, the program begins with a command.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		main()
-	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
-}
-
-// outcome is what a run of the program leaves.
-type outcome struct {
-	code     int
-	out, err string
-}
-
-// command runs the program in this process.
-func command(ctx context.Context, stdin string, args ...string) outcome {
-	var out, err buffer
-	code := run(ctx, args, strings.NewReader(stdin), &out, &err)
-	return outcome{code, out.String(), err.String()}
-}
-
-// interruptedAfter returns a context that ends as it does with a signal.
-func interruptedAfter(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(d, cancel)
-	return ctx
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// serving runs "websock serve" on a free port until the test ends, and returns its
-// URL and a function that interrupts it and returns how it ended.
-func serving(t *testing.T, args ...string) (url string, interrupt func() outcome) {
-	t.Helper()
-	return servingAndTelling(t, new(buffer), args...)
-}
-
-// servingAndTelling is serving with a given standard error.
-func servingAndTelling(t *testing.T, stderr *buffer, args ...string) (url string, interrupt func() outcome) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	stdout, out := io.Pipe()
-	code := make(chan int, 1)
-	go func() {
-		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, stderr)
-		out.Close()
-	}()
-	url, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("no URL: %v %s", err, stderr.String())
-	}
-	interrupt = sync.OnceValue(func() outcome {
-		cancel()
-		return outcome{code: <-code, err: stderr.String()}
-	})
-	t.Cleanup(func() { interrupt() })
-	return strings.TrimSpace(url), interrupt
-}
 
 func TestCommandLine(t *testing.T) {
 	for _, test := range []struct {
@@ -138,7 +53,7 @@ func TestCommandLine(t *testing.T) {
 		{"connect -header Host:me ws://127.0.0.1:1/", 2, "Host"},
 		{"connect -header b@d:1 ws://127.0.0.1:1/", 2, "b@d"},
 		{"connect -subprotocol a,b ws://127.0.0.1:1/", 2, "a,b"},
-		{"connect -subprotocol a -subprotocol a ws://127.0.0.1:1/", 2, "twice"},
+		{"connect -subprotocol a -subprotocol a ws://127.0.0.1:1/", 2, "repeated"},
 		{"connect -timeout -1s ws://127.0.0.1:1/", 2, "-timeout"},
 		{"connect -wait -1s ws://127.0.0.1:1/", 2, "-wait"},
 		{"completion", 2, "bash, fish, zsh"},

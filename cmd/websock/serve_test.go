@@ -1,28 +1,20 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"encoding/binary"
 	"errors"
-	"math/big"
-	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
-func TestServePushesToAll(t *testing.T) {
-	url, _ := serving(t, "-push", "5ms", "-size", "20")
+func TestServePushesToAllClients(t *testing.T) {
+	url, _ := startServer(t, "-push", "5ms", "-size", "20")
 	var last string
 	for range 2 {
 		conn, err := websock.Dial(t.Context(), url, nil)
@@ -35,7 +27,7 @@ func TestServePushesToAll(t *testing.T) {
 		}
 		for range 3 {
 			op, msg, err := conn.RecvMessage(nil)
-			if op != engine.OpText || len(msg) != 20 || err != nil || string(msg) == last {
+			if op != websock.OpText || len(msg) != 20 || err != nil || string(msg) == last {
 				t.Fatalf("%v %q %v", op, msg, err)
 			}
 			last = string(msg)
@@ -43,9 +35,9 @@ func TestServePushesToAll(t *testing.T) {
 	}
 }
 
-func TestInterruptClosesConnectionsAsGoingAway(t *testing.T) {
+func TestInterruptedServerClosesConnectionsAsGoingAway(t *testing.T) {
 	for _, args := range [][]string{nil, {"-push", "1ms"}} {
-		url, interrupt := serving(t, args...)
+		url, interrupt := startServer(t, args...)
 		conn, err := websock.Dial(t.Context(), url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -56,8 +48,8 @@ func TestInterruptClosesConnectionsAsGoingAway(t *testing.T) {
 		for err == nil {
 			_, _, err = conn.RecvMessage(nil)
 		}
-		var closed *engine.CloseError
-		if !errors.As(err, &closed) || closed.Code != engine.CloseGoingAway || closed.Local {
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Code != websock.CloseGoingAway || closed.Local {
 			t.Errorf("%v", err)
 		}
 		if got := <-ended; got.code != 0 || got.err != "" {
@@ -73,54 +65,24 @@ func TestServeEndsWithStandardInput(t *testing.T) {
 	}
 }
 
-// certificate writes a certificate for 127.0.0.1 and its key to files.
-func certificate(t *testing.T) (cert, key string) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	certDER, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert.pem", "CERTIFICATE", certDER), write("key.pem", "PRIVATE KEY", keyDER)
-}
-
-func TestSecureServer(t *testing.T) {
-	cert, key := certificate(t)
-	url, _ := serving(t, "-tls-cert", cert, "-tls-key", key)
+func TestServeTLS(t *testing.T) {
+	cert, key := writeCertificate(t)
+	url, _ := startServer(t, "-tls-cert", cert, "-tls-key", key)
 	for _, trust := range [][]string{{"-ca", cert}, {"-insecure"}} {
-		r, got := fanoutReport(t, append(trust, "-url", url, "-n", "5", "-duration", "50ms", "-window", "4")...)
+		r, got := runFanout(t, append(trust, "-url", url, "-n", "5", "-duration", "50ms", "-window", "4")...)
 		if got.code != 0 || r.Sent != r.Received || r.Sent < 20 {
 			t.Errorf("%v: %+v", trust, got)
 		}
 	}
-	r, got := fanoutReport(t, "-url", url, "-n", "2", "-duration", "50ms")
+	r, got := runFanout(t, "-url", url, "-n", "2", "-duration", "50ms")
 	if got.code != 1 || r.Errors["TLS"] != 2 {
 		t.Errorf("no trust: %+v", got)
 	}
 }
 
-func TestSecureServerMakesItsOwnCertificate(t *testing.T) {
-	var said buffer
-	url, interrupt := servingAndTelling(t, &said, "-tls", "-addr", "localhost:0")
+func TestServeTLSWithItsOwnCertificate(t *testing.T) {
+	var said syncBuffer
+	url, interrupt := startServerWithStderr(t, &said, "-tls", "-addr", "localhost:0")
 	_, cert, told := strings.Cut(strings.TrimSpace(said.String()), "-ca: ")
 	if !told || !strings.HasPrefix(url, "wss://") {
 		t.Fatalf("%s %q", url, said.String())
@@ -137,25 +99,6 @@ func TestSecureServerMakesItsOwnCertificate(t *testing.T) {
 	}
 }
 
-func TestOwnCertificateIsForTheHostToListenOn(t *testing.T) {
-	for _, host := range []string{"127.0.0.2", "::2", "feed.example", "", "127.0.0.1", "localhost"} {
-		own, err := newSelfSigned(host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer own.remove()
-		pair, err := tls.LoadX509KeyPair(own.cert, own.key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{host, "localhost", "127.0.0.1", "::1"} {
-			if err := pair.Leaf.VerifyHostname(name); name != "" && err != nil {
-				t.Errorf("made for %q: %v", host, err)
-			}
-		}
-	}
-}
-
 func TestServersShareAPort(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		got := command(t.Context(), "", "serve", "-addr", "127.0.0.1:0", "-reuseport")
@@ -164,13 +107,94 @@ func TestServersShareAPort(t *testing.T) {
 		}
 		return
 	}
-	url, _ := serving(t, "-reuseport")
+	url, _ := startServer(t, "-reuseport")
 	addr := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/")
-	serving(t, "-reuseport", "-addr", addr)
-	if r, got := fanoutReport(t, "-url", url, "-n", "20", "-duration", "50ms"); got.code != 0 {
+	startServer(t, "-reuseport", "-addr", addr)
+	if r, got := runFanout(t, "-url", url, "-n", "20", "-duration", "50ms"); got.code != 0 {
 		t.Errorf("%+v %+v", got, r)
 	}
 	if got := command(t.Context(), "", "serve", "-addr", addr); got.code != 1 || !strings.Contains(got.err, "in use") {
 		t.Errorf("one that doesn't share: %+v", got)
 	}
+}
+
+// A client that doesn't read must neither fill the server's memory nor keep the others from
+// being sent to.
+func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
+	const enough = 100 // messages, more than the system's buffers take
+	withEveryServer(t, func(t *testing.T, transport, url string, config websock.Config) {
+		fast, err := websock.Dial(t.Context(), url, &config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fast.Close()
+		config.NetDial = dialWithSmallBuffer
+		slow, err := websock.Dial(t.Context(), url, &config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		for range enough {
+			if _, _, err := fast.RecvMessage(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range enough {
+			if _, _, err = slow.RecvMessage(nil); err != nil {
+				break
+			}
+		}
+		want := websock.ClosePolicyViolation
+		if transport == "std" {
+			want = websock.CloseAbnormal // the server can't tell it in the middle of a message
+		}
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Local || closed.Code != want {
+			t.Errorf("the slow one: %v, want %v", err, want)
+		}
+		if _, _, err := fast.RecvMessage(nil); err != nil {
+			t.Errorf("the other one: %v", err)
+		}
+	}, "-push", "20ms", "-size", "100000") // which the fast one takes on a slow machine too
+}
+
+// A client that sends without taking its echoes has to wait, and gets all of them in the end.
+func TestServeEchoesToAClientThatReadsLate(t *testing.T) {
+	const messages, size = 8000, 10 << 10 // more than the system's buffers take, both ways
+	withEveryServer(t, func(t *testing.T, _, url string, config websock.Config) {
+		conn, err := websock.Dial(t.Context(), url, &config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var sent atomic.Int64
+		failed := make(chan error, 1)
+		go func() {
+			msg := make([]byte, size)
+			for i := range messages {
+				binary.BigEndian.PutUint64(msg, uint64(i))
+				if err := conn.SendBinary(msg); err != nil {
+					failed <- err
+					return
+				}
+				sent.Add(1)
+			}
+			failed <- nil
+		}()
+		for before := int64(-1); before != sent.Load(); time.Sleep(200 * time.Millisecond) {
+			before = sent.Load()
+		}
+		if n := sent.Load(); n == messages {
+			t.Errorf("the server has taken all %d messages, for nobody", n)
+		}
+		var msg []byte
+		for i := range messages {
+			if _, msg, err = conn.RecvMessage(msg[:0]); err != nil || len(msg) != size || binary.BigEndian.Uint64(msg) != uint64(i) {
+				t.Fatalf("echo %d: %.8x of %d bytes, %v", i, msg, len(msg), err)
+			}
+		}
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	})
 }

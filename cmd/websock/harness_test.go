@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
+	"go.uber.org/goleak"
+)
+
+// TestMain makes the test binary the program itself when its first argument is a command and
+// not a flag: fanout starts child processes of it.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		main()
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+}
+
+// An outcome is the exit code and output of a run of the program.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+// command runs the program in this process.
+func command(ctx context.Context, stdin string, args ...string) outcome {
+	var out, err syncBuffer
+	code := run(ctx, args, strings.NewReader(stdin), &out, &err)
+	return outcome{code, out.String(), err.String()}
+}
+
+// interruptedAfter returns a context that ends after d, as with a signal.
+func interruptedAfter(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(d, cancel)
+	return ctx
+}
+
+// A syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// startServer runs "websock serve" on a free port until the test ends, and returns its URL and
+// a function that interrupts it and returns its outcome.
+func startServer(t *testing.T, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
+	return startServerWithStderr(t, new(syncBuffer), args...)
+}
+
+// startServerWithStderr is startServer with a given standard error.
+func startServerWithStderr(t *testing.T, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout, out := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, stderr)
+		out.Close()
+	}()
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("no URL: %v %s", err, stderr.String())
+	}
+	interrupt = sync.OnceValue(func() outcome {
+		cancel()
+		return outcome{code: <-code, err: stderr.String()}
+	})
+	t.Cleanup(func() { interrupt() })
+	return strings.TrimSpace(url), interrupt
+}
+
+// withEveryServer runs f with a server of every transport, without and with TLS.
+func withEveryServer(t *testing.T, f func(t *testing.T, transport, url string, dial websock.Config), args ...string) {
+	cert, key := writeCertificate(t)
+	for transport := range transports {
+		for scheme, tlsFlags := range map[string][]string{"ws": nil, "wss": {"-tls-cert", cert, "-tls-key", key}} {
+			t.Run(transport+" "+scheme, func(t *testing.T) {
+				url, _ := startServer(t, append(append([]string{"-transport", transport}, args...), tlsFlags...)...)
+				if !strings.HasPrefix(url, scheme+"://") {
+					t.Errorf("the URL is %s", url)
+				}
+				d := dialFlags{ca: cert}
+				config, err := d.config()
+				if err != nil {
+					t.Fatal(err)
+				}
+				f(t, transport, url, config)
+			})
+		}
+	}
+}
+
+// writeCertificate writes a certificate for 127.0.0.1 and its key to files.
+func writeCertificate(t *testing.T) (cert, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	certDER, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", certDER), write("key.pem", "PRIVATE KEY", keyDER)
+}
+
+// dialWithSmallBuffer dials a connection with a small receive buffer.
+func dialWithSmallBuffer(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		err = conn.(*net.TCPConn).SetReadBuffer(256 << 10)
+	}
+	return conn, err
+}
+
+// startScriptedServer calls f with every connection that it accepts.
+func startScriptedServer(t *testing.T, f func(*websock.Conn)) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		f(conn)
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// echoChanged echoes messages after change, which may alter the message and returns the opcode,
+// until the connection ends.
+func echoChanged(conn *websock.Conn, change func(op websock.Opcode, msg []byte) websock.Opcode) {
+	for {
+		op, msg, err := conn.RecvMessage(nil)
+		if err != nil {
+			return
+		}
+		conn.SendFrame(change(op, msg), true, msg)
+	}
+}
+
+// unusedURL is the URL of a port that nobody listens on.
+const unusedURL = "ws://127.0.0.1:1/"
+
+// runFanout runs "websock fanout -json".
+func runFanout(t *testing.T, args ...string) (report.Report, outcome) {
+	t.Helper()
+	got := command(t.Context(), "", append([]string{"fanout", "-json"}, args...)...)
+	var r report.Report
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	return r, got
+}
+
+// An endlessLine is a reader of a line that never ends.
+type endlessLine struct{}
+
+func (endlessLine) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}

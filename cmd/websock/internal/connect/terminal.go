@@ -1,0 +1,130 @@
+package connect
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+)
+
+// A terminal lets a person edit lines at the bottom while messages are written above.
+type terminal struct {
+	*term.Terminal
+	in, out *os.File
+	saved   *term.State // before raw mode
+	history *history    // nil: the Terminal's own
+	keys    keyReader
+}
+
+// errInterrupted ends the lines after Control-C, which sends no signal in raw mode.
+var errInterrupted = errors.New("interrupted")
+
+// A keyReader reads what is typed and records whether the last read had a Control-C.
+type keyReader struct {
+	io.Reader
+	interrupted bool
+}
+
+func (k *keyReader) Read(p []byte) (int, error) {
+	const controlC = 3
+	n, err := k.Reader.Read(p)
+	k.interrupted = bytes.IndexByte(p[:n], controlC) >= 0
+	return n, err
+}
+
+// openTerminal puts the terminal into raw mode until restore. historyFile may be "".
+func openTerminal(streams console.Streams, historyFile string) (*terminal, error) {
+	t := &terminal{in: streams.In.(*os.File), out: streams.Out.(*os.File)}
+	t.keys.Reader = t.in
+	t.Terminal = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{&t.keys, t.out}, "> ")
+	if historyFile != "" {
+		var err error
+		if t.history, err = openHistory(historyFile); err != nil {
+			return nil, err
+		}
+		t.Terminal.History = t.history
+	}
+	var err error
+	if t.saved, err = term.MakeRaw(int(t.in.Fd())); err != nil {
+		return nil, fmt.Errorf("cannot put the terminal into raw mode: %w", err)
+	}
+	t.SetBracketedPasteMode(true)
+	return t, nil
+}
+
+// readLine edits a line. Control-C and Control-D end the lines.
+func (t *terminal) readLine() ([]byte, error) {
+	if width, height, err := term.GetSize(int(t.out.Fd())); err == nil && width > 0 {
+		t.SetSize(width, height)
+	}
+	line, err := t.ReadLine()
+	switch {
+	case errors.Is(err, term.ErrPasteIndicator):
+		err = nil
+	case errors.Is(err, io.EOF) && t.keys.interrupted:
+		err = errInterrupted
+	}
+	return []byte(line), err
+}
+
+// restore erases the prompt and leaves raw mode.
+func (t *terminal) restore() {
+	t.SetBracketedPasteMode(false)
+	io.WriteString(t.out, "\r\x1b[K")
+	term.Restore(int(t.in.Fd()), t.saved)
+	if t.history != nil {
+		t.history.close()
+	}
+}
+
+// A history is a term.History that is kept in a file.
+type history struct {
+	file  *os.File
+	lines []string // the newest last
+}
+
+// maxHistory is how many lines of the file are kept in memory.
+const maxHistory = 1000
+
+// openHistory creates the file, readable only by its owner, if it doesn't exist.
+func openHistory(name string) (*history, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	h := &history{file: file}
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		h.lines = append(h.lines, lines.Text())
+		h.lines = h.lines[max(len(h.lines)-maxHistory, 0):]
+	}
+	if err := lines.Err(); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s is not a history: %w", name, err)
+	}
+	return h, nil
+}
+
+// Add ignores empty lines and repetitions.
+func (h *history) Add(line string) {
+	if line == "" || len(h.lines) > 0 && line == h.At(0) {
+		return
+	}
+	h.lines = append(h.lines, line)
+	fmt.Fprintln(h.file, line) // without the file, the history lasts as long as the session
+}
+
+func (h *history) Len() int { return len(h.lines) }
+
+func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
+
+func (h *history) close() { h.file.Close() }

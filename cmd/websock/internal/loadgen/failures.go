@@ -1,0 +1,101 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+)
+
+// failures counts failures by kind, and keeps the first error of each.
+type failures struct {
+	mu     sync.Mutex
+	counts map[string]int64
+	first  map[string]error
+}
+
+func newFailures() *failures {
+	return &failures{counts: map[string]int64{}, first: map[string]error{}}
+}
+
+// add counts n failures of a kind. err, unless it is nil, is the error of one of them.
+func (f *failures) add(kind string, n int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts[kind] += n
+	if f.first[kind] == nil && err != nil {
+		f.first[kind] = err
+	}
+}
+
+func (f *failures) total() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var n int64
+	for _, count := range f.counts {
+		n += count
+	}
+	return n
+}
+
+// dialFailure returns the kind of a failed attempt.
+func dialFailure(err error) string {
+	var refusal *websock.HandshakeError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &refusal) && refusal.Proxy != "":
+		return "proxy failed"
+	case errors.As(err, &refusal) && refusal.Status != 0 && refusal.Status != http.StatusSwitchingProtocols:
+		return fmt.Sprintf("handshake status %d", refusal.Status)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "dial refused"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "dial timeout"
+	case fanout.FailureOf(err) == fanout.FailedTLS:
+		return "TLS"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "dial failed"
+	}
+	return "handshake failed"
+}
+
+// closeFailure returns the kind of an error that ended a connection.
+func closeFailure(err error) string {
+	var protocol *websock.ProtocolError
+	var limit *websock.LimitError
+	var closed *websock.CloseError
+	switch {
+	case errors.As(err, &protocol):
+		return "protocol error"
+	case errors.As(err, &limit):
+		return "limit exceeded"
+	case errors.As(err, &closed) && closed.Code != websock.CloseAbnormal:
+		return fmt.Sprintf("close code %d", closed.Code)
+	}
+	return "connection lost"
+}
+
+// closedByUs reports whether a connection ended because we closed it.
+func closedByUs(err error) bool {
+	var closed *websock.CloseError
+	return errors.As(err, &closed) && closed.Local && errors.Is(err, websock.ErrClosed)
+}
+
+// byKind returns the counts and the first errors.
+func (f *failures) byKind() (counts map[string]int64, first map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first = map[string]string{}
+	for kind, err := range f.first {
+		first[kind] = err.Error()
+	}
+	return maps.Clone(f.counts), first
+}

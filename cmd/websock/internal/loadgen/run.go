@@ -1,0 +1,61 @@
+// Package loadgen generates load on echo servers: many connections, each with a window of
+// messages in flight, in this process or in several.
+package loadgen
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
+)
+
+// A Runner generates load: a LoadGen in this process, or a WorkerPool of other processes.
+// Its stages Dial, Exchange and Finish are called once each, in this order.
+type Runner interface {
+	// Dial opens the connections. It returns when every connection has been attempted once, or
+	// ctx has ended. An error means that none can be opened.
+	Dial(ctx context.Context) error
+
+	// Exchange keeps messages in flight until d has passed, ctx ends, or no connection is left.
+	Exchange(ctx context.Context, d time.Duration) error
+
+	// Finish waits at most d for the echoes in flight, and closes all connections.
+	Finish(d time.Duration) (report.Result, error)
+
+	// Snapshot may be called at any time, by any goroutine.
+	Snapshot() report.Snapshot
+}
+
+// A Plan says how long the stages take, and how their progress is shown.
+type Plan struct {
+	Connections int
+	Duration    time.Duration // of the exchange
+	Timeout     time.Duration // of the wait for the last echoes
+	Reconnect   bool
+	Progress    io.Writer
+}
+
+// Run runs all stages and adds their result to r.
+func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
+	progress := report.Progress{Out: p.Progress, Snapshot: runner.Snapshot, Reconnect: p.Reconnect}
+	sampler := report.StartSampler(runner.Snapshot)
+	defer sampler.Stop()
+	var err error
+	begin := time.Now()
+	progress.WhileDialing(p.Connections, func() { err = runner.Dial(ctx) })
+	if err != nil {
+		return err
+	}
+	dialing := time.Since(begin)
+	progress.WhileExchanging(p.Duration, func() { err = runner.Exchange(ctx, p.Duration) })
+	if err != nil {
+		return err
+	}
+	result, err := runner.Finish(p.Timeout)
+	if err != nil {
+		return err
+	}
+	r.SetResult(result, dialing, sampler.Stop())
+	return nil
+}

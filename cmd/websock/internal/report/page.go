@@ -1,0 +1,121 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"html/template"
+	"io"
+	"strconv"
+
+	"github.com/go-analyze/charts"
+)
+
+//go:embed page.html
+var pageText string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// WritePage writes the report as a self-contained web page.
+func (r *Report) WritePage(w io.Writer) error {
+	svgs, err := r.charts()
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	err = pageTemplate.Execute(&page, struct {
+		Rows   []row
+		Charts []template.HTML
+	}{r.rows(), svgs})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(page.Bytes())
+	return err
+}
+
+// charts draws the charts of the page, each as an SVG element.
+func (r *Report) charts() (svgs []template.HTML, err error) {
+	t := newTimeline(r.samples)
+	for _, draw := range []func() ([]byte, error){
+		func() ([]byte, error) {
+			return lineChart("Messages received", "messages a second", t, series{"", t.messageRates()})
+		},
+		func() ([]byte, error) {
+			return lineChart("Connections up", "connections", t, series{"", t.values(func(s Sample) int64 { return s.Up })})
+		},
+		func() ([]byte, error) {
+			return lineChart("Errors and reconnections, so far", "errors, reconnections", t,
+				series{"errors", t.values(func(s Sample) int64 { return s.Errors })},
+				series{"reconnections", t.values(func(s Sample) int64 { return s.Reconnects })})
+		},
+		func() ([]byte, error) {
+			return histogramChart("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.latencies)
+		},
+	} {
+		svg, err := draw()
+		if err != nil {
+			return nil, err
+		}
+		svgs = append(svgs, template.HTML(svg))
+	}
+	return svgs, nil
+}
+
+// A series is one line of a chart. A name is shown only if there are several.
+type series struct {
+	name   string
+	values []float64
+}
+
+func newPainter() *charts.Painter {
+	return charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 900, Height: 320})
+}
+
+// lineChart draws values over time.
+func lineChart(title, unit string, t timeline, all ...series) ([]byte, error) {
+	values := make([][]float64, len(all))
+	names := make([]string, len(all))
+	for i, s := range all {
+		values[i], names[i] = s.values, s.name
+	}
+	o := charts.NewLineChartOptionWithData(values)
+	o.Title.Text = title
+	o.Symbol.Shape = charts.SymbolNone
+	if len(all) > 1 {
+		o.Legend.SeriesNames = names
+	}
+	o.XAxis.Title = "seconds since the first dial"
+	o.XAxis.BoundaryGap = charts.Ptr(false)
+	o.XAxis.LabelCount = t.ticks + 1
+	o.XAxis.Labels = make([]string, len(t.samples))
+	for i, s := range t.samples {
+		o.XAxis.Labels[i] = strconv.FormatFloat(s.at.Seconds(), 'f', -1, 64)
+	}
+	o.YAxis[0].Title = unit
+	o.YAxis[0].Min = charts.Ptr(0.0)
+	painter := newPainter()
+	if err := painter.LineChart(o); err != nil {
+		return nil, err
+	}
+	return painter.Bytes()
+}
+
+// histogramChart draws the distribution of latencies.
+func histogramChart(title, unit, axis string, h *Histogram) ([]byte, error) {
+	bounds, counts := h.distribution()
+	labels := make([]string, len(bounds))
+	for i, bound := range bounds {
+		labels[i] = strconv.FormatFloat(bound.Seconds()*1000, 'f', -1, 64)
+	}
+	o := charts.NewBarChartOptionWithData([][]float64{counts})
+	o.Title.Text = title
+	o.CategoryAxis.Title = axis
+	o.CategoryAxis.Labels = labels
+	o.CategoryAxis.LabelCount = len(labels)
+	o.ValueAxis[0].Title = unit
+	painter := newPainter()
+	if err := painter.BarChart(o); err != nil {
+		return nil, err
+	}
+	return painter.Bytes()
+}
