@@ -9,48 +9,50 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// A KeepAlive says how a connection on which nothing moves is kept alive, and when it is
-// given up. Its zero value does neither. All connections of the process share one timing
-// wheel: no connection has a timer or a goroutine for it, and none can hold it up.
+// A KeepAlive says when a connection sends pings and when it is aborted because nothing comes from
+// its peer. The zero value does neither. All connections of the process share one timer; none has a
+// timer or a goroutine of its own, and none can delay the pings of others.
 //
-// What counts as a sign of life is what was received: data, pings, and the pongs that answer
-// ours; and that the peer takes what is sent, while more of it waits. So an upload isn't cut
-// because the ping stands behind it, and a peer that takes nothing is given up.
+// Signs of life are bytes that are received (data, pings, and the pongs that answer ours), and that
+// the peer takes what is sent while more of it waits. So a long upload isn't aborted although its
+// pings wait behind it, but a peer that takes nothing is.
 //
-// On a connection without a Handler only a receive under way takes bytes from the network, so a
-// program that doesn't call Recv for as long as Timeout loses the connection. So does a
-// Handler that takes as long for one call; but one that pauses is left alone meanwhile.
+// Without a Handler, only a receive under way reads from the network: a program that doesn't call
+// Recv for as long as Timeout loses the connection. So does a Handler that takes as long for one
+// call. A connection that is paused (Conn.Pause) is not aborted.
 type KeepAlive struct {
-	// Ping is the time without a sign of life after which a ping is sent (RFC 6455
-	// section 5.5.2), exact to a quarter of it. At most one is under way, and it waits for
-	// nobody: while as much waits for the peer as may, it is left out. 0: no pings.
+	// Ping is the time without a sign of life after which a ping is sent (RFC 6455 section
+	// 5.5.2), exact to a quarter of it. At most one ping is under way, and sending it never waits
+	// for the peer: it is left out while the send queue is full. 0 or negative: no pings.
 	Ping time.Duration
 
-	// Timeout is the time without a sign of life after which the connection is
-	// aborted; receives, sends and OnClose then get an error that is ErrIdle. It is exact
-	// to a quarter of the shorter of Ping and Timeout. 0: twice Ping. Negative: never.
+	// Timeout is the time without a sign of life after which the connection is aborted; receives,
+	// sends and OnClose then get an error that is ErrIdle. It is exact to a quarter of the
+	// shorter of Ping and Timeout. 0: twice Ping. Negative: never.
 	Timeout time.Duration
 
-	// Message, unless it is nil, is sent in place of a ping, for servers that want a
-	// heartbeat of their own, such as {"op":"ping"}. It must not be changed.
+	// Message, unless it is nil, is sent in place of a ping, for servers that expect a heartbeat of
+	// their own, such as {"op":"ping"}. It must not be changed while a connection uses it.
 	Message []byte
 
-	// Opcode is how Message is sent: OpText, OpBinary, or OpPing or OpPong with a payload of
-	// at most 125 bytes. 0: OpText if there is a Message, else OpPing.
+	// Opcode is the Message's: OpText, OpBinary, or OpPing or OpPong with a payload of at most 125
+	// bytes. 0: OpText if there is a Message, else OpPing.
 	Opcode Opcode
 
-	// OnPing, unless it is nil, is told of pings received, also without a Handler: see
-	// engine.Options. It needs neither Ping nor Timeout.
+	// OnPing, unless it is nil, is called with the payload of every ping received, which is valid
+	// until it returns; the ping is answered in any case. It is called by the goroutine that
+	// receives, with a Handler between the calls of OnData, and must not receive itself. It needs
+	// neither Ping nor Timeout.
 	OnPing func(c *Conn, payload []byte)
 }
 
-// idleConns are the connections of the process that are kept alive or given up.
+// idleConns visits the connections that have a KeepAlive.
 var idleConns = timing.NewScheduler()
 
-// start is the moment since which the times of all connections are counted.
+// start is the moment from which the Monitors of all connections count.
 var start = time.Now()
 
-// policy returns how connections are watched, with the defaults in.
+// policy returns the Policy of the connections, with the defaults set.
 func (k *KeepAlive) policy() (*keepalive.Policy, error) {
 	const longest = time.Duration(1 << 60) // can be added to another time
 	p := &keepalive.Policy{

@@ -9,9 +9,9 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// All connections of a process share one timing wheel, which gives up those that are silent: that
-// of a Handler that is stuck, and that to which another one sends for ever.
-func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) {
+// All connections of a process share one scheduler. It aborts the silent ones: those of a Handler that
+// is stuck, and of one that keeps sending.
+func TestAStuckHandlerDelaysNoPingsOfOtherConnections(t *testing.T) {
 	for name, transport := range everyTransport {
 		for _, secure := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: " ws", true: " wss"}[secure], func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 					<-release
 				}, onClose))
 				dial(silent, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-					for deaf.SendBinary(make([]byte, 1<<20)) == nil { // until it was given up
+					for deaf.SendBinary(make([]byte, 1<<20)) == nil { // until that is aborted
 					}
 				}, onClose))
 				select {
@@ -50,7 +50,7 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 					t.Skip("this machine is too busy:", err)
 				}
 
-				// The others are given up before its time has come.
+				// The others are aborted before its ping is due.
 				kept := dial(websock.KeepAlive{Ping: 800 * time.Millisecond, Timeout: -1}, nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
@@ -66,7 +66,7 @@ func TestAHandlerThatIsStuckKeepsNoOtherConnectionFromBeingPinged(t *testing.T) 
 					t.Error("no ping was sent")
 				}
 				if deaf.Err() == nil {
-					t.Error("the silent connection wasn't given up")
+					t.Error("the silent connection wasn't aborted")
 				}
 				close(release)
 				for range 2 {

@@ -22,7 +22,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// deaf is a server that accepts and then neither reads nor sends.
+// deaf is a server that accepts connections, and then neither reads nor sends.
 func deaf(t testing.TB) string {
 	over := make(chan struct{})
 	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func checkIdle(t *testing.T, err error) {
 	}
 }
 
-func TestAPeerThatAnswersPingsIsKept(t *testing.T) {
+func TestAPeerThatAnswersPingsKeepsItsConnection(t *testing.T) {
 	c, err := Dial(t.Context(), server(t, echo(t, nil)), &Config{KeepAlive: KeepAlive{Ping: 20 * time.Millisecond, Timeout: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestAPeerThatAnswersPingsIsKept(t *testing.T) {
 	roundTrip(t, c)
 }
 
-func TestADeafPeerIsGivenUp(t *testing.T) {
+func TestAConnectionToASilentPeerIsAborted(t *testing.T) {
 	for name, k := range map[string]KeepAlive{
 		"after a ping":   {Ping: 50 * time.Millisecond},
 		"without a ping": {Timeout: 50 * time.Millisecond},
@@ -84,7 +84,7 @@ func TestADeafPeerIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestAHandlerIsToldThatThePeerWasGivenUp(t *testing.T) {
+func TestOnCloseGetsErrIdle(t *testing.T) {
 	closed := make(chan error, 1)
 	c, err := Dial(t.Context(), deaf(t), &Config{
 		KeepAlive: KeepAlive{Timeout: 50 * time.Millisecond},
@@ -99,7 +99,7 @@ func TestAHandlerIsToldThatThePeerWasGivenUp(t *testing.T) {
 	checkIdle(t, <-closed)
 }
 
-func TestAPausedConnectionIsNotGivenUp(t *testing.T) {
+func TestAPausedConnectionIsNotAborted(t *testing.T) {
 	closed := make(chan error, 1)
 	c, err := Dial(t.Context(), deaf(t), &Config{
 		KeepAlive: KeepAlive{Timeout: 80 * time.Millisecond},
@@ -121,7 +121,7 @@ func TestAPausedConnectionIsNotGivenUp(t *testing.T) {
 	checkIdle(t, <-closed)
 }
 
-func TestAServerGivesUpASilentClient(t *testing.T) {
+func TestAServerAbortsTheConnectionOfASilentClient(t *testing.T) {
 	got := make(chan error, 1)
 	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := Accept(w, r, &AcceptOptions{KeepAlive: KeepAlive{Timeout: 50 * time.Millisecond}})
@@ -141,13 +141,13 @@ func TestAServerGivesUpASilentClient(t *testing.T) {
 	checkIdle(t, <-got)
 }
 
-// carriers are the transports that keepalive is tried on.
+// carriers are the transports that the tests of keepalive run on.
 var carriers = map[string]Transport{"std": std.Transport(), "epoll": epoll.Transport(), "netpoll": netpoll.Transport()}
 
-// A slowConn is read at a rate.
+// A slowConn is read at a rate, in bytes a second.
 type slowConn struct {
 	net.Conn
-	rate int // bytes in a second; 0: nothing is read
+	rate int
 }
 
 func (c *slowConn) Read(p []byte) (int, error) {
@@ -227,7 +227,7 @@ func eachCarrier(t *testing.T, f func(t *testing.T, transport Transport, secure 
 	}
 }
 
-func TestAnUploadThatTakesLongIsNotCut(t *testing.T) {
+func TestALongUploadIsNotAborted(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		t.Run(fmt.Sprint("with a Handler: ", pushed), func(t *testing.T) {
 			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
@@ -271,7 +271,7 @@ func TestAnUploadThatTakesLongIsNotCut(t *testing.T) {
 	}
 }
 
-func TestAPeerThatTakesNothingIsGivenUpWhateverIsSent(t *testing.T) {
+func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 	for name, send := range map[string]func(c *Conn, closed chan error){
 		"nothing":         func(c *Conn, closed chan error) { <-closed },
 		"a large message": func(c *Conn, closed chan error) { c.SendBinary(make([]byte, 32<<20)); <-closed },
@@ -303,7 +303,7 @@ func TestAPeerThatTakesNothingIsGivenUpWhateverIsSent(t *testing.T) {
 				send(c, closed)
 				checkIdle(t, how)
 				if took := time.Since(began); took > 20*time.Second {
-					t.Errorf("given up after %v", took)
+					t.Errorf("aborted after %v", took)
 				}
 			})
 		})
@@ -410,7 +410,7 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	}
 }
 
-// pongs is a Handler that hears pongs.
+// pongs is a Handler with an OnPong.
 type pongs struct {
 	engine.Handler
 	pong func(p []byte)
@@ -418,7 +418,7 @@ type pongs struct {
 
 func (p pongs) OnPong(_ *Conn, payload []byte) { p.pong(payload) }
 
-// pingable is a Handler that hears pings.
+// pingable is a Handler with an OnPing.
 type pingable struct {
 	engine.Handler
 	ping func(p []byte)
@@ -426,7 +426,7 @@ type pingable struct {
 
 func (p pingable) OnPing(_ *Conn, payload []byte) { p.ping(payload) }
 
-func TestPingsThatComeAreTold(t *testing.T) {
+func TestOnPingIsCalledForEveryPing(t *testing.T) {
 	for name, transport := range carriers {
 		for _, pushed := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", with a Handler: ", pushed), func(t *testing.T) {
@@ -473,7 +473,7 @@ func TestPingsThatComeAreTold(t *testing.T) {
 	}
 }
 
-func TestConnectionsThatAreOverAreForgotten(t *testing.T) {
+func TestEndedConnectionsAreNoLongerVisited(t *testing.T) {
 	url := server(t, echo(t, nil))
 	for range 10 {
 		c, err := Dial(t.Context(), url, &Config{KeepAlive: KeepAlive{Ping: 200 * time.Millisecond}})
@@ -483,7 +483,7 @@ func TestConnectionsThatAreOverAreForgotten(t *testing.T) {
 		c.Close()
 	}
 	if idleConns.Len() == 0 {
-		t.Error("nothing was watched")
+		t.Error("no connection was visited")
 	}
 	for deadline := time.Now().Add(10 * time.Second); idleConns.Len() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

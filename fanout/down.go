@@ -7,7 +7,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// never is what OnDown is told about when a slot that has stopped is dialled again.
+// never is the next of OnDown for a slot that has stopped.
 const never = time.Duration(-1)
 
 // A teardown takes a slot down after an attempt has failed or a connection was lost: it changes the

@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// feed is a server that answers every subscription.
+// feed is a server that confirms every subscription.
 func feed() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
@@ -40,7 +40,7 @@ func Example() {
 		Size: 100,
 		Pace: fanout.Pace{Rate: 5000},
 		OnConnect: func(_ context.Context, s *fanout.Slot, c *websock.Conn) error {
-			return c.SendText([]byte("feed " + s.Key())) // again whenever the slot is connected
+			return c.SendText([]byte("feed " + s.Key())) // each time that the slot is connected
 		},
 		OnMessage: func(_ *fanout.Slot, _ websock.Opcode, msg []byte) { answers.Done() },
 	})

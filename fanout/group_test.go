@@ -1,11 +1,14 @@
 package fanout
 
 import (
-	"bytes"
-	"context"
-	"errors"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,13 +18,13 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-func TestABroadcastReachesAllAndComesBack(t *testing.T) {
+func TestBroadcastsReachAllSlotsInOrder(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		const slots, rounds = 50, 20
 		server := newTestServer(t)
 		var came [slots]atomic.Int32
-		g := begun(t, Options{
-			Targets: over(transport, server.url()),
+		g := startGroup(t, Options{
+			Targets: targetsFor(transport, server.url()),
 			Size:    slots,
 			OnMessage: func(s *Slot, op websock.Opcode, msg []byte) {
 				if want := fmt.Sprint("message ", came[s.Number()].Add(1)); string(msg) != want || op != websock.OpText {
@@ -29,16 +32,16 @@ func TestABroadcastReachesAllAndComesBack(t *testing.T) {
 				}
 			},
 		})
-		allUp(t, g)
+		waitAllUp(t, g)
 		for i := range rounds {
 			if d := g.Broadcast(websock.OpText, fmt.Append(nil, "message ", i+1)); d != (Delivery{Sent: slots}) {
 				t.Fatalf("%+v", d)
 			}
 		}
 		for i := range came {
-			eventually(t, "all echoes", func() bool { return came[i].Load() == rounds })
+			waitUntil(t, "all echoes", func() bool { return came[i].Load() == rounds })
 		}
-		eventually(t, "the counts", func() bool {
+		waitUntil(t, "the counts", func() bool {
 			got := g.Stats()
 			return got.Traffic.MessagesSent == slots*rounds && got.Traffic.MessagesReceived == slots*rounds
 		})
@@ -48,13 +51,13 @@ func TestABroadcastReachesAllAndComesBack(t *testing.T) {
 func TestSendFindsTheSlotByItsKey(t *testing.T) {
 	server := newTestServer(t)
 	got := make(chan string, 1)
-	g := begun(t, Options{
-		Targets:   over(nil, server.url()),
+	g := startGroup(t, Options{
+		Targets:   targetsFor(nil, server.url()),
 		Size:      3,
 		Key:       func(number int) string { return []string{"a", "b", "c"}[number] },
 		OnMessage: func(s *Slot, _ websock.Opcode, msg []byte) { got <- s.Key() + string(msg) },
 	})
-	allUp(t, g)
+	waitAllUp(t, g)
 	if err := g.Send("b", websock.OpText, []byte("!")); err != nil {
 		t.Fatal(err)
 	}
@@ -66,73 +69,42 @@ func TestSendFindsTheSlotByItsKey(t *testing.T) {
 	}
 }
 
-func TestOnConnectComesBeforeEverythingElse(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
-		server := newTestServer(t)
-		var mu sync.Mutex
-		first := map[*websock.Conn]string{}
-		server.OnConn = func(c *websock.Conn) { c.SendText([]byte("who are you?")) }
-		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, msg []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			if first[c] == "" {
-				first[c] = string(msg)
-			}
+func TestFindKnowsNumbersAsKeys(t *testing.T) {
+	g := startGroup(t, Options{Targets: URLs("ws://127.0.0.1:1/"), Size: 12, Backoff: Backoff{Base: time.Hour}})
+	for key, want := range map[string]int{"0": 0, "11": 11, "12": -1, "-1": -1, "01": -1, "+1": -1, "x": -1, "": -1} {
+		s := g.Find(key)
+		if (s != nil) != (want >= 0) || s != nil && s.Number() != want {
+			t.Errorf("%q", key)
 		}
-		g := begun(t, Options{
-			Targets: over(transport, server.url()),
-			Size:    10,
-			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
-				_, question, err := c.RecvMessage(nil) // before there is a Handler
-				if string(question) != "who are you?" {
-					t.Errorf("%q", question)
-				}
-				return errors.Join(err, c.SendText([]byte("slot "+s.Key())))
-			},
-			OnMessage: func(_ *Slot, _ websock.Opcode, msg []byte) { t.Errorf("%q", msg) },
-		})
-		stop := make(chan struct{})
-		var senders sync.WaitGroup
-		senders.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					g.Broadcast(websock.OpText, []byte("too early"))
-				}
-			}
-		})
-		allUp(t, g)
-		close(stop)
-		senders.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		for _, text := range first {
-			if text == "too early" {
-				t.Error(text)
-			}
+	}
+	n := 0
+	for s := range g.Slots() {
+		if s.Number() != n || s != g.Slot(n) || s.Key() != g.Find(s.Key()).Key() {
+			t.Error(n)
 		}
-	})
+		if n++; n == 5 {
+			break
+		}
+	}
 }
 
-func TestSlotsComeBack(t *testing.T) {
+func TestLostSlotsAreDialledAgain(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var downs atomic.Int32
-		g := begun(t, Options{
-			Targets: over(transport, server.url()),
+		g := startGroup(t, Options{
+			Targets: targetsFor(transport, server.url()),
 			Size:    20,
 			OnDown:  func(*Slot, error, time.Duration) { downs.Add(1) },
 		})
-		allUp(t, g)
+		waitAllUp(t, g)
 		server.kill()
-		eventually(t, "all down", func() bool { return g.Stats().Up == 0 && downs.Load() >= 20 })
+		waitUntil(t, "all down", func() bool { return g.Stats().Up == 0 && downs.Load() >= 20 })
 		if err := g.Slot(0).Err(); err == nil {
 			t.Error("a slot doesn't say why it is down")
 		}
 		server.start()
-		allUp(t, g)
+		waitAllUp(t, g)
 		if s := g.Stats(); s.Lost[websock.CloseAbnormal] != 20 || s.Ready != 40 {
 			t.Errorf("%+v", s)
 		}
@@ -142,30 +114,33 @@ func TestSlotsComeBack(t *testing.T) {
 	})
 }
 
-func TestPermanentFailuresStopASlot(t *testing.T) {
-	for _, status := range []int{401, 403, 404, 410} {
-		var stopped atomic.Int32
-		g := begun(t, Options{
-			Targets: over(nil, answering(t, status, nil)),
-			OnDown: func(s *Slot, err error, next time.Duration) {
-				var failed *websock.HandshakeError
-				if !errors.As(err, &failed) || failed.Status != status || next >= 0 {
-					t.Errorf("%v, %v", err, next)
-				}
-				stopped.Add(1)
-			},
+func TestABroadcastOverTLS(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		const slots, rounds = 10, 10
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			websock.Accept(w, r, &websock.AcceptOptions{Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+				c.SendFrame(op, true, msg)
+			}, nil)})
+		}))
+		t.Cleanup(server.Close)
+		roots := x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		targets := targetsFor(transport, "wss"+strings.TrimPrefix(server.URL, "https"))
+		targets[0].Config.TLS = &tls.Config{RootCAs: roots}
+		var came atomic.Int32
+		g := startGroup(t, Options{
+			Targets:   targets,
+			Size:      slots,
+			OnMessage: func(*Slot, websock.Opcode, []byte) { came.Add(1) },
 		})
-		if err := g.WaitUp(t.Context(), 1); err != ErrDown {
-			t.Error(err)
+		waitAllUp(t, g)
+		for range rounds {
+			if d := g.Broadcast(websock.OpBinary, make([]byte, 1000)); d.Sent != slots {
+				t.Errorf("%+v", d)
+			}
 		}
-		eventually(t, "OnDown", func() bool { return stopped.Load() == 1 })
-		if s := g.Slot(0); s.State() != Stopped || s.Err() == nil || s.SendText(nil) != ErrDown {
-			t.Errorf("%v, %v", s.State(), s.Err())
-		}
-		if got := g.Stats(); got.Failed[FailedStatus] != 1 || got.Attempts != 1 {
-			t.Errorf("%+v", got)
-		}
-	}
+		waitUntil(t, "all echoes", func() bool { return came.Load() == slots*rounds })
+	})
 }
 
 func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
@@ -175,40 +150,77 @@ func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
 	const slots = 1000
 	server := newTestServer(t)
 	allGone := runtime.NumGoroutine()
-	g := begun(t, Options{
-		Targets:   over(epoll.Loops(1), server.url()),
+	g := startGroup(t, Options{
+		Targets:   targetsFor(epoll.Loops(1), server.url()),
 		Size:      slots,
 		Ping:      50 * time.Millisecond,
 		OnMessage: func(*Slot, websock.Opcode, []byte) {},
 		Pace:      Pace{PerHost: 16},
 	})
-	allUp(t, g)
-	eventually(t, "pings", func() bool { return g.Stats().RoundTrip.Count > slots })
-	loops := 1 + runtime.GOMAXPROCS(0) // ours, and the server's
-	eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= allGone+loops+2 })
+	waitAllUp(t, g)
+	waitUntil(t, "pings", func() bool { return g.Stats().RoundTrip.Count > slots })
+	loops := 1 + runtime.GOMAXPROCS(0) // the Group's and the server's
+	waitUntil(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= allGone+loops+2 })
 }
 
-func TestStatsCountWhatCompressionSaves(t *testing.T) {
+func TestAGroupIsCollectedAfterShutdown(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		freed := make(chan struct{})
+		func() {
+			g, err := Start(Options{
+				Targets:   append(targetsFor(transport, server.url()), URLs("ws://127.0.0.1:1/")...),
+				Size:      20,
+				Pace:      Pace{Rate: -1},
+				Backoff:   Backoff{Base: time.Hour},
+				OnMessage: func(*Slot, websock.Opcode, []byte) {},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.AddCleanup(g, func(c chan struct{}) { close(c) }, freed)
+			if err := g.WaitUp(t.Context(), 10); err != nil {
+				t.Fatal(err)
+			}
+			g.Broadcast(websock.OpText, []byte("x"))
+			shutdown(t, g)
+		}()
+		waitUntil(t, "the Group is freed", func() bool {
+			runtime.GC()
+			select {
+			case <-freed:
+				return true
+			case <-time.After(time.Millisecond):
+				return false
+			}
+		})
+	})
+}
+
+func TestConnectionsAreLogged(t *testing.T) {
+	var mu sync.Mutex
+	var text strings.Builder
+	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := newTestServer(t)
-	server.Compression = websock.DefaultCompression
-	targets := over(nil, server.url())
-	targets[0].Config.Compression = websock.DefaultCompression
-	var came atomic.Int32
-	g := begun(t, Options{Targets: targets, Size: 3, OnMessage: func(*Slot, websock.Opcode, []byte) { came.Add(1) }})
-	allUp(t, g)
-	message := bytes.Repeat([]byte("all alike "), 1000)
-	g.Broadcast(websock.OpText, message)
-	eventually(t, "all echoes", func() bool { return came.Load() == 3 })
-	check := func(when string) {
-		t.Helper()
-		want := uint64(3 * len(message))
-		s := g.Stats().Traffic
-		if s.BeforeDeflate != want || s.AfterInflate != want || s.AfterDeflate == 0 || s.AfterDeflate > want/10 || s.BeforeInflate == 0 || s.BeforeInflate > want/10 {
-			t.Errorf("%s: %+v", when, s)
+	refusing := statusServer(t, 403, nil)
+	g := startGroup(t, Options{
+		Targets: append(targetsFor(nil, server.url()), targetsFor(nil, refusing)...),
+		Key:     func(number int) string { return []string{"good", "bad"}[number] },
+		Logger:  logger,
+	})
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t, g)
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{
+		`level=DEBUG msg=connected slot=good`,
+		`level=WARN msg="can't connect" slot=bad error="websock: handshake with ` + strings.TrimPrefix(refusing, "ws://") + `: the server declines (HTTP status 403)"`,
+		`level=DEBUG msg="connection lost" slot=good`,
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %s in\n%s", want, text.String())
 		}
 	}
-	eventually(t, "the counts", func() bool { return g.Stats().Traffic.MessagesReceived == 3 })
-	check("while the slots are up")
-	shutdown(t, g)
-	check("afterwards")
 }

@@ -11,77 +11,104 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// slowly is a server that reads so many bytes in a second, and answers every ping that it gets to.
-func slowly(t *testing.T, rate int) (url string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
+func TestPingsMeasureTheRoundTrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 150 * time.Millisecond
+		var pings []time.Duration
+		began := time.Now()
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+			return servePipe(func(conn net.Conn) {
+				eachFrame(conn, func(h websock.Header, payload []byte) {
+					if h.Opcode != websock.OpPing {
+						return
+					}
+					pings = append(pings, time.Since(began))
+					conn.Write([]byte{0x8A, 2, 'n', 'o'}) // not the answer to this ping
+					time.Sleep(trip)
+					writePong(conn, payload)
+				})
+			}), nil
+		})
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: 10 * time.Second, PingTimeout: 3 * time.Second})
+		defer shutDown()
+		time.Sleep(65 * time.Second)
+		synctest.Wait()
+		if len(pings) < 6 || len(pings) > 7 || pings[0] < 5*time.Second-timing.Tick {
+			t.Errorf("pings at %v", pings)
+		}
+		for i := 1; i < len(pings); i++ {
+			if gap := pings[i] - pings[i-1]; gap < 10*time.Second || gap > 10*time.Second+5*timing.Tick {
+				t.Errorf("pings at %v", pings)
 			}
-			go func() {
-				defer conn.Close()
-				handshake.ServerConn(context.Background(), conn, nil)
-				eachFrame(slowConn{conn, rate}, func(h websock.Header, payload []byte) {
+		}
+		if rtt := g.Slot(0).RTT(); rtt != trip {
+			t.Errorf("round trip %v", rtt)
+		}
+		s := g.Stats()
+		if n := uint64(len(pings)); s.PingsSent != n || s.RoundTrip.Count != n || s.RoundTrip.Sum != time.Duration(n)*trip {
+			t.Errorf("%+v", s)
+		}
+		if q := s.RoundTrip.Quantile(0.5); q < trip || q > 2*trip {
+			t.Errorf("median %v", q)
+		}
+	})
+}
+
+// Ping is the interval, however long PingTimeout is.
+func TestPingsAreSentAtTheirInterval(t *testing.T) {
+	const ping, pings = 200 * time.Millisecond, 50
+	for _, timeout := range []time.Duration{-1, ping / 2, ping, 10 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+				return servePipe(func(conn net.Conn) {
+					eachFrame(conn, func(h websock.Header, payload []byte) {
+						if h.Opcode == websock.OpPing {
+							writePong(conn, payload)
+						}
+					})
+				}), nil
+			})
+			g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: ping, PingTimeout: timeout})
+			defer shutDown()
+			g.WaitUp(t.Context(), 1)
+			time.Sleep(pings * ping)
+			if n := g.Stats().PingsSent; n < pings*4/5 || n > pings+1 {
+				t.Errorf("%d pings in %v with a timeout of %v", n, pings*ping, timeout)
+			}
+		})
+	}
+}
+
+// A peer that doesn't answer the first ping gets no second one.
+func TestAtMostOnePingIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pings atomic.Int32
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+			return servePipe(func(conn net.Conn) {
+				eachFrame(conn, func(h websock.Header, _ []byte) {
 					if h.Opcode == websock.OpPing {
-						conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
-					} else {
-						conn.Write([]byte{0x81, 2, 'o', 'k'})
+						pings.Add(1)
 					}
 				})
-			}()
-		}
-	}()
-	return "ws://" + l.Addr().String() + "/"
-}
-
-type slowConn struct {
-	net.Conn
-	rate int
-}
-
-func (c slowConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
-	return n, err
-}
-
-func TestAnUploadThatTakesLongIsNotCut(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
-		answered := make(chan struct{}, 1)
-		g := begun(t, Options{
-			Targets:     over(transport, slowly(t, 2<<20)),
-			Ping:        400 * time.Millisecond,
-			PingTimeout: 600 * time.Millisecond,
-			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
-			OnDown: func(_ *Slot, err error, _ time.Duration) {
-				if ReasonOf(err) != ShutDown {
-					t.Error(err)
-					answered <- struct{}{}
-				}
-			},
+			}), nil
 		})
-		allUp(t, g)
-		if err := g.Slot(0).SendBinary(make([]byte, 6<<20)); err != nil {
-			t.Fatal(err)
+		_, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: time.Second, PingTimeout: time.Minute})
+		defer shutDown()
+		time.Sleep(50 * time.Second)
+		if n := pings.Load(); n != 1 {
+			t.Errorf("%d pings", n)
 		}
-		<-answered
 	})
 }
 
 func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
-			return serve(func(conn net.Conn) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+			return servePipe(func(conn net.Conn) {
 				conn.Write([]byte{0x89, 5, 'h', 'e', 'l', 'l', 'o'}) // a ping of its own
 				eachFrame(conn, func(h websock.Header, payload []byte) {
 					got = append(got, h.Opcode.String()+" "+string(payload))
@@ -92,7 +119,7 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 			}), nil
 		})
 		var pings []string
-		g, shutDown := started(t, Options{
+		g, shutDown := startInBubble(t, Options{
 			Targets: d.targets("a"), Ping: 10 * time.Second, PingTimeout: 3 * time.Second,
 			PingMessage: []byte(`{"op":"ping"}`),
 			OnPing:      func(_ *Slot, p []byte) { pings = append(pings, string(p)) },
@@ -130,49 +157,96 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	}
 }
 
-// A peer that is asked and takes nothing is asked once.
-func TestAtMostOnePingIsUnderWay(t *testing.T) {
+func TestAPeerThatSendsNothingIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var pings atomic.Int32
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
-			return serve(func(conn net.Conn) {
-				eachFrame(conn, func(h websock.Header, _ []byte) {
-					if h.Opcode == websock.OpPing {
-						pings.Add(1)
+		d := newFakeDialer(func(_ context.Context, _ string, n int) (net.Conn, error) {
+			if n == 0 {
+				return servePipe(ignoreAll), nil
+			}
+			return servePipe(func(conn net.Conn) { // answers no ping, but is alive
+				go ignoreAll(conn)
+				for {
+					time.Sleep(2 * time.Second)
+					if _, err := conn.Write([]byte{0x82, 0}); err != nil {
+						return
 					}
-				})
+				}
 			}), nil
 		})
-		_, shutDown := started(t, Options{Targets: d.targets("a"), Ping: time.Second, PingTimeout: time.Minute})
-		defer shutDown()
-		time.Sleep(50 * time.Second)
-		if n := pings.Load(); n != 1 {
-			t.Errorf("%d pings", n)
+		var downs []error
+		var at time.Duration
+		g, shutDown := startInBubble(t, Options{
+			Targets: d.targets("a"), Ping: 10 * time.Second, PingTimeout: 3 * time.Second,
+			OnDown: func(_ *Slot, err error, _ time.Duration) {
+				downs, at = append(downs, err), time.Since(d.began)
+			},
+		})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(downs) != 1 || !errors.Is(downs[0], websock.ErrIdle) || at < 8*time.Second-timing.Tick || at > 14*time.Second {
+			t.Errorf("%v, the last at %v", downs, at)
+		}
+		if s := g.Stats(); s.PingTimeouts != 1 || s.Up != 1 || g.Slot(0).RTT() != 0 {
+			t.Errorf("%+v", s)
+		}
+		shutDown()
+	})
+}
+
+func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
+		downs := make(chan error, 10)
+		targets := targetsFor(transport, server.url())
+		targets[0].Config.NetDial = dialSmallBuffer
+		g := startGroup(t, Options{
+			Targets:     targets,
+			Ping:        100 * time.Millisecond,
+			PingTimeout: 100 * time.Millisecond,
+			OnDown:      func(_ *Slot, err error, _ time.Duration) { downs <- err },
+		})
+		waitAllUp(t, g)
+		for g.Slot(0).SendBinary(make([]byte, 64<<10)) == nil {
+		}
+		if err := <-downs; !errors.Is(err, websock.ErrIdle) {
+			t.Error(err)
 		}
 	})
 }
 
-// A heartbeat follows the last one after Ping, however much later the peer would be given up.
-func TestHeartbeatsKeepToTheirInterval(t *testing.T) {
-	const ping, pings = 200 * time.Millisecond, 50
-	for _, timeout := range []time.Duration{-1, ping / 2, ping, 10 * time.Second, time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
-			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
-				return serve(func(conn net.Conn) {
-					eachFrame(conn, func(h websock.Header, payload []byte) {
-						if h.Opcode == websock.OpPing {
-							conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
-						}
-					})
-				}), nil
-			})
-			g, shutDown := started(t, Options{Targets: d.targets("a"), Ping: ping, PingTimeout: timeout})
-			defer shutDown()
-			g.WaitUp(t.Context(), 1)
-			time.Sleep(pings * ping)
-			if n := g.Stats().PingsSent; n < pings*4/5 || n > pings+1 {
-				t.Errorf("%d pings in %v with a timeout of %v", n, pings*ping, timeout)
-			}
+func TestALongUploadIsNotAborted(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		answered := make(chan struct{}, 1)
+		g := startGroup(t, Options{
+			Targets:     targetsFor(transport, slowServer(t, 2<<20)),
+			Ping:        400 * time.Millisecond,
+			PingTimeout: 600 * time.Millisecond,
+			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
+			OnDown: func(_ *Slot, err error, _ time.Duration) {
+				if ReasonOf(err) != ShutDown {
+					t.Error(err)
+					answered <- struct{}{}
+				}
+			},
 		})
-	}
+		waitAllUp(t, g)
+		if err := g.Slot(0).SendBinary(make([]byte, 6<<20)); err != nil {
+			t.Fatal(err)
+		}
+		<-answered
+	})
+}
+
+func TestANegativePingTimeoutDropsNoPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return servePipe(ignoreAll), nil })
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: time.Second, PingTimeout: -1})
+		defer shutDown()
+		time.Sleep(time.Hour)
+		if s := g.Stats(); s.Up != 1 || s.Attempts != 1 || s.PingsSent == 0 || s.PingTimeouts != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +14,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// Timers are not exact: here they ring at full milliseconds, as a busy machine's do.
-func TestRatesAreReachedWithTimersThatAreLate(t *testing.T) {
+// Timers are not exact. Here they fire at full milliseconds, as on a busy machine.
+func TestTheRateIsReachedWithLateTimers(t *testing.T) {
 	const tick = time.Millisecond
 	for _, rate := range []float64{1, 10, 100, 999, 5000, 20000, 33333, 100000} {
 		for _, burst := range []int{1, 10} {
@@ -40,7 +39,7 @@ func TestRatesAreReachedWithTimersThatAreLate(t *testing.T) {
 	}
 }
 
-func TestOnlyBurstBeginsAtOnceAfterAPause(t *testing.T) {
+func TestAfterAPauseOnlyBurstAttemptsBeginAtOnce(t *testing.T) {
 	p := pacer{interval: time.Millisecond, burst: 5}
 	now := time.Now()
 	for range 3 {
@@ -57,15 +56,15 @@ func TestOnlyBurstBeginsAtOnceAfterAPause(t *testing.T) {
 	}
 }
 
-// What a machine can dial has no bound in a bubble.
-func TestRatesAreReachedFromThePauseToTheLastSlot(t *testing.T) {
+// In a bubble the machine is fast enough for any rate.
+func TestAHighRateIsReachedWithManySlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots, rate = 20000, 20000
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
 			time.Sleep(2 * time.Millisecond)
 			return nil, errRefused
 		})
-		_, shutDown := started(t, Options{Targets: d.targets("a"), Size: slots, Pace: Pace{Rate: rate}, Backoff: Backoff{Base: time.Hour}})
+		_, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: slots, Pace: Pace{Rate: rate}, Backoff: Backoff{Base: time.Hour}})
 		defer shutDown()
 		time.Sleep(500 * time.Millisecond)
 		if n := len(d.times()); n < rate/2*97/100 || n > rate/2*103/100 {
@@ -74,13 +73,89 @@ func TestRatesAreReachedFromThePauseToTheLastSlot(t *testing.T) {
 	})
 }
 
-// hang dials hosts that don't answer.
-func hang(ctx context.Context) (net.Conn, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
+func TestAttemptsBeginAtTheRate(t *testing.T) {
+	for _, test := range []struct {
+		rate  float64
+		burst int
+	}{{10, 1}, {10, 5}, {0.5, 1}, {1000, 50}} {
+		t.Run(fmt.Sprint(test), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const slots = 40
+				d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return servePipe(ignoreAll), nil })
+				g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: slots, Pace: Pace{Rate: test.rate, Burst: test.burst}, Ping: -1})
+				defer shutDown()
+				g.Wait(t.Context())
+				for i, at := range d.times() {
+					earliest := time.Duration(float64(max(i-test.burst+1, 0)) / test.rate * float64(time.Second))
+					if at < earliest-time.Microsecond || at > earliest+time.Millisecond {
+						t.Errorf("dial %d at %v, want %v", i, at, earliest)
+					}
+				}
+				if s := g.Stats(); s.Up != slots || s.Attempts != slots || s.Ready != slots {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
 }
 
-func TestHostsThatDoNotAnswerHoldUpNoOther(t *testing.T) {
+func TestConcurrentAttemptsAreLimitedPerHostAndInTotal(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		pace          Pace
+		perHost, peak int
+	}{
+		{"as many as can be", Pace{}, 10, 30},
+		{"as many as may be under way", Pace{Handshakes: 6}, 6, 6},
+		{"as the RFC has it", Pace{PerHost: 1}, 1, 3},
+		{"two to a host", Pace{PerHost: 2}, 2, 6},
+		{"two altogether", Pace{Handshakes: 2}, 2, 2},
+		{"many to a host", Pace{PerHost: -1, Handshakes: 12}, 10, 12},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &countingDialer{connecting: map[string]int{}, most: map[string]int{}}
+				d := newFakeDialer(b.dial)
+				test.pace.Rate = -1
+				g, shutDown := startInBubble(t, Options{Targets: d.targets("a", "b", "c"), Size: 30, Pace: test.pace, Ping: -1})
+				defer shutDown()
+				if err := g.WaitUp(t.Context(), 30); err != nil {
+					t.Fatal(err)
+				}
+				for addr, most := range b.most {
+					if most > test.perHost {
+						t.Errorf("%d connecting to %s at a time", most, addr)
+					}
+				}
+				if b.peak != test.peak {
+					t.Errorf("%d connecting at a time", b.peak)
+				}
+			})
+		})
+	}
+}
+
+func TestASilentHostDoesNotDelayAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDialer(func(ctx context.Context, addr string, _ int) (net.Conn, error) {
+			if addr == "dead:80" {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return servePipe(ignoreAll), nil
+		})
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("dead", "alive"), Size: 1000, Pace: Pace{Rate: 100}, Ping: -1})
+		defer shutDown()
+		if err := g.WaitUp(t.Context(), 500); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(d.began); took > 6*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestManySilentHostsDoNotDelayAnother(t *testing.T) {
 	for _, each := range []int{1, 100} { // slots
 		synctest.Test(t, func(t *testing.T) {
 			hosts := make([]string, 65)
@@ -88,13 +163,13 @@ func TestHostsThatDoNotAnswerHoldUpNoOther(t *testing.T) {
 				hosts[i] = fmt.Sprint("dead", i)
 			}
 			hosts[64] = "alive"
-			d := newDialler(func(ctx context.Context, addr string, _ int) (net.Conn, error) {
+			d := newFakeDialer(func(ctx context.Context, addr string, _ int) (net.Conn, error) {
 				if strings.HasPrefix(addr, "dead") {
-					return hang(ctx)
+					return dialSilent(ctx)
 				}
-				return serve(deaf), nil
+				return servePipe(ignoreAll), nil
 			})
-			g, shutDown := started(t, Options{Targets: d.targets(hosts...), Size: 65 * each, Pace: Pace{Rate: -1}, Ping: -1})
+			g, shutDown := startInBubble(t, Options{Targets: d.targets(hosts...), Size: 65 * each, Pace: Pace{Rate: -1}, Ping: -1})
 			defer shutDown()
 			if err := g.WaitUp(t.Context(), each); err != nil {
 				t.Fatal(err)
@@ -106,13 +181,13 @@ func TestHostsThatDoNotAnswerHoldUpNoOther(t *testing.T) {
 	}
 }
 
-func TestAHostThatIsSlowGetsItsShare(t *testing.T) {
+func TestASlowHostIsDialledConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
 			time.Sleep(1500 * time.Millisecond)
-			return serve(deaf), nil
+			return servePipe(ignoreAll), nil
 		})
-		g, shutDown := started(t, Options{Targets: d.targets("a"), Size: 640, Pace: Pace{Rate: -1}, Ping: -1})
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: 640, Pace: Pace{Rate: -1}, Ping: -1})
 		defer shutDown()
 		g.WaitUp(t.Context(), 640)
 		if took := time.Since(d.began); took > 30*time.Second {
@@ -121,11 +196,11 @@ func TestAHostThatIsSlowGetsItsShare(t *testing.T) {
 	})
 }
 
-func TestAnOnConnectThatFailsHoldsUpNoOther(t *testing.T) {
+func TestAFailedOnConnectDoesNotDelayOtherSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDialler(func(context.Context, string, int) (net.Conn, error) { return serve(deaf), nil })
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return servePipe(ignoreAll), nil })
 		const slots = 50
-		g, shutDown := started(t, Options{
+		g, shutDown := startInBubble(t, Options{
 			Targets: d.targets("a"), Size: slots, Ping: -1,
 			Pace:    Pace{Rate: -1, Handshakes: 1},
 			Backoff: Backoff{Base: time.Hour},
@@ -144,189 +219,7 @@ func TestAnOnConnectThatFailsHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsForTheWholeHost(t *testing.T) {
-	for _, status := range []string{"429 Slow", "503 Busy"} {
-		synctest.Test(t, func(t *testing.T) {
-			const slots = 200
-			var mu sync.Mutex
-			attempts := map[string][]time.Duration{}
-			began := time.Now()
-			d := newDialler(func(_ context.Context, addr string, _ int) (net.Conn, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				at := time.Since(began)
-				attempts[addr] = append(attempts[addr], at)
-				if addr == "busy:80" && at < 10*time.Second {
-					return reply("HTTP/1.1 " + status + "\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n"), nil
-				}
-				return serve(deaf), nil
-			})
-			g, shutDown := started(t, Options{Targets: d.targets("busy", "other"), Size: 2 * slots, Ping: -1, Pace: Pace{Rate: 100}})
-			defer shutDown()
-			if err := g.WaitUp(t.Context(), 2*slots); err != nil {
-				t.Fatal(err)
-			}
-			early := 0
-			for _, at := range attempts["busy:80"] {
-				if at < 10*time.Second {
-					early++
-				}
-			}
-			if early != 1 {
-				t.Errorf("%d attempts in the time for which the host has asked", early)
-			}
-			if last := attempts["other:80"]; last[len(last)-1] > 3*time.Second {
-				t.Errorf("the other host's last attempt was at %v", last[len(last)-1])
-			}
-			if took := time.Since(began); took > 14*time.Second {
-				t.Errorf("all are up after %v", took)
-			}
-		})
-	}
-}
-
-func TestRetryEndsThePauseOfAHost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
-			if n == 0 {
-				return reply("HTTP/1.1 503 Busy\r\nRetry-After: 1000\r\nContent-Length: 0\r\n\r\n"), nil
-			}
-			return serve(deaf), nil
-		})
-		g, shutDown := started(t, Options{Targets: d.targets("a"), Size: 2, Ping: -1})
-		defer shutDown()
-		time.Sleep(time.Second)
-		g.Slot(1).Retry() // which waits for its turn
-		time.Sleep(time.Second)
-		if state := g.Slot(1).State(); state != Up {
-			t.Errorf("%v after Retry", state)
-		}
-	})
-}
-
-// logged is a Logger's Handler that keeps the lines of a level.
-type logged struct {
-	slog.Handler
-	least slog.Level
-	mu    *sync.Mutex
-	lines *[]string
-}
-
-func newLogged(least slog.Level) *logged {
-	return &logged{slog.DiscardHandler, least, new(sync.Mutex), new([]string)}
-}
-
-func (l *logged) Enabled(_ context.Context, level slog.Level) bool { return level >= l.least }
-
-func (l *logged) Handle(_ context.Context, r slog.Record) error {
-	var text strings.Builder
-	text.WriteString(r.Message)
-	r.Attrs(func(a slog.Attr) bool {
-		text.WriteString(" " + a.String())
-		return true
-	})
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	*l.lines = append(*l.lines, text.String())
-	return nil
-}
-
-func (l *logged) with(text string) (found []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range *l.lines {
-		if strings.Contains(line, text) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
-func TestOutagesAreLoggedAtTheFirstFailureAndAtEachDoubling(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const failing = 100
-		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
-			if n < failing {
-				return nil, errRefused
-			}
-			return serve(deaf), nil
-		})
-		lines := newLogged(slog.LevelInfo)
-		targets := d.targets("feed.example")
-		targets[0] = Target{URL: "ws://feed.example/v1?token=secret", Config: targets[0].Config}
-		targets[0].Config.Host = ""
-		g, shutDown := started(t, Options{Targets: targets, Size: 10, Ping: -1, Logger: slog.New(lines)})
-		defer shutDown()
-		g.WaitUp(t.Context(), 10)
-		warned := lines.with("can't connect url=ws://feed.example/v1 failures=")
-		for i, want := range []string{"=1 ", "=2 ", "=4 ", "=8 ", "=16 ", "=32 ", "=64 "} {
-			if i >= len(warned) || !strings.Contains(warned[i], "failures"+want) || !strings.Contains(warned[i], "refused") {
-				t.Fatalf("%q", warned)
-			}
-		}
-		if again := lines.with("connected again url=ws://feed.example/v1 failures=100"); len(warned) != 7 || len(again) != 1 {
-			t.Errorf("%q, %q", warned, again)
-		}
-		if secret := lines.with("secret"); len(secret) > 0 {
-			t.Errorf("%q", secret)
-		}
-	})
-}
-
-// A host that nobody else waits for or connects to is remembered like any other.
-func TestFailuresOfAHostWithOneSlotAreCountedTogether(t *testing.T) {
-	for name, onConnect := range map[string]func(context.Context, *Slot, *websock.Conn) error{
-		"no connection":   nil,
-		"OnConnect fails": func(context.Context, *Slot, *websock.Conn) error { return errRefused },
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
-				if onConnect == nil {
-					return nil, errRefused
-				}
-				return serve(deaf), nil
-			})
-			lines := newLogged(slog.LevelInfo)
-			g, shutDown := started(t, Options{
-				Targets: d.targets("a"), Ping: -1, OnConnect: onConnect,
-				Backoff: Backoff{Max: time.Second}, Logger: slog.New(lines),
-			})
-			defer shutDown()
-			for g.Slot(0).Failures() < 40 {
-				time.Sleep(time.Second)
-			}
-			warned := lines.with("can't connect url=ws://a:80 failures=")
-			for i, want := range []string{"=1 ", "=2 ", "=4 ", "=8 ", "=16 ", "=32 "} {
-				if i >= len(warned) || !strings.Contains(warned[i], "failures"+want) {
-					t.Fatalf("%s: %q", name, warned)
-				}
-			}
-		})
-	}
-}
-
-func TestAHostThatNobodyWaitsForIsLeftAloneToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDialler(func(_ context.Context, _ string, n int) (net.Conn, error) {
-			if n == 0 {
-				return reply("HTTP/1.1 503 Busy\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n"), nil
-			}
-			return serve(deaf), nil
-		})
-		choose := func(s *Slot) Target {
-			time.Sleep(time.Duration(s.Number()) * time.Second) // the other slot comes later
-			return d.targets("a")[0]
-		}
-		g, shutDown := started(t, Options{Choose: choose, Size: 2, Ping: -1})
-		defer shutDown()
-		g.WaitUp(t.Context(), 2)
-		if times := d.times(); times[1] < 10*time.Second {
-			t.Errorf("attempts at %v", times)
-		}
-	})
-}
-
-func TestTheLogSaysWhatHoldsUpDialling(t *testing.T) {
+func TestTheLimitThatDelaysDiallingIsLogged(t *testing.T) {
 	for want, pace := range map[string]Pace{
 		"Pace.Rate":       {Rate: 10},
 		"Pace.PerHost":    {Rate: -1, PerHost: 1},
@@ -334,12 +227,12 @@ func TestTheLogSaysWhatHoldsUpDialling(t *testing.T) {
 		"":                {Rate: -1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := newDialler(func(context.Context, string, int) (net.Conn, error) {
+			d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
 				time.Sleep(100 * time.Millisecond)
-				return serve(deaf), nil
+				return servePipe(ignoreAll), nil
 			})
-			lines := newLogged(slog.LevelInfo)
-			g, shutDown := started(t, Options{Targets: d.targets("a"), Size: 60, Pace: pace, Ping: -1, Logger: slog.New(lines)})
+			lines := newLogLines(slog.LevelInfo)
+			g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: 60, Pace: pace, Ping: -1, Logger: slog.New(lines)})
 			defer shutDown()
 			g.WaitUp(t.Context(), 60)
 			got := lines.with("slots wait to be dialled")

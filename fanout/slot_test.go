@@ -56,7 +56,15 @@ func TestPhasesAreSeenAsStates(t *testing.T) {
 	}
 }
 
-// What a slot costs beside its connection.
+func TestNamesOfStates(t *testing.T) {
+	for state, want := range map[State]string{Waiting: "waiting", Connecting: "connecting", Up: "up", Stopped: "stopped", 99: "invalid"} {
+		if state.String() != want {
+			t.Errorf("%q, want %q", state, want)
+		}
+	}
+}
+
+// What a slot costs in addition to its connection.
 func TestASlotIsSmall(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the sizes are those of 64-bit systems")

@@ -7,8 +7,8 @@ import (
 	"github.com/seed004e8d11/websock/fanout"
 )
 
-// A Collector is a prometheus.Collector of one Group. It takes the counts when it is asked for
-// them, and may be used from any goroutine.
+// A Collector is a prometheus.Collector for one Group. It reads the Group's Stats when it collects. Its
+// methods may be called from any goroutine, also after the Group's Shutdown.
 type Collector struct {
 	group *fanout.Group
 
@@ -33,8 +33,8 @@ type Collector struct {
 	description []*prometheus.Desc
 }
 
-// NewCollector returns a Collector of g, which adds labels to all of its metrics: Collectors of
-// different Groups in the same registry have to differ in their values.
+// NewCollector returns a Collector for g. labels, which may be nil, are added to all of its metrics.
+// Collectors of several Groups in one registry need the same label names with different values.
 func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	c := &Collector{group: g}
 	desc := func(name, help string, variable ...string) *prometheus.Desc {
@@ -49,7 +49,7 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	c.failed = desc("failed_total", "Attempts that failed, by reason.", "reason")
 	c.lost = desc("lost_total", "Connections lost that had been up, by close code; 1006 without one.", "code")
 	c.pings = desc("pings_sent_total", "Pings sent.")
-	c.timeouts = desc("ping_timeouts_total", "Connections given up because nothing came after a ping.")
+	c.timeouts = desc("ping_timeouts_total", "Connections aborted because nothing was received after a ping.")
 	c.broadcasts = desc("broadcasts_total", "Broadcasts.")
 	c.passedOver = desc("broadcast_passed_over_total", "Slots that broadcasts passed over, by reason.", "reason")
 	c.dropped = desc("dropped_messages_total", "Messages kept for a connection, and not sent.")
@@ -63,14 +63,14 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	return c
 }
 
-// Describe is that of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.description {
 		ch <- d
 	}
 }
 
-// Collect is that of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.group.Stats()
 	gauge := func(d *prometheus.Desc, value int, labels ...string) {
@@ -112,7 +112,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- histogram(c.roundTrip, &s.RoundTrip)
 }
 
-// histogram returns h as Prometheus has it: each bucket with those below.
+// histogram converts h. A bucket of Prometheus also counts what is in the buckets below.
 func histogram(d *prometheus.Desc, h *fanout.Histogram) prometheus.Metric {
 	buckets := map[float64]uint64{}
 	below := uint64(0)

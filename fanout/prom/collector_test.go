@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/fanout/prom"
 )
 
-// echoServer sends back every message, and forbids a path.
+// echoServer sends back every message, and answers requests of one path with status 403.
 func echoServer() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/forbidden" {
@@ -44,7 +44,7 @@ func start(t testing.TB, urls ...string) *fanout.Group {
 	return g
 }
 
-func TestTheCountsAreThoseOfTheGroup(t *testing.T) {
+func TestMetricsAreTheStatsOfTheGroup(t *testing.T) {
 	server := echoServer()
 	defer server.Close()
 	url := "ws" + strings.TrimPrefix(server.URL, "http")
@@ -98,7 +98,7 @@ websock_fanout_broadcast_passed_over_total{feed="test",reason="refused"} 0
 	}
 }
 
-func TestHistogramsCountWhatIsBelow(t *testing.T) {
+func TestHistogramsAreCumulative(t *testing.T) {
 	server := echoServer()
 	defer server.Close()
 	url := "ws" + strings.TrimPrefix(server.URL, "http")

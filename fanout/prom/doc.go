@@ -1,5 +1,5 @@
-// Package prom gives the counts of a fanout.Group to Prometheus. It is a module of its own, so
-// that who doesn't want it inherits nothing.
+// Package prom exports the counts of a fanout.Group to Prometheus. It is a module of its own, so that
+// only programs that use it depend on Prometheus.
 //
 //	prometheus.MustRegister(prom.NewCollector(g, prometheus.Labels{"feed": "trades"}))
 package prom

@@ -13,10 +13,9 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// BenchmarkBroadcast measures how long a broadcast takes to reach those who read, when nobody
-// and when one in a hundred has stopped reading and has as much waiting as may. An operation
-// is a broadcast, from its beginning until all of them have it; p50 and p99 are of the times
-// until each one has it.
+// BenchmarkBroadcast measures how long a broadcast takes to reach the peers that read: all of them,
+// and all but one in a hundred, whose queues are full. An operation is a broadcast, until all these
+// peers have received it; p50 and p99 are quantiles of the times until each one has.
 func BenchmarkBroadcast(b *testing.B) {
 	const slots = 2000
 	for name, transport := range transports {
@@ -29,8 +28,8 @@ func BenchmarkBroadcast(b *testing.B) {
 }
 
 func benchmarkBroadcast(b *testing.B, transport websock.Transport, slots, stalled int) {
-	a := &audience{begin: time.Now(), want: int64(slots - stalled), all: make(chan struct{}, 1)}
-	g := startListening(b, a, transport, slots, stalled)
+	a := &broadcastReceivers{begin: time.Now(), want: int64(slots - stalled), all: make(chan struct{}, 1)}
+	g := startBenchGroup(b, a, transport, slots, stalled)
 	message := make([]byte, 512)
 	for b.Loop() {
 		a.sent.Store(int64(time.Since(a.begin)))
@@ -44,11 +43,11 @@ func benchmarkBroadcast(b *testing.B, transport websock.Transport, slots, stalle
 	}
 }
 
-// An audience is those who read.
-type audience struct {
+// broadcastReceivers records when the peers that read receive a broadcast.
+type broadcastReceivers struct {
 	begin   time.Time
-	sent    atomic.Int64 // when the message under way was, since the beginning, in nanoseconds
-	want    int64        // of them
+	sent    atomic.Int64 // when the last broadcast was, in nanoseconds since begin
+	want    int64        // number of peers that read
 	all     chan struct{}
 	stalled atomic.Int64
 
@@ -57,8 +56,8 @@ type audience struct {
 	times    []time.Duration
 }
 
-func (a *audience) take(c *websock.Conn, op websock.Opcode, msg []byte) {
-	if op == websock.OpText { // from one that is to stop
+func (a *broadcastReceivers) take(c *websock.Conn, op websock.Opcode, msg []byte) {
+	if op == websock.OpText { // from a peer that is to stop reading
 		c.Pause()
 		a.stalled.Add(1)
 		return
@@ -72,14 +71,14 @@ func (a *audience) take(c *websock.Conn, op websock.Opcode, msg []byte) {
 	}
 }
 
-// startListening returns a Group whose first slots have peers that read nothing, and for which
-// no more fits.
-func startListening(b *testing.B, a *audience, transport websock.Transport, slots, stalled int) *Group {
+// startBenchGroup returns a Group. The peers of the first slots don't read, and the queues to them
+// are full.
+func startBenchGroup(b *testing.B, a *broadcastReceivers, transport websock.Transport, slots, stalled int) *Group {
 	server := newTestServer(b)
 	server.OnMessage = a.take
-	targets := over(transport, server.url())
+	targets := targetsFor(transport, server.url())
 	targets[0].Config.Limits.CloseTimeout = 100 * time.Millisecond
-	g := begun(b, Options{
+	g := startGroup(b, Options{
 		Targets: targets,
 		Size:    slots,
 		Ping:    -1,
@@ -91,21 +90,21 @@ func startListening(b *testing.B, a *audience, transport websock.Transport, slot
 			return nil
 		},
 	})
-	allUp(b, g)
-	eventually(b, "those who stop", func() bool { return a.stalled.Load() == int64(stalled) })
+	waitAllUp(b, g)
+	waitUntil(b, "the peers that stop reading", func() bool { return a.stalled.Load() == int64(stalled) })
 	for number := range stalled {
-		fill(b, g.Slot(number))
+		fillQueue(b, g.Slot(number))
 	}
 	b.Cleanup(func() {
 		for _, c := range server.all() {
-			c.Abort(nil) // so that Shutdown needn't wait for them
+			c.Abort(nil) // or Shutdown would wait for CloseTimeout
 		}
 	})
 	return g
 }
 
-// fill sends to a slot until it takes nothing more, also after a while.
-func fill(b *testing.B, s *Slot) {
+// fillQueue sends to a slot until it accepts nothing more, even after a while.
+func fillQueue(b *testing.B, s *Slot) {
 	message := make([]byte, 64<<10)
 	var full *websock.LimitError
 	for refusals := 0; refusals < 3; {

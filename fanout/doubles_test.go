@@ -1,0 +1,553 @@
+package fanout
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	cryptorand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/mask"
+	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+// A testServer accepts connections on loopback until it is killed, and can be started again at the
+// same address. It passes each message to OnMessage, or echoes it.
+type testServer struct {
+	t    testing.TB
+	addr string
+
+	Compression websock.Compression
+	Transport   websock.Transport // nil: epoll.Transport()
+	OnRequest   func(r *http.Request) error
+	OnConn      func(c *websock.Conn)
+	OnMessage   func(c *websock.Conn, op websock.Opcode, msg []byte)
+
+	mu       sync.Mutex
+	http     *http.Server
+	conns    map[*websock.Conn]struct{}
+	arrivals []time.Time
+	accepted atomic.Uint64
+}
+
+func newTestServer(t testing.TB) *testServer {
+	s := &testServer{t: t, addr: ownAddress() + ":0", conns: map[*websock.Conn]struct{}{}}
+	s.start()
+	t.Cleanup(func() {
+		if s.http != nil {
+			s.kill()
+		}
+	})
+	return s
+}
+
+func (s *testServer) url() string { return "ws://" + s.addr + "/" }
+
+func (s *testServer) start() {
+	var l net.Listener
+	waitUntil(s.t, "the address is free", func() (ok bool) {
+		var err error
+		l, err = net.Listen("tcp", s.addr)
+		return err == nil
+	})
+	server := &http.Server{Handler: http.HandlerFunc(s.accept)}
+	s.mu.Lock()
+	s.addr, s.http = l.Addr().String(), server
+	s.mu.Unlock()
+	go server.Serve(l)
+}
+
+func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.arrivals = append(s.arrivals, time.Now())
+	s.mu.Unlock()
+	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Compression: s.Compression, Transport: s.Transport}
+	if opts.Transport == nil {
+		opts.Transport = epoll.Transport()
+	}
+	c, err := websock.Accept(w, r, opts)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	dead := s.http != r.Context().Value(http.ServerContextKey)
+	s.mu.Unlock()
+	s.accepted.Add(1)
+	if dead {
+		c.Abort(nil)
+	}
+	if s.OnConn != nil {
+		s.OnConn(c)
+	}
+	c.SetHandler(websock.Messages(s.receive, s.forget))
+}
+
+func (s *testServer) receive(c *websock.Conn, op websock.Opcode, msg []byte) {
+	if s.OnMessage != nil {
+		s.OnMessage(c, op, msg)
+	} else {
+		c.SendFrame(op, true, msg)
+	}
+}
+
+func (s *testServer) forget(c *websock.Conn, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+func (s *testServer) all() (conns []*websock.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// takeArrivals returns the times of the requests since the last call.
+func (s *testServer) takeArrivals() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	arrivals := s.arrivals
+	s.arrivals = nil
+	return arrivals
+}
+
+// kill stops listening and aborts all connections.
+func (s *testServer) kill() {
+	s.mu.Lock()
+	server := s.http
+	s.http = nil
+	s.mu.Unlock()
+	server.Close()
+	for _, c := range s.all() {
+		c.Abort(nil)
+	}
+}
+
+// ownAddress returns a loopback address from which nothing connects, so that its ports stay free for
+// listening again.
+func ownAddress() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.%d.%d.1", rand.N(200)+1, rand.N(250))
+}
+
+// freeAddress returns an address on which nothing listens.
+func freeAddress(t *testing.T) string {
+	server := newTestServer(t)
+	server.kill()
+	return server.addr
+}
+
+// statusServer is a server that answers every request with a status.
+func statusServer(t testing.TB, status int, header map[string]string) (url string) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range header {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(s.Close)
+	return "ws" + strings.TrimPrefix(s.URL, "http")
+}
+
+// serveConns listens on loopback and calls serve for every connection, which is then closed.
+func serveConns(t *testing.T, serve func(conn net.Conn)) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				serve(conn)
+			})
+		}
+	})
+	return "ws://" + l.Addr().String() + "/"
+}
+
+// bannerServer is a server that sends a text without waiting for a request.
+func bannerServer(t *testing.T, text string) (url string) {
+	return serveConns(t, func(conn net.Conn) { io.WriteString(conn, text) })
+}
+
+// faultyServer is a server on which each connection suffers another fault.
+func faultyServer(t *testing.T) (url string) {
+	faults := []func(net.Conn){
+		func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) },
+		func(net.Conn) {},
+		func(c net.Conn) { c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")) },
+		func(c net.Conn) { c.Write([]byte("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) },
+		func(c net.Conn) { acceptHandshake(c) },
+		func(c net.Conn) { acceptHandshake(c); c.(*net.TCPConn).SetLinger(0) },
+		func(c net.Conn) { acceptHandshake(c); c.Write([]byte{0x81, 1, 'x'}); c.(*net.TCPConn).SetLinger(0) },
+		func(c net.Conn) { acceptHandshake(c); c.Write([]byte{0x88, 2, 0x03, 0xe9}) },
+		func(c net.Conn) { acceptHandshake(c); c.Write([]byte{0xff, 0xff}); time.Sleep(time.Millisecond) },
+		func(c net.Conn) { acceptHandshake(c); time.Sleep(100 * time.Millisecond) }, // until the ping times out
+		func(c net.Conn) {
+			acceptHandshake(c)
+			c.Write([]byte{0x81, 5, 'h', 'e'})
+			time.Sleep(10 * time.Millisecond)
+		},
+	}
+	var n atomic.Int64
+	return serveConns(t, func(conn net.Conn) {
+		faults[(n.Add(1)-1)%int64(len(faults))](conn)
+	})
+}
+
+// acceptHandshake performs the server's side of the opening handshake.
+func acceptHandshake(conn net.Conn) error {
+	_, _, err := handshake.ServerConn(context.Background(), conn, nil)
+	return err
+}
+
+// slowServer is a server that reads at a rate, in bytes a second. It answers pings with pongs, and
+// every other frame with a message.
+func slowServer(t *testing.T, rate int) (url string) {
+	return serveConns(t, func(conn net.Conn) {
+		acceptHandshake(conn)
+		eachFrame(slowConn{conn, rate}, func(h websock.Header, payload []byte) {
+			if h.Opcode == websock.OpPing {
+				writePong(conn, payload)
+			} else {
+				conn.Write([]byte{0x81, 2, 'o', 'k'})
+			}
+		})
+	})
+}
+
+// A slowConn is read at a rate, in bytes a second.
+type slowConn struct {
+	net.Conn
+	rate int
+}
+
+func (c slowConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
+	return n, err
+}
+
+// writePong sends an unmasked pong with a short payload.
+func writePong(conn net.Conn, payload []byte) {
+	conn.Write(append([]byte{0x8A, byte(len(payload))}, payload...))
+}
+
+// pullOnly is a Transport whose connections can't push.
+type pullOnly struct{}
+
+func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return struct{ transport.Conn }{std.New(conn, early)}, nil
+}
+
+// dialSmallBuffer connects with a small send buffer, so that it is soon full if the peer doesn't
+// read.
+func dialSmallBuffer(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		conn.(*net.TCPConn).SetWriteBuffer(8 << 10)
+	}
+	return conn, err
+}
+
+// selfSigned returns a certificate that no peer trusts.
+func selfSigned(t *testing.T) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// A fakeDialer is a NetDial for tests in a bubble of testing/synctest, where only pipes can be used.
+// It records the times of dials, since it was made.
+type fakeDialer struct {
+	began  time.Time
+	answer func(ctx context.Context, addr string, n int) (net.Conn, error) // n: number of earlier dials
+
+	mu    sync.Mutex
+	dials []time.Duration
+}
+
+func newFakeDialer(answer func(ctx context.Context, addr string, n int) (net.Conn, error)) *fakeDialer {
+	return &fakeDialer{began: time.Now(), answer: answer}
+}
+
+func (d *fakeDialer) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	n := len(d.dials)
+	d.dials = append(d.dials, time.Since(d.began))
+	d.mu.Unlock()
+	return d.answer(ctx, addr, n)
+}
+
+func (d *fakeDialer) times() []time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.dials)
+}
+
+// targets returns a target for each host, all dialled by d.
+func (d *fakeDialer) targets(hosts ...string) (targets []Target) {
+	for _, host := range hosts {
+		targets = append(targets, Target{Config: websock.Config{Host: host, NetDial: d.dial, Proxy: websock.NoProxy}})
+	}
+	return targets
+}
+
+// servePipe returns the client's end of a pipe. Its other end performs the opening handshake, is
+// passed to f, and then closed.
+func servePipe(f func(conn net.Conn)) net.Conn {
+	client, server := net.Pipe()
+	go func() {
+		defer server.Close()
+		if acceptHandshake(server) == nil {
+			f(server)
+		}
+	}()
+	return client
+}
+
+// replyPipe returns the client's end of a pipe on which the request gets this answer.
+func replyPipe(answer string) net.Conn {
+	client, server := net.Pipe()
+	go func() {
+		defer server.Close()
+		server.Read(make([]byte, 4096))
+		io.WriteString(server, answer)
+	}()
+	return client
+}
+
+// ignoreAll reads everything and answers nothing.
+func ignoreAll(conn net.Conn) { io.Copy(io.Discard, conn) }
+
+// closeAfter sends a close frame after a while.
+func closeAfter(code websock.CloseCode, after time.Duration) func(net.Conn) {
+	return func(conn net.Conn) {
+		go ignoreAll(conn)
+		time.Sleep(after)
+		conn.Write(append([]byte{0x88, 2}, engine.AppendClose(nil, code, "")...))
+	}
+}
+
+// sendThenClose sends a message and, after a while, a close frame.
+func sendThenClose(code websock.CloseCode, after time.Duration) func(net.Conn) {
+	return func(conn net.Conn) {
+		conn.Write([]byte{0x81, 2, 'h', 'i'})
+		closeAfter(code, after)(conn)
+	}
+}
+
+// cutAfter ends the stream after a while.
+func cutAfter(after time.Duration) func(net.Conn) {
+	return func(conn net.Conn) {
+		go ignoreAll(conn)
+		time.Sleep(after)
+	}
+}
+
+// eachFrame reads frames of a client until the stream ends.
+func eachFrame(conn net.Conn, f func(h websock.Header, payload []byte)) {
+	var buf []byte
+	for {
+		h, n, _ := engine.ParseHeader(buf)
+		if n > 0 && int64(len(buf)-n) >= h.Length {
+			payload := buf[n : n+int(h.Length)]
+			mask.XOR(payload, h.Key, 0)
+			f(h, payload)
+			buf = buf[n+int(h.Length):]
+			continue
+		}
+		more := make([]byte, 4096)
+		n, err := conn.Read(more)
+		if err != nil {
+			return
+		}
+		buf = append(buf, more[:n]...)
+	}
+}
+
+// dialSilent dials a host that doesn't answer.
+func dialSilent(ctx context.Context) (net.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+
+// A countingDialer counts the dials that are under way, in total and by host. Each takes half a
+// second.
+type countingDialer struct {
+	mu         sync.Mutex
+	connecting map[string]int
+	most       map[string]int
+	all, peak  int
+}
+
+func (b *countingDialer) dial(_ context.Context, addr string, _ int) (net.Conn, error) {
+	b.change(addr, 1)
+	time.Sleep(500 * time.Millisecond)
+	b.change(addr, -1)
+	return servePipe(ignoreAll), nil
+}
+
+func (b *countingDialer) change(addr string, by int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connecting[addr] += by
+	b.most[addr] = max(b.most[addr], b.connecting[addr])
+	b.all += by
+	b.peak = max(b.peak, b.all)
+}
+
+// A callOrder checks the order of the calls for one slot.
+type callOrder struct {
+	t      *testing.T
+	inside atomic.Int32
+	mu     sync.Mutex
+	last   string
+}
+
+// enter begins a call. No other call may be under way, and the last one must have been one of after.
+func (o *callOrder) enter(call string, after ...string) (leave func()) {
+	if o.inside.Add(1) != 1 {
+		o.t.Errorf("%s comes while another call is under way", call)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ok := false
+	for _, last := range after {
+		ok = ok || last == o.last
+	}
+	if !ok {
+		o.t.Errorf("%s comes after %q", call, o.last)
+	}
+	o.last = call
+	return func() { o.inside.Add(-1) }
+}
+
+// A hangingFunc is a function of Options that doesn't return before the end of the test.
+type hangingFunc struct {
+	entered chan struct{}
+	release chan struct{}
+}
+
+func newHangingFunc(t *testing.T) *hangingFunc {
+	h := &hangingFunc{make(chan struct{}, 100), make(chan struct{})}
+	t.Cleanup(func() { close(h.release) })
+	return h
+}
+
+func (h *hangingFunc) hang() {
+	h.entered <- struct{}{}
+	<-h.release
+}
+
+// logLines is a slog.Handler that keeps the records from a level on, as text.
+type logLines struct {
+	slog.Handler
+	least slog.Level
+	mu    *sync.Mutex
+	lines *[]string
+}
+
+func newLogLines(least slog.Level) *logLines {
+	return &logLines{slog.DiscardHandler, least, new(sync.Mutex), new([]string)}
+}
+
+func (l *logLines) Enabled(_ context.Context, level slog.Level) bool { return level >= l.least }
+
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	var text strings.Builder
+	text.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		text.WriteString(" " + a.String())
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*l.lines = append(*l.lines, text.String())
+	return nil
+}
+
+func (l *logLines) with(text string) (found []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range *l.lines {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// A logHook is a slog.Handler that calls a function with every message.
+type logHook struct {
+	slog.Handler
+	call func(message string)
+}
+
+func (*logHook) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *logHook) Handle(_ context.Context, r slog.Record) error {
+	h.call(r.Message)
+	return nil
+}
+
+func (h *logHook) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// A lockedWriter makes a Writer safe for concurrent use.
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

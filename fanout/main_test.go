@@ -1,0 +1,119 @@
+package fanout
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
+	"github.com/seed004e8d11/websock/transport/std"
+	"go.uber.org/goleak"
+)
+
+// TestMain also checks that no goroutine is left in the end, but for the pollers of netpoll, which
+// never end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+}
+
+// transports are those that most tests run on: epoll and netpoll queue, and std blocks.
+var transports = map[string]websock.Transport{
+	"epoll":   epoll.Transport(),
+	"netpoll": netpoll.Transport(),
+	"std":     std.Transport(),
+}
+
+func eachTransport(t *testing.T, f func(t *testing.T, transport websock.Transport)) {
+	for name, transport := range transports {
+		t.Run(name, func(t *testing.T) { f(t, transport) })
+	}
+}
+
+// startGroup starts a Group that is shut down when the test ends. It dials at once and again soon,
+// unless o says otherwise.
+func startGroup(t testing.TB, o Options) *Group {
+	t.Helper()
+	o.Pace.Rate = orDefault(o.Pace.Rate, -1)
+	o.Backoff.Base = orDefault(o.Backoff.Base, 10*time.Millisecond)
+	o.Backoff.Max = orDefault(o.Backoff.Max, 100*time.Millisecond)
+	g, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shutdown(t, g) })
+	return g
+}
+
+// startInBubble starts a Group in a bubble of testing/synctest, whose clock stands still while
+// anything runs. shutDown has to be called before the bubble ends.
+func startInBubble(t *testing.T, o Options) (g *Group, shutDown func()) {
+	t.Helper()
+	g, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := g.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour) // so that goroutines of the peers reach their timeouts
+	}
+}
+
+func shutdown(t testing.TB, g *Group) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := g.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// waitAllUp waits until all slots are up.
+func waitAllUp(t testing.TB, g *Group) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		t.Fatalf("%v; %+v, %v", err, g.Stats(), g.Slot(0).Err())
+	}
+}
+
+// waitUntil waits until condition holds. The test fails if it does not soon.
+func waitUntil(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: ", what)
+		}
+	}
+}
+
+// targetsFor returns one Target, with a URL and a transport, which nil makes the default.
+func targetsFor(transport websock.Transport, url string) []Target {
+	return []Target{{URL: url, Config: websock.Config{Transport: transport, Proxy: websock.NoProxy}}}
+}
+
+func totalLost(s Stats) (n uint64) {
+	for _, lost := range s.Lost {
+		n += lost
+	}
+	return n
+}
+
+// checkCounts asserts that all slots are up and that the counts add up.
+func checkCounts(t *testing.T, s Stats, slots int) {
+	t.Helper()
+	t.Logf("%+v", s)
+	failed := uint64(0)
+	for _, n := range s.Failed {
+		failed += n
+	}
+	if s.Attempts != s.Ready+failed || s.Ready != uint64(s.Up)+totalLost(s) || s.Up != slots {
+		t.Errorf("the counts don't add up: %+v", s)
+	}
+}
