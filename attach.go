@@ -18,11 +18,14 @@ import (
 // opening handshake themselves and call NewConn. early are bytes that were read from conn: they are
 // received first, and belong to the transport.
 //
-// TLS that package transport/tls has begun is put over what f makes of the connection underneath.
-// What f can't carry is carried by transport/std. On an error, which is that of f, conn is as it
+// TLS that package transport/tls has begun is put over what f makes of the connection underneath,
+// unless f is a transport.TLSFactory. What f can't carry is carried by transport/std. On an error, which is that of f, conn is as it
 // was.
 func Attach(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
 	if secured, ok := conn.(*stdtls.Conn); ok {
+		if t, ok := withoutReservation(f).(transport.TLSFactory); ok {
+			return t.AttachTLS(secured, early)
+		}
 		if below, ok := tls.NetConn(secured); ok {
 			inner, err := attachPlain(f, below, nil)
 			if err != nil {
@@ -90,6 +93,14 @@ func reserve(f transport.Factory) (transport.Reservation, error) {
 type unreserved struct{ transport.Factory }
 
 func (unreserved) Release() {}
+
+// withoutReservation returns the Factory of a Reservation made by reserve for one that needs none.
+func withoutReservation(f transport.Factory) transport.Factory {
+	if u, ok := f.(unreserved); ok {
+		return u.Factory
+	}
+	return f
+}
 
 // fileLimitOr returns the reason of a failure with the cause err: a limit of open files, or
 // otherwise.

@@ -289,3 +289,22 @@ func TestDialTLSFailures(t *testing.T) {
 		})
 	}
 }
+
+func TestTLSFactoryAttachesTLSConnections(t *testing.T) {
+	plain := server(t, echo(t, nil))
+	secure, roots := tlsServer(t, echo(t, nil), nil)
+	var a tlsAttacher
+	for _, url := range []string{plain, secure} {
+		c, err := Dial(t.Context(), url, &Config{TLS: &tls.Config{RootCAs: roots}, Transport: &a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		roundTrip(t, c)
+	}
+	if len(a.plain) != 1 || len(a.secured) != 1 {
+		t.Fatalf("attached %d plain and %d TLS connections", len(a.plain), len(a.secured))
+	}
+	if _, ok := a.secured[0].(*tls.Conn); !ok {
+		t.Errorf("AttachTLS got a %T", a.secured[0])
+	}
+}

@@ -425,6 +425,19 @@ func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return struct{ transport.Conn }{std.New(conn, early)}, nil
 }
 
+// tlsAttacher is a TLSFactory that records the connections that it attaches.
+type tlsAttacher struct{ plain, secured []net.Conn }
+
+func (a *tlsAttacher) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	a.plain = append(a.plain, conn)
+	return std.New(conn, early), nil
+}
+
+func (a *tlsAttacher) AttachTLS(conn net.Conn, early []byte) (transport.Conn, error) {
+	a.secured = append(a.secured, conn)
+	return std.New(conn, early), nil
+}
+
 // pausing is a Handler that pauses after every call of OnData.
 type pausing struct {
 	msg   []byte

@@ -199,6 +199,16 @@ type Factory interface {
 	Attach(conn net.Conn, early []byte) (Conn, error)
 }
 
+// A TLSFactory is a Factory that takes over TLS connections itself, for example to log what is
+// sent and received, decrypted.
+type TLSFactory interface {
+	Factory
+
+	// AttachTLS is Attach for conn, which is a *tls.Conn of crypto/tls after its handshake. It
+	// is called in place of Attach.
+	AttachTLS(conn net.Conn, early []byte) (Conn, error)
+}
+
 // A Reserver is a Factory that needs something beside the connection that it takes over, such as a
 // file descriptor. Dial and Accept reserve it before there is a connection, so that a process
 // which has reached a limit does not open connections only to close them.

@@ -22,11 +22,17 @@ type frameLogger struct {
 	out io.Writer
 }
 
-// Attach logs what passes between conn, which is already decrypted, and the transport.
+// Attach logs what passes between conn and the transport.
 func (l frameLogger) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	c := &loggedConn{Conn: conn, sent: frameLog{mark: ">", out: l.out}, received: frameLog{mark: "<", out: l.out}}
 	c.received.add(early)
 	return l.Transport.Attach(c, early)
+}
+
+// AttachTLS is Attach for a TLS connection: the frames of the encrypted connection underneath
+// can't be read.
+func (l frameLogger) AttachTLS(conn net.Conn, early []byte) (transport.Conn, error) {
+	return l.Attach(conn, early)
 }
 
 // A loggedConn is a connection whose frames are logged.
