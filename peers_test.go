@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -30,7 +31,13 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
+// TestMain lets more tests run at the same time than there are processors: those that are parallel
+// mostly wait.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		parallel.Value.Set("6")
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait")) // its pollers never end
 }
 
