@@ -134,7 +134,7 @@ func (a *attempt) run() {
 	a.inCall = false
 }
 
-// beginAttempt reports whether the slot is still to be dialled.
+// beginAttempt reports whether the slot is still to be dialed.
 func (s *Slot) beginAttempt() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

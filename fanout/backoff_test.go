@@ -169,7 +169,7 @@ func TestRetryAfterIsRememberedWhileNoSlotWaits(t *testing.T) {
 			return servePipe(ignoreAll), nil
 		})
 		choose := func(s *Slot) Target {
-			time.Sleep(time.Duration(s.Number()) * time.Second) // the other slot is dialled later
+			time.Sleep(time.Duration(s.Number()) * time.Second) // the other slot is dialed later
 			return d.targets("a")[0]
 		}
 		g, shutDown := startInBubble(t, Options{Choose: choose, Size: 2, Ping: -1})

@@ -36,7 +36,7 @@ type dialQueue struct {
 	waiting    int     // attempts
 	ready      []*host // that have attempts waiting and room for one
 	silent     []*host // likewise, and don't answer
-	paused     []*host // have asked not to be dialled for a while
+	paused     []*host // have asked not to be dialed for a while
 	bottleneck bottleneck
 	records    []logRecord // to be logged without the lock
 	closed     bool
@@ -424,7 +424,7 @@ func (q *dialQueue) noteOutcomeLocked(a *attempt, err error) {
 	}
 }
 
-// requestedPause returns for how long the host of a failed attempt asks not to be dialled.
+// requestedPause returns for how long the host of a failed attempt asks not to be dialed.
 func requestedPause(err error, now time.Time) time.Duration {
 	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) || failed.Status != http.StatusTooManyRequests && failed.Status != http.StatusServiceUnavailable {

@@ -330,7 +330,7 @@ func (d *fakeDialer) times() []time.Duration {
 	return slices.Clone(d.dials)
 }
 
-// targets returns a target for each host, all dialled by d.
+// targets returns a target for each host, all dialed by d.
 func (d *fakeDialer) targets(hosts ...string) (targets []Target) {
 	for _, host := range hosts {
 		targets = append(targets, Target{Config: websock.Config{Host: host, NetDial: d.dial, Proxy: websock.NoProxy}})

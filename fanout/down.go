@@ -20,7 +20,7 @@ type teardown struct {
 	marked  bool          // the slot is down
 	current bool          // it went down by this, and not by Shutdown before
 	at      time.Duration // when, since the Group began
-	next    time.Duration // after which the slot is dialled again, or never
+	next    time.Duration // after which the slot is dialed again, or never
 	dropped int           // messages that were kept in vain
 }
 

@@ -213,7 +213,7 @@ func certificateRefused(err error) bool {
 	return ok && alert >= badCertificate && alert <= certificateUnknown
 }
 
-// A targetError says why a Target can't be dialled, or not with its transport.
+// A targetError says why a Target can't be dialed, or not with its transport.
 type targetError struct{ err error }
 
 func (e *targetError) Error() string { return "fanout: the target can't be used: " + e.err.Error() }

@@ -114,7 +114,7 @@ func TestARefusedClientCertificateIsPermanent(t *testing.T) {
 					downs := make(chan error, 100)
 					startGroup(t, Options{Targets: targets, OnDown: func(_ *Slot, err error, next time.Duration) {
 						if next >= 0 {
-							t.Errorf("dialled again after %v: %v", next, err)
+							t.Errorf("dialed again after %v: %v", next, err)
 						}
 						downs <- err
 					}})

@@ -88,7 +88,7 @@ func TestFindKnowsNumbersAsKeys(t *testing.T) {
 	}
 }
 
-func TestLostSlotsAreDialledAgain(t *testing.T) {
+func TestLostSlotsAreDialedAgain(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var downs atomic.Int32

@@ -38,8 +38,8 @@ type Options struct {
 	// Keys must differ and not be empty. nil: the number in decimal.
 	Key func(number int) string
 
-	Pace    Pace    // of dialling
-	Backoff Backoff // before dialling again
+	Pace    Pace    // of dialing
+	Backoff Backoff // before dialing again
 
 	// Ping is the time between two pings on a connection, which measure the round trip. At most
 	// one is under way, and sending one never waits for the peer. 0: DefaultPing. Negative: no
@@ -79,13 +79,13 @@ type Options struct {
 	// Prepare, unless it is nil, is called before each attempt with a copy of the Target that it may
 	// change, for instance to put a fresh token into Config.Header. (That map is shared with other
 	// attempts: replace it rather than change it.) Prepare may block until ctx ends. Meanwhile the
-	// attempt counts for Pace, with the host that the Target had. An error lets the attempt fail.
+	// attempt counts for Pace, with the host that the Target had. An error makes the attempt fail.
 	Prepare func(ctx context.Context, s *Slot, t *Target) error
 
 	// OnConnect, unless it is nil, is called when a connection is open, before anything else is
 	// sent or received on it. It may send and receive as on a connection without a Handler: log
 	// in, subscribe. It may block until ctx ends, which also ends its sends and receives. It must
-	// not keep or close c. An error lets the attempt fail.
+	// not keep or close c. An error makes the attempt fail.
 	OnConnect func(ctx context.Context, s *Slot, c *websock.Conn) error
 
 	// OnMessage is called with every message received. msg is valid until it returns, and may be
@@ -102,7 +102,7 @@ type Options struct {
 
 	// OnDown, unless it is nil, is called when an attempt has failed or a connection has ended,
 	// also by Shutdown. err is a *DownError, whose Reason says which, and whose chain says why: see
-	// websock.Open and websock.Handler. next is the time after which the slot is dialled again;
+	// websock.Open and websock.Handler. next is the time after which the slot is dialed again;
 	// negative: the slot has stopped. It must not block.
 	OnDown func(s *Slot, err error, next time.Duration)
 
@@ -128,7 +128,7 @@ type Options struct {
 	Trace func(s *Slot) *websock.Trace
 
 	// Logger gets a record, at level Debug, of every connection that comes up or is lost and of
-	// every failed attempt; at Info, of what holds up dialling for longer than a second, and of the
+	// every failed attempt; at Info, of what holds up dialing for longer than a second, and of the
 	// end of an outage; at Warn, of a host's first failure and each time their number in a row has
 	// doubled, with the URL without its query, and of each slot that has stopped. nil: nothing is
 	// logged.

@@ -44,7 +44,7 @@ func TestStartRefusesInvalidOptions(t *testing.T) {
 	}
 }
 
-func TestTheHostOfATargetIsWhatIsDialled(t *testing.T) {
+func TestTheHostOfATargetIsWhatIsDialed(t *testing.T) {
 	config := func(host string, port int, secure bool) Target {
 		return Target{Config: websock.Config{Host: host, Port: port, Secure: secure}}
 	}
@@ -168,16 +168,16 @@ func TestFromSpreadsOverSourceAddresses(t *testing.T) {
 
 func TestTraceIsCalledForEveryAttempt(t *testing.T) {
 	server := newTestServer(t)
-	dialled := make(chan string, 2)
+	dialed := make(chan string, 2)
 	g := startGroup(t, Options{
 		Targets: targetsFor(nil, server.url()),
 		Size:    2,
 		Trace: func(s *Slot) *websock.Trace {
-			return &websock.Trace{DialStart: func(string, string) { dialled <- s.Key() }}
+			return &websock.Trace{DialStart: func(string, string) { dialed <- s.Key() }}
 		},
 	})
 	waitAllUp(t, g)
-	got := []string{<-dialled, <-dialled}
+	got := []string{<-dialed, <-dialed}
 	if slices.Sort(got); !slices.Equal(got, []string{"0", "1"}) {
 		t.Errorf("%q", got)
 	}

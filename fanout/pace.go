@@ -97,7 +97,7 @@ func (p *pacer) take() { p.next = p.next.Add(p.interval) }
 // idle says that no attempt is waiting.
 func (p *pacer) idle() { p.waiting = false }
 
-// A Backoff says how long a slot waits before it is dialled again: a random time between zero and a
+// A Backoff says how long a slot waits before it is dialed again: a random time between zero and a
 // bound that doubles with every failure in a row, so that slots that were lost together don't come
 // back together. In every field 0 means the default.
 //
@@ -108,7 +108,7 @@ func (p *pacer) idle() { p.waiting = false }
 // A failure is an attempt that failed or a connection that was lost. A connection ends the row of
 // failures, so that its own loss is the first one of a new row, if it has received a data frame, if it
 // was closed with code 1000, 1001 or 1012, or if it was up for at least Stable. So servers that
-// close each connection after a while, as many feeds do, are dialled again after Base at most.
+// close each connection after a while, as many feeds do, are dialed again after Base at most.
 type Backoff struct {
 	// Base is the bound after the first failure. Negative: the slot waits only as Pace requires.
 	// Default: DefaultBackoffBase.

@@ -181,7 +181,7 @@ func TestManySilentHostsDoNotDelayAnother(t *testing.T) {
 	}
 }
 
-func TestASlowHostIsDialledConcurrently(t *testing.T) {
+func TestASlowHostIsDialedConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
 			time.Sleep(1500 * time.Millisecond)
@@ -219,7 +219,7 @@ func TestAFailedOnConnectDoesNotDelayOtherSlots(t *testing.T) {
 	})
 }
 
-func TestTheLimitThatDelaysDiallingIsLogged(t *testing.T) {
+func TestTheLimitThatDelaysDialingIsLogged(t *testing.T) {
 	for want, pace := range map[string]Pace{
 		"Pace.Rate":       {Rate: 10},
 		"Pace.PerHost":    {Rate: -1, PerHost: 1},

@@ -17,7 +17,7 @@ type closedError struct{}
 func (closedError) Error() string        { return "fanout: the group is closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// Shutdown stops dialling, sends the messages that wait for connected peers, and closes every
+// Shutdown stops dialing, sends the messages that wait for connected peers, and closes every
 // connection with close code 1001, each within its Limits.CloseTimeout. It returns when all
 // connections and attempts have ended and all functions of Options have returned. Messages that
 // slots kept for their next connection are dropped and reported to OnUnsent.
@@ -41,7 +41,7 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// beginShutdown stops dialling and, the first time, closes the slots.
+// beginShutdown stops dialing and, the first time, closes the slots.
 func (g *Group) beginShutdown() {
 	g.mu.Lock()
 	first := g.life.CompareAndSwap(uint32(lifeOpen), uint32(lifeClosing))

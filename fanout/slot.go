@@ -24,7 +24,7 @@ const (
 	Waiting    State = iota // for its time, or its turn, to dial
 	Connecting              // from Prepare to the end of OnConnect
 	Up                      // connected
-	Stopped                 // not dialled again: after a permanent failure, or Shutdown
+	Stopped                 // not dialed again: after a permanent failure, or Shutdown
 	states
 )
 
@@ -116,7 +116,7 @@ func (s *Slot) RTT() time.Duration {
 }
 
 // Retry dials the slot as soon as Pace allows, if it waits after a failure or has stopped after a
-// permanent one. It also ends the time for which the slot's host has asked not to be dialled.
+// permanent one. It also ends the time for which the slot's host has asked not to be dialed.
 // Within OnDown, it takes effect when that has returned. It does nothing while the slot is
 // connecting or up, and after Shutdown.
 func (s *Slot) Retry() {
@@ -262,7 +262,7 @@ func (t *dueTask) Run() time.Duration {
 	return 0
 }
 
-// runDue does what is due: the slot is dialled, or its connection kept alive.
+// runDue does what is due: the slot is dialed, or its connection kept alive.
 func (s *Slot) runDue() {
 	s.mu.Lock()
 	if s.due == 0 || s.due > s.group.now() {

@@ -54,8 +54,8 @@ func From(t Target, sources ...netip.Addr) []Target {
 
 var errHandler = errors.New("fanout: a Target's Config.Handler is the Group's to set")
 
-// host returns the host and port that are dialled, or the path of a Unix socket. The error says why
-// the Target can't be dialled at all.
+// host returns the host and port that are dialed, or the path of a Unix socket. The error says why
+// the Target can't be dialed at all.
 func (t *Target) host() (string, error) {
 	if t.Config.Handler != nil {
 		return "", errHandler
