@@ -13,15 +13,14 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// quiet is how long it must be quiet before a connection is closed: echoes have come by then,
-// also on a slow machine.
+// The tests use this time for -wait. It is long enough for echoes on a slow machine.
 const (
 	quietTime = 2 * time.Second
 	quiet     = "2s"
 )
 
 func TestConnectWithPipes(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
 	for _, args := range [][]string{{}, {"-binary"}} {
 		args = append([]string{"connect", "-wait", quiet}, append(args, url)...)
@@ -33,7 +32,7 @@ func TestConnectWithPipes(t *testing.T) {
 }
 
 func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
 	got := command(t.Context(), "good\nb\xffd\n", "connect", "-wait", quiet, url)
 	if got.code != 1 || got.out != "good\n" || !strings.Contains(got.err, "not UTF-8") {
@@ -46,7 +45,7 @@ func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
 }
 
 func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.RecvMessage(nil)
 		for _, part := range []string{"p", "a", "r", "t", "s"} {
@@ -55,7 +54,7 @@ func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
 				op = websock.OpText
 			}
 			conn.SendFrame(op, part == "s", []byte(part))
-			time.Sleep(quietTime / 3) // altogether more than the time of -wait
+			time.Sleep(quietTime / 3) // together longer than -wait
 		}
 		conn.RecvMessage(nil)
 	})
@@ -78,7 +77,7 @@ func TestConnectShowsHowThePeerCloses(t *testing.T) {
 	}
 }
 
-func TestInterruptClosesTheConnection(t *testing.T) {
+func TestInterruptedConnectClosesTheConnection(t *testing.T) {
 	url, _ := startServer(t)
 	ctx := interruptedAfter(t, 100*time.Millisecond)
 	stdin, keep := io.Pipe()
@@ -184,7 +183,7 @@ func TestConnectHasAnExitCodeForEachFailure(t *testing.T) {
 }
 
 func TestConnectWritesJSON(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.SendText([]byte("<text>"))
 		conn.SendBinary([]byte{0, 255})
@@ -218,7 +217,7 @@ func TestConnectWritesJSON(t *testing.T) {
 }
 
 func TestConnectCompresses(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t, "-compress")
 	line := strings.Repeat("compress ", 100)
 	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", quiet, url)
@@ -228,7 +227,7 @@ func TestConnectCompresses(t *testing.T) {
 }
 
 func TestVerboseConnectShowsTheHandshakeAndFrames(t *testing.T) {
-	t.Parallel() // it waits for quiet
+	t.Parallel() // it takes the time of -wait
 	for _, args := range [][]string{nil, {"-tls"}} {
 		url, _ := startServer(t, args...)
 		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", quiet, url)

@@ -85,12 +85,12 @@ func TestFanoutSpreadsConnectionsOverURLsAtARate(t *testing.T) {
 		t.Errorf("%+v %+v", got, r)
 	}
 	if r.DialRate > 112 {
-		t.Errorf("dialled %v a second", r.DialRate)
+		t.Errorf("dialed %v a second", r.DialRate)
 	}
 }
 
 func TestFanoutOpensAsManyAsTheLimitOfOpenFilesAllows(t *testing.T) {
-	const many = 1 << 29 // which nobody may raise the limit to
+	const many = 1 << 29 // more than the limit can be raised to
 	limit, known := process.OpenFiles()
 	if !known || limit > 1<<20 {
 		t.Skip("no limit to speak of")
@@ -126,7 +126,7 @@ func TestFanoutCountsFailuresByKind(t *testing.T) {
 		"TLS":                  "wss" + strings.TrimPrefix(teapot.URL, "http"),
 		"connection lost": startScriptedServer(t, func(conn *websock.Conn) {
 			conn.RecvMessage(nil)
-			conn.SetSendDeadline(time.Unix(1, 0)) // so that no close frame leaves
+			conn.SetSendDeadline(time.Unix(1, 0)) // so that no close frame is sent
 			conn.SendText(nil)
 		}),
 		"close code 4321": startScriptedServer(t, func(conn *websock.Conn) {
@@ -374,8 +374,7 @@ func TestSignalEndsFanoutAndItsServer(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	cmd.Process.Signal(os.Interrupt)
-	// Wait returns once nobody has the standard error any more, the server
-	// included.
+	// Wait returns when no process has the standard error open, so the server must have ended too.
 	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || !strings.Contains(out.String(), "of 10") {
 		t.Errorf("%v: %s %s", err, out.String(), stderr.String())
 	}

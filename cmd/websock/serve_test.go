@@ -118,10 +118,10 @@ func TestServersShareAPort(t *testing.T) {
 	}
 }
 
-// A client that doesn't read must neither fill the server's memory nor keep the others from
-// being sent to.
+// A client that doesn't read must neither fill the server's memory nor block messages to other
+// clients.
 func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
-	const enough = 100 // messages, more than the system's buffers take
+	const enough = 100 // messages, more than the system's buffers hold
 	withEveryServer(t, func(t *testing.T, transport, url string, config websock.Config) {
 		fast, err := websock.Dial(t.Context(), url, &config)
 		if err != nil {
@@ -146,7 +146,7 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 		}
 		want := websock.ClosePolicyViolation
 		if transport == "std" {
-			want = websock.CloseAbnormal // the server can't tell it in the middle of a message
+			want = websock.CloseAbnormal // the server can't send a close frame in the middle of a message
 		}
 		var closed *websock.CloseError
 		if !errors.As(err, &closed) || closed.Local || closed.Code != want {
@@ -155,12 +155,12 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 		if _, _, err := fast.RecvMessage(nil); err != nil {
 			t.Errorf("the other one: %v", err)
 		}
-	}, "-push", "20ms", "-size", "100000") // which the fast one takes on a slow machine too
+	}, "-push", "20ms", "-size", "100000") // slow enough for the fast client on a slow machine
 }
 
-// A client that sends without taking its echoes has to wait, and gets all of them in the end.
+// A client that sends without reading its echoes has to wait, and receives all of them in the end.
 func TestServeEchoesToAClientThatReadsLate(t *testing.T) {
-	const messages, size = 8000, 10 << 10 // more than the system's buffers take, both ways
+	const messages, size = 8000, 10 << 10 // more than the system's buffers hold in both directions
 	withEveryServer(t, func(t *testing.T, _, url string, config websock.Config) {
 		conn, err := websock.Dial(t.Context(), url, &config)
 		if err != nil {

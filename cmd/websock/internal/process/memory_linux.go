@@ -8,8 +8,8 @@ import (
 // MemoryKind names what Memory returns.
 const MemoryKind = "resident"
 
-// Memory returns the resident bytes of the process, without those of mapped files: the
-// program's own code is paged in as it is used, regardless of the number of connections.
+// Memory returns the resident bytes of the process, without mapped files: the program's own code
+// is paged in as it is used, regardless of the number of connections.
 func Memory() int64 {
 	file, err := os.Open("/proc/self/statm")
 	if err != nil {

@@ -3,7 +3,7 @@ package process
 import "testing"
 
 func TestFitConnectionsLeavesReservedFiles(t *testing.T) {
-	const many = 1 << 29 // which nobody may raise the limit to
+	const many = 1 << 29 // more than the limit can be raised to
 	limit, known := OpenFiles()
 	if !known || limit > 1<<20 {
 		t.Skip("no limit to speak of")
