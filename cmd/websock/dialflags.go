@@ -114,9 +114,12 @@ func (d *dialFlags) check(rawURL string) error {
 // errDryDial ends every dryDial that succeeds.
 var errDryDial = errors.New("not dialed")
 
-// dryDial takes the steps of dialing that precede the network and returns their error.
+// dryDial takes the steps of dialing that precede the network and returns their error. Without a
+// Proxy in cfg it uses none.
 func dryDial(rawURL string, cfg websock.Config) *websock.HandshakeError {
-	cfg.Proxy = websock.NoProxy
+	if cfg.Proxy == nil {
+		cfg.Proxy = websock.NoProxy
+	}
 	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errDryDial }
 	_, err := websock.Dial(context.Background(), rawURL, &cfg)
 	var refused *websock.HandshakeError

@@ -141,15 +141,7 @@ func (c *fanoutCommand) check(args []string) error {
 
 func isProxyURL(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" {
-		return false
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return false
-		}
-	}
-	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+	return err == nil && dryDial("ws://server/", websock.Config{Proxy: websock.ProxyURL(u)}) == nil
 }
 
 func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
