@@ -3,7 +3,6 @@ package websock
 import (
 	"net/http"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -74,8 +73,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, attachOptions{reserved, opts.Handler, policy}, engine.Options{
-		Role:    engine.Server,
+	return attach(conn, result, Server, attachOptions{reserved, opts.Handler, policy}, Options{
 		Limits:  opts.Limits,
 		Recover: opts.Recover,
 		OnPing:  opts.KeepAlive.OnPing,

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -34,7 +33,7 @@ func TestCheckRequestDecidesLast(t *testing.T) {
 
 func TestAcceptWithAHandler(t *testing.T) {
 	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := Accept(w, r, &AcceptOptions{Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		_, err := Accept(w, r, &AcceptOptions{Handler: Messages(func(c *Conn, op Opcode, msg []byte) {
 			c.SendFrame(op, true, msg)
 		}, nil)})
 		if err != nil {
@@ -53,8 +52,8 @@ func TestDialFailsIfTheTransportRejectsTheConnection(t *testing.T) {
 	if _, err := Dial(t.Context(), url, &Config{Transport: rejectingTransport{}}); !errors.Is(err, os.ErrInvalid) || !errors.As(err, new(*HandshakeError)) {
 		t.Errorf("%v", err)
 	}
-	_, err := Dial(t.Context(), url, &Config{Transport: pullOnly{}, Handler: engine.Messages(nil, nil), Limits: engine.Limits{CloseTimeout: time.Second}})
-	if !errors.Is(err, engine.ErrNoPush) || !errors.As(err, new(*HandshakeError)) {
+	_, err := Dial(t.Context(), url, &Config{Transport: pullOnly{}, Handler: Messages(nil, nil), Limits: Limits{CloseTimeout: time.Second}})
+	if !errors.Is(err, ErrNoPush) || !errors.As(err, new(*HandshakeError)) {
 		t.Errorf("%v", err)
 	}
 	c, err := Dial(t.Context(), url, &Config{Transport: pullOnly{}})
@@ -65,13 +64,13 @@ func TestDialFailsIfTheTransportRejectsTheConnection(t *testing.T) {
 }
 
 func TestLimitsApplyToBothRoles(t *testing.T) {
-	url := server(t, echo(t, &AcceptOptions{Limits: engine.Limits{MessageSize: 10}}))
-	c, err := Dial(t.Context(), url, &Config{Limits: engine.Limits{MessageSize: 5}})
+	url := server(t, echo(t, &AcceptOptions{Limits: Limits{MessageSize: 10}}))
+	c, err := Dial(t.Context(), url, &Config{Limits: Limits{MessageSize: 5}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.SendText([]byte("1234567"))
-	if _, _, err := c.RecvMessage(nil); !errors.As(err, new(*engine.LimitError)) {
+	if _, _, err := c.RecvMessage(nil); !errors.As(err, new(*LimitError)) {
 		t.Errorf("client: %v", err)
 	}
 	c.Close()
@@ -80,8 +79,8 @@ func TestLimitsApplyToBothRoles(t *testing.T) {
 	}
 	defer c.Close()
 	c.SendText([]byte("more than ten bytes"))
-	var closed *engine.CloseError
-	if _, _, err := c.RecvMessage(nil); !errors.As(err, &closed) || closed.Code != engine.CloseMessageTooBig {
+	var closed *CloseError
+	if _, _, err := c.RecvMessage(nil); !errors.As(err, &closed) || closed.Code != CloseMessageTooBig {
 		t.Errorf("server: %v", err)
 	}
 }
@@ -89,11 +88,11 @@ func TestLimitsApplyToBothRoles(t *testing.T) {
 func TestRecoverIsCalledInBothRoles(t *testing.T) {
 	recovered := make(chan any, 1)
 	tell := func(_ *Conn, v any) { recovered <- v }
-	panics := engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) { panic(string(msg)) }, nil)
-	for _, role := range []engine.Role{engine.Client, engine.Server} {
+	panics := Messages(func(_ *Conn, _ Opcode, msg []byte) { panic(string(msg)) }, nil)
+	for _, role := range []Role{Client, Server} {
 		url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			opts := &AcceptOptions{Recover: tell}
-			if role == engine.Server {
+			if role == Server {
 				opts.Handler = panics
 			}
 			c, err := Accept(w, r, opts)
@@ -101,21 +100,21 @@ func TestRecoverIsCalledInBothRoles(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if role == engine.Client {
+			if role == Client {
 				c.SendText([]byte("client"))
 				c.RecvMessage(nil)
 				c.Close()
 			}
 		}))
 		cfg := &Config{Recover: tell}
-		if role == engine.Client {
+		if role == Client {
 			cfg.Handler = panics
 		}
 		c, err := Dial(t.Context(), url, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if role == engine.Server {
+		if role == Server {
 			c.SendText([]byte("server"))
 			c.RecvMessage(nil)
 		}
@@ -128,12 +127,12 @@ func TestRecoverIsCalledInBothRoles(t *testing.T) {
 
 func TestBothSidesNegotiateCompression(t *testing.T) {
 	message := bytes.Repeat([]byte("compress me "), 1000)
-	for _, test := range []struct{ client, server, want engine.Compression }{
-		{engine.DefaultCompression, engine.DefaultCompression, engine.DefaultCompression},
-		{engine.DefaultCompression, engine.Compression{}, engine.Compression{}},
-		{engine.Compression{}, engine.DefaultCompression, engine.Compression{}},
+	for _, test := range []struct{ client, server, want Compression }{
+		{DefaultCompression, DefaultCompression, DefaultCompression},
+		{DefaultCompression, Compression{}, Compression{}},
+		{Compression{}, DefaultCompression, Compression{}},
 	} {
-		conns := make(chan *engine.Conn, 1)
+		conns := make(chan *Conn, 1)
 		url := server(t, acceptInto(&AcceptOptions{Compression: test.server}, conns, echoAll))
 		c, err := Dial(t.Context(), url, &Config{Compression: test.client})
 		if err != nil {
@@ -165,15 +164,15 @@ func TestAPauseInACompressedMessageLosesNothing(t *testing.T) {
 	for i := range 20000 {
 		message = fmt.Appendf(message, "%d,", i)
 	}
-	conns := make(chan *engine.Conn, 1)
-	url := server(t, acceptInto(&AcceptOptions{Compression: engine.DefaultCompression}, conns, func(c *engine.Conn) {
+	conns := make(chan *Conn, 1)
+	url := server(t, acceptInto(&AcceptOptions{Compression: DefaultCompression}, conns, func(c *Conn) {
 		c.SendText(message)
 		c.RecvMessage(nil)
 		c.Close()
 	}))
 	got := make(chan []byte, 1)
 	h := &pausing{whole: got}
-	c, err := Dial(t.Context(), url, &Config{Compression: engine.DefaultCompression, Transport: std.Transport(), Handler: h})
+	c, err := Dial(t.Context(), url, &Config{Compression: DefaultCompression, Transport: std.Transport(), Handler: h})
 	if err != nil {
 		t.Fatal(err)
 	}

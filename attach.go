@@ -6,7 +6,6 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/transport"
@@ -53,7 +52,7 @@ type attachOptions struct {
 }
 
 // attach makes a Conn of a connection after the opening handshake. On an error it closes conn.
-func attach(conn net.Conn, result *handshake.Result, a attachOptions, o engine.Options) (*Conn, error) {
+func attach(conn net.Conn, result *handshake.Result, role Role, a attachOptions, o Options) (*Conn, error) {
 	carrier, err := Attach(a.transport, conn, result.Early)
 	if err != nil {
 		conn.Close()
@@ -62,7 +61,7 @@ func attach(conn net.Conn, result *handshake.Result, a attachOptions, o engine.O
 	o.Subprotocol = result.Subprotocol
 	o.RawHeader = result.RawHeader
 	o.Compression = result.Compression
-	c := engine.NewConn(carrier, o)
+	c := NewConn(carrier, role, o)
 	if a.handler != nil {
 		if err := c.SetHandler(a.handler); err != nil {
 			c.Close()

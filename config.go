@@ -98,7 +98,7 @@ type Config struct {
 	Handler Handler
 
 	// Recover is called if the Handler panics, with the value given to panic. The connection then
-	// ends with a *HandlerError in OnClose, and the process continues: see engine.Options. nil:
+	// ends with a *HandlerError in OnClose, and the process continues: see Options. nil:
 	// a panic ends the process.
 	Recover func(c *Conn, v any)
 

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -98,7 +97,7 @@ func TestRecvTimeoutLosesNothingWithoutDeadlines(t *testing.T) {
 	eachWithoutDeadlines(t, echo(t, nil), Config{}, func(t *testing.T, c *Conn) {
 		mustReturn(t, "RecvTimeout", func() {
 			for range 3 {
-				if _, _, err := c.RecvTimeout(make([]byte, 10), time.Millisecond); !errors.Is(err, engine.ErrTimeout) {
+				if _, _, err := c.RecvTimeout(make([]byte, 10), time.Millisecond); !errors.Is(err, ErrTimeout) {
 					t.Fatal(err)
 				}
 				if err := c.SendText([]byte("Hello")); err != nil {
@@ -118,8 +117,8 @@ func TestRecvTimeoutLosesNothingWithoutDeadlines(t *testing.T) {
 func TestAHandlerWorksWithoutDeadlines(t *testing.T) {
 	var closed atomic.Value
 	ended, got := make(chan struct{}, 2), make(chan string, 2)
-	h := engine.Messages(
-		func(_ *Conn, _ engine.Opcode, msg []byte) { got <- string(msg) },
+	h := Messages(
+		func(_ *Conn, _ Opcode, msg []byte) { got <- string(msg) },
 		func(_ *Conn, err error) { closed.Store(err); ended <- struct{}{} },
 	)
 	eachWithoutDeadlines(t, echo(t, nil), Config{Handler: h}, func(t *testing.T, c *Conn) {
@@ -130,7 +129,7 @@ func TestAHandlerWorksWithoutDeadlines(t *testing.T) {
 			}
 			c.SetRecvDeadline(time.Now().Add(time.Millisecond))
 			<-ended
-			if err := closed.Load().(error); !errors.Is(err, engine.ErrTimeout) {
+			if err := closed.Load().(error); !errors.Is(err, ErrTimeout) {
 				t.Error(err)
 			}
 		})
@@ -140,7 +139,7 @@ func TestAHandlerWorksWithoutDeadlines(t *testing.T) {
 func TestCloseEndsABlockedSendWithoutDeadlines(t *testing.T) {
 	handler, release := neverReads(t)
 	defer release()
-	cfg := Config{Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}}
+	cfg := Config{Limits: Limits{CloseTimeout: 50 * time.Millisecond}}
 	eachWithoutDeadlines(t, handler, cfg, func(t *testing.T, c *Conn) {
 		sent := make(chan error, 1)
 		go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()

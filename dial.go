@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
@@ -102,8 +101,7 @@ func (a *attempt) open(ctx context.Context, cfg *Config) (*Conn, error) {
 		}
 		result, err := performHandshake(ctx, cfg.trace(), conn, request)
 		if err == nil {
-			return attach(conn, result, attachOptions{reserved, cfg.Handler, policy}, engine.Options{
-				Role:    engine.Client,
+			return attach(conn, result, Client, attachOptions{reserved, cfg.Handler, policy}, Options{
 				Limits:  cfg.Limits,
 				Recover: cfg.Recover,
 				OnPing:  cfg.KeepAlive.OnPing,

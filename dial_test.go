@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -28,7 +27,7 @@ func TestDialOverTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Role() != engine.Client || !strings.HasSuffix(url, c.RemoteAddr().String()) || c.LocalAddr() == nil {
+	if c.Role() != Client || !strings.HasSuffix(url, c.RemoteAddr().String()) || c.LocalAddr() == nil {
 		t.Errorf("%v from %v to %v", c.Role(), c.LocalAddr(), c.RemoteAddr())
 	}
 	if got := c.HandshakeHeader().Get("Upgrade"); got != "websocket" {
@@ -203,16 +202,16 @@ func TestHandlerGetsDataFromTheFirstByteOn(t *testing.T) {
 	for range 20 {
 		var got []string
 		closed := make(chan error, 1)
-		h := engine.Messages(
-			func(_ *engine.Conn, _ engine.Opcode, msg []byte) { got = append(got, string(msg)) },
-			func(_ *engine.Conn, err error) { closed <- err },
+		h := Messages(
+			func(_ *Conn, _ Opcode, msg []byte) { got = append(got, string(msg)) },
+			func(_ *Conn, err error) { closed <- err },
 		)
-		c, err := Dial(t.Context(), url, &Config{Handler: h, Limits: engine.Limits{CloseTimeout: time.Millisecond}})
+		c, err := Dial(t.Context(), url, &Config{Handler: h, Limits: Limits{CloseTimeout: time.Millisecond}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var end *engine.CloseError
-		if err := <-closed; !errors.As(err, &end) || end.Code != engine.CloseGoingAway {
+		var end *CloseError
+		if err := <-closed; !errors.As(err, &end) || end.Code != CloseGoingAway {
 			t.Error(err)
 		}
 		if len(got) != 1 || got[0] != "early" {
@@ -253,7 +252,7 @@ func TestErrorsShowTheHostAndTheResponse(t *testing.T) {
 			return err
 		},
 		"websock: handshake with " + addr + ": the response is too large: limit HandshakeSize of 10 exceeded": func() error {
-			_, err := Dial(t.Context(), url, &Config{Limits: engine.Limits{HandshakeSize: 10}})
+			_, err := Dial(t.Context(), url, &Config{Limits: Limits{HandshakeSize: 10}})
 			return err
 		},
 	} {

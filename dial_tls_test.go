@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
@@ -109,7 +108,7 @@ func TestTimeoutsOverTLSLoseNothing(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			c.SendFrame(engine.OpBinary, true, []byte{b})
+			c.SendFrame(OpBinary, true, []byte{b})
 		}
 	}), nil)
 	c, err := Dial(t.Context(), url, &Config{TLS: &tls.Config{RootCAs: roots}})
@@ -120,13 +119,13 @@ func TestTimeoutsOverTLSLoseNothing(t *testing.T) {
 	var got []byte
 	buf := make([]byte, 10)
 	for len(got) < len(drip) {
-		if _, _, err := c.RecvTimeout(buf, time.Millisecond); !errors.Is(err, engine.ErrTimeout) {
+		if _, _, err := c.RecvTimeout(buf, time.Millisecond); !errors.Is(err, ErrTimeout) {
 			t.Fatalf("before the server was asked: %v", err)
 		}
 		c.SendText([]byte("next"))
 		for more := len(got) + 1; len(got) < more; {
 			_, n, err := c.RecvTimeout(buf, time.Millisecond)
-			if err != nil && !errors.Is(err, engine.ErrTimeout) {
+			if err != nil && !errors.Is(err, ErrTimeout) {
 				t.Fatal(err)
 			}
 			got = append(got, buf[:n]...)

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
@@ -40,9 +39,9 @@ func deaf(t testing.TB) string {
 
 func checkIdle(t *testing.T, err error) {
 	t.Helper()
-	var closed *engine.CloseError
-	if !errors.As(err, &closed) || closed.Code != engine.CloseAbnormal || !closed.Local ||
-		!errors.Is(err, engine.ErrIdle) || errors.Is(err, engine.ErrTimeout) {
+	var closed *CloseError
+	if !errors.As(err, &closed) || closed.Code != CloseAbnormal || !closed.Local ||
+		!errors.Is(err, ErrIdle) || errors.Is(err, ErrTimeout) {
 		t.Errorf("%#v", err)
 	}
 }
@@ -54,7 +53,7 @@ func TestAPeerThatAnswersPingsKeepsItsConnection(t *testing.T) {
 	}
 	defer c.Close()
 	for c.Stats().PongsReceived < 3 {
-		if _, _, err := c.RecvTimeout(nil, 10*time.Millisecond); err != engine.ErrTimeout {
+		if _, _, err := c.RecvTimeout(nil, 10*time.Millisecond); err != ErrTimeout {
 			t.Fatal(err)
 		}
 	}
@@ -88,7 +87,7 @@ func TestOnCloseGetsErrIdle(t *testing.T) {
 	closed := make(chan error, 1)
 	c, err := Dial(t.Context(), deaf(t), &Config{
 		KeepAlive: KeepAlive{Timeout: 50 * time.Millisecond},
-		Handler: engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) {
+		Handler: Messages(func(*Conn, Opcode, []byte) {}, func(_ *Conn, err error) {
 			closed <- err
 		}),
 	})
@@ -103,7 +102,7 @@ func TestAPausedConnectionIsNotAborted(t *testing.T) {
 	closed := make(chan error, 1)
 	c, err := Dial(t.Context(), deaf(t), &Config{
 		KeepAlive: KeepAlive{Timeout: 80 * time.Millisecond},
-		Handler: engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) {
+		Handler: Messages(func(*Conn, Opcode, []byte) {}, func(_ *Conn, err error) {
 			closed <- err
 		}),
 	})
@@ -195,7 +194,7 @@ func slowServer(t *testing.T, secure bool, rate int) (string, Config) {
 			<-over
 			return
 		}
-		c := engine.NewConn(std.New(&slowConn{conn, rate}, nil), engine.Options{Role: engine.Server})
+		c := NewConn(std.New(&slowConn{conn, rate}, nil), Server, Options{})
 		defer c.Abort(nil)
 		for {
 			_, msg, err := c.RecvMessage(nil)
@@ -236,8 +235,8 @@ func TestALongUploadIsNotAborted(t *testing.T) {
 				cfg.KeepAlive = KeepAlive{Ping: 400 * time.Millisecond, Timeout: time.Second}
 				answers, closed := make(chan string, 1), make(chan error, 1)
 				if pushed {
-					cfg.Handler = engine.Messages(
-						func(_ *Conn, _ engine.Opcode, msg []byte) { answers <- string(msg) },
+					cfg.Handler = Messages(
+						func(_ *Conn, _ Opcode, msg []byte) { answers <- string(msg) },
 						func(_ *Conn, err error) { closed <- err })
 				}
 				c, err := Dial(t.Context(), url, &cfg)
@@ -281,7 +280,7 @@ func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 				case <-closed:
 					return
 				case <-time.After(20 * time.Millisecond):
-					c.TrySend(engine.OpBinary, make([]byte, 100))
+					c.TrySend(OpBinary, make([]byte, 100))
 				}
 			}
 		},
@@ -293,7 +292,7 @@ func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 				cfg.KeepAlive = KeepAlive{Ping: 200 * time.Millisecond, Timeout: 500 * time.Millisecond}
 				closed := make(chan error)
 				var how error
-				cfg.Handler = engine.Messages(nil, func(_ *Conn, err error) { how = err; close(closed) })
+				cfg.Handler = Messages(nil, func(_ *Conn, err error) { how = err; close(closed) })
 				c, err := Dial(t.Context(), url, &cfg)
 				if err != nil {
 					t.Fatal(err)
@@ -322,7 +321,7 @@ func TestAPeerThatDoesNotReadCostsNoGoroutines(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Abort(nil)
-		for end := time.Now().Add(10 * time.Second); c.TrySend(engine.OpBinary, make([]byte, 64<<10)) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(10 * time.Second); c.TrySend(OpBinary, make([]byte, 64<<10)) == nil && time.Now().Before(end); {
 		}
 	}
 	time.Sleep(time.Second) // time for 250 pings
@@ -343,7 +342,7 @@ func TestPingsDoNotPileUpForAPeerThatTakesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Abort(nil)
-		if err := c.TrySend(engine.OpBinary, make([]byte, 32<<20)); err != nil {
+		if err := c.TrySend(OpBinary, make([]byte, 32<<20)); err != nil {
 			t.Fatal(err)
 		}
 		for queued := c.Queued() + 1; c.Queued() < queued; time.Sleep(100 * time.Millisecond) { // until the system takes no more
@@ -360,16 +359,16 @@ func TestPingsDoNotPileUpForAPeerThatTakesNothing(t *testing.T) {
 func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	for name, test := range map[string]struct {
 		k      KeepAlive
-		opcode engine.Opcode
+		opcode Opcode
 	}{
-		"text":             {KeepAlive{Message: []byte(`{"op":"ping"}`)}, engine.OpText},
-		"binary":           {KeepAlive{Message: []byte{0xff}, Opcode: engine.OpBinary}, engine.OpBinary},
-		"empty":            {KeepAlive{Message: []byte{}}, engine.OpText},
-		"unsolicited pong": {KeepAlive{Message: []byte("alive"), Opcode: engine.OpPong}, engine.OpPong},
+		"text":             {KeepAlive{Message: []byte(`{"op":"ping"}`)}, OpText},
+		"binary":           {KeepAlive{Message: []byte{0xff}, Opcode: OpBinary}, OpBinary},
+		"empty":            {KeepAlive{Message: []byte{}}, OpText},
+		"unsolicited pong": {KeepAlive{Message: []byte("alive"), Opcode: OpPong}, OpPong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			type received struct {
-				op  engine.Opcode
+				op  Opcode
 				msg string
 			}
 			got := make(chan received, 100)
@@ -379,9 +378,9 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				c.SetHandler(pongs{engine.Messages(func(_ *Conn, op engine.Opcode, msg []byte) {
+				c.SetHandler(pongs{Messages(func(_ *Conn, op Opcode, msg []byte) {
 					got <- received{op, string(msg)}
-				}, nil), func(p []byte) { got <- received{engine.OpPong, string(p)} }})
+				}, nil), func(p []byte) { got <- received{OpPong, string(p)} }})
 			}))
 			test.k.Ping, test.k.Timeout = 20*time.Millisecond, -1
 			c, err := Dial(t.Context(), url, &Config{KeepAlive: test.k})
@@ -401,8 +400,8 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 	}
 	for name, k := range map[string]KeepAlive{
 		"text that is not UTF-8": {Message: []byte{0xff}},
-		"a long ping":            {Message: make([]byte, 126), Opcode: engine.OpPing},
-		"a close frame":          {Message: []byte("x"), Opcode: engine.OpClose},
+		"a long ping":            {Message: make([]byte, 126), Opcode: OpPing},
+		"a close frame":          {Message: []byte("x"), Opcode: OpClose},
 	} {
 		if _, err := Dial(t.Context(), "ws://127.0.0.1:1/", &Config{KeepAlive: k}); !errors.As(err, new(*HandshakeError)) || errors.As(err, new(*net.OpError)) {
 			t.Errorf("%s: %v", name, err)
@@ -412,7 +411,7 @@ func TestAMessageIsSentInPlaceOfAPing(t *testing.T) {
 
 // pongs is a Handler with an OnPong.
 type pongs struct {
-	engine.Handler
+	Handler
 	pong func(p []byte)
 }
 
@@ -420,7 +419,7 @@ func (p pongs) OnPong(_ *Conn, payload []byte) { p.pong(payload) }
 
 // pingable is a Handler with an OnPing.
 type pingable struct {
-	engine.Handler
+	Handler
 	ping func(p []byte)
 }
 
@@ -433,7 +432,7 @@ func TestOnPingIsCalledForEveryPing(t *testing.T) {
 				pongsCame := make(chan string, 10)
 				url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					c, err := Accept(w, r, &AcceptOptions{Handler: pongs{
-						engine.Messages(nil, nil), func(p []byte) { pongsCame <- string(p) },
+						Messages(nil, nil), func(p []byte) { pongsCame <- string(p) },
 					}})
 					if err != nil {
 						t.Error(err)
@@ -445,7 +444,7 @@ func TestOnPingIsCalledForEveryPing(t *testing.T) {
 				told, heard := make(chan string, 10), make(chan string, 10)
 				cfg := &Config{Transport: transport, KeepAlive: KeepAlive{OnPing: func(c *Conn, p []byte) { told <- string(p) }}}
 				if pushed {
-					cfg.Handler = pingable{engine.Messages(nil, nil), func(p []byte) { heard <- string(p) }}
+					cfg.Handler = pingable{Messages(nil, nil), func(p []byte) { heard <- string(p) }}
 				}
 				c, err := Dial(t.Context(), url, cfg)
 				if err != nil {

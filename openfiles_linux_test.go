@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 )
@@ -44,7 +43,7 @@ func TestDialFailsBeforeItConnectsAtTheLimitOfOpenFiles(t *testing.T) {
 	url := server(t, echo(t, nil))
 	for name, transport := range map[string]Transport{"epoll": epoll.Transport(), "netpoll": netpoll.Transport()} {
 		t.Run(name, func(t *testing.T) {
-			dial := func(netDial func(ctx context.Context, network, addr string) (net.Conn, error)) (*engine.Conn, error) {
+			dial := func(netDial func(ctx context.Context, network, addr string) (net.Conn, error)) (*Conn, error) {
 				return Dial(t.Context(), url, &Config{Transport: transport, NetDial: netDial})
 			}
 			c, err := dial(nil) // so that the loops run

@@ -22,7 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -53,7 +52,7 @@ func echo(t testing.TB, opts *AcceptOptions) http.HandlerFunc {
 }
 
 // echoAll sends every message back, until the connection ends.
-func echoAll(c *engine.Conn) {
+func echoAll(c *Conn) {
 	defer c.Close()
 	var msg []byte
 	for {
@@ -69,7 +68,7 @@ func echoAll(c *engine.Conn) {
 }
 
 // acceptInto returns a handler that accepts a connection, sends it to conns and calls then.
-func acceptInto(opts *AcceptOptions, conns chan<- *engine.Conn, then func(*engine.Conn)) http.HandlerFunc {
+func acceptInto(opts *AcceptOptions, conns chan<- *Conn, then func(*Conn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := Accept(w, r, opts)
 		if err != nil {
@@ -101,7 +100,7 @@ func tlsServer(t testing.TB, h http.Handler, config *tls.Config) (string, *x509.
 }
 
 // roundTrip sends a message and expects it back, then closes.
-func roundTrip(t testing.TB, c *engine.Conn) {
+func roundTrip(t testing.TB, c *Conn) {
 	t.Helper()
 	defer func() {
 		if err := c.Close(); err != nil {
@@ -111,7 +110,7 @@ func roundTrip(t testing.TB, c *engine.Conn) {
 	if err := c.SendText([]byte("Hello")); err != nil {
 		t.Fatal(err)
 	}
-	if op, msg, err := c.RecvMessage(nil); op != engine.OpText || string(msg) != "Hello" || err != nil {
+	if op, msg, err := c.RecvMessage(nil); op != OpText || string(msg) != "Hello" || err != nil {
 		t.Fatalf("%v %q, %v", op, msg, err)
 	}
 }
@@ -452,7 +451,7 @@ type pausing struct {
 	whole chan<- []byte
 }
 
-func (p *pausing) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+func (p *pausing) OnData(c *Conn, h Header, payload []byte) {
 	p.msg = append(p.msg, payload...)
 	p.calls++
 	c.Pause()
@@ -462,7 +461,7 @@ func (p *pausing) OnData(c *engine.Conn, h engine.Header, payload []byte) {
 	go c.Resume()
 }
 
-func (p *pausing) OnClose(*engine.Conn, error) {}
+func (p *pausing) OnClose(*Conn, error) {}
 
 // recordTrace returns a Trace that appends its calls to steps.
 func recordTrace(steps *[]string) *Trace {

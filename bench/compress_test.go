@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/bench/memory"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // BenchmarkCompressedReceive receives compressed messages, as many at once as fit into what a
@@ -20,7 +20,7 @@ func BenchmarkCompressedReply(b *testing.B) { perCompressor(b, memory.Client.Rep
 // level, with windows of 32 KiB.
 func perCompressor(b *testing.B, work func(memory.Client) error) {
 	for _, takeover := range []bool{true, false} {
-		wished := engine.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
+		wished := websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
 		for _, size := range []int{1 << 10, 16 << 10} {
 			messages := feed(256, size)
 			for _, contestant := range memory.Contestants {
@@ -29,7 +29,7 @@ func perCompressor(b *testing.B, work func(memory.Client) error) {
 				}
 				b.Run(fmt.Sprintf("takeover=%v/size=%d/by=%s", takeover, size, contestant.Name), func(b *testing.B) {
 					network := memory.NewCompressed(messages, b.N, takeover, 15)
-					client, err := contestant.Dial(network, memory.Work{Op: engine.OpBinary, Payload: messages[0], Times: b.N, Compression: wished})
+					client, err := contestant.Dial(network, memory.Work{Op: websock.OpBinary, Payload: messages[0], Times: b.N, Compression: wished})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/bench/memory"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // idleConns is how many connections are measured at once.
@@ -22,8 +22,8 @@ const idleConns = 100
 func BenchmarkCompressedIdle(b *testing.B) {
 	for _, bits := range []int{15, 11} {
 		messages := feed(256, 1<<10)
-		wished := engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: bits, RecvWindowBits: bits}
-		work := memory.Work{Op: engine.OpBinary, Payload: messages[0], Times: len(messages), Compression: wished}
+		wished := websock.Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: bits, RecvWindowBits: bits}
+		work := memory.Work{Op: websock.OpBinary, Payload: messages[0], Times: len(messages), Compression: wished}
 		for _, c := range memory.Contestants {
 			if c.Compresses != memory.WithTakeover || c.Name == "coder" && bits < 15 { // it has one window only
 				continue
@@ -36,7 +36,7 @@ func BenchmarkCompressedIdle(b *testing.B) {
 				with := idleHeap(b, c, work, network)
 				b.ReportMetric(0, "ns/op")
 				b.ReportMetric((with-without)/idleConns, "heap-bytes/conn")
-				work.Compression = engine.Compression{}
+				work.Compression = websock.Compression{}
 				plain := idleHeap(b, c, work, memory.New(work.Op, work.Payload, work.Times, false))
 				b.ReportMetric((with-plain)/idleConns, "for-compression/conn")
 			})

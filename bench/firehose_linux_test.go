@@ -52,11 +52,11 @@ func BenchmarkNeighboursOfFirehoses(b *testing.B) {
 }
 
 func benchmarkNeighbour(b *testing.B, url string, transport websock.Transport, kind string, firehoses int) {
-	dial := func(path string, h engine.Handler) *engine.Conn {
+	dial := func(path string, h websock.Handler) *websock.Conn {
 		c, err := websock.Dial(context.Background(), url+path, &websock.Config{
 			Transport:   transport,
 			Handler:     h,
-			Compression: engine.Compression{Level: 1},
+			Compression: websock.Compression{Level: 1},
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -65,13 +65,13 @@ func benchmarkNeighbour(b *testing.B, url string, transport websock.Transport, k
 		return c
 	}
 	for range firehoses {
-		dial(kind, engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+		dial(kind, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 	}
 	const neighbours = 4 // on every loop
 	echoes := make(chan struct{}, 1)
-	var conns []*engine.Conn
+	var conns []*websock.Conn
 	for range neighbours {
-		conns = append(conns, dial("echo", engine.Messages(func(*engine.Conn, engine.Opcode, []byte) { echoes <- struct{}{} }, nil)))
+		conns = append(conns, dial("echo", websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { echoes <- struct{}{} }, nil)))
 	}
 	time.Sleep(100 * time.Millisecond) // until the firehoses flow
 	var took []time.Duration
@@ -133,7 +133,7 @@ func serveFirehose(w http.ResponseWriter, r *http.Request) {
 		serveEcho(w, r)
 		return
 	}
-	conn, _, err := handshake.Accept(w, r, &handshake.ServerOptions{Compression: engine.Compression{Level: 1}})
+	conn, _, err := handshake.Accept(w, r, &handshake.ServerOptions{Compression: websock.Compression{Level: 1}})
 	if err != nil {
 		return
 	}
@@ -141,9 +141,9 @@ func serveFirehose(w http.ResponseWriter, r *http.Request) {
 	var frame []byte
 	switch r.URL.Path {
 	case "/large":
-		frame = append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 64 << 10}), make([]byte, 64<<10)...)
+		frame = append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 64 << 10}), make([]byte, 64<<10)...)
 	case "/tiny":
-		frame = engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary})
+		frame = engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary})
 	case "/compressed":
 		frame = bomb()
 	}
@@ -159,7 +159,7 @@ func bomb() []byte {
 	w.Write(make([]byte, 1<<20))
 	w.Flush()
 	p := bytes.TrimSuffix(payload.Bytes(), []byte("\x00\x00\xff\xff"))
-	return append(engine.AppendHeader(nil, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))}), p...)
+	return append(engine.AppendHeader(nil, websock.Header{Fin: true, Rsv: 4, Opcode: websock.OpBinary, Length: int64(len(p))}), p...)
 }
 
 func serveEcho(w http.ResponseWriter, r *http.Request) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -17,7 +18,7 @@ var headerLengths = map[int]int64{2: 125, 4: 1 << 12, 10: 1 << 20}
 // BenchmarkParseHeader parses the header of an unmasked frame.
 func BenchmarkParseHeader(b *testing.B) {
 	for _, size := range []int{2, 4, 10} {
-		wire := engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: headerLengths[size]})
+		wire := engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: headerLengths[size]})
 		in := bytes.NewReader(nil)
 		room := make([]byte, ws.MaxHeaderSize)
 		var sum int64
@@ -65,7 +66,7 @@ func boundParse(b []byte) int64 {
 // BenchmarkAppendHeader encodes the header of a masked frame.
 func BenchmarkAppendHeader(b *testing.B) {
 	for _, size := range []int{2, 4, 10} {
-		ours := engine.Header{Fin: true, Opcode: engine.OpBinary, Masked: true, Key: key, Length: headerLengths[size]}
+		ours := websock.Header{Fin: true, Opcode: websock.OpBinary, Masked: true, Key: key, Length: headerLengths[size]}
 		theirs := ws.Header{Fin: true, OpCode: ws.OpBinary, Masked: true, Mask: key, Length: headerLengths[size]}
 		room := make([]byte, 0, ws.MaxHeaderSize)
 		var out bytes.Buffer

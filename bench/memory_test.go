@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/bench/memory"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // messageSizes are of a message's payload, in bytes.
@@ -13,26 +13,26 @@ var messageSizes = []int{16, 125, 512, 4 << 10, 64 << 10, 1 << 20}
 
 // BenchmarkReceive receives binary messages, as many at once as fit into what a client reads.
 func BenchmarkReceive(b *testing.B) {
-	perClient(b, engine.OpBinary, "payload ", false, memory.Client.Receive)
+	perClient(b, websock.OpBinary, "payload ", false, memory.Client.Receive)
 }
 
 // BenchmarkReceiveText receives text, most of which isn't ASCII. Not all check it.
 func BenchmarkReceiveText(b *testing.B) {
-	perClient(b, engine.OpText, "Grüße, 世界! ", false, memory.Client.Receive)
+	perClient(b, websock.OpText, "Grüße, 世界! ", false, memory.Client.Receive)
 }
 
 // BenchmarkReply receives binary messages one by one and sends each back.
 func BenchmarkReply(b *testing.B) {
-	perClient(b, engine.OpBinary, "payload ", true, memory.Client.Reply)
+	perClient(b, websock.OpBinary, "payload ", true, memory.Client.Reply)
 }
 
 // BenchmarkSend sends binary messages. Whoever masks in place destroys the payload.
 func BenchmarkSend(b *testing.B) {
-	perClient(b, engine.OpBinary, "payload ", false, memory.Client.Send)
+	perClient(b, websock.OpBinary, "payload ", false, memory.Client.Send)
 }
 
 // perClient measures work for every size and every contestant that can do it.
-func perClient(b *testing.B, op engine.Opcode, text string, oneByOne bool, work func(memory.Client) error) {
+func perClient(b *testing.B, op websock.Opcode, text string, oneByOne bool, work func(memory.Client) error) {
 	for _, size := range messageSizes {
 		payload := repeat(text, size)
 		for _, contestant := range memory.Contestants {

@@ -28,8 +28,12 @@ const (
 	CloseTLSHandshake       CloseCode = 1015 // never sent: TLS failed
 )
 
+// MaxControlPayload is the size of the longest payload of a control frame, in bytes (RFC 6455 section
+// 5.5).
+const MaxControlPayload = 125
+
 const (
-	maxControlPayload = 125 // RFC 6455 section 5.5
+	maxControlPayload = MaxControlPayload
 	closeCodeSize     = 2
 	maxCloseReason    = maxControlPayload - closeCodeSize
 )
@@ -123,6 +127,21 @@ func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
 	return append(dst, fitCloseReason(reason)...)
+}
+
+// CheckClose checks what is to be sent in a close frame. Its errors are ErrCloseCode,
+// ErrControlTooLong for a reason of more than 123 bytes, and ErrInvalidUTF8. CloseNoStatus stands for a frame
+// without a code, and so without a reason.
+func CheckClose(code CloseCode, reason string) error {
+	switch {
+	case !code.Sendable() && code != CloseNoStatus, code == CloseNoStatus && reason != "":
+		return ErrCloseCode
+	case len(reason) > maxCloseReason:
+		return ErrControlTooLong
+	case !utf8.ValidString(reason):
+		return ErrInvalidUTF8
+	}
+	return nil
 }
 
 func fitCloseReason(reason string) string {

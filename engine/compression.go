@@ -1,11 +1,15 @@
 package engine
 
-import "github.com/seed004e8d11/websock/internal/deflate"
+import (
+	"unsafe"
+
+	"github.com/seed004e8d11/websock/internal/deflate"
+)
 
 // Compression says how messages are compressed: with permessage-deflate (RFC 7692). Its
-// zero value means not at all. One is wished for when a connection is opened; what both
-// sides have agreed on then is what Conn.Compression returns. Sending and receiving are
-// ours, whichever role we play.
+// zero value means not at all. A program requests one when it opens a connection;
+// Conn.Compression returns what both sides have agreed on. Sending and receiving are ours,
+// whichever role we play.
 //
 // Without takeover a connection holds nothing between messages. With it, every message may
 // refer to those before it, which makes messages that are alike much shorter, for the price
@@ -76,33 +80,73 @@ func normalBits(bits, least int) int {
 	return min(max(bits, least), maxWindowBits)
 }
 
-// Compression returns what was agreed with the peer; its zero value if messages aren't
-// compressed.
-func (c *Conn) Compression() Compression {
-	if z := c.compression(); z != nil {
-		return z.agreed
-	}
-	return Compression{}
-}
-
-// compression is what a connection needs that compresses.
-type compression struct {
+// A PerMessageDeflate is what permessage-deflate remembers between the messages of one connection
+// (RFC 7692 section 7.1.1). Where context takeover was agreed that is at most a window of memory in
+// each direction, as soon as so much has passed. One half belongs to the connection's Encoder, the
+// other to its Decoder, so that each may be used by a goroutine of its own.
+type PerMessageDeflate struct {
 	agreed Compression
-	out    deflating
-	in     inflating
+	out    deflateState
+	in     inflateState
 }
 
-func newCompression(c Compression) *compression {
+// deflateState is the Encoder's half.
+type deflateState struct {
+	history       deflate.History // with takeover
+	compressed    bool            // the fragmented message under way is
+	before, after uint64          // bytes: see Sent
+}
+
+// inflateState is the Decoder's half.
+type inflateState struct {
+	history       deflate.History  // with takeover
+	message       *inflatedMessage // under way; nil: none
+	before, after uint64           // bytes: see Received
+}
+
+// NewPerMessageDeflate returns the state for a connection on which c was agreed, or nil if that is
+// off.
+func NewPerMessageDeflate(c Compression) *PerMessageDeflate {
 	c = c.Normal()
 	if c.IsOff() {
 		return nil
 	}
-	return &compression{
+	return &PerMessageDeflate{
 		agreed: c,
-		out:    deflating{history: deflate.NewHistory(c.SendWindowBits)},
-		in:     inflating{history: deflate.NewHistory(c.RecvWindowBits)},
+		out:    deflateState{history: deflate.NewHistory(c.SendWindowBits)},
+		in:     inflateState{history: deflate.NewHistory(c.RecvWindowBits)},
 	}
 }
 
-// rsv1 marks the first frame of a compressed message (RFC 7692 section 6).
-const rsv1 = 4
+// Agreed returns what was agreed, with defaults.
+func (z *PerMessageDeflate) Agreed() *Compression { return &z.agreed }
+
+// Sent returns the payload of the messages that were sent compressed, in bytes before and after
+// compressing. Only the goroutine that uses the Encoder may call it.
+func (z *PerMessageDeflate) Sent() (before, after uint64) { return z.out.before, z.out.after }
+
+// Received returns the payload of the messages that were received compressed, in bytes before and
+// after inflating, as the caller has counted it with CountReceived. The Decoder doesn't, since these
+// numbers are asked for by other goroutines than its own.
+func (z *PerMessageDeflate) Received() (before, after uint64) { return z.in.before, z.in.after }
+
+// CountReceived adds to what Received returns.
+func (z *PerMessageDeflate) CountReceived(before, after uint64) {
+	z.in.before += before
+	z.in.after += after
+}
+
+// Memory returns how many bytes are held: the history of each direction, a window at most, with
+// context takeover, and what inflating needs while a compressed message is received. It may be
+// called while nobody uses the Encoder and the Decoder.
+func (z *PerMessageDeflate) Memory() (sent, received, inflating int) {
+	if z.in.message != nil {
+		inflating = int(unsafe.Sizeof(*z.in.message))
+	}
+	return z.out.history.Len(), z.in.history.Len(), inflating
+}
+
+// RSV1 marks the first frame of a compressed message (RFC 7692 section 6), in Header.Rsv.
+const RSV1 = 4
+
+const rsv1 = RSV1

@@ -44,9 +44,9 @@ type Event struct {
 	// incomplete.
 	Header Header
 
-	// Payload, unmasked. It is a view of the bytes given to Next, or of the
-	// Decoder's own memory for a control frame that was cut; valid until the
-	// next call.
+	// Payload, unmasked. It is a view of the bytes given to Next, or of memory of the
+	// Decoder's own for a control frame that arrived in parts and for a compressed message;
+	// valid until the next call.
 	Payload []byte
 }
 
@@ -54,58 +54,74 @@ type Event struct {
 // frame format (section 5.2), masking (5.1), fragmentation (5.4), control frames
 // (5.5), UTF-8 (8.1), and Limits. It does no I/O, may be given the stream cut at
 // any byte, and allocates nothing. One goroutine at a time uses it.
+//
+// Next and Decode do all of the work. A caller that has memory of its own for payload takes the
+// steps by itself: NextHeader until InFrame reports true, then Control for a control frame, Inflate
+// for a compressed data frame, and UnmaskInPlace or UnmaskTo for any other, until InFrame reports
+// false.
+//
+// Every error is a *ProtocolError or a *LimitError, and final: later calls return the same.
 type Decoder struct {
-	terms      *terms
-	err        error  // what the peer did wrong; final
-	cut        *cut   // a header or control payload of which a part has come
-	h          Header // of the frame under way
-	size       int64  // payload of the message under way, as declared so far
-	fragments  uint32 // frames of the message under way
+	limits     *Limits
+	deflate    *PerMessageDeflate // nil: compression was not agreed
+	err        error              // final
+	partial    *partial           // a header or control payload that has arrived in part
+	h          Header             // of the frame under way
+	size       int64              // payload of the message under way, as declared so far
+	fragments  uint32             // frames of the message under way
 	text       utf8.Validator
 	message    Opcode // of the message under way, or of the last one
 	role       Role
-	pos        uint8 // place in the masking key
-	open       bool  // the header is complete, the payload is not
+	maskPos    uint8 // position in the masking key
+	inFrame    bool  // the header is complete, the payload is not
 	compressed bool  // the message under way is, and is being inflated
-	unfinished bool  // the final fragment of the message is still to come
-	closed     bool  // a close frame came
+	inMessage  bool  // the final fragment of the message is still to come
+	closed     bool  // a close frame arrived
 }
 
-// A cut holds the part that has come of what must be whole to be understood.
-type cut struct {
-	n     int
-	spent bool // the control frame in it was delivered
-	b     [maxControlPayload]byte
+// A partial holds the first part of a header or of a control frame's payload, which can only be
+// handled once they are complete.
+type partial struct {
+	n         int
+	delivered bool // the control frame in b was delivered: b is free again
+	b         [maxControlPayload]byte
 }
 
-var cuts = sync.Pool{New: func() any { return new(cut) }}
+var partials = sync.Pool{New: func() any { return new(partial) }}
 
-// NewDecoder returns a Decoder for the frames that a peer sends to role: a
-// Client's are unmasked, a Server's masked. Zero fields of limits mean their
-// defaults.
+// NewDecoder returns a Decoder for the frames that a peer sends to role, without compression: a
+// Client's are unmasked, a Server's masked. Zero fields of limits mean their defaults.
 func NewDecoder(role Role, limits Limits) *Decoder {
-	return &Decoder{role: role, terms: &terms{Limits: limits.WithDefaults()}}
+	limits = limits.WithDefaults()
+	d := new(Decoder)
+	d.Init(role, &limits, nil)
+	return d
+}
+
+// Init prepares d for a new stream. limits, which WithDefaults has returned, is kept: connections
+// can share it if nobody changes it. z is the connection's, or nil if compression was not
+// agreed. A program that keeps connections that do nothing may use one Decoder for many
+// connections, one after another, while Idle reports true.
+func (d *Decoder) Init(role Role, limits *Limits, z *PerMessageDeflate) {
+	*d = Decoder{role: role, limits: limits, deflate: z}
 }
 
 // Next handles bytes from the start of src and returns what it found and how
-// many bytes it used; call it again with the rest until it returns EventNone,
-// which always uses all of src. In the server role payload is unmasked in place,
-// so src is changed.
-//
-// The error is a *ProtocolError or a *LimitError, and final: the same for every
-// later call. After a close frame, what follows is discarded.
+// many bytes it used; call it again with the rest, also if nothing is left, until it returns
+// EventNone, which always uses all of src. In the server role payload is unmasked in place,
+// so src is changed. After a close frame, what follows is discarded.
 func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
 	n, err = d.Decode(&e, src)
 	return e, n, err
 }
 
-// Decode is Next that writes what it found to e. It is for who handles many short frames: to
-// copy an Event that was only just written takes as long as to find a whole message.
+// Decode is Next that writes what it found to e. It is for programs that handle many short frames:
+// copying an Event that was only just written takes as long as finding a whole message.
 func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	*e = Event{}
-	if header, n := d.whole(src); header > 0 {
-		op, payload := Opcode(src[0]&opcodeBits), src[header:header+n:header+n]
-		if d.takeWhole(op, payload) {
+	if op, header, n := d.Unfragmented(src); header > 0 {
+		payload := src[header : header+n : header+n]
+		if d.AcceptUnfragmented(op, payload) {
 			e.Kind, e.Payload = EventData, payload
 			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
 			return header + n, nil
@@ -115,84 +131,88 @@ func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	if d.closed {
 		return len(src), nil
 	}
-	n, err = d.begin(src)
-	if err != nil || !d.open {
+	n, err = d.NextHeader(src)
+	if err != nil || !d.inFrame {
 		return n, err
 	}
-	used, err := d.handle(e, src[n:])
+	used, err := d.decodePayload(e, src[n:])
 	e.Header = d.h
 	return n + used, err
 }
 
-// handle handles payload of the open frame from the start of src, and returns how much.
-func (d *Decoder) handle(e *Event, src []byte) (n int, err error) {
-	if d.h.Opcode.IsControl() {
-		e.Kind, e.Payload, n, err = d.control(src)
+// decodePayload handles payload of the frame under way from the start of src, and returns how much.
+func (d *Decoder) decodePayload(e *Event, src []byte) (n int, err error) {
+	switch {
+	case d.h.Opcode.IsControl():
+		e.Kind, e.Payload, n, err = d.Control(src)
 		return n, err
-	}
-	if len(src) == 0 && d.h.Remaining > 0 {
+	case d.compressed:
+		return d.decodeCompressed(e, src)
+	case len(src) == 0 && d.h.Remaining > 0:
 		return 0, nil
 	}
 	src = src[:min(int64(len(src)), d.h.Remaining)]
 	src = src[:len(src):len(src)]
-	if err := d.take(src); err != nil {
+	if err := d.UnmaskInPlace(src); err != nil {
 		return 0, err
 	}
 	e.Kind, e.Payload = EventData, src
 	return len(src), nil
 }
 
-// begin sees to it that a frame is open, if src allows, and returns how many
-// bytes of src its header took. A frame that is open already takes none.
-func (d *Decoder) begin(src []byte) (n int, err error) {
-	if d.open || d.err != nil {
+// NextHeader reads the header of the next frame from the start of src, as far as it is there, and
+// returns how many bytes it took. While a frame is under way it takes none.
+func (d *Decoder) NextHeader(src []byte) (n int, err error) {
+	if d.inFrame || d.err != nil {
 		return 0, d.err
 	}
-	if d.cut != nil {
+	if d.partial != nil {
 		return d.resumeHeader(src)
 	}
 	n, err = parseHeader(&d.h, src)
 	if n > 0 {
-		return n, d.admit()
+		return n, d.checkHeader()
 	}
 	if err != nil {
-		return 0, d.fail(err)
+		return 0, d.Fail(err)
 	}
 	if len(src) > 0 {
-		d.cut = cuts.Get().(*cut)
-		d.cut.n = copy(d.cut.b[:], src)
+		d.partial = partials.Get().(*partial)
+		d.partial.n = copy(d.partial.b[:], src)
 	}
 	return len(src), nil
 }
 
-// resumeHeader is begin for a header of which a part came before.
+// resumeHeader is NextHeader for a header of which a part arrived before.
 func (d *Decoder) resumeHeader(src []byte) (n int, err error) {
-	if d.cut.spent {
-		d.dropCut()
-		return d.begin(src)
+	if d.partial.delivered {
+		d.dropPartial()
+		return d.NextHeader(src)
 	}
-	had := d.cut.n
-	had += copy(d.cut.b[had:MaxHeaderSize], src)
-	size, err := parseHeader(&d.h, d.cut.b[:had])
+	had := d.partial.n
+	had += copy(d.partial.b[had:MaxHeaderSize], src)
+	size, err := parseHeader(&d.h, d.partial.b[:had])
 	if err != nil {
-		return 0, d.fail(err)
+		return 0, d.Fail(err)
 	}
 	if size == 0 {
-		d.cut.n = had
+		d.partial.n = had
 		return len(src), nil
 	}
-	n = size - d.cut.n
-	d.dropCut()
-	return n, d.admit()
+	n = size - d.partial.n
+	d.dropPartial()
+	return n, d.checkHeader()
 }
 
-func (d *Decoder) dropCut() {
-	d.cut.n, d.cut.spent = 0, false
-	cuts.Put(d.cut)
-	d.cut = nil
+func (d *Decoder) dropPartial() {
+	d.partial.n, d.partial.delivered = 0, false
+	partials.Put(d.partial)
+	d.partial = nil
 }
 
-func (d *Decoder) fail(err error) error {
+// Fail makes err the error of all later calls and returns it. A caller that ends the stream for a
+// reason of its own calls it.
+func (d *Decoder) Fail(err error) error {
 	d.err = err
 	if d.compressed {
 		d.endInflating()
@@ -200,56 +220,59 @@ func (d *Decoder) fail(err error) error {
 	return err
 }
 
-// admit checks the header of a frame against what came before it.
-func (d *Decoder) admit() error {
+// Err returns the error of all later calls, or nil.
+func (d *Decoder) Err() error { return d.err }
+
+// checkHeader checks the header of a frame against what came before it.
+func (d *Decoder) checkHeader() error {
 	switch {
 	case d.h.Rsv != 0 && !d.marksCompressed():
-		return d.fail(errReservedBits)
+		return d.Fail(errReservedBits)
 	case d.h.Masked != (d.role == Server):
 		if d.h.Masked {
-			return d.fail(errMasked)
+			return d.Fail(errMasked)
 		}
-		return d.fail(errNotMasked)
+		return d.Fail(errNotMasked)
 	}
-	d.open = true
-	d.pos = 0
+	d.inFrame = true
+	d.maskPos = 0
 	if d.h.Opcode.IsControl() {
 		return nil
 	}
-	return d.admitData()
+	return d.checkDataHeader()
 }
 
 // marksCompressed reports whether the reserved bits say, where they may, that a message is
 // compressed (RFC 7692 section 6).
 func (d *Decoder) marksCompressed() bool {
-	return d.h.Rsv == rsv1 && d.h.Opcode.startsMessage() && d.terms.compression != nil
+	return d.h.Rsv == rsv1 && d.h.Opcode.StartsMessage() && d.deflate != nil
 }
 
-func (d *Decoder) admitData() error {
+func (d *Decoder) checkDataHeader() error {
 	if d.h.Opcode == OpContinuation {
-		if !d.unfinished {
-			return d.fail(errNothingToContinue)
+		if !d.inMessage {
+			return d.Fail(errNothingToContinue)
 		}
 	} else {
-		if d.unfinished {
-			return d.fail(errMessageUnfinished)
+		if d.inMessage {
+			return d.Fail(errMessageUnfinished)
 		}
 		d.message = d.h.Opcode
-		d.unfinished = true
+		d.inMessage = true
 		d.size = 0
 		d.fragments = 0
 	}
 	d.fragments++
-	limits := &d.terms.Limits
+	limits := d.limits
 	switch {
 	case d.h.Length > limits.FrameSize:
-		return d.fail(&LimitError{"FrameSize", limits.FrameSize, CloseMessageTooBig})
-	case d.h.Length > d.terms.payloadMost(d.compressed || d.h.Rsv != 0)-d.size:
-		return d.fail(&LimitError{"MessageSize", limits.MessageSize, CloseMessageTooBig})
+		return d.Fail(&LimitError{Limit: "FrameSize", Max: limits.FrameSize, Code: CloseMessageTooBig})
+	case d.h.Length > limits.maxPayload(d.compressed || d.h.Rsv != 0)-d.size:
+		return d.Fail(&LimitError{Limit: "MessageSize", Max: limits.MessageSize, Code: CloseMessageTooBig})
 	}
 	d.size += d.h.Length
-	if most := limits.fragmentsMost(d.size); int64(d.fragments) > most {
-		return d.fail(&LimitError{"Fragments", most, ClosePolicyViolation})
+	if most := limits.maxFragments(d.size); int64(d.fragments) > most {
+		return d.Fail(&LimitError{Limit: "Fragments", Max: most, Code: ClosePolicyViolation})
 	}
 	if d.h.Rsv != 0 {
 		d.beginInflating()
@@ -260,34 +283,34 @@ func (d *Decoder) admitData() error {
 	return nil
 }
 
-// take handles payload of the open data frame in place: it is unmasked, validated
-// and counted.
-func (d *Decoder) take(payload []byte) error {
+// UnmaskInPlace handles payload of the data frame under way, at most as much as remains of it: it
+// is unmasked in place, validated and counted.
+func (d *Decoder) UnmaskInPlace(payload []byte) error {
 	ok := true
 	text := d.message == OpText
 	switch {
 	case d.h.Masked && text:
 		var pos int
-		pos, ok = d.text.Unmask(payload, d.h.Key, int(d.pos))
-		d.pos = uint8(pos)
+		pos, ok = d.text.Unmask(payload, d.h.Key, int(d.maskPos))
+		d.maskPos = uint8(pos)
 	case d.h.Masked:
-		d.pos = uint8(mask.XOR(payload, d.h.Key, int(d.pos)))
+		d.maskPos = uint8(mask.XOR(payload, d.h.Key, int(d.maskPos)))
 	case text:
 		ok = d.text.Write(payload)
 	}
-	return d.count(len(payload), ok)
+	return d.countPayload(len(payload), ok)
 }
 
-// move is take for payload that is copied from src to dst on the way, as much as
+// UnmaskTo is UnmaskInPlace for payload that is copied from src to dst at the same time, as much as
 // fits both and the frame. It returns that part of dst.
-func (d *Decoder) move(dst, src []byte) ([]byte, error) {
+func (d *Decoder) UnmaskTo(dst, src []byte) ([]byte, error) {
 	n := int(min(int64(len(dst)), int64(len(src)), d.h.Remaining))
 	dst, src = dst[:n], src[:n]
 	ok := true
 	text := d.message == OpText
 	switch {
 	case d.h.Masked:
-		d.pos = uint8(mask.Copy(dst, src, d.h.Key, int(d.pos)))
+		d.maskPos = uint8(mask.Copy(dst, src, d.h.Key, int(d.maskPos)))
 		if text {
 			ok = d.text.Write(dst)
 		}
@@ -296,53 +319,55 @@ func (d *Decoder) move(dst, src []byte) ([]byte, error) {
 	default:
 		copy(dst, src)
 	}
-	return dst, d.count(n, ok)
+	return dst, d.countPayload(n, ok)
 }
 
-// count accounts for n bytes of payload of the open data frame, which are good text
-// if they are to be text.
-func (d *Decoder) count(n int, ok bool) error {
-	if !ok {
-		return d.fail(errNotUTF8)
+// countPayload counts n bytes of payload of the data frame under way. valid is false for text that
+// is not UTF-8.
+func (d *Decoder) countPayload(n int, valid bool) error {
+	if !valid {
+		return d.Fail(errNotUTF8)
 	}
 	d.h.Remaining -= int64(n)
 	if d.h.Remaining > 0 {
 		return nil
 	}
-	d.open = false
+	d.inFrame = false
 	if !d.h.Fin {
 		return nil
 	}
-	d.unfinished = false
+	d.inMessage = false
 	if d.message == OpText && !d.text.Complete() {
-		return d.fail(errNotUTF8)
+		return d.Fail(errNotUTF8)
 	}
 	return nil
 }
 
-// control handles payload of the open control frame from the start of src. The
-// event comes when all of it is there.
-func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, err error) {
+// Control handles payload of the control frame under way from the start of src, and returns how
+// many bytes. The event and the unmasked payload are returned once the frame is complete; until
+// then kind is EventNone. payload is a view of src, which in the server role is changed, or of the
+// Decoder's memory, valid until the next call.
+func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, err error) {
 	n = int(min(int64(len(src)), d.h.Remaining))
 	d.h.Remaining -= int64(n)
-	whole := d.h.Remaining == 0
-	if whole && d.cut == nil {
+	complete := d.h.Remaining == 0
+	if complete && d.partial == nil {
 		payload = src[:n:n]
 	} else {
-		if d.cut == nil {
-			d.cut = cuts.Get().(*cut)
+		if d.partial == nil {
+			d.partial = partials.Get().(*partial)
 		}
-		d.cut.n += copy(d.cut.b[d.cut.n:], src[:n])
-		if !whole {
+		d.partial.n += copy(d.partial.b[d.partial.n:], src[:n])
+		if !complete {
 			return EventNone, nil, n, nil
 		}
-		d.cut.spent = true
-		payload = d.cut.b[:d.cut.n:d.cut.n]
+		d.partial.delivered = true
+		payload = d.partial.b[:d.partial.n:d.partial.n]
 	}
 	if d.h.Masked {
 		mask.XOR(payload, d.h.Key, 0)
 	}
-	d.open = false
+	d.inFrame = false
 	switch d.h.Opcode {
 	case OpPing:
 		return EventPing, payload, n, nil
@@ -350,35 +375,40 @@ func (d *Decoder) control(src []byte) (kind EventKind, payload []byte, n int, er
 		return EventPong, payload, n, nil
 	}
 	if _, _, err := ParseClose(payload); err != nil {
-		return EventNone, nil, n, d.fail(err)
+		return EventNone, nil, n, d.Fail(err)
 	}
 	d.closed = true
 	return EventClose, payload, n, nil
 }
 
-// idle reports whether nothing is under way: neither a message nor a frame nor a header,
-// and it is not over.
-func (d *Decoder) idle() bool {
-	return !d.open && !d.unfinished && d.cut == nil && !d.closed && d.err == nil
+// Idle reports whether nothing is under way: no message, no frame and no part of a header. After a
+// close frame or an error it is false.
+func (d *Decoder) Idle() bool {
+	return !d.inFrame && !d.inMessage && d.partial == nil && !d.closed && d.err == nil
 }
 
-// begun reports whether a part of the payload of the message under way was handed out.
-func (d *Decoder) begun() bool {
+// InFrame reports whether the header of a frame has arrived and some of its payload is still to be
+// handled.
+func (d *Decoder) InFrame() bool { return d.inFrame }
+
+func (d *Decoder) inDataFrame() bool { return d.inFrame && d.h.Opcode.IsData() }
+
+// Frame returns the header of the frame under way, or of the last one. It belongs to the Decoder,
+// which changes it, and must not be written to.
+func (d *Decoder) Frame() *Header { return &d.h }
+
+// Message returns the opcode of the message under way, or of the last one.
+func (d *Decoder) Message() Opcode { return d.message }
+
+// MessageBegun reports whether payload of the message under way was handled.
+func (d *Decoder) MessageBegun() bool {
 	switch {
-	case !d.unfinished:
+	case !d.inMessage:
 		return false
 	case d.compressed:
-		return d.terms.compression.in.work.size > 0
-	case d.open && d.h.Opcode.IsData():
+		return d.deflate.in.message.size > 0
+	case d.inDataFrame():
 		return d.size > d.h.Remaining
 	}
 	return d.size > 0
-}
-
-// header returns what is known of the frame under way.
-func (d *Decoder) header() Header {
-	if !d.open || d.h.Opcode.IsControl() {
-		return Header{Opcode: OpNone}
-	}
-	return d.h
 }

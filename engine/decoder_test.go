@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"bytes"
@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	. "github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/frametest"
 )
 
 // decode runs a Decoder over a stream that is cut into chunks of size bytes, and
@@ -14,7 +17,7 @@ import (
 func decode(d *Decoder, stream []byte, size int) (events []string, err error) {
 	var payload []byte
 	for len(stream) > 0 {
-		chunk := clone(stream[:min(size, len(stream))])
+		chunk := bytes.Clone(stream[:min(size, len(stream))])
 		stream = stream[len(chunk):]
 		for {
 			e, n, err := d.Next(chunk)
@@ -43,55 +46,15 @@ func decode(d *Decoder, stream []byte, size int) (events []string, err error) {
 	return events, nil
 }
 
-var decoderTests = []struct {
-	name   string
-	stream string
-	want   string
-	err    error
-}{
-	{"text", "text Hello", "text Hello", nil},
-	{"empty", "text ; bin ", "text ; binary ", nil},
-	{"fragments", "text+ Hel; cont+ ; cont lo", "text+ Hel; continuation+ ; continuation lo", nil},
-	{"control between fragments", "bin+ a; ping p; pong q; cont b", "binary+ a; ping p; pong q; continuation b", nil},
-	{"126 bytes", "bin " + strings.Repeat("x", 126), "binary " + strings.Repeat("x", 126), nil},
-	{"65536 bytes", "bin " + strings.Repeat("y", 65536), "binary " + strings.Repeat("y", 65536), nil},
-	{"ping of 125 bytes", "ping " + strings.Repeat("z", 125), "ping " + strings.Repeat("z", 125), nil},
-	{"close", "close " + closePayload(1000, "bye"), "close " + closePayload(1000, "bye"), nil},
-	{"close without code", "close ", "close ", nil},
-	{"nothing counts after close", "close ; text lost", "close ", nil},
-	{"code point across fragments", "text+ \xe2\x82; ping ; cont \xac", "text+ \xe2\x82; ping ; continuation \xac", nil},
-
-	{"continuation of nothing", "text a; cont b", "text a", errNothingToContinue},
-	{"message inside a message", "text+ a; bin b", "text+ a", errMessageUnfinished},
-	{"close of one byte", "close x", "", errCloseTooShort},
-	{"close code 1005", "close " + closePayload(1000, "")[:1] + "\xed", "", errCloseCode},
-	{"close code 999", "close \x03\xe7", "", errCloseCode},
-	{"close reason not UTF-8", "close \x03\xe8\xff", "", errCloseReason},
-	{"text not UTF-8", "text ab\xff", "", errNotUTF8},
-	{"text ends inside a code point", "text \xe2\x82", "", errNotUTF8},
-	{"text ends inside a code point, after fragments", "text+ \xe2; cont \x82", "text+ \xe2", errNotUTF8},
-	{"surrogate", "text \xed\xa0\x80", "", errNotUTF8},
-	{"binary need not be UTF-8", "bin \xff\xfe", "binary \xff\xfe", nil},
-}
-
-// sameRule reports whether two errors of the decoder say the same, whatever the peer has said.
-func sameRule(a, b error) bool {
-	var left, right *ProtocolError
-	if errors.As(a, &left) && errors.As(b, &right) {
-		return left.Code == right.Code && left.Rule == right.Rule
-	}
-	return a == b
-}
-
 func TestDecoderGivesTheSameEventsHoweverTheStreamIsCut(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
-		for _, test := range decoderTests {
-			t.Run(role.String()+"/"+test.name, func(t *testing.T) {
-				stream := frames(role, test.stream)
+		for _, test := range frametest.Streams {
+			t.Run(role.String()+"/"+test.Name, func(t *testing.T) {
+				stream := frametest.Frames(role, test.Frames)
 				for _, size := range []int{1, 2, 3, 5, 7, 16, 1000, len(stream)} {
 					events, err := decode(NewDecoder(role, Limits{}), stream, size)
-					if got := strings.Join(events, "; "); got != test.want || !sameRule(err, test.err) {
-						t.Errorf("in chunks of %d: %.200q, %v; want %.200q, %v", size, got, err, test.want, test.err)
+					if got := strings.Join(events, "; "); got != test.Want || !frametest.Broke(err, test.Rule) {
+						t.Errorf("in chunks of %d: %.200q, %v; want %.200q, %v", size, got, err, test.Want, test.Rule)
 					}
 				}
 			})
@@ -111,7 +74,7 @@ func TestDecoderRefusesBadFramesHoweverTheStreamIsCut(t *testing.T) {
 	for _, rsv := range []uint8{1, 2, 4, 7} {
 		for _, op := range []Opcode{OpText, OpBinary, OpPing, OpClose} {
 			stream := AppendHeader(nil, Header{Fin: true, Rsv: rsv, Opcode: op})
-			if _, err := decode(NewDecoder(Client, Limits{}), stream, 1); err != errReservedBits {
+			if _, err := decode(NewDecoder(Client, Limits{}), stream, 1); err != ErrReservedBits {
 				t.Errorf("reserved bits %03b on %v: %v", rsv, op, err)
 			}
 		}
@@ -120,10 +83,10 @@ func TestDecoderRefusesBadFramesHoweverTheStreamIsCut(t *testing.T) {
 
 func TestDecoderDemandsMasksOfClientsAndRefusesThemFromServers(t *testing.T) {
 	for _, op := range []Opcode{OpText, OpBinary, OpPing, OpPong, OpClose} {
-		if _, err := decode(NewDecoder(Client, Limits{}), frame(Server, op, true, ""), 1); err != errMasked {
+		if _, err := decode(NewDecoder(Client, Limits{}), frametest.Frame(Server, op, true, ""), 1); err != ErrMasked {
 			t.Errorf("masked %v from a server: %v", op, err)
 		}
-		if _, err := decode(NewDecoder(Server, Limits{}), frame(Client, op, true, ""), 1); err != errNotMasked {
+		if _, err := decode(NewDecoder(Server, Limits{}), frametest.Frame(Client, op, true, ""), 1); err != ErrNotMasked {
 			t.Errorf("unmasked %v from a client: %v", op, err)
 		}
 	}
@@ -132,7 +95,7 @@ func TestDecoderDemandsMasksOfClientsAndRefusesThemFromServers(t *testing.T) {
 func TestDecoderFailsAtTheFirstByteThatIsNotUTF8(t *testing.T) {
 	payload := "good \xce\xba\xe1\xbd\xb9\xcf\x83 bad \xf4\x90\x80\x80 and what follows"
 	bad := strings.Index(payload, "\xf4") + 1 // \x90 can't follow \xf4
-	stream := frame(Server, OpText, true, payload)
+	stream := frametest.Frame(Server, OpText, true, payload)
 	header := len(stream) - len(payload)
 	d := NewDecoder(Server, Limits{})
 	for i := range stream {
@@ -141,7 +104,7 @@ func TestDecoderFailsAtTheFirstByteThatIsNotUTF8(t *testing.T) {
 			t.Fatalf("byte %d: %v", i-header, err)
 		}
 		if i == header+bad {
-			if err != errNotUTF8 {
+			if err != ErrNotUTF8 {
 				t.Fatalf("the bad byte: %v", err)
 			}
 			return
@@ -152,13 +115,13 @@ func TestDecoderFailsAtTheFirstByteThatIsNotUTF8(t *testing.T) {
 func TestDecoderErrorsAreFinal(t *testing.T) {
 	d := NewDecoder(Client, Limits{})
 	for range 3 {
-		if _, _, err := d.Next(frames(Client, "cont x")); err != errNothingToContinue {
+		if _, _, err := d.Next(frametest.Frames(Client, "cont x")); err != ErrNothingToContinue {
 			t.Fatal(err)
 		}
 	}
 	d = NewDecoder(Client, Limits{})
 	for range 3 {
-		if _, _, err := d.Next(frames(Client, "close x")); err != errCloseTooShort {
+		if _, _, err := d.Next(frametest.Frames(Client, "close x")); err != ErrCloseTooShort {
 			t.Fatal(err)
 		}
 	}
@@ -174,13 +137,13 @@ func TestDecoderKeepsToItsLimits(t *testing.T) {
 	}{
 		{"message by default", Limits{}, AppendHeader(nil, Header{Fin: true, Opcode: OpBinary, Length: DefaultMessageSize + 1}), "MessageSize", CloseMessageTooBig},
 		{"message declared with 63 bits", Limits{}, AppendHeader(nil, Header{Fin: true, Opcode: OpBinary, Length: 1<<63 - 1}), "MessageSize", CloseMessageTooBig},
-		{"message in fragments", Limits{MessageSize: 10}, frames(Client, "bin+ 12345; cont+ 67890; cont x"), "MessageSize", CloseMessageTooBig},
-		{"sum that would overflow", Limits{MessageSize: -1, FrameSize: 1 << 62}, append(frames(Client, "bin+ 12345"), AppendHeader(nil, Header{Opcode: OpContinuation, Length: 1<<63 - 1})...), "FrameSize", CloseMessageTooBig},
-		{"frame", Limits{FrameSize: 4}, frames(Client, "bin 12345"), "FrameSize", CloseMessageTooBig},
-		{"fragments", Limits{Fragments: 3}, frames(Client, "bin+ 1; cont+ 2; cont+ ; cont 4"), "Fragments", ClosePolicyViolation},
-		{"fragments by default", Limits{}, append(frames(Client, "bin+ "), bytes.Repeat(frames(Client, "cont+ "), DefaultFragments)...), "Fragments", ClosePolicyViolation},
+		{"message in fragments", Limits{MessageSize: 10}, frametest.Frames(Client, "bin+ 12345; cont+ 67890; cont x"), "MessageSize", CloseMessageTooBig},
+		{"sum that would overflow", Limits{MessageSize: -1, FrameSize: 1 << 62}, append(frametest.Frames(Client, "bin+ 12345"), AppendHeader(nil, Header{Opcode: OpContinuation, Length: 1<<63 - 1})...), "FrameSize", CloseMessageTooBig},
+		{"frame", Limits{FrameSize: 4}, frametest.Frames(Client, "bin 12345"), "FrameSize", CloseMessageTooBig},
+		{"fragments", Limits{Fragments: 3}, frametest.Frames(Client, "bin+ 1; cont+ 2; cont+ ; cont 4"), "Fragments", ClosePolicyViolation},
+		{"fragments by default", Limits{}, append(frametest.Frames(Client, "bin+ "), bytes.Repeat(frametest.Frames(Client, "cont+ "), DefaultFragments)...), "Fragments", ClosePolicyViolation},
 		{"tiny fragments by default", Limits{}, fragmented(1<<20, 31), "Fragments", ClosePolicyViolation},
-		{"empty fragments after much", Limits{}, append(fragmented(4<<20, 1<<20), bytes.Repeat(frames(Client, "cont+ "), 4<<20/32)...), "Fragments", ClosePolicyViolation},
+		{"empty fragments after much", Limits{}, append(fragmented(4<<20, 1<<20), bytes.Repeat(frametest.Frames(Client, "cont+ "), 4<<20/32)...), "Fragments", ClosePolicyViolation},
 		{"a count, whatever the payload", Limits{Fragments: DefaultFragments}, fragmented(4<<20, 1000), "Fragments", ClosePolicyViolation},
 	}
 	for _, test := range tests {
@@ -196,16 +159,16 @@ func TestDecoderKeepsToItsLimits(t *testing.T) {
 
 // fragmented begins a message, in fragments of each bytes.
 func fragmented(size, each int) []byte {
-	stream := frames(Client, "bin+ ")
+	stream := frametest.Frames(Client, "bin+ ")
 	for ; size > 0; size -= each {
-		stream = append(stream, frame(Client, OpContinuation, false, strings.Repeat("x", min(size, each)))...)
+		stream = append(stream, frametest.Frame(Client, OpContinuation, false, strings.Repeat("x", min(size, each)))...)
 	}
 	return stream
 }
 
 func TestTheDefaultAllowsLargeMessagesInHonestFragments(t *testing.T) {
 	for _, each := range []int{33, 64, 1024, 65536} {
-		stream := append(fragmented(4<<20, each), frames(Client, "cont ")...)
+		stream := append(fragmented(4<<20, each), frametest.Frames(Client, "cont ")...)
 		if _, err := decode(NewDecoder(Client, Limits{}), stream, 4096); err != nil {
 			t.Errorf("4 MiB in fragments of %d bytes: %v", each, err)
 		}
@@ -224,7 +187,7 @@ func TestDecoderAllowsWhatIsWithinItsLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := decode(NewDecoder(Client, test.limits), frames(Client, test.stream), 1); err != nil {
+			if _, err := decode(NewDecoder(Client, test.limits), frametest.Frames(Client, test.stream), 1); err != nil {
 				t.Error(err)
 			}
 		})
@@ -233,7 +196,7 @@ func TestDecoderAllowsWhatIsWithinItsLimits(t *testing.T) {
 
 func TestDecoderAllocatesNothing(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
-		stream := frames(role, "text Hello; ping p; bin+ "+strings.Repeat("x", 4000)+"; cont y")
+		stream := frametest.Frames(role, "text Hello; ping p; bin+ "+strings.Repeat("x", 4000)+"; cont y")
 		d := NewDecoder(role, Limits{})
 		buf := make([]byte, len(stream))
 		allocs := testing.AllocsPerRun(100, func() {
@@ -262,7 +225,7 @@ func BenchmarkDecoderNext(b *testing.B) {
 	for _, size := range []int{16, 125, 512, 4096, 65536} {
 		for _, role := range []Role{Client, Server} {
 			b.Run(fmt.Sprintf("%v/%d", role, size), func(b *testing.B) {
-				stream := frame(role, OpBinary, true, strings.Repeat("x", size))
+				stream := frametest.Frame(role, OpBinary, true, strings.Repeat("x", size))
 				d := NewDecoder(role, Limits{})
 				b.SetBytes(int64(size))
 				for b.Loop() {

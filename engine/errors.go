@@ -3,79 +3,30 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
-
-	"github.com/seed004e8d11/websock/transport"
 )
 
-// The errors of this module are of five kinds, all told apart with errors.Is
-// and errors.As:
-//
-//   - ErrTimeout: nothing is lost; call again.
-//   - *ProtocolError: the peer broke RFC 6455; the connection is over.
-//   - *LimitError: something is larger than Limits allows.
-//   - *CloseError: the connection is closed, by the peer, by us, or by the
-//     network.
-//   - *HandshakeError, of package websock: there never was a connection.
+// ErrClosed is in the chain of a CloseError when we closed the connection. That of package websock
+// is another value, for which errors.Is(websock.ErrClosed, engine.ErrClosed) holds.
+var ErrClosed = errors.New("websock: connection closed")
 
-// ErrTimeout is what a receive returns when its time is over. It changes nothing: the same call
-// can be made again, at any byte of a header or payload. It is a net.Error, and
-// errors.Is(err, os.ErrDeadlineExceeded) holds.
-var ErrTimeout = transport.ErrTimeout
-
-// ErrClosed is in the chain of the errors of every call that comes after Close.
-// errors.Is(ErrClosed, net.ErrClosed) holds.
-var ErrClosed error = closedError{}
-
-// ErrIdle is in the chain of the errors of a connection that was given up because nothing
-// was received on it for too long. It is no ErrTimeout: the connection is over.
-var ErrIdle = errors.New("websock: nothing was received for too long")
-
-// ErrInvalidUTF8 is what a send returns for text that is not UTF-8 (RFC 6455
-// section 5.6). Nothing was sent; the connection stays usable.
+// ErrInvalidUTF8 is what an Encoder returns for text that is not UTF-8 (RFC 6455
+// section 5.6). Nothing was encoded; the next frame can be.
 var ErrInvalidUTF8 = errors.New("websock: text to send is not valid UTF-8")
 
-// ErrFrameOrder is what a send returns for a frame that can't stand at this
+// ErrFrameOrder is what an Encoder returns for a frame that can't stand at this
 // place: a continuation with no message begun, a new message before the last
 // one's final fragment, a fragmented or reserved opcode (RFC 6455 section 5.4).
-// Nothing was sent; the connection stays usable.
+// Nothing was encoded; the next frame can be.
 var ErrFrameOrder = errors.New("websock: a frame of this opcode can't be sent here")
 
-// ErrReadOrder is what a receiving call returns that would take payload which belongs to
-// another: Recv, RecvTimeout and RecvMessage while the reader of NextReader isn't at the end of
-// its message, and Read of a reader after the next call of NextReader. Nothing was received; the
-// connection stays usable.
-var ErrReadOrder = errors.New("websock: the message belongs to another reader")
-
-// ErrControlTooLong is what a send returns for a control frame of more than 125
-// bytes (RFC 6455 section 5.5). Nothing was sent.
+// ErrControlTooLong is what an Encoder returns for a control frame of more than 125
+// bytes (RFC 6455 section 5.5). Nothing was encoded.
 var ErrControlTooLong = errors.New("websock: control frame of more than 125 bytes")
 
-// ErrSendQueueFull says that more bytes wait for the peer than Limits.SendQueue allows. Nothing
-// was sent; the connection stays usable, and Conn.Drain waits for room. TrySend and a send under
-// QueueRefuses return a *LimitError for which errors.Is(err, ErrSendQueueFull) holds.
-var ErrSendQueueFull = errors.New("websock: send queue full")
-
-// ErrCloseCode is what CloseWith returns for a code that must not be sent (RFC
-// 6455 section 7.4). Nothing was sent; the connection stays open.
+// ErrCloseCode is what CheckClose returns for a code that must not be sent (RFC
+// 6455 section 7.4).
 var ErrCloseCode = errors.New("websock: close code must not be sent")
-
-// ErrHandler is what a receiving call, and Read of a reader of NextReader, returns on a
-// connection whose data goes to a Handler, and SetHandler when there is one already.
-var ErrHandler = errors.New("websock: data goes to the connection's handler")
-
-// ErrNoPush is what SetHandler returns when the connection's transport can't
-// deliver data by callback.
-var ErrNoPush = errors.New("websock: transport can't deliver data by callback")
-
-type closedError struct{}
-
-func (closedError) Error() string        { return "websock: connection closed" }
-func (closedError) Is(target error) bool { return target == net.ErrClosed }
-
-// isClosed reports whether err says that we closed the transport.
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
 
 // A ProtocolError says what the peer broke, and the close code that it was
 // told (RFC 6455 section 7.1.7). The connection is over.
@@ -113,25 +64,21 @@ func (e *ProtocolError) closedWith(code CloseCode, reason []byte) *ProtocolError
 	return &broken
 }
 
-// A LimitError says which field of Limits was exceeded. On receiving, the peer
+// A LimitError says which limit was exceeded. On receiving, the peer
 // was told Code and the connection is over; on sending, nothing was sent.
 type LimitError struct {
 	Limit string    // the field of Limits
 	Max   int64     // its value
 	Code  CloseCode // 1009 for sizes, 1008 for counts
+	Err   error     // ErrSendQueueFull of package websock, or nil
 }
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("websock: limit %s of %d exceeded", e.Limit, e.Max)
 }
 
-// Is reports whether target is ErrSendQueueFull and SendQueue is the limit.
-func (e *LimitError) Is(target error) bool {
-	return target == ErrSendQueueFull && e.Limit == sendQueue
-}
-
-// sendQueue is what a *LimitError calls Limits.SendQueue.
-const sendQueue = "SendQueue"
+// Unwrap returns Err.
+func (e *LimitError) Unwrap() error { return e.Err }
 
 // A CloseError says how the connection ended.
 //
@@ -163,34 +110,20 @@ func (e *CloseError) Error() string {
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
-	if e.Err != nil && e.Err != ErrClosed {
+	if e.Err != nil && !justClosed(e.Err) {
 		text += ": " + e.Err.Error()
 	}
 	return text
 }
 
+// justClosed reports whether err itself, and no other error in its chain, says that we closed.
+func justClosed(err error) bool {
+	is, ok := err.(interface{ Is(error) bool })
+	return err == ErrClosed || ok && is.Is(ErrClosed)
+}
+
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Err }
-
-// A HandlerError says that a method of the Handler did not return: it panicked, which is an
-// error only where there is an Options.Recover, or it called runtime.Goexit, as
-// testing.T.Fatal does. The connection is over, and the peer was told CloseInternalError.
-type HandlerError struct {
-	Value any // what was given to panic; nil: runtime.Goexit was called
-}
-
-func (e *HandlerError) Error() string {
-	if e.Value == nil {
-		return "websock: the handler called runtime.Goexit"
-	}
-	return fmt.Sprintf("websock: the handler panicked: %v", e.Value)
-}
-
-// Unwrap returns Value if it is an error, else nil.
-func (e *HandlerError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
 
 // What a peer can break, each with the place in RFC 6455 that forbids it.
 var (

@@ -1,13 +1,9 @@
 package engine_test
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // Decoding without any I/O: the bytes may come from anywhere, cut anywhere.
@@ -46,108 +42,15 @@ func ExampleParseHeader() {
 	// 0 <nil>
 }
 
-// pair returns two ends of a connection, without a handshake.
-func pair() (client, server *engine.Conn) {
-	a, b := net.Pipe()
-	client = engine.NewConn(std.New(a, nil), engine.Options{Role: engine.Client})
-	server = engine.NewConn(std.New(b, nil), engine.Options{Role: engine.Server})
-	return client, server
-}
-
-// Receiving into a buffer that is smaller than the message.
-func ExampleConn_Recv() {
-	client, server := pair()
-	go func() {
-		server.SendText([]byte("Hello, world"))
-		server.Recv(nil) // takes the client's close frame
-		server.Close()
-	}()
-	buf := make([]byte, 5)
-	for {
-		h, n, err := client.Recv(buf)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		if n > 0 {
-			fmt.Printf("%s: %q\n", h.Opcode, buf[:n])
-		}
-		if h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0 {
-			break
-		}
-	}
-	client.Close()
+// A frame of a client, masked, as an Encoder makes it.
+func ExampleEncoder() {
+	e := engine.NewEncoder(engine.Client, nil)
+	key := [4]byte{0x37, 0xfa, 0x21, 0x3d} // from mask.Keys, since it has to be unpredictable
+	frame, err := e.Append(nil, key, engine.OpText, true, []byte("Hello"))
+	fmt.Printf("%x %v\n", frame, err)
+	_, err = e.Append(nil, key, engine.OpContinuation, true, nil)
+	fmt.Println(err)
 	// Output:
-	// text: "Hello"
-	// text: ", wor"
-	// text: "ld"
-}
-
-func ExampleConn_NextWriter() {
-	client, server := pair()
-	go func() {
-		w, err := client.NextWriter(engine.OpText)
-		if err != nil {
-			return
-		}
-		for i := range 3 {
-			fmt.Fprintf(w, "line %d\n", i)
-		}
-		w.Close()
-		client.CloseWith(engine.CloseGoingAway, "that was all")
-	}()
-	_, r, err := server.NextReader()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	msg, _ := io.ReadAll(r)
-	fmt.Print(string(msg))
-
-	_, _, err = server.NextReader()
-	var closed *engine.CloseError
-	if errors.As(err, &closed) {
-		fmt.Println(closed.Code, closed.Reason)
-	}
-	server.Close()
-	// Output:
-	// line 0
-	// line 1
-	// line 2
-	// 1001 (going away) that was all
-}
-
-func ExampleMessages() {
-	client, server := pair()
-	done := make(chan struct{})
-	client.SetHandler(engine.Messages(
-		func(c *engine.Conn, op engine.Opcode, msg []byte) { fmt.Println(op, string(msg)) },
-		func(c *engine.Conn, err error) { close(done) },
-	))
-	server.SendText([]byte("one"))
-	server.SendBinary([]byte("two"))
-	server.Close()
-	<-done
-	// Output:
-	// text one
-	// binary two
-}
-
-// Writing straight into the memory that is sent.
-func ExampleConn_Reserve() {
-	client, server := pair()
-	go func() {
-		buf, err := client.Reserve(100)
-		if err != nil {
-			return
-		}
-		n := copy(buf.Bytes(), "no copy")
-		buf.SendText(n)
-		client.Close()
-	}()
-	_, msg, err := server.RecvMessage(nil)
-	fmt.Println(string(msg), err)
-	server.Recv(nil)
-	server.Close()
-	// Output: no copy <nil>
+	// 818537fa213d7f9f4d5158 <nil>
+	// websock: a frame of this opcode can't be sent here
 }

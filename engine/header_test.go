@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	. "github.com/seed004e8d11/websock/engine"
 )
 
 // bits turns "1 001 0001 0 1111101" into bytes.
@@ -70,7 +72,7 @@ func TestParseHeaderReadsWhatAppendHeaderWrites(t *testing.T) {
 			if err != nil || n != len(wire) || h != want {
 				t.Errorf("ParseHeader: %+v, %d, %v; want %+v, %d", h, n, err, want, len(wire))
 			}
-			if got := headerSize(int(want.Length), want.Masked); got != len(wire) {
+			if got := HeaderSize(int(want.Length), want.Masked); got != len(wire) {
 				t.Errorf("headerSize: %d, want %d", got, len(wire))
 			}
 		})
@@ -96,21 +98,21 @@ var badHeaderTests = []struct {
 	bits string
 	want error
 }{
-	{"opcode 3", "1 000 0011 0 0000000", errReservedOpcode},
-	{"opcode 7", "0 000 0111 0 0000000", errReservedOpcode},
-	{"opcode 11", "1 000 1011 0 0000000", errReservedOpcode},
-	{"opcode 15", "1 000 1111 0 0000000", errReservedOpcode},
-	{"reserved opcode with 16 bits of length", "1 000 0011 0 1111110" + bits16, errReservedOpcode},
-	{"fragmented close", "0 000 1000 0 0000000", errControlFragmented},
-	{"fragmented ping", "0 000 1001 0 0000000", errControlFragmented},
-	{"fragmented pong", "0 000 1010 0 0000000", errControlFragmented},
-	{"ping of 126 bytes", "1 000 1001 0 1111110" + bits16, errControlTooLong},
-	{"close of 64 bits", "1 000 1000 0 1111111" + bits64, errControlTooLong},
-	{"125 in 16 bits", "1 000 0010 0 1111110 00000000 01111101", errLengthNotMinimal},
-	{"0 in 16 bits", "1 000 0010 0 1111110 00000000 00000000", errLengthNotMinimal},
-	{"65535 in 64 bits", "1 000 0010 0 1111111" + strings.Repeat("0", 48) + strings.Repeat("1", 16), errLengthNotMinimal},
-	{"64th bit set", "1 000 0010 0 1111111 1" + strings.Repeat("0", 63), errLengthOverflow},
-	{"all 64 bits set", "1 000 0010 0 1111111" + strings.Repeat("1", 64), errLengthOverflow},
+	{"opcode 3", "1 000 0011 0 0000000", ErrReservedOpcode},
+	{"opcode 7", "0 000 0111 0 0000000", ErrReservedOpcode},
+	{"opcode 11", "1 000 1011 0 0000000", ErrReservedOpcode},
+	{"opcode 15", "1 000 1111 0 0000000", ErrReservedOpcode},
+	{"reserved opcode with 16 bits of length", "1 000 0011 0 1111110" + bits16, ErrReservedOpcode},
+	{"fragmented close", "0 000 1000 0 0000000", ErrControlFragmented},
+	{"fragmented ping", "0 000 1001 0 0000000", ErrControlFragmented},
+	{"fragmented pong", "0 000 1010 0 0000000", ErrControlFragmented},
+	{"ping of 126 bytes", "1 000 1001 0 1111110" + bits16, ErrPeerControlTooLong},
+	{"close of 64 bits", "1 000 1000 0 1111111" + bits64, ErrPeerControlTooLong},
+	{"125 in 16 bits", "1 000 0010 0 1111110 00000000 01111101", ErrLengthNotMinimal},
+	{"0 in 16 bits", "1 000 0010 0 1111110 00000000 00000000", ErrLengthNotMinimal},
+	{"65535 in 64 bits", "1 000 0010 0 1111111" + strings.Repeat("0", 48) + strings.Repeat("1", 16), ErrLengthNotMinimal},
+	{"64th bit set", "1 000 0010 0 1111111 1" + strings.Repeat("0", 63), ErrLengthOverflow},
+	{"all 64 bits set", "1 000 0010 0 1111111" + strings.Repeat("1", 64), ErrLengthOverflow},
 }
 
 func TestParseHeaderRefuses(t *testing.T) {

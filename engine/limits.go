@@ -1,135 +1,71 @@
 package engine
 
-import "time"
-
-// Limits bounds what a connection may cost. In every field zero means the
-// default and a negative value means no limit, unless it says otherwise. What
-// exceeds a limit ends in a *LimitError that names the field.
+// Limits bounds what a Decoder accepts. WithDefaults gives the zero and negative values their
+// meaning. A message that exceeds a limit ends in a *LimitError that names the field.
 type Limits struct {
-	// MessageSize bounds the payload of one message received, all fragments
-	// together, in bytes. A frame's declared length counts, before any of its
-	// payload came. Default: 16 MiB. Close code 1009.
+	// MessageSize bounds the payload of one message, all fragments together, in bytes. A
+	// frame's declared length counts, before any of its payload has arrived. Default: 16 MiB.
+	// Close code 1009.
 	MessageSize int64
 
-	// FrameSize bounds the payload of one data frame received, in bytes.
-	// Default: no bound but MessageSize. Close code 1009.
+	// FrameSize bounds the payload of one data frame, in bytes. Default: no bound but
+	// MessageSize. Close code 1009.
 	FrameSize int64
 
-	// InflatedSize bounds the payload of one compressed message received, in bytes after
-	// inflating; so does MessageSize. Default: no bound but that. Close code 1009.
+	// InflatedSize bounds the payload of one compressed message, in bytes after inflating; so
+	// does MessageSize. Default: no bound but that. Close code 1009.
 	InflatedSize int64
 
 	// InflationRatio bounds what a byte of a compressed message may become on the average.
 	// It counts once a message has inflated to more than 1 MiB. Default: 1100, more than
-	// deflate can reach, which is 1032: messages that repeat much, as snapshots do, come near
-	// it, and InflatedSize bounds the memory whatever the ratio. Close code 1009.
+	// deflate can reach, which is 1032. Close code 1009.
 	InflationRatio int
 
-	// Fragments bounds the number of frames of one message received, so that a
-	// flood of tiny or empty fragments ends. By default the bound grows with the
-	// payload, so that the work for a byte received is bounded, and not the size of a
-	// message: 4096, and beyond that as many as have 32 bytes of payload each on the
-	// average, as it came. Any other value is a count. Close code 1008.
+	// Fragments bounds the number of frames of one message. Default: 4096, and beyond that as
+	// many as have 32 bytes of payload each on the average. Close code 1008.
 	Fragments int
-
-	// PongRate bounds the pings answered within a second. Above it, only the
-	// latest ping is answered, with what is sent or received next in a later second
-	// (RFC 6455 section 5.5.3).
-	// Nothing fails. Default: 1000.
-	PongRate int
-
-	// SendQueue bounds the bytes that may wait to be written, pongs included.
-	// Frames that are held back under Cork or by a Handler are written by the send
-	// with which so many have gathered. Where the transport queues what the peer
-	// doesn't take, WhenFull says what comes then; a message is always accepted
-	// when nothing is queued, whatever its size. Default: 64 KiB.
-	SendQueue int
-
-	// WhenFull says what a send does when SendQueue bytes wait for the peer.
-	WhenFull QueuePolicy
-
-	// HandshakeSize bounds the opening handshake received, headers and status
-	// line together, in bytes. Default: 64 KiB. Ends in a *HandshakeError whose
-	// cause is the *LimitError.
-	HandshakeSize int
-
-	// CloseTimeout bounds the closing handshake (RFC 6455 section 7.1.1): from
-	// Close, or the peer's close frame, to the end of the connection, the writing
-	// of the close frame included. It also bounds how long the peer's last messages
-	// are received after a send has failed. No deadline that is set prolongs it. The
-	// time that a Handler takes in which it begins doesn't count; but a Handler that
-	// hangs keeps neither the peer, which sees the end of the stream after
-	// CloseTimeout, nor the connection, which is closed after as long again.
-	// Negative: Close doesn't wait for the peer, and writing and receiving have the
-	// default. Default: 5 s.
-	CloseTimeout time.Duration
 }
-
-// A QueuePolicy says what a send does that finds the queue full because the peer
-// doesn't take what was sent. It matters for transports that queue, those on event
-// loops; others make a send wait in any case.
-type QueuePolicy uint8
-
-const (
-	// QueueDefault refuses on a connection with a Handler, and waits on one without.
-	QueueDefault QueuePolicy = iota
-
-	// QueueWaits makes the send wait until the peer has taken enough, or the send
-	// deadline has passed. A Handler must then not send on this connection or on
-	// any other of the same event loop: it would wait for itself.
-	QueueWaits
-
-	// QueueRefuses makes the send return a *LimitError that names SendQueue, with
-	// nothing sent. The connection stays usable. Drain waits for room.
-	QueueRefuses
-)
 
 // The defaults of Limits.
 const (
 	DefaultMessageSize    = 16 << 20
 	DefaultInflationRatio = 1100
 	DefaultFragments      = 4096 // of a message of up to 128 KiB; see Limits.Fragments
-	DefaultPongRate       = 1000
-	DefaultSendQueue      = 64 << 10
-	DefaultHandshakeSize  = 64 << 10
-	DefaultCloseTimeout   = 5 * time.Second
 )
 
-const unlimited = 1<<63 - 1
+// Unlimited is the value of a limit that is none, after WithDefaults.
+const Unlimited = 1<<63 - 1
 
-// WithDefaults returns l with every zero replaced by its default and every
-// "no limit" by the largest value. The default of Fragments is no number: 0 stays.
+// WithDefaults returns l with every zero replaced by its default and every negative value by the
+// largest. The default of Fragments is no number: 0 stays.
 func (l Limits) WithDefaults() Limits {
 	return Limits{
-		MessageSize:    bound(l.MessageSize, DefaultMessageSize),
-		FrameSize:      bound(l.FrameSize, unlimited),
-		InflatedSize:   bound(l.InflatedSize, unlimited),
-		InflationRatio: boundInt(l.InflationRatio, DefaultInflationRatio),
-		Fragments:      boundInt(l.Fragments, 0),
-		PongRate:       boundInt(l.PongRate, DefaultPongRate),
-		SendQueue:      boundInt(l.SendQueue, DefaultSendQueue),
-		WhenFull:       l.WhenFull,
-		HandshakeSize:  boundInt(l.HandshakeSize, DefaultHandshakeSize),
-		CloseTimeout:   closeTimeout(l.CloseTimeout),
+		MessageSize:    orDefault(l.MessageSize, DefaultMessageSize),
+		FrameSize:      orDefault(l.FrameSize, Unlimited),
+		InflatedSize:   orDefault(l.InflatedSize, Unlimited),
+		InflationRatio: intOrDefault(l.InflationRatio, DefaultInflationRatio),
+		Fragments:      intOrDefault(l.Fragments, 0),
 	}
 }
 
-func bound(value, byDefault int64) int64 {
+func orDefault(value, byDefault int64) int64 {
 	switch {
 	case value == 0:
 		return byDefault
 	case value < 0:
-		return unlimited
+		return Unlimited
 	}
 	return value
 }
 
-func boundInt(value, byDefault int) int {
-	return int(min(bound(int64(value), int64(byDefault)), int64(maxInt)))
+const maxInt = int(^uint(0) >> 1)
+
+func intOrDefault(value, byDefault int) int {
+	return int(min(orDefault(int64(value), int64(byDefault)), int64(maxInt)))
 }
 
-// fragmentsMost returns how many frames a message may have with so much payload.
-func (l *Limits) fragmentsMost(payload int64) int64 {
+// maxFragments returns how many frames a message with so much payload may have.
+func (l *Limits) maxFragments(payload int64) int64 {
 	const leastAverage = 32
 	if l.Fragments == 0 {
 		return max(DefaultFragments, payload/leastAverage)
@@ -137,11 +73,29 @@ func (l *Limits) fragmentsMost(payload int64) int64 {
 	return int64(l.Fragments)
 }
 
-const maxInt = int(^uint(0) >> 1)
-
-func closeTimeout(d time.Duration) time.Duration {
-	if d == 0 {
-		return DefaultCloseTimeout
+// maxPayload returns how much payload a message may have as it arrives. A compressed one may be
+// larger than what it inflates to, by what blocks and flushes take where nothing can be
+// compressed.
+func (l *Limits) maxPayload(compressed bool) int64 {
+	most := l.MessageSize
+	if !compressed {
+		return most
 	}
-	return d
+	return most + min(most>>6+64<<10, Unlimited-most)
+}
+
+// maxInflated returns how much a message may inflate to.
+func (l *Limits) maxInflated() int64 { return min(l.MessageSize, l.InflatedSize) }
+
+// checkInflated checks a message that has inflated to size bytes from so many deflated ones.
+func (l *Limits) checkInflated(size, deflated int64) error {
+	switch {
+	case size > l.MessageSize:
+		return &LimitError{Limit: "MessageSize", Max: l.MessageSize, Code: CloseMessageTooBig}
+	case size > l.InflatedSize:
+		return &LimitError{Limit: "InflatedSize", Max: l.InflatedSize, Code: CloseMessageTooBig}
+	case size > freelyInflated && size/int64(l.InflationRatio) > deflated:
+		return &LimitError{Limit: "InflationRatio", Max: int64(l.InflationRatio), Code: CloseMessageTooBig}
+	}
+	return nil
 }

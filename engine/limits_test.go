@@ -1,35 +1,17 @@
 package engine
 
-import "testing"
-
-func TestConnectionsShareTheirLimits(t *testing.T) {
-	limits := func(l Limits) *Limits { return NewConn(&script{}, Options{Limits: l}).limits() }
-	first := limits(Limits{MessageSize: 1000})
-	if limits(Limits{MessageSize: 1000}) != first || limits(Limits{MessageSize: 1000, PongRate: DefaultPongRate}) != first {
-		t.Error("the same limits are held twice")
-	}
-	other := limits(Limits{MessageSize: 2000})
-	if other == first || other.MessageSize != 2000 || first.MessageSize != 1000 {
-		t.Errorf("%+v and %+v", first, other)
-	}
-	again := limits(Limits{MessageSize: 1000})
-	if *again != *first {
-		t.Errorf("%+v and %+v", first, again)
-	}
-}
+import (
+	"math"
+	"testing"
+)
 
 func TestLimitsHaveDefaultsAndCanBeLifted(t *testing.T) {
-	if got, want := (Limits{}).WithDefaults(), (Limits{
-		MessageSize: DefaultMessageSize, FrameSize: unlimited, InflatedSize: unlimited, InflationRatio: DefaultInflationRatio, PongRate: DefaultPongRate,
-		SendQueue: DefaultSendQueue, HandshakeSize: DefaultHandshakeSize, CloseTimeout: DefaultCloseTimeout,
-	}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	defaults := Limits{DefaultMessageSize, Unlimited, Unlimited, DefaultInflationRatio, 0}
+	if got := (Limits{}).WithDefaults(); got != defaults {
+		t.Errorf("%+v, want %+v", got, defaults)
 	}
-	lifted := Limits{-1, -1, -1, -1, -1, -1, -1, QueueWaits, -1, -1}.WithDefaults()
-	if want := (Limits{unlimited, unlimited, unlimited, maxInt, maxInt, maxInt, maxInt, QueueWaits, maxInt, -1}); lifted != want {
-		t.Errorf("%+v, want %+v", lifted, want)
-	}
-	if again := lifted.WithDefaults(); again != lifted {
-		t.Errorf("%+v, again %+v", lifted, again)
+	lifted := Limits{Unlimited, Unlimited, Unlimited, math.MaxInt, math.MaxInt}
+	if got := (Limits{-1, -1, -1, -1, -1}).WithDefaults(); got != lifted || got.WithDefaults() != lifted {
+		t.Errorf("%+v, want %+v", got, lifted)
 	}
 }

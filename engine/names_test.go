@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -42,41 +42,17 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		err  error
 		want string
 	}{
-		{ErrTimeout, "websock: timeout"},
-		{ErrClosed, "websock: connection closed"},
 		{errMasked, "websock: protocol error: masked frame from a server (RFC 6455 section 5.1)"},
-		{&LimitError{"MessageSize", 5, CloseMessageTooBig}, "websock: limit MessageSize of 5 exceeded"},
+		{&LimitError{Limit: "MessageSize", Max: 5, Code: CloseMessageTooBig}, "websock: limit MessageSize of 5 exceeded"},
 		{&CloseError{Code: CloseGoingAway, Reason: "restart"}, "websock: closed by the peer: 1001 (going away): restart"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
+		{&CloseError{Code: CloseNormal, Local: true, Err: fmt.Errorf("%w: lost", ErrClosed)}, "websock: closed by us: 1000 (normal closure): websock: connection closed: lost"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
 		{errCloseCode.closedWith(1005, []byte("bye\x00")), `websock: protocol error: close code that must not be sent (RFC 6455 section 7.4): 1005 (no status received): "bye\x00"`},
 	}
 	for _, test := range tests {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
-		}
-	}
-	var timeout interface { // what a net.Error was
-		Timeout() bool
-		Temporary() bool
-	}
-	if !errors.As(ErrTimeout, &timeout) || !timeout.Timeout() || !timeout.Temporary() {
-		t.Error("ErrTimeout is none to those who ask a net.Error")
-	}
-}
-
-func TestConnTellsWhatTheHandshakeAgreed(t *testing.T) {
-	c := NewConn(&script{}, Options{Role: Server, Subprotocol: "chat", RawHeader: []byte("X-A: 1\r\nx-a: 2\r\n")})
-	if c.Role() != Server || c.Subprotocol() != "chat" {
-		t.Errorf("%v, %q", c.Role(), c.Subprotocol())
-	}
-	if got := strings.Join(c.HandshakeHeader()["X-A"], ","); got != "1,2" {
-		t.Errorf("%q", got)
-	}
-	for _, raw := range []string{"", "no header line\r\n"} {
-		c := NewConn(&script{}, Options{RawHeader: []byte(raw)})
-		if h := c.HandshakeHeader(); h == nil || len(h) != 0 {
-			t.Errorf("%q becomes %v", raw, h)
 		}
 	}
 }

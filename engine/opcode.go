@@ -27,8 +27,8 @@ func (o Opcode) IsControl() bool { return o&0x8 != 0 && o != OpNone }
 // 5.6).
 func (o Opcode) IsData() bool { return o >= OpContinuation && o <= OpBinary }
 
-// startsMessage reports whether a frame of this opcode begins a message.
-func (o Opcode) startsMessage() bool { return o == OpText || o == OpBinary }
+// StartsMessage reports whether a frame of this opcode begins a message: text or binary.
+func (o Opcode) StartsMessage() bool { return o == OpText || o == OpBinary }
 
 // defined reports whether the RFC gives the opcode a meaning.
 func (o Opcode) defined() bool { return o.IsData() || o >= OpClose && o <= OpPong }

@@ -100,15 +100,15 @@ func (s *Slot) checkRoomLocked(size int) error {
 	if s.outbox != nil {
 		waiting = s.outbox.cost
 	}
-	limit, most := "SendBuffer", s.group.options.SendBuffer
+	limit, most, cause := "SendBuffer", s.group.options.SendBuffer, error(nil)
 	if s.link != nil {
-		limit, most = "SendQueue", s.link.sendQueue
+		limit, most, cause = "SendQueue", s.link.sendQueue, websock.ErrSendQueueFull
 		if waiting == 0 {
 			return nil
 		}
 	}
 	if cost > most-waiting {
-		return &websock.LimitError{Limit: limit, Max: int64(most), Code: websock.ClosePolicyViolation}
+		return &websock.LimitError{Limit: limit, Max: int64(most), Code: websock.ClosePolicyViolation, Err: cause}
 	}
 	return nil
 }

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
 // compressionOf makes settings of two bytes.
-func compressionOf(how, bits byte) engine.Compression {
-	return engine.Compression{
+func compressionOf(how, bits byte) websock.Compression {
+	return websock.Compression{
 		Level:          1 + int(how>>2)%9,
 		SendTakeover:   how&1 != 0,
 		RecvTakeover:   how&2 != 0,
@@ -25,7 +26,7 @@ func compressionOf(how, bits byte) engine.Compression {
 }
 
 // mirrored are the settings of the peer of one that has z.
-func mirrored(z engine.Compression) engine.Compression {
+func mirrored(z websock.Compression) websock.Compression {
 	z.SendTakeover, z.RecvTakeover = z.RecvTakeover, z.SendTakeover
 	z.SendWindowBits, z.RecvWindowBits = z.RecvWindowBits, z.SendWindowBits
 	return z
@@ -54,19 +55,18 @@ func FuzzInflate(f *testing.F) {
 		var sent []byte
 		for _, p := range [][]byte{first, second} {
 			half := len(p) / 2
-			sent = append(sent, compressedFrame(role, engine.OpBinary, false, p[:half])...)
-			sent = append(sent, compressedFrame(role, engine.OpPing, true, nil)...)
-			sent = append(sent, compressedFrame(role, engine.OpContinuation, true, p[half:])...)
+			sent = append(sent, compressedFrame(role, websock.OpBinary, false, p[:half])...)
+			sent = append(sent, compressedFrame(role, websock.OpPing, true, nil)...)
+			sent = append(sent, compressedFrame(role, websock.OpContinuation, true, p[half:])...)
 		}
 		var want *received
 		for name, receive := range ways {
 			s := &stream{}
 			whole := bytes.Clone(sent)
 			pieces(len(sent), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
-			c := engine.NewConn(s, engine.Options{
-				Role:        role,
-				Limits:      engine.Limits{InflatedSize: inflatedMost},
-				Compression: engine.Compression{Level: 1, RecvTakeover: true},
+			c := websock.NewConn(s, role, websock.Options{
+				Limits:      websock.Limits{InflatedSize: inflatedMost},
+				Compression: websock.Compression{Level: 1, RecvTakeover: true},
 			})
 			var got received
 			bounds.Check(t, 3<<20+64*uint64(len(sent))+20*inflatedMost, func() { got = receive(t, c, s) })
@@ -90,9 +90,9 @@ func bomb() string {
 	return b.String()
 }
 
-func compressedFrame(role engine.Role, op engine.Opcode, fin bool, payload []byte) []byte {
-	h := engine.Header{Fin: fin, Opcode: op, Length: int64(len(payload)), Masked: role == engine.Server}
-	if op == engine.OpBinary {
+func compressedFrame(role websock.Role, op websock.Opcode, fin bool, payload []byte) []byte {
+	h := websock.Header{Fin: fin, Opcode: op, Length: int64(len(payload)), Masked: role == websock.Server}
+	if op == websock.OpBinary {
 		h.Rsv = 4
 	}
 	return append(engine.AppendHeader(nil, h), payload...) // the masking key is zero
@@ -101,9 +101,9 @@ func compressedFrame(role engine.Role, op engine.Opcode, fin bool, payload []byt
 // checkInflated holds messages to what the standard library makes of the first one, and to
 // the limits.
 func checkInflated(t *testing.T, way string, got received, first []byte) {
-	var broken *engine.ProtocolError
-	var limit *engine.LimitError
-	var closed *engine.CloseError
+	var broken *websock.ProtocolError
+	var limit *websock.LimitError
+	var closed *websock.CloseError
 	if !errors.As(got.err, &broken) && !errors.As(got.err, &limit) && !errors.As(got.err, &closed) {
 		t.Fatalf("%s: the end is %v", way, got.err)
 	}
@@ -155,13 +155,13 @@ func FuzzDeflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script, cuts []byte, how, bits byte, server bool) {
 		role, z := roleOf(server), compressionOf(how, bits)
 		out := &stream{}
-		sender := engine.NewConn(out, engine.Options{Role: role, Compression: z})
+		sender := websock.NewConn(out, role, websock.Options{Compression: z})
 		want := sendAll(t, sender, script)
 		for name, receive := range ways {
 			s := &stream{}
 			whole := bytes.Clone(out.sent)
 			pieces(len(whole), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
-			c := engine.NewConn(s, engine.Options{Role: 1 - role, Compression: mirrored(z)})
+			c := websock.NewConn(s, 1-role, websock.Options{Compression: mirrored(z)})
 			got := receive(t, c, s)
 			c.Close()
 			if !slices.Equal(got.messages, want) {
@@ -174,7 +174,7 @@ func FuzzDeflate(f *testing.F) {
 
 // sendAll sends what a script says: for each message the way, how often its bytes come, how
 // many there are, and these.
-func sendAll(t *testing.T, c *engine.Conn, script program) (sent []message) {
+func sendAll(t *testing.T, c *websock.Conn, script program) (sent []message) {
 	for range 20 {
 		if script.ended() {
 			break
@@ -187,25 +187,25 @@ func sendAll(t *testing.T, c *engine.Conn, script program) (sent []message) {
 		if err := sendOne(c, kind, payload); err != nil {
 			t.Fatal(err)
 		}
-		sent = append(sent, message{engine.OpBinary, string(payload)})
+		sent = append(sent, message{websock.OpBinary, string(payload)})
 	}
 	return sent
 }
 
 // sendOne sends one message in one of four ways.
-func sendOne(c *engine.Conn, kind byte, payload []byte) error {
+func sendOne(c *websock.Conn, kind byte, payload []byte) error {
 	switch kind % 4 {
 	case 0:
 		half := len(payload) / 2
-		if err := c.SendFrame(engine.OpBinary, false, payload[:half]); err != nil {
+		if err := c.SendFrame(websock.OpBinary, false, payload[:half]); err != nil {
 			return err
 		}
 		if err := c.SendPing(nil); err != nil {
 			return err
 		}
-		return c.SendFrame(engine.OpContinuation, true, payload[half:])
+		return c.SendFrame(websock.OpContinuation, true, payload[half:])
 	case 1:
-		w, err := c.NextWriter(engine.OpBinary)
+		w, err := c.NextWriter(websock.OpBinary)
 		if err != nil {
 			return err
 		}

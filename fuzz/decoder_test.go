@@ -7,12 +7,16 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
 // limits are such that inputs can reach them, and memory for what is only declared shows.
-var limits = engine.Limits{MessageSize: 8 << 20, FrameSize: 6 << 20, Fragments: 8, PongRate: -1}
+var limits = websock.Limits{MessageSize: 8 << 20, FrameSize: 6 << 20, Fragments: 8, PongRate: -1}
+
+// decoderLimits are those of them that a Decoder knows.
+var decoderLimits = engine.Limits{MessageSize: limits.MessageSize, FrameSize: limits.FrameSize, Fragments: limits.Fragments}
 
 // streams are what peers send, right and wrong, in either role.
 var streams = []string{
@@ -38,7 +42,7 @@ type found struct {
 
 // A frame is one with its payload joined.
 type frame struct {
-	opcode  engine.Opcode
+	opcode  websock.Opcode
 	fin     bool
 	payload string
 }
@@ -53,11 +57,11 @@ func (f found) String() string { return fmt.Sprintf("%v, %v", f.frames, f.err) }
 
 // sameError compares errors, limits and broken rules by value.
 func sameError(a, b error) bool {
-	var left, right *engine.ProtocolError
+	var left, right *websock.ProtocolError
 	if errors.As(a, &left) && errors.As(b, &right) {
 		return *left == *right
 	}
-	var x, y *engine.LimitError
+	var x, y *websock.LimitError
 	if errors.As(a, &x) && errors.As(b, &y) {
 		return *x == *y
 	}
@@ -65,7 +69,7 @@ func sameError(a, b error) bool {
 }
 
 // decode runs a Decoder over the pieces of a stream.
-func decode(t *testing.T, role engine.Role, limits engine.Limits, pieces [][]byte) (f found) {
+func decode(t *testing.T, role websock.Role, limits engine.Limits, pieces [][]byte) (f found) {
 	t.Helper()
 	d := engine.NewDecoder(role, limits)
 	var payload []byte
@@ -104,22 +108,22 @@ func decode(t *testing.T, role engine.Role, limits engine.Limits, pieces [][]byt
 // checkBroken demands one of the errors that a Decoder documents.
 func checkBroken(t *testing.T, err error) {
 	t.Helper()
-	var broken *engine.ProtocolError
-	var limit *engine.LimitError
+	var broken *websock.ProtocolError
+	var limit *websock.LimitError
 	switch {
-	case errors.As(err, &broken) && (broken.Code == engine.CloseProtocolError || broken.Code == engine.CloseInvalidPayload):
-	case errors.As(err, &limit) && (limit.Code == engine.CloseMessageTooBig || limit.Code == engine.ClosePolicyViolation):
+	case errors.As(err, &broken) && (broken.Code == websock.CloseProtocolError || broken.Code == websock.CloseInvalidPayload):
+	case errors.As(err, &limit) && (limit.Code == websock.CloseMessageTooBig || limit.Code == websock.ClosePolicyViolation):
 	default:
 		t.Fatalf("%v is no documented error", err)
 	}
 }
 
 // roleOf makes a role of a fuzzed bool.
-func roleOf(server bool) engine.Role {
+func roleOf(server bool) websock.Role {
 	if server {
-		return engine.Server
+		return websock.Server
 	}
-	return engine.Client
+	return websock.Client
 }
 
 // FuzzDecoder holds the Decoder to it that cuts of the stream make no difference, and
@@ -131,10 +135,10 @@ func FuzzDecoder(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream, cuts []byte, server bool) {
 		bounds.Check(t, 1<<20+64*uint64(len(stream)), func() {
-			whole := decode(t, roleOf(server), limits, [][]byte{stream})
+			whole := decode(t, roleOf(server), decoderLimits, [][]byte{stream})
 			var cut [][]byte
 			pieces(len(stream), cuts, func(from, to int) { cut = append(cut, stream[from:to]) })
-			if parts := decode(t, roleOf(server), limits, cut); !parts.equal(whole) {
+			if parts := decode(t, roleOf(server), decoderLimits, cut); !parts.equal(whole) {
 				t.Fatalf("whole: %v\nin pieces: %v", whole, parts)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -28,8 +29,8 @@ func (r *bits) take(n int) (value uint64, ok bool) {
 
 // slowHeader is ParseHeader without a thought for speed. broken is the rule that was
 // broken, as far as it shows in b.
-func slowHeader(b []byte) (h engine.Header, n int, broken string) {
-	none := engine.Header{Opcode: engine.OpNone}
+func slowHeader(b []byte) (h websock.Header, n int, broken string) {
+	none := websock.Header{Opcode: websock.OpNone}
 	r := &bits{b: b}
 	fin, _ := r.take(1)
 	rsv, _ := r.take(3)
@@ -64,8 +65,8 @@ func slowHeader(b []byte) (h engine.Header, n int, broken string) {
 	case length < shortest:
 		return none, 0, "payload length not in its shortest form"
 	}
-	h = engine.Header{
-		Fin: fin == 1, Rsv: uint8(rsv), Opcode: engine.Opcode(opcode), Masked: masked == 1,
+	h = websock.Header{
+		Fin: fin == 1, Rsv: uint8(rsv), Opcode: websock.Opcode(opcode), Masked: masked == 1,
 		Length: int64(length), Remaining: int64(length),
 	}
 	if h.Masked {
@@ -110,14 +111,14 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// ruleOf returns the rule that a *engine.ProtocolError names; no other error is documented.
+// ruleOf returns the rule that a *websock.ProtocolError names; no other error is documented.
 func ruleOf(t *testing.T, err error) string {
 	t.Helper()
-	var broken *engine.ProtocolError
+	var broken *websock.ProtocolError
 	switch {
 	case err == nil:
 		return ""
-	case !errors.As(err, &broken) || broken.Code != engine.CloseProtocolError:
+	case !errors.As(err, &broken) || broken.Code != websock.CloseProtocolError:
 		t.Fatalf("%v is no documented error", err)
 	}
 	return broken.Rule

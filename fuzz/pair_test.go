@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -36,16 +35,16 @@ func (m manner) compresses() bool { return m>>6&1 != 0 }
 func (m manner) isTight() bool    { return m>>7&1 != 0 }
 func (m manner) forgets() bool    { return m>>8&1 != 0 }
 
-func (m manner) compression() engine.Compression {
+func (m manner) compression() websock.Compression {
 	if !m.compresses() {
-		return engine.Compression{}
+		return websock.Compression{}
 	}
-	return engine.Compression{Level: 1, SendTakeover: !m.forgets(), RecvTakeover: !m.forgets(), SendWindowBits: 9, RecvWindowBits: 10}
+	return websock.Compression{Level: 1, SendTakeover: !m.forgets(), RecvTakeover: !m.forgets(), SendWindowBits: 9, RecvWindowBits: 10}
 }
 
 // limits are such that both peers keep to what the other one wants.
-func (m manner) limits() engine.Limits {
-	l := engine.Limits{CloseTimeout: enough}
+func (m manner) limits() websock.Limits {
+	l := websock.Limits{CloseTimeout: enough}
 	if m.isTight() {
 		l.SendQueue, l.PongRate = 4<<10, 2
 	}
@@ -82,7 +81,7 @@ func (s *schedule) dial(t *testing.T, l *link, e net.Conn) *peer {
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, s.connOf(t, e, engine.Client, result), s.clientScript, s.manner.clientWay(), 4000)
+	p := newPeer(t, s.connOf(t, e, websock.Client, result), s.clientScript, s.manner.clientWay(), 4000)
 	p.start()
 	<-p.finished
 	<-p.heard
@@ -101,7 +100,7 @@ func (s *schedule) serve(t *testing.T, l *link, e net.Conn) *peer {
 	if !agreed(t, l, err) {
 		return nil
 	}
-	p := newPeer(t, s.connOf(t, e, engine.Server, result), s.serverScript, s.manner.serverWay(), 4001)
+	p := newPeer(t, s.connOf(t, e, websock.Server, result), s.serverScript, s.manner.serverWay(), 4001)
 	p.start()
 	<-p.finished
 	<-p.ended
@@ -124,12 +123,12 @@ func agreed(t *testing.T, l *link, err error) bool {
 	return err == nil
 }
 
-func (s *schedule) connOf(t *testing.T, e net.Conn, role engine.Role, r *handshake.Result) *engine.Conn {
+func (s *schedule) connOf(t *testing.T, e net.Conn, role websock.Role, r *handshake.Result) *websock.Conn {
 	carried, err := websock.Attach(s.transport, e, r.Early)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine.NewConn(carried, engine.Options{Role: role, Limits: s.manner.limits(), Compression: r.Compression})
+	return websock.NewConn(carried, role, websock.Options{Limits: s.manner.limits(), Compression: r.Compression})
 }
 
 // checkPair compares what both sides sent, heard and said in the end.
@@ -182,8 +181,8 @@ func (p *peer) wasTold(by *peer) bool {
 	return closed != nil && !closed.Local && closed.Code == by.farewell
 }
 
-// closed returns how receiving ended, nil if that is no *engine.CloseError.
-func (p *peer) closed() (closed *engine.CloseError) {
+// closed returns how receiving ended, nil if that is no *websock.CloseError.
+func (p *peer) closed() (closed *websock.CloseError) {
 	errors.As(p.got.err, &closed)
 	return closed
 }
@@ -192,14 +191,14 @@ func (p *peer) closed() (closed *engine.CloseError) {
 // handshake.
 func (p *peer) gaveUp() bool {
 	closed := p.closed()
-	return errors.Is(p.closeErr, engine.ErrTimeout) || closed != nil && closed.Local && errors.Is(closed, engine.ErrTimeout)
+	return errors.Is(p.closeErr, websock.ErrTimeout) || closed != nil && closed.Local && errors.Is(closed, websock.ErrTimeout)
 }
 
 // isSure reports whether the peer was told that the closing handshake, which it began, is
 // complete.
 func (p *peer) isSure() bool {
 	closed := p.closed()
-	return p.way.pushed && closed != nil && closed.Local && closed.Code == p.farewell && closed.Err == engine.ErrClosed
+	return p.way.pushed && closed != nil && closed.Local && closed.Code == p.farewell && closed.Err == websock.ErrClosed
 }
 
 // checkEnds demands of a link that works an end that one of the two has asked for; and that

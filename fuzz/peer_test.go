@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 const (
@@ -29,10 +29,10 @@ const (
 // else it does meanwhile.
 type peer struct {
 	t        *testing.T
-	conn     *engine.Conn
+	conn     *websock.Conn
 	script   program
 	way      way
-	farewell engine.CloseCode
+	farewell websock.CloseCode
 
 	sent     []message // accepted
 	tried    *message  // the one that was not
@@ -49,7 +49,7 @@ type peer struct {
 	cut       bool           // the peer has ended the connection by force
 }
 
-func newPeer(t *testing.T, conn *engine.Conn, script program, w way, farewell engine.CloseCode) *peer {
+func newPeer(t *testing.T, conn *websock.Conn, script program, w way, farewell websock.CloseCode) *peer {
 	return &peer{
 		t: t, conn: conn, script: script, way: w, farewell: farewell,
 		finished: make(chan struct{}), heard: make(chan struct{}), ended: make(chan struct{}),
@@ -70,7 +70,7 @@ func (p *peer) send() {
 			return
 		}
 	}
-	if err := p.message(engine.OpText, lastWord); err != nil {
+	if err := p.message(websock.OpText, lastWord); err != nil {
 		p.giveUp(err)
 	}
 }
@@ -86,19 +86,19 @@ func (p *peer) step() error {
 		time.Sleep(time.Duration(kind) * time.Millisecond)
 		return nil
 	case 2: // more than is under way at a time
-		return p.message(engine.OpBinary, fmt.Sprintf("%s%0*d", payload, 200*int(kind), 0))
+		return p.message(websock.OpBinary, fmt.Sprintf("%s%0*d", payload, 200*int(kind), 0))
 	}
 	switch kind / 8 {
 	case 6, 7:
-		return p.messageWith(sendFragments, engine.OpBinary, payload)
+		return p.messageWith(sendFragments, websock.OpBinary, payload)
 	case 8, 9:
-		return p.messageWith(sendWritten, engine.OpBinary, strings.Repeat(payload, 1200))
+		return p.messageWith(sendWritten, websock.OpBinary, strings.Repeat(payload, 1200))
 	case 10, 11:
-		return p.messageWith(sendLent, engine.OpBinary, payload)
+		return p.messageWith(sendLent, websock.OpBinary, payload)
 	case 12, 13:
 		return p.corked(payload)
 	case 14:
-		return p.message(engine.OpText, fmt.Sprintf("%q", payload))
+		return p.message(websock.OpText, fmt.Sprintf("%q", payload))
 	case 15:
 		return p.conn.SendPong([]byte(payload))
 	case 16, 17, 18:
@@ -112,27 +112,27 @@ func (p *peer) step() error {
 	case 24:
 		p.later(p.abort)
 	case 25:
-		return p.messageWith(sendPrepared, engine.OpBinary, payload)
+		return p.messageWith(sendPrepared, websock.OpBinary, payload)
 	case 26:
-		return p.messageWith(sendUnlessFull, engine.OpBinary, strings.Repeat(payload, 200))
+		return p.messageWith(sendUnlessFull, websock.OpBinary, strings.Repeat(payload, 200))
 	case 27:
 		return p.withinTime(payload)
 	case 28: // more than may be queued, of which a part may be out when the time is over
 		p.byForce()
 		return p.withinTime(strings.Repeat(payload, 400))
 	default:
-		return p.message(engine.OpBinary, payload)
+		return p.message(websock.OpBinary, payload)
 	}
 	return nil
 }
 
 // message sends a message in one frame or two.
-func (p *peer) message(op engine.Opcode, payload string) error {
+func (p *peer) message(op websock.Opcode, payload string) error {
 	return p.messageWith(sendHalves, op, payload)
 }
 
 // messageWith sends a message in some way and notes whether it was accepted.
-func (p *peer) messageWith(send func(c *engine.Conn, op engine.Opcode, payload []byte) error, op engine.Opcode, payload string) error {
+func (p *peer) messageWith(send func(c *websock.Conn, op websock.Opcode, payload []byte) error, op websock.Opcode, payload string) error {
 	if err := send(p.conn, op, []byte(payload)); err != nil {
 		p.tried = &message{op, payload}
 		return err
@@ -141,7 +141,7 @@ func (p *peer) messageWith(send func(c *engine.Conn, op engine.Opcode, payload [
 	return nil
 }
 
-func sendHalves(c *engine.Conn, op engine.Opcode, payload []byte) error {
+func sendHalves(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	half := len(payload) / 2
 	if half%2 == 0 {
 		return c.SendFrame(op, true, payload)
@@ -149,16 +149,16 @@ func sendHalves(c *engine.Conn, op engine.Opcode, payload []byte) error {
 	if err := c.SendFrame(op, false, payload[:half]); err != nil {
 		return err
 	}
-	return c.SendFrame(engine.OpContinuation, true, payload[half:])
+	return c.SendFrame(websock.OpContinuation, true, payload[half:])
 }
 
 // sendFragments sends a frame for every byte, with pings between, and an empty last one.
-func sendFragments(c *engine.Conn, op engine.Opcode, payload []byte) error {
+func sendFragments(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	for i := range payload {
 		if err := c.SendFrame(op, false, payload[i:i+1]); err != nil {
 			return err
 		}
-		op = engine.OpContinuation
+		op = websock.OpContinuation
 		if i%4 == 0 {
 			if err := c.SendPing(payload[:i]); err != nil {
 				return err
@@ -169,7 +169,7 @@ func sendFragments(c *engine.Conn, op engine.Opcode, payload []byte) error {
 }
 
 // sendWritten sends through a writer, in pieces of many sizes.
-func sendWritten(c *engine.Conn, op engine.Opcode, payload []byte) error {
+func sendWritten(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	w, err := c.NextWriter(op)
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func sendWritten(c *engine.Conn, op engine.Opcode, payload []byte) error {
 	return w.Close()
 }
 
-func sendLent(c *engine.Conn, op engine.Opcode, payload []byte) error {
+func sendLent(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	lent, err := c.Reserve(len(payload) + 5)
 	if err != nil {
 		return err
@@ -193,8 +193,8 @@ func sendLent(c *engine.Conn, op engine.Opcode, payload []byte) error {
 	return lent.SendFrame(op, true, copy(lent.Bytes(), payload))
 }
 
-func sendPrepared(c *engine.Conn, op engine.Opcode, payload []byte) error {
-	prepared, err := engine.NewPreparedMessage(op, payload)
+func sendPrepared(c *websock.Conn, op websock.Opcode, payload []byte) error {
+	prepared, err := websock.NewPreparedMessage(op, payload)
 	if err != nil {
 		return err
 	}
@@ -202,9 +202,9 @@ func sendPrepared(c *engine.Conn, op engine.Opcode, payload []byte) error {
 }
 
 // sendUnlessFull waits only after a send that doesn't wait has sent nothing.
-func sendUnlessFull(c *engine.Conn, op engine.Opcode, payload []byte) error {
+func sendUnlessFull(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	err := c.TrySend(op, payload)
-	if errors.Is(err, engine.ErrSendQueueFull) {
+	if errors.Is(err, websock.ErrSendQueueFull) {
 		return c.SendContext(context.Background(), op, payload)
 	}
 	return err
@@ -214,9 +214,9 @@ func sendUnlessFull(c *engine.Conn, op engine.Opcode, payload []byte) error {
 func (p *peer) withinTime(payload string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	err := p.messageWith(func(c *engine.Conn, op engine.Opcode, payload []byte) error {
+	err := p.messageWith(func(c *websock.Conn, op websock.Opcode, payload []byte) error {
 		return c.SendContext(ctx, op, payload)
-	}, engine.OpBinary, payload)
+	}, websock.OpBinary, payload)
 	if err == ctx.Err() {
 		p.tried = nil
 		return nil
@@ -229,7 +229,7 @@ func (p *peer) corked(payload string) error {
 	p.conn.Cork()
 	defer p.conn.Flush() // an error comes again
 	for i := range len(payload) % 5 {
-		if err := p.message(engine.OpBinary, payload[i:]); err != nil {
+		if err := p.message(websock.OpBinary, payload[i:]); err != nil {
 			return err
 		}
 	}
@@ -307,29 +307,29 @@ func (p *peer) giveUp(err error) {
 
 // checkEnd demands a documented error of a peer that does everything right.
 func (p *peer) checkEnd(err error) {
-	if !errors.As(err, new(*engine.CloseError)) && !(p.way.pushed && err == engine.ErrTimeout) {
+	if !errors.As(err, new(*websock.CloseError)) && !(p.way.pushed && err == websock.ErrTimeout) {
 		p.t.Errorf("the end is %v", err)
 	}
 }
 
 // OnData notes what came, in whatever way it did.
-func (p *peer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+func (p *peer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	p.got.OnData(c, h, payload)
 	if p.got.open {
 		return
 	}
 	last := p.got.messages[len(p.got.messages)-1]
 	switch {
-	case last.opcode == engine.OpText && last.payload == lastWord:
+	case last.opcode == websock.OpText && last.payload == lastWord:
 		close(p.heard)
-	case p.way.echoes && last.opcode == engine.OpBinary:
+	case p.way.echoes && last.opcode == websock.OpBinary:
 		p.echo(len(p.got.messages))
 	}
 }
 
 // echo sends a message from within the Handler.
 func (p *peer) echo(n int) {
-	reply := message{engine.OpText, fmt.Sprint(echoed, n)}
+	reply := message{websock.OpText, fmt.Sprint(echoed, n)}
 	if p.conn.SendText([]byte(reply.payload)) == nil { // else a message is under way, or the connection over
 		p.mu.Lock()
 		p.echoes = append(p.echoes, reply)
@@ -337,7 +337,7 @@ func (p *peer) echo(n int) {
 	}
 }
 
-func (p *peer) OnClose(c *engine.Conn, err error) {
+func (p *peer) OnClose(c *websock.Conn, err error) {
 	p.got.OnClose(c, err)
 	p.checkEnd(err)
 	select {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
@@ -20,7 +21,7 @@ type received struct {
 }
 
 type message struct {
-	opcode  engine.Opcode
+	opcode  websock.Opcode
 	payload string
 }
 
@@ -30,19 +31,19 @@ func (m message) String() string { return fmt.Sprintf("%v %q", m.opcode, m.paylo
 // and so is the end.
 func expected(f found) (want received) {
 	var payload string
-	var op engine.Opcode
+	var op websock.Opcode
 	for _, frame := range f.frames {
 		switch frame.opcode {
-		case engine.OpPing:
-			want.sent = append(want.sent, engineFrame(engine.OpPong, []byte(frame.payload)))
-		case engine.OpPong:
-		case engine.OpClose:
+		case websock.OpPing:
+			want.sent = append(want.sent, engineFrame(websock.OpPong, []byte(frame.payload)))
+		case websock.OpPong:
+		case websock.OpClose:
 			code, reason, _ := engine.ParseClose([]byte(frame.payload))
-			want.sent = append(want.sent, engineFrame(engine.OpClose, engine.AppendClose(nil, code, "")))
-			want.err = &engine.CloseError{Code: code, Reason: string(reason)}
+			want.sent = append(want.sent, engineFrame(websock.OpClose, engine.AppendClose(nil, code, "")))
+			want.err = &websock.CloseError{Code: code, Reason: string(reason)}
 			return want
 		default:
-			if frame.opcode != engine.OpContinuation {
+			if frame.opcode != websock.OpContinuation {
 				op, payload = frame.opcode, ""
 			}
 			payload += frame.payload
@@ -52,29 +53,29 @@ func expected(f found) (want received) {
 		}
 	}
 	if want.err = f.err; want.err == nil {
-		want.err = &engine.CloseError{Code: engine.CloseAbnormal, Err: io.ErrUnexpectedEOF}
+		want.err = &websock.CloseError{Code: websock.CloseAbnormal, Err: io.ErrUnexpectedEOF}
 		return want
 	}
 	code, reason := complaint(f.err)
-	want.sent = append(want.sent, engineFrame(engine.OpClose, engine.AppendClose(nil, code, reason)))
+	want.sent = append(want.sent, engineFrame(websock.OpClose, engine.AppendClose(nil, code, reason)))
 	return want
 }
 
-func engineFrame(op engine.Opcode, payload []byte) frame { return frame{op, true, string(payload)} }
+func engineFrame(op websock.Opcode, payload []byte) frame { return frame{op, true, string(payload)} }
 
 // complaint is what a peer is told of what it did wrong.
-func complaint(err error) (engine.CloseCode, string) {
-	var broken *engine.ProtocolError
+func complaint(err error) (websock.CloseCode, string) {
+	var broken *websock.ProtocolError
 	if errors.As(err, &broken) {
 		return broken.Code, broken.Rule
 	}
-	var limit *engine.LimitError
+	var limit *websock.LimitError
 	errors.As(err, &limit)
 	return limit.Code, "limit " + limit.Limit + " exceeded"
 }
 
 func (r received) equal(want received) bool {
-	var closed, wantClosed *engine.CloseError
+	var closed, wantClosed *websock.CloseError
 	same := sameError(r.err, want.err)
 	if errors.As(r.err, &closed) && errors.As(want.err, &wantClosed) {
 		same = *closed == *wantClosed
@@ -85,43 +86,43 @@ func (r received) equal(want received) bool {
 func (r received) String() string { return fmt.Sprintf("%v, %v; sent %v", r.messages, r.err, r.sent) }
 
 // ways are all ways to receive to the end.
-var ways = map[string]func(t *testing.T, c *engine.Conn, s *stream) received{
-	"Recv of a byte":     func(t *testing.T, c *engine.Conn, _ *stream) received { return pull(t, c, 1) },
-	"Recv of many bytes": func(t *testing.T, c *engine.Conn, _ *stream) received { return pull(t, c, 5000) },
+var ways = map[string]func(t *testing.T, c *websock.Conn, s *stream) received{
+	"Recv of a byte":     func(t *testing.T, c *websock.Conn, _ *stream) received { return pull(t, c, 1) },
+	"Recv of many bytes": func(t *testing.T, c *websock.Conn, _ *stream) received { return pull(t, c, 5000) },
 	"RecvMessage":        pullMessages,
 	"NextReader":         pullReaders,
-	"a Handler":          func(_ *testing.T, c *engine.Conn, s *stream) received { return push(c, s, &gatherer{}) },
+	"a Handler":          func(_ *testing.T, c *websock.Conn, s *stream) received { return push(c, s, &gatherer{}) },
 	"Messages":           pushMessages,
-	"a Handler that rests": func(_ *testing.T, c *engine.Conn, s *stream) received {
+	"a Handler that rests": func(_ *testing.T, c *websock.Conn, s *stream) received {
 		return push(c, s, &gatherer{sleepy: true})
 	},
 }
 
-func pull(t *testing.T, c *engine.Conn, size int) (r received) {
+func pull(t *testing.T, c *websock.Conn, size int) (r received) {
 	var g gatherer
 	buf := make([]byte, size)
 	for {
 		h, n, err := c.Recv(buf)
 		switch {
-		case errors.Is(err, engine.ErrTimeout):
+		case errors.Is(err, websock.ErrTimeout):
 			if n != 0 {
 				t.Fatalf("%d bytes with ErrTimeout", n)
 			}
 		case err != nil:
 			g.received.err = err
 			return g.received
-		case h.Opcode != engine.OpNone:
+		case h.Opcode != websock.OpNone:
 			g.OnData(c, h, buf[:n])
 		}
 	}
 }
 
-func pullMessages(t *testing.T, c *engine.Conn, _ *stream) (r received) {
+func pullMessages(t *testing.T, c *websock.Conn, _ *stream) (r received) {
 	var msg []byte
 	for {
 		op, part, err := c.RecvMessage(msg)
 		switch {
-		case errors.Is(err, engine.ErrTimeout):
+		case errors.Is(err, websock.ErrTimeout):
 			msg = part
 		case err != nil:
 			r.err = err
@@ -133,10 +134,10 @@ func pullMessages(t *testing.T, c *engine.Conn, _ *stream) (r received) {
 	}
 }
 
-func pullReaders(t *testing.T, c *engine.Conn, _ *stream) (r received) {
+func pullReaders(t *testing.T, c *websock.Conn, _ *stream) (r received) {
 	for {
 		op, reader, err := c.NextReader()
-		if errors.Is(err, engine.ErrTimeout) {
+		if errors.Is(err, websock.ErrTimeout) {
 			continue
 		}
 		if err != nil {
@@ -151,7 +152,7 @@ func pullReaders(t *testing.T, c *engine.Conn, _ *stream) (r received) {
 				r.messages = append(r.messages, message{op, string(payload)})
 				break
 			}
-			if !errors.Is(err, engine.ErrTimeout) {
+			if !errors.Is(err, websock.ErrTimeout) {
 				r.err = err
 				return r
 			}
@@ -162,14 +163,14 @@ func pullReaders(t *testing.T, c *engine.Conn, _ *stream) (r received) {
 // A gatherer is a Handler that makes messages of what it gets.
 type gatherer struct {
 	received
-	op      engine.Opcode
+	op      websock.Opcode
 	payload []byte
 	open    bool
 	sleepy  bool // it pauses after every call
 	ends    int
 }
 
-func (g *gatherer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+func (g *gatherer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	if !g.open {
 		g.op, g.payload = h.Opcode, nil
 	}
@@ -183,9 +184,9 @@ func (g *gatherer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
 	}
 }
 
-func (g *gatherer) OnClose(_ *engine.Conn, err error) { g.ends, g.err = g.ends+1, err }
+func (g *gatherer) OnClose(_ *websock.Conn, err error) { g.ends, g.err = g.ends+1, err }
 
-func push(c *engine.Conn, s *stream, g *gatherer) received {
+func push(c *websock.Conn, s *stream, g *gatherer) received {
 	c.SetHandler(g) // a stream is a Pusher
 	s.play(c)
 	if g.ends != 1 {
@@ -194,12 +195,12 @@ func push(c *engine.Conn, s *stream, g *gatherer) received {
 	return g.received
 }
 
-func pushMessages(_ *testing.T, c *engine.Conn, s *stream) (r received) {
-	c.SetHandler(engine.Messages(
-		func(_ *engine.Conn, op engine.Opcode, msg []byte) {
+func pushMessages(_ *testing.T, c *websock.Conn, s *stream) (r received) {
+	c.SetHandler(websock.Messages(
+		func(_ *websock.Conn, op websock.Opcode, msg []byte) {
 			r.messages = append(r.messages, message{op, string(msg)})
 		},
-		func(_ *engine.Conn, err error) { r.err = err },
+		func(_ *websock.Conn, err error) { r.err = err },
 	))
 	s.play(c)
 	return r
@@ -215,16 +216,16 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent, cuts []byte, server bool) {
 		role := roleOf(server)
-		want := expected(decode(t, role, limits, [][]byte{sent}))
+		want := expected(decode(t, role, decoderLimits, [][]byte{sent}))
 		for name, receive := range ways {
 			s := &stream{}
 			whole := bytes.Clone(sent) // it is unmasked in place
 			pieces(len(sent), cuts, func(from, to int) { s.pieces = append(s.pieces, whole[from:to:to]) })
-			c := engine.NewConn(s, engine.Options{Role: role, Limits: limits})
+			c := websock.NewConn(s, role, websock.Options{Limits: limits})
 			var got received
 			bounds.Check(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
 			c.Close()
-			got.sent = decode(t, 1-role, limits, [][]byte{s.sent}).frames
+			got.sent = decode(t, 1-role, decoderLimits, [][]byte{s.sent}).frames
 			if !got.equal(want) {
 				t.Fatalf("%s: %v\nwant %v", name, got, want)
 			}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/bounds"
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -104,13 +104,13 @@ func (p *peer) describeEnd(t *testing.T) string {
 	case closed == nil:
 		t.Errorf("%v is no documented end", p.got.err)
 		return "?"
-	case closed.Local && closed.Code == engine.CloseAbnormal:
+	case closed.Local && closed.Code == websock.CloseAbnormal:
 		return "aborted by us"
-	case closed.Local && closed.Err == engine.ErrClosed:
+	case closed.Local && closed.Err == websock.ErrClosed:
 		return "closed by us"
 	case closed.Local:
 		return "closed by us, not answered: " + p.cause(t, closed)
-	case closed.Code != engine.CloseAbnormal:
+	case closed.Code != websock.CloseAbnormal:
 		return "closed by the peer"
 	}
 	return "lost: " + p.cause(t, closed)
@@ -118,7 +118,7 @@ func (p *peer) describeEnd(t *testing.T) string {
 
 // cause names what has happened on the network.
 func (p *peer) cause(t *testing.T, end error) string {
-	for _, cause := range []error{engine.ErrTimeout, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
+	for _, cause := range []error{websock.ErrTimeout, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
 		if errors.Is(end, cause) {
 			return cause.Error()
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
@@ -33,13 +34,13 @@ func (s traffic) String() string {
 
 // trafficOf gathers frames.
 func trafficOf(frames []frame) (s traffic) {
-	var op engine.Opcode
+	var op websock.Opcode
 	for _, f := range frames {
 		if f.opcode.IsControl() {
 			s.control = append(s.control, f)
 			continue
 		}
-		if f.opcode != engine.OpContinuation {
+		if f.opcode != websock.OpContinuation {
 			op = f.opcode
 		}
 		s.open += f.payload
@@ -54,7 +55,7 @@ func trafficOf(frames []frame) (s traffic) {
 // A sender carries out a program on a Conn and notes what was accepted.
 type sender struct {
 	t        *testing.T
-	c        *engine.Conn
+	c        *websock.Conn
 	program  program
 	accepted []frame
 	closed   bool
@@ -72,7 +73,7 @@ func (s *sender) run() traffic {
 
 func (s *sender) step() {
 	kind := s.program.next()
-	op := engine.Opcode(s.program.next() % 12)
+	op := websock.Opcode(s.program.next() % 12)
 	fin := kind&0x10 == 0
 	switch kind % 12 {
 	case 0, 1, 2, 3:
@@ -80,10 +81,10 @@ func (s *sender) step() {
 		s.frame(op, fin, p, s.c.SendFrame(op, fin, p))
 	case 4:
 		p := s.payload()
-		s.frame(engine.OpText, true, p, s.c.SendText(p))
+		s.frame(websock.OpText, true, p, s.c.SendText(p))
 	case 5:
 		p := s.payload()
-		s.frame(engine.OpPing, true, p, s.c.SendPing(p))
+		s.frame(websock.OpPing, true, p, s.c.SendPing(p))
 	case 6:
 		s.lend(op, fin, s.payload())
 	case 7:
@@ -95,7 +96,7 @@ func (s *sender) step() {
 	case 10:
 		s.stream(op)
 	case 11:
-		s.close(engine.CloseCode(900+int(op)*100+int(s.program.next())), string(s.payload()))
+		s.close(websock.CloseCode(900+int(op)*100+int(s.program.next())), string(s.payload()))
 	}
 }
 
@@ -113,12 +114,12 @@ func (s *sender) payload() []byte {
 // note checks an error, and reports whether there was none.
 func (s *sender) note(err error) bool {
 	s.t.Helper()
-	var closed *engine.CloseError
+	var closed *websock.CloseError
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, engine.ErrFrameOrder), errors.Is(err, engine.ErrInvalidUTF8),
-		errors.Is(err, engine.ErrControlTooLong), errors.Is(err, engine.ErrCloseCode):
+	case errors.Is(err, websock.ErrFrameOrder), errors.Is(err, websock.ErrInvalidUTF8),
+		errors.Is(err, websock.ErrControlTooLong), errors.Is(err, websock.ErrCloseCode):
 	case errors.As(err, &closed) && s.closed && closed.Local:
 	default:
 		s.t.Fatalf("%v is no documented error", err)
@@ -126,7 +127,7 @@ func (s *sender) note(err error) bool {
 	return false
 }
 
-func (s *sender) frame(op engine.Opcode, fin bool, p []byte, err error) {
+func (s *sender) frame(op websock.Opcode, fin bool, p []byte, err error) {
 	s.t.Helper()
 	if s.note(err) {
 		s.accepted = append(s.accepted, frame{op, fin, string(p)})
@@ -134,7 +135,7 @@ func (s *sender) frame(op engine.Opcode, fin bool, p []byte, err error) {
 }
 
 // lend sends from a lent buffer that is larger than what is sent.
-func (s *sender) lend(op engine.Opcode, fin bool, p []byte) {
+func (s *sender) lend(op websock.Opcode, fin bool, p []byte) {
 	buffer, err := s.c.Reserve(len(p) + 3)
 	if s.note(err) {
 		copy(buffer.Bytes(), p)
@@ -144,7 +145,7 @@ func (s *sender) lend(op engine.Opcode, fin bool, p []byte) {
 
 // write sends a message through a writer, with pings between. One that failed must not
 // look whole to the peer.
-func (s *sender) write(op engine.Opcode) {
+func (s *sender) write(op websock.Opcode) {
 	w, err := s.c.NextWriter(op)
 	if !s.note(err) {
 		return
@@ -158,7 +159,7 @@ func (s *sender) write(op engine.Opcode) {
 			payload = append(payload, p...)
 		}
 		ping := s.program.take(2)
-		s.frame(engine.OpPing, true, ping, s.c.SendPing(ping))
+		s.frame(websock.OpPing, true, ping, s.c.SendPing(ping))
 	}
 	whole := s.note(w.Close())
 	if s.broken && whole {
@@ -169,7 +170,7 @@ func (s *sender) write(op engine.Opcode) {
 }
 
 // stream sends a message as a stream of bytes has it, where nothing is no message.
-func (s *sender) stream(op engine.Opcode) {
+func (s *sender) stream(op websock.Opcode) {
 	p := s.payload()
 	_, err := s.c.NetConn(op).Write(p)
 	if len(p) == 0 {
@@ -179,12 +180,12 @@ func (s *sender) stream(op engine.Opcode) {
 	s.frame(op, true, p, err)
 }
 
-func (s *sender) close(code engine.CloseCode, reason string) {
+func (s *sender) close(code websock.CloseCode, reason string) {
 	err := s.c.CloseWith(code, reason)
 	switch first := !s.closed && s.note(err); {
 	case first:
 		s.closed = true
-		s.frame(engine.OpClose, true, engine.AppendClose(nil, code, reason), nil)
+		s.frame(websock.OpClose, true, engine.AppendClose(nil, code, reason), nil)
 	case err != nil && s.note(err):
 	}
 }
@@ -201,7 +202,7 @@ func FuzzSend(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte, server bool) {
 		role := roleOf(server)
 		wire := &stream{}
-		c := engine.NewConn(wire, engine.Options{Role: role})
+		c := websock.NewConn(wire, role, websock.Options{})
 		sender := &sender{t: t, c: c, program: steps}
 		var want traffic
 		bounds.Check(t, 8<<20+(1<<20)*uint64(len(steps)), func() { want = sender.run() })

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -83,7 +83,7 @@ func (s *stream) Resume() { s.paused = false }
 func (s *stream) Yield() bool { return false }
 
 // play calls the receiver to the end of the stream.
-func (s *stream) play(c *engine.Conn) {
+func (s *stream) play(c *websock.Conn) {
 	for s.receiver.Readable() == nil {
 		if s.paused {
 			c.Resume()

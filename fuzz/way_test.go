@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A way is one in which a peer receives.
@@ -30,7 +30,7 @@ func (w way) start(p *peer) {
 	case !w.pushed:
 		p.meanwhile.Go(func() { w.pull(p) })
 	case w.whole:
-		p.conn.SetHandler(engine.Messages(p.OnMessage, p.OnClose))
+		p.conn.SetHandler(websock.Messages(p.OnMessage, p.OnClose))
 	default:
 		p.got.sleepy = w.sleepy
 		p.conn.SetHandler(p)
@@ -41,8 +41,8 @@ func (w way) start(p *peer) {
 }
 
 // OnMessage notes a whole message.
-func (p *peer) OnMessage(c *engine.Conn, op engine.Opcode, msg []byte) {
-	p.OnData(c, engine.Header{Fin: true, Opcode: op, Length: int64(len(msg))}, msg)
+func (p *peer) OnMessage(c *websock.Conn, op websock.Opcode, msg []byte) {
+	p.OnData(c, websock.Header{Fin: true, Opcode: op, Length: int64(len(msg))}, msg)
 }
 
 // wake ends every rest of the Handler.
@@ -70,7 +70,7 @@ func (p *peer) pullParts() {
 		case err != nil:
 			p.endPull(err)
 			return
-		case h.Opcode != engine.OpNone:
+		case h.Opcode != websock.OpNone:
 			p.OnData(p.conn, h, buf[:n])
 		}
 	}
@@ -132,7 +132,7 @@ func (p *peer) pullStream() {
 		case err != nil:
 			p.endPull(err)
 			return
-		case h.Opcode != engine.OpNone:
+		case h.Opcode != websock.OpNone:
 			p.OnData(p.conn, h, buf[:n])
 		}
 	}
@@ -141,7 +141,7 @@ func (p *peer) pullStream() {
 // mayGoOn reports whether receiving can go on after a mere timeout, and sees to it that it
 // waits again.
 func (p *peer) mayGoOn(err error) bool {
-	if !errors.Is(err, engine.ErrTimeout) || errors.As(err, new(*engine.CloseError)) {
+	if !errors.Is(err, websock.ErrTimeout) || errors.As(err, new(*websock.CloseError)) {
 		return false
 	}
 	p.conn.SetRecvDeadline(time.Time{})

@@ -15,8 +15,8 @@ import (
 	coder "github.com/coder/websocket"
 	gorilla "github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
+
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A setting is what both sides are asked to compress with, in both directions.
@@ -27,8 +27,8 @@ type setting struct {
 
 func (s setting) String() string { return fmt.Sprintf("takeover %v, %d bits", s.takeover, s.bits) }
 
-func (s setting) compression() engine.Compression {
-	return engine.Compression{
+func (s setting) compression() websock.Compression {
+	return websock.Compression{
 		Level: 1, SendTakeover: s.takeover, RecvTakeover: s.takeover,
 		SendWindowBits: s.bits, RecvWindowBits: s.bits,
 	}
@@ -49,7 +49,7 @@ type compressing struct {
 	client func(t *testing.T, url string, s setting) // returns at once
 
 	// agreed says what we have of a setting, in the client and in the server role.
-	agreed func(role engine.Role, wished engine.Compression) engine.Compression
+	agreed func(role websock.Role, wished websock.Compression) websock.Compression
 
 	least int // window bits of which more can't be asked
 }
@@ -63,14 +63,14 @@ var compressingPeers = []compressing{
 }
 
 // asWished is what peers agree to that can do everything. Receiving takes 8 bits for 9.
-func asWished(_ engine.Role, z engine.Compression) engine.Compression {
+func asWished(_ websock.Role, z websock.Compression) websock.Compression {
 	z.RecvWindowBits = max(z.RecvWindowBits, 9)
 	return z
 }
 
 // withLargeWindows is what peers agree to that have windows of 32 KiB. They are asked to do
 // without takeover where we have smaller ones.
-func withLargeWindows(_ engine.Role, z engine.Compression) engine.Compression {
+func withLargeWindows(_ websock.Role, z websock.Compression) websock.Compression {
 	if z.RecvWindowBits < 15 {
 		z.RecvTakeover, z.RecvWindowBits = false, 15
 	}
@@ -79,15 +79,15 @@ func withLargeWindows(_ engine.Role, z engine.Compression) engine.Compression {
 
 // ofAllOffers is what gws agrees to. As a server it takes all offers for one, so that what
 // only the second one says is in force too.
-func ofAllOffers(role engine.Role, z engine.Compression) engine.Compression {
-	if role == engine.Client && z.RecvWindowBits < 15 {
+func ofAllOffers(role websock.Role, z websock.Compression) websock.Compression {
+	if role == websock.Client && z.RecvWindowBits < 15 {
 		z.RecvTakeover = false
 	}
 	return asWished(role, z)
 }
 
 // withoutTakeover is what gorilla agrees to.
-func withoutTakeover(_ engine.Role, z engine.Compression) engine.Compression {
+func withoutTakeover(_ websock.Role, z websock.Compression) websock.Compression {
 	z.SendTakeover, z.RecvTakeover, z.RecvWindowBits = false, false, 15
 	return z
 }
@@ -107,7 +107,7 @@ func TestCompressedMessagesComeBack(t *testing.T) {
 					p.converse(t, c, s)
 				})
 				t.Run("as the server, "+s.String(), func(t *testing.T) {
-					conns := make(chan *engine.Conn, 1)
+					conns := make(chan *websock.Conn, 1)
 					url := inProcess(func(w http.ResponseWriter, r *http.Request) {
 						c, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: s.compression()})
 						if err != nil {
@@ -130,7 +130,7 @@ func TestCompressedMessagesComeBack(t *testing.T) {
 }
 
 // converse has messages of all sizes echoed, and closes.
-func (p *compressing) converse(t *testing.T, c *engine.Conn, s setting) {
+func (p *compressing) converse(t *testing.T, c *websock.Conn, s setting) {
 	if got, want := c.Compression(), p.agreed(c.Role(), s.compression()); got != want {
 		t.Errorf("agreed: %+v, want %+v", got, want)
 	}
@@ -164,7 +164,7 @@ func (p *compressing) converse(t *testing.T, c *engine.Conn, s setting) {
 }
 
 // sendMeanwhile sends a text while what comes is received.
-func sendMeanwhile(c *engine.Conn, p []byte) <-chan error {
+func sendMeanwhile(c *websock.Conn, p []byte) <-chan error {
 	sent := make(chan error, 1)
 	go func() { sent <- c.SendText(p) }()
 	return sent

@@ -6,27 +6,27 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A feature is one that an echoing peer shows in a conversation.
 type feature struct {
 	name  string
 	way   way
-	check func(c *engine.Conn) error
+	check func(c *websock.Conn) error
 }
 
 // features are the columns of the matrix. On each connection, in order; the last one ends it.
 var features = []feature{
-	{"text", plain, func(c *engine.Conn) error { return echoed(c, engine.OpText, []byte("Grüße, 世界 🙂")) }},
-	{"binary", plain, func(c *engine.Conn) error { return echoed(c, engine.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
+	{"text", plain, func(c *websock.Conn) error { return echoed(c, websock.OpText, []byte("Grüße, 世界 🙂")) }},
+	{"binary", plain, func(c *websock.Conn) error { return echoed(c, websock.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
 	{"fragmented", plain, fragmented},
 	{"ping", plain, ping},
-	{"1 MiB", plain, func(c *engine.Conn) error { return echoed(c, engine.OpText, payload(1<<20)) }},
+	{"1 MiB", plain, func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(1<<20)) }},
 	{"subprotocol", plain, subprotocol},
-	{"close with code", plain, func(c *engine.Conn) error { return c.CloseWith(4001, "that is all") }},
+	{"close with code", plain, func(c *websock.Conn) error { return c.CloseWith(4001, "that is all") }},
 	{"compressed", compressed, compressedBothWays},
-	{"wss", secure, func(c *engine.Conn) error { return echoed(c, engine.OpText, payload(100_000)) }},
+	{"wss", secure, func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(100_000)) }},
 }
 
 // errCannot is what a check returns when the peer doesn't have the feature.
@@ -36,7 +36,7 @@ var errCannot = errors.New("not offered")
 // which RFC 7692 allows.
 var errOneWay = errors.New("understands compressed messages, and sends none")
 
-func echoed(c *engine.Conn, op engine.Opcode, p []byte) error {
+func echoed(c *websock.Conn, op websock.Opcode, p []byte) error {
 	sent := make(chan error, 1)
 	go func() { sent <- c.SendFrame(op, true, p) }()
 	if err := arrives(c, op, p); err != nil {
@@ -45,7 +45,7 @@ func echoed(c *engine.Conn, op engine.Opcode, p []byte) error {
 	return <-sent
 }
 
-func arrives(c *engine.Conn, op engine.Opcode, p []byte) error {
+func arrives(c *websock.Conn, op websock.Opcode, p []byte) error {
 	c.SetRecvDeadline(time.Now().Add(30 * time.Second))
 	got, msg, err := c.RecvMessage(nil)
 	if err != nil {
@@ -57,26 +57,26 @@ func arrives(c *engine.Conn, op engine.Opcode, p []byte) error {
 	return nil
 }
 
-func fragmented(c *engine.Conn) error {
+func fragmented(c *websock.Conn) error {
 	for i, part := range []string{"one, ", "", "zwölf, ", "三"} {
-		op := engine.OpContinuation
+		op := websock.OpContinuation
 		if i == 0 {
-			op = engine.OpText
+			op = websock.OpText
 		}
 		if err := c.SendFrame(op, i == 3, []byte(part)); err != nil {
 			return err
 		}
 	}
-	return arrives(c, engine.OpText, []byte("one, zwölf, 三"))
+	return arrives(c, websock.OpText, []byte("one, zwölf, 三"))
 }
 
 // ping sends one before a message: the pong has come when the echo has.
-func ping(c *engine.Conn) error {
+func ping(c *websock.Conn) error {
 	if err := c.SendPing([]byte("there?")); err != nil {
 		return err
 	}
 	for range 2 { // counts are told when the receiver turns to the transport again
-		if err := echoed(c, engine.OpText, []byte("after a ping")); err != nil {
+		if err := echoed(c, websock.OpText, []byte("after a ping")); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func ping(c *engine.Conn) error {
 	return nil
 }
 
-func subprotocol(c *engine.Conn) error {
+func subprotocol(c *websock.Conn) error {
 	switch got := c.Subprotocol(); got {
 	case "chat":
 		return nil
@@ -97,12 +97,12 @@ func subprotocol(c *engine.Conn) error {
 	}
 }
 
-func compressedBothWays(c *engine.Conn) error {
+func compressedBothWays(c *websock.Conn) error {
 	if c.Compression().IsOff() {
 		return errCannot
 	}
 	for range 3 {
-		if err := echoed(c, engine.OpText, payload(10_000)); err != nil {
+		if err := echoed(c, websock.OpText, payload(10_000)); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -146,8 +145,8 @@ func TestAGroupOutlivesIdleTimeouts(t *testing.T) {
 						return
 					}
 					cuts.Add(1)
-					var closed *engine.CloseError
-					if !errors.As(err, &closed) || closed.Code != engine.CloseAbnormal {
+					var closed *websock.CloseError
+					if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
 						t.Error(err)
 					}
 				},

@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-func config(p peer, handler engine.Handler) *websock.Config {
+func config(p peer, handler websock.Handler) *websock.Config {
 	cfg := &websock.Config{Handler: handler, Timeout: 10 * time.Second}
 	if p.subprotocol != "" {
 		cfg.Subprotocols = []string{p.subprotocol}
@@ -22,7 +22,7 @@ func config(p peer, handler engine.Handler) *websock.Config {
 }
 
 // dial connects to a peer's echo.
-func dial(t *testing.T, p peer, url string, handler engine.Handler) *engine.Conn {
+func dial(t *testing.T, p peer, url string, handler websock.Handler) *websock.Conn {
 	t.Helper()
 	c, err := websock.Dial(t.Context(), url, config(p, handler))
 	if err != nil {
@@ -34,7 +34,7 @@ func dial(t *testing.T, p peer, url string, handler engine.Handler) *engine.Conn
 	return c
 }
 
-func closeCleanly(t *testing.T, c *engine.Conn) {
+func closeCleanly(t *testing.T, c *websock.Conn) {
 	t.Helper()
 	if err := c.CloseWith(4001, "bye"); err != nil {
 		t.Errorf("Close: %v", err)
@@ -47,7 +47,7 @@ func payload(size int) []byte {
 }
 
 // receive returns what a peer makes of one message of n bytes.
-func receive(t *testing.T, c *engine.Conn, p peer, n int) (op engine.Opcode, msg []byte) {
+func receive(t *testing.T, c *websock.Conn, p peer, n int) (op websock.Opcode, msg []byte) {
 	t.Helper()
 	for {
 		var err error
@@ -64,7 +64,7 @@ func TestMessagesOfEverySizeComeBack(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
-		for _, op := range []engine.Opcode{engine.OpText, engine.OpBinary} {
+		for _, op := range []websock.Opcode{websock.OpText, websock.OpBinary} {
 			for _, size := range []int{0, 1, 125, 126, 1000, 65535, 65536, 1 << 20} {
 				want := payload(size)
 				sent := make(chan error, 1)
@@ -89,9 +89,9 @@ func TestFragmentedMessagesComeBack(t *testing.T) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
 		for i, part := range []string{"frag", "", "ment", "ed €"} {
-			op := engine.OpContinuation
+			op := websock.OpContinuation
 			if i == 0 {
-				op = engine.OpText
+				op = websock.OpText
 			}
 			if err := c.SendFrame(op, i == 3, []byte(part)); err != nil {
 				t.Fatal(err)
@@ -105,7 +105,7 @@ func TestFragmentedMessagesComeBack(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		for deadline := time.Now().Add(5 * time.Second); c.Stats().PongsReceived == 0; {
-			if _, _, err := c.RecvTimeout(nil, 50*time.Millisecond); !errors.Is(err, engine.ErrTimeout) {
+			if _, _, err := c.RecvTimeout(nil, 50*time.Millisecond); !errors.Is(err, websock.ErrTimeout) {
 				t.Fatal(err)
 			}
 			if time.Now().After(deadline) {
@@ -119,9 +119,9 @@ func TestSmallBuffersAndTimeoutsLoseNothing(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
-		ways := map[string]func(buf []byte) (engine.Header, int, error){
+		ways := map[string]func(buf []byte) (websock.Header, int, error){
 			"Recv":        c.Recv,
-			"RecvTimeout": func(buf []byte) (engine.Header, int, error) { return c.RecvTimeout(buf, time.Millisecond) },
+			"RecvTimeout": func(buf []byte) (websock.Header, int, error) { return c.RecvTimeout(buf, time.Millisecond) },
 		}
 		want := payload(1000)
 		for name, recv := range ways {
@@ -133,11 +133,11 @@ func TestSmallBuffersAndTimeoutsLoseNothing(t *testing.T) {
 				var got []byte
 				for end := false; !end; {
 					h, n, err := recv(buf)
-					if err != nil && !errors.Is(err, engine.ErrTimeout) {
+					if err != nil && !errors.Is(err, websock.ErrTimeout) {
 						t.Fatal(err)
 					}
 					got = append(got, buf[:n]...)
-					end = err == nil && h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0
+					end = err == nil && h.Opcode != websock.OpNone && h.Fin && h.Remaining == 0
 				}
 				if !bytes.Equal(got, want) {
 					t.Errorf("%s, buffer of %d: %d bytes, want %d", name, size, len(got), len(want))
@@ -176,7 +176,7 @@ func TestThePeerEchoesOurCloseCode(t *testing.T) {
 		closeCleanly(t, c)
 		_, frames, _ := bytes.Cut(tap.received, []byte("\r\n\r\n"))
 		h, n, err := engine.ParseHeader(frames)
-		if err != nil || h.Opcode != engine.OpClose || h.Length != int64(len(frames)-n) {
+		if err != nil || h.Opcode != websock.OpClose || h.Length != int64(len(frames)-n) {
 			t.Fatalf("not one close frame: % x, %v", frames, err)
 		}
 		if code, _, err := engine.ParseClose(frames[n:]); code != 4001 || err != nil {
@@ -201,8 +201,8 @@ func TestTheServersOwnCloseIsTold(t *testing.T) {
 	for err == nil {
 		_, _, err = c.RecvMessage(nil)
 	}
-	var end *engine.CloseError
-	if !errors.As(err, &end) || end.Local || end.Code != engine.CloseGoingAway || end.Reason != "seeya" {
+	var end *websock.CloseError
+	if !errors.As(err, &end) || end.Local || end.Code != websock.CloseGoingAway || end.Reason != "seeya" {
 		t.Error(err)
 	}
 	c.Close()
@@ -212,9 +212,9 @@ func TestAHandlerGetsEchoes(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		echoes := make(chan string, 10)
 		closed := make(chan error, 1)
-		c := dial(t, p, url, engine.Messages(
-			func(_ *engine.Conn, _ engine.Opcode, msg []byte) { echoes <- string(msg) },
-			func(_ *engine.Conn, err error) { closed <- err },
+		c := dial(t, p, url, websock.Messages(
+			func(_ *websock.Conn, _ websock.Opcode, msg []byte) { echoes <- string(msg) },
+			func(_ *websock.Conn, err error) { closed <- err },
 		))
 		for _, want := range []string{"one", "two", "three"} {
 			if err := c.SendText([]byte(want)); err != nil {
@@ -225,7 +225,7 @@ func TestAHandlerGetsEchoes(t *testing.T) {
 			}
 		}
 		closeCleanly(t, c)
-		var end *engine.CloseError
+		var end *websock.CloseError
 		if err := <-closed; !errors.As(err, &end) || !end.Local || end.Code != 4001 {
 			t.Errorf("%v", err)
 		}

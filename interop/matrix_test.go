@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 var update = flag.Bool("update", false, "write docs/interop.md instead of comparing with it")
@@ -18,7 +18,7 @@ const document = "../docs/interop.md"
 // A partner echoes in one role. What it can't do, for which reason, has a note.
 type partner struct {
 	name  string
-	opens func(t *testing.T, c *certificate) func(t *testing.T, w way) *engine.Conn
+	opens func(t *testing.T, c *certificate) func(t *testing.T, w way) *websock.Conn
 	notes map[string]string // by feature
 }
 
@@ -74,7 +74,7 @@ code. ` + "`go test -run TestMatrix -update`" + ` in ` + "`interop`" + ` writes 
 func (p *partner) play(t *testing.T, notes *footnotes) (cells []string) {
 	c := newCertificate(t, folder(t))
 	open := p.opens(t, c)
-	conns := map[way]*engine.Conn{}
+	conns := map[way]*websock.Conn{}
 	for _, f := range features {
 		if note, ok := p.notes[f.name]; ok {
 			cells = append(cells, "–"+notes.mark(note))

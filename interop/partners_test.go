@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // servers are the partners of our client.
@@ -52,11 +52,11 @@ var clients = []partner{
 	{name: "Chromium", opens: chromium},
 }
 
-type opener = func(t *testing.T, w way) *engine.Conn
+type opener = func(t *testing.T, w way) *websock.Conn
 
 // dialling opens connections to a server by its URLs.
 func dialling(c *certificate, urls map[way]string) opener {
-	return func(t *testing.T, w way) *engine.Conn {
+	return func(t *testing.T, w way) *websock.Conn {
 		t.Helper()
 		conn, err := w.dial(t, c, urls[w], "chat")
 		if err != nil {
@@ -67,7 +67,7 @@ func dialling(c *certificate, urls map[way]string) opener {
 }
 
 // goServer is a server in Go, which agrees to compression if it is offered.
-func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(echo)
 		t.Cleanup(server.Close)
@@ -109,7 +109,7 @@ func (gwsPartner) OnPing(conn *gws.Conn, payload []byte) { conn.WritePong(payloa
 
 // scriptServer is a program that takes a port, and files of certificate and key for TLS; or
 // for compression another one.
-func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
 		start := func(args ...string) string {
@@ -126,9 +126,9 @@ func scriptServer(need func(*testing.T), interpreter, echo, compressing string) 
 	}
 }
 
-func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
 	url := libwebsockets(t)
-	return func(t *testing.T, w way) *engine.Conn {
+	return func(t *testing.T, w way) *websock.Conn {
 		conn, err := w.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
 		if err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *en
 }
 
 // behind is a server with an intermediary in front.
-func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(http.HandlerFunc(gorillaCompressingEcho))
 		t.Cleanup(server.Close)
@@ -148,10 +148,10 @@ func behind(start func(t *testing.T, dir string, c *certificate, backend string)
 }
 
 // goClient is a client in Go that echoes until it is closed.
-func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		r := newReception(t, c)
-		return func(t *testing.T, w way) *engine.Conn {
+		return func(t *testing.T, w way) *websock.Conn {
 			ctx := t.Context()
 			go func() {
 				if err := echo(ctx, r.urls[w], c); err != nil {
@@ -206,11 +206,11 @@ func gwsEchoingClient(_ context.Context, url string, c *certificate) error {
 }
 
 // scriptClient is a program that takes a URL and the file of an authority.
-func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, way) *engine.Conn {
+func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
 		r := newReception(t, c)
-		return func(t *testing.T, w way) *engine.Conn {
+		return func(t *testing.T, w way) *websock.Conn {
 			run(t, exec.Command(interpreter, file, r.urls[w], c.files["cert"]))
 			return r.await(t, w)
 		}
@@ -225,10 +225,10 @@ func needJava(t *testing.T) {
 }
 
 // nodeBuiltIn is the WebSocket that Node.js has itself, since version 22 without a flag.
-func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
 	needNode(t)
 	r := newReception(t, c)
-	return func(t *testing.T, w way) *engine.Conn {
+	return func(t *testing.T, w way) *websock.Conn {
 		cmd := exec.Command("node", "--experimental-websocket", "clients/browser.js", r.urls[w])
 		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+c.files["cert"])
 		run(t, cmd)
@@ -236,12 +236,12 @@ func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, way) *engine.Con
 	}
 }
 
-func chromium(t *testing.T, c *certificate) func(*testing.T, way) *engine.Conn {
+func chromium(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		missing(t, "chromium", "run `apt-get install chromium`")
 	}
 	r := newReception(t, c)
-	return func(t *testing.T, w way) *engine.Conn {
+	return func(t *testing.T, w way) *websock.Conn {
 		profile, err := os.MkdirTemp("", "chromium")
 		if err != nil {
 			t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -280,7 +279,7 @@ func TestAGroupByWayOfAProxy(t *testing.T) {
 			Targets:   []fanout.Target{{URL: ws, Config: cfg}},
 			Size:      slots,
 			Pace:      fanout.Pace{Rate: -1, PerHost: 8},
-			OnMessage: func(*fanout.Slot, engine.Opcode, []byte) { came <- struct{}{} },
+			OnMessage: func(*fanout.Slot, websock.Opcode, []byte) { came <- struct{}{} },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -291,7 +290,7 @@ func TestAGroupByWayOfAProxy(t *testing.T) {
 		if err := g.WaitUp(ctx, slots); err != nil {
 			t.Fatal(err, g.Slot(0).Err())
 		}
-		g.Broadcast(engine.OpText, []byte("hello"))
+		g.Broadcast(websock.OpText, []byte("hello"))
 		for range slots {
 			<-came
 		}

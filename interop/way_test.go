@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 // A way is how a connection is opened for the matrix.
@@ -23,15 +22,15 @@ const (
 var ways = []way{plain, compressed, secure}
 
 // wished is the compression that we offer or accept.
-func (w way) wished() engine.Compression {
+func (w way) wished() websock.Compression {
 	if w != compressed {
-		return engine.Compression{}
+		return websock.Compression{}
 	}
-	return engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}
+	return websock.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}
 }
 
 // dial opens a connection to a server of others.
-func (w way) dial(t *testing.T, c *certificate, url, subprotocol string) (*engine.Conn, error) {
+func (w way) dial(t *testing.T, c *certificate, url, subprotocol string) (*websock.Conn, error) {
 	return websock.Dial(t.Context(), url, &websock.Config{
 		TLS:          &tls.Config{RootCAs: c.roots},
 		Subprotocols: []string{subprotocol},
@@ -42,16 +41,16 @@ func (w way) dial(t *testing.T, c *certificate, url, subprotocol string) (*engin
 
 // A reception accepts clients of others, on the path /plain, /compressed or /secure.
 type reception struct {
-	accepted map[way]chan *engine.Conn
+	accepted map[way]chan *websock.Conn
 	urls     map[way]string
 	pages    map[way]string // for browsers, of the same origin
 }
 
 func newReception(t *testing.T, c *certificate) *reception {
-	r := &reception{accepted: map[way]chan *engine.Conn{}, urls: map[way]string{}, pages: map[way]string{}}
+	r := &reception{accepted: map[way]chan *websock.Conn{}, urls: map[way]string{}, pages: map[way]string{}}
 	mux := http.NewServeMux()
 	for _, w := range ways {
-		arrived := make(chan *engine.Conn, 1)
+		arrived := make(chan *websock.Conn, 1)
 		r.accepted[w] = arrived
 		mux.HandleFunc("/"+string(w), func(rw http.ResponseWriter, req *http.Request) {
 			conn, err := websock.Accept(rw, req, &websock.AcceptOptions{
@@ -84,7 +83,7 @@ func newReception(t *testing.T, c *certificate) *reception {
 }
 
 // await returns the next client that arrives.
-func (r *reception) await(t *testing.T, w way) *engine.Conn {
+func (r *reception) await(t *testing.T, w way) *websock.Conn {
 	t.Helper()
 	select {
 	case conn := <-r.accepted[w]:

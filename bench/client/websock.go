@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -27,7 +26,7 @@ type pushed struct {
 	*Work
 	config websock.Config
 	mu     sync.Mutex
-	conns  []*engine.Conn
+	conns  []*websock.Conn
 }
 
 func newPushed(w *Work, t websock.Transport) Client {
@@ -36,18 +35,18 @@ func newPushed(w *Work, t websock.Transport) Client {
 		TLS:       w.TLS,
 		Proxy:     websock.NoProxy,
 		Transport: t,
-		Handler:   engine.Messages(c.deliver, c.finish),
+		Handler:   websock.Messages(c.deliver, c.finish),
 	}
 	return c
 }
 
-func (c *pushed) deliver(conn *engine.Conn, _ engine.Opcode, msg []byte) {
+func (c *pushed) deliver(conn *websock.Conn, _ websock.Opcode, msg []byte) {
 	if c.received(len(msg)) {
 		conn.SendBinary(c.Payload) // a failure shows in finish
 	}
 }
 
-func (c *pushed) finish(_ *engine.Conn, err error) { c.Meter.Fail(err) }
+func (c *pushed) finish(_ *websock.Conn, err error) { c.Meter.Fail(err) }
 
 func (c *pushed) Dial(ctx context.Context) error {
 	conn, err := websock.Dial(ctx, c.URL, &c.config)
@@ -82,7 +81,7 @@ func dialPulled(t websock.Transport) func(context.Context, *Work) (link, error) 
 }
 
 type websockLink struct {
-	conn *engine.Conn
+	conn *websock.Conn
 	buf  []byte
 }
 

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/bench/memory"
-	"github.com/seed004e8d11/websock/engine"
 )
 
 var update = flag.Bool("update", false, "write the figures instead of comparing with them")
@@ -32,22 +32,22 @@ const (
 // A work is one way of a message.
 type work struct {
 	name, contestant string
-	op               engine.Opcode
+	op               websock.Opcode
 	size             int
 	do               func(memory.Client) error
 }
 
 var works = []work{
-	{"receive a view", "websock-decoder", engine.OpBinary, 125, memory.Client.Receive},
-	{"receive by handler", "websock-handler", engine.OpBinary, 125, memory.Client.Receive},
-	{"receive into a buffer", "websock-buffer", engine.OpBinary, 125, memory.Client.Receive},
-	{"receive into a buffer, 64 KiB", "websock-buffer", engine.OpBinary, 64 << 10, memory.Client.Receive},
-	{"receive a message", "websock-message", engine.OpBinary, 125, memory.Client.Receive},
-	{"receive text", "websock-buffer", engine.OpText, 125, memory.Client.Receive},
-	{"send", "websock-buffer", engine.OpBinary, 125, memory.Client.Send},
-	{"send text", "websock-buffer", engine.OpText, 125, memory.Client.Send},
-	{"send 64 KiB", "websock-buffer", engine.OpBinary, 64 << 10, memory.Client.Send},
-	{"reply by handler", "websock-handler", engine.OpBinary, 125, memory.Client.Reply},
+	{"receive a view", "websock-decoder", websock.OpBinary, 125, memory.Client.Receive},
+	{"receive by handler", "websock-handler", websock.OpBinary, 125, memory.Client.Receive},
+	{"receive into a buffer", "websock-buffer", websock.OpBinary, 125, memory.Client.Receive},
+	{"receive into a buffer, 64 KiB", "websock-buffer", websock.OpBinary, 64 << 10, memory.Client.Receive},
+	{"receive a message", "websock-message", websock.OpBinary, 125, memory.Client.Receive},
+	{"receive text", "websock-buffer", websock.OpText, 125, memory.Client.Receive},
+	{"send", "websock-buffer", websock.OpBinary, 125, memory.Client.Send},
+	{"send text", "websock-buffer", websock.OpText, 125, memory.Client.Send},
+	{"send 64 KiB", "websock-buffer", websock.OpBinary, 64 << 10, memory.Client.Send},
+	{"reply by handler", "websock-handler", websock.OpBinary, 125, memory.Client.Reply},
 }
 
 // prepare returns the work to be done times times, and the network that it is done on.

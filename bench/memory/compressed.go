@@ -7,6 +7,8 @@ import (
 	"io"
 
 	klauspost "github.com/klauspost/compress/flate"
+
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -32,7 +34,7 @@ func NewCompressed(messages [][]byte, times int, takeover bool, bits int) *Netwo
 				d = newDeflating(bits)
 			}
 			p := d.message(m)
-			n.frames = engine.AppendHeader(n.frames, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))})
+			n.frames = engine.AppendHeader(n.frames, websock.Header{Fin: true, Rsv: 4, Opcode: websock.OpBinary, Length: int64(len(p))})
 			n.frames = append(n.frames, p...)
 			ends = append(ends, len(n.frames))
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/mask"
 )
@@ -19,7 +20,7 @@ func inflated(t *testing.T, frames []byte, takeover bool) (all []byte) {
 		if err != nil || n == 0 {
 			t.Fatal(err)
 		}
-		if h.Opcode == engine.OpBinary && h.Rsv != 4 {
+		if h.Opcode == websock.OpBinary && h.Rsv != 4 {
 			t.Fatal("a message is not compressed")
 		}
 		payload := frames[n : n+int(h.Length)]
@@ -56,8 +57,8 @@ func TestContestantsCompress(t *testing.T) {
 			for _, times := range []int{0, 1, 99, 100, 101, 200, 201, 350} {
 				n := NewCompressed(messages, times, takeover, 15)
 				n.Keep = true
-				wished := engine.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
-				client, err := c.Dial(n, Work{Op: engine.OpBinary, Payload: messages[0], Times: times, Compression: wished})
+				wished := websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
+				client, err := c.Dial(n, Work{Op: websock.OpBinary, Payload: messages[0], Times: times, Compression: wished})
 				if err != nil {
 					t.Fatal(c.Name, err)
 				}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // ErrCannot is returned by a client for work that it isn't made for.
@@ -12,12 +12,12 @@ var ErrCannot = errors.New("this client can't do that")
 
 // Work is what a client has to do.
 type Work struct {
-	Op      engine.Opcode
+	Op      websock.Opcode
 	Payload []byte // of each message, received or sent
 	Times   int
 
 	// Compression that is wished for. Who can do only one thing does that.
-	Compression engine.Compression
+	Compression websock.Compression
 
 	// Over is a connection to a network that serves; nil: the client is on the network itself.
 	Over net.Conn

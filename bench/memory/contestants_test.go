@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 // received returns the messages in frames that a client sent.
 func received(t *testing.T, frames []byte) (messages []string) {
-	dec := engine.NewDecoder(engine.Server, engine.Limits{})
+	dec := engine.NewDecoder(websock.Server, engine.Limits{})
 	var msg []byte
 	for len(frames) > 0 {
 		e, n, err := dec.Next(frames)
@@ -35,7 +36,7 @@ func TestContestantsDoTheWork(t *testing.T) {
 	works := map[string]func(Client) error{"Receive": Client.Receive, "Reply": Client.Reply, "Send": Client.Send}
 	for _, c := range Contestants {
 		for what, work := range works {
-			for _, op := range []engine.Opcode{engine.OpText, engine.OpBinary} {
+			for _, op := range []websock.Opcode{websock.OpText, websock.OpBinary} {
 				for _, size := range []int{1, 125, 126, 1 << 16, 1 << 20} {
 					for _, oneByOne := range []bool{false, true} {
 						payload := bytes.Repeat([]byte("payload"), size/7+1)[:size]
@@ -72,7 +73,7 @@ func TestContestantsDoTheWork(t *testing.T) {
 
 func TestShortWorkIsNoticed(t *testing.T) {
 	for _, c := range Contestants {
-		client, err := c.Dial(New(engine.OpBinary, []byte("payload"), 4, false), Work{Op: engine.OpBinary, Payload: []byte("payload"), Times: 5})
+		client, err := c.Dial(New(websock.OpBinary, []byte("payload"), 4, false), Work{Op: websock.OpBinary, Payload: []byte("payload"), Times: 5})
 		if err != nil {
 			t.Fatal(c.Name, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -79,8 +80,8 @@ func (n *Network) Skip() *Network {
 
 // New returns a network on which frames with a payload come, times of them. One by one means
 // that a read gives no more than one, as in a dialogue; otherwise it gives as many as fit.
-func New(op engine.Opcode, payload []byte, times int, oneByOne bool) *Network {
-	frame := engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: op, Length: int64(len(payload))})
+func New(op websock.Opcode, payload []byte, times int, oneByOne bool) *Network {
+	frame := engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: op, Length: int64(len(payload))})
 	frame = append(frame, payload...)
 	n := &Network{most: readMost, left: times * len(frame), answers: make(chan []byte, 1)}
 	if oneByOne {

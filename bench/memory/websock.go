@@ -11,7 +11,7 @@ import (
 )
 
 // dialWebsock opens a connection that is used in one of three ways.
-func dialWebsock(use func(*engine.Conn, Work) Client) func(*Network, Work) (Client, error) {
+func dialWebsock(use func(*websock.Conn, Work) Client) func(*Network, Work) (Client, error) {
 	return func(n *Network, w Work) (Client, error) {
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
 			Compression: w.Compression,
@@ -44,14 +44,14 @@ func (t unhindered) TryWrite(p []byte) (transport.PendingWrite, error) {
 }
 
 // wholeMessages receives into a slice that grows as it must.
-func wholeMessages(conn *engine.Conn, w Work) Client {
+func wholeMessages(conn *websock.Conn, w Work) Client {
 	return &pulled{link: &messageLink{sender{conn, w.Op}, nil}, work: w}
 }
 
 // A sender sends messages of one kind.
 type sender struct {
-	conn *engine.Conn
-	op   engine.Opcode
+	conn *websock.Conn
+	op   websock.Opcode
 }
 
 func (s sender) send(p []byte) error { return s.conn.SendFrame(s.op, true, p) }
@@ -67,7 +67,7 @@ func (l *messageLink) receive() (_ []byte, err error) {
 }
 
 // intoBuffer receives piece by piece into a buffer that has room for a message.
-func intoBuffer(conn *engine.Conn, w Work) Client {
+func intoBuffer(conn *websock.Conn, w Work) Client {
 	return &pulled{link: &bufferLink{sender{conn, w.Op}, make([]byte, len(w.Payload)+1)}, work: w}
 }
 
@@ -90,7 +90,7 @@ func (l *bufferLink) receive() ([]byte, error) {
 }
 
 // byHandler gets whole messages by callback.
-func byHandler(conn *engine.Conn, w Work) Client {
+func byHandler(conn *websock.Conn, w Work) Client {
 	return &handled{sender: sender{conn, w.Op}, work: w, ended: make(chan error)}
 }
 
@@ -107,7 +107,7 @@ func (c *handled) Send() error {
 }
 
 func (c *handled) Receive() error {
-	if err := c.conn.SetHandler(engine.Messages(c.deliver, c.closed)); err != nil {
+	if err := c.conn.SetHandler(websock.Messages(c.deliver, c.closed)); err != nil {
 		return err
 	}
 	return c.work.judge(c.received, <-c.ended)
@@ -118,7 +118,7 @@ func (c *handled) Reply() error {
 	return c.Receive()
 }
 
-func (c *handled) deliver(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+func (c *handled) deliver(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 	if c.work.check(msg) != nil {
 		return // and one less was received
 	}
@@ -128,11 +128,11 @@ func (c *handled) deliver(_ *engine.Conn, _ engine.Opcode, msg []byte) {
 	}
 }
 
-func (c *handled) closed(_ *engine.Conn, err error) { c.ended <- err }
+func (c *handled) closed(_ *websock.Conn, err error) { c.ended <- err }
 
 // dialDecoder uses the Decoder alone: bytes in, views out.
 func dialDecoder(n *Network, w Work) (Client, error) {
-	l := &decoderLink{net: n.Skip(), dec: engine.NewDecoder(engine.Client, engine.Limits{}), room: make([]byte, boundStaging)}
+	l := &decoderLink{net: n.Skip(), dec: engine.NewDecoder(websock.Client, engine.Limits{}), room: make([]byte, boundStaging)}
 	return &pulled{link: l, work: w}, nil
 }
 

@@ -3,7 +3,7 @@ package memory
 import (
 	"golang.org/x/net/websocket"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // An xnetLink receives with a Codec, because only that keeps the bounds of messages. It
@@ -23,7 +23,7 @@ func dialXnet(n *Network, w Work) (Client, error) {
 		return nil, err
 	}
 	conn.PayloadType = websocket.BinaryFrame
-	if w.Op == engine.OpText {
+	if w.Op == websock.OpText {
 		conn.PayloadType = websocket.TextFrame
 	}
 	conn.MaxPayloadBytes = max(len(w.Payload), 1)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // An application sends back every message that it gets, in one of the ways in which
@@ -16,10 +16,10 @@ type application struct {
 	long     bool // it takes part where streams are longer than short
 
 	// pull returns how the connection ended. Nil: it is pushed.
-	pull func(c *engine.Conn) error
+	pull func(c *websock.Conn) error
 
 	// handler is for a connection that is pushed. closed gets how it ended.
-	handler func(closed func(error)) engine.Handler
+	handler func(closed func(error)) websock.Handler
 }
 
 var applications = []application{
@@ -30,12 +30,12 @@ var applications = []application{
 	{name: "RecvMessage with timeouts", pull: recvMessage, timeouts: true},
 	{name: "NextReader", pull: nextReader, long: true},
 	{name: "NextReader with timeouts", pull: nextReader, timeouts: true},
-	{name: "Handler", handler: func(closed func(error)) engine.Handler { return &echoer{closed: closed} }},
+	{name: "Handler", handler: func(closed func(error)) websock.Handler { return &echoer{closed: closed} }},
 	{name: "Messages", handler: messages, long: true},
 }
 
 // run returns how the connection over m ended.
-func (a application) run(c *engine.Conn, m *memory) (ended error) {
+func (a application) run(c *websock.Conn, m *memory) (ended error) {
 	if a.pull != nil {
 		return a.pull(c)
 	}
@@ -48,18 +48,18 @@ func (a application) run(c *engine.Conn, m *memory) (ended error) {
 	return ended
 }
 
-func recv(size int) func(c *engine.Conn) error {
-	return func(c *engine.Conn) error {
+func recv(size int) func(c *websock.Conn) error {
+	return func(c *websock.Conn) error {
 		buf := make([]byte, size)
 		var msg message
 		for {
 			h, n, err := c.Recv(buf)
 			msg.add(h, buf[:n])
 			switch {
-			case errors.Is(err, engine.ErrTimeout):
+			case errors.Is(err, websock.ErrTimeout):
 			case err != nil:
 				return err
-			case h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0:
+			case h.Opcode != websock.OpNone && h.Fin && h.Remaining == 0:
 				if err := msg.echo(c); err != nil {
 					return err
 				}
@@ -68,13 +68,13 @@ func recv(size int) func(c *engine.Conn) error {
 	}
 }
 
-func recvMessage(c *engine.Conn) error {
+func recvMessage(c *websock.Conn) error {
 	var msg []byte
 	for {
 		op, m, err := c.RecvMessage(msg)
 		msg = m
 		switch {
-		case errors.Is(err, engine.ErrTimeout):
+		case errors.Is(err, websock.ErrTimeout):
 		case err != nil:
 			return err
 		default:
@@ -86,10 +86,10 @@ func recvMessage(c *engine.Conn) error {
 	}
 }
 
-func nextReader(c *engine.Conn) error {
+func nextReader(c *websock.Conn) error {
 	for {
 		op, r, err := c.NextReader()
-		if errors.Is(err, engine.ErrTimeout) {
+		if errors.Is(err, websock.ErrTimeout) {
 			continue
 		}
 		if err != nil {
@@ -102,7 +102,7 @@ func nextReader(c *engine.Conn) error {
 			if err == nil {
 				break
 			}
-			if !errors.Is(err, engine.ErrTimeout) {
+			if !errors.Is(err, websock.ErrTimeout) {
 				return err
 			}
 		}
@@ -113,27 +113,27 @@ func nextReader(c *engine.Conn) error {
 }
 
 // A Handler sends, too, without looking at errors: what isn't sent is missed by the peer.
-func messages(closed func(error)) engine.Handler {
-	return engine.Messages(
-		func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
-		func(_ *engine.Conn, err error) { closed(err) },
+func messages(closed func(error)) websock.Handler {
+	return websock.Messages(
+		func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
+		func(_ *websock.Conn, err error) { closed(err) },
 	)
 }
 
 // A message is one that is put together from what comes.
 type message struct {
-	op      engine.Opcode
+	op      websock.Opcode
 	payload []byte
 }
 
-func (m *message) add(h engine.Header, payload []byte) {
-	if h.Opcode == engine.OpText || h.Opcode == engine.OpBinary {
+func (m *message) add(h websock.Header, payload []byte) {
+	if h.Opcode == websock.OpText || h.Opcode == websock.OpBinary {
 		m.op = h.Opcode
 	}
 	m.payload = append(m.payload, payload...)
 }
 
-func (m *message) echo(c *engine.Conn) error {
+func (m *message) echo(c *websock.Conn) error {
 	defer func() { m.payload = m.payload[:0] }()
 	return c.SendFrame(m.op, true, m.payload)
 }
@@ -144,11 +144,11 @@ type echoer struct {
 	closed func(error)
 }
 
-func (e *echoer) OnData(c *engine.Conn, h engine.Header, payload []byte) {
+func (e *echoer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	e.add(h, payload)
 	if h.Fin && h.Remaining == 0 {
 		e.echo(c)
 	}
 }
 
-func (e *echoer) OnClose(_ *engine.Conn, err error) { e.closed(err) }
+func (e *echoer) OnClose(_ *websock.Conn, err error) { e.closed(err) }

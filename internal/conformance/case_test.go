@@ -5,7 +5,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A row is one case: what a peer sends, frame by frame, and what an endpoint that echoes
@@ -14,9 +14,9 @@ type row struct {
 	number      string
 	behaviour   string
 	talk        iter.Seq[frame]
-	limits      engine.Limits      // zero: the defaults
-	compression engine.Compression // that was agreed on, as the endpoint has it
-	pieces      int                // how the peer cuts what it writes: into so many bytes, or wholeFrames; 0: not at all
+	limits      websock.Limits      // zero: the defaults
+	compression websock.Compression // that was agreed on, as the endpoint has it
+	pieces      int                 // how the peer cuts what it writes: into so many bytes, or wholeFrames; 0: not at all
 }
 
 const wholeFrames = -1
@@ -28,10 +28,10 @@ func rows() []row {
 
 func talk(frames ...frame) iter.Seq[frame] { return slices.Values(frames) }
 
-var goodbye = closing(status(engine.CloseNormal, "")).echoed()
+var goodbye = closing(status(websock.CloseNormal, "")).echoed()
 
 // ends reports whether the answer is the last one.
-func (f frame) ends() bool { return f.answer != nil && f.answer.op == engine.OpClose }
+func (f frame) ends() bool { return f.answer != nil && f.answer.op == websock.OpClose }
 
 // frames are those of the talk. If it doesn't end the connection, the peer closes it at
 // the end, so that all rows end.
@@ -53,7 +53,7 @@ func (r row) frames() iter.Seq[frame] {
 // A stream is what the peer sends in a row, as bytes.
 type stream struct {
 	row     row
-	role    engine.Role // of the endpoint that is tested
+	role    websock.Role // of the endpoint that is tested
 	bytes   []byte
 	frames  []int    // where each frame ends
 	answers []answer // in order; the last one closes
@@ -72,10 +72,10 @@ type answer struct {
 type span struct{ from, to int }
 
 // stream returns what the peer of an endpoint of that role sends.
-func (r row) stream(role engine.Role) *stream {
+func (r row) stream(role websock.Role) *stream {
 	s := &stream{row: r, role: role}
 	for f := range r.frames() {
-		masked := (role == engine.Server) != f.wrongMask
+		masked := (role == websock.Server) != f.wrongMask
 		start := len(s.bytes)
 		s.bytes = f.appendTo(s.bytes, masked, len(s.frames))
 		s.frames = append(s.frames, len(s.bytes))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
@@ -81,7 +81,7 @@ func (v volume) times() int {
 }
 
 // messages are compressed as the peer of z does, in fragments of the compressed payload.
-func (c corpus) messages(v volume, z engine.Compression) iter.Seq[frame] {
+func (c corpus) messages(v volume, z websock.Compression) iter.Seq[frame] {
 	d := newDeflater(z.RecvTakeover, z.RecvWindowBits)
 	size := reduced(v.size)
 	var frames []frame
@@ -96,7 +96,7 @@ func (c corpus) messages(v volume, z engine.Compression) iter.Seq[frame] {
 func (c corpus) at(place, n int) string {
 	place %= len(c.all)
 	p := (c.all[place:] + c.all)[:n]
-	if c.first("").op == engine.OpText {
+	if c.first("").op == websock.OpText {
 		p = strings.ToValidUTF8(p, "?")
 	}
 	return p
@@ -117,7 +117,7 @@ func (c corpus) compressed(payload, plain string, each int) (frames []frame) {
 // the last one.
 var agreements = []struct {
 	name string
-	z    engine.Compression
+	z    websock.Compression
 }{
 	{"takeover", agreement(true, 15)},
 	{"no takeover", agreement(false, 15)},
@@ -125,11 +125,11 @@ var agreements = []struct {
 	{"takeover, windows of 15 bits said expressly", agreement(true, 0).Normal()},
 	{"no takeover, windows of 9 bits", agreement(false, 9)},
 	{"no takeover, windows of 15 bits said expressly", agreement(false, 0).Normal()},
-	{"each direction for itself", engine.Compression{Level: 6, SendWindowBits: 9, RecvTakeover: true, RecvWindowBits: 12}},
+	{"each direction for itself", websock.Compression{Level: 6, SendWindowBits: 9, RecvTakeover: true, RecvWindowBits: 12}},
 }
 
-func agreement(takeover bool, bits int) engine.Compression {
-	return engine.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover, SendWindowBits: bits, RecvWindowBits: bits}
+func agreement(takeover bool, bits int) websock.Compression {
+	return websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover, SendWindowBits: bits, RecvWindowBits: bits}
 }
 
 // compression are all cases of the families 12 and 13.
@@ -182,31 +182,31 @@ var deflated = with(agreements[0].z,
 	row{number: "12.6.8", behaviour: "uncompressed messages are no part of the history", talk: talk(
 		compressedText(hello).gets(text("Hello")), text("between").echoed(), compressedText(helloAgain).gets(text("Hello")))},
 	row{number: "12.6.9", behaviour: "RSV1 in a continuation", talk: talk(
-		compressedText(hello[:3]).begun(), cont(hello[3:]).rsvBits(rsv1).fails(engine.CloseProtocolError))},
+		compressedText(hello[:3]).begun(), cont(hello[3:]).rsvBits(rsv1).fails(websock.CloseProtocolError))},
 	row{number: "12.6.10", behaviour: "RSV1 in a continuation of an uncompressed message", talk: talk(
-		text("a").begun(), cont(hello).rsvBits(rsv1).fails(engine.CloseProtocolError))},
-	row{number: "12.6.11", behaviour: "RSV1 in a ping", talk: talk(ping("").rsvBits(rsv1).fails(engine.CloseProtocolError))},
-	row{number: "12.6.12", behaviour: "RSV1 in a close frame", talk: talk(closing("").rsvBits(rsv1).fails(engine.CloseProtocolError))},
-	row{number: "12.6.13", behaviour: "RSV2", talk: talk(text(hello).rsvBits(2).fails(engine.CloseProtocolError))},
-	row{number: "12.6.14", behaviour: "RSV1 and RSV3", talk: talk(text(hello).rsvBits(5).fails(engine.CloseProtocolError))},
+		text("a").begun(), cont(hello).rsvBits(rsv1).fails(websock.CloseProtocolError))},
+	row{number: "12.6.11", behaviour: "RSV1 in a ping", talk: talk(ping("").rsvBits(rsv1).fails(websock.CloseProtocolError))},
+	row{number: "12.6.12", behaviour: "RSV1 in a close frame", talk: talk(closing("").rsvBits(rsv1).fails(websock.CloseProtocolError))},
+	row{number: "12.6.13", behaviour: "RSV2", talk: talk(text(hello).rsvBits(2).fails(websock.CloseProtocolError))},
+	row{number: "12.6.14", behaviour: "RSV1 and RSV3", talk: talk(text(hello).rsvBits(5).fails(websock.CloseProtocolError))},
 	row{number: "12.6.15", behaviour: "a kind of block that there isn't", talk: talk(
-		compressedText(hello).gets(text("Hello")), compressedText("\x07\x00\x00").failsAt(1, engine.CloseInvalidPayload))},
+		compressedText(hello).gets(text("Hello")), compressedText("\x07\x00\x00").failsAt(1, websock.CloseInvalidPayload))},
 	row{number: "12.6.16", behaviour: "a distance that goes too far back", talk: talk(
-		compressedText(helloAgain+"\x00").failsAt(3, engine.CloseInvalidPayload))},
+		compressedText(helloAgain+"\x00").failsAt(3, websock.CloseInvalidPayload))},
 	row{number: "12.6.17", behaviour: "sizes of a stored block that contradict each other", talk: talk(
-		compressedText("\x00\x05\x00\xfa\xfeHello\x00").failsAt(5, engine.CloseInvalidPayload))},
+		compressedText("\x00\x05\x00\xfa\xfeHello\x00").failsAt(5, websock.CloseInvalidPayload))},
 	row{number: "12.6.18", behaviour: "the end within a block", talk: talk(
-		compressedText(hello[:4]).failsAt(4, engine.CloseInvalidPayload))},
+		compressedText(hello[:4]).failsAt(4, websock.CloseInvalidPayload))},
 	row{number: "12.6.19", behaviour: "a wrong byte in inflated text", talk: talk(
-		compressedText("\x00\x05\x00\xfa\xffab\xffcd\x00").failsAt(8, engine.CloseInvalidPayload))},
+		compressedText("\x00\x05\x00\xfa\xffab\xffcd\x00").failsAt(8, websock.CloseInvalidPayload))},
 	row{number: "12.6.20", behaviour: "inflated text that ends within a code point", talk: talk(
-		compressedText("\x00\x02\x00\xfd\xffa\xc3\x00").failsAt(8, engine.CloseInvalidPayload))},
-	row{number: "12.6.21", behaviour: "a message that is too large when it is inflated", limits: engine.Limits{MessageSize: 4}, talk: talk(
-		compressedText("\x00\x05\x00\xfa").begun(), cont("\xffHello\x00").failsAt(6, engine.CloseMessageTooBig))},
+		compressedText("\x00\x02\x00\xfd\xffa\xc3\x00").failsAt(8, websock.CloseInvalidPayload))},
+	row{number: "12.6.21", behaviour: "a message that is too large when it is inflated", limits: websock.Limits{MessageSize: 4}, talk: talk(
+		compressedText("\x00\x05\x00\xfa").begun(), cont("\xffHello\x00").failsAt(6, websock.CloseMessageTooBig))},
 )
 
 // with says what was agreed on.
-func with(z engine.Compression, rows ...row) []row {
+func with(z websock.Compression, rows ...row) []row {
 	for i := range rows {
 		rows[i].compression = z
 	}

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
@@ -73,7 +73,7 @@ func TestConformance(t *testing.T) {
 // run runs a case in both roles, and reports whether it passed.
 func (r row) run(t *testing.T, p place) bool {
 	ok := true
-	for _, role := range []engine.Role{engine.Client, engine.Server} {
+	for _, role := range []websock.Role{websock.Client, websock.Server} {
 		if err := p.run(r.stream(role)); err != nil {
 			t.Errorf("%s (%s), as the %v: %v", r.number, r.behaviour, role, err)
 			ok = false

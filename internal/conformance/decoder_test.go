@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -14,7 +15,7 @@ import (
 func decode(s *stream, c cut) error {
 	next, stop := iter.Pull(s.row.frames())
 	defer stop()
-	d := decoding{decoder: engine.NewDecoder(s.role, s.row.limits), next: next}
+	d := decoding{decoder: engine.NewDecoder(s.role, decoderLimits(s.row.limits)), next: next}
 	given := span{}
 	for _, piece := range c.pieces {
 		given = span{given.to, given.to + len(piece)}
@@ -29,6 +30,11 @@ func decode(s *stream, c cut) error {
 		}
 	}
 	return d.judge(s)
+}
+
+// decoderLimits returns the limits that a Decoder knows.
+func decoderLimits(l websock.Limits) engine.Limits {
+	return engine.Limits{MessageSize: l.MessageSize, FrameSize: l.FrameSize, Fragments: l.Fragments}
 }
 
 // A decoding compares on the fly.
@@ -87,13 +93,13 @@ func (d *decoding) compare(e engine.Event) error {
 	return nil
 }
 
-func kindOf(op engine.Opcode) engine.EventKind {
+func kindOf(op websock.Opcode) engine.EventKind {
 	switch op {
-	case engine.OpClose:
+	case websock.OpClose:
 		return engine.EventClose
-	case engine.OpPing:
+	case websock.OpPing:
 		return engine.EventPing
-	case engine.OpPong:
+	case websock.OpPong:
 		return engine.EventPong
 	}
 	return engine.EventData
@@ -117,9 +123,9 @@ func (d *decoding) judge(s *stream) error {
 }
 
 // blamed returns the close code of what the peer did wrong.
-func blamed(err error) (code engine.CloseCode, ok bool) {
-	var broken *engine.ProtocolError
-	var limit *engine.LimitError
+func blamed(err error) (code websock.CloseCode, ok bool) {
+	var broken *websock.ProtocolError
+	var limit *websock.LimitError
 	switch {
 	case errors.As(err, &broken):
 		return broken.Code, true

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // tail is what a sender cuts off the end of a compressed message (RFC 7692 section 7.2.1).
@@ -52,8 +52,8 @@ func (d *deflater) message(p string) string {
 // history than was agreed.
 type listener struct {
 	in      io.Reader
-	role    engine.Role
-	agreed  engine.Compression // of the endpoint
+	role    websock.Role
+	agreed  websock.Compression // of the endpoint
 	history []byte
 }
 

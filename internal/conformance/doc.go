@@ -48,7 +48,7 @@
 //
 //   - on the bare engine.Decoder, which has to find the frames that went in, and the end at
 //     the right byte; it doesn't inflate, so there are no compressed messages here;
-//   - on an engine.Conn in memory, pulled by every receiving call, with small and large
+//   - on an websock.Conn in memory, pulled by every receiving call, with small and large
 //     buffers and with timeouts in between, and pushed to both kinds of Handler. Answers must
 //     have been sent before more is received than calls for them;
 //   - over sockets with transport/std and transport/epoll, with and without TLS, pulled and

@@ -3,16 +3,16 @@ package conformance
 import (
 	"iter"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // fragmentation: a message in several frames, control frames between them, and orders of
 // frames that are wrong (RFC 6455 section 5.4).
 var fragmentation = []row{
 	{number: "5.1", behaviour: "a fragmented ping", talk: talk(
-		ping("frag").begun().fails(engine.CloseProtocolError), cont("ment"))},
+		ping("frag").begun().fails(websock.CloseProtocolError), cont("ment"))},
 	{number: "5.2", behaviour: "a fragmented pong", talk: talk(
-		pong("frag").begun().fails(engine.CloseProtocolError), cont("ment"))},
+		pong("frag").begun().fails(websock.CloseProtocolError), cont("ment"))},
 	{number: "5.3", behaviour: "a text in two fragments comes back whole", talk: twoFragments},
 	{number: "5.4", behaviour: "the same, each frame in one piece", talk: twoFragments, pieces: wholeFrames},
 	{number: "5.5", behaviour: "the same, byte by byte", talk: twoFragments, pieces: 1},
@@ -26,23 +26,23 @@ var fragmentation = []row{
 	{number: "5.13", behaviour: "the same, each frame in one piece", talk: continuesNothingAndGoesOn, pieces: wholeFrames},
 	{number: "5.14", behaviour: "the same, byte by byte", talk: continuesNothingAndGoesOn, pieces: 1},
 	{number: "5.15", behaviour: "a continuation after the last fragment of a message", talk: talk(
-		text("frag").begun(), cont("ment").gets(text("fragment")), cont("more").begun().fails(engine.CloseProtocolError), text("unfragmented"))},
+		text("frag").begun(), cont("ment").gets(text("fragment")), cont("more").begun().fails(websock.CloseProtocolError), text("unfragmented"))},
 	{number: "5.16", behaviour: "a continuation before the first fragment, with more to come", talk: talk(
-		cont("early").begun().fails(engine.CloseProtocolError), text("frag").begun(), cont("ment"),
+		cont("early").begun().fails(websock.CloseProtocolError), text("frag").begun(), cont("ment"),
 		cont("early").begun(), text("frag").begun(), cont("ment"))},
 	{number: "5.17", behaviour: "a final continuation before the first fragment", talk: talk(
-		cont("early").fails(engine.CloseProtocolError), text("frag").begun(), cont("ment"),
+		cont("early").fails(websock.CloseProtocolError), text("frag").begun(), cont("ment"),
 		cont("early"), text("frag").begun(), cont("ment"))},
 	{number: "5.18", behaviour: "a second text where a continuation has to be", talk: talk(
-		text("frag").begun(), text("ment").fails(engine.CloseProtocolError))},
+		text("frag").begun(), text("ment").fails(websock.CloseProtocolError))},
 	{number: "5.19", behaviour: "five fragments, pings between them", talk: fiveFragments},
 	{number: "5.20", behaviour: "the same, each frame in one piece", talk: fiveFragments, pieces: wholeFrames},
 	{number: "5.21", behaviour: "a binary message within a text", talk: talk(
-		text("frag").begun(), ping("").gets(pong("")), binaryOf("ment").fails(engine.CloseProtocolError))},
+		text("frag").begun(), ping("").gets(pong("")), binaryOf("ment").fails(websock.CloseProtocolError))},
 	{number: "5.22", behaviour: "a fragmented message within another", talk: talk(
-		binaryOf("frag").begun(), binaryOf("ment").begun().fails(engine.CloseProtocolError))},
+		binaryOf("frag").begun(), binaryOf("ment").begun().fails(websock.CloseProtocolError))},
 	{number: "5.23", behaviour: "a fragmented close frame", talk: talk(
-		closing(status(1000, "")).begun().fails(engine.CloseProtocolError), cont(""))},
+		closing(status(1000, "")).begun().fails(websock.CloseProtocolError), cont(""))},
 	{number: "5.24", behaviour: "binary fragments that are empty but one", talk: talk(
 		binaryOf("").begun(), cont("\xff").begun(), cont("").begun(), cont("").gets(binaryOf("\xff")))},
 }
@@ -52,9 +52,9 @@ var (
 
 	pingBetween = talk(text("frag").begun(), ping("between").gets(pong("between")), cont("ment").gets(text("fragment")))
 
-	continuesNothing = talk(cont("nothing").fails(engine.CloseProtocolError), text("Hello"))
+	continuesNothing = talk(cont("nothing").fails(websock.CloseProtocolError), text("Hello"))
 
-	continuesNothingAndGoesOn = talk(cont("nothing").begun().fails(engine.CloseProtocolError), text("Hello"))
+	continuesNothingAndGoesOn = talk(cont("nothing").begun().fails(websock.CloseProtocolError), text("Hello"))
 
 	fiveFragments iter.Seq[frame] = talk(
 		text("one ").begun(), cont("two ").begun(), ping("first").gets(pong("first")),

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A frame is what one side sends, right or wrong. What goes over the wire is made and taken
 // apart here, byte by byte, and not by the code that is tested.
 type frame struct {
-	op      engine.Opcode
+	op      websock.Opcode
 	more    bool // not the final fragment
 	rsv     byte
 	payload string
@@ -31,19 +31,19 @@ type frame struct {
 
 const header = -1 // for broken
 
-func text(payload string) frame      { return frame{op: engine.OpText, payload: payload} }
-func binaryOf(p string) frame        { return frame{op: engine.OpBinary, payload: p} }
-func cont(payload string) frame      { return frame{op: engine.OpContinuation, payload: payload} }
-func ping(payload string) frame      { return frame{op: engine.OpPing, payload: payload} }
-func pong(payload string) frame      { return frame{op: engine.OpPong, payload: payload} }
-func closing(p string) frame         { return frame{op: engine.OpClose, payload: p} }
-func opcode(op int) frame            { return frame{op: engine.Opcode(op)} }
+func text(payload string) frame      { return frame{op: websock.OpText, payload: payload} }
+func binaryOf(p string) frame        { return frame{op: websock.OpBinary, payload: p} }
+func cont(payload string) frame      { return frame{op: websock.OpContinuation, payload: payload} }
+func ping(payload string) frame      { return frame{op: websock.OpPing, payload: payload} }
+func pong(payload string) frame      { return frame{op: websock.OpPong, payload: payload} }
+func closing(p string) frame         { return frame{op: websock.OpClose, payload: p} }
+func opcode(op int) frame            { return frame{op: websock.Opcode(op)} }
 func (f frame) begun() frame         { f.more = true; return f }
 func (f frame) with(p string) frame  { f.payload = p; return f }
 func (f frame) rsvBits(b byte) frame { f.rsv = b; return f }
 
 // status is the payload of a close frame.
-func status(code engine.CloseCode, reason string) string {
+func status(code websock.CloseCode, reason string) string {
 	return string(binary.BigEndian.AppendUint16(nil, uint16(code))) + reason
 }
 
@@ -58,12 +58,12 @@ func (f frame) echoed() frame { return f.gets(frame{op: f.op, payload: f.payload
 
 // fails says that the frame ends the connection with that close code, as soon as its header
 // is there.
-func (f frame) fails(code engine.CloseCode) frame { return f.failsAt(header, code) }
+func (f frame) fails(code websock.CloseCode) frame { return f.failsAt(header, code) }
 
 // failsAt says that the frame ends the connection when that byte of its payload has come.
-func (f frame) failsAt(broken int, code engine.CloseCode) frame {
+func (f frame) failsAt(broken int, code websock.CloseCode) frame {
 	f.broken = broken
-	return f.gets(frame{op: engine.OpClose, payload: status(code, ""), code: true})
+	return f.gets(frame{op: websock.OpClose, payload: status(code, ""), code: true})
 }
 
 // keys are masking keys, used in turn. RFC 6455 section 5.3 allows any.
@@ -134,14 +134,14 @@ func unmask(b []byte, key [4]byte) {
 }
 
 // readFrame reads a frame that an endpoint of role sends, and demands that it be right.
-func readFrame(r io.Reader, role engine.Role) (f frame, err error) {
+func readFrame(r io.Reader, role websock.Role) (f frame, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return f, err
 	}
-	f = frame{op: engine.Opcode(head[0] & 0x0f), more: head[0]&0x80 == 0, rsv: head[0] >> 4 & 7}
+	f = frame{op: websock.Opcode(head[0] & 0x0f), more: head[0]&0x80 == 0, rsv: head[0] >> 4 & 7}
 	masked := head[1]&0x80 != 0
-	if masked != (role == engine.Client) {
+	if masked != (role == websock.Client) {
 		return f, fmt.Errorf("masked: %v", masked)
 	}
 	size := uint64(head[1] & 0x7f)

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // repeated returns n bytes of text.
@@ -35,25 +35,25 @@ var framing = []row{
 	{number: "1.2.8", behaviour: "64 KiB that come in pieces of 997 bytes", talk: talk(binaryOf(notText(65536)).echoed()), pieces: 997},
 
 	{number: "1.3.1", behaviour: "125 bytes with a length of 16 bits", talk: talk(
-		text(repeated(125)).lengthIn(2).fails(engine.CloseProtocolError))},
+		text(repeated(125)).lengthIn(2).fails(websock.CloseProtocolError))},
 	{number: "1.3.2", behaviour: "nothing with a length of 16 bits", talk: talk(
-		binaryOf("").lengthIn(2).fails(engine.CloseProtocolError))},
+		binaryOf("").lengthIn(2).fails(websock.CloseProtocolError))},
 	{number: "1.3.3", behaviour: "65535 bytes with a length of 63 bits", talk: talk(
-		binaryOf(notText(65535)).lengthIn(8).fails(engine.CloseProtocolError))},
+		binaryOf(notText(65535)).lengthIn(8).fails(websock.CloseProtocolError))},
 	{number: "1.3.4", behaviour: "a few bytes with a length of 63 bits", talk: talk(
-		text("few").lengthIn(8).fails(engine.CloseProtocolError))},
+		text("few").lengthIn(8).fails(websock.CloseProtocolError))},
 	{number: "1.3.5", behaviour: "a length whose most significant bit is set", talk: talk(
-		binaryOf("").declares(1 << 63).fails(engine.CloseProtocolError))},
+		binaryOf("").declares(1 << 63).fails(websock.CloseProtocolError))},
 	{number: "1.3.6", behaviour: "a length of 64 ones", talk: talk(
-		text("").declares(math.MaxUint64).fails(engine.CloseProtocolError))},
+		text("").declares(math.MaxUint64).fails(websock.CloseProtocolError))},
 	{number: "1.3.7", behaviour: "a text that is masked as only the other role may", talk: talk(
-		text("Hello").masksWrongly().fails(engine.CloseProtocolError))},
+		text("Hello").masksWrongly().fails(websock.CloseProtocolError))},
 	{number: "1.3.8", behaviour: "an empty ping that is masked as only the other role may, after a message", talk: talk(
-		text("Hello").echoed(), ping("").masksWrongly().fails(engine.CloseProtocolError))},
+		text("Hello").echoed(), ping("").masksWrongly().fails(websock.CloseProtocolError))},
 	{number: "1.3.9", behaviour: "a continuation that is masked otherwise than what it continues", talk: talk(
-		text("Hel").begun(), cont("lo").masksWrongly().fails(engine.CloseProtocolError))},
+		text("Hel").begun(), cont("lo").masksWrongly().fails(websock.CloseProtocolError))},
 	{number: "1.3.10", behaviour: "a close frame that is masked as only the other role may", talk: talk(
-		closing(status(1000, "")).masksWrongly().fails(engine.CloseProtocolError))},
+		closing(status(1000, "")).masksWrongly().fails(websock.CloseProtocolError))},
 }
 
 // lengthIn writes the length in that many bytes of extended length.

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -111,7 +111,7 @@ func (m *memory) push() {
 func converse(s *stream, c cut, a application) error {
 	m := newMemory(c)
 	m.timeouts = a.timeouts
-	conn := engine.NewConn(m, engine.Options{Role: s.role, Limits: s.row.limits, Compression: s.row.compression})
+	conn := websock.NewConn(m, s.role, websock.Options{Limits: s.row.limits, Compression: s.row.compression})
 	ended := a.run(conn, m)
 	if err := s.endedAsItShould(ended); err != nil {
 		return err
@@ -168,15 +168,15 @@ func (s *stream) endedAsItShould(err error) error {
 		}
 		return fmt.Errorf("it ended with %w, want code %x", err, want)
 	}
-	var closed *engine.CloseError
+	var closed *websock.CloseError
 	if !errors.As(err, &closed) || closed.Local || s.last.payload != closePayload(closed) {
 		return fmt.Errorf("it ended with %w, want the peer's %x", err, s.last.payload)
 	}
 	return nil
 }
 
-func closePayload(e *engine.CloseError) string {
-	if e.Code == engine.CloseNoStatus {
+func closePayload(e *websock.CloseError) string {
+	if e.Code == websock.CloseNoStatus {
 		return e.Reason
 	}
 	return status(e.Code, e.Reason)

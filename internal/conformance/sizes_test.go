@@ -5,14 +5,14 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
 // largest is the size of the largest message, the one that is allowed by default. Under the
 // race detector, which makes everything ten times slower, all sizes above 64 KiB are
 // divided by divisor, and so are counts.
-const largest = engine.DefaultMessageSize
+const largest = websock.DefaultMessageSize
 
 var divisor = map[bool]int{false: 1, true: 32}[race.Enabled]
 
@@ -40,7 +40,7 @@ type kind struct {
 var kinds = []kind{{"text", text, longText}, {"binary", binaryOf, longBinary}}
 
 // manyFragments allows as many as one of our own cases has, which the default doesn't.
-var manyFragments = engine.Limits{Fragments: 1 << 20}
+var manyFragments = websock.Limits{Fragments: 1 << 20}
 
 // fragments is a message of size bytes in frames of at most each bytes.
 func (k kind) fragments(size, each int) iter.Seq[frame] {
@@ -115,12 +115,12 @@ func bounds() (rows []row) {
 	fragments := reduced(1 << 20)
 	return []row{
 		{number: "9.9.1", behaviour: "1 Mi fragments of 4 bytes", talk: k.fragments(4*fragments, 4), limits: manyFragments},
-		{number: "9.9.2", behaviour: "as many fragments as are allowed by default", talk: k.fragments(engine.DefaultFragments, 1)},
+		{number: "9.9.2", behaviour: "as many fragments as are allowed by default", talk: k.fragments(websock.DefaultFragments, 1)},
 		{number: "9.9.3", behaviour: "one fragment more than that", talk: func(yield func(frame) bool) {
 			n := 0
-			for f := range k.fragments(engine.DefaultFragments+1, 1) {
-				if n++; n > engine.DefaultFragments {
-					f = f.fails(engine.ClosePolicyViolation)
+			for f := range k.fragments(websock.DefaultFragments+1, 1) {
+				if n++; n > websock.DefaultFragments {
+					f = f.fails(websock.ClosePolicyViolation)
 				}
 				if !yield(f) {
 					return
@@ -128,13 +128,13 @@ func bounds() (rows []row) {
 			}
 		}},
 		{number: "9.9.4", behaviour: "a frame above the limit of a message ends the connection before its payload comes", talk: talk(
-			text("Hello").echoed(), binaryOf("").declares(largest+1).fails(engine.CloseMessageTooBig))},
+			text("Hello").echoed(), binaryOf("").declares(largest+1).fails(websock.CloseMessageTooBig))},
 		{number: "9.9.5", behaviour: "a fragment that exceeds it together with those before", talk: talk(
-			binaryOf("a").begun(), ping("").gets(pong("")), cont("").declares(largest).fails(engine.CloseMessageTooBig))},
+			binaryOf("a").begun(), ping("").gets(pong("")), cont("").declares(largest).fails(websock.CloseMessageTooBig))},
 		{number: "9.9.6", behaviour: "a frame that says it has 2^63-1 bytes", talk: talk(
-			binaryOf("").declares(1<<63 - 1).fails(engine.CloseMessageTooBig))},
+			binaryOf("").declares(1<<63 - 1).fails(websock.CloseMessageTooBig))},
 		{number: "9.9.7", behaviour: "a fragment that would make the sum overflow", talk: talk(
-			text("a").begun(), cont("").declares(1<<63-1).fails(engine.CloseMessageTooBig))},
+			text("a").begun(), cont("").declares(1<<63-1).fails(websock.CloseMessageTooBig))},
 	}
 }
 

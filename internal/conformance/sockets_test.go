@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -78,7 +77,7 @@ func selfSigned(t *testing.T) *stdtls.Config {
 }
 
 // connect returns both ends of a connection: ours, which plays role, and the peer's.
-func (n *network) connect(role engine.Role) (ours, peer net.Conn, err error) {
+func (n *network) connect(role websock.Role) (ours, peer net.Conn, err error) {
 	dialled, err := net.Dial("tcp", n.listener.Addr().String())
 	if err != nil {
 		return nil, nil, err
@@ -89,7 +88,7 @@ func (n *network) connect(role engine.Role) (ours, peer net.Conn, err error) {
 		return nil, nil, err
 	}
 	ours, peer = dialled, accepted
-	if role == engine.Server {
+	if role == websock.Server {
 		ours, peer = accepted, dialled
 	}
 	peer.SetDeadline(time.Now().Add(patience))
@@ -104,8 +103,8 @@ func (n *network) connect(role engine.Role) (ours, peer net.Conn, err error) {
 }
 
 // secure makes TLS connections: ours by package transport/tls, the peer's by crypto/tls.
-func (n *network) secure(role engine.Role, ours, peer net.Conn) (net.Conn, net.Conn, error) {
-	if role == engine.Client {
+func (n *network) secure(role websock.Role, ours, peer net.Conn) (net.Conn, net.Conn, error) {
+	if role == websock.Client {
 		theirs := stdtls.Server(peer, n.tls)
 		shaken := make(chan error, 1)
 		go func() { shaken <- theirs.Handshake() }()
@@ -133,7 +132,7 @@ func (n *network) converse(s *stream, a application, say manner) error {
 	}
 	limits := s.row.limits
 	limits.SendQueue = 2 * largest // nothing that comes back to a Handler is refused
-	c := engine.NewConn(transport, engine.Options{Role: s.role, Limits: limits, Compression: s.row.compression})
+	c := websock.NewConn(transport, s.role, websock.Options{Limits: limits, Compression: s.row.compression})
 	ended := make(chan error, 1)
 	if a.pull != nil {
 		go func() {
@@ -164,7 +163,7 @@ func talkTo(peer net.Conn, s *stream, say manner) error {
 	if err := say(peer, in, s); err != nil {
 		return err
 	}
-	if s.role == engine.Client { // the server closes first (RFC 6455 section 7.1.1)
+	if s.role == websock.Client { // the server closes first (RFC 6455 section 7.1.1)
 		peer.(interface{ CloseWrite() error }).CloseWrite()
 	}
 	// A connection that is closed before all has been received is reset, which is as good an

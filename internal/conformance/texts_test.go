@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // greeting has code points of every length. The first byte that is wrong in brokenGreeting,
@@ -32,31 +32,31 @@ var fragmentedText = []row{
 	{number: "6.2.3", behaviour: "fragments of one byte", talk: byteByByte(greeting, 0)},
 	{number: "6.2.4", behaviour: "fragments of one byte, other code points", talk: byteByByte("\U00010400ﬀ߿\U0010ffff", 0)},
 
-	{number: "6.3.1", behaviour: "a wrong byte within a text", talk: talk(text(brokenGreeting).failsAt(brokenAt, engine.CloseInvalidPayload))},
+	{number: "6.3.1", behaviour: "a wrong byte within a text", talk: talk(text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload))},
 	{number: "6.3.2", behaviour: "the same in fragments of one byte", talk: byteByByte(brokenGreeting, brokenAt)},
 
 	{number: "6.4.1", behaviour: "a wrong code point in the second of three fragments", talk: talk(
-		text(greeting).begun(), cont("\xf4\x90\x80\x80").begun().failsAt(2, engine.CloseInvalidPayload), cont(" and so on"))},
+		text(greeting).begun(), cont("\xf4\x90\x80\x80").begun().failsAt(2, websock.CloseInvalidPayload), cont(" and so on"))},
 	{number: "6.4.2", behaviour: "the same, cut within that code point", talk: talk(
-		text(greeting+"\xf4").begun(), cont("\x90").begun().failsAt(1, engine.CloseInvalidPayload), cont("\x80\x80 and so on"))},
+		text(greeting+"\xf4").begun(), cont("\x90").begun().failsAt(1, websock.CloseInvalidPayload), cont("\x80\x80 and so on"))},
 	{number: "6.4.3", behaviour: "one frame of which only a part has come, with all of the code point", talk: talk(
-		text(brokenGreeting).failsAt(brokenAt, engine.CloseInvalidPayload)), pieces: len(greeting) + 4},
+		text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload)), pieces: len(greeting) + 4},
 	{number: "6.4.4", behaviour: "one frame of which only a part has come, up to the wrong byte", talk: talk(
-		text(brokenGreeting).failsAt(brokenAt, engine.CloseInvalidPayload)), pieces: brokenAt},
+		text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload)), pieces: brokenAt},
 
 	{number: "6.24.1", behaviour: "pings within a code point that is cut in all places", talk: talk(
 		text("\xf0").begun(), ping("1").gets(pong("1")), cont("\x9f").begun(), ping("2").gets(pong("2")),
 		cont("\x8c").begun(), ping("3").gets(pong("3")), cont("\x8d").gets(text("🌍")))},
 	{number: "6.24.2", behaviour: "a ping that isn't text within a text, and a wrong byte behind it", talk: talk(
-		text("\xe4\xbd").begun(), ping("\xff").gets(pong("\xff")), cont("\xc0").failsAt(1, engine.CloseInvalidPayload))},
+		text("\xe4\xbd").begun(), ping("\xff").gets(pong("\xff")), cont("\xc0").failsAt(1, websock.CloseInvalidPayload))},
 	{number: "6.24.3", behaviour: "an empty last fragment when a code point isn't complete", talk: talk(
-		text("\xe4\xbd").begun(), cont("").fails(engine.CloseInvalidPayload))},
+		text("\xe4\xbd").begun(), cont("").fails(websock.CloseInvalidPayload))},
 	{number: "6.24.4", behaviour: "a wrong byte far within a long text", talk: talk(
-		text(repeated(40000)+"\xff"+repeated(40000)).failsAt(40001, engine.CloseInvalidPayload))},
+		text(repeated(40000)+"\xff"+repeated(40000)).failsAt(40001, websock.CloseInvalidPayload))},
 	{number: "6.24.5", behaviour: "a binary message of the same bytes, and a text behind it", talk: talk(
 		binaryOf(brokenGreeting).echoed(), text(greeting).echoed())},
 	{number: "6.24.6", behaviour: "a text behind one that was fragmented within a code point", talk: talk(
-		text("\xc3").begun(), cont("\xbc").gets(text("ü")), text("\xbc").failsAt(1, engine.CloseInvalidPayload))},
+		text("\xc3").begun(), cont("\xbc").gets(text("ü")), text("\xbc").failsAt(1, websock.CloseInvalidPayload))},
 }
 
 // byteByByte is a text in fragments of one byte, of which one is wrong; 0: none.
@@ -68,7 +68,7 @@ func byteByByte(payload string, wrong int) iter.Seq[frame] {
 			f = text(payload[:1]).begun()
 		}
 		if i == wrong-1 {
-			f = f.failsAt(1, engine.CloseInvalidPayload)
+			f = f.failsAt(1, websock.CloseInvalidPayload)
 		}
 		frames = append(frames, f)
 	}
@@ -207,7 +207,7 @@ func texts() []row {
 	for _, w := range wholeTexts {
 		f := text(w.payload).echoed()
 		if w.wrong > 0 {
-			f = text(w.payload).failsAt(w.wrong, engine.CloseInvalidPayload)
+			f = text(w.payload).failsAt(w.wrong, websock.CloseInvalidPayload)
 		}
 		rows = append(rows, row{number: w.number, behaviour: w.behaviour, talk: talk(f)})
 	}

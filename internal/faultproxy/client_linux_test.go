@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -46,7 +45,7 @@ func settings() (all []setting) {
 
 // A client is the connection under test.
 type client struct {
-	*engine.Conn
+	*websock.Conn
 	pushed bool
 	ended  chan error // of the Handler
 }
@@ -82,12 +81,12 @@ func (c *client) config(f fault, s setting) *websock.Config {
 		Proxy:     websock.NoProxy,
 		NetDial:   dialNarrow,
 		TLS:       &stdtls.Config{RootCAs: roots},
-		Limits:    engine.Limits{CloseTimeout: time.Minute},
+		Limits:    websock.Limits{CloseTimeout: time.Minute},
 	}
 	if c.pushed {
-		cfg.Handler = engine.Messages(
-			func(*engine.Conn, engine.Opcode, []byte) {},
-			func(_ *engine.Conn, err error) { c.ended <- err },
+		cfg.Handler = websock.Messages(
+			func(*websock.Conn, websock.Opcode, []byte) {},
+			func(_ *websock.Conn, err error) { c.ended <- err },
 		)
 	}
 	if f.deadline != nil {

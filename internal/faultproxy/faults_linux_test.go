@@ -52,7 +52,7 @@ var (
 )
 
 // conversation is a message of a few bytes, one of several reads, and a close frame.
-var conversation = "\x81\x05Hello" + string(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 5000})) +
+var conversation = "\x81\x05Hello" + string(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 5000})) +
 	strings.Repeat("b", 5000) + "\x88\x02\x03\xe8"
 
 // converses lets a proper server talk over a network with a fault.
@@ -86,8 +86,8 @@ func floods(start, more string) func(s *server) {
 
 func says(frames string) func(s *server) { return func(s *server) { s.say(frames) } }
 
-func header(op engine.Opcode, fin bool, length int64) string {
-	return string(engine.AppendHeader(nil, engine.Header{Fin: fin, Opcode: op, Length: length}))
+func header(op websock.Opcode, fin bool, length int64) string {
+	return string(engine.AppendHeader(nil, websock.Header{Fin: fin, Opcode: op, Length: length}))
 }
 
 func many(p string, n int) string { return strings.Repeat(p, n) }
@@ -132,9 +132,9 @@ var faults = []fault{
 	{what: "sends 20,000 pings and reads nothing before it closes", serve: pings, polite: true, deaf: true},
 	{what: "sends one-byte fragments without end", serve: floods("\x01\x01a", many("\x00\x01a", 100)), polite: true},
 	{what: "sends empty fragments without end", serve: floods("\x02\x00", many("\x00\x00", 100)), polite: true},
-	{what: "sends fragments of 64 KiB without end", serve: floods(header(engine.OpBinary, false, 0), header(engine.OpContinuation, false, 64<<10)+many("x", 64<<10)), polite: true, memory: 64},
-	{what: "declares a frame of 2^62 bytes", serve: says(header(engine.OpBinary, true, 1<<62)), polite: true},
-	{what: "declares a frame of 16 MiB and sends ten bytes", serve: says(header(engine.OpBinary, true, 16<<20) + "0123456789"), deadline: keepAlive, memory: 4},
+	{what: "sends fragments of 64 KiB without end", serve: floods(header(websock.OpBinary, false, 0), header(websock.OpContinuation, false, 64<<10)+many("x", 64<<10)), polite: true, memory: 64},
+	{what: "declares a frame of 2^62 bytes", serve: says(header(websock.OpBinary, true, 1<<62)), polite: true},
+	{what: "declares a frame of 16 MiB and sends ten bytes", serve: says(header(websock.OpBinary, true, 16<<20) + "0123456789"), deadline: keepAlive, memory: 4},
 	{what: "sends 10,000 close frames", serve: closeStorm, polite: true},
 	{what: "sends on after its close frame", serve: floods("\x88\x02\x03\xe8", many("\x82\x05Hello", 100)), deadline: closeTimeout},
 	{what: "sends on after the client's close frame", acts: closes, serve: floods("", many("\x82\x05Hello", 100)), deadline: closeTimeout},

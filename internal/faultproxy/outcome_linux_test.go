@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
@@ -47,7 +46,7 @@ func try(t *testing.T, f fault, s setting) (o outcome) {
 // noticed says when the client knew. How long that is depends on the machine; that a deadline
 // had to pass, the error says.
 func noticed(t *testing.T, f fault, e ending) string {
-	late := errors.Is(e.err, os.ErrDeadlineExceeded) || errors.Is(e.err, context.DeadlineExceeded) || errors.Is(e.err, engine.ErrIdle)
+	late := errors.Is(e.err, os.ErrDeadlineExceeded) || errors.Is(e.err, context.DeadlineExceeded) || errors.Is(e.err, websock.ErrIdle)
 	switch {
 	case !late:
 		return "at once"
@@ -119,9 +118,9 @@ func describe(e ending) string {
 }
 
 func name(err error) string {
-	var broken *engine.ProtocolError
-	var limit *engine.LimitError
-	var closed *engine.CloseError
+	var broken *websock.ProtocolError
+	var limit *websock.LimitError
+	var closed *websock.CloseError
 	var failed *websock.HandshakeError
 	var parts []string
 	switch {
@@ -156,12 +155,12 @@ func causes(err error) (names []string) {
 		{io.EOF, "io.EOF"},
 		{syscall.ECONNRESET, "ECONNRESET"},
 		{syscall.EPIPE, "EPIPE"},
-		{engine.ErrIdle, "ErrIdle"},
-		{engine.ErrTimeout, "ErrTimeout"},
+		{websock.ErrIdle, "ErrIdle"},
+		{websock.ErrTimeout, "ErrTimeout"},
 		{context.DeadlineExceeded, "context.DeadlineExceeded"},
 		{os.ErrDeadlineExceeded, "os.ErrDeadlineExceeded"},
 	} {
-		known := cause.err == os.ErrDeadlineExceeded && (errors.Is(err, engine.ErrTimeout) || errors.Is(err, context.DeadlineExceeded))
+		known := cause.err == os.ErrDeadlineExceeded && (errors.Is(err, websock.ErrTimeout) || errors.Is(err, context.DeadlineExceeded))
 		if errors.Is(err, cause.err) && !known {
 			names = append(names, "`"+cause.name+"`")
 		}

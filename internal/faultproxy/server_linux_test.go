@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
@@ -98,7 +99,7 @@ func (s *server) serve() {
 
 // listen takes what the client sends until that ends.
 func (s *server) listen(early []byte) {
-	d := engine.NewDecoder(engine.Server, engine.Limits{MessageSize: -1, Fragments: -1, FrameSize: -1})
+	d := engine.NewDecoder(websock.Server, engine.Limits{MessageSize: -1, Fragments: -1, FrameSize: -1})
 	received := early
 	buf := make([]byte, 16<<10)
 	for {

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 func TestDocumentationNamesEveryLimitAndEveryError(t *testing.T) {
 	var limits, errors []string
-	for field := range reflect.TypeFor[engine.Limits]().Fields() {
+	for field := range reflect.TypeFor[websock.Limits]().Fields() {
 		limits = append(limits, field.Name)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "../../engine/errors.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,18 +65,18 @@ func TestTheCodeInDocumentationCompiles(t *testing.T) {
 
 func TestSnippetsThatDoNotCompileAreFound(t *testing.T) {
 	tests := map[string]string{
-		"":                                     "",
-		"var unused int":                       "",
-		"x := 1":                               "",
-		"fmt.Println(time.Now(), ctx)":         "",
-		"package main\n\nfunc main() { f() }":  "undefined: f",
-		"func f() { undefined() }":             "undefined: undefined",
-		"var x int = \"text\"":                 "cannot use",
-		"conn.Close()":                         "undefined: conn",
-		"engine.NewConn(nil)":                  "not enough arguments",
-		"if {":                                 "missing condition",
-		"engine := 1\n_ = engine":              "",
-		"err := engine.ErrTimeout\nreturn err": "",
+		"":                                      "",
+		"var unused int":                        "",
+		"x := 1":                                "",
+		"fmt.Println(time.Now(), ctx)":          "",
+		"package main\n\nfunc main() { f() }":   "undefined: f",
+		"func f() { undefined() }":              "undefined: undefined",
+		"var x int = \"text\"":                  "cannot use",
+		"conn.Close()":                          "undefined: conn",
+		"websock.NewConn(nil)":                  "not enough arguments",
+		"if {":                                  "missing condition",
+		"engine := 1\n_ = engine":               "",
+		"err := websock.ErrTimeout\nreturn err": "",
 	}
 	for code, want := range tests {
 		err := Check(".", imports, []Snippet{{File: "doc.md", Line: 7, Code: code}})

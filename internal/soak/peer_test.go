@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // errCut is how a peer ends without saying goodbye.
@@ -22,7 +22,7 @@ var errCut = errors.New("cut on purpose")
 // end, which have to come without a gap, whole and in order.
 type peer struct {
 	run      *run
-	conn     *engine.Conn
+	conn     *websock.Conn
 	ready    chan struct{} // closed once conn is set
 	random   *rand.Rand    // of the goroutine that sends
 	received uint64        // of the Handler
@@ -42,16 +42,16 @@ func newPeer(r *run) *peer {
 }
 
 // handler takes what comes.
-func (p *peer) handler() engine.Handler { return heard{engine.Messages(p.deliver, p.finish), p} }
+func (p *peer) handler() websock.Handler { return heard{websock.Messages(p.deliver, p.finish), p} }
 
 // heard is a Handler that takes pongs too.
 type heard struct {
-	engine.Handler
+	websock.Handler
 	peer *peer
 }
 
 // OnPong demands answers to our pings, in their order; a peer may answer only the latest.
-func (h heard) OnPong(c *engine.Conn, payload []byte) {
+func (h heard) OnPong(c *websock.Conn, payload []byte) {
 	p := h.peer
 	if len(payload) != pingSize {
 		return // a ping of KeepAlive's
@@ -73,7 +73,7 @@ func (p *peer) ping() {
 	p.conn.SendPing(binary.BigEndian.AppendUint64(nil, p.pinged.Add(1))) // a failure shows at the next message
 }
 
-func (p *peer) deliver(c *engine.Conn, op engine.Opcode, msg []byte) {
+func (p *peer) deliver(c *websock.Conn, op websock.Opcode, msg []byte) {
 	if err := check(msg, p.received); err != nil {
 		p.run.fail(err)
 		c.Abort(err)
@@ -88,9 +88,9 @@ func (p *peer) deliver(c *engine.Conn, op engine.Opcode, msg []byte) {
 }
 
 // finish knows how many messages the other end has sent if that said so.
-func (p *peer) finish(_ *engine.Conn, err error) {
+func (p *peer) finish(_ *websock.Conn, err error) {
 	defer close(p.ended)
-	var closed *engine.CloseError
+	var closed *websock.CloseError
 	if !errors.As(err, &closed) {
 		p.run.fail(fmt.Errorf("ended with %w", err))
 		return
@@ -106,7 +106,7 @@ func (p *peer) finish(_ *engine.Conn, err error) {
 }
 
 // goodbye is the close code whose reason is the number of messages sent.
-const goodbye engine.CloseCode = 4000
+const goodbye websock.CloseCode = 4000
 
 // live sends for some time, and ends the connection unless the other end does.
 func (p *peer) live() {
@@ -117,7 +117,7 @@ func (p *peer) live() {
 			p.ping()
 		}
 		switch err := p.send(newMessage(p.random, p.sent.Load())); {
-		case errors.Is(err, engine.ErrSendQueueFull), err == context.DeadlineExceeded: // nothing was sent
+		case errors.Is(err, websock.ErrSendQueueFull), err == context.DeadlineExceeded: // nothing was sent
 			time.Sleep(time.Millisecond)
 			continue
 		case err != nil:
@@ -133,7 +133,7 @@ func (p *peer) live() {
 }
 
 // bye ends the connection, mostly in order, and waits for its end.
-func (p *peer) bye(c *engine.Conn) {
+func (p *peer) bye(c *websock.Conn) {
 	if p.random.IntN(4) == 0 {
 		c.Abort(errCut)
 	} else {
@@ -147,13 +147,13 @@ func (p *peer) send(msg []byte) error {
 	c := p.conn
 	switch p.random.IntN(6) {
 	case 0:
-		return c.TrySend(engine.OpBinary, msg)
+		return c.TrySend(websock.OpBinary, msg)
 	case 1:
 		ctx, cancel := context.WithTimeout(context.Background(), rand.N(100*time.Millisecond))
 		defer cancel()
-		return c.SendContext(ctx, engine.OpBinary, msg)
+		return c.SendContext(ctx, websock.OpBinary, msg)
 	case 2:
-		prepared, err := engine.NewPreparedMessage(engine.OpBinary, msg)
+		prepared, err := websock.NewPreparedMessage(websock.OpBinary, msg)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (p *peer) send(msg []byte) error {
 
 // stream sends a message in fragments. What fails in between ends the connection.
 func (p *peer) stream(msg []byte) error {
-	w, err := p.conn.NextWriter(engine.OpBinary)
+	w, err := p.conn.NextWriter(websock.OpBinary)
 	if err != nil {
 		return err
 	}

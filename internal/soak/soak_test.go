@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -145,13 +144,13 @@ func (r *run) failed() bool {
 }
 
 func (r *run) count(err error) {
-	var closed *engine.CloseError
+	var closed *websock.CloseError
 	errors.As(err, &closed)
 	kind := fmt.Sprintf("code %d", closed.Code)
 	if closed.Local {
 		kind += " by us"
 	}
-	if errors.Is(err, engine.ErrTimeout) {
+	if errors.Is(err, websock.ErrTimeout) {
 		kind += ", timeout"
 	}
 	r.mu.Lock()
@@ -164,8 +163,8 @@ func (r *run) lifetime(random *rand.Rand) time.Duration {
 }
 
 // limits differ, so that all ways to deal with a full queue come up.
-func limits() engine.Limits {
-	return engine.Limits{WhenFull: engine.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
+func limits() websock.Limits {
+	return websock.Limits{WhenFull: websock.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
 }
 
 func (r *run) transport() websock.Transport {

@@ -16,10 +16,10 @@ import (
 var arrows = map[string][]string{
 	"mask":                    {},
 	"transport":               {},
-	"engine":                  {"mask", "transport"},
+	"engine":                  {"mask"},
 	"transport/*":             {"transport", "mask"},
 	"internal/handshake":      {"engine"},
-	"":                        {"internal/handshake", "transport/std", "transport/tls"},
+	"":                        {"internal/handshake", "transport/std", "transport/tls", "transport"},
 	"transport/transporttest": {""},
 	"fanout":                  {""},
 	"fanout/prom":             {"fanout"},

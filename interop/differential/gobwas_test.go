@@ -7,13 +7,14 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
-	"github.com/seed004e8d11/websock/engine"
+
+	"github.com/seed004e8d11/websock"
 )
 
 // gobwas is the verdict of gobwas/ws.
-func gobwas(role engine.Role, stream []byte) (v verdict) {
+func gobwas(role websock.Role, stream []byte) (v verdict) {
 	state := ws.StateClientSide
-	if role == engine.Server {
+	if role == websock.Server {
 		state = ws.StateServerSide
 	}
 	conn := struct {
@@ -25,10 +26,10 @@ func gobwas(role engine.Role, stream []byte) (v verdict) {
 		var over wsutil.ClosedError
 		switch {
 		case err == nil:
-			v.messages = append(v.messages, message{engine.Opcode(op), string(payload)})
+			v.messages = append(v.messages, message{websock.Opcode(op), string(payload)})
 			continue
 		case errors.As(err, &over):
-			v.end, v.code = closed, engine.CloseCode(over.Code)
+			v.end, v.code = closed, websock.CloseCode(over.Code)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		default:
 			v.end = refused

@@ -14,22 +14,23 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/seed004e8d11/websock/engine"
+
+	"github.com/seed004e8d11/websock"
 )
 
 // gorilla is the verdict of gorilla/websocket.
-func gorilla(role engine.Role, stream []byte) (v verdict) {
+func gorilla(role websock.Role, stream []byte) (v verdict) {
 	conn := gorillaConn(role, &played{stream: bytes.NewReader(stream)})
 	for {
 		op, payload, err := conn.ReadMessage()
 		var over *websocket.CloseError
 		switch {
 		case err == nil:
-			v.messages = append(v.messages, message{engine.Opcode(op), string(payload)})
+			v.messages = append(v.messages, message{websock.Opcode(op), string(payload)})
 			continue
 		case errors.As(err, &over) && over.Code == websocket.CloseAbnormalClosure:
 		case errors.As(err, &over):
-			v.end, v.code = closed, engine.CloseCode(over.Code)
+			v.end, v.code = closed, websock.CloseCode(over.Code)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		default:
 			v.end = refused
@@ -39,10 +40,10 @@ func gorilla(role engine.Role, stream []byte) (v verdict) {
 }
 
 // gorillaConn is a connection to a peer that agrees and then sends the stream.
-func gorillaConn(role engine.Role, peer *played) *websocket.Conn {
+func gorillaConn(role websock.Role, peer *played) *websocket.Conn {
 	var conn *websocket.Conn
 	var err error
-	if role == engine.Client {
+	if role == websock.Client {
 		dialer := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return peer, nil }}
 		conn, _, err = dialer.Dial("ws://h/", nil)
 	} else {

@@ -3,41 +3,42 @@ package differential
 import (
 	"encoding/binary"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 // streamOf makes frames of fuzzed bytes: valid ones for the most part, so that what is
 // wrong in one of them comes after much that is right.
-func streamOf(role engine.Role, steps []byte) (stream []byte) {
+func streamOf(role websock.Role, steps []byte) (stream []byte) {
 	next := func() (b byte) {
 		if len(steps) > 0 {
 			b, steps = steps[0], steps[1:]
 		}
 		return b
 	}
-	opcode := engine.OpText
+	opcode := websock.OpText
 	for len(steps) > 0 {
 		kind, size := next(), next()
-		h := engine.Header{Fin: kind&0x80 == 0, Masked: role == engine.Server}
+		h := websock.Header{Fin: kind&0x80 == 0, Masked: role == websock.Server}
 		switch kind & 0x07 {
 		case 0, 1:
-			h.Opcode = engine.OpContinuation
+			h.Opcode = websock.OpContinuation
 		case 2, 3:
 			h.Opcode = opcode
 		case 4:
-			h.Opcode = engine.OpPing
+			h.Opcode = websock.OpPing
 		case 5:
-			h.Opcode = engine.OpBinary
+			h.Opcode = websock.OpBinary
 		case 6: // anything goes
 			b := next()
-			h.Opcode, h.Rsv = engine.Opcode(b&0x0f), b>>4&0x07
+			h.Opcode, h.Rsv = websock.Opcode(b&0x0f), b>>4&0x07
 			h.Masked = h.Masked != (b&0x80 != 0)
 		case 7:
-			h.Opcode = engine.OpClose
+			h.Opcode = websock.OpClose
 		}
 		payload := steps[:min(int(size%127), len(steps))]
 		steps = steps[len(payload):]
-		if h.Opcode == engine.OpClose && len(payload) > 1 && kind&0x08 == 0 { // a code that has a chance
+		if h.Opcode == websock.OpClose && len(payload) > 1 && kind&0x08 == 0 { // a code that has a chance
 			payload = append(binary.BigEndian.AppendUint16(nil, 1000+uint16(payload[0])*16), payload[2:]...)
 		}
 		h.Length = int64(len(payload))
@@ -52,8 +53,8 @@ func streamOf(role engine.Role, steps []byte) (stream []byte) {
 }
 
 // longForm is a header whose length stands in more bytes than it needs.
-func longForm(h engine.Header, size byte) []byte {
-	head := engine.AppendHeader(nil, engine.Header{Fin: h.Fin, Rsv: h.Rsv, Opcode: h.Opcode})
+func longForm(h websock.Header, size byte) []byte {
+	head := engine.AppendHeader(nil, websock.Header{Fin: h.Fin, Rsv: h.Rsv, Opcode: h.Opcode})
 	var length []byte
 	switch size % 3 {
 	case 0:

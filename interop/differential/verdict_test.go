@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -12,12 +13,12 @@ import (
 type verdict struct {
 	messages []message
 	end      end
-	code     engine.CloseCode // of the peer's close frame
-	rule     string           // ours only: what was refused
+	code     websock.CloseCode // of the peer's close frame
+	rule     string            // ours only: what was refused
 }
 
 type message struct {
-	op      engine.Opcode
+	op      websock.Opcode
 	payload string
 }
 
@@ -44,7 +45,7 @@ func (v verdict) equal(w verdict) bool {
 }
 
 // ours is the verdict of this module.
-func ours(role engine.Role, stream []byte) (v verdict) {
+func ours(role websock.Role, stream []byte) (v verdict) {
 	d := engine.NewDecoder(role, engine.Limits{MessageSize: -1, Fragments: -1})
 	var m message
 	rest := bytes.Clone(stream)
@@ -53,7 +54,7 @@ func ours(role engine.Role, stream []byte) (v verdict) {
 		rest = rest[n:]
 		switch {
 		case err != nil:
-			v.end, v.rule = refused, err.(*engine.ProtocolError).Rule
+			v.end, v.rule = refused, err.(*websock.ProtocolError).Rule
 			return v
 		case event.Kind == engine.EventClose:
 			v.end = closed
@@ -64,7 +65,7 @@ func ours(role engine.Role, stream []byte) (v verdict) {
 		case event.Kind != engine.EventData:
 			continue
 		}
-		if event.Header.Opcode != engine.OpContinuation {
+		if event.Header.Opcode != websock.OpContinuation {
 			m.op = event.Header.Opcode
 		}
 		m.payload += string(event.Payload)

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 // A judge is another implementation.
 type judge struct {
 	name  string
-	judge func(engine.Role, []byte) verdict
+	judge func(websock.Role, []byte) verdict
 
 	// lenient are the rules that it doesn't enforce.
 	lenient map[string]bool
@@ -42,7 +43,7 @@ var judges = []judge{
 }
 
 // closedWith reports whether the peer closed with one of these codes.
-func closedWith(codes ...engine.CloseCode) func(verdict) bool {
+func closedWith(codes ...websock.CloseCode) func(verdict) bool {
 	return func(v verdict) bool { return v.end == closed && slices.Contains(codes, v.code) }
 }
 
@@ -56,9 +57,9 @@ func FuzzVerdicts(f *testing.F) {
 		f.Add([]byte("\x88\x02\x03\xf6"), false, server)
 	}
 	f.Fuzz(func(t *testing.T, input []byte, program, server bool) {
-		role, stream := engine.Client, input
+		role, stream := websock.Client, input
 		if server {
-			role = engine.Server
+			role = websock.Server
 		}
 		if program {
 			stream = streamOf(role, input)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // lingering begins a Linger and returns where its result comes.
@@ -345,10 +345,10 @@ func TestTheEngineClosesWhileAHandlerIsSet(t *testing.T) {
 			io.Copy(io.Discard, peer)
 			peer.Close()
 		}()
-		c := engine.NewConn(transport, engine.Options{Limits: engine.Limits{CloseTimeout: time.Minute}})
+		c := websock.NewConn(transport, websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: time.Minute}})
 		closed, told := make(chan error, 1), make(chan error, 2)
 		go func() { closed <- c.Close() }()
-		err := c.SetHandler(engine.Messages(nil, func(_ *engine.Conn, err error) { told <- err }))
+		err := c.SetHandler(websock.Messages(nil, func(_ *websock.Conn, err error) { told <- err }))
 		go func() {
 			time.Sleep(time.Millisecond)
 			peer.(*net.TCPConn).CloseWrite()

@@ -1,5 +1,5 @@
 // Package epoll carries connections on loops of its own, which wait for events of all of
-// them at once: an idle connection with a Handler is a descriptor, an engine.Conn and the
+// them at once: an idle connection with a Handler is a descriptor, a websock.Conn and the
 // Conn of this package, and has no goroutine, no buffer and no timer.
 //
 // Set websock.Config.Transport to Transport(). The connection is dialled, secured and opened
@@ -7,7 +7,7 @@
 // into memory that the loop's connections share, and goes from there through the decoder to
 // OnData as a view. So a Handler runs in the loop's goroutine, and must not wait: while it
 // does, nothing is received on any of the loop's connections. One that has to wait calls
-// engine.Conn's Pause, goes on elsewhere, and calls Resume.
+// a websock.Conn's Pause, goes on elsewhere, and calls Resume.
 //
 // What the peer doesn't take at once is queued, up to Limits.SendQueue, and leaves when it
 // does: a peer that stops reading holds up nobody.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -18,7 +17,7 @@ func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
 			Transport: epoll.Transport(),
-			Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				c.SendFrame(op, true, msg)
 			}, nil),
 		})
@@ -28,10 +27,10 @@ func Example() {
 	closed := make(chan struct{})
 	conn, err := websock.Dial(context.Background(), "ws"+strings.TrimPrefix(server.URL, "http"), &websock.Config{
 		Transport: epoll.Transport(),
-		Handler: engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			fmt.Printf("%s\n", msg)
 			c.Close()
-		}, func(c *engine.Conn, err error) { close(closed) }),
+		}, func(c *websock.Conn, err error) { close(closed) }),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -43,7 +42,7 @@ func Example() {
 
 // A Handler that would hold up its neighbours pauses, works elsewhere, and resumes.
 func Example_pause() {
-	_ = engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+	_ = websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 		query := string(msg) // msg is valid only until we return
 		c.Pause()
 		go func() {

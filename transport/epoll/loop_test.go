@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
@@ -147,13 +147,13 @@ func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
 	for kind, stream := range transporttest.Firehoses() {
 		t.Run(kind, func(t *testing.T) {
 			loops := Loops(1)
-			connect := func(early []byte, h engine.Handler) {
+			connect := func(early []byte, h websock.Handler) {
 				client, _ := netpair.Sockets(t, "tcp")
 				carrier, err := loops.Attach(client, early)
 				if err != nil {
 					t.Fatal(err)
 				}
-				c := engine.NewConn(carrier, engine.Options{Compression: engine.Compression{Level: 1}})
+				c := websock.NewConn(carrier, websock.Client, websock.Options{Compression: websock.Compression{Level: 1}})
 				if err := c.SetHandler(h); err != nil {
 					t.Fatal(err)
 				}
@@ -161,11 +161,11 @@ func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
 			}
 			neighbourIsHere := make(chan struct{})
 			f := &transporttest.Firehose{Closed: make(chan error, 1)}
-			f.OnFirst = func(*engine.Conn) { <-neighbourIsHere }
+			f.OnFirst = func(*websock.Conn) { <-neighbourIsHere }
 			connect(bytes.Clone(stream), f)
 			type work struct{ bytes, calls int }
 			served := make(chan work, 1)
-			connect([]byte("\x82\x00"), engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+			connect([]byte("\x82\x00"), websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 				served <- work{f.Bytes, f.Calls}
 			}, nil))
 			close(neighbourIsHere)
@@ -209,17 +209,17 @@ func comeAndGo(t *testing.T, m Factory, token string) {
 		t.Error(err)
 		return
 	}
-	limits := engine.Limits{CloseTimeout: 30 * time.Millisecond}
-	client := engine.NewConn(carrier, engine.Options{Limits: limits})
-	server := engine.NewConn(other, engine.Options{Role: engine.Server, Limits: limits})
+	limits := websock.Limits{CloseTimeout: 30 * time.Millisecond}
+	client := websock.NewConn(carrier, websock.Client, websock.Options{Limits: limits})
+	server := websock.NewConn(other, websock.Server, websock.Options{Limits: limits})
 	closed := make(chan struct{}, 2)
-	onClose := func(*engine.Conn, error) { closed <- struct{}{} }
-	server.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, onClose))
+	onClose := func(*websock.Conn, error) { closed <- struct{}{} }
+	server.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, onClose))
 	handlers := 1
 	received := make(chan string, 10)
 	pulled := rand.IntN(2) == 0
 	if !pulled {
-		client.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) { received <- string(msg) }, onClose))
+		client.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) { received <- string(msg) }, onClose))
 		handlers++
 	}
 	for range rand.IntN(5) {

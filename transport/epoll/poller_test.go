@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
@@ -42,19 +42,19 @@ func TestADeadlineThatHasPassedHidesNoEvents(t *testing.T) {
 func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 	closed := make(chan error, 1)
 	heard := make(chan struct{}, 10)
-	handler := engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+	handler := websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		if string(msg) == "pause" {
 			c.Pause()
 		}
 		heard <- struct{}{}
-	}, func(_ *engine.Conn, err error) { closed <- err })
-	ends := map[string]func(c *engine.Conn, carrier *Conn, peer io.Writer, refuse func()) error{
-		"when a Handler is set": func(c *engine.Conn, _ *Conn, _ io.Writer, refuse func()) error {
+	}, func(_ *websock.Conn, err error) { closed <- err })
+	ends := map[string]func(c *websock.Conn, carrier *Conn, peer io.Writer, refuse func()) error{
+		"when a Handler is set": func(c *websock.Conn, _ *Conn, _ io.Writer, refuse func()) error {
 			refuse()
 			c.SetHandler(handler)
 			return <-closed
 		},
-		"when a pause ends": func(c *engine.Conn, carrier *Conn, peer io.Writer, refuse func()) error {
+		"when a pause ends": func(c *websock.Conn, carrier *Conn, peer io.Writer, refuse func()) error {
 			c.SetHandler(handler)
 			io.WriteString(peer, "\x82\x05pause")
 			<-heard
@@ -64,7 +64,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 			c.Resume()
 			return <-closed
 		},
-		"when a receive waits": func(c *engine.Conn, _ *Conn, _ io.Writer, refuse func()) error {
+		"when a receive waits": func(c *websock.Conn, _ *Conn, _ io.Writer, refuse func()) error {
 			refuse()
 			_, _, err := c.RecvMessage(nil)
 			return err
@@ -84,7 +84,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := engine.NewConn(carrier, engine.Options{Limits: engine.Limits{CloseTimeout: 20 * time.Millisecond}})
+			c := websock.NewConn(carrier, websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: 20 * time.Millisecond}})
 			t.Cleanup(func() { c.Abort(nil) })
 			ended := make(chan error, 1)
 			go func() { ended <- end(c, carrier.(*Conn), peer, func() { refuses.Store(true) }) }()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -305,14 +306,14 @@ func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 
 func TestAPingIsAnsweredOnceThePeerHasTakenWhatWasQueued(t *testing.T) {
 	transport, peer := attached(t, "tcp")
-	c := engine.NewConn(transport, engine.Options{Role: engine.Server})
-	c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, nil))
+	c := websock.NewConn(transport, websock.Server, websock.Options{})
+	c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 	large := bytes.Repeat([]byte("x"), 1<<20)
 	if err := c.SendBinary(large); err != nil {
 		t.Fatal(err)
 	}
 	io.WriteString(peer, "\x89\x81\x00\x00\x00\x00p") // while it takes nothing
 	until(t, "the ping is received", func() bool { return c.Stats().PingsReceived == 1 })
-	readAll(t, peer, append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 1 << 20}), large...))
+	readAll(t, peer, append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 1 << 20}), large...))
 	readAll(t, peer, []byte("\x8a\x01p"))
 }

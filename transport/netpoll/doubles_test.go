@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -44,10 +44,10 @@ func newCollector() *collector {
 	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
 }
 
-func (h *collector) handler() engine.Handler {
-	return engine.Messages(
-		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { h.messages <- string(msg) },
-		func(_ *engine.Conn, err error) { h.closed <- err },
+func (h *collector) handler() websock.Handler {
+	return websock.Messages(
+		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { h.messages <- string(msg) },
+		func(_ *websock.Conn, err error) { h.closed <- err },
 	)
 }
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 )
 
@@ -38,10 +38,10 @@ func ExampleFactory_Attach() {
 		return
 	}
 	closed := make(chan error)
-	conn := engine.NewConn(carried, engine.Options{Role: engine.Client})
-	conn.SetHandler(engine.Messages(
-		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { fmt.Println(string(msg)) },
-		func(_ *engine.Conn, err error) { closed <- err },
+	conn := websock.NewConn(carried, websock.Client, websock.Options{})
+	conn.SetHandler(websock.Messages(
+		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { fmt.Println(string(msg)) },
+		func(_ *websock.Conn, err error) { closed <- err },
 	))
 	fmt.Println(<-closed)
 	// Output:

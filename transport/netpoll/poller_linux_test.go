@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/socket"
 )
@@ -97,11 +97,11 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused, closed := make(chan struct{}, 1), make(chan error, 1)
-	c := engine.NewConn(tr, engine.Options{Limits: engine.Limits{CloseTimeout: 20 * time.Millisecond}})
-	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+	c := websock.NewConn(tr, websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: 20 * time.Millisecond}})
+	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		c.Pause()
 		paused <- struct{}{}
-	}, func(_ *engine.Conn, err error) { closed <- err }))
+	}, func(_ *websock.Conn, err error) { closed <- err }))
 	io.WriteString(server, "\x82\x00")
 	<-paused
 	io.WriteString(server, "\x82\x00")

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 	runInline(t)
-	closers := map[string]func(c *engine.Conn, tr *Conn){
-		"the transport":  func(_ *engine.Conn, tr *Conn) { tr.Close() },
-		"the connection": func(c *engine.Conn, _ *Conn) { c.Close() },
-		"from elsewhere": func(_ *engine.Conn, tr *Conn) {
+	closers := map[string]func(c *websock.Conn, tr *Conn){
+		"the transport":  func(_ *websock.Conn, tr *Conn) { tr.Close() },
+		"the connection": func(c *websock.Conn, _ *Conn) { c.Close() },
+		"from elsewhere": func(_ *websock.Conn, tr *Conn) {
 			var closing sync.WaitGroup
 			closing.Go(func() { tr.Close() })
 			closing.Wait()
@@ -28,11 +28,11 @@ func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 			for range 20 {
 				client, server := netpair.Sockets(t, "tcp")
 				tr := attached(t, client, nil)
-				c := engine.NewConn(tr, engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: time.Millisecond}})
+				c := websock.NewConn(tr, websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: time.Millisecond}})
 				closed := make(chan error, 1)
-				c.SetHandler(engine.Messages(
-					func(c *engine.Conn, _ engine.Opcode, _ []byte) { closeIt(c, tr) },
-					func(_ *engine.Conn, err error) { closed <- err },
+				c.SetHandler(websock.Messages(
+					func(c *websock.Conn, _ websock.Opcode, _ []byte) { closeIt(c, tr) },
+					func(_ *websock.Conn, err error) { closed <- err },
 				))
 				io.WriteString(server, "\x81\x01x")
 				<-closed
@@ -52,9 +52,9 @@ func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 func TestResumingWhileTheHandlerIsCalledDoesNotStopThePoller(t *testing.T) {
 	runInline(t)
 	client, server := netpair.Sockets(t, "tcp")
-	c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+	c := websock.NewConn(attached(t, client, nil), websock.Client, websock.Options{})
 	messages := make(chan string)
-	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		c.Pause()
 		resumed := make(chan struct{})
 		go func() {

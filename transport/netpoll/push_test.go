@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
-	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
+	c := websock.NewConn(tr, websock.Client, websock.Options{})
 	defer c.Abort(nil)
 	var arrived atomic.Bool
 	go func() {
@@ -25,7 +25,7 @@ func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
 	}()
 	ended := make(chan bool)
 	calls, longEnough := 0, time.Now().Add(10*time.Second)
-	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 		if calls++; calls == 1 {
 			c.SendText([]byte("x"))
 		}

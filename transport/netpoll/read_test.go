@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
@@ -43,7 +44,7 @@ func TestWhatNobodyReceivesIsLeftWithTheSystem(t *testing.T) {
 func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
-	c := engine.NewConn(tr, engine.Options{Role: engine.Client})
+	c := websock.NewConn(tr, websock.Client, websock.Options{})
 	h := newCollector()
 	c.SetHandler(h.handler())
 	io.WriteString(server, "\x81\x01a")
@@ -111,7 +112,7 @@ func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
 				client, server := netpair.Sockets(t, network)
 				io.WriteString(server, "\x81\x04last")
 				server.Close()
-				c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+				c := websock.NewConn(attached(t, client, nil), websock.Client, websock.Options{})
 				h := newCollector()
 				if pushed {
 					c.SetHandler(h.handler())
@@ -163,13 +164,13 @@ func TestAViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
 // kept by connections that are idle again.
 func TestABurstLeavesNoMemoryBehind(t *testing.T) {
 	const conns, burst = 20, 2 << 20
-	message := append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: burst}), make([]byte, burst)...)
+	message := append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: burst}), make([]byte, burst)...)
 	var received sync.WaitGroup
-	handler := engine.Messages(func(*engine.Conn, engine.Opcode, []byte) { received.Done() }, nil)
+	handler := websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { received.Done() }, nil)
 	var peers []net.Conn
 	for range conns {
 		client, server := netpair.Sockets(t, "tcp")
-		c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client})
+		c := websock.NewConn(attached(t, client, nil), websock.Client, websock.Options{})
 		c.SetHandler(handler)
 		peers = append(peers, server)
 	}

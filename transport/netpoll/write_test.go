@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -120,7 +120,7 @@ func TestTheWriteDeadlineIsFatal(t *testing.T) {
 
 func TestSendDeadlineIsFatal(t *testing.T) {
 	client, _ := netpair.Sockets(t, "tcp")
-	c := engine.NewConn(attached(t, client, nil), engine.Options{Role: engine.Client, Limits: engine.Limits{CloseTimeout: 50 * time.Millisecond}})
+	c := websock.NewConn(attached(t, client, nil), websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: 50 * time.Millisecond}})
 	c.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 	c.SendBinary(make([]byte, plenty))
 	if _, _, err := c.RecvMessage(nil); err == nil {

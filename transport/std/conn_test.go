@@ -11,7 +11,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/transporttest"
@@ -63,7 +62,7 @@ func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 		if !tr.HasDescriptor() {
 			t.Skip("descriptors of sockets aren't read from on this system")
 		}
-		c := engine.NewConn(tr, engine.Options{Role: websock.Client})
+		c := websock.NewConn(tr, websock.Client, websock.Options{})
 		server.Write([]byte("\x81\x02Hi\x81\x02Ho"))
 		for range 2 {
 			if _, _, err := c.RecvMessage(nil); err != nil {
@@ -82,7 +81,7 @@ func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 
 func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
-	c := engine.NewConn(std.New(client, nil), engine.Options{Role: websock.Client})
+	c := websock.NewConn(std.New(client, nil), websock.Client, websock.Options{})
 	messages, closed := make(chan string, 1), make(chan error, 1)
 	c.SetHandler(websock.Messages(
 		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { messages <- string(msg) },

@@ -5,7 +5,7 @@
 // handled: a connection that waits holds none. Over anything else, TLS and pipes
 // among them, a small buffer is held while waiting.
 //
-// Received data can be pulled with engine.Conn's Recv, or pushed to a Handler by a
+// Received data can be pulled with a websock.Conn's Recv, or pushed to a Handler by a
 // goroutine that the transport starts. Pushing takes one read a message where there is
 // a descriptor. In return, the end of a busy connection that arrives together with its
 // last bytes, and with no close frame, can go unseen for a quarter of a second. Pulling

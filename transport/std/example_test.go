@@ -5,7 +5,6 @@ import (
 	"net"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -15,7 +14,7 @@ func ExampleNew() {
 	go server.Write([]byte("\x81\x05Hello"))
 
 	early := []byte("\x81\x05Early") // came with the handshake
-	conn := engine.NewConn(std.New(client, early), engine.Options{Role: websock.Client})
+	conn := websock.NewConn(std.New(client, early), websock.Client, websock.Options{})
 	for range 2 {
 		_, msg, err := conn.RecvMessage(nil)
 		fmt.Println(string(msg), err)

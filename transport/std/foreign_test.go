@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -31,7 +30,7 @@ func TestCloseDoesNotWaitForAConnectionThatTakesItsTime(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close()
 		conn := &slow{a, make(chan bool, 2), make(chan bool)}
-		c := engine.NewConn(std.New(conn, nil), engine.Options{Role: websock.Client})
+		c := websock.NewConn(std.New(conn, nil), websock.Client, websock.Options{})
 		if pushed {
 			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -40,7 +39,7 @@ func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := engine.NewConn(transport, engine.Options{Role: websock.Server})
+			c := websock.NewConn(transport, websock.Server, websock.Options{})
 			if pushed {
 				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
 			}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -35,7 +34,7 @@ func TestAPushedMessageTakesOneRead(t *testing.T) {
 	}
 	defer file.Close()
 	peer := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
-	c := engine.NewConn(std.New(client, nil), engine.Options{Role: websock.Client})
+	c := websock.NewConn(std.New(client, nil), websock.Client, websock.Options{})
 	c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
 	echo := make([]byte, 100)
 	before := reads(t)

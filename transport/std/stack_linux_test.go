@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -33,7 +32,7 @@ func TestAGoroutineThatPullsKeepsItsFirstStack(t *testing.T) {
 		if _, err := far.Write([]byte("\x81\x01x")); err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, engine.NewConn(std.New(near, nil), engine.Options{}))
+		conns = append(conns, websock.NewConn(std.New(near, nil), websock.Client, websock.Options{}))
 	}
 	i := 0
 	pulling := stacksOf(n, func() {

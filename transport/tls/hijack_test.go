@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
@@ -48,7 +47,7 @@ func hijack(w http.ResponseWriter) (*websock.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.NewConn(moved, engine.Options{Role: websock.Server}), nil
+	return websock.NewConn(moved, websock.Server, websock.Options{}), nil
 }
 
 // upgrade returns a client's connection behind an opening handshake of HTTP.
@@ -86,7 +85,7 @@ func TestAHijackedConnectionIsMoved(t *testing.T) {
 			go server.Serve(wstls.NewListener(l, serverConfig))
 			defer server.Close()
 			secured := upgrade(t, l.Addr().String(), clientConfig)
-			client := engine.NewConn(std.New(secured, nil), engine.Options{Role: websock.Client})
+			client := websock.NewConn(std.New(secured, nil), websock.Client, websock.Options{})
 			for _, size := range []int{1, 1000, 100_000} {
 				want := bytes.Repeat([]byte("h"), size)
 				if err := client.SendBinary(want); err != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
@@ -53,7 +52,7 @@ func TestAnswersThatNobodyReadsEndTheConnection(t *testing.T) {
 	for name, f := range factories {
 		for _, pushed := range []bool{false, true} {
 			transport, peer, next := againstKeyUpdates(t, f)
-			c := engine.NewConn(transport, engine.Options{Role: websock.Client})
+			c := websock.NewConn(transport, websock.Client, websock.Options{})
 			ended := make(chan error, 1)
 			if pushed {
 				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { ended <- err }))

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -21,7 +20,7 @@ func pair(t *testing.T, version uint16) (client, server *websock.Conn) {
 	a, b := wstls.Connect(t, version)
 	ca, _ := wstls.Move(t, a, nil)
 	cb, _ := wstls.Move(t, b, nil)
-	return engine.NewConn(ca, engine.Options{Role: websock.Client}), engine.NewConn(cb, engine.Options{Role: websock.Server})
+	return websock.NewConn(ca, websock.Client, websock.Options{}), websock.NewConn(cb, websock.Server, websock.Options{})
 }
 
 // echo makes c send back what it gets.
@@ -105,7 +104,7 @@ func TestEarlyBytesReachAHandler(t *testing.T) {
 	a, b := wstls.Connect(t, tls.VersionTLS13)
 	b.Write([]byte("er\x81\x05third"))
 	c, _ := wstls.Move(t, a, []byte("\x81\x05early\x81\x05lat"))
-	client := engine.NewConn(c, engine.Options{Role: websock.Client})
+	client := websock.NewConn(c, websock.Client, websock.Options{})
 	messages := make(chan string, 3)
 	client.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) { messages <- string(msg) }, nil))
 	for _, want := range []string{"early", "later", "third"} {
@@ -118,7 +117,7 @@ func TestEarlyBytesReachAHandler(t *testing.T) {
 func TestAStreamThatIsCutOffIsAnAbnormalClosure(t *testing.T) {
 	a, b := wstls.Connect(t, tls.VersionTLS13)
 	c, m := wstls.Move(t, a, nil)
-	client := engine.NewConn(c, engine.Options{Role: websock.Client})
+	client := websock.NewConn(c, websock.Client, websock.Options{})
 	closed := echo(t, client)
 	b.Write([]byte("\x81\x0fthe first of two"[:10]))
 	m.EndInput(io.EOF)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -44,27 +44,27 @@ var errCause = errors.New("the test's cause")
 
 // A script is a Handler whose calls can be set one by one.
 type script struct {
-	data   func(c *engine.Conn, payload string)
-	pong   func(c *engine.Conn)
-	close  func(c *engine.Conn)
+	data   func(c *websock.Conn, payload string)
+	pong   func(c *websock.Conn)
+	close  func(c *websock.Conn)
 	closed chan error
 }
 
 func newScript() *script { return &script{closed: make(chan error, 10)} }
 
-func (s *script) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
+func (s *script) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
 	if s.data != nil {
 		s.data(c, string(payload))
 	}
 }
 
-func (s *script) OnPong(c *engine.Conn, _ []byte) {
+func (s *script) OnPong(c *websock.Conn, _ []byte) {
 	if s.pong != nil {
 		s.pong(c)
 	}
 }
 
-func (s *script) OnClose(c *engine.Conn, err error) {
+func (s *script) OnClose(c *websock.Conn, err error) {
 	if s.close != nil {
 		s.close(c)
 	}
@@ -74,8 +74,8 @@ func (s *script) OnClose(c *engine.Conn, err error) {
 // wantAborted checks what OnClose gets after an Abort with errCause.
 func wantAborted(t *testing.T, err error) {
 	t.Helper()
-	var how *engine.CloseError
-	if !errors.As(err, &how) || how.Code != engine.CloseAbnormal || !how.Local || !errors.Is(err, errCause) {
+	var how *websock.CloseError
+	if !errors.As(err, &how) || how.Code != websock.CloseAbnormal || !how.Local || !errors.Is(err, errCause) {
 		t.Errorf("OnClose got %v", err)
 	}
 }
@@ -87,14 +87,14 @@ func (s Suite) testAbortInsideACallbackReturns(t *testing.T) {
 		for _, late := range []bool{false, true} {
 			s.eachNetwork(t, func(t *testing.T, network string) {
 				client, server := s.sockets(t, network)
-				c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+				c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 				h := newScript()
 				here, aborted := make(chan bool, 1), make(chan bool, 1)
-				abort := func(c *engine.Conn) {
+				abort := func(c *websock.Conn) {
 					c.Abort(errCause)
 					aborted <- true
 				}
-				h.data = func(c *engine.Conn, payload string) {
+				h.data = func(c *websock.Conn, payload string) {
 					if payload == "first" {
 						here <- true
 					} else {
@@ -130,11 +130,11 @@ func (s Suite) testAbortInsideACallbackReturns(t *testing.T) {
 func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.sockets(t, network)
-		c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		h := newScript()
 		stuck, release := make(chan bool, 1), make(chan bool)
 		defer close(release)
-		h.data = func(_ *engine.Conn, payload string) {
+		h.data = func(_ *websock.Conn, payload string) {
 			stuck <- true
 			if payload != "first" {
 				<-release
@@ -161,7 +161,7 @@ func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
 
 func (s Suite) testHandlersCanAbortEachOther(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		var conns [2]*engine.Conn
+		var conns [2]*websock.Conn
 		var handlers [2]*script
 		var peers [2]io.Writer
 		var inside atomic.Int32
@@ -169,13 +169,13 @@ func (s Suite) testHandlersCanAbortEachOther(t *testing.T) {
 		aborted := make(chan bool, len(conns))
 		for i := range conns {
 			client, server := s.sockets(t, network)
-			conns[i] = s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+			conns[i] = s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 			peers[i], handlers[i] = server, newScript()
 			go io.Copy(io.Discard, server)
 		}
 		here := make(chan bool, len(conns))
 		for i, h := range handlers {
-			h.data = func(_ *engine.Conn, payload string) {
+			h.data = func(_ *websock.Conn, payload string) {
 				if payload == "first" {
 					here <- true
 					return
@@ -219,7 +219,7 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 				client, server := s.sockets(t, network)
 				h := newScript()
 				var calls atomic.Int32
-				h.data = func(c *engine.Conn, _ string) {
+				h.data = func(c *websock.Conn, _ string) {
 					if calls.Add(1) == 1 {
 						c.Abort(errCause)
 					}
@@ -231,9 +231,9 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 				}
 				if name == "behind a pong" {
 					want = 0
-					h.pong = func(c *engine.Conn) { c.Abort(errCause) }
+					h.pong = func(c *websock.Conn) { c.Abort(errCause) }
 				}
-				c := engine.NewConn(s.attach(t, client, first), engine.Options{Role: engine.Client})
+				c := websock.NewConn(s.attach(t, client, first), websock.Client, websock.Options{})
 				c.SetHandler(h)
 				go io.Copy(io.Discard, server)
 				if !early {
@@ -250,15 +250,15 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 
 func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
 	ends := map[string]struct {
-		end   func(c *engine.Conn, peer net.Conn)
+		end   func(c *websock.Conn, peer net.Conn)
 		noted bool // OnClose comes during the pause
 	}{
-		"Abort":         {func(c *engine.Conn, _ net.Conn) { c.Abort(nil) }, true},
-		"Close":         {func(c *engine.Conn, _ net.Conn) { c.Close() }, true},
-		"deadline":      {func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond)) }, true},
-		"peer's end":    {func(_ *engine.Conn, peer net.Conn) { peer.Close() }, false},
-		"peer's reset":  {func(_ *engine.Conn, peer net.Conn) { reset(peer) }, false},
-		"Close, Resume": {func(c *engine.Conn, _ net.Conn) { c.Close() }, false},
+		"Abort":         {func(c *websock.Conn, _ net.Conn) { c.Abort(nil) }, true},
+		"Close":         {func(c *websock.Conn, _ net.Conn) { c.Close() }, true},
+		"deadline":      {func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond)) }, true},
+		"peer's end":    {func(_ *websock.Conn, peer net.Conn) { peer.Close() }, false},
+		"peer's reset":  {func(_ *websock.Conn, peer net.Conn) { reset(peer) }, false},
+		"Close, Resume": {func(c *websock.Conn, _ net.Conn) { c.Close() }, false},
 	}
 	for name, test := range ends {
 		s.eachNetwork(t, func(t *testing.T, network string) {
@@ -266,15 +266,15 @@ func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
 				return
 			}
 			client, server := s.sockets(t, network)
-			limits := engine.Limits{CloseTimeout: 20 * time.Millisecond}
+			limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
 			if !test.noted {
 				limits.CloseTimeout = patience
 			}
-			c := s.conn(t, client, engine.Client, limits)
+			c := s.conn(t, client, websock.Client, limits)
 			h := newScript()
 			var calls atomic.Int32
 			paused := make(chan bool, 1)
-			h.data = func(c *engine.Conn, _ string) {
+			h.data = func(c *websock.Conn, _ string) {
 				if calls.Add(1) == 1 {
 					c.Pause()
 					paused <- true
@@ -322,12 +322,12 @@ func reset(conn net.Conn) {
 
 func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
 	const conns = 200
-	var all []*engine.Conn
+	var all []*websock.Conn
 	closed := make(chan error, conns)
 	for range conns {
 		client, server := s.sockets(t, "tcp")
-		c := s.conn(t, client, engine.Client, engine.Limits{})
-		c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {}, func(_ *engine.Conn, err error) { closed <- err }))
+		c := s.conn(t, client, websock.Client, websock.Limits{})
+		c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { closed <- err }))
 		all = append(all, c)
 		io.WriteString(server, "\x81\x01a")
 	}
@@ -355,7 +355,7 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 			if tcp, ok := below(client).(*net.TCPConn); ok {
 				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
 			}
-			c := s.conn(t, client, engine.Server, engine.Limits{WhenFull: engine.QueueWaits})
+			c := s.conn(t, client, websock.Server, websock.Limits{WhenFull: websock.QueueWaits})
 			h := newScript()
 			begun, blocked := make(chan bool), make(chan error, 1)
 			send := func() {
@@ -367,7 +367,7 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 					}
 				}
 			}
-			h.data = func(*engine.Conn, string) { send() }
+			h.data = func(*websock.Conn, string) { send() }
 			if sender != "a goroutine" {
 				c.SetHandler(h)
 			}

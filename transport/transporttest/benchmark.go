@@ -3,14 +3,14 @@ package transporttest
 import (
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // Benchmark measures echoes over TCP, pulled and pushed.
 func (s Suite) Benchmark(b *testing.B) {
 	for _, mode := range []string{"pull", "push"} {
 		b.Run(mode, func(b *testing.B) {
-			client, server := s.pair(b, "tcp", engine.Limits{})
+			client, server := s.pair(b, "tcp", websock.Limits{})
 			go echo(server)
 			payload := make([]byte, 128)
 			b.ReportAllocs()
@@ -25,7 +25,7 @@ func (s Suite) Benchmark(b *testing.B) {
 			} else {
 				done := make(chan struct{})
 				n := 0
-				client.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+				client.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 					if n++; n == b.N {
 						close(done)
 						return

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
+		client, server := s.pair(t, network, websock.Limits{})
 		served := make(chan error, 1)
 		go func() { served <- echo(server) }()
 		received := make(chan error, 1)
@@ -25,11 +25,11 @@ func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
-		var closed *engine.CloseError
+		var closed *websock.CloseError
 		if err := <-received; !errors.As(err, &closed) || !closed.Local {
 			t.Errorf("the receive returned %v", err)
 		}
-		if err := <-served; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+		if err := <-served; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 			t.Errorf("the peer got %v", err)
 		}
 	})
@@ -38,9 +38,9 @@ func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 func (s Suite) testBothSidesClosingAtOnce(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} { // a pipe has no buffer for what both send
 		for range 20 {
-			client, server := s.pair(t, network, engine.Limits{CloseTimeout: 10 * time.Second})
+			client, server := s.pair(t, network, websock.Limits{CloseTimeout: 10 * time.Second})
 			var closers sync.WaitGroup
-			for _, c := range []*engine.Conn{client, server} {
+			for _, c := range []*websock.Conn{client, server} {
 				closers.Go(func() {
 					if err := c.Close(); err != nil {
 						t.Error(err)
@@ -54,7 +54,7 @@ func (s Suite) testBothSidesClosingAtOnce(t *testing.T) {
 
 func (s Suite) testCloseDiscardsWhatAFloodingPeerSends(t *testing.T) {
 	client, server := s.sockets(t, "tcp")
-	c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 50 * time.Millisecond})
+	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 	flooding := make(chan struct{})
 	go func() {
 		defer close(flooding)
@@ -67,7 +67,7 @@ func (s Suite) testCloseDiscardsWhatAFloodingPeerSends(t *testing.T) {
 	if _, _, err := c.RecvMessage(nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Close(); !errors.Is(err, engine.ErrTimeout) {
+	if err := c.Close(); !errors.Is(err, websock.ErrTimeout) {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
 	<-flooding
@@ -75,7 +75,7 @@ func (s Suite) testCloseDiscardsWhatAFloodingPeerSends(t *testing.T) {
 
 func (s Suite) testCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
-	c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 50 * time.Millisecond})
+	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 	blocked := make(chan error, 1)
 	go func() { blocked <- c.SendBinary(make([]byte, 64<<20)) }()
 	for c.Stats().Writes == 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // descriptors returns how many descriptors the process has open.
@@ -22,39 +22,38 @@ func descriptors(t *testing.T) int {
 }
 
 func (s Suite) testEveryEndFreesTheDescriptor(t *testing.T) {
-	inside := func(end func(c *engine.Conn)) *script {
+	inside := func(end func(c *websock.Conn)) *script {
 		h := newScript()
-		h.data = func(c *engine.Conn, payload string) {
+		h.data = func(c *websock.Conn, payload string) {
 			if payload == "second" {
 				end(c)
 			}
 		}
 		return h
 	}
-	nothing := func(*engine.Conn) {}
+	nothing := func(*websock.Conn) {}
 	ends := map[string]struct {
 		handler *script
-		end     func(c *engine.Conn, peer net.Conn)
+		end     func(c *websock.Conn, peer net.Conn)
 	}{
-		"Abort":           {inside(nothing), func(c *engine.Conn, _ net.Conn) { c.Abort(nil) }},
-		"Abort in OnData": {inside(func(c *engine.Conn) { c.Abort(nil) }), nil},
-		"Abort in a pause": {inside((*engine.Conn).Pause), func(c *engine.Conn, _ net.Conn) {
+		"Abort":           {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.Abort(nil) }},
+		"Abort in OnData": {inside(func(c *websock.Conn) { c.Abort(nil) }), nil},
+		"Abort in a pause": {inside((*websock.Conn).Pause), func(c *websock.Conn, _ net.Conn) {
 			c.Abort(nil)
 		}},
-		"Close":             {inside(nothing), func(c *engine.Conn, _ net.Conn) { c.Close() }},
-		"Close in OnData":   {inside(func(c *engine.Conn) { c.Close() }), nil},
-		"Goexit in OnData":  {inside(func(*engine.Conn) { runtime.Goexit() }), nil},
-		"Abort, and Goexit": {inside(func(c *engine.Conn) { c.Abort(nil); runtime.Goexit() }), nil},
-		"the peer's end":    {inside(nothing), func(_ *engine.Conn, peer net.Conn) { peer.Close() }},
-		"the peer's reset":  {inside(nothing), func(_ *engine.Conn, peer net.Conn) { reset(peer) }},
-		"the deadline":      {inside(nothing), func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now()) }},
+		"Close":             {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.Close() }},
+		"Close in OnData":   {inside(func(c *websock.Conn) { c.Close() }), nil},
+		"Goexit in OnData":  {inside(func(*websock.Conn) { runtime.Goexit() }), nil},
+		"Abort, and Goexit": {inside(func(c *websock.Conn) { c.Abort(nil); runtime.Goexit() }), nil},
+		"the peer's end":    {inside(nothing), func(_ *websock.Conn, peer net.Conn) { peer.Close() }},
+		"the peer's reset":  {inside(nothing), func(_ *websock.Conn, peer net.Conn) { reset(peer) }},
+		"the deadline":      {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now()) }},
 	}
-	run := func(t *testing.T, h *script, end func(c *engine.Conn, peer net.Conn)) {
+	run := func(t *testing.T, h *script, end func(c *websock.Conn, peer net.Conn)) {
 		client, peer := s.sockets(t, "tcp")
 		defer below(peer).Close()
-		c := engine.NewConn(s.attach(t, client, nil), engine.Options{
-			Role:   engine.Client,
-			Limits: engine.Limits{CloseTimeout: 20 * time.Millisecond},
+		c := websock.NewConn(s.attach(t, client, nil), websock.Client, websock.Options{
+			Limits: websock.Limits{CloseTimeout: 20 * time.Millisecond},
 		})
 		c.SetHandler(h)
 		go io.Copy(io.Discard, peer)

@@ -9,17 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 // frameTo returns a frame as a peer of role sends it. A client's is masked with a key of zeros.
-func frameTo(role engine.Role, op engine.Opcode, payload string) []byte {
-	h := engine.Header{Fin: true, Opcode: op, Masked: role == engine.Server, Length: int64(len(payload))}
+func frameTo(role websock.Role, op websock.Opcode, payload string) []byte {
+	h := websock.Header{Fin: true, Opcode: op, Masked: role == websock.Server, Length: int64(len(payload))}
 	return append(engine.AppendHeader(nil, h), payload...)
 }
 
-func eachRole(t *testing.T, f func(t *testing.T, role engine.Role)) {
-	for _, role := range []engine.Role{engine.Client, engine.Server} {
+func eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
+	for _, role := range []websock.Role{websock.Client, websock.Server} {
 		t.Run(role.String(), func(t *testing.T) { f(t, role) })
 	}
 }
@@ -29,18 +30,18 @@ func eachRole(t *testing.T, f func(t *testing.T, role engine.Role)) {
 func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
 	const messages = 2000
 	for _, close := range []struct {
-		code   engine.CloseCode
+		code   websock.CloseCode
 		reason string
 	}{{1000, "done"}, {4401, "token expired"}} {
-		eachRole(t, func(t *testing.T, role engine.Role) {
+		eachRole(t, func(t *testing.T, role websock.Role) {
 			var stream []byte
 			for i := range messages {
-				stream = append(stream, frameTo(role, engine.OpText, fmt.Sprint("message ", i))...)
+				stream = append(stream, frameTo(role, websock.OpText, fmt.Sprint("message ", i))...)
 			}
-			stream = append(stream, frameTo(role, engine.OpClose, string(engine.AppendClose(nil, close.code, close.reason)))...)
-			check := func(t *testing.T, c *engine.Conn, received int, err error) {
+			stream = append(stream, frameTo(role, websock.OpClose, string(engine.AppendClose(nil, close.code, close.reason)))...)
+			check := func(t *testing.T, c *websock.Conn, received int, err error) {
 				t.Helper()
-				var closed *engine.CloseError
+				var closed *websock.CloseError
 				if received != messages || !errors.As(err, &closed) || closed.Local || closed.Code != close.code || closed.Reason != close.reason {
 					t.Errorf("%d messages, then %v", received, err)
 				}
@@ -54,18 +55,18 @@ func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
 			}
 			t.Run("pushed", func(t *testing.T) {
 				near, far := s.sockets(t, "tcp")
-				c := s.conn(t, near, role, engine.Limits{})
+				c := s.conn(t, near, role, websock.Limits{})
 				begun, gone := make(chan struct{}), make(chan struct{})
 				ended := make(chan error, 1)
 				received := 0
-				c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+				c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 					if received++; received == 1 {
 						begun <- struct{}{}
 						<-gone
 					}
 					c.SendText(msg)
-				}, func(_ *engine.Conn, err error) { ended <- err }))
-				first := len(frameTo(role, engine.OpText, "message 0"))
+				}, func(_ *websock.Conn, err error) { ended <- err }))
+				first := len(frameTo(role, websock.OpText, "message 0"))
 				far.Write(stream[:first])
 				wait(t, "the first call", begun)
 				far.Write(stream[first:])
@@ -77,7 +78,7 @@ func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
 			})
 			t.Run("pulled", func(t *testing.T) {
 				near, far := s.sockets(t, "tcp")
-				c := s.conn(t, near, role, engine.Limits{})
+				c := s.conn(t, near, role, websock.Limits{})
 				far.Write(stream)
 				reset(far)
 				time.Sleep(10 * time.Millisecond)
@@ -98,10 +99,10 @@ func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
 }
 
 // peers are what a peer does that takes nothing.
-var peers = map[string]func(role engine.Role, far net.Conn){
-	"a peer that is silent": func(engine.Role, net.Conn) {},
-	"a peer that sends without end": func(role engine.Role, far net.Conn) {
-		flood := []byte(strings.Repeat(string(frameTo(role, engine.OpBinary, strings.Repeat("x", 4000))), 10))
+var peers = map[string]func(role websock.Role, far net.Conn){
+	"a peer that is silent": func(websock.Role, net.Conn) {},
+	"a peer that sends without end": func(role websock.Role, far net.Conn) {
+		flood := []byte(strings.Repeat(string(frameTo(role, websock.OpBinary, strings.Repeat("x", 4000))), 10))
 		for {
 			if _, err := far.Write(flood); err != nil {
 				return
@@ -114,24 +115,24 @@ var peers = map[string]func(role engine.Role, far net.Conn){
 // with the error of the send.
 func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
 	for name, peer := range peers {
-		eachRole(t, func(t *testing.T, role engine.Role) {
+		eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
 					t.Parallel()
 					near, far := s.sockets(t, "tcp")
-					c := s.conn(t, near, role, engine.Limits{CloseTimeout: 200 * time.Millisecond, WhenFull: engine.QueueWaits})
+					c := s.conn(t, near, role, websock.Limits{CloseTimeout: 200 * time.Millisecond, WhenFull: websock.QueueWaits})
 					go peer(role, far)
 					ended := make(chan error, 1)
 					if way == "pushed" {
-						c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+						c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 							c.SetRecvDeadline(time.Now().Add(time.Hour))
-						}, func(_ *engine.Conn, err error) { ended <- err }))
+						}, func(_ *websock.Conn, err error) { ended <- err }))
 					} else {
 						go func() {
 							var msg []byte
 							for {
 								var err error
-								if _, msg, err = c.RecvMessage(msg[:0]); err != nil && !errors.Is(err, engine.ErrTimeout) {
+								if _, msg, err = c.RecvMessage(msg[:0]); err != nil && !errors.Is(err, websock.ErrTimeout) {
 									ended <- err
 									return
 								}
@@ -145,7 +146,7 @@ func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
 						sent = c.SendBinary(make([]byte, 1<<20))
 					}
 					c.SetRecvDeadline(time.Time{})
-					if err := wait(t, "the end", ended); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, engine.ErrTimeout) || errors.Is(err, engine.ErrClosed) {
+					if err := wait(t, "the end", ended); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, websock.ErrTimeout) || errors.Is(err, websock.ErrClosed) {
 						t.Errorf("it ended with %v; the send with %v", err, sent)
 					}
 				})
@@ -158,18 +159,18 @@ func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
 func (s Suite) testNothingProlongsClose(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	for name, peer := range peers {
-		eachRole(t, func(t *testing.T, role engine.Role) {
+		eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
 					t.Parallel()
 					near, far := s.sockets(t, "tcp")
-					c := s.conn(t, near, role, engine.Limits{CloseTimeout: timeout, WhenFull: engine.QueueWaits})
+					c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, WhenFull: websock.QueueWaits})
 					go peer(role, far)
 					ended := make(chan error, 1)
 					if way == "pushed" {
-						c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+						c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 							c.SetRecvDeadline(time.Now().Add(time.Hour))
-						}, func(_ *engine.Conn, err error) { ended <- err }))
+						}, func(_ *websock.Conn, err error) { ended <- err }))
 					}
 					sent := make(chan error, 1)
 					go func() {
@@ -201,7 +202,7 @@ func (s Suite) testNothingProlongsClose(t *testing.T) {
 						t.Error("Close reports success")
 					}
 					if way == "pushed" {
-						if err := wait(t, "the end", ended); !errors.Is(err, engine.ErrClosed) {
+						if err := wait(t, "the end", ended); !errors.Is(err, websock.ErrClosed) {
 							t.Errorf("OnClose got %v", err)
 						}
 					}
@@ -218,13 +219,13 @@ func (s Suite) testNothingProlongsClose(t *testing.T) {
 // The time that the Handler takes in which Close was called does not count.
 func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 	const size, timeout = 4 << 20, 2 * time.Second // within which a busy machine moves them
-	for role, closer := range map[engine.Role]string{engine.Client: "the Handler", engine.Server: "another goroutine"} {
+	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
 		t.Run(role.String()+" closed by "+closer, func(t *testing.T) {
 			near, far := s.sockets(t, "tcp")
-			c := s.conn(t, near, role, engine.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
-			peer := s.conn(t, far, 1-role, engine.Limits{})
+			c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
+			peer := s.conn(t, far, 1-role, websock.Limits{})
 			ended := make(chan error, 1)
-			c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+			c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 				c.SendBinary(make([]byte, size))
 				if closer == "the Handler" {
 					c.CloseWith(4000, "bye")
@@ -234,7 +235,7 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 					<-done
 				}
 				time.Sleep(5 * timeout / 4)
-			}, func(_ *engine.Conn, err error) { ended <- err }))
+			}, func(_ *websock.Conn, err error) { ended <- err }))
 			peer.SendText([]byte("close it"))
 			read := make(chan error, 1)
 			go func() {
@@ -247,11 +248,11 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 				peer.Close()
 				read <- err
 			}()
-			var closed *engine.CloseError
+			var closed *websock.CloseError
 			if err := wait(t, "the peer", read); !errors.As(err, &closed) || closed.Code != 4000 || closed.Reason != "bye" {
 				t.Errorf("the peer got %v", err)
 			}
-			if err := wait(t, "the end", ended); !errors.As(err, &closed) || closed.Err != engine.ErrClosed {
+			if err := wait(t, "the end", ended); !errors.As(err, &closed) || closed.Err != websock.ErrClosed {
 				t.Errorf("OnClose got %v", err)
 			}
 		})
@@ -261,7 +262,7 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 // A RecvTimeout ends in its time, whatever deadline others set meanwhile.
 func (s Suite) testNothingProlongsRecvTimeout(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
-	c := s.conn(t, client, engine.Client, engine.Limits{})
+	c := s.conn(t, client, websock.Client, websock.Limits{})
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -281,7 +282,7 @@ func (s Suite) testNothingProlongsRecvTimeout(t *testing.T) {
 			_, _, err := c.RecvTimeout(nil, 5*time.Millisecond)
 			received <- err
 		}()
-		if err := wait(t, "the receive", received); !errors.Is(err, engine.ErrTimeout) {
+		if err := wait(t, "the receive", received); !errors.Is(err, websock.ErrTimeout) {
 			t.Fatal(err)
 		}
 	}
@@ -290,7 +291,7 @@ func (s Suite) testNothingProlongsRecvTimeout(t *testing.T) {
 // A receive ends at the deadline that was set last, however it meets those of RecvTimeout.
 func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
-	c := s.conn(t, client, engine.Client, engine.Limits{})
+	c := s.conn(t, client, websock.Client, websock.Limits{})
 	for range 100 {
 		c.SetRecvDeadline(time.Time{})
 		c.RecvTimeout(nil, 0) // whose time limit the next receive takes back
@@ -300,7 +301,7 @@ func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 			received <- err
 		}()
 		go c.SetRecvDeadline(time.Now().Add(time.Millisecond))
-		if err := wait(t, "the receive", received); !errors.Is(err, engine.ErrTimeout) {
+		if err := wait(t, "the receive", received); !errors.Is(err, websock.ErrTimeout) {
 			t.Fatal(err)
 		}
 	}
@@ -308,18 +309,18 @@ func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 
 // A Handler may take its time: what others send leaves, and takes along what it has sent.
 func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
-	prepared, err := engine.NewPreparedMessage(engine.OpText, []byte("prepared"))
+	prepared, err := websock.NewPreparedMessage(websock.OpText, []byte("prepared"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, send := range map[string]func(c *engine.Conn) error{
-		"SendText": func(c *engine.Conn) error { return c.SendText([]byte("x")) },
-		"TrySend":  func(c *engine.Conn) error { return c.TrySend(engine.OpText, []byte("x")) },
-		"SendContext": func(c *engine.Conn) error {
-			return c.SendContext(t.Context(), engine.OpText, []byte("x"))
+	for what, send := range map[string]func(c *websock.Conn) error{
+		"SendText": func(c *websock.Conn) error { return c.SendText([]byte("x")) },
+		"TrySend":  func(c *websock.Conn) error { return c.TrySend(websock.OpText, []byte("x")) },
+		"SendContext": func(c *websock.Conn) error {
+			return c.SendContext(t.Context(), websock.OpText, []byte("x"))
 		},
-		"SendPrepared": func(c *engine.Conn) error { return c.SendPrepared(prepared) },
-		"a lent buffer": func(c *engine.Conn) error {
+		"SendPrepared": func(c *websock.Conn) error { return c.SendPrepared(prepared) },
+		"a lent buffer": func(c *websock.Conn) error {
 			b, err := c.Reserve(1)
 			if err != nil {
 				return err
@@ -327,23 +328,23 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 			b.Bytes()[0] = 'x'
 			return b.SendText(1)
 		},
-		"a writer": func(c *engine.Conn) error {
-			w, err := c.NextWriter(engine.OpText)
+		"a writer": func(c *websock.Conn) error {
+			w, err := c.NextWriter(websock.OpText)
 			if err != nil {
 				return err
 			}
 			w.Write([]byte("x"))
 			return w.Close()
 		},
-		"a large message": func(c *engine.Conn) error { return c.SendBinary(make([]byte, 32<<10)) },
+		"a large message": func(c *websock.Conn) error { return c.SendBinary(make([]byte, 32<<10)) },
 	} {
 		s.eachNetwork(t, func(t *testing.T, network string) {
 			near, far := s.sockets(t, network) // far isn't on a loop that the Handler may hold up
-			client := s.conn(t, near, engine.Client, engine.Limits{})
+			client := s.conn(t, near, websock.Client, websock.Limits{})
 			received := make(chan error, 1)
 			go func() { received <- readMessages(far, 2) }()
 			begun, done := make(chan struct{}), make(chan struct{})
-			client.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+			client.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 				c.SendText([]byte("of the Handler"))
 				close(begun)
 				<-done
@@ -354,7 +355,7 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 				<-begun
 				sent <- send(client)
 			}()
-			if _, err := far.Write(frameTo(engine.Client, engine.OpText, "begin")); err != nil {
+			if _, err := far.Write(frameTo(websock.Client, websock.OpText, "begin")); err != nil {
 				t.Fatal(err)
 			}
 			if err := wait(t, what, received); err != nil {
@@ -369,7 +370,7 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 
 // readMessages reads so many messages that a client has sent.
 func readMessages(conn net.Conn, n int) error {
-	d := engine.NewDecoder(engine.Server, engine.Limits{})
+	d := engine.NewDecoder(websock.Server, engine.Limits{})
 	buf := make([]byte, 4096)
 	for n > 0 {
 		size, err := conn.Read(buf)

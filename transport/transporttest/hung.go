@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A Handler that doesn't return doesn't keep the peer: it sees the close frame at once, and the
@@ -20,26 +20,26 @@ func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
 		longer  bool // the Handler returns when the connection is closed for good
 		err     error
 	}{
-		{"the peer answers", true, false, engine.ErrClosed},
-		{"the peer does not answer", false, true, engine.ErrTimeout},
-		{"the answer comes to a Handler that hangs too long", true, true, engine.ErrTimeout},
+		{"the peer answers", true, false, websock.ErrClosed},
+		{"the peer does not answer", false, true, websock.ErrTimeout},
+		{"the answer comes to a Handler that hangs too long", true, true, websock.ErrTimeout},
 	}
-	eachRole(t, func(t *testing.T, role engine.Role) {
+	eachRole(t, func(t *testing.T, role websock.Role) {
 		message, answer := "\x81\x04hang", "\x88\x02\x0f\xa0"
-		if role == engine.Server {
+		if role == websock.Server {
 			message, answer = "\x81\x84\x00\x00\x00\x00hang", "\x88\x82\x00\x00\x00\x00\x0f\xa0"
 		}
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
 				near, far := s.sockets(t, "tcp")
-				c := s.conn(t, near, role, engine.Limits{CloseTimeout: timeout})
+				c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout})
 				entered, release := make(chan bool, 1), make(chan bool)
 				ended := make(chan error, 1)
-				c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 					entered <- true
 					<-release
-				}, func(_ *engine.Conn, err error) { ended <- err }))
+				}, func(_ *websock.Conn, err error) { ended <- err }))
 				far.Write([]byte(message))
 				wait(t, "the Handler", entered)
 				if err := c.CloseWith(4000, ""); err != nil {
@@ -70,7 +70,7 @@ func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
 					time.Sleep(2 * timeout)
 				}
 				close(release)
-				var closed *engine.CloseError
+				var closed *websock.CloseError
 				if err := wait(t, "OnClose", ended); !errors.As(err, &closed) || closed.Code != 4000 || !errors.Is(err, test.err) {
 					t.Errorf("OnClose got %v", err)
 				}
@@ -82,9 +82,9 @@ func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
 // A send to a peer that takes nothing returns at its deadline, also while the Handler of the
 // connection hangs, and the end that follows is the one that every failed send has.
 func (s Suite) testASendDeadlineHoldsWhileAHandlerHangs(t *testing.T) {
-	deadlines := map[string]func(c *engine.Conn){
-		"set before": func(c *engine.Conn) { c.SetSendDeadline(time.Now().Add(100 * time.Millisecond)) },
-		"set meanwhile": func(c *engine.Conn) {
+	deadlines := map[string]func(c *websock.Conn){
+		"set before": func(c *websock.Conn) { c.SetSendDeadline(time.Now().Add(100 * time.Millisecond)) },
+		"set meanwhile": func(c *websock.Conn) {
 			c.SetSendDeadline(time.Now().Add(time.Hour))
 			time.AfterFunc(50*time.Millisecond, func() { c.SetSendDeadline(time.Now().Add(50 * time.Millisecond)) })
 		},
@@ -92,13 +92,13 @@ func (s Suite) testASendDeadlineHoldsWhileAHandlerHangs(t *testing.T) {
 	for name, setDeadline := range deadlines {
 		t.Run(name, func(t *testing.T) {
 			near, far := s.sockets(t, "tcp")
-			c := s.conn(t, near, engine.Client, engine.Limits{CloseTimeout: 100 * time.Millisecond, WhenFull: engine.QueueWaits})
+			c := s.conn(t, near, websock.Client, websock.Limits{CloseTimeout: 100 * time.Millisecond, WhenFull: websock.QueueWaits})
 			entered, release := make(chan bool, 1), make(chan bool)
 			ended := make(chan error, 1)
-			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 				entered <- true
 				<-release
-			}, func(_ *engine.Conn, err error) { ended <- err }))
+			}, func(_ *websock.Conn, err error) { ended <- err }))
 			far.Write([]byte("\x81\x04hang"))
 			wait(t, "the Handler", entered)
 			setDeadline(c)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -27,13 +28,13 @@ func (l *leaver) leaveIn(method string) {
 	}
 }
 
-func (l *leaver) OnData(_ *engine.Conn, _ engine.Header, payload []byte) {
+func (l *leaver) OnData(_ *websock.Conn, _ websock.Header, payload []byte) {
 	l.leaveIn("OnData of " + string(payload))
 }
 
-func (l *leaver) OnPong(*engine.Conn, []byte) { l.leaveIn("OnPong") }
+func (l *leaver) OnPong(*websock.Conn, []byte) { l.leaveIn("OnPong") }
 
-func (l *leaver) OnClose(_ *engine.Conn, err error) {
+func (l *leaver) OnClose(_ *websock.Conn, err error) {
 	l.closed <- err
 	l.leaveIn("OnClose")
 }
@@ -58,10 +59,9 @@ func (s Suite) testAHandlerThatDoesNotReturnEndsItsConnectionOnly(t *testing.T) 
 func (s Suite) testLeaver(t *testing.T, l *leaver, panics bool) {
 	neighbours := s.echoing(t)
 	client, server := s.sockets(t, "tcp")
-	c := engine.NewConn(s.attach(t, client, []byte("\x82\x05early")), engine.Options{
-		Role:    engine.Client,
-		Limits:  engine.Limits{CloseTimeout: 20 * time.Millisecond},
-		Recover: func(_ *engine.Conn, v any) { l.recovered <- v },
+	c := websock.NewConn(s.attach(t, client, []byte("\x82\x05early")), websock.Client, websock.Options{
+		Limits:  websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		Recover: func(_ *websock.Conn, v any) { l.recovered <- v },
 	})
 	if err := c.SetHandler(l); err != nil {
 		t.Fatal(err)
@@ -70,13 +70,13 @@ func (s Suite) testLeaver(t *testing.T, l *leaver, panics bool) {
 	if l.where == "OnClose" {
 		io.WriteString(server, "\x88\x02\x03\xe8")
 	}
-	if got := peerCloseCode(t, server); l.where != "OnClose" && got != engine.CloseInternalError {
-		t.Errorf("the peer was told %v, want %v", got, engine.CloseInternalError)
+	if got := peerCloseCode(t, server); l.where != "OnClose" && got != websock.CloseInternalError {
+		t.Errorf("the peer was told %v, want %v", got, websock.CloseInternalError)
 	}
 	server.Close()
 
 	err := within(t, l.closed, "OnClose")
-	var left *engine.HandlerError
+	var left *websock.HandlerError
 	if l.where == "OnClose" {
 		if errors.As(err, &left) {
 			t.Errorf("OnClose got %v before it left", err)
@@ -104,10 +104,10 @@ func (s Suite) testLeaver(t *testing.T, l *leaver, panics bool) {
 }
 
 // peerCloseCode reads what a client sends, which is masked, up to its close frame.
-func peerCloseCode(t *testing.T, server net.Conn) engine.CloseCode {
+func peerCloseCode(t *testing.T, server net.Conn) websock.CloseCode {
 	t.Helper()
 	server.SetReadDeadline(time.Now().Add(10 * time.Second))
-	d := engine.NewDecoder(engine.Server, engine.Limits{})
+	d := engine.NewDecoder(websock.Server, engine.Limits{})
 	buf := make([]byte, 512)
 	for {
 		n, err := server.Read(buf)
@@ -143,14 +143,14 @@ func within[T any](t *testing.T, c <-chan T, what string) (v T) {
 
 // A neighbour is a connection with a Handler whose peer echoes.
 type neighbour struct {
-	conn *engine.Conn
+	conn *websock.Conn
 	*collector
 }
 
 // echoing returns connections on all loops that there may be.
 func (s Suite) echoing(t testing.TB) (neighbours []neighbour) {
 	for range max(8, 2*runtime.GOMAXPROCS(0)) {
-		client, server := s.pair(t, "tcp", engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		client, server := s.pair(t, "tcp", websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		go echo(server)
 		n := neighbour{client, newCollector()}
 		client.SetHandler(n.handler())

@@ -11,28 +11,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // All ways of sending at once, to a peer that is slow: what was accepted arrives, once and whole,
 // and what was refused does not.
 func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
-	for name, z := range map[string]engine.Compression{"plain": {}, "compressed": engine.DefaultCompression} {
+	for name, z := range map[string]websock.Compression{"plain": {}, "compressed": websock.DefaultCompression} {
 		t.Run(name, func(t *testing.T) {
 			a, b := s.sockets(t, "tcp")
-			limits := engine.Limits{SendQueue: 8 << 10}
-			client := engine.NewConn(s.attach(t, a, nil), engine.Options{Role: engine.Client, Limits: limits, Compression: z})
-			server := engine.NewConn(s.attach(t, b, nil), engine.Options{Role: engine.Server, Limits: limits, Compression: z})
+			limits := websock.Limits{SendQueue: 8 << 10}
+			client := websock.NewConn(s.attach(t, a, nil), websock.Client, websock.Options{Limits: limits, Compression: z})
+			server := websock.NewConn(s.attach(t, b, nil), websock.Server, websock.Options{Limits: limits, Compression: z})
 			ways := map[string]func(p []byte) error{
 				"SendText": client.SendText,
-				"TrySend":  func(p []byte) error { return client.TrySend(engine.OpText, p) },
+				"TrySend":  func(p []byte) error { return client.TrySend(websock.OpText, p) },
 				"SendContext": func(p []byte) error {
 					ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 					defer cancel()
-					return client.SendContext(ctx, engine.OpText, p)
+					return client.SendContext(ctx, websock.OpText, p)
 				},
 				"SendPrepared": func(p []byte) error {
-					message, err := engine.NewPreparedMessage(engine.OpText, p)
+					message, err := websock.NewPreparedMessage(websock.OpText, p)
 					return errors.Join(err, client.SendPrepared(message))
 				},
 				"Reserve": func(p []byte) error {
@@ -45,9 +45,9 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 					copy(sb.Bytes(), p)
 					return copied.SendText(len(p))
 				},
-				"NetConn": func(p []byte) error { _, err := client.NetConn(engine.OpText).Write(p); return err },
+				"NetConn": func(p []byte) error { _, err := client.NetConn(websock.OpText).Write(p); return err },
 				"NextWriter": func(p []byte) error {
-					w, err := client.NextWriter(engine.OpText)
+					w, err := client.NextWriter(websock.OpText)
 					if err != nil {
 						return err
 					}
@@ -71,7 +71,7 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 							switch err := send(p); {
 							case err == nil:
 								accepted.Add(1)
-							case errors.Is(err, engine.ErrSendQueueFull), errors.Is(err, context.DeadlineExceeded), errors.Is(err, engine.ErrFrameOrder):
+							case errors.Is(err, websock.ErrSendQueueFull), errors.Is(err, context.DeadlineExceeded), errors.Is(err, websock.ErrFrameOrder):
 								refused.Add(1)
 							default:
 								t.Errorf("%s: %v", way, err)
@@ -82,7 +82,7 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 			}
 			go func() {
 				sending.Wait()
-				client.CloseWith(engine.CloseNormal, "")
+				client.CloseWith(websock.CloseNormal, "")
 			}()
 			soon(t, "receiving", func() {
 				seen := map[string]bool{}
@@ -101,8 +101,8 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 						time.Sleep(2 * time.Millisecond)
 					}
 				}
-				var closed *engine.CloseError
-				if !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+				var closed *websock.CloseError
+				if !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 					t.Errorf("the end: %v", err)
 				}
 				if len(seen) != int(accepted.Load()) {
@@ -115,10 +115,10 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 
 // Readers of NextReader, timeouts in the middle and skipped rests leave the stream where it was.
 func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
-	client, server := s.pair(t, "tcp", engine.Limits{})
+	client, server := s.pair(t, "tcp", websock.Limits{})
 	go func() {
 		for i := range 30 {
-			w, err := server.NextWriter(engine.OpBinary)
+			w, err := server.NextWriter(websock.OpBinary)
 			if err != nil {
 				t.Error(err)
 				return
@@ -143,7 +143,7 @@ func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
 				switch n += more; {
 				case err == io.EOF || n == len(p):
 					return n
-				case err != nil && err != engine.ErrTimeout:
+				case err != nil && err != websock.ErrTimeout:
 					t.Error(err)
 					return n
 				}
@@ -151,8 +151,8 @@ func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
 		}
 		for i := range 30 {
 			var r io.Reader
-			err := engine.ErrTimeout
-			for err == engine.ErrTimeout {
+			err := websock.ErrTimeout
+			for err == websock.ErrTimeout {
 				client.SetRecvDeadline(time.Now().Add(time.Millisecond))
 				_, r, err = client.NextReader()
 			}
@@ -169,8 +169,8 @@ func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
 			}
 		}
 		client.SetRecvDeadline(time.Time{})
-		var closed *engine.CloseError
-		if _, _, err := client.NextReader(); !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+		var closed *websock.CloseError
+		if _, _, err := client.NextReader(); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 			t.Errorf("the end: %v", err)
 		}
 	})

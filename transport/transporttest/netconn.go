@@ -11,21 +11,21 @@ import (
 
 	"golang.org/x/net/nettest"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // netConns returns the two ends of a connection as streams, that of the role given first.
-func (s Suite) netConns(t testing.TB, network string, role engine.Role, timeout time.Duration) (a, b net.Conn) {
-	client, server := s.pair(t, network, engine.Limits{CloseTimeout: timeout})
-	a, b = client.NetConn(engine.OpBinary), server.NetConn(engine.OpBinary)
-	if role == engine.Server {
+func (s Suite) netConns(t testing.TB, network string, role websock.Role, timeout time.Duration) (a, b net.Conn) {
+	client, server := s.pair(t, network, websock.Limits{CloseTimeout: timeout})
+	a, b = client.NetConn(websock.OpBinary), server.NetConn(websock.OpBinary)
+	if role == websock.Server {
 		a, b = b, a
 	}
 	return a, b
 }
 
 func (s Suite) testNetConnIsANetConn(t *testing.T) {
-	for _, role := range []engine.Role{engine.Client, engine.Server} {
+	for _, role := range []websock.Role{websock.Client, websock.Server} {
 		t.Run(role.String(), func(t *testing.T) {
 			nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
 				a, b = s.netConns(t, "tcp", role, time.Second)
@@ -46,7 +46,7 @@ func (s Suite) testNetConnIsOverAfterAWriteTimedOut(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		for _, size := range []int{1 << 10, 64 << 10, 16 << 20} {
 			t.Run(fmt.Sprint(size), func(t *testing.T) {
-				stream, _ := s.netConns(t, network, engine.Client, 100*time.Millisecond)
+				stream, _ := s.netConns(t, network, websock.Client, 100*time.Millisecond)
 				buf := make([]byte, 10)
 				read := make(chan error, 1)
 				go func() {

@@ -8,18 +8,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // pausing returns a connection that pauses after every message, and its peer.
-func (s Suite) pausing(t *testing.T, network string) (c *engine.Conn, h *collector, peer io.Writer) {
+func (s Suite) pausing(t *testing.T, network string) (c *websock.Conn, h *collector, peer io.Writer) {
 	a, b := s.sockets(t, network)
-	c = s.conn(t, a, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+	c = s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 	h = newCollector()
-	c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		c.Pause()
 		h.messages <- string(msg)
-	}, func(_ *engine.Conn, err error) { h.closed <- err }))
+	}, func(_ *websock.Conn, err error) { h.closed <- err }))
 	return c, h, b
 }
 
@@ -46,18 +46,18 @@ func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 	const messages = 20_000
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, b := s.sockets(t, network)
-		c := s.conn(t, a, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		closed := make(chan error, 1)
 		next := uint32(0)
-		c.SetHandler(engine.Messages(func(c *engine.Conn, _ engine.Opcode, msg []byte) {
+		c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 			if got := binary.BigEndian.Uint32(msg); got != next {
-				c.CloseWith(engine.ClosePolicyViolation, fmt.Sprintf("message %d instead of %d", got, next))
+				c.CloseWith(websock.ClosePolicyViolation, fmt.Sprintf("message %d instead of %d", got, next))
 				return
 			}
 			next++
 			c.Pause()
 			go c.Resume()
-		}, func(_ *engine.Conn, err error) { closed <- err }))
+		}, func(_ *websock.Conn, err error) { closed <- err }))
 		go func() {
 			var batch []byte
 			for i := range uint32(messages) {
@@ -70,7 +70,7 @@ func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 			b.Write(append(batch, "\x88\x02\x03\xe8"...))
 			io.Copy(io.Discard, b)
 		}()
-		var end *engine.CloseError
+		var end *websock.CloseError
 		if err := <-closed; !errors.As(err, &end) || end.Local || next != messages {
 			t.Errorf("%d messages of %d, %v", next, messages, err)
 		}
@@ -83,7 +83,7 @@ func (s Suite) testPauseHonoursTheRecvDeadline(t *testing.T) {
 		go io.WriteString(peer, "\x81\x01a\x81\x01b")
 		<-h.messages
 		c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond))
-		if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+		if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -101,7 +101,7 @@ func (s Suite) testCloseEndsAPause(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		c.Resume()
-		var closed *engine.CloseError
+		var closed *websock.CloseError
 		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("%v", err)
 		}

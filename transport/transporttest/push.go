@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // collector is a Handler that counts messages.
@@ -24,17 +24,17 @@ func newCollector() *collector {
 	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
 }
 
-func (h *collector) handler() engine.Handler {
-	return engine.Messages(
-		func(_ *engine.Conn, _ engine.Opcode, msg []byte) { h.messages <- string(msg) },
-		func(_ *engine.Conn, err error) { h.closed <- err },
+func (h *collector) handler() websock.Handler {
+	return websock.Messages(
+		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { h.messages <- string(msg) },
+		func(_ *websock.Conn, err error) { h.closed <- err },
 	)
 }
 
 func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.sockets(t, network)
-		c := engine.NewConn(s.attach(t, client, []byte("\x81\x05early\x81\x05la")), engine.Options{Role: engine.Client})
+		c := websock.NewConn(s.attach(t, client, []byte("\x81\x05early\x81\x05la")), websock.Client, websock.Options{})
 		h := newCollector()
 		if err := c.SetHandler(h.handler()); err != nil {
 			t.Fatal(err)
@@ -48,8 +48,8 @@ func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 		reply := make([]byte, 8)
 		io.ReadFull(server, reply)
 		server.Close()
-		var closed *engine.CloseError
-		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+		var closed *websock.CloseError
+		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 			t.Errorf("%v", err)
 		}
 	})
@@ -59,14 +59,14 @@ func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, _ := s.sockets(t, network)
-		c := engine.NewConn(s.attach(t, client, []byte("\x81\x05early")), engine.Options{Role: engine.Client})
+		c := websock.NewConn(s.attach(t, client, []byte("\x81\x05early")), websock.Client, websock.Options{})
 		h := newCollector()
 		var mu sync.Mutex
 		set := make(chan error)
 		go func() {
 			mu.Lock()
 			defer mu.Unlock()
-			set <- c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+			set <- c.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 				mu.Lock()
 				defer mu.Unlock()
 				h.messages <- string(msg)
@@ -97,15 +97,15 @@ func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 				t.Parallel()
 				for range 10 {
 					client, server := s.sockets(t, "tcp")
-					c := s.conn(t, client, engine.Client, engine.Limits{})
+					c := s.conn(t, client, websock.Client, websock.Limits{})
 					h := newCollector()
 					block := make(chan struct{})
-					c.SetHandler(engine.Messages(func(_ *engine.Conn, _ engine.Opcode, msg []byte) {
+					c.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 						h.messages <- string(msg)
 						if string(msg) == "hold" {
 							<-block // until the end is there too
 						}
-					}, func(_ *engine.Conn, err error) { h.closed <- err }))
+					}, func(_ *websock.Conn, err error) { h.closed <- err }))
 					for range before {
 						io.WriteString(server, "\x81\x01x")
 						<-h.messages
@@ -116,8 +116,8 @@ func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 					finish(server)
 					time.Sleep(time.Millisecond)
 					close(block)
-					var lost *engine.CloseError
-					if err := <-h.closed; !errors.As(err, &lost) || lost.Code != engine.CloseAbnormal {
+					var lost *websock.CloseError
+					if err := <-h.closed; !errors.As(err, &lost) || lost.Code != websock.CloseAbnormal {
 						t.Fatal(err)
 					}
 				}
@@ -128,13 +128,13 @@ func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 
 func (s Suite) testPushEchoAndCloseFromOutside(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
+		client, server := s.pair(t, network, websock.Limits{})
 		serverClosed := make(chan error, 2)
-		server.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+		server.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			if err := c.SendFrame(op, true, msg); err != nil {
 				t.Error(err)
 			}
-		}, func(_ *engine.Conn, err error) { serverClosed <- err }))
+		}, func(_ *websock.Conn, err error) { serverClosed <- err }))
 		h := newCollector()
 		client.SetHandler(h.handler())
 		for i := range 100 {
@@ -149,7 +149,7 @@ func (s Suite) testPushEchoAndCloseFromOutside(t *testing.T) {
 		if err := client.CloseWith(4010, "enough"); err != nil {
 			t.Error(err)
 		}
-		var closed *engine.CloseError
+		var closed *websock.CloseError
 		if err := <-h.closed; !errors.As(err, &closed) || !closed.Local {
 			t.Errorf("client: %v", err)
 		}
@@ -163,11 +163,11 @@ func (s Suite) testPushGivesUpOnAPeerThatDoesNotCompleteTheClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, b := s.sockets(t, network)
 		go io.Copy(io.Discard, b)
-		c := s.conn(t, a, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		h := newCollector()
 		c.SetHandler(h.handler())
 		c.Close()
-		if err := <-h.closed; !errors.Is(err, engine.ErrClosed) || !errors.Is(err, engine.ErrTimeout) {
+		if err := <-h.closed; !errors.Is(err, websock.ErrClosed) || !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -176,29 +176,29 @@ func (s Suite) testPushGivesUpOnAPeerThatDoesNotCompleteTheClose(t *testing.T) {
 func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, _ := s.sockets(t, network)
-		c := s.conn(t, a, engine.Client, engine.Limits{})
+		c := s.conn(t, a, websock.Client, websock.Limits{})
 		h := newCollector()
 		c.SetHandler(h.handler())
 		c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond))
-		if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+		if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
 func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
-	ends := map[string]func(c *engine.Conn){
-		"deadline": func(c *engine.Conn) { c.SetRecvDeadline(time.Now().Add(20 * time.Millisecond)) },
-		"close":    func(c *engine.Conn) { c.Close() },
+	ends := map[string]func(c *websock.Conn){
+		"deadline": func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(20 * time.Millisecond)) },
+		"close":    func(c *websock.Conn) { c.Close() },
 	}
 	for name, end := range ends {
 		s.eachNetwork(t, func(t *testing.T, network string) {
 			client, server := s.sockets(t, network)
-			c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
+			c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 			h := newCollector()
-			c.SetHandler(engine.Messages(func(*engine.Conn, engine.Opcode, []byte) {
+			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 				time.Sleep(100 * time.Microsecond) // so that there are always more bytes to read
-			}, func(_ *engine.Conn, err error) { h.closed <- err }))
+			}, func(_ *websock.Conn, err error) { h.closed <- err }))
 			flooding := make(chan struct{})
 			go func() {
 				defer close(flooding)
@@ -209,7 +209,7 @@ func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
 				}
 			}()
 			end(c)
-			if err := <-h.closed; !errors.Is(err, engine.ErrTimeout) {
+			if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
 				t.Errorf("%s: %v", name, err)
 			}
 			c.Abort(nil)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A counter is a Handler that counts its calls and notices when two run at a time, or one
@@ -33,7 +33,7 @@ func (h *counter) begin(method string) (end func()) {
 
 func (h *counter) complain(what string) { h.wrong.CompareAndSwap(nil, &what) }
 
-func (h *counter) OnData(c *engine.Conn, hdr engine.Header, payload []byte) {
+func (h *counter) OnData(c *websock.Conn, hdr websock.Header, payload []byte) {
 	defer h.begin("OnData")()
 	h.data.Add(1)
 	if rand.IntN(8) == 0 {
@@ -45,7 +45,7 @@ func (h *counter) OnData(c *engine.Conn, hdr engine.Header, payload []byte) {
 	}
 }
 
-func (h *counter) OnClose(*engine.Conn, error) {
+func (h *counter) OnClose(*websock.Conn, error) {
 	defer h.begin("OnClose")()
 	h.closed.Add(1)
 	close(h.done)
@@ -55,37 +55,37 @@ func (h *counter) OnClose(*engine.Conn, error) {
 // data, and its Handler is called by one goroutine at a time.
 func (s Suite) testCallsThatRaceEndEveryConnectionOnce(t *testing.T) {
 	const conns, callers = 60, 3
-	calls := []func(c *engine.Conn, peer net.Conn){
-		func(c *engine.Conn, _ net.Conn) { c.Pause() },
-		func(c *engine.Conn, _ net.Conn) { c.Resume() },
-		func(c *engine.Conn, _ net.Conn) { c.SendBinary(make([]byte, rand.IntN(64<<10))) },
-		func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(time.Hour)) },
-		func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Time{}) },
-		func(c *engine.Conn, _ net.Conn) { c.SetSendDeadline(time.Now().Add(time.Hour)) },
-		func(_ *engine.Conn, peer net.Conn) {
+	calls := []func(c *websock.Conn, peer net.Conn){
+		func(c *websock.Conn, _ net.Conn) { c.Pause() },
+		func(c *websock.Conn, _ net.Conn) { c.Resume() },
+		func(c *websock.Conn, _ net.Conn) { c.SendBinary(make([]byte, rand.IntN(64<<10))) },
+		func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(time.Hour)) },
+		func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Time{}) },
+		func(c *websock.Conn, _ net.Conn) { c.SetSendDeadline(time.Now().Add(time.Hour)) },
+		func(_ *websock.Conn, peer net.Conn) {
 			peer.SetReadDeadline(time.Now().Add(time.Millisecond))
 			io.CopyN(io.Discard, peer, 1<<10)
 		},
-		func(c *engine.Conn, peer net.Conn) {
+		func(c *websock.Conn, peer net.Conn) {
 			peer.Write(bytes.Repeat([]byte("\x82\x05hello"), rand.IntN(500)))
 		},
-		func(c *engine.Conn, peer net.Conn) { peer.Write([]byte("\x89\x00\x8a\x00")) },
+		func(c *websock.Conn, peer net.Conn) { peer.Write([]byte("\x89\x00\x8a\x00")) },
 	}
-	ends := []func(c *engine.Conn, peer net.Conn){
-		func(c *engine.Conn, _ net.Conn) { c.Abort(nil) },
-		func(c *engine.Conn, _ net.Conn) { c.Close() },
-		func(c *engine.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) },
-		func(c *engine.Conn, _ net.Conn) { c.SetSendDeadline(time.Now().Add(-time.Second)); c.SendText(nil) },
-		func(c *engine.Conn, peer net.Conn) { peer.Close(); c.Resume() },
-		func(c *engine.Conn, peer net.Conn) { peer.Write([]byte("\x88\x02\x03\xe8")); c.Resume() },
-		func(c *engine.Conn, peer net.Conn) { peer.Write([]byte("\xff\xff")); c.Resume() },
+	ends := []func(c *websock.Conn, peer net.Conn){
+		func(c *websock.Conn, _ net.Conn) { c.Abort(nil) },
+		func(c *websock.Conn, _ net.Conn) { c.Close() },
+		func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) },
+		func(c *websock.Conn, _ net.Conn) { c.SetSendDeadline(time.Now().Add(-time.Second)); c.SendText(nil) },
+		func(c *websock.Conn, peer net.Conn) { peer.Close(); c.Resume() },
+		func(c *websock.Conn, peer net.Conn) { peer.Write([]byte("\x88\x02\x03\xe8")); c.Resume() },
+		func(c *websock.Conn, peer net.Conn) { peer.Write([]byte("\xff\xff")); c.Resume() },
 	}
-	limits := engine.Limits{CloseTimeout: 50 * time.Millisecond}
+	limits := websock.Limits{CloseTimeout: 50 * time.Millisecond}
 	var all sync.WaitGroup
 	for i := range conns {
 		client, peer := s.sockets(t, "tcp")
 		all.Go(func() {
-			c := s.conn(t, client, engine.Client, limits)
+			c := s.conn(t, client, websock.Client, limits)
 			h := &counter{done: make(chan struct{})}
 			peer.SetWriteDeadline(time.Now().Add(5 * patience))
 			var racing sync.WaitGroup

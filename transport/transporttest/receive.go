@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
 func (s Suite) testEchoOfEverySize(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
+		client, server := s.pair(t, network, websock.Limits{})
 		echoed := make(chan error, 1)
 		go func() { echoed <- echo(server) }()
 		for _, size := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
@@ -21,7 +22,7 @@ func (s Suite) testEchoOfEverySize(t *testing.T) {
 			sent := make(chan error, 1)
 			go func() { sent <- client.SendBinary(want) }()
 			op, got, err := client.RecvMessage(nil)
-			if op != engine.OpBinary || !bytes.Equal(got, want) || err != nil {
+			if op != websock.OpBinary || !bytes.Equal(got, want) || err != nil {
 				t.Fatalf("%d bytes: %v, %d bytes, %v", size, op, len(got), err)
 			}
 			if err := <-sent; err != nil {
@@ -31,7 +32,7 @@ func (s Suite) testEchoOfEverySize(t *testing.T) {
 		if err := client.CloseWith(4003, "done"); err != nil {
 			t.Error(err)
 		}
-		var closed *engine.CloseError
+		var closed *websock.CloseError
 		if err := <-echoed; !errors.As(err, &closed) || closed.Code != 4003 || closed.Reason != "done" {
 			t.Errorf("server: %v", err)
 		}
@@ -47,7 +48,7 @@ func (s Suite) testNoTimeoutLosesAByteOfAStreamThatDrips(t *testing.T) {
 			want := messages
 			var stream []byte
 			for _, w := range want {
-				stream = engine.AppendHeader(stream, engine.Header{Fin: true, Opcode: engine.OpText, Length: int64(len(w))})
+				stream = engine.AppendHeader(stream, websock.Header{Fin: true, Opcode: websock.OpText, Length: int64(len(w))})
 				stream = append(stream, w...)
 			}
 			go func() {
@@ -56,7 +57,7 @@ func (s Suite) testNoTimeoutLosesAByteOfAStreamThatDrips(t *testing.T) {
 					time.Sleep(2 * time.Millisecond)
 				}
 			}()
-			c := s.conn(t, client, engine.Client, engine.Limits{})
+			c := s.conn(t, client, websock.Client, websock.Limits{})
 			buf := make([]byte, size)
 			var msg []byte
 			timeouts := 0
@@ -64,11 +65,11 @@ func (s Suite) testNoTimeoutLosesAByteOfAStreamThatDrips(t *testing.T) {
 				h, n, err := c.RecvTimeout(buf, time.Millisecond)
 				msg = append(msg, buf[:n]...)
 				switch {
-				case errors.Is(err, engine.ErrTimeout):
+				case errors.Is(err, websock.ErrTimeout):
 					timeouts++
 				case err != nil:
 					t.Fatal(err)
-				case h.Opcode != engine.OpNone && h.Fin && h.Remaining == 0:
+				case h.Opcode != websock.OpNone && h.Fin && h.Remaining == 0:
 					if string(msg) != want[0] {
 						t.Fatalf("%q, want %q", msg, want[0])
 					}
@@ -88,13 +89,13 @@ func (s Suite) testRecvTimeoutOfZeroTakesWhatIsHere(t *testing.T) {
 	}
 	for _, network := range []string{"tcp", "unix"} {
 		client, server := s.sockets(t, network)
-		c := s.conn(t, client, engine.Client, engine.Limits{})
+		c := s.conn(t, client, websock.Client, websock.Limits{})
 		large := bytes.Repeat([]byte("x"), 10000)
-		stream := append(engine.AppendHeader(nil, engine.Header{Fin: true, Opcode: engine.OpBinary, Length: 10000}), large...)
+		stream := append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 10000}), large...)
 		buf := make([]byte, 10000)
-		poll := func(d time.Duration) (h engine.Header, n int, err error) {
+		poll := func(d time.Duration) (h websock.Header, n int, err error) {
 			for range 1000 { // loopback takes a moment
-				if h, n, err = c.RecvTimeout(buf, d); !errors.Is(err, engine.ErrTimeout) {
+				if h, n, err = c.RecvTimeout(buf, d); !errors.Is(err, websock.ErrTimeout) {
 					break
 				}
 				time.Sleep(time.Millisecond)
@@ -117,7 +118,7 @@ func (s Suite) testEarlyBytesAreReceivedFirst(t *testing.T) {
 		stream := []byte("\x81\x05Hello\x81\x05World")
 		for cut := range stream {
 			client, server := s.sockets(t, network)
-			c := engine.NewConn(s.attach(t, client, bytes.Clone(stream[:cut])), engine.Options{Role: engine.Client})
+			c := websock.NewConn(s.attach(t, client, bytes.Clone(stream[:cut])), websock.Client, websock.Options{})
 			go server.Write(stream[cut:])
 			for _, want := range []string{"Hello", "World"} {
 				if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
@@ -129,7 +130,7 @@ func (s Suite) testEarlyBytesAreReceivedFirst(t *testing.T) {
 }
 
 // echo sends back every message until the connection ends.
-func echo(c *engine.Conn) error {
+func echo(c *websock.Conn) error {
 	var msg []byte
 	for {
 		op, m, err := c.RecvMessage(msg[:0])

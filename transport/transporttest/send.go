@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
 func (s Suite) testManySendersOneReceiver(t *testing.T) {
 	const senders, messages = 64, 50
-	client, server := s.pair(t, "tcp", engine.Limits{})
+	client, server := s.pair(t, "tcp", websock.Limits{})
 	var running sync.WaitGroup
 	for g := range senders {
 		running.Go(func() {
@@ -50,7 +50,7 @@ func (s Suite) testManySendersOneReceiver(t *testing.T) {
 
 func (s Suite) testSendDeadlineIsFatal(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
-	c := s.conn(t, client, engine.Client, engine.Limits{})
+	c := s.conn(t, client, websock.Client, websock.Limits{})
 	c.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 	if err := c.SendBinary(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
@@ -66,10 +66,10 @@ func (s Suite) testEchoAllocatesNothing(t *testing.T) {
 		t.Skip("sync.Pool drops objects at random under the race detector")
 	}
 	for _, size := range []int{16, 125, 4096, 65536} {
-		client, server := s.pair(t, "tcp", engine.Limits{})
+		client, server := s.pair(t, "tcp", websock.Limits{})
 		payload := bytes.Repeat([]byte("a"), size)
 		buf := make([]byte, 0, size)
-		carry := func(from, to *engine.Conn) {
+		carry := func(from, to *websock.Conn) {
 			if err := from.SendText(payload); err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -32,7 +32,7 @@ func (s Suite) testASendErrorWithoutAnEventReachesTheHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 50 * time.Millisecond, WhenFull: engine.QueueWaits})
+	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond, WhenFull: websock.QueueWaits})
 	h := newScript()
 	if err := c.SetHandler(h); err != nil {
 		t.Fatal(err)

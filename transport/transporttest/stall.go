@@ -6,16 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // A peer that reads nothing must not keep the Handlers of other connections from being
 // called. What is sent to it is refused once its queue is full, or waits, each as the
 // transport has it.
 func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
-	limits := engine.Limits{CloseTimeout: 20 * time.Millisecond}
+	limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
 	a, _ := s.sockets(t, "tcp")
-	stalled := s.conn(t, a, engine.Client, limits)
+	stalled := s.conn(t, a, websock.Client, limits)
 	h := newCollector()
 	stalled.SetHandler(h.handler())
 	stalled.SetSendDeadline(time.Now().Add(200 * time.Millisecond))
@@ -42,10 +42,10 @@ func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
 		}
 	}
 	err := <-full
-	var limit *engine.LimitError
+	var limit *websock.LimitError
 	if refused := errors.As(err, &limit) && limit.Limit == "SendQueue"; !refused {
-		var closed *engine.CloseError
-		if !errors.As(err, &closed) || closed.Code != engine.CloseAbnormal {
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
 			t.Errorf("the send returned %v", err)
 		}
 	}
@@ -55,7 +55,7 @@ func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
 
 func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
 	const messages, size = 40, 100 << 10
-	client, server := s.pair(t, "tcp", engine.Limits{WhenFull: engine.QueueWaits})
+	client, server := s.pair(t, "tcp", websock.Limits{WhenFull: websock.QueueWaits})
 	h := newCollector()
 	client.SetHandler(h.handler()) // so that even so it waits
 	sent := make(chan error, 1)
@@ -86,8 +86,8 @@ func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
 func (s Suite) testPeersThatSendMuchToEachOtherReceiveIt(t *testing.T) {
 	const messages, size = 1000, 20 << 10 // more than the system's buffers take
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{WhenFull: engine.QueueWaits})
-		peers := []*engine.Conn{client, server}
+		client, server := s.pair(t, network, websock.Limits{WhenFull: websock.QueueWaits})
+		peers := []*websock.Conn{client, server}
 		sent := make(chan error, len(peers))
 		var received []*collector
 		for _, c := range peers {
@@ -119,7 +119,7 @@ func (s Suite) testPeersThatSendMuchToEachOtherReceiveIt(t *testing.T) {
 
 func (s Suite) testHandlerAfterPulling(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
+		client, server := s.pair(t, network, websock.Limits{})
 		go func() {
 			server.Cork()
 			server.SendText([]byte("pulled"))
@@ -130,7 +130,7 @@ func (s Suite) testHandlerAfterPulling(t *testing.T) {
 		if _, msg, err := client.RecvMessage(nil); string(msg) != "pulled" || err != nil {
 			t.Fatalf("%q, %v", msg, err)
 		}
-		if _, _, err := client.RecvTimeout(nil, -1); err != nil && !errors.Is(err, engine.ErrTimeout) {
+		if _, _, err := client.RecvTimeout(nil, -1); err != nil && !errors.Is(err, websock.ErrTimeout) {
 			t.Fatal(err) // a timeout that must not be the Handler's
 		}
 		h := newCollector()

@@ -8,24 +8,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // uses are what a connection may be in the middle of when it ends. Each has to return.
-var uses = map[string]func(c *engine.Conn, r *rand.Rand) error{
-	"SendText":    func(c *engine.Conn, r *rand.Rand) error { return c.SendText(make([]byte, r.IntN(2000))) },
-	"a large one": func(c *engine.Conn, r *rand.Rand) error { return c.SendBinary(make([]byte, 300<<10)) },
-	"SendPing":    func(c *engine.Conn, r *rand.Rand) error { return c.SendPing([]byte("p")) },
-	"TrySend":     func(c *engine.Conn, r *rand.Rand) error { return c.TrySend(engine.OpText, []byte("t")) },
-	"Cork": func(c *engine.Conn, r *rand.Rand) error {
+var uses = map[string]func(c *websock.Conn, r *rand.Rand) error{
+	"SendText":    func(c *websock.Conn, r *rand.Rand) error { return c.SendText(make([]byte, r.IntN(2000))) },
+	"a large one": func(c *websock.Conn, r *rand.Rand) error { return c.SendBinary(make([]byte, 300<<10)) },
+	"SendPing":    func(c *websock.Conn, r *rand.Rand) error { return c.SendPing([]byte("p")) },
+	"TrySend":     func(c *websock.Conn, r *rand.Rand) error { return c.TrySend(websock.OpText, []byte("t")) },
+	"Cork": func(c *websock.Conn, r *rand.Rand) error {
 		c.Cork()
 		for range r.IntN(5) {
 			c.SendText([]byte("corked"))
 		}
 		return errors.Join(c.Flush(), c.Err())
 	},
-	"a writer": func(c *engine.Conn, r *rand.Rand) error {
-		w, err := c.NextWriter(engine.OpBinary)
+	"a writer": func(c *websock.Conn, r *rand.Rand) error {
+		w, err := c.NextWriter(websock.OpBinary)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ var uses = map[string]func(c *engine.Conn, r *rand.Rand) error{
 		}
 		return w.Close()
 	},
-	"Reserve": func(c *engine.Conn, r *rand.Rand) error {
+	"Reserve": func(c *websock.Conn, r *rand.Rand) error {
 		b, err := c.Reserve(1000)
 		if err != nil {
 			return err
@@ -47,13 +47,13 @@ var uses = map[string]func(c *engine.Conn, r *rand.Rand) error{
 		clear(b.Bytes())
 		return b.SendText(r.IntN(1000))
 	},
-	"Drain": func(c *engine.Conn, r *rand.Rand) error { return c.Drain(0) },
-	"deadlines": func(c *engine.Conn, r *rand.Rand) error {
+	"Drain": func(c *websock.Conn, r *rand.Rand) error { return c.Drain(0) },
+	"deadlines": func(c *websock.Conn, r *rand.Rand) error {
 		c.SetRecvDeadline(time.Now().Add(time.Hour))
 		c.SetSendDeadline(time.Time{})
 		return c.Err()
 	},
-	"Pause": func(c *engine.Conn, r *rand.Rand) error {
+	"Pause": func(c *websock.Conn, r *rand.Rand) error {
 		c.Pause()
 		time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
 		c.Resume()
@@ -62,12 +62,12 @@ var uses = map[string]func(c *engine.Conn, r *rand.Rand) error{
 }
 
 // finishes are the ways to end a connection.
-var finishes = map[string]func(c *engine.Conn){
-	"Close":     func(c *engine.Conn) { c.Close() },
-	"Abort":     func(c *engine.Conn) { c.Abort(nil) },
-	"both":      func(c *engine.Conn) { go c.Close(); c.Abort(nil) },
-	"twice":     func(c *engine.Conn) { go c.CloseWith(4000, "a"); c.CloseWith(4001, "b") },
-	"a timeout": func(c *engine.Conn) { c.SetSendDeadline(time.Now()); c.SendText(nil); c.Close() },
+var finishes = map[string]func(c *websock.Conn){
+	"Close":     func(c *websock.Conn) { c.Close() },
+	"Abort":     func(c *websock.Conn) { c.Abort(nil) },
+	"both":      func(c *websock.Conn) { go c.Close(); c.Abort(nil) },
+	"twice":     func(c *websock.Conn) { go c.CloseWith(4000, "a"); c.CloseWith(4001, "b") },
+	"a timeout": func(c *websock.Conn) { c.SetSendDeadline(time.Now()); c.SendText(nil); c.Close() },
 }
 
 // However a connection is used and by whichever side it ends, all calls return, OnClose comes
@@ -88,22 +88,22 @@ func (s Suite) testEveryUseEndsWithTheConnection(t *testing.T) {
 }
 
 // play has two peers use a connection in all ways until one of them, or both, finish.
-func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*engine.Conn)) {
-	limits := engine.Limits{CloseTimeout: 300 * time.Millisecond, SendQueue: 16 << 10}
+func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*websock.Conn)) {
+	limits := websock.Limits{CloseTimeout: 300 * time.Millisecond, SendQueue: 16 << 10}
 	client, server := s.pair(t, "tcp", limits)
 	var running sync.WaitGroup
-	for side, c := range []*engine.Conn{client, server} {
+	for side, c := range []*websock.Conn{client, server} {
 		if pushed {
 			over := make(chan error, 10)
 			var ended atomic.Bool
-			c.SetHandler(engine.Messages(func(c *engine.Conn, op engine.Opcode, msg []byte) {
+			c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				if ended.Load() {
 					t.Error("OnData came after OnClose")
 				}
 				if len(msg) < 100 {
 					c.SendFrame(op, true, msg)
 				}
-			}, func(c *engine.Conn, err error) {
+			}, func(c *websock.Conn, err error) {
 				ended.Store(true)
 				c.Close()
 				over <- err
@@ -122,7 +122,7 @@ func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*e
 				var msg []byte
 				for {
 					var err error
-					if _, msg, err = c.RecvMessage(msg[:0]); err != nil && !errors.Is(err, engine.ErrTimeout) {
+					if _, msg, err = c.RecvMessage(msg[:0]); err != nil && !errors.Is(err, websock.ErrTimeout) {
 						c.Close()
 						return
 					}
@@ -134,7 +134,7 @@ func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*e
 			running.Go(func() {
 				for {
 					err := use(c, r)
-					var closed *engine.CloseError
+					var closed *websock.CloseError
 					if errors.As(err, &closed) {
 						return
 					}
@@ -151,7 +151,7 @@ func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*e
 	done := make(chan struct{})
 	go func() { running.Wait(); close(done) }()
 	wait(t, "the end of all calls", done)
-	for _, c := range []*engine.Conn{client, server} {
+	for _, c := range []*websock.Conn{client, server} {
 		if c.Err() == nil {
 			t.Error("Err returns nil")
 		}

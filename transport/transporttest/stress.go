@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // Whatever several goroutines and the Handler itself do to a connection, OnClose comes once and
@@ -18,8 +18,8 @@ func (s Suite) testWhateverIsDoneOnCloseComesOnce(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		for round := range rounds {
 			client, peer := s.sockets(t, network)
-			c := s.conn(t, client, engine.Client, engine.Limits{CloseTimeout: 20 * time.Millisecond})
-			do := func(c *engine.Conn, random *rand.Rand) {
+			c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
+			do := func(c *websock.Conn, random *rand.Rand) {
 				switch random.IntN(12) {
 				case 0:
 					c.Abort(errCause)
@@ -46,13 +46,13 @@ func (s Suite) testWhateverIsDoneOnCloseComesOnce(t *testing.T) {
 			h := newScript()
 			var over atomic.Bool
 			inside := rand.New(rand.NewPCG(uint64(round), 0))
-			h.data = func(c *engine.Conn, _ string) {
+			h.data = func(c *websock.Conn, _ string) {
 				if over.Load() {
 					t.Error("OnData came after OnClose")
 				}
 				do(c, inside)
 			}
-			h.close = func(c *engine.Conn) {
+			h.close = func(c *websock.Conn) {
 				over.Store(true)
 				do(c, inside)
 			}

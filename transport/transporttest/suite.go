@@ -7,7 +7,6 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
 
-	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -131,12 +130,12 @@ func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
 }
 
 // pair returns two connected Conns.
-func (s Suite) pair(t testing.TB, network string, limits engine.Limits) (client, server *engine.Conn) {
+func (s Suite) pair(t testing.TB, network string, limits websock.Limits) (client, server *websock.Conn) {
 	a, b := s.sockets(t, network)
-	return s.conn(t, a, engine.Client, limits), s.conn(t, b, engine.Server, limits)
+	return s.conn(t, a, websock.Client, limits), s.conn(t, b, websock.Server, limits)
 }
 
-func (s Suite) conn(t testing.TB, conn net.Conn, role engine.Role, limits engine.Limits) *engine.Conn {
+func (s Suite) conn(t testing.TB, conn net.Conn, role websock.Role, limits websock.Limits) *websock.Conn {
 	t.Helper()
-	return engine.NewConn(s.attach(t, conn, nil), engine.Options{Role: role, Limits: limits})
+	return websock.NewConn(s.attach(t, conn, nil), role, websock.Options{Limits: limits})
 }

@@ -3,13 +3,13 @@ package transporttest
 import (
 	"testing"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 func (s Suite) testTheStateOfTLSIsTold(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
-		for _, c := range []*engine.Conn{client, server} {
+		client, server := s.pair(t, network, websock.Limits{})
+		for _, c := range []*websock.Conn{client, server} {
 			if s.Secure == nil && c.TLS() != nil {
 				t.Errorf("%v: TLS where there is none", c.Role())
 			}

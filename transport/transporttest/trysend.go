@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock"
 )
 
 // pulledAndPushed runs f with connections that pull and with such that have a Handler.
-func pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *engine.Conn))) {
-	t.Run("pulled", func(t *testing.T) { f(t, func(*engine.Conn) {}) })
+func pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *websock.Conn))) {
+	t.Run("pulled", func(t *testing.T) { f(t, func(*websock.Conn) {}) })
 	t.Run("pushed", func(t *testing.T) {
-		f(t, func(c *engine.Conn) {
+		f(t, func(c *websock.Conn) {
 			if err := c.SetHandler(newCollector().handler()); err != nil {
 				t.Fatal(err)
 			}
@@ -42,12 +42,12 @@ func soon(t *testing.T, what string, f func()) {
 func (s Suite) testTrySendNeverWaits(t *testing.T) {
 	const size = 16 << 10
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
-			client, server := s.pair(t, network, engine.Limits{WhenFull: engine.QueueWaits})
+		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+			client, server := s.pair(t, network, websock.Limits{WhenFull: websock.QueueWaits})
 			begin(client)
 			accepted := 0
 			try := func() (err error) {
-				if err = client.TrySend(engine.OpBinary, bytes.Repeat([]byte{byte(accepted)}, size)); err == nil {
+				if err = client.TrySend(websock.OpBinary, bytes.Repeat([]byte{byte(accepted)}, size)); err == nil {
 					accepted++
 				}
 				return err
@@ -57,7 +57,7 @@ func (s Suite) testTrySendNeverWaits(t *testing.T) {
 				for err == nil {
 					err = try()
 				}
-				if !errors.Is(err, engine.ErrSendQueueFull) {
+				if !errors.Is(err, websock.ErrSendQueueFull) {
 					t.Errorf("TrySend to a peer that doesn't read: %v", err)
 				}
 			})
@@ -65,7 +65,7 @@ func (s Suite) testTrySendNeverWaits(t *testing.T) {
 			go func() { waits <- client.SendText([]byte("waited")) }()
 			soon(t, "TrySend while another goroutine sends", func() {
 				for range 100 {
-					if err := try(); err != nil && !errors.Is(err, engine.ErrSendQueueFull) {
+					if err := try(); err != nil && !errors.Is(err, websock.ErrSendQueueFull) {
 						t.Errorf("TrySend while another goroutine sends: %v", err)
 					}
 				}
@@ -79,7 +79,7 @@ func (s Suite) testTrySendNeverWaits(t *testing.T) {
 						return
 					}
 					msg = m
-					if op == engine.OpBinary {
+					if op == websock.OpBinary {
 						if len(m) != size || m[0] != byte(binary) || m[size-1] != byte(binary) {
 							t.Errorf("message %d: %d bytes, or others", binary, len(m))
 						}
@@ -108,8 +108,8 @@ func (s Suite) testTrySendNeverWaits(t *testing.T) {
 func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 	const size = 16 << 10
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
-			client, server := s.pair(t, network, engine.Limits{})
+		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+			client, server := s.pair(t, network, websock.Limits{})
 			begin(client)
 			message := make([]byte, size)
 			accepted := 0
@@ -118,7 +118,7 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 					defer cancel()
 					for {
-						if err := client.SendContext(ctx, engine.OpBinary, message); err == nil {
+						if err := client.SendContext(ctx, websock.OpBinary, message); err == nil {
 							accepted++
 						} else if errors.Is(err, context.DeadlineExceeded) {
 							break
@@ -130,7 +130,7 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(context.Background())
 				time.AfterFunc(20*time.Millisecond, cancel)
-				if err := client.SendContext(ctx, engine.OpBinary, message); err != context.Canceled {
+				if err := client.SendContext(ctx, websock.OpBinary, message); err != context.Canceled {
 					t.Errorf("canceled: %v", err)
 				}
 			})
@@ -138,10 +138,10 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 				t.Fatalf("the connection is over: %v", err)
 			}
 			sent := make(chan error, 1)
-			go func() { sent <- client.SendContext(context.Background(), engine.OpText, []byte("last")) }()
+			go func() { sent <- client.SendContext(context.Background(), websock.OpText, []byte("last")) }()
 			soon(t, "receiving", func() {
 				for i := range accepted {
-					if op, m, err := server.RecvMessage(nil); op != engine.OpBinary || len(m) != size || err != nil {
+					if op, m, err := server.RecvMessage(nil); op != websock.OpBinary || len(m) != size || err != nil {
 						t.Errorf("message %d: %v of %d bytes, %v", i, op, len(m), err)
 						return
 					}
@@ -160,8 +160,8 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 // A context that ends when a part of a frame is out ends the connection.
 func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *engine.Conn)) {
-			client, server := s.pair(t, network, engine.Limits{CloseTimeout: 50 * time.Millisecond})
+		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+			client, server := s.pair(t, network, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 			begin(client)
 			ctx, cancel := context.WithCancel(context.Background())
 			go func() {
@@ -171,9 +171,9 @@ func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 			soon(t, "SendContext", func() {
 				message := make([]byte, 16<<20)
 				for _, when := range []string{"in the middle", "afterwards"} {
-					err := client.SendContext(ctx, engine.OpBinary, message)
-					var closed *engine.CloseError
-					if !errors.Is(err, context.Canceled) || !errors.As(err, &closed) || closed.Code != engine.CloseAbnormal {
+					err := client.SendContext(ctx, websock.OpBinary, message)
+					var closed *websock.CloseError
+					if !errors.Is(err, context.Canceled) || !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
 						t.Errorf("%s: %v", when, err)
 					}
 				}
@@ -187,17 +187,17 @@ func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 // uses: an event loop that waits for itself would wait for ever.
 func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
 	for _, size := range []int{16 << 10, 200 << 10} {
-		client, server := s.pair(t, "tcp", engine.Limits{})
+		client, server := s.pair(t, "tcp", websock.Limits{})
 		refused := make(chan error, 1)
 		p := make([]byte, size)
-		h := engine.Messages(func(c *engine.Conn, _ engine.Opcode, _ []byte) {
+		h := websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			if c.Queues() {
 				ctx = context.Background()
 			}
 			defer cancel()
 			for {
-				if err := c.SendContext(ctx, engine.OpBinary, p); err != nil {
+				if err := c.SendContext(ctx, websock.OpBinary, p); err != nil {
 					refused <- err
 					return
 				}
@@ -210,7 +210,7 @@ func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		soon(t, "a Handler that sends", func() {
-			if err := <-refused; !errors.Is(err, engine.ErrSendQueueFull) && !errors.Is(err, context.DeadlineExceeded) {
+			if err := <-refused; !errors.Is(err, websock.ErrSendQueueFull) && !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%d bytes: %v", size, err)
 			}
 		})
@@ -220,18 +220,18 @@ func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
 // What is prepared once arrives from both roles.
 func (s Suite) testAPreparedMessageArrives(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, engine.Limits{})
+		client, server := s.pair(t, network, websock.Limits{})
 		for _, size := range []int{0, 125, 5000, 300000} {
-			message, err := engine.NewPreparedMessage(engine.OpBinary, bytes.Repeat([]byte("p"), size))
+			message, err := websock.NewPreparedMessage(websock.OpBinary, bytes.Repeat([]byte("p"), size))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				for _, ends := range [][2]*engine.Conn{{client, server}, {server, client}} {
+				for _, ends := range [][2]*websock.Conn{{client, server}, {server, client}} {
 					sent := make(chan error, 1)
 					go func() { sent <- ends[0].SendPrepared(message) }()
 					op, m, err := ends[1].RecvMessage(nil)
-					if op != engine.OpBinary || !bytes.Equal(m, message.Payload()) || err != nil {
+					if op != websock.OpBinary || !bytes.Equal(m, message.Payload()) || err != nil {
 						t.Fatalf("%d bytes: %v of %d bytes, %v", size, op, len(m), err)
 					}
 					if err := <-sent; err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 )
 
@@ -19,7 +20,7 @@ func Firehoses() map[string][]byte {
 	w.Write(make([]byte, 1<<20))
 	w.Flush()
 	p := bytes.TrimSuffix(payload.Bytes(), []byte("\x00\x00\xff\xff"))
-	bomb := append(engine.AppendHeader(nil, engine.Header{Fin: true, Rsv: 4, Opcode: engine.OpBinary, Length: int64(len(p))}), p...)
+	bomb := append(engine.AppendHeader(nil, websock.Header{Fin: true, Rsv: 4, Opcode: websock.OpBinary, Length: int64(len(p))}), p...)
 	return map[string][]byte{
 		"inflating": bytes.Repeat(bomb, 16),
 		"tiny":      bytes.Repeat([]byte("\x82\x00"), 8<<10),
@@ -36,13 +37,13 @@ const (
 // A Firehose is a Handler that counts what it gets.
 type Firehose struct {
 	Calls, Bytes int
-	OnFirst      func(c *engine.Conn) // called with the first
-	Pauses       bool                 // now and then, for a moment
+	OnFirst      func(c *websock.Conn) // called with the first
+	Pauses       bool                  // now and then, for a moment
 	Closed       chan error
 }
 
 // OnData counts.
-func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
+func (f *Firehose) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
 	f.Calls++
 	f.Bytes += len(payload)
 	if f.Pauses && f.Calls%97 == 0 {
@@ -55,7 +56,7 @@ func (f *Firehose) OnData(c *engine.Conn, _ engine.Header, payload []byte) {
 }
 
 // OnClose tells Closed.
-func (f *Firehose) OnClose(_ *engine.Conn, err error) { f.Closed <- err }
+func (f *Firehose) OnClose(_ *websock.Conn, err error) { f.Closed <- err }
 
 // A Handler has much to do with what has come at once. A deadline is still noticed.
 func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
@@ -63,9 +64,9 @@ func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			client, _ := s.sockets(t, "tcp")
 			f := &Firehose{Closed: make(chan error, 1)}
-			f.OnFirst = func(c *engine.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
+			f.OnFirst = func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
 			c := s.firehose(t, client, stream, f)
-			if err := within(t, f.Closed, "OnClose"); !errors.Is(err, engine.ErrTimeout) {
+			if err := within(t, f.Closed, "OnClose"); !errors.Is(err, websock.ErrTimeout) {
 				t.Errorf("%v", err)
 			}
 			if f.Bytes > FirehoseTurn || f.Calls > FirehoseCalls {
@@ -88,8 +89,8 @@ func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
 					server.Write(stream)
 					server.Write([]byte("\x88\x02\x03\xe8"))
 				}()
-				var closed *engine.CloseError
-				if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != engine.CloseNormal {
+				var closed *websock.CloseError
+				if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 					t.Errorf("%v", err)
 				}
 				if kind == "tiny" && f.Calls != len(stream) || kind == "inflating" && f.Bytes != 32<<20 {
@@ -101,12 +102,11 @@ func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
 }
 
 // firehose returns a connection on which a stream has come already.
-func (s Suite) firehose(t *testing.T, conn net.Conn, stream []byte, f *Firehose) *engine.Conn {
+func (s Suite) firehose(t *testing.T, conn net.Conn, stream []byte, f *Firehose) *websock.Conn {
 	t.Helper()
-	c := engine.NewConn(s.attach(t, conn, bytes.Clone(stream)), engine.Options{
-		Role:        engine.Client,
-		Limits:      engine.Limits{CloseTimeout: 20 * time.Millisecond},
-		Compression: engine.Compression{Level: 1},
+	c := websock.NewConn(s.attach(t, conn, bytes.Clone(stream)), websock.Client, websock.Options{
+		Limits:      websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		Compression: websock.Compression{Level: 1},
 	})
 	if err := c.SetHandler(f); err != nil {
 		t.Fatal(err)

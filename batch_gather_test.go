@@ -1,0 +1,201 @@
+package websock
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed004e8d11/websock/transport"
+)
+
+func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
+	large := strings.Repeat("l", pieceSize+1)
+	tests := []struct {
+		name   string
+		limit  int
+		handle func(c *Conn)
+		writes int
+		want   string
+	}{
+		{"all kinds of sends", 0, func(c *Conn) {
+			c.SendText([]byte("a"))
+			c.SendPing([]byte("p"))
+			sb, _ := c.Reserve(10)
+			copy(sb.Bytes(), "lent")
+			sb.SendBinary(4)
+			w, _ := c.NextWriter(OpText)
+			w.Write([]byte("written"))
+			w.Close()
+			misplaced, _ := c.Reserve(1)
+			if err := misplaced.SendFrame(OpContinuation, true, 1); err != ErrFrameOrder {
+				t.Error(err)
+			}
+			c.NetConn(OpBinary).Write([]byte("streamed"))
+			c.SendFrame(OpText, false, []byte("b"))
+			c.SendFrame(OpContinuation, true, nil)
+		}, 1, "text a; ping p; bin lent; text written; bin streamed; text+ b; cont"},
+		{"sends of another goroutine", 0, func(c *Conn) {
+			c.SendText([]byte("a"))
+			sent := make(chan error)
+			go func() { sent <- c.SendText([]byte("b")) }()
+			<-sent // it doesn't wait for us, and takes along what we have sent
+			c.SendText([]byte("c"))
+		}, 2, "text a; text b; text c"},
+		{"Flush", 0, func(c *Conn) {
+			c.SendText([]byte("a"))
+			c.Flush()
+			c.SendText([]byte("b"))
+		}, 2, "text a; text b"},
+		{"as much as Limits.SendQueue at a time", 20, func(c *Conn) {
+			for range 6 {
+				c.SendText([]byte("12345678"))
+			}
+		}, 3, strings.TrimSuffix(strings.Repeat("text 12345678; ", 6), "; ")},
+		{"large frames leave at once, behind what came before", 0, func(c *Conn) {
+			c.SendText([]byte("a"))
+			c.SendBinary([]byte(large))
+			c.SendText([]byte("b"))
+			sb, _ := c.Reserve(len(large))
+			copy(sb.Bytes(), large)
+			sb.SendBinary(len(large))
+			c.SendText([]byte("c"))
+		}, 5, "text a; bin " + large + "; text b; bin " + large + "; text c"},
+		{"a close frame", 0, func(c *Conn) {
+			c.SendText([]byte("a"))
+			c.CloseWith(4000, "")
+			if err := c.SendText([]byte("b")); !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+		}, 1, "text a; close " + closePayload(4000, "")},
+		{"Cork, which is to end later", 0, func(c *Conn) {
+			c.Cork()
+			c.SendText([]byte("a"))
+		}, 0, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, s := newScripted(Server, Limits{SendQueue: test.limit}, frames(Server, "text x"))
+			c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
+				test.handle(c)
+			}})
+			s.err = transport.ErrWouldBlock
+			s.readable = true
+			s.receiver.Readable()
+			if got := unframe(Server, s.out); got != test.want || s.writes != test.writes {
+				t.Errorf("sent %.200q in %d writes, want %.200q in %d", got, s.writes, test.want, test.writes)
+			}
+		})
+	}
+}
+
+// waitUntilGathered waits until so many bytes wait to be written.
+func waitUntilGathered(c *Conn, n int) {
+	waitUntil(func() bool {
+		c.send.mu.Lock()
+		defer c.send.mu.Unlock()
+		return c.send.batch != nil && len(c.send.batch.B) >= n
+	})
+}
+
+// Whoever writes a frame of its own takes along what a Handler has left meanwhile.
+func TestAFrameThatIsWrittenAloneTakesAlongWhatIsLeft(t *testing.T) {
+	for way, send := range map[string]func(c *Conn) error{
+		"lent": func(c *Conn) error {
+			sb, err := c.Reserve(3)
+			if err != nil {
+				return err
+			}
+			copy(sb.Bytes(), "big")
+			return sb.SendBinary(3)
+		},
+		"large": func(c *Conn) error { return c.SendBinary(bytes.Repeat([]byte("b"), pieceSize+1)) },
+	} {
+		t.Run(way, func(t *testing.T) {
+			s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+			s.chunks = [][]byte{frames(Server, "text a; ping p; text b")}
+			s.err = transport.ErrWouldBlock
+			c := NewConn(s, Server, Options{})
+			c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }})
+			sent := make(chan error)
+			go func() { sent <- send(c) }()
+			<-s.begun
+			s.readable = true
+			s.receiver.Readable()
+			close(s.free)
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+			got := unframe(Server, s.out)
+			if !strings.HasPrefix(got, "bin b") || !strings.HasSuffix(got, "; text a; text b; pong p") || s.writes != 2 {
+				t.Errorf("sent %.10q ... %q in %d writes", got, got[max(0, len(got)-30):], s.writes)
+			}
+		})
+	}
+}
+
+func TestAllKindsOfSendersDuringAWriteKeepFramesWhole(t *testing.T) {
+	const senders, each = 8, 40
+	s := &script{}
+	c := NewConn(s, Client, Options{Limits: Limits{SendQueue: 5000}})
+	var sending sync.WaitGroup
+	for g := range senders {
+		sending.Go(func() {
+			for i := range each {
+				msg := bytes.Repeat([]byte{byte('a' + g)}, 1+i*100)
+				switch (g + i) % 4 {
+				case 0:
+					c.Cork()
+				case 1:
+					if err := c.Flush(); err != nil {
+						t.Error(err)
+					}
+				}
+				var err error
+				if i%2 == 0 {
+					err = c.SendBinary(msg)
+				} else {
+					err = ways["Reserve"](c, msg)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+	if err := c.Flush(); err != nil {
+		t.Error(err)
+	}
+	next := [senders]int{}
+	for _, f := range strings.Split(unframe(Client, s.out), "; ") {
+		payload := strings.TrimPrefix(f, "bin ")
+		g := payload[0] - 'a'
+		if strings.Trim(payload, payload[:1]) != "" || len(payload) != 1+next[g]*100 {
+			t.Fatalf("torn, lost or out of order: %.50q of %d", f, len(f))
+		}
+		next[g]++
+	}
+	for g, n := range next {
+		if n != each {
+			t.Errorf("%d messages of sender %d, want %d", n, g, each)
+		}
+	}
+	if s.writes >= senders*each {
+		t.Errorf("%d writes: nothing gathered", s.writes)
+	}
+}
+
+func TestAFailedFlushIsTold(t *testing.T) {
+	c, s := newScripted(Client, Limits{})
+	c.Cork()
+	c.SendText([]byte("a"))
+	s.writeErr = errors.New("broken pipe")
+	if err := c.Flush(); !errors.Is(err, s.writeErr) {
+		t.Errorf("%v", err)
+	}
+	if err := c.Flush(); !errors.Is(err, s.writeErr) {
+		t.Errorf("again: %v", err)
+	}
+}

@@ -1,0 +1,660 @@
+package websock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// A dam is a script that queues what is written until it is let through.
+type dam struct {
+	script
+	moved  *sync.Cond
+	queue  []byte
+	most   int // that was ever queued
+	over   error
+	drains int // calls of Drain that are under way
+	calls  int // of Drain
+}
+
+func newDam() *dam {
+	d := &dam{}
+	d.moved = sync.NewCond(&d.mu)
+	return d
+}
+
+func (d *dam) Writev(bufs ...[]byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over != nil {
+		return d.over
+	}
+	d.writes++
+	for _, b := range bufs {
+		d.queue = append(d.queue, b...)
+	}
+	d.most = max(d.most, len(d.queue))
+	return nil
+}
+
+func (d *dam) Queued() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.queue)
+}
+
+func (d *dam) Queues() bool        { return true }
+func (d *dam) Unacknowledged() int { return 0 }
+
+func (d *dam) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, d.Writev(p) }
+
+func (d *dam) Drain(_ context.Context, most int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls++
+	d.drains++
+	defer func() { d.drains-- }()
+	for d.over == nil && len(d.queue) > most {
+		d.moved.Wait()
+	}
+	return d.over
+}
+
+// let lets n bytes through.
+func (d *dam) let(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n = min(n, len(d.queue))
+	d.out = append(d.out, d.queue[:n]...)
+	d.queue = d.queue[n:]
+	d.moved.Broadcast()
+}
+
+func (d *dam) end(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over == nil {
+		d.over = err
+	}
+	d.queue = nil
+	d.moved.Broadcast()
+}
+
+func (d *dam) Close() error {
+	d.end(net.ErrClosed)
+	return nil
+}
+
+func (d *dam) Linger(time.Duration) error { return d.Close() }
+
+// awaitDrains waits until so many calls of Drain are under way.
+func (d *dam) awaitDrains(n int) {
+	waitUntil(func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.drains == n
+	})
+}
+
+// waitUntil waits for a condition that comes true.
+func waitUntil(holds func() bool) {
+	for !holds() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// opened returns a connection over a new dam.
+func opened(role Role, limits Limits) (*Conn, *dam) {
+	d := newDam()
+	return NewConn(d, role, Options{Limits: limits}), d
+}
+
+// ways are the ways to send a message.
+var ways = map[string]func(c *Conn, msg []byte) error{
+	"SendBinary": (*Conn).SendBinary,
+	"Reserve": func(c *Conn, msg []byte) error {
+		sb, err := c.Reserve(len(msg))
+		if err != nil {
+			return err
+		}
+		copy(sb.Bytes(), msg)
+		return sb.SendBinary(len(msg))
+	},
+	"NextWriter": func(c *Conn, msg []byte) error {
+		w, err := c.NextWriter(OpBinary)
+		if err != nil {
+			return err
+		}
+		w.Write(msg)
+		return w.Close()
+	},
+	"NetConn": func(c *Conn, msg []byte) error {
+		_, err := c.NetConn(OpBinary).Write(msg)
+		return err
+	},
+	"SendPrepared": func(c *Conn, msg []byte) error {
+		pm, err := NewPreparedMessage(OpBinary, msg)
+		if err != nil {
+			return err
+		}
+		return c.SendPrepared(pm)
+	},
+}
+
+func isFull(err error, limit int) bool {
+	var full *LimitError
+	return errors.Is(err, ErrSendQueueFull) && errors.As(err, &full) && *full == LimitError{Limit: "SendQueue", Max: int64(limit), Code: ClosePolicyViolation, Err: ErrSendQueueFull}
+}
+
+func TestAFullQueueRefusesAndLosesNothing(t *testing.T) {
+	const limit = 200
+	policies := map[string]struct {
+		when    QueuePolicy
+		handler bool
+	}{
+		"QueueRefuses":                {QueueRefuses, false},
+		"QueueRefuses with a Handler": {QueueRefuses, true},
+		"the default with a Handler":  {QueueDefault, true},
+	}
+	for policy, p := range policies {
+		refusing := maps.Clone(ways)
+		refusing["TrySend"] = func(c *Conn, msg []byte) error { return c.TrySend(OpBinary, msg) }
+		for way, send := range refusing {
+			for _, role := range []Role{Client, Server} {
+				t.Run(fmt.Sprintf("%s/%s/%v", policy, way, role), func(t *testing.T) {
+					c, d := opened(role, Limits{SendQueue: limit, WhenFull: p.when})
+					if p.handler {
+						c.SetHandler(&recorder{})
+					}
+					var want []string
+					refused := 0
+					for i := range 60 {
+						msg := fmt.Sprintf("message %d", i)
+						was := d.Queued()
+						switch err := send(c, []byte(msg)); {
+						case err == nil:
+							want = append(want, "bin "+msg)
+						case isFull(err, limit) && d.Queued() == was:
+							refused++
+							if i%4 == 0 {
+								d.let(100)
+							}
+						default:
+							t.Fatalf("%v, with %d bytes queued, %d before", err, d.Queued(), was)
+						}
+					}
+					d.let(d.Queued())
+					if err := send(c, []byte("last")); err != nil {
+						t.Error(err)
+					}
+					d.let(d.Queued())
+					if got := unframe(role, d.out); got != strings.Join(append(want, "bin last"), "; ") {
+						t.Errorf("sent %q, want %q", got, want)
+					}
+					if refused == 0 || len(want) < 30 || d.most > limit+engine.MaxHeaderSize {
+						t.Errorf("%d refused, %d sent, %d bytes queued", refused, len(want), d.most)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestAnEmptyQueueTakesAMessageOfAnySize(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		for _, size := range []int{500, 5000, pieceSize + 1, 1 << 20} {
+			c, d := opened(role, Limits{SendQueue: 100, WhenFull: QueueRefuses})
+			if err := c.SendBinary(make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SendBinary(make([]byte, size)); !isFull(err, 100) {
+				t.Errorf("%v, %d bytes: another gets %v", role, size, err)
+			}
+			d.let(d.Queued())
+			if got := unframe(role, d.out); len(got) != len("bin ")+size {
+				t.Errorf("%v, %d bytes: sent %.50q", role, size, got)
+			}
+		}
+	}
+}
+
+func TestARefusedFragmentBeginsNoMessage(t *testing.T) {
+	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
+	c.SendText(make([]byte, 100))
+	if err := c.SendFrame(OpText, false, []byte("\xe2\x82")); !isFull(err, 100) {
+		t.Fatal(err)
+	}
+	d.let(1000)
+	if err := c.SendFrame(OpContinuation, true, nil); err != ErrFrameOrder {
+		t.Errorf("%v", err)
+	}
+	for _, fragment := range []struct {
+		op  Opcode
+		fin bool
+		p   string
+	}{{OpText, false, "\xe2\x82"}, {OpContinuation, true, "\xac"}} {
+		if err := c.SendFrame(fragment.op, fragment.fin, []byte(fragment.p)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
+	parts := []string{strings.Repeat("a", 3000), strings.Repeat("b", fragmentSize), strings.Repeat("c", 70000), "d"}
+	c, d := opened(Client, Limits{SendQueue: 1000, WhenFull: QueueRefuses})
+	refused := 0
+	again := func(call func() error) {
+		t.Helper()
+		err := call()
+		for ; isFull(err, 1000); err = call() {
+			refused++
+			d.let(d.Queued())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill := func() {
+		for c.SendPing(bytes.Repeat([]byte("p"), 125)) == nil {
+		}
+	}
+	w, err := c.NextWriter(OpText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range parts {
+		fill()
+		again(func() error {
+			n, err := io.WriteString(w, part)
+			if err == nil && n != len(part) || err != nil && n != 0 {
+				t.Errorf("%d of %d bytes were taken, %v", n, len(part), err)
+			}
+			return err
+		})
+	}
+	fill()
+	again(w.Close)
+	again(func() error { return c.SendText([]byte("next")) })
+	d.let(d.Queued())
+	var got strings.Builder
+	for _, f := range strings.Split(unframe(Client, d.out), "; ") {
+		switch name, payload, _ := strings.Cut(f, " "); {
+		case name == "ping":
+		case name == "text+" && got.Len() == 0, name == "cont+", name == "cont":
+			got.WriteString(payload)
+		case f != "text next":
+			t.Fatalf("sent %.50q after %d bytes", f, got.Len())
+		}
+	}
+	if want := strings.Join(parts, ""); got.String() != want || refused < 4 {
+		t.Errorf("%d bytes of %d were sent, %d refused", got.Len(), len(want), refused)
+	}
+}
+
+func TestAMessageThatWasRefusedWholeIsDropped(t *testing.T) {
+	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
+	c.SendBinary(make([]byte, 100))
+	w, _ := c.NextWriter(OpText)
+	io.WriteString(w, "refused")
+	if err := w.Close(); !isFull(err, 100) {
+		t.Fatal(err)
+	}
+	d.let(d.Queued())
+	d.out = nil
+	if w, err := c.NextWriter(OpText); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	d.let(d.Queued())
+	if got := unframe(Client, d.out); got != "text" {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func TestAClosedConnectionIsNotCalledFull(t *testing.T) {
+	c, _ := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
+	c.SetHandler(&recorder{})
+	c.SendText(make([]byte, 100))
+	if err := c.Close(); err != nil { // a close frame always finds room
+		t.Error(err)
+	}
+	if err := c.SendText(nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v", err)
+	}
+	if err := c.SendBinary(make([]byte, pieceSize+1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAFullQueueMakesSendersWait(t *testing.T) {
+	const limit, senders, each = 1000, 4, 20
+	policies := map[string]struct {
+		when    QueuePolicy
+		handler bool
+	}{
+		"QueueWaits":                {QueueWaits, false},
+		"QueueWaits with a Handler": {QueueWaits, true},
+		"the default":               {QueueDefault, false},
+	}
+	for policy, p := range policies {
+		for way, send := range ways {
+			if way == "NextWriter" {
+				continue // there is one at a time
+			}
+			t.Run(policy+"/"+way, func(t *testing.T) {
+				c, d := opened(Client, Limits{SendQueue: limit, WhenFull: p.when})
+				if p.handler {
+					c.SetHandler(&recorder{})
+				}
+				var sending sync.WaitGroup
+				for g := range senders {
+					sending.Go(func() {
+						for i := range each {
+							if err := send(c, bytes.Repeat([]byte{byte('a' + g)}, 90+i)); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				sent := make(chan struct{})
+				go func() {
+					sending.Wait()
+					close(sent)
+				}()
+				d.awaitDrains(1)
+				select {
+				case <-sent:
+					t.Fatal("nobody waits")
+				case <-time.After(5 * time.Millisecond):
+				}
+				for done := false; !done; {
+					select {
+					case <-sent:
+						done = true
+					default:
+						d.let(100)
+						time.Sleep(50 * time.Microsecond)
+					}
+				}
+				d.let(d.Queued())
+				next := [senders]int{}
+				for _, f := range strings.Split(unframe(Client, d.out), "; ") {
+					payload := strings.TrimPrefix(f, "bin ")
+					g := payload[0] - 'a'
+					if strings.Trim(payload, payload[:1]) != "" || len(payload) != 90+next[g] {
+						t.Fatalf("torn, lost or out of order: %q", f)
+					}
+					next[g]++
+				}
+				if next != [senders]int{each, each, each, each} {
+					t.Errorf("%v came", next)
+				}
+				if d.most > 2*limit {
+					t.Errorf("%d bytes were queued at a limit of %d", d.most, limit)
+				}
+			})
+		}
+	}
+}
+
+// What others have gathered for the next write has to find room too: until it does, a sender
+// waits and doesn't ask again and again.
+func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
+	c, d := opened(Server, Limits{SendQueue: 1000})
+	c.SendBinary(make([]byte, 900))
+	var senders sync.WaitGroup
+	send := func() { senders.Go(func() { c.SendBinary(make([]byte, 200)) }) }
+	send() // it waits for the peer
+	d.awaitDrains(1)
+	send() // it waits for the other one's turn
+	waitUntilGathered(c, 200)
+	d.let(150) // room for one of them
+	time.Sleep(10 * time.Millisecond)
+	d.awaitDrains(1)
+	if d.mu.Lock(); d.calls > 3 {
+		t.Errorf("the transport was asked %d times", d.calls)
+	}
+	d.mu.Unlock()
+	d.let(1000)
+	senders.Wait()
+	d.let(1000)
+	if got := strings.Count(unframe(Server, d.out), "bin"); got != 3 {
+		t.Errorf("%d frames, want 3", got)
+	}
+}
+
+func TestALargeFrameWaitsAfterEachPiece(t *testing.T) {
+	const limit, size = 1000, 5*pieceSize + 77
+	c, d := opened(Client, Limits{SendQueue: limit})
+	payload := []byte(strings.Repeat("0123456789", size/10))
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendBinary(payload) }()
+	for done := false; !done; {
+		select {
+		case err := <-sent:
+			if err != nil {
+				t.Error(err)
+			}
+			done = true
+		default:
+			d.let(10000)
+		}
+	}
+	if d.Queued() > limit || d.most > pieceSize+engine.MaxHeaderSize {
+		t.Errorf("%d bytes are queued, %d were", d.Queued(), d.most)
+	}
+	d.let(limit)
+	if got := unframe(Client, d.out); got != "bin "+string(payload) {
+		t.Errorf("sent %.50q", got)
+	}
+}
+
+// parkedSenders has senders of all kinds wait for the peer, and returns what they get.
+func parkedSenders(c *Conn, d *dam) <-chan error {
+	c.SendText(make([]byte, 100))
+	errs := make(chan error, len(ways)+1)
+	for _, send := range ways {
+		go func() { errs <- send(c, make([]byte, 100)) }()
+	}
+	go func() { errs <- c.SendBinary(make([]byte, pieceSize+1)) }()
+	d.awaitDrains(1)
+	return errs
+}
+
+func TestTheEndOfAConnectionEndsTheWait(t *testing.T) {
+	ends := map[string]struct {
+		end  func(c *Conn, d *dam)
+		want error
+	}{
+		"its send deadline passes": {func(_ *Conn, d *dam) { d.end(os.ErrDeadlineExceeded) }, os.ErrDeadlineExceeded},
+		"it is lost":               {func(_ *Conn, d *dam) { d.end(io.ErrClosedPipe) }, io.ErrClosedPipe},
+		"Abort":                    {func(c *Conn, _ *dam) { c.Abort(io.ErrNoProgress) }, io.ErrNoProgress},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			c, d := opened(Client, Limits{SendQueue: 100})
+			errs := parkedSenders(c, d)
+			end.end(c, d)
+			for range cap(errs) {
+				err := <-errs
+				var closed *CloseError
+				if !errors.Is(err, end.want) || !errors.As(err, &closed) || closed.Code != CloseAbnormal {
+					t.Errorf("%v, want a CloseError because of %v", err, end.want)
+				}
+			}
+		})
+	}
+}
+
+func TestDrainWaitsForThePeer(t *testing.T) {
+	c, d := opened(Client, Limits{WhenFull: QueueRefuses})
+	c.SendBinary(make([]byte, 1000))
+	for _, most := range []int{600, 300, 0, -1} {
+		drained := make(chan error, 1)
+		go func() { drained <- c.Drain(most) }()
+		d.awaitDrains(1)
+		d.let(d.Queued() - max(most, 0) - 1)
+		select {
+		case err := <-drained:
+			t.Fatalf("returned %v with %d bytes queued", err, d.Queued())
+		case <-time.After(5 * time.Millisecond):
+		}
+		d.let(1)
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		c.SendBinary(make([]byte, 1000))
+	}
+}
+
+func TestDrainTellsHowTheConnectionEnded(t *testing.T) {
+	c, d := opened(Client, Limits{})
+	c.SendBinary(make([]byte, 1000))
+	d.end(os.ErrDeadlineExceeded)
+	var closed *CloseError
+	if err := c.Drain(0); !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &closed) || closed.Code != CloseAbnormal {
+		t.Errorf("after the send deadline: %v", err)
+	}
+	if err := c.SendText(nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a send after that: %v", err)
+	}
+
+	c, _ = opened(Client, Limits{})
+	c.CloseWith(CloseGoingAway, "")
+	if err := c.Drain(0); !errors.As(err, &closed) || !closed.Local || closed.Code != CloseGoingAway {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestDrainHasNothingToDoWhereNothingIsQueued(t *testing.T) {
+	c, _ := newScripted(Client, Limits{})
+	c.SendText([]byte("Hello"))
+	if err := c.Drain(0); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestATransportThatQueuesButCannotWaitIsNotWaitedFor(t *testing.T) {
+	d := newDam()
+	c := NewConn(pullOnlyTransport{d}, Client, Options{Limits: Limits{SendQueue: 100, WhenFull: QueueWaits}})
+	for range 10 {
+		if err := c.SendBinary(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What TrySend has left to a SendContext that waits is written although that gives up.
+func TestASendContextThatGivesUpWritesWhatWasLeftToIt(t *testing.T) {
+	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueWaits})
+	if err := c.TrySend(OpBinary, make([]byte, 90)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendContext(ctx, OpBinary, make([]byte, 90)) }()
+	d.awaitDrains(1)
+	cancel()
+	d.let(50)
+	if err := c.TrySend(OpText, []byte("left")); err != nil {
+		t.Fatal(err)
+	}
+	d.let(1000)
+	if err := <-sent; err != context.Canceled {
+		t.Errorf("SendContext: %v", err)
+	}
+	d.let(1000)
+	if got := unframe(Client, d.out); !strings.HasSuffix(got, "text left") {
+		t.Errorf("what was left has not been written: %.200q", got)
+	}
+}
+
+// given.
+func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
+	c, s := newStuck(0)
+	for {
+		err := c.TrySend(OpBinary, make([]byte, 16<<10))
+		if errors.Is(err, ErrSendQueueFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	select {
+	case err := <-drained:
+		t.Fatalf("Drain returned %v, and %d bytes wait", err, c.Queued())
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(s.free)
+	if err := <-drained; err != nil || c.Queued() > 0 {
+		t.Errorf("%v, and %d bytes wait", err, c.Queued())
+	}
+	if err := c.TrySend(OpText, []byte("more")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A Handler that sends something large doesn't wait for another goroutine's SendContext, which
+// waits for the peer: on an event loop it would wait for itself.
+func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {
+	for name, send := range map[string]func(c *Conn, p []byte) error{
+		"SendBinary":   func(c *Conn, p []byte) error { return c.SendBinary(p) },
+		"SendPrepared": func(c *Conn, p []byte) error { return c.SendPrepared(prepared(t, OpBinary, string(p))) },
+		"SendBuffer": func(c *Conn, p []byte) error {
+			sb, err := c.Reserve(len(p))
+			if err != nil {
+				return err
+			}
+			return sb.SendBinary(len(p))
+		},
+		"NextWriter": func(c *Conn, p []byte) error {
+			w, err := c.NextWriter(OpBinary)
+			if err != nil {
+				return err
+			}
+			w.Write(p)
+			return w.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDam()
+			d.chunks = [][]byte{frames(Client, "text x")}
+			c := NewConn(d, Client, Options{Limits: Limits{SendQueue: 1 << 20}})
+			returned := make(chan error, 1)
+			c.SetHandler(Messages(func(c *Conn, _ Opcode, _ []byte) {
+				returned <- send(c, make([]byte, 200<<10))
+			}, nil))
+			if err := c.TrySend(OpBinary, make([]byte, 100<<10)); err != nil {
+				t.Fatal(err)
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- c.SendContext(context.Background(), OpBinary, make([]byte, 1<<20)) }()
+			d.awaitDrains(1)
+			go d.play()
+			select {
+			case err := <-returned:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the Handler waits")
+			}
+			c.Abort(nil)
+			<-sent
+		})
+	}
+}

@@ -1,0 +1,287 @@
+package websock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"weak"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/timing"
+)
+
+// Close closes the connection with CloseNormal. See CloseWith.
+func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
+
+// CloseWith performs the closing handshake (RFC 6455 section 7.1.2) and closes
+// the transport: it sends a close frame with code and reason, unless one was sent
+// already, and waits for the peer to end the connection. Both together take at
+// most Limits.CloseTimeout, whatever deadlines are set meanwhile. What the peer
+// sends in that time is discarded. With a Handler it does not wait, neither for
+// the peer nor for other senders: data still goes to OnData, and OnClose tells the
+// end within Limits.CloseTimeout.
+//
+// It may be called from any goroutine, any number of times; only the first call
+// does anything. A receive under way returns a *CloseError with Local set, and so do later
+// ones, whatever had come. After the connection was lost they return what they did before, and
+// so does Err.
+//
+// Nil says that the close frame was written and the peer has ended the connection; or that there
+// was nothing to wait for: there is a Handler, the connection was over, or another call of Close
+// is under way, which may have to wait longer; or that Abort has cut the wait short. Whether the
+// peer's close frame came, and so all that was sent before, only a Handler is told: see
+// CloseError.
+//
+// Errors before anything is done: ErrCloseCode, ErrInvalidUTF8 for the reason,
+// ErrControlTooLong for a reason of more than 123 bytes. Otherwise the transport
+// is closed, and the error says why the closing handshake is incomplete: one that
+// is ErrTimeout, or the *CloseError of a failed write.
+func (c *Conn) CloseWith(code CloseCode, reason string) error {
+	if err := engine.CheckClose(code, reason); err != nil {
+		return err
+	}
+	s := &c.send
+	s.mu.Lock()
+	pushed := s.pushed
+	var err error
+	if !pushed {
+		c.receive.stop.Or(stopPull)
+	}
+	switch sends := c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason); {
+	case sends && pushed: // by a Handler, perhaps, which must not wait for the peer
+		c.flushPending()
+		err = s.writeError()
+	case sends:
+		err = c.commit()
+	}
+	s.mu.Unlock()
+	if pushed {
+		return err
+	}
+	return errors.Join(err, c.end())
+}
+
+// encodeClose puts a close frame into the batch, after which nothing can be sent,
+// and reports whether it did: at most one is ever sent. how says what further
+// sends return. The lock is held.
+func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool {
+	s := &c.send
+	if s.closing != nil || s.err != nil && how.Local { // it was lost before: that stays how it ended
+		return false
+	}
+	s.closing = how
+	s.corked = false
+	s.dropPing()
+	if s.err != nil {
+		return false
+	}
+	c.limitEnd()
+	var payload [engine.MaxControlPayload]byte
+	c.encode(OpClose, true, engine.AppendClose(payload[:0], code, reason))
+	return true
+}
+
+// end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
+// once when the peer's close frame is here; the client when the server did.
+func (c *Conn) end() error {
+	s := &c.send
+	s.mu.Lock()
+	again := s.ending
+	s.ending = true
+	if !again {
+		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
+	}
+	failed := s.err != nil
+	atOnce := failed || s.ended && c.Role() == Server && c.t.Queued() == 0
+	left := time.Until(s.rareOrZero().limits.recvEnd)
+	s.mu.Unlock()
+	if c.Role() == Server && !again && !failed {
+		c.t.CloseWrite() // if it fails, the peer's timeout ends the wait
+	}
+	switch {
+	case again:
+		return nil
+	case atOnce || c.limits().CloseTimeout < 0:
+		return c.t.Close()
+	case left <= 0:
+		c.t.Close()
+		return errNotCompleted
+	}
+	err := c.t.Linger(left)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errNotCompleted
+	}
+	return err
+}
+
+var errNotCompleted = fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
+
+// peerClosed answers the peer's close frame (RFC 6455 section 5.5.1) and returns
+// what further receives return.
+func (c *Conn) peerClosed(payload []byte) error {
+	code, reason, _ := engine.ParseClose(payload) // the Decoder has checked it
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.addCounts()
+	s.ended = true
+	how := &CloseError{Code: code, Reason: string(reason)}
+	switch {
+	case c.encodeClose(how, code, ""):
+		c.release()
+	case s.closing.Local && s.err != nil: // this answers no close frame of ours
+		how = withCause(s.closing, fmt.Errorf("%w; %w", s.err.Err, how))
+	default:
+		how = s.closing
+	}
+	return c.receive.dec.Fail(how)
+}
+
+// fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
+// returns the error that further receives return.
+func (c *Conn) fail(err error) error {
+	code := CloseProtocolError
+	reason := ""
+	switch err := err.(type) {
+	case *ProtocolError:
+		code, reason = err.Code, err.Rule
+	case *LimitError:
+		code, reason = err.Code, "limit "+err.Limit+" exceeded"
+	case *HandlerError:
+		code = CloseInternalError
+	}
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	c.addCounts()
+	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
+		c.release()
+	}
+	return c.receive.dec.Fail(err)
+}
+
+// endOfStream notes that nothing more comes, for the reason err, and returns what
+// further calls return.
+func (c *Conn) endOfStream(err error) error {
+	s := &c.send
+	s.mu.Lock()
+	c.addCounts()
+	s.handling = false
+	c.release() // what was sent while the last bytes were handled
+	how := s.howEnded(err)
+	s.ended = true
+	closing, pushed := s.closing != nil, s.pushed
+	s.end(how)
+	s.tell()
+	s.mu.Unlock()
+	if !closing && !pushed { // else Close or the transport ends it
+		c.t.Close()
+	}
+	return how
+}
+
+// howEnded returns how the connection has ended whose stream did for the reason err. The lock
+// is held.
+func (s *sendState) howEnded(err error) *CloseError {
+	how := s.closing
+	switch {
+	case how == nil && s.err != nil: // the stream ended because sending did
+		return s.err
+	case how == nil:
+		return &CloseError{Code: CloseAbnormal, Err: err}
+	case s.ended, s.err == how, isClosed(err) && !s.pushed: // by the peer's close frame, by Abort, in CloseWith, which tells
+		return how
+	case s.err != nil && err != ErrTimeout:
+		err = s.err.Err
+	}
+	return withCause(how, err)
+}
+
+// withCause returns e with another cause beside its own.
+func withCause(e *CloseError, err error) *CloseError {
+	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: fmt.Errorf("%w: %w", e.Err, err)}
+}
+
+// A closeBound ends a connection whose Handler doesn't return. The time limits of limitEnd are
+// kept by the transport, which for an event loop means by the goroutine that the Handler holds
+// up. It doesn't keep the connection in memory.
+type closeBound struct {
+	conn weak.Pointer[Conn]
+	late bool // the time of limitEnd was over at the last run
+}
+
+// watchEnd begins a closeBound. It has a timer of its own, since to show the peer the end of the
+// stream may take as long as the peer reads nothing.
+func (c *Conn) watchEnd() {
+	timing.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
+}
+
+// Run comes when the time within which the connection has to end is over, and once more as
+// long after. At first the peer is shown the end of the stream, if all that was sent has left;
+// what it has answered can still be received when the Handler returns. Then the connection is
+// closed.
+func (b *closeBound) Run() time.Duration {
+	c := b.conn.Value()
+	if c == nil {
+		return 0
+	}
+	s := &c.send
+	s.mu.Lock()
+	switch {
+	case s.ending: // which has its own bound
+		s.mu.Unlock()
+		return 0
+	case !b.late:
+		b.late = true
+		c.endOurDirection()
+		s.mu.Unlock()
+		return c.closeTimeout()
+	}
+	s.end(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
+	s.tell()
+	s.mu.Unlock()
+	c.t.Close()
+	return 0
+}
+
+// endOurDirection shows the peer the end of the stream unless something waits to be written. The
+// lock is held, but not meanwhile.
+func (c *Conn) endOurDirection() {
+	s := &c.send
+	if s.err != nil || s.writing || s.batch != nil || c.t.Queued() > 0 {
+		return
+	}
+	s.writing = true
+	s.mu.Unlock()
+	c.t.CloseWrite() // what it can't do, Close does later
+	s.mu.Lock()
+	s.writing = false
+	s.tell()
+}
+
+// Abort ends the connection at once, without a closing handshake: what was sent and has not
+// left is lost, and the peer sees the stream end (RFC 6455 section 7.1.7 calls it failing the
+// connection). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
+// Local set and cause in its chain; nil stands for ErrClosed. After Close or the end of the
+// connection it does nothing but cut Close's wait short.
+//
+// It may be called from any goroutine, also in a Handler, and waits for nothing: neither for
+// a Handler that is at work nor for the peer. After it no OnData is called, only OnClose; when
+// it comes from another goroutine, an OnData that is being called is the last one.
+func (c *Conn) Abort(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
+	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
+	s := &c.send
+	s.mu.Lock()
+	c.receive.stop.Or(stopAbort)
+	if s.closing == nil && s.err == nil {
+		s.closing = how
+	}
+	s.corked = false
+	s.end(how)
+	s.tell()
+	s.mu.Unlock()
+	c.t.Close()
+}

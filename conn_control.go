@@ -1,0 +1,115 @@
+package websock
+
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+// control handles payload of the open control frame. The view may end within.
+func (c *Conn) control() error {
+	r := &c.receive
+	kind, payload, n, err := r.dec.Control(r.view)
+	switch {
+	case err != nil:
+		err = c.fail(err)
+	case kind == engine.EventPing:
+		r.counts.pings++
+		c.pong(payload)
+		c.tellPing(payload)
+	case kind == engine.EventPong:
+		r.counts.pongs++
+		if h, ok := r.handler.(PongHandler); ok {
+			h.OnPong(c, payload)
+		}
+	case kind == engine.EventClose:
+		err = c.peerClosed(payload)
+	}
+	c.used(n)
+	return err
+}
+
+// tellPing tells the user of a ping.
+func (c *Conn) tellPing(payload []byte) {
+	if f := c.receive.config.onPing; f != nil {
+		f(c, payload)
+	}
+	if h, ok := c.receive.handler.(PingHandler); ok {
+		h.OnPing(c, payload)
+	}
+}
+
+// answer sends the pongs that wait. That they can't be sent is no error of
+// receiving.
+func (c *Conn) answer() {
+	if c.receive.pongPending {
+		c.flushAnswers()
+	}
+}
+
+// pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
+// receiver turns to the transport or to its caller. Behind another sender's write,
+// above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
+// ping is remembered. It is answered with what is sent or received next, or when a
+// transport with a Handler says that what it queued has left.
+func (c *Conn) pong(payload []byte) {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || s.closing != nil {
+		return
+	}
+	s.dropPing()
+	c.receive.pongPending = true
+	if s.writing || !s.pongAllowed(c.limits()) || c.wouldWait(len(payload)) {
+		ping := buffer.Get(engine.MaxControlPayload)
+		ping.B = append(ping.B, payload...)
+		s.ensureRare().ping = ping
+		return
+	}
+	c.encodePong(payload)
+}
+
+func (c *Conn) encodePong(payload []byte) {
+	rare := c.send.ensureRare()
+	if now := unixSecond(); now != rare.pongSecond {
+		rare.pongSecond, rare.pongs = now, 0
+	}
+	rare.pongs++
+	c.encode(OpPong, true, payload)
+}
+
+// answerPing puts the answer to a remembered ping into the batch, if it may be given now.
+func (c *Conn) answerPing() bool {
+	s := &c.send
+	ping := s.rareOrZero().ping
+	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.wouldWait(len(ping.B)) {
+		return false
+	}
+	c.encodePong(ping.B)
+	s.dropPing()
+	return true
+}
+
+func (s *sendState) pongAllowed(limits *Limits) bool {
+	now := s.rareOrZero()
+	return int64(now.pongs) < int64(limits.PongRate) || now.pongSecond != unixSecond()
+}
+
+func (s *sendState) dropPing() {
+	if ping := s.rareOrZero().ping; ping != nil {
+		ping.Put()
+		s.rare.ping = nil
+	}
+}
+
+func unixSecond() uint32 { return uint32(time.Now().Unix()) }
+
+// flushAnswers sends the pongs that were encoded, and the remembered one if it is due.
+func (c *Conn) flushAnswers() {
+	c.send.mu.Lock()
+	c.release()
+	c.receive.pongPending = c.send.rareOrZero().ping != nil // or there is more to do
+	c.send.mu.Unlock()
+}

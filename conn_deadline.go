@@ -1,0 +1,127 @@
+package websock
+
+import "time"
+
+// timeLimits are the times at which waiting ends. They are under the lock of sending, and so is
+// giving them to the transport: whatever changes one of them gives it the earliest of all, and
+// none undoes another. But the time of SetSendDeadline isn't kept: it may be that of a send which
+// is long done, and must not make the close frame fail.
+type timeLimits struct {
+	recv     time.Time // set by SetRecvDeadline
+	wait     time.Time // of the RecvTimeout under way, or of the last one
+	recvEnd  time.Time // when receiving ends for good; see limitEnd
+	sendEnd  time.Time // when sending ends for good
+	deferred bool      // a Handler is running: both are set anew when it returns
+}
+
+// receiving returns the time at which a receive has to end; zero: never.
+func (l *timeLimits) receiving() time.Time { return earliest(earliest(l.recv, l.wait), l.recvEnd) }
+
+// earliest returns the earlier of two times, of which a zero one means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// passed reports whether a time was set and has come.
+func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
+
+// SetRecvDeadline sets the time after which receives that wait return
+// ErrTimeout, also those under way; the zero time means never. Bytes that are
+// here already are still delivered. Nothing is lost by a timeout. With a Handler
+// it is the time at which the connection ends with ErrTimeout in OnClose. It
+// does not prolong a RecvTimeout, nor what Limits.CloseTimeout bounds. It may
+// be called from any goroutine.
+func (c *Conn) SetRecvDeadline(t time.Time) error {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	c.send.ensureRare().limits.recv = t
+	return c.applyRecvLimit()
+}
+
+// SetSendDeadline sets the time after which sends fail, also those under way;
+// the zero time means never. A send whose deadline passes ends sending for good,
+// since a part of its frame may be out; see SendText. Close replaces it by the time
+// by which the close frame must be written, see Limits.CloseTimeout; from then on, a
+// later one has no effect.
+// It may be called from any goroutine.
+func (c *Conn) SetSendDeadline(t time.Time) error {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return c.t.SetWriteDeadline(earliest(t, c.send.rareOrZero().limits.sendEnd))
+}
+
+// applyRecvLimit gives the transport the time at which a receive has to end. The lock is held.
+func (c *Conn) applyRecvLimit() error {
+	return c.t.SetReadDeadline(c.send.rareOrZero().limits.receiving())
+}
+
+// limitEnd begins the time within which the connection ends, Limits.CloseTimeout from now: when
+// a close frame is to be sent, or when sending has failed and only what has arrived is left to
+// receive. Nothing prolongs it. The lock is held.
+//
+// The time that a Handler takes doesn't count that is running now, unless it takes very long: see
+// closeBound. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
+func (c *Conn) limitEnd() {
+	l := &c.send.ensureRare().limits
+	if !l.sendEnd.IsZero() {
+		return
+	}
+	l.deferred = c.send.handling
+	c.receive.stop.Or(stopEnd)
+	c.setEnd()
+	if c.send.pushed {
+		c.watchEnd()
+	}
+}
+
+// setDeferredEnd sets anew what limitEnd has set while a Handler was running, which has
+// returned. The lock is held.
+func (c *Conn) setDeferredEnd() {
+	if c.send.rareOrZero().limits.deferred {
+		c.send.rare.limits.deferred = false
+		c.setEnd()
+	}
+}
+
+// setEnd sets the times at which receiving and sending end, counted from now. The lock is held.
+func (c *Conn) setEnd() {
+	l := &c.send.rare.limits
+	now := time.Now()
+	l.sendEnd = now.Add(c.closeTimeout())
+	l.recvEnd = l.sendEnd
+	if closing := c.send.closing; closing != nil && closing.Local && c.limits().CloseTimeout < 0 {
+		l.recvEnd = now // nobody waits for the peer
+	}
+	c.t.SetWriteDeadline(l.sendEnd) // if it fails, so does the write
+	c.applyRecvLimit()              // if it fails, the connection is closed already
+}
+
+// closeTimeout is the time within which a connection ends, also where Close doesn't wait for the
+// peer: a close frame has to be written.
+func (c *Conn) closeTimeout() time.Duration {
+	if c.limits().CloseTimeout < 0 {
+		return DefaultCloseTimeout
+	}
+	return c.limits().CloseTimeout
+}
+
+// mustEnd reports whether the time within which the connection ends is over.
+func (c *Conn) mustEnd() bool {
+	return c.receive.stop.Load()&stopEnd != 0 && c.endPassed()
+}
+
+func (c *Conn) endPassed() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return passed(c.send.rare.limits.recvEnd)
+}
+
+// recvDeadlinePassed reports whether the time of SetRecvDeadline has come.
+func (c *Conn) recvDeadlinePassed() bool {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	return passed(c.send.rareOrZero().limits.recv)
+}

@@ -1,0 +1,161 @@
+package websock
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/transport"
+)
+
+func TestPingsAreAnsweredInside(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		stream := frames(role, "ping ; text+ a; ping "+strings.Repeat("p", 125)+"; pong x; cont b")
+		for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
+			c, s := newScripted(role, Limits{}, chunks...)
+			_, msg, err := c.RecvMessage(nil)
+			if string(msg) != "ab" || err != nil {
+				t.Fatalf("%q, %v", msg, err)
+			}
+			if got, want := unframe(role, s.out), "pong; pong "+strings.Repeat("p", 125); got != want {
+				t.Errorf("%v sent %q, want %q", role, got, want)
+			}
+			c.Recv(nil)
+			if st := c.Stats(); st.PingsReceived != 2 || st.PongsReceived != 1 || st.PongsSent != 2 {
+				t.Errorf("%+v", st)
+			}
+		}
+	}
+}
+
+func TestPongsLeaveTogether(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "ping 1; ping 2; ping 3"))
+	c.Recv(nil)
+	if got := unframe(Client, s.out); got != "pong 1; pong 2; pong 3" || s.writes != 1 {
+		t.Errorf("sent %q in %d writes", got, s.writes)
+	}
+}
+
+func TestPingsAboveTheRateCollapseToTheLatest(t *testing.T) {
+	c, s := newScripted(Client, Limits{PongRate: 2}, frames(Client, "ping 1; ping 2; ping 3; ping 4; text x"))
+	for s := time.Now(); s.Nanosecond() > 900e6; s = time.Now() {
+		time.Sleep(time.Millisecond) // keep within one second
+	}
+	c.Recv(make([]byte, 1))
+	if got := unframe(Client, s.out); got != "pong 1; pong 2" {
+		t.Fatalf("sent %q", got)
+	}
+	c.send.rare.pongSecond-- // a second later
+	c.SendText([]byte("y"))
+	if got := unframe(Client, s.out); got != "pong 1; pong 2; text y; pong 4" && got != "pong 1; pong 2; pong 4; text y" {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func TestReceivingGoesOnBehindABlockedWrite(t *testing.T) {
+	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	var pings strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&pings, "ping %d; ", i)
+	}
+	s.chunks = [][]byte{frames(Client, pings.String()+"text x")}
+	c := NewConn(s, Client, Options{})
+	sent := make(chan error)
+	go func() { sent <- c.SendBinary([]byte("big")) }()
+	<-s.begun
+	if _, msg, err := c.RecvMessage(nil); string(msg) != "x" || err != nil {
+		t.Fatalf("%q, %v", msg, err)
+	}
+	close(s.free)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if got := unframe(Client, s.out); got != "bin big; pong 4" {
+		t.Errorf("sent %q, want the answer to the latest ping only", got)
+	}
+}
+
+func TestNoPongAfterClose(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, frames(Client, "ping x"))
+	c.Close()
+	sent := len(s.out)
+	c.Recv(nil)
+	if len(s.out) != sent {
+		t.Errorf("sent %q", unframe(Client, s.out))
+	}
+}
+
+// A ping that can't be answered at once is answered with what is sent next. A peer that waits
+// for the pong doesn't wait for that.
+func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
+	limits := Limits{SendQueue: 100, WhenFull: QueueRefuses}
+	t.Run("pushed, when the transport says that there is room", func(t *testing.T) {
+		c, d := opened(Client, limits)
+		c.SetHandler(&recorder{})
+		c.SendBinary(make([]byte, 100))
+		d.chunks = [][]byte{frames(Client, "ping 1; ping 2"), frames(Client, "ping 3")}
+		d.err = transport.ErrWouldBlock
+		for range 2 {
+			d.readable = true
+			d.receiver.Readable()
+		}
+		if c.Stats().PongsSent != 0 {
+			t.Error("the full queue takes pongs")
+		}
+		d.let(d.Queued())
+		d.out = nil
+		for range 2 { // once
+			d.receiver.Readable()
+		}
+		d.let(d.Queued())
+		if got := unframe(Client, d.out); got != "pong 3" {
+			t.Errorf("sent %q, want the answer to the latest ping", got)
+		}
+	})
+	t.Run("pulled, when something comes", func(t *testing.T) {
+		c, d := opened(Client, limits)
+		c.SendBinary(make([]byte, 100))
+		d.chunks = [][]byte{frames(Client, "ping 1; ping 2; text a"), frames(Client, "text b"), frames(Client, "text c"), frames(Client, "text d")}
+		for range 2 {
+			c.RecvMessage(nil)
+		}
+		d.let(d.Queued())
+		d.out = nil
+		c.RecvMessage(nil)
+		c.RecvMessage(nil)
+		d.let(d.Queued())
+		if got := unframe(Client, d.out); got != "pong 2" {
+			t.Errorf("sent %q, want the answer to the latest ping", got)
+		}
+	})
+}
+
+func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
+	const most, pings = 4 << 10, 1000
+	flood := frames(Client, strings.Repeat("ping "+strings.Repeat("p", 120)+"; ", pings)+"text x; ping last")
+	for name, begin := range map[string]func(c *Conn, s *script){
+		"under Cork, pulled": func(c *Conn, s *script) {
+			c.Cork()
+			c.RecvMessage(nil)
+			c.RecvTimeout(nil, 0)
+		},
+		"under Cork, pushed": func(c *Conn, s *script) {
+			c.Cork()
+			c.SetHandler(&recorder{})
+			s.readable = true
+			s.receiver.Readable()
+		},
+	} {
+		c, s := newScripted(Client, Limits{PongRate: -1, SendQueue: most}, clone(flood))
+		s.err = transport.ErrWouldBlock
+		begin(c, s)
+		if waiting := len(c.send.batch.B); waiting > most+200 || waiting < most-200 || len(s.out) > 0 {
+			t.Errorf("%s: %d bytes wait, %d have left", name, waiting, len(s.out))
+		}
+		c.Flush()
+		if got := unframe(Client, s.out); !strings.HasSuffix(got, "; pong last") {
+			t.Errorf("%s: the latest ping isn't answered", name)
+		}
+	}
+}

@@ -1,0 +1,373 @@
+package websock
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/goroutine"
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// SetHandler makes data arrive by callback from now on, instead of through Recv:
+// first what is here already, then what the transport says has come. It must not
+// be called while a receive is under way. From then on the receiving calls return
+// ErrHandler. A message of which a part was received already goes on with OnData; a
+// Handler of Messages, which wants whole ones, leaves the rest of it out.
+//
+// ErrNoPush says that the transport can't do it, ErrHandler that there is a
+// Handler already or that h is nil. After Close, Abort or the end of the connection the
+// error is that of a receive. After any error there is no Handler, and Close ends the
+// connection.
+func (c *Conn) SetHandler(h Handler) error {
+	pusher, ok := c.t.(transport.Pusher)
+	if !ok {
+		return ErrNoPush
+	}
+	r := &c.receive
+	switch {
+	case h == nil || r.handler != nil:
+		return ErrHandler
+	case r.receiving != nil && r.dec.Err() != nil:
+		return r.dec.Err()
+	case r.receiving != nil && r.wait.stale:
+		c.limitWait(time.Time{}) // if it fails, so does what follows
+	}
+	s := &c.send
+	s.mu.Lock()
+	if s.closing != nil {
+		defer s.mu.Unlock()
+		return s.closing
+	}
+	refused := s.refuses
+	mustEnd := r.stop.Load()&stopEnd != 0 // sending has failed
+	s.pushed = true
+	s.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
+	s.mu.Unlock()
+	if r.receiving != nil {
+		r.partial = r.dec.MessageBegun()
+	}
+	r.handler = h
+	err := pusher.Push((*receiver)(c))
+	if err != nil {
+		if errors.Is(err, transport.ErrUnsupported) {
+			err = ErrNoPush
+		}
+		r.handler = nil
+		s.mu.Lock()
+		s.pushed, s.refuses = false, refused
+		closing := s.closing != nil
+		s.mu.Unlock()
+		if closing { // it was left to the Handler's transport
+			c.t.Close()
+		}
+		return err
+	}
+	if mustEnd {
+		c.watchEnd()
+	}
+	return nil
+}
+
+// A receiver is a Conn as its transport sees it.
+type receiver Conn
+
+func (r *receiver) Readable() (err error) {
+	c := (*Conn)(r)
+	c.gatherSends()
+	c.beginReceiving()
+	defer c.receive.endReceiving()
+	returned := false
+	defer func() {
+		if !returned {
+			err = c.handlerLeft(recover())
+		}
+	}()
+	err = c.receiveAll()
+	returned = true
+	if err == ErrTimeout {
+		err = c.endOfStream(err)
+	}
+	c.releaseSends()
+	if err == transport.ErrWouldBlock {
+		return nil
+	}
+	c.tellClosed(err)
+	return err
+}
+
+func (r *receiver) End(err error) {
+	c := (*Conn)(r)
+	c.beginReceiving()
+	defer c.receive.endReceiving()
+	if err = c.lost(err); err == ErrTimeout {
+		err = c.endOfStream(err)
+	}
+	c.tellClosed(err)
+}
+
+func (r *receiver) Finish() {
+	c := (*Conn)(r)
+	c.end() // OnClose has told what there is to tell
+}
+
+// tellClosed calls OnClose.
+func (c *Conn) tellClosed(err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.tellRecover(recover())
+		}
+	}()
+	c.receive.handler.OnClose(c, err)
+	returned = true
+}
+
+// handlerLeft ends the connection after OnData, OnPing or OnPong did not return, and returns
+// how. v is what it gave to panic, or nil if it called runtime.Goexit.
+func (c *Conn) handlerLeft(v any) error {
+	if v != nil && c.receive.config.recover == nil {
+		panic(v)
+	}
+	err := c.fail(&HandlerError{Value: v})
+	c.releaseSends()
+	defer c.tellClosed(err) // also if Options.Recover doesn't return
+	c.tellRecover(v)
+	return err
+}
+
+// tellRecover tells Options.Recover of a panic, or lets it go on if there is none.
+func (c *Conn) tellRecover(v any) {
+	switch f := c.receive.config.recover; {
+	case v == nil: // no panic
+	case f == nil:
+		panic(v)
+	default:
+		f(c, v)
+	}
+}
+
+// inflatedSize is how much a Handler gets at once of a compressed message.
+const inflatedSize = 16 << 10
+
+// turnWork is how much a Receive does before other connections have their turn: so many
+// frames, or parts of one. What is inflated counts beside that, each inflatedWork bytes as
+// much as a frame, since a few bytes can inflate to very many.
+const (
+	turnWork     = 128
+	inflatedWork = 512
+)
+
+// receiveAll hands the payload that has come to the Handler, as much as is one turn, unless a
+// call of the Handler pauses or aborts the connection.
+func (c *Conn) receiveAll() error {
+	r := &c.receive
+	if r.stop.Load()&stopAbort != 0 {
+		return c.stopped(stopAbort)
+	}
+	r.turn = turnWork
+	for {
+		if len(r.view) == 0 && !r.dec.CanInflate() {
+			if err := c.nextView(); err != nil {
+				return err
+			}
+		}
+		if r.turn <= 0 && c.yield() {
+			return transport.ErrWouldBlock
+		}
+		r.turn--
+		if !c.handOverWhole() {
+			if err := c.handOverPart(); err != nil {
+				return err
+			}
+		}
+		if stop := r.stop.Load(); stop != 0 {
+			if err := c.stopped(stop); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// yield leaves the rest of the view to the next Receive. It reports whether the transport can
+// do that.
+func (c *Conn) yield() bool {
+	if c.t.(transport.Pusher).Yield() {
+		c.giveBack()
+		return true
+	}
+	c.receive.turn = turnWork
+	return false
+}
+
+// stopped returns what receiveAll returns when the Handler is to be left alone, or nil.
+func (c *Conn) stopped(stop uint32) error {
+	if stop&stopAbort != 0 {
+		return c.lost(ErrClosed)
+	}
+	if stop&stopEnd != 0 {
+		c.send.mu.Lock()
+		c.setDeferredEnd()
+		c.send.mu.Unlock()
+		if c.endPassed() {
+			return ErrTimeout
+		}
+	}
+	if stop&stopPause != 0 {
+		c.giveBack()
+		return transport.ErrWouldBlock
+	}
+	return nil
+}
+
+// handOverPart handles what comes next in the view: a header, a part of a frame, or a control
+// frame.
+func (c *Conn) handOverPart() error {
+	r := &c.receive
+	d := &r.dec
+	n, err := d.NextHeader(r.view)
+	switch {
+	case err != nil:
+		return c.fail(err)
+	case d.InFrame() && d.Frame().Opcode.IsData() && !d.Compressed():
+		r.view = r.view[n:]
+		return c.handOver()
+	}
+	c.used(n)
+	switch {
+	case !d.InFrame():
+		return nil
+	case d.Frame().Opcode.IsControl():
+		return c.control()
+	}
+	return c.handOverInflated()
+}
+
+// handOver gives the Handler what the view has of the open data frame.
+func (c *Conn) handOver() error {
+	r := &c.receive
+	d := &r.dec
+	payload := r.view[:min(int64(len(r.view)), d.Frame().Remaining)]
+	payload = payload[:len(payload):len(payload)]
+	if len(payload) > 0 || d.Frame().Remaining == 0 {
+		if err := d.UnmaskInPlace(payload); err != nil {
+			return c.fail(err)
+		}
+		r.counts.count(d.Frame(), len(payload))
+		r.handler.OnData(c, *d.Frame(), payload)
+	}
+	c.used(len(payload))
+	return nil
+}
+
+// gatherSends holds back what the Handler sends until releaseSends.
+func (c *Conn) gatherSends() {
+	c.send.mu.Lock()
+	c.send.handling, c.send.handler = true, goroutine.ID()
+	c.send.mu.Unlock()
+}
+
+// releaseSends writes what gatherSends has held back.
+func (c *Conn) releaseSends() {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handling = false
+	c.receive.pongPending = false
+	c.addCounts()
+	c.setDeferredEnd()
+	c.release()
+}
+
+// handOverWhole gives the Handler a whole message, if the view begins with one.
+func (c *Conn) handOverWhole() bool {
+	r := &c.receive
+	op, header, n := r.dec.Unfragmented(r.view)
+	if header == 0 {
+		return false
+	}
+	payload := r.view[header : header+n : header+n]
+	if !r.dec.AcceptUnfragmented(op, payload) {
+		return false
+	}
+	r.counts.countWhole(n)
+	r.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
+	c.used(header + n)
+	return true
+}
+
+// handOverInflated gives the Handler what can be inflated of the open frame.
+func (c *Conn) handOverInflated() error {
+	r := &c.receive
+	d := &r.dec
+	room := buffer.Get(inflatedSize)
+	defer room.Put()
+	for {
+		payload, used, err := d.Inflate(room.B[:inflatedSize], r.view)
+		c.used(used)
+		if err != nil {
+			return c.fail(err)
+		}
+		r.counts.count(d.Frame(), len(payload))
+		r.counts.countInflated(used, len(payload))
+		r.turn -= 1 + len(payload)/inflatedWork
+		if len(payload) > 0 || d.Frame().Remaining == 0 {
+			r.handler.OnData(c, *d.Frame(), payload[:len(payload):len(payload)])
+		}
+		if r.turn <= 0 || r.stop.Load() != 0 || !d.InFrame() || len(r.view) == 0 && !d.CanInflate() {
+			return nil
+		}
+	}
+}
+
+// Pause tells the transport to leave the Handler alone until Resume: after the OnData
+// under way, or at most one more when Pause comes from another goroutine, no other is
+// called. What comes meanwhile stays with the system, so that the peer has to wait. So a
+// Handler that would block an event loop can go on in a goroutine of its own:
+//
+//	func (h *handler) OnData(c *Conn, hdr Header, payload []byte) {
+//		work := bytes.Clone(payload)
+//		c.Pause()
+//		go func() {
+//			h.slow(work)
+//			c.Resume()
+//		}()
+//	}
+//
+// While paused, pings aren't answered and the end of the connection isn't noticed, but
+// Abort and a receive deadline are: OnClose then comes during the pause, OnData never does.
+// Close doesn't end a pause. What has come, and the peer's answer, are received after Resume;
+// without one, OnClose comes after Limits.CloseTimeout. Pause may be called from any
+// goroutine; without a Handler it does nothing.
+func (c *Conn) Pause() {
+	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
+	defer c.send.mu.Unlock()
+	if t, ok := c.t.(transport.Pusher); ok && c.send.pushed {
+		t.Pause() // first, so that it knows when we leave something
+		c.receive.stop.Or(stopPause)
+	}
+}
+
+// Resume ends what Pause began. It may be called from any goroutine, also when there is
+// no pause.
+func (c *Conn) Resume() {
+	c.send.mu.Lock()
+	defer c.send.mu.Unlock()
+	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
+		c.t.(transport.Pusher).Resume()
+	}
+}
+
+// Paused reports whether the Handler is to be left alone. It may be called from any
+// goroutine.
+func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
+
+// giveBack leaves what was not handled of the view to the transport.
+func (c *Conn) giveBack() {
+	r := &c.receive
+	if len(r.view) > 0 {
+		r.counts.wire -= uint64(len(r.view))
+		c.t.Consume(r.viewed - len(r.view))
+		r.view, r.viewed = nil, 0
+	}
+}

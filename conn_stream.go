@@ -1,0 +1,434 @@
+package websock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+// NextReader waits for the next message and returns its opcode (text or binary)
+// and a reader of its payload, all fragments, which ends with io.EOF. What was
+// left of the message before is skipped, whichever call has begun it. The reader belongs
+// to the goroutine that receives; after a Read returned ErrTimeout, reading can go on. Until
+// its end, other receiving calls return ErrReadOrder. It is valid until the next call of
+// NextReader and until SetHandler: then Read returns ErrReadOrder, or ErrHandler, unless it was
+// at its end. Errors are those of Recv.
+func (c *Conn) NextReader() (Opcode, io.Reader, error) {
+	if err := c.beginPull(); err != nil {
+		return OpNone, nil, err
+	}
+	if err := c.skipMessage(); err != nil {
+		return OpNone, nil, err
+	}
+	for {
+		h, _, err := c.Recv(nil)
+		if err != nil {
+			return OpNone, nil, err
+		}
+		if h.Opcode != OpNone {
+			m := &messageReader{c: c, open: !(h.Fin && h.Remaining == 0)}
+			c.receive.reader = m
+			return c.receive.dec.Message(), m, nil
+		}
+	}
+}
+
+// skipMessage discards what is left of a message of which a part was received.
+func (c *Conn) skipMessage() error {
+	r := &c.receive
+	if !r.dec.MessageBegun() && (r.reader == nil || !r.reader.open) {
+		return nil
+	}
+	m := &messageReader{c: c, open: true}
+	r.reader = m
+	discard := buffer.Get(directSize)
+	defer discard.Put()
+	for m.open {
+		if _, err := m.Read(discard.B[:directSize]); err != nil && err != io.EOF {
+			return err
+		}
+	}
+	return nil
+}
+
+// A messageReader reads the payload of one message.
+type messageReader struct {
+	c    *Conn
+	open bool // there is more of the message
+}
+
+func (m *messageReader) Read(p []byte) (int, error) {
+	r := &m.c.receive
+	switch {
+	case !m.open:
+		return 0, io.EOF
+	case r.handler != nil:
+		return 0, ErrHandler
+	case r.receiving == nil || r.reader != m:
+		return 0, ErrReadOrder
+	case len(p) == 0:
+		return 0, nil
+	}
+	if err := m.c.beginPull(); err != nil {
+		return 0, err
+	}
+	r.wait.bounded = false
+	for m.open {
+		var h Header
+		n, err := m.c.recvNext(&h, p)
+		if err != nil {
+			return n, err
+		}
+		if h.Opcode != OpNone && h.Fin && h.Remaining == 0 {
+			m.open = false
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, io.EOF
+}
+
+// fragmentSize is how much a message writer gathers before it sends a fragment.
+const fragmentSize = 16 << 10
+
+// NextWriter begins a message of text or binary and returns a writer of its
+// payload. It sends fragments of at least 16 KiB as they fill, and the final one
+// on Close (RFC 6455 section 5.4); a message below that size leaves as one frame.
+// Until Close, other goroutines can send only pings and pongs once a fragment is
+// out. The writer belongs to one goroutine, and there is one at a time: while it
+// is open, ErrFrameOrder is returned. Every message has a writer of its own: calls of one that
+// was closed return ErrFrameOrder and do nothing.
+//
+// Errors are those of SendFrame. A Write that fails has taken nothing of its bytes. After a
+// *LimitError it can be called again when there is room, and so can Close once a fragment is
+// out; before, Close drops the message. Close after a Write that failed doesn't end the
+// message, so that the peer never takes a part of it for the whole. If a fragment is out then,
+// no other message can be sent: sends return an error that is ErrFrameOrder and has the cause in
+// its chain. Pings and pongs still can, messages are received, and CloseWith tells the peer why.
+func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
+	s := &c.send
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.over(); err != nil {
+		return nil, err
+	}
+	if !op.StartsMessage() || s.enc.InMessage() || s.rareOrZero().writer != nil {
+		return nil, s.outOfOrder()
+	}
+	w := &messageWriter{c: c, op: op}
+	s.ensureRare().writer = w
+	return w, nil
+}
+
+// A messageWriter gathers the payload of one message into fragments.
+type messageWriter struct {
+	c       *Conn          // nil: closed
+	op      Opcode         // of the next fragment; changed under the lock of sending
+	pending *buffer.Buffer // not sent yet
+	err     error          // of the last Write; final unless it is a *LimitError
+}
+
+func (w *messageWriter) Write(p []byte) (int, error) {
+	switch {
+	case w.c == nil:
+		return 0, ErrFrameOrder
+	case w.err != nil && !isLimit(w.err):
+		return 0, w.err
+	}
+	if w.err = w.take(p); w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// take takes all of p, or fails and takes nothing.
+func (w *messageWriter) take(p []byte) error {
+	if w.pending == nil {
+		w.pending = buffer.Get(fragmentSize)
+	}
+	if len(w.pending.B)+len(p) > fragmentSize {
+		if err := w.sendPending(false); err != nil {
+			return err
+		}
+		if len(p) >= fragmentSize {
+			return w.c.sendFrame(w, w.op, false, p)
+		}
+	}
+	w.pending.B = append(w.pending.B, p...)
+	return nil
+}
+
+// sendPending sends what is pending as a fragment, if it is worth one.
+func (w *messageWriter) sendPending(fin bool) error {
+	var p []byte
+	if w.pending != nil {
+		p = w.pending.B
+	}
+	if len(p) == 0 && !fin {
+		return nil
+	}
+	if err := w.c.sendFrame(w, w.op, fin, p); err != nil {
+		return err
+	}
+	if w.pending != nil {
+		w.pending.B = w.pending.B[:0]
+	}
+	return nil
+}
+
+// Close sends the final fragment. A message of which a part is out has to have one, so
+// where the queue is full the writer stays open.
+func (w *messageWriter) Close() error {
+	if w.c == nil {
+		return ErrFrameOrder
+	}
+	err := w.err
+	if err == nil {
+		err = w.sendPending(true)
+	}
+	if isLimit(err) && w.op == OpContinuation {
+		return err
+	}
+	if w.pending != nil {
+		w.pending.Put()
+	}
+	s := &w.c.send
+	s.mu.Lock()
+	s.rare.writer = nil
+	if err != nil && w.op == OpContinuation {
+		s.rare.broken = err
+	}
+	s.mu.Unlock()
+	*w = messageWriter{}
+	return err
+}
+
+// mayContinue reports whether w, or who isn't a writer if it is nil, sends the message under
+// way. The lock is held.
+func (s *sendState) mayContinue(w *messageWriter) bool {
+	seldom := s.rareOrZero()
+	return seldom.broken == nil && (seldom.writer == w || seldom.writer.op != OpContinuation)
+}
+
+// outOfOrder returns the error for a frame that can't be sent here. The lock is held.
+func (s *sendState) outOfOrder() error {
+	if broken := s.rareOrZero().broken; broken != nil {
+		return fmt.Errorf("%w: the message before it failed in the middle: %w", ErrFrameOrder, broken)
+	}
+	return ErrFrameOrder
+}
+
+func isLimit(err error) bool {
+	_, ok := err.(*LimitError)
+	return ok
+}
+
+// NetConn returns the connection as a stream of bytes, for protocols that bring
+// their own framing (MQTT, SSH, RFB). Every Write of anything sends one message of op; Read
+// takes the payload of data messages of either kind, one after another, whatever
+// their borders. The peer's close frame with CloseNormal or CloseGoingAway reads
+// as io.EOF. op is OpText or OpBinary, else every Write returns ErrFrameOrder.
+//
+// It keeps the contract of net.Conn, and passes golang.org/x/net/nettest: any number of
+// goroutines may call any method at once, and a deadline that has passed makes Read or Write
+// return a net.Error whose Timeout is true and which is os.ErrDeadlineExceeded. The read
+// deadline is that of the Conn; the write deadline is the stream's own.
+//
+// Write returns when the message was written or is queued, at most Limits.SendQueue bytes of
+// them. At its deadline a message that didn't find room has not been sent; if what is queued
+// before it doesn't leave within Limits.CloseTimeout either, the connection is over. A message
+// of more than Limits.SendQueue bytes may be partly out at its deadline: that ends sending for
+// good. However it ends, Read returns what has come, and then the error.
+func (c *Conn) NetConn(op Opcode) net.Conn { return &stream{c: c, op: op} }
+
+type stream struct {
+	c       *Conn
+	op      Opcode
+	reading sync.Mutex // held by Read
+
+	mu       sync.Mutex
+	deadline writeDeadline
+	endStall func() bool // nil: no write has timed out since the last one that did not
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if err := s.c.beginRecv(); err != nil {
+		return 0, endOfFile(err)
+	}
+	if s.c.recvDeadlinePassed() {
+		return 0, ErrTimeout
+	}
+	for len(p) > 0 {
+		_, n, err := s.c.Recv(p)
+		if n > 0 || err != nil {
+			return n, endOfFile(err)
+		}
+	}
+	return 0, nil
+}
+
+// endOfFile turns a regular end of the connection into io.EOF.
+func endOfFile(err error) error {
+	var closed *CloseError
+	if errors.As(err, &closed) && !closed.Local &&
+		(closed.Code == CloseNormal || closed.Code == CloseGoingAway) {
+		return io.EOF
+	}
+	return err
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	if !s.op.StartsMessage() {
+		return 0, ErrFrameOrder
+	}
+	if err := s.c.Err(); err != nil || len(p) == 0 {
+		return 0, asNetError(err)
+	}
+	err := s.send(p)
+	switch {
+	case err == ErrTimeout:
+		s.beginStall()
+		return 0, err
+	case err != nil:
+		return 0, asNetError(err)
+	}
+	s.stopStall()
+	return len(p), nil
+}
+
+// send returns ErrTimeout if nothing was sent before the deadline.
+func (s *stream) send(p []byte) error {
+	s.mu.Lock()
+	ctx := s.deadline.context()
+	s.mu.Unlock()
+	if s.c.refuses() && s.c.Queues() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return s.c.SendFrame(s.op, true, p)
+	}
+	return s.c.SendContext(ctx, s.op, p)
+}
+
+// beginStall gives the peer a time to take what is queued.
+func (s *stream) beginStall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.endStall == nil {
+		s.endStall = callAt(time.Now().Add(s.c.closeTimeout()), s.giveUp)
+	}
+}
+
+func (s *stream) stopStall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.endStall != nil {
+		s.endStall()
+		s.endStall = nil
+	}
+}
+
+var errStalled = fmt.Errorf("websock: a write timed out, and the peer takes nothing: %w", ErrTimeout)
+
+func (s *stream) giveUp() {
+	s.stopStall()
+	if s.c.Err() == nil && s.c.stalled() {
+		s.c.Abort(errStalled)
+	}
+}
+
+// A writeTimeout is the error of a connection that ended with a deadline, as a net.Error.
+type writeTimeout struct{ error }
+
+func (writeTimeout) Timeout() bool   { return true }
+func (writeTimeout) Temporary() bool { return false }
+func (w writeTimeout) Unwrap() error { return w.error }
+
+func asNetError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return writeTimeout{err}
+	}
+	return err
+}
+
+func (s *stream) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline.set(t)
+	return s.c.Err()
+}
+
+func (s *stream) Close() error                      { return s.c.Close() }
+func (s *stream) LocalAddr() net.Addr               { return s.c.LocalAddr() }
+func (s *stream) RemoteAddr() net.Addr              { return s.c.RemoteAddr() }
+func (s *stream) SetReadDeadline(t time.Time) error { return s.c.SetRecvDeadline(t) }
+
+// A writeDeadline ends the context of the writes that are under way when it passes, and of
+// those to come until it is set again.
+type writeDeadline struct {
+	ctx    context.Context // nil: there was no write
+	cancel func()
+	stop   func() bool // takes the deadline back, and reports whether it has not passed; nil: there is none
+}
+
+// context returns the context of a write.
+func (d *writeDeadline) context() context.Context {
+	if d.ctx == nil {
+		d.renew()
+	}
+	return d.ctx
+}
+
+func (d *writeDeadline) renew() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d.ctx, d.cancel = deadlineContext{ctx}, cancel
+}
+
+func (d *writeDeadline) set(t time.Time) {
+	passed := d.stop != nil && !d.stop() // d.ctx ends now if it has not yet
+	if d.ctx == nil || passed || d.ctx.Err() != nil {
+		d.renew()
+	}
+	d.stop = nil
+	switch {
+	case t.IsZero():
+	case time.Now().Before(t):
+		d.stop = callAt(t, d.cancel)
+	default:
+		d.cancel()
+	}
+}
+
+// A deadlineContext says ErrTimeout when it has ended.
+type deadlineContext struct{ context.Context }
+
+func (d deadlineContext) Err() error {
+	if d.Context.Err() != nil {
+		return ErrTimeout
+	}
+	return nil
+}
+
+// callAt calls f at that time. stop reports whether it has kept it from being called.
+func callAt(t time.Time, f func()) (stop func() bool) {
+	ctx, cancel := context.WithDeadline(context.Background(), t)
+	stopped := context.AfterFunc(ctx, f)
+	return func() bool {
+		defer cancel()
+		return stopped()
+	}
+}

@@ -1,0 +1,60 @@
+package engine
+
+import "github.com/seed004e8d11/websock/internal/utf8"
+
+// Most of what a client receives are messages of one frame, all of whose bytes have arrived. For
+// them nothing has to be remembered from one step to the next, which makes them twice as fast.
+
+// Unfragmented looks whether src begins with a frame that is a whole message, complete and with
+// nothing to object to, and returns its opcode and the sizes of its header and payload. A header of 0
+// bytes means that it is anything else, which NextHeader handles. AcceptUnfragmented or
+// AcceptUnfragmentedTo follows.
+func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
+	if len(src) < 4 || d.role != Client || !d.Idle() {
+		return 0, 0, 0
+	}
+	if src[0] != finBit|byte(OpBinary) && src[0] != finBit|byte(OpText) {
+		return 0, 0, 0
+	}
+	header, payload = 2, int(src[1])
+	switch {
+	case payload == length16:
+		header, payload = 4, int(src[2])<<8|int(src[3])
+		if payload <= maxLength7 {
+			return 0, 0, 0
+		}
+	case payload > maxLength7: // masked, or longer than a view usually is
+		return 0, 0, 0
+	}
+	if payload > len(src)-header || int64(payload) > min(d.limits.FrameSize, d.limits.MessageSize) {
+		return 0, 0, 0
+	}
+	return Opcode(src[0] & opcodeBits), header, payload
+}
+
+// AcceptUnfragmented accepts the message that Unfragmented found. It returns false, and changes
+// nothing, for text that is not UTF-8: NextHeader and UnmaskInPlace will say so.
+func (d *Decoder) AcceptUnfragmented(op Opcode, payload []byte) bool {
+	if op == OpText && !utf8.Valid(payload) {
+		return false
+	}
+	d.message = op
+	return true
+}
+
+// AcceptUnfragmentedTo is AcceptUnfragmented that copies payload to dst, which has room for it. For
+// text that is not UTF-8 it may copy a part.
+func (d *Decoder) AcceptUnfragmentedTo(dst []byte, op Opcode, payload []byte) bool {
+	if op == OpBinary {
+		copy(dst, payload)
+	} else if !copyText(dst[:len(payload)], payload) {
+		return false
+	}
+	d.message = op
+	return true
+}
+
+func copyText(dst, src []byte) bool {
+	text := utf8.Validator{}
+	return text.Copy(dst, src) && text.Complete()
+}

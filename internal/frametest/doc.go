@@ -1,0 +1,2 @@
+// Package frametest has frames in a notation for tests, and streams of them.
+package frametest
