@@ -582,7 +582,7 @@ func TestASendContextThatGivesUpWritesWhatWasLeftToIt(t *testing.T) {
 
 // given.
 func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
-	c, s := newStuck(0)
+	c, s := newStuck(t, 0)
 	for {
 		err := c.TrySend(OpBinary, make([]byte, 16<<10))
 		if errors.Is(err, ErrSendQueueFull) {

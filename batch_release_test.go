@@ -3,6 +3,7 @@ package websock
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ type stuckTransport struct {
 	rest []byte
 	free chan error // what the write under way ends with
 	ends chan struct{}
+	over <-chan struct{} // closed when the test ends
 }
 
 func (s *stuckTransport) TryWrite(p []byte) (transport.PendingWrite, error) {
@@ -44,10 +46,15 @@ func (s *stuckTransport) Unacknowledged() int              { return 0 }
 func (s *stuckTransport) Close() error { close(s.ends); return nil }
 
 func (s *stuckTransport) Writev(bufs ...[]byte) error {
-	if err := <-s.free; err != nil {
-		return err
+	select {
+	case err := <-s.free:
+		if err != nil {
+			return err
+		}
+		return s.script.Writev(bufs...)
+	case <-s.over:
+		return net.ErrClosed
 	}
-	return s.script.Writev(bufs...)
 }
 
 // sends returns once that has left.
@@ -59,8 +66,19 @@ func (s *stuckTransport) sends(role Role, want string) {
 	})
 }
 
-func newStuck(room int, chunks ...[]byte) (*Conn, *stuckTransport) {
-	s := &stuckTransport{room: room, free: make(chan error), ends: make(chan struct{}), script: script{chunks: chunks}}
+func newStuck(t *testing.T, room int, chunks ...[]byte) (*Conn, *stuckTransport) {
+	s := newStuckTransport(t, room, chunks...)
+	return NewConn(s, Client, Options{Limits: Limits{PongRate: 1000}}), s
+}
+
+func newStuckTransport(t *testing.T, room int, chunks ...[]byte) *stuckTransport {
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	return &stuckTransport{room: room, free: make(chan error), ends: make(chan struct{}), over: over, script: script{chunks: chunks}}
+}
+	over := make(chan struct{})
+	s.over = over
+	t.Cleanup(func() { close(over) })
 	return NewConn(s, Client, Options{Limits: Limits{PongRate: 1000}}), s
 }
 
@@ -71,7 +89,7 @@ func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
 	}
 	want := strings.Repeat("pong "+strings.Repeat("p", 100)+"; ", 50) + "pong last"
 	t.Run("pulled", func(t *testing.T) {
-		c, s := newStuck(1000, append(chunks(), nil)...) // a timeout
+		c, s := newStuck(t, 1000, append(chunks(), nil)...) // a timeout
 		for _, want := range []string{"a", "b"} {
 			if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
 				t.Fatalf("%q, %v", msg, err)
@@ -82,7 +100,7 @@ func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
 		s.sends(Client, want)
 	})
 	t.Run("pushed", func(t *testing.T) {
-		c, s := newStuck(1000, chunks()...)
+		c, s := newStuck(t, 1000, chunks()...)
 		r := &recorder{}
 		c.SetHandler(r)
 		for range 2 {
@@ -100,7 +118,7 @@ func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
 // What another goroutine sends while bytes are handled was not to be sent by who handles them:
 // it would not receive meanwhile, and a peer that does the same not either.
 func TestAReceiverDoesNotWaitForThePeerWithWhatOthersSend(t *testing.T) {
-	c, s := newStuck(3, frames(Client, "text a"), frames(Client, "text b"))
+	c, s := newStuck(t, 3, frames(Client, "text a"), frames(Client, "text b"))
 	r := &recorder{onData: func(c *Conn, _ Header, _ []byte) {
 		sent := make(chan error)
 		go func() { sent <- c.SendText([]byte("from another goroutine")) }()
@@ -124,7 +142,7 @@ func TestAReceiverDoesNotWaitForThePeerWithWhatOthersSend(t *testing.T) {
 }
 
 func TestAWriteThatFailsBehindTheReceiverLimitsTheTimeLeft(t *testing.T) {
-	c, s := newStuck(3, frames(Client, "text a"))
+	c, s := newStuck(t, 3, frames(Client, "text a"))
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
 	c.SetHandler(r)
 	s.err = errors.New("reset by the peer")
@@ -145,7 +163,7 @@ func TestAWriteThatFailsBehindTheReceiverLimitsTheTimeLeft(t *testing.T) {
 }
 
 func TestNothingFollowsAPartOfAFrame(t *testing.T) {
-	c, s := newStuck(3, frames(Client, "ping first; text a"), frames(Client, "ping second; text b"), frames(Client, "text c"))
+	c, s := newStuck(t, 3, frames(Client, "ping first; text a"), frames(Client, "ping second; text b"), frames(Client, "text c"))
 	for _, want := range []string{"a", "b", "c"} {
 		if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
 			t.Fatalf("%q, %v", msg, err)

@@ -217,8 +217,7 @@ func TestTheWriteDeadlineOfANetConnHoldsUnderQueueRefuses(t *testing.T) {
 		}
 	})
 	t.Run("passes", func(t *testing.T) {
-		s := &stuckTransport{room: 5, free: make(chan error), ends: make(chan struct{})}
-		c := NewConn(s, Client, Options{Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
+		c := NewConn(newStuckTransport(t, 5), Client, Options{Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
 		stream := c.NetConn(OpBinary)
 		stream.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 		wrote := make(chan error, 1)
