@@ -76,11 +76,6 @@ func newStuckTransport(t *testing.T, room int, chunks ...[]byte) *stuckTransport
 	t.Cleanup(func() { close(over) })
 	return &stuckTransport{room: room, free: make(chan error), ends: make(chan struct{}), over: over, script: script{chunks: chunks}}
 }
-	over := make(chan struct{})
-	s.over = over
-	t.Cleanup(func() { close(over) })
-	return NewConn(s, Client, Options{Limits: Limits{PongRate: 1000}}), s
-}
 
 func TestNoPongMakesAReceiverWaitForThePeer(t *testing.T) {
 	flood := strings.Repeat("ping "+strings.Repeat("p", 100)+"; ", 50)
