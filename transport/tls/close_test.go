@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestOurEndIsACloseNotifyBehindAllThatWasSent(t *testing.T) {
+func TestCloseNotifyFollowsEverythingWritten(t *testing.T) {
 	ends := map[string]func(c *Conn) error{
 		"Close":      (*Conn).Close,
 		"CloseWrite": (*Conn).CloseWrite,
@@ -21,7 +21,7 @@ func TestOurEndIsACloseNotifyBehindAllThatWasSent(t *testing.T) {
 			eachVersion(t, func(t *testing.T, version uint16) {
 				client, server := connect(t, version)
 				c, m := move(t, client, nil)
-				peer, _ := move(t, server, nil) // which is stricter than a tls.Conn
+				peer, _ := move(t, server, nil) // a tls.Conn would accept any end
 				if err := c.Writev([]byte("all"), []byte(" of it")); err != nil {
 					t.Fatal(err)
 				}
@@ -33,24 +33,24 @@ func TestOurEndIsACloseNotifyBehindAllThatWasSent(t *testing.T) {
 					t.Errorf("%q, %v", got, err)
 				}
 				if n, err := m.out.read(make([]byte, 1)); err != io.EOF {
-					t.Errorf("behind the close_notify: %d bytes, %v", n, err)
+					t.Errorf("after the close_notify: %d bytes, %v", n, err)
 				}
 			})
 		})
 	}
 }
 
-func TestCloseWriteLeavesReadingOpen(t *testing.T) {
+func TestCloseWriteKeepsReadingOpen(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
-	m.stick(true)
+	m.stall(true)
 	c.Writev([]byte("queued"))
 	for range 2 {
 		if err := c.CloseWrite(); err != nil {
 			t.Error(err)
 		}
 	}
-	m.stick(false)
+	m.stall(false)
 	if got, err := io.ReadAll(server); string(got) != "queued" || err != nil {
 		t.Errorf("the peer got %q, %v", got, err)
 	}
@@ -60,7 +60,7 @@ func TestCloseWriteLeavesReadingOpen(t *testing.T) {
 	}
 }
 
-func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
+func TestCloseWriteDuringWriteEndsBetweenRecords(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
 	peer, _ := move(t, server, nil)
@@ -70,7 +70,7 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := c.tls.Write([]byte("too late")); err == nil {
-		t.Error("more was taken")
+		t.Error("a write after CloseWrite succeeded")
 	}
 	if err := c.wire.out.flush(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
@@ -80,27 +80,27 @@ func TestCloseWriteDuringAWriteCutsItOffBetweenRecords(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForNothing(t *testing.T) {
+func TestCloseDoesNotWait(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
-	m.stick(true)
+	m.stall(true)
 	c.Writev(plaintext(1 << 20))
-	parked := make(chan error, 1)
+	read := make(chan error, 1)
 	go func() {
 		_, err := c.View()
-		parked <- err
+		read <- err
 	}()
 	for range 2 {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := <-parked; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the read that was under way: %v", err)
+	if err := <-read; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the read in progress: %v", err)
 	}
 }
 
-func TestCloseDuringAWriteEndsBoth(t *testing.T) {
+func TestCloseDuringWrite(t *testing.T) {
 	for range 20 {
 		client, _ := connect(t, tls.VersionTLS13)
 		c, _ := move(t, client, nil)
@@ -120,18 +120,18 @@ func TestCloseDuringAWriteEndsBoth(t *testing.T) {
 	}
 }
 
-func TestLingerSendsAReaderAway(t *testing.T) {
+func TestLingerEndsRead(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
-	parked := make(chan error, 1)
+	read := make(chan error, 1)
 	go func() {
 		_, err := c.View()
-		parked <- err
+		read <- err
 	}()
 	lingered := make(chan error, 1)
 	go func() { lingered <- c.Linger(time.Minute) }()
-	if err := <-parked; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the read that was under way: %v", err)
+	if err := <-read; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the read in progress: %v", err)
 	}
 	io.WriteString(server, "discarded")
 	server.Close()
@@ -140,7 +140,7 @@ func TestLingerSendsAReaderAway(t *testing.T) {
 	}
 }
 
-func TestLingerGivesUpOnAPeerThatDoesNotEnd(t *testing.T) {
+func TestLingerTimesOut(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
 	if err := c.Linger(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -148,11 +148,11 @@ func TestLingerGivesUpOnAPeerThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-func TestWhatTLSSetsAroundItsCloseNotifyEndsNoQueue(t *testing.T) {
+func TestDeadlineOfCloseNotifyDoesNotReachInnerTransport(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
 	c.CloseWrite()
 	if !m.writeDeadline.IsZero() {
-		t.Error("the carrier got a write deadline")
+		t.Error("the inner transport got a write deadline")
 	}
 }

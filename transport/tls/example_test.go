@@ -35,7 +35,7 @@ func ExampleClient() {
 	// Output: http/1.1
 }
 
-// A server whose hijacked connections can be moved to a loop.
+// A server whose hijacked connections can be moved to another transport.
 func ExampleNewListener() {
 	certificates := httptest.NewUnstartedServer(nil)
 	certificates.StartTLS()
@@ -54,7 +54,7 @@ func ExampleNewListener() {
 			return
 		}
 		defer conn.Close()
-		under, ok := wstls.NetConn(conn.(*tls.Conn)) // its descriptor is for the loop
+		under, ok := wstls.NetConn(conn.(*tls.Conn)) // for the inner transport
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n\r\n%T %v", under, ok)
 	})}
 	go server.Serve(wstls.NewListener(l, &tls.Config{Certificates: certificates.TLS.Certificates}))

@@ -1,6 +1,6 @@
 package tls
 
-// Helpers of this package's tests that the tests outside of it use too.
+// What the external tests use of the tests in this package.
 var (
 	Configs     = configs
 	Connect     = connect
@@ -9,5 +9,5 @@ var (
 	Plaintext   = plaintext
 )
 
-// EndInput ends the stream that m receives, with err.
-func (m *memory) EndInput(err error) { m.in.end(err) }
+// EndInput ends the stream that m receives with err.
+func (m *fakeTransport) EndInput(err error) { m.in.end(err) }

@@ -8,24 +8,24 @@ import (
 	"testing"
 )
 
-// wantRecord checks the next record that a peer gets.
-func wantRecord(t *testing.T, h *handmade, kind byte, payload ...byte) {
+// wantRecord checks the next record that the peer receives.
+func wantRecord(t *testing.T, h *rawPeer, kind byte, payload ...byte) {
 	t.Helper()
 	gotKind, got := h.receive(t)
 	if gotKind != kind || !bytes.Equal(got, payload) {
-		t.Errorf("the peer got a record of type %d with % x, want %d with % x", gotKind, got, kind, payload)
+		t.Errorf("the peer received a record of type %d with % x, want %d with % x", gotKind, got, kind, payload)
 	}
 }
 
 func TestKeyUpdates(t *testing.T) {
 	for _, role := range []string{"client", "server"} {
-		for _, chunk := range []int{1, 0} {
-			t.Run(fmt.Sprintf("%s, %d bytes at once", role, chunk), func(t *testing.T) {
-				c, m, h := againstHandmade(t, tls.VersionTLS13, role)
-				m.chunk = chunk
+		for _, maxRead := range []int{1, 0} {
+			t.Run(fmt.Sprintf("%s, %d bytes at once", role, maxRead), func(t *testing.T) {
+				c, m, h := connectRawPeer(t, tls.VersionTLS13, role)
+				m.maxRead = maxRead
 				for round := range 5 {
-					answer := byte(round % 2) // update_requested
-					h.send(typeHandshake, keyUpdate, 0, 0, 1, answer)
+					reply := byte(round % 2) // update_requested
+					h.send(typeHandshake, keyUpdate, 0, 0, 1, reply)
 					h.out.update()
 					h.send(typeApplication, []byte("new keys")...)
 					var got []byte
@@ -37,7 +37,7 @@ func TestKeyUpdates(t *testing.T) {
 						got = append(got, view...)
 						c.Consume(len(view))
 					}
-					if answer == 1 { // which needs no write of ours to leave
+					if reply == 1 { // the reply is sent without a write of ours
 						wantRecord(t, h, typeHandshake, keyUpdate, 0, 0, 1, 0)
 						h.in.update()
 					}
@@ -49,10 +49,10 @@ func TestKeyUpdates(t *testing.T) {
 	}
 }
 
-func TestKeyUpdatesWhileOthersWrite(t *testing.T) {
+func TestKeyUpdatesDuringWrites(t *testing.T) {
 	const updates, writes = 50, 200
-	c, _, h := againstHandmade(t, tls.VersionTLS13, "client")
-	d := newDrain(c)
+	c, _, h := connectRawPeer(t, tls.VersionTLS13, "client")
+	d := newDrainReceiver(c)
 	c.Push(d)
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -69,12 +69,12 @@ func TestKeyUpdatesWhileOthersWrite(t *testing.T) {
 			h.send(typeApplication, 'x')
 		}
 	})
-	answers := 0
+	replies := 0
 	var got []byte
-	for answers < updates || len(got) < writes*13 {
+	for replies < updates || len(got) < writes*13 {
 		kind, payload := h.receive(t)
 		if kind == typeHandshake {
-			answers++
+			replies++
 			h.in.update()
 		} else {
 			got = append(got, payload...)
@@ -82,18 +82,18 @@ func TestKeyUpdatesWhileOthersWrite(t *testing.T) {
 	}
 	running.Wait()
 	if !bytes.Equal(got, bytes.Repeat([]byte("headerpayload"), writes)) {
-		t.Error("what was written came changed")
+		t.Error("the peer received something else than was written")
 	}
-	h.end.Close()
+	h.memConn.Close()
 	<-d.ended
 	if string(d.received) != string(bytes.Repeat([]byte("x"), updates)) {
 		t.Errorf("%d bytes, want %d", len(d.received), updates)
 	}
 }
 
-func TestAKeyUpdateAfterOurEndBreaksNoReading(t *testing.T) {
+func TestKeyUpdateAfterEndOfWritingKeepsReading(t *testing.T) {
 	for _, end := range []string{"CloseWrite", "a failed write"} {
-		c, m, h := againstHandmade(t, tls.VersionTLS13, "client")
+		c, m, h := connectRawPeer(t, tls.VersionTLS13, "client")
 		if end == "CloseWrite" {
 			c.CloseWrite()
 			wantRecord(t, h, typeAlert, 1, 0)
@@ -112,26 +112,26 @@ func TestAKeyUpdateAfterOurEndBreaksNoReading(t *testing.T) {
 	}
 }
 
-func TestKeyUpdatesWithoutEndAreRefused(t *testing.T) {
-	c, _, h := againstHandmade(t, tls.VersionTLS13, "client")
+func TestManyKeyUpdatesInARowAreRefused(t *testing.T) {
+	c, _, h := connectRawPeer(t, tls.VersionTLS13, "client")
 	for range 100 {
 		h.send(typeHandshake, keyUpdate, 0, 0, 1, 0)
 		h.out.update()
 	}
 	_, err := c.View()
 	if err == nil {
-		t.Fatal("they were taken")
+		t.Fatal("they were accepted")
 	}
 	if _, again := c.View(); again != err {
 		t.Errorf("afterwards: %v", again)
 	}
 }
 
-// However many there are: what counts is that the peer reads the answers at all.
-func TestKeyUpdatesOfAPeerThatReadsLateAreAnswered(t *testing.T) {
-	c, m, h := againstHandmade(t, tls.VersionTLS13, "client")
+// Their number is not limited as long as the peer reads the replies.
+func TestKeyUpdatesOfSlowReaderAreAnswered(t *testing.T) {
+	c, m, h := connectRawPeer(t, tls.VersionTLS13, "client")
 	for range 3 * maxReplies / 100 {
-		m.stick(true)
+		m.stall(true)
 		c.Writev([]byte("ours"))
 		for range 100 {
 			h.send(typeHandshake, keyUpdate, 0, 0, 1, 1)
@@ -146,7 +146,7 @@ func TestKeyUpdatesOfAPeerThatReadsLateAreAnswered(t *testing.T) {
 			got += len(view)
 			c.Consume(len(view))
 		}
-		m.stick(false)
+		m.stall(false)
 		wantRecord(t, h, typeApplication, []byte("ours")...)
 		for range 100 {
 			wantRecord(t, h, typeHandshake, keyUpdate, 0, 0, 1, 0)
@@ -155,18 +155,18 @@ func TestKeyUpdatesOfAPeerThatReadsLateAreAnswered(t *testing.T) {
 	}
 }
 
-// The queue never empties, but the answers leave.
-func TestAnswersCountOnlyWhileTheyWait(t *testing.T) {
+// The queue never becomes empty, but the replies are sent.
+func TestSentRepliesAreNotCounted(t *testing.T) {
 	var w wire
-	m := &memory{queue: make([]byte, 100)}
+	m := &fakeTransport{queue: make([]byte, 100)}
 	w.switchTo(m)
-	m.stuck = true
+	m.stalled = true
 	for range 3 * maxReplies {
 		w.Write(make([]byte, 27))
 		w.out.beginBatch(1000)
 		w.Write(make([]byte, 1000))
 		w.out.flush()
-		m.queue = m.queue[len(m.queue)-500:] // half of the last write waits
+		m.queue = m.queue[len(m.queue)-500:] // half of the last write is still queued
 	}
 	if w.out.err != nil {
 		t.Error(w.out.err)
@@ -188,12 +188,12 @@ func ticket() []byte {
 	return append([]byte{newSessionTicket, 0, 0, byte(len(body))}, body...)
 }
 
-func TestSessionTicketsInSeveralRecords(t *testing.T) {
+func TestSessionTicketsAcrossRecords(t *testing.T) {
 	tickets := append(ticket(), ticket()...)
 	for cut := 1; cut < len(tickets); cut += 7 {
 		for _, deadline := range []bool{false, true} {
-			c, m, h := againstHandmade(t, tls.VersionTLS13, "client")
-			m.stutter = deadline
+			c, m, h := connectRawPeer(t, tls.VersionTLS13, "client")
+			m.timeouts = deadline
 			h.send(typeHandshake, tickets[:cut]...)
 			h.send(typeHandshake, tickets[cut:]...)
 			h.send(typeApplication, []byte("text")...)
@@ -205,7 +205,7 @@ func TestSessionTicketsInSeveralRecords(t *testing.T) {
 	}
 }
 
-func TestSessionsResume(t *testing.T) {
+func TestMovedConnectionReceivesSession(t *testing.T) {
 	clientConfig, serverConfig := configs(tls.VersionTLS13)
 	clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	for _, resumed := range []bool{false, true} {
@@ -214,7 +214,7 @@ func TestSessionsResume(t *testing.T) {
 			t.Errorf("resumed: %v, want %v", got, resumed)
 		}
 		c, m := move(t, client, nil)
-		m.chunk = 1
+		m.maxRead = 1
 		server.Write([]byte("x"))
 		if _, err := c.View(); err != nil {
 			t.Fatal(err)
@@ -223,10 +223,10 @@ func TestSessionsResume(t *testing.T) {
 }
 
 func TestRenegotiationIsRefused(t *testing.T) {
-	for _, chunk := range []int{1, 0} {
+	for _, maxRead := range []int{1, 0} {
 		for _, text := range []string{"t", "text"} {
-			c, m, h := againstHandmade(t, tls.VersionTLS12, "client")
-			m.chunk = chunk
+			c, m, h := connectRawPeer(t, tls.VersionTLS12, "client")
+			m.maxRead = maxRead
 			h.send(typeApplication, []byte(text)...)
 			h.send(typeHandshake, helloRequest, 0, 0, 0)
 			h.send(typeApplication, []byte("more text")...)
@@ -237,7 +237,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 			const noRenegotiation = 100
 			wantRecord(t, h, typeAlert, 1, noRenegotiation)
 			if err := c.Writev([]byte("ours")); err == nil {
-				t.Error("a write was taken afterwards")
+				t.Error("a later write succeeded")
 			}
 		}
 	}

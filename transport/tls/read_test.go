@@ -6,23 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
 	"time"
-
-	"github.com/seed004e8d11/websock/transport"
 )
 
-// plaintext returns n bytes that aren't all alike.
-func plaintext(n int) []byte {
-	p := make([]byte, n)
-	rand.NewChaCha8([32]byte{1}).Read(p)
-	return p
-}
-
-// readAll pulls to the end with View and Read in turn, and counts deadlines.
+// readAll calls View and Read alternately until the end of the stream, and counts timeouts.
 func readAll(c *Conn) (received []byte, deadlines int, err error) {
 	direct := make([]byte, 1000)
 	for turn := 0; ; turn++ {
@@ -48,22 +38,22 @@ func readAll(c *Conn) (received []byte, deadlines int, err error) {
 	}
 }
 
-// eachWay receives all plaintext of a connection: pulled, pulled with a deadline that passes
-// before every chunk, and pushed.
+// eachWay receives all plaintext of a connection in three ways: with View and Read, with these while
+// every second read of the inner transport times out, and with a Receiver.
 func eachWay(t *testing.T, connect func(t *testing.T) *Conn, check func(t *testing.T, received []byte, err error)) {
-	for _, stutter := range []bool{false, true} {
-		t.Run(fmt.Sprintf("pulled, deadlines %v", stutter), func(t *testing.T) {
+	for _, timeouts := range []bool{false, true} {
+		t.Run(fmt.Sprintf("pulled, timeouts %v", timeouts), func(t *testing.T) {
 			c := connect(t)
-			c.inner.(*memory).stutter = stutter
+			c.inner.(*fakeTransport).timeouts = timeouts
 			received, deadlines, err := readAll(c)
-			if stutter && deadlines == 0 {
-				t.Error("no deadline was seen")
+			if timeouts && deadlines == 0 {
+				t.Error("no read timed out")
 			}
 			check(t, received, err)
 		})
 	}
 	t.Run("pushed", func(t *testing.T) {
-		d := newDrain(connect(t))
+		d := newDrainReceiver(connect(t))
 		if err := d.c.Push(d); err != nil {
 			t.Fatal(err)
 		}
@@ -72,15 +62,15 @@ func eachWay(t *testing.T, connect func(t *testing.T) *Conn, check func(t *testi
 	})
 }
 
-func TestRecordsMayBeSplitOrJoinedAnywhere(t *testing.T) {
+func TestRecordsSplitAndJoined(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
-		for _, chunk := range []int{1, 2, 7, 100, 0} {
+		for _, maxRead := range []int{1, 2, 7, 100, 0} {
 			sizes := []int{1, 2, 300, 1, 1, 5000}
 			var want []byte
 			eachWay(t, func(t *testing.T) *Conn {
 				client, server := connect(t, version)
 				c, m := move(t, client, nil)
-				m.chunk = chunk
+				m.maxRead = maxRead
 				want = nil
 				for _, size := range sizes {
 					server.Write(plaintext(size))
@@ -90,7 +80,7 @@ func TestRecordsMayBeSplitOrJoinedAnywhere(t *testing.T) {
 				return c
 			}, func(t *testing.T, got []byte, err error) {
 				if !bytes.Equal(got, want) || err != io.EOF {
-					t.Errorf("%d bytes at once: %d bytes and %v, want %d and EOF", chunk, len(got), err, len(want))
+					t.Errorf("reads of %d bytes: %d bytes and %v, want %d and EOF", maxRead, len(got), err, len(want))
 				}
 			})
 		}
@@ -115,13 +105,13 @@ func TestEarlyBytesAreReadFirst(t *testing.T) {
 	})
 }
 
-func TestOnlyACloseNotifyIsTheEnd(t *testing.T) {
+func TestEOFRequiresCloseNotify(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		const text = "text"
 		for cut := 0; ; cut++ {
 			client, server := connect(t, version)
 			c, m := move(t, client, nil)
-			m.chunk = 1
+			m.maxRead = 1
 			io.WriteString(server, text)
 			received := len(m.in.data)
 			server.CloseWrite()
@@ -146,7 +136,7 @@ func TestOnlyACloseNotifyIsTheEnd(t *testing.T) {
 	})
 }
 
-func TestAForgedRecordEndsTheConnection(t *testing.T) {
+func TestForgedRecordEndsConnection(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		eachWay(t, func(t *testing.T) *Conn {
 			client, server := connect(t, version)
@@ -167,7 +157,7 @@ func TestAForgedRecordEndsTheConnection(t *testing.T) {
 	})
 }
 
-func TestTheLossOfTheConnectionIsReported(t *testing.T) {
+func TestLostConnectionIsReported(t *testing.T) {
 	lost := errors.New("lost")
 	eachWay(t, func(t *testing.T) *Conn {
 		client, server := connect(t, tls.VersionTLS13)
@@ -182,7 +172,7 @@ func TestTheLossOfTheConnectionIsReported(t *testing.T) {
 	})
 }
 
-func TestAReadDeadlineEndsAWait(t *testing.T) {
+func TestReadDeadlineInsideRecord(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
 	io.WriteString(server, "text")
@@ -202,10 +192,10 @@ func TestAReadDeadlineEndsAWait(t *testing.T) {
 	}
 }
 
-func TestAReadDeadlineReachesAReceiver(t *testing.T) {
+func TestReadDeadlineEndsReceiver(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
-	d := newDrain(c)
+	d := newDrainReceiver(c)
 	c.Push(d)
 	c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	if err := <-d.ended; err != os.ErrDeadlineExceeded {
@@ -213,33 +203,10 @@ func TestAReadDeadlineReachesAReceiver(t *testing.T) {
 	}
 }
 
-// pauses is a Receiver that takes 10 bytes at a time and pauses.
-type pauses struct {
-	drain
-	paused chan int
-}
-
-func (p *pauses) Readable() error {
-	view, err := p.c.View()
-	if err == transport.ErrWouldBlock {
-		return nil
-	}
-	if err != nil {
-		p.ended <- err
-		return err
-	}
-	view = view[:min(10, len(view))]
-	p.received = append(p.received, view...)
-	p.c.Consume(len(view))
-	p.c.Pause()
-	p.paused <- len(p.received)
-	return nil
-}
-
-func TestAPauseKeepsWhatIsNotConsumed(t *testing.T) {
+func TestPauseKeepsUnconsumedBytes(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)
-	p := &pauses{drain: *newDrain(c), paused: make(chan int)}
+	p := &pausingReceiver{drainReceiver: *newDrainReceiver(c), paused: make(chan int)}
 	if err := c.Push(p); err != nil {
 		t.Fatal(err)
 	}

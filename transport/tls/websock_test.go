@@ -1,20 +1,25 @@
 package tls_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
 )
 
-// pair returns two Conns over one connection whose ends were both moved.
+// pair returns both ends of a connection, each moved to a fakeTransport.
 func pair(t *testing.T, version uint16) (client, server *websock.Conn) {
 	t.Helper()
 	a, b := wstls.Connect(t, version)
@@ -23,7 +28,7 @@ func pair(t *testing.T, version uint16) (client, server *websock.Conn) {
 	return websock.NewConn(ca, websock.Client, websock.Options{}), websock.NewConn(cb, websock.Server, websock.Options{})
 }
 
-// echo makes c send back what it gets.
+// echo sets a Handler that sends every message back.
 func echo(t *testing.T, c *websock.Conn) (closed chan error) {
 	t.Helper()
 	closed = make(chan error, 1)
@@ -37,7 +42,7 @@ func echo(t *testing.T, c *websock.Conn) (closed chan error) {
 	return closed
 }
 
-func TestEchoOfEverySize(t *testing.T) {
+func TestEchoMessageSizes(t *testing.T) {
 	wstls.EachVersion(t, func(t *testing.T, version uint16) {
 		client, server := pair(t, version)
 		closed := echo(t, server)
@@ -60,7 +65,7 @@ func TestEchoOfEverySize(t *testing.T) {
 	})
 }
 
-func TestBothSidesPushedAndManySenders(t *testing.T) {
+func TestConcurrentSendersWithHandlersOnBothSides(t *testing.T) {
 	const senders, messages = 8, 50
 	client, server := pair(t, tls.VersionTLS13)
 	serverClosed := echo(t, server)
@@ -69,7 +74,7 @@ func TestBothSidesPushedAndManySenders(t *testing.T) {
 	clientClosed := make(chan error, 1)
 	client.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 		if strings.Trim(string(msg), string(msg[:1])) != "" {
-			t.Error("torn message")
+			t.Error("a message of different bytes")
 		}
 		if echoed.Add(1) == senders*messages {
 			close(all)
@@ -100,7 +105,7 @@ func TestBothSidesPushedAndManySenders(t *testing.T) {
 	}
 }
 
-func TestEarlyBytesReachAHandler(t *testing.T) {
+func TestHandlerReceivesEarlyBytes(t *testing.T) {
 	a, b := wstls.Connect(t, tls.VersionTLS13)
 	b.Write([]byte("er\x81\x05third"))
 	c, _ := wstls.Move(t, a, []byte("\x81\x05early\x81\x05lat"))
@@ -114,7 +119,7 @@ func TestEarlyBytesReachAHandler(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsCutOffIsAnAbnormalClosure(t *testing.T) {
+func TestTruncatedStreamIsAbnormalClosure(t *testing.T) {
 	a, b := wstls.Connect(t, tls.VersionTLS13)
 	c, m := wstls.Move(t, a, nil)
 	client := websock.NewConn(c, websock.Client, websock.Options{})
@@ -124,5 +129,95 @@ func TestAStreamThatIsCutOffIsAnAbnormalClosure(t *testing.T) {
 	var how *websock.CloseError
 	if err := <-closed; !errors.As(err, &how) || how.Code != websock.CloseAbnormal || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
+	}
+}
+
+// hijackAndEcho returns a handler that hijacks its connection, moves it and sends messages back.
+func hijackAndEcho(finished chan<- error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := hijack(w)
+		if err == nil {
+			err = c.SetHandler(websock.Messages(
+				func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
+				func(_ *websock.Conn, err error) { finished <- err },
+			))
+		}
+		if err != nil {
+			finished <- err
+		}
+	}
+}
+
+func hijack(w http.ResponseWriter) (*websock.Conn, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+	early, _ := buffered.Peek(buffered.Reader.Buffered())
+	under, ok := wstls.NetConn(conn.(*tls.Conn))
+	if _, tcp := under.(*net.TCPConn); !ok || !tcp {
+		return nil, fmt.Errorf("NetConn returned a %T, %v", under, ok)
+	}
+	moved, err := wstls.New(conn.(*tls.Conn), std.New(under, nil), early)
+	if err != nil {
+		return nil, err
+	}
+	return websock.NewConn(moved, websock.Server, websock.Options{}), nil
+}
+
+// upgrade returns a client's connection after the opening handshake.
+func upgrade(t *testing.T, addr string, config *tls.Config) *tls.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	secured, err := wstls.Client(t.Context(), conn, "example.com", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := secured.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+		t.Errorf("protocol %q", got)
+	}
+	io.WriteString(secured, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(secured), nil); err != nil || resp.StatusCode != 101 {
+		t.Fatal(resp, err)
+	}
+	return secured
+}
+
+func TestMoveHijackedConnection(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			clientConfig, serverConfig := wstls.Configs(version)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			finished := make(chan error, 1)
+			server := &http.Server{Handler: hijackAndEcho(finished)}
+			go server.Serve(wstls.NewListener(l, serverConfig))
+			defer server.Close()
+			secured := upgrade(t, l.Addr().String(), clientConfig)
+			client := websock.NewConn(std.New(secured, nil), websock.Client, websock.Options{})
+			for _, size := range []int{1, 1000, 100_000} {
+				want := bytes.Repeat([]byte("h"), size)
+				if err := client.SendBinary(want); err != nil {
+					t.Fatal(err)
+				}
+				if _, got, err := client.RecvMessage(nil); !bytes.Equal(got, want) || err != nil {
+					t.Errorf("%d bytes of %d, %v", len(got), size, err)
+				}
+			}
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+			var closed *websock.CloseError
+			if err := <-finished; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestAllOfAWritevLeavesTogether(t *testing.T) {
+func TestWritevIsOneInnerWrite(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		client, server := connect(t, version)
 		c, m := move(t, client, nil)
@@ -23,16 +23,16 @@ func TestAllOfAWritevLeavesTogether(t *testing.T) {
 				bufs = append(bufs, plaintext(size))
 				want = append(want, plaintext(size)...)
 			}
-			before := m.written()
+			before := m.writeCalls()
 			if err := c.Writev(bufs...); err != nil {
 				t.Fatal(err)
 			}
-			if n := m.written() - before; n != 1 {
-				t.Errorf("%v bytes left in %d writes, want 1", sizes, n)
+			if n := m.writeCalls() - before; n != 1 {
+				t.Errorf("%v bytes were written in %d writes, want 1", sizes, n)
 			}
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
-				t.Errorf("%v bytes came changed, or %v", sizes, err)
+				t.Errorf("%v bytes: the peer received others, or %v", sizes, err)
 			}
 			if c.wire.out.pending != nil {
 				t.Error("a buffer is held after a write")
@@ -41,17 +41,17 @@ func TestAllOfAWritevLeavesTogether(t *testing.T) {
 	})
 }
 
-func TestNothingLeavesForNothing(t *testing.T) {
+func TestEmptyWritevWritesNothing(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
 	for _, bufs := range [][][]byte{nil, {nil}, {{}, {}}} {
-		if err := c.Writev(bufs...); err != nil || m.written() != 0 {
-			t.Errorf("%v: %d writes, %v", bufs, m.written(), err)
+		if err := c.Writev(bufs...); err != nil || m.writeCalls() != 0 {
+			t.Errorf("%v: %d writes, %v", bufs, m.writeCalls(), err)
 		}
 	}
 }
 
-func TestALargeWrite(t *testing.T) {
+func TestLargeWritevIsSplitIntoBatches(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		client, server := connect(t, version)
 		c, m := move(t, client, nil)
@@ -59,20 +59,20 @@ func TestALargeWrite(t *testing.T) {
 		if err := c.Writev(want); err != nil {
 			t.Fatal(err)
 		}
-		if n := m.written(); n < len(want)/maxRecords || n > len(want)/maxRecords*5/4 {
-			t.Errorf("it left in %d writes", n)
+		if n := m.writeCalls(); n < len(want)/maxRecords || n > len(want)/maxRecords*5/4 {
+			t.Errorf("%d writes", n)
 		}
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
-			t.Error("it came changed, or", err)
+			t.Error("the peer received other bytes, or", err)
 		}
 	})
 }
 
-func TestAPeerThatTakesNothingBlocksNobody(t *testing.T) {
+func TestWritevToStalledPeerIsQueued(t *testing.T) {
 	client, server := connect(t, tls.VersionTLS13)
 	c, m := move(t, client, nil)
-	m.stick(true)
+	m.stall(true)
 	want := plaintext(10_000)
 	for i := range 100 {
 		if err := c.Writev(want); err != nil {
@@ -88,19 +88,19 @@ func TestAPeerThatTakesNothingBlocksNobody(t *testing.T) {
 	}
 	drained := make(chan error, 1)
 	go func() { drained <- c.Drain(context.Background(), 0) }()
-	m.stick(false)
+	m.stall(false)
 	if err := <-drained; err != nil || c.Queued() != 0 {
 		t.Errorf("%v, %d bytes queued", err, c.Queued())
 	}
 	got := make([]byte, len(want))
 	for range 100 {
 		if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
-			t.Fatal("a write came changed, or", err)
+			t.Fatal("the peer received other bytes, or", err)
 		}
 	}
 }
 
-func TestAFailedWriteIsFinal(t *testing.T) {
+func TestWriteErrorIsFinal(t *testing.T) {
 	for _, size := range []int{1, 1 << 20} {
 		client, server := connect(t, tls.VersionTLS13)
 		c, m := move(t, client, nil)
@@ -110,9 +110,9 @@ func TestAFailedWriteIsFinal(t *testing.T) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 		c.SetWriteDeadline(time.Time{})
-		before := m.written()
-		if err := c.Writev([]byte("after")); !errors.Is(err, os.ErrDeadlineExceeded) || m.written() != before {
-			t.Errorf("afterwards: %d writes, %v", m.written()-before, err)
+		before := m.writeCalls()
+		if err := c.Writev([]byte("after")); !errors.Is(err, os.ErrDeadlineExceeded) || m.writeCalls() != before {
+			t.Errorf("afterwards: %d writes, %v", m.writeCalls()-before, err)
 		}
 		io.WriteString(server, "still heard")
 		if view, err := c.View(); string(view) != "still heard" {
@@ -125,12 +125,12 @@ func TestAFailedWriteIsFinal(t *testing.T) {
 	}
 }
 
-func TestWritesEndWithTheConnection(t *testing.T) {
+func TestWriteAfterClose(t *testing.T) {
 	ends := map[string]func(c *Conn){
 		"closed":                       func(c *Conn) { c.Close() },
 		"our direction closed":         func(c *Conn) { c.CloseWrite() },
 		"lingering":                    func(c *Conn) { c.Linger(0) },
-		"the carrier lost":             func(c *Conn) { c.inner.Close() },
+		"inner transport closed":       func(c *Conn) { c.inner.Close() },
 		"closed after having lingered": func(c *Conn) { c.Linger(0); c.Close() },
 	}
 	for name, end := range ends {

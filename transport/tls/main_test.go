@@ -12,17 +12,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-
-	"github.com/seed004e8d11/websock/transport"
 )
 
-// TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
-// process.
+// TestMain checks for leaked goroutines. netpoll's pollers never end.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
-// identity returns a certificate for example.com and the pool that vouches for it.
+// identity returns a certificate for example.com, and a pool with its issuer.
 var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -46,7 +43,7 @@ var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 })
 
-// configs returns those of a client and a server that speak one version.
+// configs returns the configs of a client and a server that use only one version of TLS.
 func configs(version uint16) (client, server *tls.Config) {
 	certificate, roots := identity()
 	client = &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version}
@@ -54,8 +51,8 @@ func configs(version uint16) (client, server *tls.Config) {
 	return client, server
 }
 
-// connect returns the two ends of a connection in memory that speaks one version. The server
-// sends no session tickets: the client may have read any part of them with the handshake.
+// connect returns the two ends of a connection in memory that uses one version of TLS. The server
+// sends no session tickets, of which the client's handshake could have read any part.
 func connect(t testing.TB, version uint16) (client, server *tls.Conn) {
 	t.Helper()
 	clientConfig, serverConfig := configs(version)
@@ -63,10 +60,10 @@ func connect(t testing.TB, version uint16) (client, server *tls.Conn) {
 	return handshake(t, clientConfig, serverConfig)
 }
 
-// handshake returns the two ends of a connection in memory on which it was done.
+// handshake returns the two ends of a connection in memory after the handshake.
 func handshake(t testing.TB, clientConfig, serverConfig *tls.Config) (client, server *tls.Conn) {
 	t.Helper()
-	a, b := cable()
+	a, b := memPipe()
 	server = Server(b, serverConfig)
 	done := make(chan error, 1)
 	go func() { done <- server.Handshake() }()
@@ -81,14 +78,14 @@ func handshake(t testing.TB, clientConfig, serverConfig *tls.Config) (client, se
 	return client, server
 }
 
-// move moves conn to a transport in memory.
-func move(t testing.TB, conn *tls.Conn, early []byte) (*Conn, *memory) {
+// move moves conn to a fakeTransport.
+func move(t testing.TB, conn *tls.Conn, early []byte) (*Conn, *fakeTransport) {
 	t.Helper()
 	under, ok := NetConn(conn)
 	if !ok {
-		t.Fatal("the connection can't be moved")
+		t.Fatal("NetConn returned false")
 	}
-	m := newMemory(under.(*end))
+	m := newFakeTransport(under.(*memConn))
 	c, err := New(conn, m, early)
 	if err != nil {
 		t.Fatal(err)
@@ -102,30 +99,3 @@ func eachVersion(t *testing.T, f func(t *testing.T, version uint16)) {
 		t.Run(tls.VersionName(version), func(t *testing.T) { f(t, version) })
 	}
 }
-
-// drain is a Receiver that takes all plaintext.
-type drain struct {
-	c        *Conn
-	received []byte
-	ended    chan error
-}
-
-func newDrain(c *Conn) *drain { return &drain{c: c, ended: make(chan error, 1)} }
-
-func (d *drain) Readable() error {
-	for {
-		view, err := d.c.View()
-		if err == transport.ErrWouldBlock {
-			return nil
-		}
-		if err != nil {
-			d.ended <- err
-			return err
-		}
-		d.received = append(d.received, view...)
-		d.c.Consume(len(view))
-	}
-}
-
-func (d *drain) End(err error) { d.ended <- err }
-func (d *drain) Finish()       {}

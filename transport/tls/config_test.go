@@ -8,17 +8,42 @@ import (
 	"testing"
 )
 
-// resumed performs a handshake with host, reads what the server sends after it, and reports
-// whether it has resumed a session.
+func TestConfigForDoesNotModifyCallersConfig(t *testing.T) {
+	own := &tls.Config{NextProtos: []string{"h2"}, Renegotiation: tls.RenegotiateFreelyAsClient}
+	got := configFor("example.com", own)
+	if got.ServerName != "example.com" || len(got.NextProtos) != 1 || got.NextProtos[0] != "http/1.1" || got.Renegotiation != tls.RenegotiateNever {
+		t.Errorf("%q, %q, %v", got.ServerName, got.NextProtos, got.Renegotiation)
+	}
+	if own.ServerName != "" || own.NextProtos[0] != "h2" || own.Renegotiation != tls.RenegotiateFreelyAsClient {
+		t.Error("the caller's config was modified")
+	}
+	if got := configFor("example.com", &tls.Config{ServerName: "other"}); got.ServerName != "other" {
+		t.Errorf("ServerName %q, want the caller's", got.ServerName)
+	}
+}
+
+func TestServerName(t *testing.T) {
+	for host, want := range map[string]string{
+		"example.com": "example.com", "example.com.": "example.com",
+		"[::1]": "::1", "fe80::1%eth0": "fe80::1", "127.0.0.1": "127.0.0.1",
+	} {
+		if got := configFor(host, nil).ServerName; got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}
+
+// resumed performs a handshake with host, reads what the server sends after it, and reports whether
+// a session was resumed.
 func resumed(t *testing.T, host string, client, server *tls.Config) bool {
 	t.Helper()
-	a, b := cable()
+	a, b := memPipe()
 	defer a.Close()
 	defer b.Close()
 	done := make(chan error, 1)
 	s := Server(b, server)
 	go func() {
-		_, err := s.Write([]byte("x")) // behind the tickets
+		_, err := s.Write([]byte("x")) // after the tickets
 		done <- err
 	}()
 	c, err := Client(t.Context(), a, host, client)
@@ -43,10 +68,10 @@ func TestSessionsAreResumed(t *testing.T) {
 			}
 		}
 		if client.ClientSessionCache != nil || client.ServerName != "" {
-			t.Error("the caller's tls.Config was written to")
+			t.Error("the caller's tls.Config was modified")
 		}
 		if !resumed(t, "EXAMPLE.com", withName(client, "example.com"), server) {
-			return // another config
+			return // as expected: the config is another one
 		}
 		t.Error("a session was resumed with another config")
 	})
@@ -58,9 +83,8 @@ func withName(config *tls.Config, name string) *tls.Config {
 	return config
 }
 
-// Two configs with the same content may stand for two clients, and be told apart by nobody but
-// their owner.
-func TestASessionBelongsToItsConfig(t *testing.T) {
+// Configs with equal contents may stand for different clients.
+func TestSessionIsNotResumedWithOtherConfig(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		client, server := configs(version)
 		resumed(t, "example.com", client, server)
@@ -69,7 +93,7 @@ func TestASessionBelongsToItsConfig(t *testing.T) {
 		if resumed(t, "example.com", client.Clone(), server) || resumed(t, "example.com", careless, server) {
 			t.Error("a session of another config was resumed")
 		}
-		a, b := cable()
+		a, b := memPipe()
 		defer a.Close()
 		defer b.Close()
 		go Server(b, server).Handshake()
@@ -79,7 +103,7 @@ func TestASessionBelongsToItsConfig(t *testing.T) {
 	})
 }
 
-func TestWhoMustBeAskedEveryTimeResumesNothing(t *testing.T) {
+func TestConfigsThatPreventResumption(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		own := tls.NewLRUClientSessionCache(1)
 		for name, test := range map[string]struct {
@@ -108,7 +132,7 @@ func TestWhoMustBeAskedEveryTimeResumesNothing(t *testing.T) {
 	})
 }
 
-func TestSessionsAreBounded(t *testing.T) {
+func TestSessionStoreIsBounded(t *testing.T) {
 	s := sessionStore{m: map[sessionKey]*list.Element{}}
 	key := func(i int) sessionKey { return sessionKey{name: fmt.Sprint(i)} }
 	for i := range maxSessions {
@@ -118,7 +142,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	s.put(key(maxSessions), &tls.ClientSessionState{})
 	for i, want := range map[int]bool{0: true, 1: false, 2: true, maxSessions: true} {
 		if _, ok := s.get(key(i)); ok != want {
-			t.Errorf("session %d is there: %v", i, ok)
+			t.Errorf("session %d is stored: %v", i, ok)
 		}
 	}
 	s.put(key(0), nil)

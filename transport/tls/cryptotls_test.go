@@ -8,41 +8,15 @@ import (
 	"testing"
 )
 
-// These tests don't test this package but what it stands on in crypto/tls, parts of which
-// aren't documented. One that fails with a new version of Go says what has changed.
+// These tests check what this package requires of crypto/tls, parts of which are not documented. If
+// one fails with a new version of Go, it shows what has changed.
 
-// A scripted is a net.Conn whose reads give one step each.
-type scripted struct {
-	end
-	steps []step
-}
-
-type step struct {
-	data []byte
-	err  error
-}
-
-func (s *scripted) Read(p []byte) (int, error) {
-	if s.steps == nil {
-		return s.end.Read(p) // the handshake
-	}
-	if len(s.steps) == 1 {
-		return 0, os.ErrDeadlineExceeded
-	}
-	next := s.steps[1]
-	s.steps = append(s.steps[:1], s.steps[2:]...)
-	return copy(p, next.data), next.err
-}
-
-// play gives what conn reads from now on.
-func (s *scripted) play(steps ...step) { s.steps = append([]step{{}}, steps...) }
-
-// overScript returns a plain tls.Conn over a script, with the records in which its peer sends
-// each of texts.
-func overScript(t *testing.T, version uint16, texts ...string) (conn *tls.Conn, script *scripted, records [][]byte) {
+// scriptedTLS returns a tls.Conn of crypto/tls over a scriptedConn, and the records in which its peer
+// sends each of texts, after those with session tickets and before those of its end.
+func scriptedTLS(t *testing.T, version uint16, texts ...string) (conn *tls.Conn, script *scriptedConn, records [][]byte) {
 	t.Helper()
-	a, b := cable()
-	script = &scripted{end: *a}
+	a, b := memPipe()
+	script = &scriptedConn{memConn: *a}
 	clientConfig, serverConfig := configs(version)
 	clientConfig.ServerName = "example.com"
 	server := tls.Server(b, serverConfig)
@@ -64,13 +38,13 @@ func overScript(t *testing.T, version uint16, texts ...string) (conn *tls.Conn, 
 	return conn, script, append(records, a.in.take())
 }
 
-func TestStandardADeadlineWithinARecordLosesNothing(t *testing.T) {
+func TestCryptoTLSDeadlineInsideRecordLosesNothing(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
-		conn, script, records := overScript(t, version, "text")
-		var steps []step
+		conn, script, records := scriptedTLS(t, version, "text")
+		var steps []readStep
 		for _, record := range records {
 			for i := range record {
-				steps = append(steps, step{nil, os.ErrDeadlineExceeded}, step{record[i : i+1], nil})
+				steps = append(steps, readStep{nil, os.ErrDeadlineExceeded}, readStep{record[i : i+1], nil})
 			}
 		}
 		script.play(steps...)
@@ -92,13 +66,13 @@ func TestStandardADeadlineWithinARecordLosesNothing(t *testing.T) {
 	})
 }
 
-func TestStandardBytesThatComeWithADeadlineCount(t *testing.T) {
+func TestCryptoTLSUsesBytesReadWithDeadlineError(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
-		conn, script, records := overScript(t, version, "text")
-		var steps []step
+		conn, script, records := scriptedTLS(t, version, "text")
+		var steps []readStep
 		for _, record := range records {
 			for i := range record {
-				steps = append(steps, step{record[i : i+1], os.ErrDeadlineExceeded})
+				steps = append(steps, readStep{record[i : i+1], os.ErrDeadlineExceeded})
 			}
 		}
 		script.play(steps...)
@@ -116,14 +90,14 @@ func TestStandardBytesThatComeWithADeadlineCount(t *testing.T) {
 	})
 }
 
-func TestStandardTheEndCanComeWithTheLastBytes(t *testing.T) {
+func TestCryptoTLSMayReturnEOFWithLastBytes(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
-		conn, script, records := overScript(t, version, "text")
+		conn, script, records := scriptedTLS(t, version, "text")
 		var all []byte
 		for _, record := range records {
 			all = append(all, record...)
 		}
-		script.play(step{all, nil})
+		script.play(readStep{all, nil})
 		p := make([]byte, 10)
 		n, err := conn.Read(p)
 		if string(p[:n]) != "text" || err != nil && err != io.EOF {
@@ -135,9 +109,9 @@ func TestStandardTheEndCanComeWithTheLastBytes(t *testing.T) {
 	})
 }
 
-func TestStandardAReadOfOneByteLeavesTheRest(t *testing.T) {
-	conn, script, records := overScript(t, tls.VersionTLS13, "text")
-	script.play(step{append(records[0], records[1]...), nil})
+func TestCryptoTLSReadOfOneByteKeepsRest(t *testing.T) {
+	conn, script, records := scriptedTLS(t, tls.VersionTLS13, "text")
+	script.play(readStep{append(records[0], records[1]...), nil})
 	p := make([]byte, 10)
 	if n, err := conn.Read(p[:1]); n != 1 || err != nil {
 		t.Fatal(n, err)
@@ -150,16 +124,16 @@ func TestStandardAReadOfOneByteLeavesTheRest(t *testing.T) {
 	}
 }
 
-func TestStandardADeadlineOfTheConnectionBelowIsATemporaryNetError(t *testing.T) {
+func TestDeadlineExceededIsTemporaryNetError(t *testing.T) {
 	e, ok := os.ErrDeadlineExceeded.(net.Error)
-	//lint:ignore SA1019 crypto/tls asks for it
+	//lint:ignore SA1019 crypto/tls calls Temporary
 	if !ok || !e.Temporary() {
 		t.Errorf("%T", os.ErrDeadlineExceeded)
 	}
 }
 
-func TestStandardNetConnIsWhatWasWrapped(t *testing.T) {
-	a, _ := cable()
+func TestCryptoTLSNetConnReturnsWire(t *testing.T) {
+	a, _ := memPipe()
 	w := &wire{conn: a}
 	if got := tls.Client(w, &tls.Config{}).NetConn(); got != w {
 		t.Errorf("a client's is a %T", got)

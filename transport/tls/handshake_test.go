@@ -7,12 +7,28 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
 )
 
-// serve runs a net/http.Server over a Listener and returns its address.
+func TestClientReportsBadCertificate(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	conn, err := net.DialTimeout("tcp", s.Listener.Addr().String(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var bad *tls.CertificateVerificationError
+	if _, err := Client(t.Context(), conn, "example.com", nil); !errors.As(err, &bad) {
+		t.Error(err)
+	}
+}
+
+// serve runs an http.Server on a listener of NewListener, and returns its address.
 func serve(t *testing.T, config *tls.Config, handler http.HandlerFunc) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,7 +55,7 @@ func dial(t *testing.T, addr string, config *tls.Config) *tls.Conn {
 	return secured
 }
 
-func TestAnUnmovedConnectionIsAnOrdinaryOne(t *testing.T) {
+func TestUnmovedConnectionIsOrdinary(t *testing.T) {
 	clientConfig, serverConfig := configs(tls.VersionTLS13)
 	addr := serve(t, serverConfig, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(w, r.Body)
@@ -60,7 +76,7 @@ func TestAnUnmovedConnectionIsAnOrdinaryOne(t *testing.T) {
 	}
 	conn := dial(t, addr, clientConfig)
 	if addr := conn.RemoteAddr().String(); addr == conn.LocalAddr().String() {
-		t.Error("addresses are mixed up")
+		t.Error("LocalAddr and RemoteAddr are equal")
 	}
 	for name, set := range map[string]func(time.Time) error{"SetDeadline": conn.SetDeadline, "SetReadDeadline": conn.SetReadDeadline} {
 		set(time.Now())
@@ -78,7 +94,7 @@ func TestAnUnmovedConnectionIsAnOrdinaryOne(t *testing.T) {
 	}
 }
 
-func TestAListenerLeavesItsConfigAlone(t *testing.T) {
+func TestNewListenerDoesNotModifyConfig(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +102,7 @@ func TestAListenerLeavesItsConfigAlone(t *testing.T) {
 	_, config := configs(tls.VersionTLS13)
 	secured := NewListener(l, config)
 	if len(config.NextProtos) != 0 {
-		t.Error("it was written to")
+		t.Error("it was modified")
 	}
 	secured.Close()
 	if _, err := secured.Accept(); !errors.Is(err, net.ErrClosed) {
