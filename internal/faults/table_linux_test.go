@@ -1,4 +1,4 @@
-package faultproxy
+package faults
 
 import (
 	"flag"
@@ -121,7 +121,7 @@ proxy between real sockets. The client runs over ` + "`transport/std`" + ` and o
 with ` + "`Recv`" + ` (pull) and with a Handler (push), over ws and over wss. The test compares the
 outcome with this table, and writes the table:
 
-	go test ./internal/faultproxy -update
+	go test ./internal/faults -update
 
 - **Error**: the type, close code and causes of the error that the current call returns, or
   that OnClose gets. Every client calls ` + "`Close`" + ` at the end, as every program must; if that
