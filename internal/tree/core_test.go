@@ -1,67 +1,49 @@
 package tree
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
-	"path"
-	"path/filepath"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// core are the packages without goroutines and timers.
-var core = []string{"engine", "mask", "internal/utf8", "internal/buffer"}
+// ioAndTime are packages that the core doesn't import, with those below them.
+var ioAndTime = []string{"context", "crypto/tls", "golang.org/x/sync", "io", "net", "os", "time"}
 
-// A rule keeps imports, named by prefix, out of files.
-type rule struct {
-	files  []string // patterns of path.Match
-	denied []string
+// core are the packages without I/O, each with the imports that it doesn't have. They know no
+// clock, start no goroutine and wait for nothing: of package sync they use Pool alone. One goroutine
+// at a time uses what they have, except buffers. .golangci.yml has the same rules.
+var core = map[string][]string{
+	"engine":           append([]string{"sync/atomic"}, ioAndTime...),
+	"mask":             append([]string{"sync/atomic"}, ioAndTime...),
+	"internal/utf8":    append([]string{"sync/atomic"}, ioAndTime...),
+	"internal/deflate": append([]string{"sync/atomic"}, ioAndTime...),
+	"internal/buffer":  ioAndTime,
 }
 
-// rules are those of .golangci.yml, for whoever has no golangci-lint.
-var rules = []rule{
-	{ // bytes in, events out: no sockets and no clocks
-		files:  []string{"mask/*.go", "internal/utf8/*.go", "engine/*.go"},
-		denied: []string{"context", "crypto/tls", "io", "net", "os", "sync/atomic", "time", "golang.org/x/sync"},
-	},
-}
+// undependable are packages that the core doesn't depend on in any way.
+var undependable = []string{"net", "net/http", "crypto/tls"}
 
-// deniedImports returns the imports of a file that a rule keeps out of it.
-func deniedImports(s *source) (denied []string) {
-	for _, r := range rules {
-		if s.test || !matches(r.files, s.path) {
-			continue
-		}
-		for _, imported := range s.imports() {
-			for _, prefix := range r.denied {
-				if imported == prefix || strings.HasPrefix(imported, prefix+"/") {
-					denied = append(denied, fmt.Sprintf("%s imports %q", s.path, imported))
-				}
+// impurities returns what a file of the core has that it must not have.
+func impurities(s *source) (found []string) {
+	for _, imported := range s.imports() {
+		for _, prefix := range core[s.dir()] {
+			if imported == prefix || strings.HasPrefix(imported, prefix+"/") {
+				found = append(found, fmt.Sprintf("%s imports %q", s.path, imported))
 			}
 		}
 	}
-	return denied
-}
-
-func matches(patterns []string, file string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, _ := path.Match(pattern, filepath.ToSlash(file))
-		return ok
-	})
-}
-
-// concurrency returns what a file does that the core must not: start goroutines,
-// sleep, set timers.
-func concurrency(s *source) (found []string) {
-	forbidden := map[string]bool{"Sleep": true, "After": true, "AfterFunc": true, "NewTimer": true, "NewTicker": true, "Tick": true}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.GoStmt:
 			found = append(found, s.path+" starts a goroutine")
 		case *ast.SelectorExpr:
-			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && forbidden[n.Sel.Name] {
-				found = append(found, s.path+" calls time."+n.Sel.Name)
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "sync" && n.Sel.Name != "Pool" {
+				found = append(found, s.path+" uses sync."+n.Sel.Name)
 			}
 		}
 		return true
@@ -69,42 +51,60 @@ func concurrency(s *source) (found []string) {
 	return found
 }
 
-func TestTheCoreKnowsNoNetworkAndTheDecoderNoClock(t *testing.T) {
+func TestTheCoreHasNoIOAndNoClock(t *testing.T) {
 	for _, s := range tree(t) {
-		for _, denied := range deniedImports(s) {
-			t.Error(denied)
-		}
-	}
-}
-
-func TestTheCoreStartsNothing(t *testing.T) {
-	for _, s := range tree(t) {
-		for _, dir := range core {
-			if s.dir() == dir && !s.test {
-				for _, found := range concurrency(s) {
-					t.Error(found)
-				}
+		if core[s.dir()] != nil && !s.test {
+			for _, found := range impurities(s) {
+				t.Error(found)
 			}
 		}
 	}
 }
 
-func TestWhatTheCoreMustNotDoIsFound(t *testing.T) {
+func TestTheCoreDoesNotDependOnTheNetwork(t *testing.T) {
+	args := []string{"list", "-deps"}
+	for dir := range core {
+		args = append(args, "./"+dir)
+	}
+	for _, platform := range []string{"linux/amd64", "windows/arm64"} {
+		goos, goarch, _ := strings.Cut(platform, "/")
+		list := exec.Command("go", args...)
+		list.Dir = root
+		list.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch)
+		var problems bytes.Buffer
+		list.Stderr = &problems
+		output, err := list.Output()
+		if err != nil {
+			t.Fatal(err, problems.String())
+		}
+		for _, dependency := range strings.Fields(string(output)) {
+			if slices.Contains(undependable, dependency) {
+				t.Errorf("on %s the core depends on %s", platform, dependency)
+			}
+		}
+	}
+}
+
+func TestWhatTheCoreMustNotHaveIsFound(t *testing.T) {
 	bad := written(t, "engine/decoder.go", `package engine
 
 import (
 	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 )
+
+var pool sync.Pool
+
+var lock sync.Mutex
 
 func (Bare) Method() { go time.Sleep(1) }
 
 var Value = time.After(1)
 `)
-	if got := deniedImports(bad); len(got) != 2 {
-		t.Errorf("denied imports: %q", got)
-	}
-	if got := concurrency(bad); len(got) != 3 {
-		t.Errorf("concurrency: %q", got)
+	if got := impurities(bad); len(got) != 6 {
+		t.Errorf("got %q", got)
 	}
 }
