@@ -8,28 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Close ends the stream at once, dropping what is queued. Its error is always nil.
+// Close ends the stream at once. What is queued is lost. The error is always nil.
 func (t *Conn) Close() error {
 	i := &t.in
 	i.mu.Lock()
-	if i.closed {
+	if i.state == stateClosed {
 		i.mu.Unlock()
 		return nil
 	}
-	i.closed, i.over, i.push.paused = true, true, false
-	i.dropNext()
-	if i.watch != nil {
-		t.endWatch()
+	i.state, i.push.paused = stateClosed, false
+	i.dropReceivedLocked()
+	if i.registration != nil {
+		t.deregisterLocked()
 	}
-	i.parked.wake()
-	t.call() // to be told
+	i.changed.broadcast()
+	t.scheduleLocked() // the Receiver learns of it
 	i.mu.Unlock()
 	t.out.close()
 	t.releaseFd()
 	return nil
 }
 
-// CloseWrite ends our direction, behind what is queued.
+// CloseWrite ends our direction of the stream after what is queued.
 func (t *Conn) CloseWrite() error {
 	o := &t.out
 	o.mu.Lock()
@@ -37,33 +37,32 @@ func (t *Conn) CloseWrite() error {
 	switch {
 	case o.err != nil:
 		return o.err
-	case o.ending:
+	case o.closeWrite:
 		return nil
 	}
-	o.ending = true
-	if o.backlog != nil {
-		return nil
+	o.closeWrite = true
+	if o.writer != nil {
+		return nil // which does it
 	}
 	return o.shutdown(unix.SHUT_WR)
 }
 
-// Linger discards what the peer still sends until it ends the stream and what is
-// queued has left, or d has passed, and closes. The error says that d has passed
-// (os.ErrDeadlineExceeded). With a Receiver it returns nil at once, and all that happens
-// later.
+// Linger discards what the peer still sends, until the peer has ended the stream and what is
+// queued has been sent, or d has passed; then it closes. If d has passed, the error is
+// os.ErrDeadlineExceeded. With a Receiver it returns nil at once, and the rest happens later.
 func (t *Conn) Linger(d time.Duration) error {
 	i := &t.in
 	i.mu.Lock()
-	i.over, i.lingering, i.push.paused = true, true, false
+	i.state, i.push.paused = max(i.state, stateLingering), false
 	i.deadline = time.Now().Add(d)
-	i.dropNext()
-	t.want()
-	t.lookBy(i.deadline)
-	i.parked.wake()
-	pushed := i.push.receiver != nil
+	i.dropReceivedLocked()
+	t.watchLocked()
+	t.checkByLocked(i.deadline)
+	i.changed.broadcast()
+	pushes := i.push.receiver != nil
 	i.mu.Unlock()
-	t.settle()
-	if pushed {
+	t.finishLinger()
+	if pushes {
 		return nil
 	}
 	return i.waitClosed()
@@ -72,34 +71,34 @@ func (t *Conn) Linger(d time.Duration) error {
 func (i *input) waitClosed() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for !i.closed {
-		i.parked.wait(&i.mu)
+	for i.state != stateClosed {
+		i.changed.wait(&i.mu)
 	}
-	return i.unsettled
+	return i.lingerErr
 }
 
-// settle closes a connection that has lingered long enough: the peer has ended the
-// stream, and what was queued has left or can't any more.
-func (t *Conn) settle() {
+// finishLinger closes a lingering connection if the peer has ended the stream, and what was queued
+// has been sent or can't be sent any more.
+func (t *Conn) finishLinger() {
 	if t.Queued() > 0 {
 		return
 	}
 	i := &t.in
 	i.mu.Lock()
-	settled := i.lingering && (i.complete || i.end != nil) && !i.closed
-	if settled {
-		t.discard()
+	done := i.state == stateLingering && (i.hungUp || i.readErr != nil)
+	if done {
+		t.discardRestLocked()
 	}
 	i.mu.Unlock()
-	if settled {
+	if done {
 		t.Close()
 	}
 }
 
-// discard reads what the peer has sent to the end, for a socket that is closed before makes
-// the system reset the stream, and the peer lose what we have sent. The lock is held.
-func (t *Conn) discard() {
-	for t.in.end == nil {
-		t.readRest()
+// discardRestLocked reads to the end of the stream. If a socket is closed while the system still
+// has bytes that were received, it resets the connection, and the peer loses what we have sent.
+func (t *Conn) discardRestLocked() {
+	for t.in.readErr == nil {
+		t.readRestLocked()
 	}
 }

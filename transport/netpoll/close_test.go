@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-func TestCloseWriteEndsTheStreamBehindWhatIsQueued(t *testing.T) {
+func TestCloseWriteEndsTheStreamAfterTheQueue(t *testing.T) {
 	for _, queued := range []bool{false, true} {
 		client, server := netpair.Sockets(t, "tcp")
 		tr := attached(t, client, nil)
@@ -65,7 +65,7 @@ func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 	}
 }
 
-func TestLingerGivesUp(t *testing.T) {
+func TestLingerEndsWhenItsTimeIsOver(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		client, server := netpair.Sockets(t, "tcp")
 		tr := attached(t, client, nil)
@@ -98,7 +98,7 @@ func TestLingerEndsAViewUnderWay(t *testing.T) {
 	server.Close()
 }
 
-func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
+func TestSendersGetAnErrorAfterClose(t *testing.T) {
 	for _, size := range []int{10, 1 << 20} {
 		for range 20 {
 			client, server := netpair.Sockets(t, "tcp")
@@ -112,14 +112,14 @@ func TestMallocAfterCloseDoesNotReachASender(t *testing.T) {
 			tr.Close()
 			server.Close()
 			senders.Wait()
-			if err := tr.Writev([]byte("x")); err != net.ErrClosed && !errors.Is(err, errEnded) {
+			if err := tr.Writev([]byte("x")); err != net.ErrClosed && !errors.Is(err, errWriteClosed) {
 				t.Errorf("%v", err)
 			}
 		}
 	}
 }
 
-func TestTheDescriptorIsClosedInTheEnd(t *testing.T) {
+func TestDescriptorIsClosedHoweverTheConnectionEnds(t *testing.T) {
 	ends := map[string]func(tr *Conn, server net.Conn){
 		"by us": func(tr *Conn, _ net.Conn) { tr.Close() },
 		"by the peer, then by us": func(tr *Conn, server net.Conn) {
@@ -131,7 +131,7 @@ func TestTheDescriptorIsClosedInTheEnd(t *testing.T) {
 			go server.Close()
 			tr.Close()
 		},
-		"on hold": func(tr *Conn, server net.Conn) {
+		"during a pause": func(tr *Conn, server net.Conn) {
 			tr.Pause()
 			tr.Close()
 		},
@@ -141,9 +141,7 @@ func TestTheDescriptorIsClosedInTheEnd(t *testing.T) {
 			client, server := netpair.Sockets(t, "tcp")
 			tr := attached(t, client, nil)
 			end(tr, server)
-			for isOpen(tr.fd) { // until the poller is done with it
-				time.Sleep(time.Millisecond)
-			}
+			waitUntil(t, "the descriptor is closed", func() bool { return !isOpen(tr.fd) })
 		})
 	}
 }

@@ -16,35 +16,34 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Conn is a transport.Conn whose descriptor one of netpoll's pollers watches. It is also a
+// A Conn is a transport.Conn whose descriptor is watched by one of netpoll's pollers. It is also a
 // transport.Pusher and a transport.Queue.
 //
-// Its two locks, of the input and the output, are never held together. Under both of them it
-// may be closed: Close takes one after the other.
+// It has a lock for receiving and one for sending. A goroutine never holds both.
 type Conn struct {
-	poll      netpoll.Poll
-	fd        int
-	fdUses    atomic.Int32 // of who must be done with the descriptor before it is closed
-	in        input
-	out       output
-	addresses addresses
-	behind    *Conn // that waits for the crew, under its lock
+	poll   netpoll.Poll
+	fd     int
+	fdRefs atomic.Int32 // users of fd; the last one closes it
+	in     input
+	out    output
+	addrs  addresses
+	next   *Conn // the one behind it in the workerPool, under the lock of that
 }
 
-// attach has the poller look at a duplicate of conn's descriptor and closes conn.
+// attach has the poller watch a duplicate of conn's descriptor and closes conn.
 func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	fd, err := r.spare.Take(conn.(syscall.Conn))
 	if err != nil {
 		return nil, err
 	}
 	socket.DisableLinger(conn)
-	t := &Conn{poll: r.poll, fd: fd, addresses: addressesOf(conn)}
-	t.fdUses.Store(1) // until Close
+	t := &Conn{poll: r.poll, fd: fd, addrs: addressesOf(conn)}
+	t.fdRefs.Store(1) // until Close
 	t.in.view = early
 	t.out.fd = fd
 	t.in.mu.Lock()
-	t.beginWatch()
-	err = t.in.end
+	t.registerLocked()
+	err = t.in.readErr
 	t.in.mu.Unlock()
 	if err != nil {
 		t.releaseFd()
@@ -54,10 +53,10 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 	return t, nil
 }
 
-// releaseFd ends a use of the descriptor, and with the last one the descriptor.
+// releaseFd ends a use of the descriptor, and closes it after the last one.
 func (t *Conn) releaseFd() {
 	switch {
-	case t.fdUses.Add(-1) > 0:
+	case t.fdRefs.Add(-1) > 0:
 	case t.out.file != nil:
 		t.out.file.Close()
 	default:
@@ -68,16 +67,26 @@ func (t *Conn) releaseFd() {
 // TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
 func (t *Conn) TLS() *tls.ConnectionState { return nil }
 
-var _ interface {
-	transport.Conn
-	transport.Pusher
-	transport.Queue
-} = (*Conn)(nil)
+// LocalAddr returns the connection's local address, also after Close.
+func (t *Conn) LocalAddr() net.Addr {
+	if t.addrs.other != nil {
+		return t.addrs.other[0]
+	}
+	return t.addrs.local.Addr()
+}
 
-// addresses are those of a connection, in less memory than net.Addr takes.
+// RemoteAddr returns the connection's remote address, also after Close.
+func (t *Conn) RemoteAddr() net.Addr {
+	if t.addrs.other != nil {
+		return t.addrs.other[1]
+	}
+	return t.addrs.remote.Addr()
+}
+
+// addresses are those of a connection, in less memory than two net.Addr take.
 type addresses struct {
 	local, remote socket.Addr
-	other         *[2]net.Addr // nil: a socket.Addr holds both
+	other         *[2]net.Addr // local and remote, if a socket.Addr can't hold them; else nil
 }
 
 func addressesOf(conn net.Conn) addresses {
@@ -89,36 +98,27 @@ func addressesOf(conn net.Conn) addresses {
 	return addresses{other: &[2]net.Addr{conn.LocalAddr(), conn.RemoteAddr()}}
 }
 
-// LocalAddr returns our address, also after Close.
-func (t *Conn) LocalAddr() net.Addr {
-	if a := &t.addresses; a.other != nil {
-		return a.other[0]
+// A lazyCond is a sync.Cond that takes memory only once a goroutine has waited. A connection with
+// a Receiver never has one.
+type lazyCond struct{ cond *sync.Cond }
+
+// wait is that of sync.Cond. mu is always the same.
+func (l *lazyCond) wait(mu *sync.Mutex) {
+	if l.cond == nil {
+		l.cond = sync.NewCond(mu)
 	}
-	return t.addresses.local.Addr()
+	l.cond.Wait()
 }
 
-// RemoteAddr returns the peer's address, also after Close.
-func (t *Conn) RemoteAddr() net.Addr {
-	if a := &t.addresses; a.other != nil {
-		return a.other[1]
-	}
-	return t.addresses.remote.Addr()
-}
-
-// parked are the goroutines that wait for a change of what a mutex guards. A
-// connection that works by callback never has one.
-type parked struct{ cond *sync.Cond }
-
-// wait unlocks mu until something has changed. It must be asked again what.
-func (p *parked) wait(mu *sync.Mutex) {
-	if p.cond == nil {
-		p.cond = sync.NewCond(mu)
-	}
-	p.cond.Wait()
-}
-
-func (p *parked) wake() {
-	if p.cond != nil {
-		p.cond.Broadcast()
+// broadcast is that of sync.Cond, and called with the lock held.
+func (l *lazyCond) broadcast() {
+	if l.cond != nil {
+		l.cond.Broadcast()
 	}
 }
+
+var _ interface {
+	transport.Conn
+	transport.Pusher
+	transport.Queue
+} = (*Conn)(nil)

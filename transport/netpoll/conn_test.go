@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
-// suite allows for what netpoll allocates.
+// suite is the suite that every transport passes.
 var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", "unix"}}
 
 // TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
@@ -38,7 +38,7 @@ func TestTransportOverTLS(t *testing.T) {
 	}
 }
 
-func TestAddressesAreKnownAndAReadTimeoutDoesNotPanic(t *testing.T) {
+func TestAddressesAreKnownAfterCloseAndReadsTimeOut(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := netpair.Sockets(t, network)
 		local, remote := client.LocalAddr().String(), client.RemoteAddr().String()

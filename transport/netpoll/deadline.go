@@ -10,71 +10,71 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// deadlines look after the deadlines of all connections of the process: netpoll's pollers
-// know of none.
+// deadlines keeps the deadlines of all connections of the process, which netpoll's pollers don't
+// do.
 var deadlines = timing.NewScheduler()
 
-// patience is the longest time until a connection is looked at again, so that one that is
-// closed doesn't stay in memory for the sake of a deadline.
-const patience = 10 * time.Second
+// maxCheckInterval is the longest time until a connection's deadline is checked, so that a deadline
+// far away doesn't keep a closed connection in memory.
+const maxCheckInterval = 10 * time.Second
 
-// SetReadDeadline sets the time after which View and Read, also those under way,
-// return os.ErrDeadlineExceeded if no bytes are there; the zero time means never.
-// A Receiver is told its End then. After Close and Linger it returns net.ErrClosed.
+// SetReadDeadline sets the time at which View and Read, also those under way, return
+// os.ErrDeadlineExceeded if there are no bytes; the zero time means never. A Receiver's End is
+// called then. After Close and Linger it returns net.ErrClosed.
 func (t *Conn) SetReadDeadline(deadline time.Time) error {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.over {
+	if i.state != stateOpen {
 		return net.ErrClosed
 	}
 	i.deadline = deadline
-	i.parked.wake()
-	t.lookBy(deadline)
+	i.changed.broadcast()
+	t.checkByLocked(deadline)
 	return nil
 }
 
-// lookBy has the connection looked at at a time, or earlier. A deadline that moves on costs
-// nothing until then. The lock is held.
-func (t *Conn) lookBy(at time.Time) {
+// checkByLocked schedules a check of the deadline at the given time, or earlier. Moving a deadline
+// into the future costs nothing until then.
+func (t *Conn) checkByLocked(at time.Time) {
 	i := &t.in
-	if at.IsZero() || !i.look.IsZero() && !at.Before(i.look) {
+	if at.IsZero() || !i.checkAt.IsZero() && !at.Before(i.checkAt) {
 		return
 	}
-	i.look = time.Now().Add(min(time.Until(at), patience))
-	deadlines.Add(time.Until(i.look), (*deadlineTask)(t))
+	i.checkAt = time.Now().Add(min(time.Until(at), maxCheckInterval))
+	deadlines.Add(time.Until(i.checkAt), (*deadlineTask)(t))
 }
 
-// A deadlineTask does what is due for a Conn. It is a timing.Task.
+// A deadlineTask is the timing.Task that checks a Conn's deadline.
 type deadlineTask Conn
 
 // Run makes a deadlineTask a timing.Task.
 func (d *deadlineTask) Run() time.Duration {
-	if t := (*Conn)(d); t.lookNow() {
+	if t := (*Conn)(d); t.checkDeadline() {
 		t.Close()
 	}
 	return 0
 }
 
-// lookNow tells of a deadline that has passed, and reports whether the connection has to be
-// closed since it has lingered for long enough.
-func (t *Conn) lookNow() (mustClose bool) {
+// checkDeadline acts on a deadline that has passed, and reports whether the connection has to be
+// closed since its time to linger is over.
+func (t *Conn) checkDeadline() (mustClose bool) {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || !passed(i.look) { // it was looked at earlier
+	if i.state == stateClosed || !passed(i.checkAt) { // it was checked earlier
 		return false
 	}
-	i.look = time.Time{}
-	i.parked.wake()
+	i.checkAt = time.Time{}
+	i.changed.broadcast()
 	switch {
 	case !passed(i.deadline):
-		t.lookBy(i.deadline)
-	case i.lingering:
-		i.unsettled = os.ErrDeadlineExceeded
+		t.checkByLocked(i.deadline)
+	case i.state == stateLingering:
+		i.lingerErr = os.ErrDeadlineExceeded
 		return true
 	default:
-		t.call()
+		t.scheduleLocked()
 	}
 	return false
 }
@@ -83,19 +83,17 @@ func passed(deadline time.Time) bool {
 	return !deadline.IsZero() && !time.Now().Before(deadline)
 }
 
-// SetWriteDeadline sets the time after which Writev fails, and the connection with
-// it if bytes are queued then; the zero time means never. After Close it returns
-// net.ErrClosed.
-func (t *Conn) SetWriteDeadline(deadline time.Time) error { return t.out.setDeadline(deadline) }
-
-func (o *output) setDeadline(deadline time.Time) error {
+// SetWriteDeadline sets the time at which Writev fails, and at which queued bytes fail; the zero
+// time means never. After Close it returns net.ErrClosed.
+func (t *Conn) SetWriteDeadline(deadline time.Time) error {
+	o := &t.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == net.ErrClosed {
 		return net.ErrClosed
 	}
 	o.deadline = deadline
-	if o.backlog != nil {
+	if o.writer != nil {
 		o.file.SetWriteDeadline(deadline)
 	}
 	return nil

@@ -34,7 +34,18 @@ func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 	}
 }
 
-// collector is a Handler that counts messages.
+// waitUntil waits for a condition to become true, and fails the test if it doesn't.
+func waitUntil(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("never: %s", what)
+			return
+		}
+	}
+}
+
+// A collector makes a Handler that keeps messages and the error of OnClose.
 type collector struct {
 	messages chan string
 	closed   chan error
@@ -51,7 +62,7 @@ func (h *collector) handler() websock.Handler {
 	)
 }
 
-// gatherer is a Receiver that keeps everything.
+// A gatherer is a Receiver that keeps all that it reads.
 type gatherer struct {
 	t    *Conn
 	got  []byte
@@ -96,18 +107,18 @@ func flood(t *testing.T, to interface {
 	}
 }
 
-// idle is a Receiver that takes nothing.
+// idle is a Receiver that reads nothing.
 type idle struct{}
 
 func (idle) Readable() error { return nil }
 func (idle) End(error)       {}
 func (idle) Finish()         {}
 
-// isEmpty reports whether nothing waits to be viewed.
+// isEmpty reports whether there is nothing to view.
 func (t *Conn) isEmpty() bool {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	return t.in.next == nil
+	return t.in.received == nil
 }
 
 func isOpen(fd int) bool {
@@ -125,8 +136,8 @@ func inUse() int {
 	return int(m.HeapAlloc)
 }
 
-// runInline makes netpoll call from its pollers.
-func runInline(t *testing.T) {
+// runCallbacksInline makes netpoll's pollers call callbacks themselves, until the test ends.
+func runCallbacksInline(t *testing.T) {
 	run := func(runner func(context.Context, func())) {
 		if err := netpoll.Configure(netpoll.Config{Runner: runner, LoadBalance: netpoll.RoundRobin}); err != nil {
 			t.Fatal(err)
@@ -136,8 +147,8 @@ func runInline(t *testing.T) {
 	t.Cleanup(func() { run(func(_ context.Context, f func()) { go f() }) })
 }
 
-// stuff sends until something is queued for a peer that doesn't read.
-func stuff(t *testing.T, tr *Conn) {
+// fillQueue sends until something is queued for a peer that doesn't read.
+func fillQueue(t *testing.T, tr *Conn) {
 	t.Helper()
 	for tr.Queued() == 0 {
 		if err := tr.Writev(make([]byte, 1<<20)); err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
-// pick returns the poller that netpoll has in mind for the next connection, by its own
-// balance and number of pollers. It tells nobody; but a connection that it makes has one.
-// So it makes one, of a socket on which nothing can come, and closes it again. The poller
-// is nil in a version of netpoll that keeps it elsewhere.
-func pick() (netpoll.Poll, error) {
+// nextPoller returns the poller that netpoll would choose for its next connection, by its own load
+// balancing and number of pollers. netpoll doesn't export that choice, but makes it for every
+// connection. So nextPoller makes one, of a socket on which nothing can arrive, and closes it
+// again. The poller is nil if this version of netpoll keeps it in another place.
+func nextPoller() (netpoll.Poll, error) {
 	fd, err := socket.OpenUnbound()
 	if err != nil {
 		return nil, err
@@ -41,8 +41,8 @@ func pollOf(conn netpoll.Connection) netpoll.Poll {
 	return *poll
 }
 
-// field returns a field of the struct that of points to, exported or not, or nil if there
-// is none of that name and type.
+// field returns the field of that name of the struct that of points to, exported or not, or nil if
+// there is none of type T.
 func field[T any](of any, name string) *T {
 	v := reflect.ValueOf(of).Elem()
 	if v.Kind() != reflect.Struct {
@@ -55,94 +55,93 @@ func field[T any](of any, name string) *T {
 	return (*T)(f.Addr().UnsafePointer())
 }
 
-// A watch is a poller's looking at the descriptor. It ends when bytes have to stay with the
-// system, or no more will come; a Conn may have one after another. netpoll takes operators
-// back and hands them out again, so that it is the watch that tells one time from another.
-type watch struct {
+// A registration is that of a descriptor with its poller. It ends when what arrives is to be left
+// with the system, or nothing more will arrive; a Conn may have one after another. netpoll uses
+// its operators again, so only the registration tells whether a callback is out of date.
+type registration struct {
 	conn     *Conn
 	operator *netpoll.FDOperator
 }
 
-// beginWatch has the poller call when there is something to read. The input's lock is held.
-func (t *Conn) beginWatch() {
-	w := &watch{conn: t, operator: t.poll.Alloc()}
-	w.operator.FD, w.operator.OnRead, w.operator.OnHup = t.fd, w.readable, w.hungUp
-	t.in.watch = w
-	if err := t.poll.Control(w.operator, netpoll.PollReadable); err != nil {
-		t.endWatch()
-		t.in.end = err
+// registerLocked has the poller call when there is something to read. The input's lock is held.
+func (t *Conn) registerLocked() {
+	r := &registration{conn: t, operator: t.poll.Alloc()}
+	r.operator.FD, r.operator.OnRead, r.operator.OnHup = t.fd, r.onRead, r.onHup
+	t.in.registration = r
+	if err := t.poll.Control(r.operator, netpoll.PollReadable); err != nil {
+		t.deregisterLocked()
+		t.in.readErr = err
 	}
 }
 
-// endWatch leaves what comes from now on with the system. The input's lock is held, and the
-// poller may be waiting for it in a call; only when that has returned can the operator be
-// given back.
-func (t *Conn) endWatch() {
-	w := t.in.watch
-	t.in.watch = nil
-	w.operator.Control(netpoll.PollDetach)
-	t.fdUses.Add(1)
-	ended.add(w)
+// deregisterLocked ends the registration. The input's lock is held, for which the poller may wait
+// in a callback. The operator can be freed only when that has returned.
+func (t *Conn) deregisterLocked() {
+	r := t.in.registration
+	t.in.registration = nil
+	r.operator.Control(netpoll.PollDetach)
+	t.fdRefs.Add(1)
+	ended.add(r)
 }
 
-// free gives the operator back. Until then the descriptor must not be that of another
-// connection: the poller may be about to look at it, or to have it looked at no more.
-func (w *watch) free() {
-	w.conn.poll.Free(w.operator)
-	w.conn.releaseFd()
+// free frees the operator. Until then the descriptor stays open, so that its number isn't that of
+// another connection: the poller may still use it.
+func (r *registration) free() {
+	r.conn.poll.Free(r.operator)
+	r.conn.releaseFd()
 }
 
-// readable is called by the poller, again and again as long as there is something to read.
-func (w *watch) readable(netpoll.Poll) error {
-	w.conn.arrive(w)
+// onRead is called by the poller as long as there is something to read.
+func (r *registration) onRead(netpoll.Poll) error {
+	r.conn.onReadable(r)
 	return nil
 }
 
-// hungUp is called, from a goroutine that may wait, when the poller has found that the peer
-// has ended the stream or that it broke. The poller looks no more.
-func (w *watch) hungUp(netpoll.Poll) error {
-	if w.conn.leave(w) {
-		w.conn.poll.Free(w.operator)
-		w.conn.settle()
+// onHup is called, by a goroutine that may block, when the poller has found that the peer has
+// ended the stream or that the connection broke. The poller has detached the descriptor.
+func (r *registration) onHup(netpoll.Poll) error {
+	if r.conn.onHangup(r) {
+		r.conn.poll.Free(r.operator)
+		r.conn.finishLinger()
 	}
 	return nil
 }
 
-// A freer gives operators back to their pollers, which may have to be waited for, in one
-// goroutine that exists only while there are some.
-type freer struct {
-	mu      sync.Mutex
-	watches []*watch
-	running bool
+// A reaper frees the operators of registrations that have ended. Since that may have to wait for a
+// poller, it does so in a goroutine, which exists only while there are some.
+type reaper struct {
+	mu            sync.Mutex
+	registrations []*registration
+	running       bool
 }
 
-// ended gives back the operators of all watches that have ended.
-var ended freer
+// ended frees the operators of all registrations of the process.
+var ended reaper
 
-func (f *freer) add(w *watch) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.watches = append(f.watches, w)
-	if !f.running {
-		f.running = true
-		go f.run()
+func (p *reaper) add(r *registration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.registrations = append(p.registrations, r)
+	if !p.running {
+		p.running = true
+		go p.run()
 	}
 }
 
-func (f *freer) run() {
-	for watches := f.take(); len(watches) > 0; watches = f.take() {
-		for _, w := range watches {
-			w.free()
+func (p *reaper) run() {
+	for registrations := p.take(); len(registrations) > 0; registrations = p.take() {
+		for _, r := range registrations {
+			r.free()
 		}
 	}
 }
 
-// take returns the watches that were added, or ends the goroutine if there are none.
-func (f *freer) take() []*watch {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	watches := f.watches
-	f.watches = nil
-	f.running = len(watches) > 0
-	return watches
+// take returns the registrations that were added. If there are none, the goroutine has to end.
+func (p *reaper) take() []*registration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	registrations := p.registrations
+	p.registrations = nil
+	p.running = len(registrations) > 0
+	return registrations
 }

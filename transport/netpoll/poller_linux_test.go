@@ -18,7 +18,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
-// A busyPoll is a poller that is in the middle of something when an operator is given back.
+// A busyPoll is a poller that is busy when an operator is freed, until done is closed.
 type busyPoll struct {
 	netpoll.Poll
 	done chan struct{}
@@ -29,8 +29,8 @@ func (p *busyPoll) Free(operator *netpoll.FDOperator) {
 	p.Poll.Free(operator)
 }
 
-func TestADescriptorIsFreeOnlyWhenThePollerIsDoneWithIt(t *testing.T) {
-	poll, err := pick()
+func TestDescriptorStaysOpenWhileThePollerMayUseIt(t *testing.T) {
+	poll, err := nextPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +50,13 @@ func TestADescriptorIsFreeOnlyWhenThePollerIsDoneWithIt(t *testing.T) {
 		t.Error("the peer isn't told of the end")
 	}
 	if inode(tr.fd) != is {
-		t.Fatal("the descriptor can be another's while the poller may use it")
+		t.Fatal("the descriptor is closed while the poller may use it")
 	}
 	close(busy.done)
-	for inode(tr.fd) == is {
-		time.Sleep(time.Millisecond)
-	}
+	waitUntil(t, "the descriptor is closed", func() bool { return inode(tr.fd) != is })
 }
 
-// inode returns what tells the open files of descriptors apart; 0 if there is none.
+// inode identifies the open file of a descriptor; 0 if there is none.
 func inode(fd int) uint64 {
 	var stat unix.Stat_t
 	if unix.Fstat(fd, &stat) != nil {
@@ -67,7 +65,7 @@ func inode(fd int) uint64 {
 	return stat.Ino
 }
 
-// A fullPoll refuses to watch more descriptors once it is full.
+// A fullPoll can register no more descriptors once it is full.
 type fullPoll struct {
 	netpoll.Poll
 	full atomic.Bool
@@ -80,9 +78,9 @@ func (p *fullPoll) Control(operator *netpoll.FDOperator, event netpoll.PollEvent
 	return p.Poll.Control(operator, event)
 }
 
-// The system refuses to watch the descriptor anew after a pause.
-func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
-	poll, err := pick()
+// After a pause, the system refuses to register the descriptor again.
+func TestConnectionThatCannotBeRegisteredEnds(t *testing.T) {
+	poll, err := nextPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +103,11 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 	io.WriteString(server, "\x82\x00")
 	<-paused
 	io.WriteString(server, "\x82\x00")
-	for watched := true; watched; time.Sleep(time.Millisecond) {
+	waitUntil(t, "the registration ends", func() bool {
 		tr.in.mu.Lock()
-		watched = tr.in.watch != nil
-		tr.in.mu.Unlock()
-	}
+		defer tr.in.mu.Unlock()
+		return tr.in.registration == nil
+	})
 	full.full.Store(true)
 	c.Resume()
 	select {

@@ -12,8 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
-	runInline(t)
+func TestCloseInAPollerCallbackDoesNotStopThePoller(t *testing.T) {
+	runCallbacksInline(t)
 	closers := map[string]func(c *websock.Conn, tr *Conn){
 		"the transport":  func(_ *websock.Conn, tr *Conn) { tr.Close() },
 		"the connection": func(c *websock.Conn, _ *Conn) { c.Close() },
@@ -49,8 +49,8 @@ func TestClosingInACallbackOfThePollerDoesNotStopIt(t *testing.T) {
 	}
 }
 
-func TestResumingWhileTheHandlerIsCalledDoesNotStopThePoller(t *testing.T) {
-	runInline(t)
+func TestResumeDuringAHandlerCallDoesNotStopThePoller(t *testing.T) {
+	runCallbacksInline(t)
 	client, server := netpair.Sockets(t, "tcp")
 	c := websock.NewConn(attached(t, client, nil), websock.Client, websock.Options{})
 	messages := make(chan string)
@@ -72,8 +72,8 @@ func TestResumingWhileTheHandlerIsCalledDoesNotStopThePoller(t *testing.T) {
 	}
 }
 
-func TestClosingWhileThePollerCallsDoesNotStopIt(t *testing.T) {
-	runInline(t)
+func TestCloseDuringAPollerCallbackDoesNotStopThePoller(t *testing.T) {
+	runCallbacksInline(t)
 	for range 50 {
 		client, server := netpair.Sockets(t, "tcp")
 		tr := attached(t, client, nil)

@@ -11,45 +11,54 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// push is what a Conn remembers of its Receiver.
+// A push is the state of a Conn's Receiver.
 type push struct {
-	receiver  transport.Receiver
-	receiving bool // Receive is being called
-	again     bool // and must be called again, for what came meanwhile
-	viewed    bool // and has had its view
-	finished  bool // Receive returned an error, or End was called
-	paused    bool
-	yielded   bool // and there is more to do, but not at once
+	receiver transport.Receiver // nil: there is none
+	phase    pushPhase
+	again    bool // Readable is to be called again, for what happened while it was called
+	viewed   bool // the call of Readable under way has had its view
+	paused   bool
+	yielded  bool // before Readable is called again, other goroutines are to run
 }
 
-// Push has the crew call r from now on.
+// A pushPhase says what happens with a Receiver.
+type pushPhase uint8
+
+const (
+	pushIdle     pushPhase = iota // it waits for something to handle
+	pushRunning                   // it is called, or about to be
+	pushFinished                  // it isn't called any more: Readable has returned an error, or End was called
+)
+
+// Push has r called by a workerPool from now on.
 func (t *Conn) Push(r transport.Receiver) error {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	t.in.push.receiver = r
-	t.call()
+	t.scheduleLocked()
 	return nil
 }
 
-// call has the crew call the Receiver, if there is one: a poller must not wait, and Handlers
-// do what they like. If it is being called already, whoever does goes on. The lock is held.
-func (t *Conn) call() {
+// scheduleLocked has the Receiver called, if there is one, by a worker: a poller must not wait,
+// and a Handler may. While the Receiver is being called, it has it called again.
+func (t *Conn) scheduleLocked() {
 	p := &t.in.push
 	switch {
-	case p.receiving:
+	case p.phase == pushRunning:
 		p.again = true
-	case p.receiver != nil && !p.finished && t.in.mayCall():
-		p.receiving, p.viewed = true, false
-		callers.call(t)
+	case p.receiver != nil && p.phase == pushIdle && t.in.mayCallLocked():
+		p.phase, p.viewed = pushRunning, false
+		workers.submit(t)
 	}
 }
 
-// mayCall reports whether the Receiver isn't to be left alone. The lock is held.
-func (i *input) mayCall() bool { return !i.push.paused || i.whyOver() != nil }
+// mayCallLocked reports whether the Receiver may be called. During a pause only the end of the
+// connection is a reason for that.
+func (i *input) mayCallLocked() bool { return !i.push.paused || i.endReasonLocked() != nil }
 
-// receive calls the Receiver until it has seen all that can be seen. If a Handler ends the
-// goroutine, the connection is over, and it is another that finishes it.
-func (t *Conn) receive() {
+// runReceiver calls the Receiver until there is nothing more to handle. If a Handler ends the
+// goroutine, the connection is finished by another one.
+func (t *Conn) runReceiver() {
 	r := t.in.push.receiver
 	returned := false
 	defer func() {
@@ -57,39 +66,39 @@ func (t *Conn) receive() {
 			go t.finish(r)
 		}
 	}()
-	over := t.callReceiver(r)
-	for !over && t.receiveMore() {
+	finished := t.callReceiver(r)
+	for !finished && t.runsAgain() {
 		if t.in.push.yielded {
 			t.in.push.yielded = false
 			runtime.Gosched()
 		}
-		over = t.callReceiver(r)
+		finished = t.callReceiver(r)
 	}
 	returned = true
-	if over {
+	if finished {
 		t.finish(r)
 	}
 }
 
 // callReceiver calls r once, and reports whether that was the last time.
-func (t *Conn) callReceiver(r transport.Receiver) (over bool) {
-	if err := t.whyOver(); err != nil {
+func (t *Conn) callReceiver(r transport.Receiver) (finished bool) {
+	if err := t.endReason(); err != nil {
 		r.End(err)
 		return true
 	}
 	return r.Readable() != nil
 }
 
-// whyOver returns why the Receiver is to be told the end, or nil.
-func (t *Conn) whyOver() error {
+// endReason returns the error with which the Receiver's End is to be called, or nil.
+func (t *Conn) endReason() error {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	return t.in.whyOver()
+	return t.in.endReasonLocked()
 }
 
-func (i *input) whyOver() error {
+func (i *input) endReasonLocked() error {
 	switch {
-	case i.closed:
+	case i.state == stateClosed:
 		return net.ErrClosed
 	case passed(i.deadline):
 		return os.ErrDeadlineExceeded
@@ -97,9 +106,9 @@ func (i *input) whyOver() error {
 	return nil
 }
 
-// mayView reports whether Receive can have what has come. It gets one view, and is called again
-// for the next: what it sends and counts is held back until it returns, which else it never
-// would while the peer keeps sending. The lock is held.
+// mayView reports whether View may return what was received. Readable gets one view, and is
+// called again for the next: what it sends is held back until it returns, which it would never do
+// while the peer keeps sending. The input's lock is held.
 func (p *push) mayView() bool {
 	switch {
 	case p.receiver == nil:
@@ -112,29 +121,32 @@ func (p *push) mayView() bool {
 	return true
 }
 
-// receiveMore reports whether there is more, or else ends the turn of who calls the Receiver.
-func (t *Conn) receiveMore() bool {
+// runsAgain reports whether the Receiver is to be called again. If not, the worker is done with
+// it.
+func (t *Conn) runsAgain() bool {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := &i.push
-	p.receiving = p.again && i.mayCall()
+	again := p.again && i.mayCallLocked()
+	if !again {
+		p.phase = pushIdle
+	}
 	p.again, p.viewed = false, false
-	return p.receiving
+	return again
 }
 
-// finish makes sure that Receive isn't called again, and lets the Receiver end the
-// connection, which may take its time.
+// finish ends the calls of Readable and calls Finish, which may block.
 func (t *Conn) finish(r transport.Receiver) {
 	i := &t.in
 	i.mu.Lock()
-	i.push.finished, i.push.receiving = true, false
-	i.dropNext()
+	i.push.phase = pushFinished
+	i.dropReceivedLocked()
 	i.mu.Unlock()
 	r.Finish()
 }
 
-// Yield has the Receiver called again when other goroutines have had their turn.
+// Yield has Readable called again when other goroutines have run.
 func (t *Conn) Yield() bool {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
@@ -142,76 +154,76 @@ func (t *Conn) Yield() bool {
 	return true
 }
 
-// Pause makes the Receive under way the last one until Resume. What comes is left
-// with the system; the poller finds out when it does.
+// Pause makes the call of Readable under way the last one until Resume. What arrives is left with
+// the system; the poller notices that when something does.
 func (t *Conn) Pause() {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	if !t.in.over {
+	if t.in.state == stateOpen {
 		t.in.push.paused = true
 	}
 }
 
-// Resume ends that.
+// Resume ends a pause.
 func (t *Conn) Resume() {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
 	t.in.push.paused = false
-	t.want()
-	t.call()
+	t.watchLocked()
+	t.scheduleLocked()
 }
 
-// A crew is goroutines that call Receivers. A Handler may take its time, so one that goes to
-// call a Receiver sees to it that another looks after the connections that still wait; but as
-// long as it finds some waiting it takes them, for its stack has grown and that of a new one
-// hasn't. There it ends. So there are as many as Receivers are being called, and one more.
-type crew struct {
-	mu          sync.Mutex
-	first, last *Conn // the connections that wait
-	starting    bool  // a goroutine was started and has not looked yet
+// A workerPool is goroutines that call Receivers. Since a Handler may block, a worker that takes a
+// connection starts another worker if more connections wait. It goes on as long as it finds some:
+// its stack has grown already, and that of a new goroutine has not. Then it ends. So there are as
+// many workers as Receivers being called, and one more.
+type workerPool struct {
+	mu         sync.Mutex
+	head, tail *Conn // the connections whose Receivers are to be called
+	starting   bool  // a worker was started and has not taken a connection yet
 }
 
-// callers call the Receivers of all connections.
-var callers crew
+// workers call the Receivers of all connections.
+var workers workerPool
 
-// call has the Receiver of t called soon.
-func (c *crew) call(t *Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.first == nil {
-		c.first = t
+// submit has the Receiver of t called.
+func (p *workerPool) submit(t *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.head == nil {
+		p.head = t
 	} else {
-		c.last.behind = t
+		p.tail.next = t
 	}
-	c.last = t
-	c.start()
+	p.tail = t
+	p.startLocked()
 }
 
-// start starts a goroutine for the connections that wait. The lock is held.
-func (c *crew) start() {
-	if c.first != nil && !c.starting {
-		c.starting = true
-		go callWaiting()
-	}
-}
-
-func callWaiting() {
-	for t := callers.take(true); t != nil; t = callers.take(false) {
-		t.receive()
+// startLocked starts a worker if connections wait for one.
+func (p *workerPool) startLocked() {
+	if p.head != nil && !p.starting {
+		p.starting = true
+		go p.work()
 	}
 }
 
-// take returns a connection that waits, or nil. A goroutine says when it takes its first.
-func (c *crew) take(first bool) *Conn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (p *workerPool) work() {
+	for t := p.take(true); t != nil; t = p.take(false) {
+		t.runReceiver()
+	}
+}
+
+// take returns the next connection, or nil. first says that it is the worker's first.
+func (p *workerPool) take(first bool) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if first {
-		c.starting = false
+		p.starting = false
 	}
-	t := c.first
+	t := p.head
 	if t != nil {
-		c.first, t.behind = t.behind, nil
-		c.start()
+		p.head, t.next = t.next, nil
+		p.startLocked()
 	}
 	return t
 }

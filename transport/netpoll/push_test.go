@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
+func TestHandlersMessageIsSentThoughThePeerNeverStopsSending(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	c := websock.NewConn(tr, websock.Client, websock.Options{})
@@ -35,12 +35,10 @@ func TestWhatAHandlerSendsLeavesThoughThePeerNeverStopsSending(t *testing.T) {
 			return
 		}
 		io.WriteString(server, "\x81\x01y")
-		for tr.isEmpty() {
-			time.Sleep(time.Millisecond)
-		}
+		waitUntil(t, "bytes are received", func() bool { return !tr.isEmpty() })
 	}, nil))
 	io.WriteString(server, "\x81\x01y")
 	if !<-ended {
-		t.Error("what was sent has not left")
+		t.Error("the peer has not got the message")
 	}
 }

@@ -20,80 +20,85 @@ const (
 	// readSize is how much is read at once.
 	readSize = 64 << 10
 
-	// readAhead is how many bytes wait for the receiver when the rest is left with the
-	// system.
+	// readAhead is how many bytes may wait for the receiver. Beyond that, the rest is left
+	// with the system, and the peer has to wait.
 	readAhead = 128 << 10
 )
 
-// input is the receiving side of a Conn.
+// An input is the receiving side of a Conn.
 type input struct {
-	view []byte         // lent to the receiver, who alone uses it
-	lent *buffer.Buffer // memory of the view; nil for early bytes
+	view       []byte         // lent to the receiver, which alone uses it
+	viewBuffer *buffer.Buffer // memory of the view; nil for early bytes
 
-	mu       sync.Mutex     // guards what follows, and reading from the descriptor
-	parked   parked         // in View, Read or Linger
-	watch    *watch         // nil: what comes stays with the system
-	next     *buffer.Buffer // what came since; nil: nothing
-	end      error          // why nothing more comes
-	deadline time.Time      // of reading, or of lingering
-	look     time.Time      // when the deadlineTask is run; zero: it isn't
-	complete bool           // all that will ever come is with the system
-	over     bool           // closed or lingering: nothing is received any more
-	closed   bool
-
-	broken error // why what was queued could not be sent, to be told once
-
-	lingering bool
-	unsettled error // what it left undone
-
-	push push
+	mu           sync.Mutex // of the fields below, and of reading from the descriptor
+	changed      lazyCond   // for View, Read and Linger
+	state        connState
+	registration *registration  // nil: the poller doesn't watch the descriptor
+	received     *buffer.Buffer // bytes that come after the view; nil: none
+	hungUp       bool           // nothing more will arrive, but the system may still have bytes
+	readErr      error          // why nothing more can be read
+	sendErr      error          // why queued bytes could not be sent; nil: it is no news
+	lingerErr    error          // the result of Linger
+	deadline     time.Time      // of reading, or of lingering
+	checkAt      time.Time      // when the deadlineTask is run; zero: it isn't scheduled
+	push         push
 }
 
-// arrive reads once what has come. It is called by the poller, and must not wait for anything
-// but the lock, under which nobody waits for the poller.
-func (t *Conn) arrive(w *watch) {
+// A connState is where a Conn is in its life. It only ever increases.
+type connState uint8
+
+const (
+	stateOpen      connState = iota
+	stateLingering           // what arrives is discarded
+	stateClosed
+)
+
+// onReadable reads what has arrived, once. The poller calls it, and must not be made to wait for
+// anything but the lock; with that held, nothing waits for the poller.
+func (t *Conn) onReadable(r *registration) {
 	i := &t.in
 	i.mu.Lock()
 	switch {
-	case i.watch != w: // it has ended meanwhile
+	case i.registration != r: // it has ended meanwhile
 		i.mu.Unlock()
 		return
-	case i.mayWait():
-		t.endWatch()
+	case i.leavesUnreadLocked():
+		t.deregisterLocked()
 		i.mu.Unlock()
 		return
 	}
-	t.read()
-	if i.end != nil {
-		t.endWatch()
+	t.readLocked()
+	if i.readErr != nil {
+		t.deregisterLocked()
 	}
-	i.parked.wake()
-	t.call()
-	lingering := i.lingering
+	i.changed.broadcast()
+	t.scheduleLocked()
+	lingering := i.state == stateLingering
 	i.mu.Unlock()
 	if lingering {
-		t.settle()
+		t.finishLinger()
 	}
 }
 
-// mayWait reports whether what comes can be left with the system: nobody wants it now, or
-// there is enough already. The lock is held.
-func (i *input) mayWait() bool {
-	return !i.over && (i.push.paused || i.push.finished || i.next != nil && len(i.next.B) >= readAhead)
+// leavesUnreadLocked reports whether what arrives is to be left with the system: the receiver
+// doesn't want it now, or is behind.
+func (i *input) leavesUnreadLocked() bool {
+	return i.state == stateOpen &&
+		(i.push.paused || i.push.phase == pushFinished || i.received != nil && len(i.received.B) >= readAhead)
 }
 
-// read reads once, and reports whether bytes came. The lock is held.
-func (t *Conn) read() bool {
+// readLocked reads once, and reports whether there were bytes.
+func (t *Conn) readLocked() bool {
 	i := &t.in
 	b := buffer.Get(readSize)
 	n, err := socket.Read(t.fd, b.B[:readSize])
 	switch {
 	case err == unix.EAGAIN:
 	case err != nil:
-		i.end = err
-	case !i.over:
+		i.readErr = err
+	case i.state == stateOpen:
 		b.B = b.B[:n]
-		b = i.add(b)
+		b = i.appendLocked(b)
 	}
 	if b != nil {
 		b.Put()
@@ -101,50 +106,49 @@ func (t *Conn) read() bool {
 	return n > 0
 }
 
-// add puts the bytes of b behind those that came before. It returns b if it has no more use
-// for it: little doesn't occupy much.
-func (i *input) add(b *buffer.Buffer) *buffer.Buffer {
+// appendLocked adds the bytes of b to those that were received. It returns b unless it has kept
+// it. A few bytes are copied, so that they don't occupy a large buffer.
+func (i *input) appendLocked(b *buffer.Buffer) *buffer.Buffer {
 	n := len(b.B)
 	switch {
-	case i.next != nil:
-		i.next.Grow(n)
+	case i.received != nil:
+		i.received.Grow(n)
 	case n > readSize/2:
-		i.next = b
+		i.received = b
 		return nil
 	default:
-		i.next = buffer.Get(n)
+		i.received = buffer.Get(n)
 	}
-	i.next.B = append(i.next.B, b.B...)
+	i.received.B = append(i.received.B, b.B...)
 	return b
 }
 
-// leave notes that the poller has ended the watch w, since all that will ever come is there,
-// and reports whether that was news.
-func (t *Conn) leave(w *watch) bool {
+// onHangup notes that the poller has ended the registration since nothing more will arrive. It
+// returns false if the registration had ended before.
+func (t *Conn) onHangup(r *registration) bool {
 	i := &t.in
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.watch != w {
+	if i.registration != r {
 		return false
 	}
-	i.watch, i.complete = nil, true
-	i.parked.wake()
-	t.call()
+	i.registration, i.hungUp = nil, true
+	i.changed.broadcast()
+	t.scheduleLocked()
 	return true
 }
 
-// want has the poller look again, unless it does, or there is a reason not to. The lock is
-// held.
-func (t *Conn) want() {
+// watchLocked has the poller watch the descriptor if there is something to wait for.
+func (t *Conn) watchLocked() {
 	i := &t.in
-	if i.watch == nil && i.end == nil && !i.complete && !i.closed && !i.mayWait() {
-		t.beginWatch()
+	if i.registration == nil && i.readErr == nil && !i.hungUp && i.state != stateClosed && !i.leavesUnreadLocked() {
+		t.registerLocked()
 	}
 }
 
-// View returns the bytes that came, or waits for some. With a Receiver it returns
-// transport.ErrWouldBlock instead. The end of the stream is io.EOF, or an error of the system
-// when it broke.
+// View returns the bytes that were received, or waits for some. With a Receiver it returns
+// transport.ErrWouldBlock instead of waiting. The end of the stream is io.EOF, or an error of the
+// system if the connection broke.
 func (t *Conn) View() ([]byte, error) {
 	i := &t.in
 	if len(i.view) > 0 {
@@ -154,44 +158,44 @@ func (t *Conn) View() ([]byte, error) {
 	defer i.mu.Unlock()
 	for {
 		switch {
-		case i.over:
+		case i.state != stateOpen:
 			return nil, net.ErrClosed
-		case i.broken != nil && !i.push.paused:
-			err := i.broken
-			i.broken = nil
+		case i.sendErr != nil && !i.push.paused:
+			err := i.sendErr
+			i.sendErr = nil
 			return nil, &transport.SendError{Err: err}
 		case i.push.paused, i.push.receiver != nil && passed(i.deadline):
-			return nil, transport.ErrWouldBlock // also to a peer that never stops sending
-		case i.next != nil:
+			return nil, transport.ErrWouldBlock // even if the peer never stops sending
+		case i.received != nil:
 			if !i.push.mayView() {
 				return nil, transport.ErrWouldBlock
 			}
-			i.view, i.lent, i.next = i.next.B, i.next, nil
-			t.want()
+			i.view, i.viewBuffer, i.received = i.received.B, i.received, nil
+			t.watchLocked()
 			return i.view, nil
-		case i.end != nil:
-			return nil, i.end
-		case i.complete:
-			t.readRest()
+		case i.readErr != nil:
+			return nil, i.readErr
+		case i.hungUp:
+			t.readRestLocked()
 			continue
 		case passed(i.deadline):
 			return nil, os.ErrDeadlineExceeded
 		case i.push.receiver != nil:
 			return nil, transport.ErrWouldBlock
 		}
-		i.parked.wait(&i.mu)
+		i.changed.wait(&i.mu)
 	}
 }
 
-// readRest reads some of what is left with the system when the poller has gone, which ends
-// with the end of the stream. The lock is held.
-func (t *Conn) readRest() {
-	if !t.read() && t.in.end == nil {
-		t.in.end = io.EOF // the poller has said so
+// readRestLocked reads some of what the system still has after a hang-up. When there is no more,
+// the stream has ended.
+func (t *Conn) readRestLocked() {
+	if !t.readLocked() && t.in.readErr == nil {
+		t.in.readErr = io.EOF // as the poller has reported
 	}
 }
 
-// Consume drops n bytes of the view, and with the last one its memory.
+// Consume drops n bytes of the view, and gives its memory back after the last one.
 func (t *Conn) Consume(n int) {
 	i := &t.in
 	i.view = i.view[n:]
@@ -199,13 +203,13 @@ func (t *Conn) Consume(n int) {
 		return
 	}
 	i.view = nil
-	if i.lent != nil {
-		i.lent.Put()
-		i.lent = nil
+	if i.viewBuffer != nil {
+		i.viewBuffer.Put()
+		i.viewBuffer = nil
 	}
 }
 
-// Read copies bytes that came into p, waiting as View does.
+// Read copies received bytes into p, and waits for them as View does.
 func (t *Conn) Read(p []byte) (int, error) {
 	view, err := t.View()
 	if err != nil {
@@ -216,10 +220,10 @@ func (t *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// dropNext forgets what nobody will receive.
-func (i *input) dropNext() {
-	if i.next != nil {
-		i.next.Put()
-		i.next = nil
+// dropReceivedLocked discards bytes that the receiver will not ask for.
+func (i *input) dropReceivedLocked() {
+	if i.received != nil {
+		i.received.Put()
+		i.received = nil
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-func TestWhatNobodyReceivesIsLeftWithTheSystem(t *testing.T) {
+func TestUnreadBytesAreLeftWithTheSystem(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := netpair.Sockets(t, network)
 		tr := attached(t, client, nil)
@@ -56,7 +56,7 @@ func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 		t.Errorf("%q came through", got)
 	case <-time.After(20 * time.Millisecond):
 	}
-	if tr.in.next != nil {
+	if tr.in.received != nil {
 		t.Error("bytes were taken from the system")
 	}
 	tr.Resume()
@@ -65,7 +65,7 @@ func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostByPauses(t *testing.T) {
+func TestPausesLoseNothing(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	r := &gatherer{t: tr, done: make(chan struct{})}
@@ -89,7 +89,7 @@ func TestNothingIsLostByPauses(t *testing.T) {
 	}
 }
 
-func TestAReadDeadlineSetLaterEndsAViewUnderWay(t *testing.T) {
+func TestNewReadDeadlineEndsAViewUnderWay(t *testing.T) {
 	client, _ := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	tr.SetReadDeadline(time.Now().Add(time.Hour))
@@ -105,7 +105,7 @@ func TestAReadDeadlineSetLaterEndsAViewUnderWay(t *testing.T) {
 	}
 }
 
-func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
+func TestHangUpBeforeTheFirstReadLosesNothing(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		for range 50 {
 			for _, pushed := range []bool{false, true} {
@@ -135,7 +135,7 @@ func TestAHangUpBeforeTheCallbackIsSeen(t *testing.T) {
 	})
 }
 
-func TestAViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
+func TestViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
 	io.WriteString(server, "first")
@@ -160,9 +160,8 @@ func TestAViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
 	}
 }
 
-// netpoll goes on to read with as much memory as the largest burst took. It must not be
-// kept by connections that are idle again.
-func TestABurstLeavesNoMemoryBehind(t *testing.T) {
+// netpoll itself would go on to read into as much memory as the largest burst took.
+func TestBurstLeavesNoMemoryBehind(t *testing.T) {
 	const conns, burst = 20, 2 << 20
 	message := append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: burst}), make([]byte, burst)...)
 	var received sync.WaitGroup

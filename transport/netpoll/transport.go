@@ -11,19 +11,20 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Transport returns what websock.Config wants: a Factory on netpoll's pollers.
+// Transport returns what websock.Config.Transport wants: a Factory that uses netpoll's pollers.
 func Transport() Factory { return Factory{} }
 
 // A Factory makes connections of this package. It may be used from any goroutine.
 type Factory struct{}
 
-// Attach has one of netpoll's pollers look at conn's descriptor: conn itself is closed. early
-// are bytes that were read from conn; they are received first, and belong to the transport.
-// The error is that of the system when it has no descriptor left, or doesn't let the poller
-// look at another; conn is then as it was.
+// Attach has one of netpoll's pollers watch conn's descriptor, and closes conn itself. early are
+// bytes that were read from conn; they are received first, and belong to the Conn. If the system
+// has no descriptor left, or the poller can't watch another, its error is returned, and conn is as
+// it was.
 //
-// For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported,
-// and for all if netpoll is of a version whose pollers this package doesn't find.
+// It returns transport.ErrUnsupported for a connection that isn't a *net.TCPConn or *net.UnixConn,
+// and for all if this version of netpoll has its pollers in a place where this package doesn't
+// find them.
 func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	if !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
@@ -36,10 +37,9 @@ func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return r.Attach(conn, early)
 }
 
-// Reserve sets aside the second descriptor that a connection takes, to which its own is moved,
-// as transport.Reserver says.
+// Reserve reserves the second descriptor that a connection takes, as transport.Reserver says.
 func (Factory) Reserve() (transport.Reservation, error) {
-	poll, err := pick()
+	poll, err := nextPoller()
 	if err != nil {
 		return nil, err
 	}
@@ -50,13 +50,13 @@ func (Factory) Reserve() (transport.Reservation, error) {
 	return &reservation{poll, d}, nil
 }
 
-// A reservation is a descriptor and the poller that is to look at it.
+// A reservation is a descriptor and the poller that is to watch it.
 type reservation struct {
 	poll  netpoll.Poll // nil: it wasn't found
 	spare *socket.Descriptor
 }
 
-// Release gives back the descriptor if Attach hasn't used it.
+// Release closes the descriptor unless Attach has used it.
 func (r *reservation) Release() { r.spare.Release() }
 
 // Attach is that of Factory.
@@ -66,7 +66,7 @@ func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error
 	}
 	t, err := r.attach(conn, early)
 	if err != nil {
-		return nil, err // and no interface of a nil *Conn
+		return nil, err // not an interface that holds a nil *Conn
 	}
 	return t, nil
 }

@@ -19,23 +19,22 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// output is the sending side of a Conn. What the system takes at once is written by the
-// caller.
+// An output is the sending side of a Conn. The caller of Writev writes what the system takes at
+// once; a queueWriter writes the rest.
 type output struct {
-	mu       sync.Mutex   // guards all; held while the descriptor is written to
-	fd       int          // open as long as err is nil
-	err      error        // why nothing can be sent any more
-	queue    buffer.Queue // what nobody has taken yet
-	backlog  *backlog     // carries the queue; nil: nothing is queued
-	file     *os.File     // of fd, as the runtime's poller has it; nil: nothing was queued yet
-	deadline time.Time
-	ending   bool   // CloseWrite was called
-	parked   parked // in Drain
+	mu         sync.Mutex   // of all; held while Writev writes to the descriptor
+	fd         int          // open as long as err is nil
+	err        error        // why nothing can be sent any more
+	queue      buffer.Queue // what the queueWriter has not taken yet
+	writer     *queueWriter // nil: nothing is queued
+	file       *os.File     // fd in the runtime's poller; nil: nothing was ever queued
+	deadline   time.Time
+	closeWrite bool     // CloseWrite was called
+	changed    lazyCond // for Drain
 }
 
-// Writev writes all of bufs, or queues what the system doesn't take at once. It never
-// waits for the peer. After the write deadline it fails with os.ErrDeadlineExceeded.
-// A connection that has failed once stays failed.
+// Writev writes bufs, and queues what the system doesn't take at once. It never waits for the
+// peer. After the write deadline it returns os.ErrDeadlineExceeded. An error is final.
 func (t *Conn) Writev(bufs ...[]byte) error {
 	o := &t.out
 	o.mu.Lock()
@@ -43,32 +42,32 @@ func (t *Conn) Writev(bufs ...[]byte) error {
 	switch {
 	case o.err != nil:
 		return o.err
-	case o.ending:
-		return errEnded
+	case o.closeWrite:
+		return errWriteClosed
 	case passed(o.deadline):
-		return o.fail(os.ErrDeadlineExceeded)
-	case o.backlog != nil:
-		o.enqueue(bufs)
+		return o.failLocked(os.ErrDeadlineExceeded)
+	case o.writer != nil:
+		o.enqueueLocked(bufs)
 		return nil
 	}
 	bufs, err := socket.Writev(o.fd, bufs)
 	if err != nil {
-		return o.fail(err)
+		return o.failLocked(err)
 	}
 	if len(bufs) == 0 {
 		return nil
 	}
-	o.enqueue(bufs)
-	if err := t.carry(); err != nil {
-		return o.fail(err)
+	o.enqueueLocked(bufs)
+	if err := t.startQueueWriterLocked(); err != nil {
+		return o.failLocked(err)
 	}
 	return nil
 }
 
-// errEnded is what the system returns for a write to a stream that has ended.
-var errEnded = os.NewSyscallError("write", syscall.EPIPE)
+// errWriteClosed is what the system returns for a write after CloseWrite.
+var errWriteClosed = os.NewSyscallError("write", syscall.EPIPE)
 
-func (o *output) enqueue(bufs [][]byte) {
+func (o *output) enqueueLocked(bufs [][]byte) {
 	for _, p := range bufs {
 		o.queue.Append(p)
 	}
@@ -81,45 +80,45 @@ func (o *output) failure() error {
 	return o.err
 }
 
-// fail ends sending for good: a part of a frame may be out. The peer sees the end. The lock is
-// held.
-func (o *output) fail(err error) error {
+// failLocked ends sending for good, since a part of a frame may have been sent. The peer sees the
+// end of the stream. It returns the first error.
+func (o *output) failLocked(err error) error {
 	if o.err == nil {
 		o.err = err
 		o.queue.Clear()
 		o.shutdown(unix.SHUT_WR)
-		o.parked.wake()
+		o.changed.broadcast()
 	}
 	return o.err
 }
 
-// shutdown ends one or both directions.
+// shutdown ends one direction of the stream or both.
 func (o *output) shutdown(how int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(o.fd, how))
 }
 
-// close ends sending. The descriptor isn't used any more.
+// close ends both directions. The output doesn't use the descriptor any more.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.fail(net.ErrClosed)
+	o.failLocked(net.ErrClosed)
 	o.shutdown(unix.SHUT_RDWR) // also if sending has failed before
 }
 
-// Queued returns how many bytes the system hasn't taken yet, and still can take.
+// Queued returns how many bytes the system hasn't taken yet, 0 if it never will.
 func (t *Conn) Queued() int {
 	t.out.mu.Lock()
 	defer t.out.mu.Unlock()
-	return t.out.queued()
+	return t.out.queuedLocked()
 }
 
-func (o *output) queued() int {
+func (o *output) queuedLocked() int {
 	if o.err != nil {
 		return 0
 	}
 	n := o.queue.Len()
-	if o.backlog != nil {
-		n += o.backlog.inHand
+	if o.writer != nil {
+		n += o.writer.inFlight
 	}
 	return n
 }
@@ -141,44 +140,42 @@ func (t *Conn) Queues() bool { return true }
 // TryWrite is Writev.
 func (t *Conn) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, t.Writev(p) }
 
-// Drain waits until at most most bytes are queued or ctx ends. The error is that of the
-// connection if it has failed, os.ErrDeadlineExceeded if the write deadline passed, ctx.Err() if
-// ctx has ended.
+// Drain waits until at most most bytes are queued or ctx ends. If sending has failed, it returns
+// that error, which is os.ErrDeadlineExceeded if the write deadline has passed; if ctx has ended,
+// ctx.Err().
 func (t *Conn) Drain(ctx context.Context, most int) error {
 	o := &t.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.queued() > most && ctx.Done() != nil {
-		defer context.AfterFunc(ctx, o.wakeParked)()
+	if o.queuedLocked() > most && ctx.Done() != nil {
+		defer context.AfterFunc(ctx, o.wakeDrains)()
 	}
-	for o.err == nil && o.queued() > most {
+	for o.err == nil && o.queuedLocked() > most {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		o.parked.wait(&o.mu)
+		o.changed.wait(&o.mu)
 	}
 	return o.err
 }
 
-// wakeParked wakes those in Drain, since what they wait with has ended.
-func (o *output) wakeParked() {
+// wakeDrains makes calls of Drain check their contexts.
+func (o *output) wakeDrains() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.parked.wake()
+	o.changed.broadcast()
 }
 
-// carrySize is how much is written at once, after which Drain is told.
-const carrySize = 64 << 10
+// queueWriteSize is how much a queueWriter writes before it wakes calls of Drain.
+const queueWriteSize = 64 << 10
 
-// A backlog is a goroutine that writes what the system didn't take at once. It waits
-// for the peer in the runtime's poller, which knows deadlines. It exists only while the peer
-// doesn't read.
-type backlog struct {
-	inHand int // bytes taken from the queue and not written
+// A queueWriter is a goroutine that writes what is queued. It waits for the peer in the runtime's
+// poller, which knows deadlines, and exists only while something is queued.
+type queueWriter struct {
+	inFlight int // bytes taken from the queue and not yet written
 }
 
-// carry starts the goroutine. The output's lock is held.
-func (t *Conn) carry() error {
+func (t *Conn) startQueueWriterLocked() error {
 	o := &t.out
 	if o.file == nil {
 		o.file = os.NewFile(uintptr(t.fd), "websock")
@@ -186,41 +183,41 @@ func (t *Conn) carry() error {
 	if err := o.file.SetWriteDeadline(o.deadline); err != nil {
 		return fmt.Errorf("websock: the system can't wait for the peer: %w", err)
 	}
-	o.backlog = &backlog{}
-	t.fdUses.Add(1)
-	go t.carryAll(o.backlog)
+	o.writer = &queueWriter{}
+	t.fdRefs.Add(1)
+	go t.runQueueWriter(o.writer)
 	return nil
 }
 
-func (t *Conn) carryAll(b *backlog) {
-	for t.carryQueue(b) {
+func (t *Conn) runQueueWriter(w *queueWriter) {
+	for t.writeQueue(w) {
 	}
 	t.releaseFd()
-	t.settle()
+	t.finishLinger()
 	err := t.out.failure()
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	t.in.broken = err
-	t.in.parked.wake()
-	t.call() // something may have waited for room
+	t.in.sendErr = err
+	t.in.changed.broadcast()
+	t.scheduleLocked() // the receiver may have waited for room
 }
 
-// carryQueue writes what is queued, and reports whether there may be more.
-func (t *Conn) carryQueue(b *backlog) bool {
+// writeQueue writes what is queued. If nothing is, it ends the queueWriter and returns false.
+func (t *Conn) writeQueue(w *queueWriter) bool {
 	o := &t.out
 	o.mu.Lock()
 	if o.queue.Len() == 0 {
-		o.endBacklog()
+		o.endQueueWriterLocked()
 		o.mu.Unlock()
 		return false
 	}
 	queue := o.queue
-	o.queue, b.inHand = buffer.Queue{}, queue.Len()
+	o.queue, w.inFlight = buffer.Queue{}, queue.Len()
 	o.mu.Unlock()
 	for rest := queue.Bytes(); len(rest) > 0; {
-		n, err := o.file.Write(rest[:min(len(rest), carrySize)])
+		n, err := o.file.Write(rest[:min(len(rest), queueWriteSize)])
 		rest = rest[n:]
-		if !o.carried(b, n, err) {
+		if !o.wrote(w, n, err) {
 			break
 		}
 	}
@@ -228,27 +225,26 @@ func (t *Conn) carryQueue(b *backlog) bool {
 	return true
 }
 
-// carried notes that n bytes have left, and reports whether more can.
-func (o *output) carried(b *backlog, n int, err error) bool {
+// wrote notes that n bytes were written, and reports whether more can be.
+func (o *output) wrote(w *queueWriter, n int, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b.inHand -= n
+	w.inFlight -= n
 	if err != nil {
-		b.inHand = 0
+		w.inFlight = 0
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = os.ErrDeadlineExceeded
 		}
-		o.fail(err)
+		o.failLocked(err)
 	}
-	o.parked.wake()
+	o.changed.broadcast()
 	return o.err == nil
 }
 
-// endBacklog closes what a backlog needed, all of which has left. The lock is held.
-func (o *output) endBacklog() {
-	if o.ending && o.err == nil {
+func (o *output) endQueueWriterLocked() {
+	if o.closeWrite && o.err == nil {
 		o.shutdown(unix.SHUT_WR)
 	}
-	o.backlog = nil
-	o.parked.wake()
+	o.writer = nil
+	o.changed.broadcast()
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-// A peer that doesn't read must not cost a file, which there may not be.
-func TestPeersThatDoNotReadTakeNoMoreFiles(t *testing.T) {
+// A process may have no descriptor left for what a peer doesn't read.
+func TestPeersThatDoNotReadTakeNoMoreDescriptors(t *testing.T) {
 	type stalled struct {
 		tr   *Conn
 		peer io.Reader
@@ -41,8 +41,7 @@ func TestPeersThatDoNotReadTakeNoMoreFiles(t *testing.T) {
 	}
 }
 
-// limitOpenFiles lets this process open no more files, until the function is called that it
-// returns.
+// limitOpenFiles lets this process open no more files until lift is called.
 func limitOpenFiles(t *testing.T) (lift func()) {
 	next, err := os.Open(os.DevNull)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// more than the system takes for a peer that doesn't read.
+// plenty is more bytes than the system takes for a peer that doesn't read.
 const plenty = 16 << 20
 
-func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
+func TestWritevDoesNotBlockOnASlowPeer(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, network string) {
 		client, server := netpair.Sockets(t, network)
 		tr := attached(t, client, nil)
@@ -57,10 +57,10 @@ func TestFlushBlockingOnASlowPeerDoesNotReachWritev(t *testing.T) {
 	})
 }
 
-func TestDrainWaitsForNoMoreThanAsked(t *testing.T) {
+func TestDrainWaitsOnlyForTheBytesAskedFor(t *testing.T) {
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
-	stuff(t, tr)
+	fillQueue(t, tr)
 	tr.Writev(make([]byte, plenty))
 	drained := make(chan error, 1)
 	go func() { drained <- tr.Drain(context.Background(), 1<<20) }()
@@ -75,7 +75,7 @@ func TestDrainWaitsForNoMoreThanAsked(t *testing.T) {
 	}
 }
 
-func TestTheWriteDeadlineIsFatal(t *testing.T) {
+func TestWriteDeadlineIsFatal(t *testing.T) {
 	late := map[string]func(tr *Conn) error{
 		"while queued": func(tr *Conn) error {
 			tr.Writev(make([]byte, plenty))
