@@ -6,121 +6,122 @@ import (
 	"net"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/socket"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/socket"
 )
 
 // Close ends the stream at once. What is queued is lost. The error is always nil. The socket is
-// shut down now; its descriptor is closed by whoever has done with it last, which may be the
-// loop, after a receiver that is being called.
+// shut down before Close returns; its descriptor is closed after the last call that uses it, which
+// may be the loop's.
 func (c *Conn) Close() error {
 	c.close()
-	if c.is(pushed) {
-		c.call()
+	if c.has(pushed) {
+		c.schedule()
 	}
 	return nil
 }
 
 func (c *Conn) close() {
 	c.mu.Lock()
-	if c.other == nil && !c.uses.closed() {
-		c.output().local = c.askLocal()
+	if c.otherAddrs == nil && !c.ref.closed() {
+		c.ensureOutputLocked().local = c.systemLocalAddr()
 	}
-	first, others := c.uses.close()
+	first, others := c.ref.close()
 	if !first {
 		c.mu.Unlock()
 		return
 	}
-	c.fail(net.ErrClosed)
-	if c.out.done != nil {
-		close(c.out.done)
+	c.failLocked(net.ErrClosed)
+	if c.out.lingerDone != nil {
+		close(c.out.lingerDone)
 	}
-	if c.is(pulled) && !c.is(pushed) {
+	if c.has(pulled) && !c.has(pushed) {
 		c.in.wake()
 	}
 	c.mu.Unlock()
 	if others {
 		unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
 	}
-	c.release()
+	c.releaseFd()
 }
 
-// CloseWrite ends our direction, behind what is queued.
+// CloseWrite ends our direction of the stream after what is queued.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state.Or(shutting)
+	c.state.Or(writeClosed)
 	if c.out.queued() > 0 {
 		return nil
 	}
-	return c.shutdown()
+	return c.shutdownWrite()
 }
 
-func (c *Conn) shutdown() error {
-	if !c.uses.acquire() {
+func (c *Conn) shutdownWrite() error {
+	if !c.ref.acquire() {
 		return net.ErrClosed
 	}
-	defer c.release()
+	defer c.releaseFd()
 	return unix.Shutdown(int(c.fd), unix.SHUT_WR)
 }
 
-// Linger has the loop discard what still comes, until what is queued has left and the peer
-// has ended the stream, or d has passed; then it closes. When pushed it returns at once.
+// Linger has the loop discard what still arrives, until what is queued has been sent and the peer
+// has ended the stream, or d has passed; then it closes. With a receiver it returns at once.
 func (c *Conn) Linger(d time.Duration) error {
 	c.mu.Lock()
-	if c.uses.closed() || c.is(lingering) {
+	if c.ref.closed() || c.has(lingering) {
 		c.mu.Unlock()
 		return nil
 	}
 	c.state.Or(lingering)
 	c.readDeadline = instantOf(time.Now().Add(d))
-	waits := !c.is(pushed)
+	waits := !c.has(pushed)
 	done := make(chan struct{})
 	if waits {
-		c.output().done = done
-		if c.is(pulled) {
+		c.ensureOutputLocked().lingerDone = done
+		if c.has(pulled) {
 			c.in.wake()
 		}
 	}
-	c.schedule()
-	err := c.arm()
+	c.scheduleDeadlineLocked()
+	err := c.armLocked()
 	out := c.out
 	c.mu.Unlock()
 	if err != nil {
-		c.stopLingering(err)
+		c.finishLinger(err)
 	}
 	if !waits {
 		return nil
 	}
 	<-done
-	return out.ended
+	return out.lingerErr
 }
 
-// discard reads what nobody wants, and stops when the peer has ended the stream.
-func (c *Conn) discard() {
-	if !c.uses.acquire() {
+// discardInput reads what arrives while lingering, until the peer has ended the stream.
+func (c *Conn) discardInput() {
+	if !c.ref.acquire() {
 		return
 	}
-	_, err := socket.Read(int(c.fd), c.loop.memory)
-	c.release()
+	_, err := socket.Read(int(c.fd), c.loop.readBuf)
+	c.releaseFd()
 	if err == nil || err == unix.EAGAIN {
 		return
 	}
 	c.mu.Lock()
-	c.state.Or(peerEnded)
-	waiting := c.out.queued() > 0
-	c.arm()
+	c.state.Or(peerClosed)
+	queued := c.out.queued() > 0
+	c.armLocked()
 	c.mu.Unlock()
-	if !waiting {
-		c.stopLingering(nil)
+	if !queued {
+		c.finishLinger(nil)
 	}
 }
 
-// stopLingering closes. err is what Linger returns.
-func (c *Conn) stopLingering(err error) {
+// finishLinger closes. err is what Linger returns.
+func (c *Conn) finishLinger(err error) {
 	c.mu.Lock()
-	if c.out != nil && !c.uses.closed() { // else Linger has returned
-		c.out.ended = err
+	if c.out != nil && !c.ref.closed() { // else Linger has returned
+		c.out.lingerErr = err
 	}
 	c.mu.Unlock()
 	c.Close()

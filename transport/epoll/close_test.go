@@ -20,11 +20,11 @@ import (
 func linger(t *testing.T, c *Conn, d time.Duration) <-chan error {
 	lingered := make(chan error, 1)
 	go func() { lingered <- c.Linger(d) }()
-	until(t, "it lingers", func() bool { return c.is(lingering) || c.uses.closed() })
+	waitUntil(t, "it lingers", func() bool { return c.has(lingering) || c.ref.closed() })
 	return lingered
 }
 
-func TestLingerWaitsUntilAllHasLeftAndThePeerHasEnded(t *testing.T) {
+func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for _, endsFirst := range []bool{false, true} {
 			c, peer := attached(t, network)
@@ -32,7 +32,7 @@ func TestLingerWaitsUntilAllHasLeftAndThePeerHasEnded(t *testing.T) {
 			lingered := linger(t, c, time.Minute)
 			if endsFirst { // its direction; what it has yet to take must still leave
 				peer.(interface{ CloseWrite() error }).CloseWrite()
-				until(t, "the end is seen", func() bool { return c.is(peerEnded) })
+				waitUntil(t, "the end is seen", func() bool { return c.has(peerClosed) })
 			}
 			select {
 			case err := <-lingered:
@@ -52,7 +52,7 @@ func TestLingerWaitsUntilAllHasLeftAndThePeerHasEnded(t *testing.T) {
 	}
 }
 
-func TestLingerGivesUp(t *testing.T) {
+func TestLingerEndsWhenItsTimeIsOver(t *testing.T) {
 	tests := []struct {
 		name string
 		peer func(c *Conn, peer net.Conn)
@@ -77,12 +77,12 @@ func TestLingerGivesUp(t *testing.T) {
 			if err := <-lingered; !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
-			until(t, "the descriptor is given back", c.isFree)
+			waitUntil(t, "the descriptor is given back", c.isFree)
 		})
 	}
 }
 
-func TestLingerForEver(t *testing.T) {
+func TestLingerWithoutEndWaitsForThePeer(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	lingered := linger(t, c, math.MaxInt64)
 	select {
@@ -129,7 +129,7 @@ func TestLingerEndsAReceiveUnderWay(t *testing.T) {
 		_, err := c.View()
 		received <- err
 	}()
-	until(t, "it waits", c.isAwaited)
+	waitUntil(t, "it waits", c.isAwaited)
 	lingered := linger(t, c, time.Minute)
 	if err := <-received; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("View: %v", err)
@@ -144,7 +144,7 @@ func TestLingerEndsAReceiveUnderWay(t *testing.T) {
 	<-lingered
 }
 
-func TestPushWhileLingeringIsToldTheEnd(t *testing.T) {
+func TestPushWhileLingeringEndsTheReceiver(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, peer net.Conn){
 		"by the peer":     func(_ *Conn, peer net.Conn) { peer.Close() },
 		"by Close":        func(c *Conn, _ net.Conn) { c.Close() },
@@ -163,7 +163,7 @@ func TestPushWhileLingeringIsToldTheEnd(t *testing.T) {
 	}
 }
 
-func TestAFinishedReceiverMayLinger(t *testing.T) {
+func TestLingerInFinishReturnsAtOnce(t *testing.T) {
 	for _, endsFirst := range []bool{false, true} {
 		c, peer := attached(t, "tcp")
 		sent := fill(t, c)
@@ -181,7 +181,7 @@ func TestAFinishedReceiverMayLinger(t *testing.T) {
 		} else {
 			c.SetReadDeadline(time.Now())
 		}
-		until(t, "it lingers", func() bool { return c.is(lingering) })
+		waitUntil(t, "it lingers", func() bool { return c.has(lingering) })
 		readAll(t, peer, sent)
 		peer.Close()
 		want := os.ErrDeadlineExceeded
@@ -194,7 +194,7 @@ func TestAFinishedReceiverMayLinger(t *testing.T) {
 	}
 }
 
-func TestCloseWriteEndsOurDirectionBehindTheQueue(t *testing.T) {
+func TestCloseWriteEndsTheStreamAfterTheQueue(t *testing.T) {
 	for mode, enter := range modes {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(mode+"/"+network, func(t *testing.T) {
@@ -243,13 +243,13 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 					})
 				}
 				closers.Wait()
-				until(t, "the descriptor is given back", c.isFree)
+				waitUntil(t, "the descriptor is given back", c.isFree)
 			}
 		})
 	}
 }
 
-func TestCloseInTheMiddleOfReceive(t *testing.T) {
+func TestCloseInReadable(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	s := &sink{c: c}
 	s.begun = func() {
@@ -267,7 +267,7 @@ func TestCloseInTheMiddleOfReceive(t *testing.T) {
 	}
 }
 
-func TestAReceiverMayCloseItsNeighbours(t *testing.T) {
+func TestReceiverMayCloseOthersOnItsLoop(t *testing.T) {
 	loops := Loops(1)
 	neighbour, busy := attachedTo(t, loops, "tcp")
 	n := push(t, neighbour)
@@ -282,15 +282,15 @@ func TestAReceiverMayCloseItsNeighbours(t *testing.T) {
 		t.Errorf("the neighbour is told %v", err)
 	}
 	io.WriteString(peer, "Hello")
-	until(t, "its own bytes come", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "its own bytes come", func() bool { return s.got() == "Hello" })
 }
 
-func TestNothingCanBeDoneAfterClose(t *testing.T) {
+func TestCallsAfterCloseReturnErrClosed(t *testing.T) {
 	calls := map[string]func(c *Conn) error{
 		"View":             func(c *Conn) error { _, err := c.View(); return err },
 		"Read":             func(c *Conn) error { _, err := c.Read(make([]byte, 1)); return err },
 		"Writev":           func(c *Conn) error { return c.Writev([]byte("x")) },
-		"Flush":            (*Conn).Flush,
+		"Flush":            flush,
 		"Drain":            func(c *Conn) error { return c.Drain(context.Background(), 0) },
 		"CloseWrite":       (*Conn).CloseWrite,
 		"SetReadDeadline":  func(c *Conn) error { return c.SetReadDeadline(time.Time{}) },
@@ -311,7 +311,7 @@ func TestNothingCanBeDoneAfterClose(t *testing.T) {
 	}
 }
 
-func TestCloseIsSafeWhileEverythingElseHappens(t *testing.T) {
+func TestCloseDuringAllOtherCalls(t *testing.T) {
 	for range 50 {
 		c, peer := attached(t, "tcp")
 		s := push(t, c)
@@ -321,7 +321,7 @@ func TestCloseIsSafeWhileEverythingElseHappens(t *testing.T) {
 			func() error { return c.Drain(context.Background(), 1000) },
 			func() error { return c.SetReadDeadline(time.Now().Add(time.Hour)) },
 			func() error { return c.SetWriteDeadline(time.Now().Add(time.Hour)) },
-			func() error { c.Pause(); c.Resume(); c.LocalAddr(); return c.Flush() },
+			func() error { c.Pause(); c.Resume(); c.LocalAddr(); return flush(c) },
 		} {
 			users.Go(func() {
 				for use() == nil {
@@ -338,7 +338,7 @@ func TestCloseIsSafeWhileEverythingElseHappens(t *testing.T) {
 	}
 }
 
-func TestTheEngineClosesWhileAHandlerIsSet(t *testing.T) {
+func TestCloseWhileAHandlerIsSet(t *testing.T) {
 	for range 100 {
 		transport, peer := attached(t, "tcp")
 		go func() {
@@ -360,15 +360,15 @@ func TestTheEngineClosesWhileAHandlerIsSet(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		<-closed
-		until(t, "the descriptor is given back", transport.isFree)
+		waitUntil(t, "the descriptor is given back", transport.isFree)
 	}
 }
 
-func TestADeadlineChangesNothingAboutALingerThatHasEnded(t *testing.T) {
+func TestDeadlineAfterLingerChangesNothing(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	lingered := make(chan error, 1)
 	go func() { lingered <- c.Linger(time.Hour) }()
-	until(t, "it lingers", func() bool { return c.is(lingering) })
+	waitUntil(t, "it lingers", func() bool { return c.has(lingering) })
 	peer.Close()
 	if err := <-lingered; err != nil {
 		t.Fatal(err)
@@ -376,13 +376,13 @@ func TestADeadlineChangesNothingAboutALingerThatHasEnded(t *testing.T) {
 	c.mu.Lock()
 	c.readDeadline = now()
 	c.mu.Unlock()
-	c.expire()
-	if c.out.ended != nil {
-		t.Errorf("it ends with %v", c.out.ended)
+	c.checkDeadlines()
+	if c.out.lingerErr != nil {
+		t.Errorf("it ends with %v", c.out.lingerErr)
 	}
 }
 
-func TestCloseShutsTheSocketDownWhileAReceiverIsCalled(t *testing.T) {
+func TestCloseShutsTheSocketDownDuringAReceiverCall(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	begun, returns := make(chan struct{}, 10), make(chan struct{})
 	s := &sink{c: c, begun: func() { begun <- struct{}{}; <-returns }}
@@ -396,5 +396,5 @@ func TestCloseShutsTheSocketDownWhileAReceiverIsCalled(t *testing.T) {
 		t.Errorf("the peer reads %v, want the end", err)
 	}
 	close(returns)
-	until(t, "the descriptor is free", c.isFree)
+	waitUntil(t, "the descriptor is free", c.isFree)
 }

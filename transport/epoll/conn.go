@@ -16,69 +16,82 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Conn is a transport.Conn whose descriptor is watched by a loop. It is also a
-// transport.Pusher and a transport.Queue.
+// A Conn is a transport.Conn whose descriptor is watched by a loop. It is also a transport.Pusher
+// and a transport.Queue.
+//
+// Its size counts, since a process may have a million of them: what only a busy connection needs is
+// in input and output, which an idle one doesn't have.
 type Conn struct {
-	loop     *loop
-	receiver transport.Receiver // set once pushed
-	in       *input             // bytes received and not consumed; nil: none, and nobody pulls
-	other    *otherAddresses    // nil: remote holds the peer's
+	loop       *loop
+	receiver   transport.Receiver // set by Push
+	in         *input             // of the reader; nil: no bytes are kept, and no goroutine reads
+	otherAddrs *otherAddrs        // nil: a socket.Addr holds the addresses
 
-	mu            sync.Mutex // of what follows, but see uses, state and place
-	out           *output    // bytes to send, and how it ended; nil: nothing waits
+	mu            sync.Mutex // of the fields below, but for those that say otherwise
+	out           *output    // nil: nothing is queued
 	readDeadline  instant
 	writeDeadline instant
-	fd            int32
-	uses          uses
-	state         atomic.Uint32
-	remote        socket.Addr  // constant
-	place         timing.Place // in the wheel of the loop; under the deadlineQueue's lock
-	armed         events       // what epoll reports
+	fd            int32         // constant
+	ref           fdRef         // atomic
+	state         atomic.Uint32 // of the flags below
+	remote        socket.Addr   // constant
+	place         timing.Place  // in the wheel of the loop, under the lock of its deadlineQueue
+	armed         events        // what epoll reports
 }
 
-// What state is made of.
+// The flags of a Conn's state. They are atomic since the loop reads them for every event.
 const (
-	pulled    = 1 << iota // a goroutine pulls: in has been set
-	pushed                // the loop calls the receiver
-	paused                // but not for now
-	ended                 // the receiver wants no more
-	lingering             // what comes is discarded
-	peerEnded             // while lingering: nothing more comes
-	shutting              // our direction ends behind what is queued
-	left                  // the loop has done with the connection
-	called                // the loop was asked to answer
-	queues                // bytes wait for the peer
-	yielded               // the loop answers in its next turn
-	broken                // and never leave: the reader has to be told
+	pulled      = 1 << iota // a goroutine reads: in belongs to it
+	pushed                  // Push was called: the loop calls the receiver
+	paused                  // until Resume, the receiver isn't called
+	finished                // the receiver isn't called any more
+	lingering               // what arrives is discarded
+	peerClosed              // while lingering: the peer has ended the stream
+	writeClosed             // CloseWrite was called: our direction ends after the queue
+	detached                // the loop has ended its use of the descriptor
+	scheduled               // the loop calls runScheduled soon
+	queueing                // bytes are queued
+	yielded                 // the loop calls runScheduled in its next turn
+	sendFailed              // queued bytes can't be sent, and the reader doesn't know yet
 )
 
-func (c *Conn) is(state uint32) bool { return c.state.Load()&state != 0 }
+// has reports whether any of the flags is set.
+func (c *Conn) has(flags uint32) bool { return c.state.Load()&flags != 0 }
 
-// events are what epoll is asked for.
+// newConn makes a connection of fd, a duplicate of conn's descriptor. The caller has acquired the
+// loop.
+func newConn(l *loop, fd int, conn net.Conn) *Conn {
+	c := &Conn{loop: l, fd: int32(fd)}
+	c.setAddrs(conn)
+	connsByFD.set(fd, c)
+	return c
+}
+
+// events are what epoll is asked to report.
 type events uint8
 
 const (
 	noEvents    events = iota
 	readable           // as long as there is something to read
-	writable           // as long as there is room
-	both               // either
-	eachArrival        // once for all that has come
+	writable           // as long as there is room to write
+	both               // readable and writable
+	eachArrival        // once for all that has arrived
 )
 
-var masks = [...]uint32{
+var epollEvents = [...]uint32{
 	readable:    unix.EPOLLIN,
 	writable:    unix.EPOLLOUT,
 	both:        unix.EPOLLIN | unix.EPOLLOUT,
-	eachArrival: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edge,
+	eachArrival: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | edgeTriggered,
 }
 
-// wanted returns what the connection waits for.
-func (c *Conn) wanted() (wanted events) {
+// wantedLocked returns the events that the connection waits for.
+func (c *Conn) wantedLocked() (wanted events) {
 	s := c.state.Load()
 	if s&(pushed|lingering) == 0 {
 		return eachArrival
 	}
-	if s&peerEnded == 0 && (s&lingering != 0 || s&(paused|ended) == 0) {
+	if s&peerClosed == 0 && (s&lingering != 0 || s&(paused|finished) == 0) {
 		wanted |= readable
 	}
 	if c.out.queued() > 0 {
@@ -87,62 +100,62 @@ func (c *Conn) wanted() (wanted events) {
 	return wanted
 }
 
-// arm tells epoll what the connection waits for. The lock is held.
-func (c *Conn) arm() error {
-	wanted := c.wanted()
-	if wanted == c.armed || !c.uses.acquire() {
+// armLocked tells epoll which events the connection waits for.
+func (c *Conn) armLocked() error {
+	wanted := c.wantedLocked()
+	if wanted == c.armed || !c.ref.acquire() {
 		return nil
 	}
-	defer c.release()
+	defer c.releaseFd()
 	op := unix.EPOLL_CTL_MOD
 	switch {
 	case c.armed == noEvents:
 		op = unix.EPOLL_CTL_ADD
-	case wanted == noEvents: // else a hang-up would be reported for ever
+	case wanted == noEvents: // epoll would still report a hang-up, again and again
 		op = unix.EPOLL_CTL_DEL
 	}
-	if err := c.loop.poller.control(op, int(c.fd), masks[wanted]); err != nil {
+	if err := c.loop.poller.control(op, int(c.fd), epollEvents[wanted]); err != nil {
 		return err
 	}
 	c.armed = wanted
 	return nil
 }
 
-// release ends a call on the descriptor.
-func (c *Conn) release() {
-	if c.uses.release() {
-		c.free()
+// rearm is armLocked for the loop. If the system refuses, it ends the connection, since nothing
+// that arrives would be noticed any more.
+func (c *Conn) rearm() {
+	c.mu.Lock()
+	err := c.armLocked()
+	c.mu.Unlock()
+	switch s := c.state.Load(); {
+	case err == nil:
+	case s&lingering != 0:
+		c.finishLinger(err)
+	case s&finished != 0:
+		c.Close()
+	default:
+		c.endReceiver(err)
 	}
 }
 
-// free closes the descriptor. Nobody uses it any more.
-func (c *Conn) free() {
-	open.set(int(c.fd), nil)
-	if c.armed != noEvents {
-		c.loop.poller.control(unix.EPOLL_CTL_DEL, int(c.fd), 0) // should somebody hold a duplicate
-	}
-	unix.Close(int(c.fd))
-	c.loop.group.detach(c.loop)
-}
-
-// see takes events from the loop.
-func (c *Conn) see(events uint32) {
-	moved := events&^unix.EPOLLIN != 0 && c.flush()
+// handleEvents is called by the loop with the events that epoll has reported.
+func (c *Conn) handleEvents(events uint32) {
+	drained := events&^unix.EPOLLIN != 0 && c.flush()
 	s := c.state.Load()
-	if events&^unix.EPOLLOUT == 0 && s&peerEnded == 0 {
-		if moved && s&(pushed|paused|ended|lingering|yielded) == pushed {
+	if events&^unix.EPOLLOUT == 0 && s&peerClosed == 0 {
+		if drained && s&(pushed|paused|finished|lingering|yielded) == pushed {
 			c.deliverKept()
 		}
 		return
 	}
 	switch {
 	case s&lingering != 0:
-		c.discard()
+		c.discardInput()
 	case s&pushed == 0:
 		if s&pulled != 0 {
-			c.in.arrived(events)
+			c.in.onEvents(events)
 		}
-	case s&(ended|yielded) != 0, c.uses.closed(): // closed: the loop was asked to answer
+	case s&(finished|yielded) != 0, c.ref.closed(): // after Close, runScheduled ends the receiver
 	case s&paused != 0:
 		c.rearm()
 	default:
@@ -150,21 +163,103 @@ func (c *Conn) see(events uint32) {
 	}
 }
 
-// rearm is arm for the loop, which ends the connection if the system refuses: nothing that
-// comes would be noticed any more.
-func (c *Conn) rearm() {
-	c.mu.Lock()
-	err := c.arm()
-	c.mu.Unlock()
-	switch s := c.state.Load(); {
-	case err == nil:
-	case s&lingering != 0:
-		c.stopLingering(err)
-	case s&ended != 0:
-		c.Close()
-	default:
-		c.over(err)
+// An fdRef counts the calls under way on a descriptor. The last of them closes it: its number must
+// not be given to another socket while a call is under way.
+type fdRef struct{ n atomic.Int32 }
+
+// closedRefs is added to the count by close.
+const closedRefs = math.MinInt32
+
+// acquire begins a call. It returns false after close.
+func (r *fdRef) acquire() bool {
+	for {
+		n := r.n.Load()
+		if n < 0 {
+			return false
+		}
+		if r.n.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
+}
+
+// release ends a call, and reports whether the descriptor has to be closed now.
+func (r *fdRef) release() (last bool) { return r.n.Add(-1) == closedRefs }
+
+// close makes acquire fail from now on. If it is the first close, it counts as a call itself, which
+// the caller has to release. others says whether other calls are under way.
+func (r *fdRef) close() (first, others bool) {
+	for {
+		n := r.n.Load()
+		if n < 0 {
+			return false, false
+		}
+		if r.n.CompareAndSwap(n, n+1+closedRefs) {
+			return true, n > 0
+		}
+	}
+}
+
+func (r *fdRef) closed() bool { return r.n.Load() < 0 }
+
+// releaseFd ends a call on the descriptor, and closes it after the last one.
+func (c *Conn) releaseFd() {
+	if c.ref.release() {
+		c.closeFd()
+	}
+}
+
+func (c *Conn) closeFd() {
+	connsByFD.set(int(c.fd), nil)
+	if c.armed != noEvents {
+		c.loop.poller.control(unix.EPOLL_CTL_DEL, int(c.fd), 0) // in case another process has a duplicate
+	}
+	unix.Close(int(c.fd))
+	c.loop.group.release(c.loop)
+}
+
+// otherAddrs are addresses that a socket.Addr can't hold.
+type otherAddrs struct{ local, remote net.Addr }
+
+// setAddrs keeps the remote address, since the system no longer knows it when the peer has gone. The
+// local one can be asked for until Close.
+func (c *Conn) setAddrs(conn net.Conn) {
+	remote, ok := socket.AddrOf(conn.RemoteAddr())
+	if _, too := socket.AddrOf(conn.LocalAddr()); ok && too {
+		c.remote = remote
+	} else {
+		c.otherAddrs = &otherAddrs{conn.LocalAddr(), conn.RemoteAddr()}
+	}
+}
+
+// RemoteAddr returns the connection's remote address, also after Close.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.otherAddrs != nil {
+		return c.otherAddrs.remote
+	}
+	return c.remote.Addr()
+}
+
+// LocalAddr returns the connection's local address, also after Close.
+func (c *Conn) LocalAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.otherAddrs != nil:
+		return c.otherAddrs.local
+	case c.out != nil && c.out.local != (socket.Addr{}):
+		return c.out.local.Addr()
+	}
+	return c.systemLocalAddr().Addr()
+}
+
+// systemLocalAddr asks the system for the local address.
+func (c *Conn) systemLocalAddr() (a socket.Addr) {
+	if !c.ref.acquire() {
+		return a
+	}
+	defer c.releaseFd()
+	return socket.LocalAddr(int(c.fd))
 }
 
 // TLS returns nil. Package transport/tls knows the state of the TLS that it puts over a Conn.
@@ -175,86 +270,3 @@ var _ interface {
 	transport.Pusher
 	transport.Queue
 } = (*Conn)(nil)
-
-// uses counts the calls under way on a descriptor, so that it is closed by whoever
-// uses it last: its number must not go to another socket while a call is under way.
-type uses struct{ n atomic.Int32 }
-
-const closedUses = math.MinInt32
-
-// acquire begins a call. It returns false once the descriptor is closed.
-func (u *uses) acquire() bool {
-	for {
-		n := u.n.Load()
-		if n < 0 {
-			return false
-		}
-		if u.n.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// release ends a call, and reports whether the descriptor is to be freed now.
-func (u *uses) release() (last bool) { return u.n.Add(-1) == closedUses }
-
-// close lets no further call begin, and counts as one itself, which release ends. It reports
-// whether this was the first time, else there is nothing to release, and whether other calls
-// are under way.
-func (u *uses) close() (first, others bool) {
-	for {
-		n := u.n.Load()
-		if n < 0 {
-			return false, false
-		}
-		if u.n.CompareAndSwap(n, n+1+closedUses) {
-			return true, n > 0
-		}
-	}
-}
-
-func (u *uses) closed() bool { return u.n.Load() < 0 }
-
-// otherAddresses are those that a socket.Addr can't hold.
-type otherAddresses struct{ local, remote net.Addr }
-
-// noteAddresses keeps what can't be asked of the system later: the peer's address, which
-// is logged when the connection is gone.
-func (c *Conn) noteAddresses(conn net.Conn) {
-	remote, ok := socket.AddrOf(conn.RemoteAddr())
-	if _, too := socket.AddrOf(conn.LocalAddr()); ok && too {
-		c.remote = remote
-	} else {
-		c.other = &otherAddresses{conn.LocalAddr(), conn.RemoteAddr()}
-	}
-}
-
-// RemoteAddr returns the peer's address, also after Close.
-func (c *Conn) RemoteAddr() net.Addr {
-	if c.other != nil {
-		return c.other.remote
-	}
-	return c.remote.Addr()
-}
-
-// LocalAddr returns our address, also after Close.
-func (c *Conn) LocalAddr() net.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.other != nil:
-		return c.other.local
-	case c.out != nil && c.out.local != (socket.Addr{}):
-		return c.out.local.Addr()
-	}
-	return c.askLocal().Addr()
-}
-
-// askLocal asks the system for our address.
-func (c *Conn) askLocal() (a socket.Addr) {
-	if !c.uses.acquire() {
-		return a
-	}
-	defer c.release()
-	return socket.LocalAddr(int(c.fd))
-}

@@ -50,37 +50,37 @@ func TestSizeOfConn(t *testing.T) {
 	}
 }
 
-func TestADescriptorIsFreedByWhoUsesItLast(t *testing.T) {
+func TestLastUserClosesTheDescriptor(t *testing.T) {
 	for users := range 3 {
-		var u uses
+		var ref fdRef
 		for range users {
-			if !u.acquire() {
+			if !ref.acquire() {
 				t.Fatal("an open descriptor can't be used")
 			}
 		}
-		if u.closed() {
+		if ref.closed() {
 			t.Error("closed before close")
 		}
-		if first, others := u.close(); !first || others != (users > 0) {
+		if first, others := ref.close(); !first || others != (users > 0) {
 			t.Errorf("%d users: close tells %v, %v", users, first, others)
 		}
-		if first, others := u.close(); first || others {
+		if first, others := ref.close(); first || others {
 			t.Errorf("%d users: another close tells %v, %v", users, first, others)
 		}
-		if !u.closed() || u.acquire() {
+		if !ref.closed() || ref.acquire() {
 			t.Errorf("%d users: a closed descriptor can be used", users)
 		}
 		for left := users; left >= 0; left-- { // the first is that of close
-			if last := u.release(); last != (left == 0) {
+			if last := ref.release(); last != (left == 0) {
 				t.Errorf("%d users left, and release tells %v", left, last)
 			}
 		}
 	}
 }
 
-func TestADescriptorIsFreedOnce(t *testing.T) {
+func TestDescriptorIsClosedOnce(t *testing.T) {
 	for range 100 {
-		var u uses
+		var ref fdRef
 		var freed atomic.Int32
 		free := func(last bool) {
 			if last {
@@ -90,13 +90,13 @@ func TestADescriptorIsFreedOnce(t *testing.T) {
 		var users sync.WaitGroup
 		for range 4 {
 			users.Go(func() {
-				for u.acquire() {
-					free(u.release())
+				for ref.acquire() {
+					free(ref.release())
 				}
 			})
 			users.Go(func() {
-				if first, _ := u.close(); first {
-					free(u.release())
+				if first, _ := ref.close(); first {
+					free(ref.release())
 				}
 			})
 		}
@@ -107,7 +107,7 @@ func TestADescriptorIsFreedOnce(t *testing.T) {
 	}
 }
 
-func TestAddressesAreKnownAlsoAfterClose(t *testing.T) {
+func TestAddressesAreKnownAfterClose(t *testing.T) {
 	for _, network := range []string{"tcp", "tcp6", "unix"} {
 		for _, asked := range []bool{false, true} { // also before
 			t.Run(network, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestAddressesAreKnownAlsoAfterClose(t *testing.T) {
 func TestAddressesWithAZoneAreKept(t *testing.T) {
 	link := &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}
 	c := &Conn{}
-	c.noteAddresses(addressed{local: link, remote: link})
+	c.setAddrs(addressed{local: link, remote: link})
 	if c.LocalAddr() != link || c.RemoteAddr() != link {
 		t.Errorf("%v, %v", c.LocalAddr(), c.RemoteAddr())
 	}

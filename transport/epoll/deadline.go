@@ -12,8 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// An instant is a time in nanoseconds since the process began, by the monotonic clock.
-// Zero is no time at all.
+// An instant is a time in nanoseconds since the process began, by the monotonic clock. Zero is no
+// time.
 type instant int64
 
 var began = time.Now()
@@ -27,7 +27,7 @@ func instantOf(t time.Time) instant {
 	return max(instant(t.Sub(began)), 1)
 }
 
-// time returns what instantOf was given.
+// time is the inverse of instantOf.
 func (i instant) time() time.Time {
 	if i == 0 {
 		return time.Time{}
@@ -35,40 +35,39 @@ func (i instant) time() time.Time {
 	return began.Add(time.Duration(i))
 }
 
-// passed reports whether a deadline was set and is over.
+// passed reports whether i is a time and not in the future.
 func (i instant) passed() bool { return i != 0 && now() >= i }
 
-// tick is how exact deadlines of a loop are.
+// tick is the resolution of the deadlines that a loop keeps.
 const tick = instant(10 * time.Millisecond)
 
-// A deadlineQueue has the connections of a loop that have a deadline, each to be looked at when
-// that may have passed. To move a deadline on costs nothing until then; one that is further
-// away than a revolution of the wheel is looked at once a revolution. Any goroutine may call
-// add; the other methods belong to the loop.
+// A deadlineQueue has the connections of a loop that have a deadline, each to be checked when the
+// deadline may have passed. Moving a deadline into the future costs nothing until then. A deadline
+// beyond a revolution of the wheel is checked once a revolution. Any goroutine may call add; the
+// other methods belong to the loop.
 type deadlineQueue struct {
 	clock   func() instant
 	entries atomic.Int32 // in the wheel
-	mu      sync.Mutex   // of the wheel and the place of each Conn
+	mu      sync.Mutex   // of the fields below, and of the place of each Conn
 	wheel   timing.Wheel[*Conn]
 	taken   []*Conn
 }
 
-// add has c looked at when at has come, or earlier. It reports whether the loop may have gone to
-// sleep for longer.
-func (q *deadlineQueue) add(c *Conn, at instant) (sooner bool) {
+// add has c checked at the given time or earlier. It reports whether the loop has to be woken,
+// since it may sleep for longer.
+func (q *deadlineQueue) add(c *Conn, at instant) (wakeup bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	due := int64(at/tick) + 1
 	if c.place != 0 && q.wheel.TickOf(c.place) <= due {
 		return false
 	}
-	c.place, sooner = q.wheel.Add(c, due, int64(q.clock()/tick))
+	c.place, wakeup = q.wheel.Add(c, due, int64(q.clock()/tick))
 	q.entries.Store(int32(q.wheel.Len()))
-	return sooner
+	return wakeup
 }
 
-// due takes the connections that are to be looked at now. The slice is valid until the
-// next call.
+// due takes the connections that are to be checked now. The slice is valid until the next call.
 func (q *deadlineQueue) due() []*Conn {
 	if q.entries.Load() == 0 {
 		return nil
@@ -78,7 +77,7 @@ func (q *deadlineQueue) due() []*Conn {
 	clear(q.taken)
 	q.taken = q.taken[:0]
 	q.wheel.Take(int64(q.clock()/tick), func(c *Conn, from timing.Place) {
-		if c.place == from { // else it has moved to an earlier one
+		if c.place == from { // else it was added again, to be checked earlier
 			c.place = 0
 			q.taken = append(q.taken, c)
 		}
@@ -87,8 +86,8 @@ func (q *deadlineQueue) due() []*Conn {
 	return q.taken
 }
 
-// wake returns when the loop has to look at the queue; 0: it needn't.
-func (q *deadlineQueue) wake() instant {
+// next returns when the loop has to call due; 0: not at all.
+func (q *deadlineQueue) next() instant {
 	if q.entries.Load() == 0 {
 		return 0
 	}
@@ -97,17 +96,17 @@ func (q *deadlineQueue) wake() instant {
 	return max(instant(q.wheel.Next())*tick, 1)
 }
 
-// SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.
+// SetReadDeadline is that of net.Conn. After Close and Linger it returns net.ErrClosed.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.is(lingering) || c.uses.closed() {
+	if c.has(lingering) || c.ref.closed() {
 		return net.ErrClosed
 	}
 	c.readDeadline = instantOf(t)
-	if c.is(pushed) {
-		c.schedule()
-	} else if c.is(pulled) {
+	if c.has(pushed) {
+		c.scheduleDeadlineLocked()
+	} else if c.has(pulled) {
 		c.in.wake()
 	}
 	return nil
@@ -117,55 +116,55 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.uses.closed() {
+	if c.ref.closed() {
 		return net.ErrClosed
 	}
 	c.writeDeadline = instantOf(t)
-	c.schedule()
+	c.scheduleDeadlineLocked()
 	if c.out != nil {
-		c.out.tell() // those who wait for room keep the deadline
+		c.out.broadcast() // calls of Drain keep the deadline
 	}
 	return nil
 }
 
-// schedule puts the connection on the loop's wheel if a deadline matters to the loop. The
-// lock is held.
-func (c *Conn) schedule() {
-	if c.uses.closed() { // else its last deadline would keep it in memory
+// scheduleDeadlineLocked puts the connection in the loop's deadlineQueue if it has a deadline that
+// the loop keeps.
+func (c *Conn) scheduleDeadlineLocked() {
+	if c.ref.closed() { // else its last deadline would keep it in memory
 		return
 	}
 	at := instant(0)
-	if c.is(pushed | lingering) {
+	if c.has(pushed | lingering) {
 		at = c.readDeadline
 	}
 	if c.out.queued() > 0 && c.writeDeadline != 0 && (at == 0 || c.writeDeadline < at) {
 		at = c.writeDeadline
 	}
 	if at != 0 && c.loop.deadlines.add(c, at) {
-		c.loop.hurry()
+		c.loop.wakeup()
 	}
 }
 
-// expire sees to deadlines that have passed.
-func (c *Conn) expire() {
+// checkDeadlines acts on deadlines that have passed. The loop calls it.
+func (c *Conn) checkDeadlines() {
 	c.mu.Lock()
 	writing := c.out.queued() > 0 && c.writeDeadline.passed()
 	if writing {
-		c.failQueue(os.ErrDeadlineExceeded)
+		c.failQueueLocked(os.ErrDeadlineExceeded)
 	}
-	reading := c.readDeadline.passed() && c.is(pushed|lingering)
+	reading := c.readDeadline.passed() && c.has(pushed|lingering)
 	if !reading {
-		c.schedule()
+		c.scheduleDeadlineLocked()
 	}
 	c.mu.Unlock()
 	switch s := c.state.Load(); {
 	case s&lingering != 0:
 		if reading || writing {
-			c.stopLingering(os.ErrDeadlineExceeded)
+			c.finishLinger(os.ErrDeadlineExceeded)
 		}
-	case s&pushed == 0 || s&ended != 0:
+	case s&pushed == 0 || s&finished != 0:
 	case reading:
-		c.over(os.ErrDeadlineExceeded)
+		c.endReceiver(os.ErrDeadlineExceeded)
 	case writing && s&paused == 0:
 		c.deliverKept()
 		c.rearm()

@@ -10,22 +10,22 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// A turning is a wheel with a time of its own.
-type turning struct {
+// A testQueue is a deadlineQueue with a clock that the test moves.
+type testQueue struct {
 	deadlineQueue
 	t   *testing.T
 	now instant
 }
 
-func newTurning(t *testing.T) *turning {
-	w := &turning{t: t, now: 12345 * tick}
+func newTestQueue(t *testing.T) *testQueue {
+	w := &testQueue{t: t, now: 12345 * tick}
 	w.clock = func() instant { return w.now }
 	return w
 }
 
 // expect lets ticks pass one by one, and fails the test unless the connections are taken
 // each at the end of its tick, counted from now.
-func (w *turning) expect(ticks int, want map[*Conn]int) {
+func (w *testQueue) expect(ticks int, want map[*Conn]int) {
 	w.t.Helper()
 	begin := w.now
 	for w.now < begin+instant(ticks)*tick {
@@ -43,7 +43,7 @@ func (w *turning) expect(ticks int, want map[*Conn]int) {
 	}
 }
 
-func TestWheelTakesConnectionsOnceTheirTimeHasCome(t *testing.T) {
+func TestDeadlinesAreCheckedAtTheEndOfTheirTick(t *testing.T) {
 	tests := []struct {
 		name string
 		in   instant
@@ -58,10 +58,10 @@ func TestWheelTakesConnectionsOnceTheirTimeHasCome(t *testing.T) {
 		{"beyond the wheel", 10 * timing.Slots * tick, timing.Slots - 2}, // to be looked at again
 		{"nearly for ever", 1<<63 - 1 - 12345*tick, timing.Slots - 2},
 	}
-	all, want := newTurning(t), map[*Conn]int{}
+	all, want := newTestQueue(t), map[*Conn]int{}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w, c := newTurning(t), &Conn{}
+			w, c := newTestQueue(t), &Conn{}
 			w.add(c, w.now+test.in)
 			w.expect(2*timing.Slots, map[*Conn]int{c: test.want})
 		})
@@ -72,8 +72,8 @@ func TestWheelTakesConnectionsOnceTheirTimeHasCome(t *testing.T) {
 	all.expect(2*timing.Slots, want)
 }
 
-func TestWheelTakesAFarDeadlineInSeveralTurns(t *testing.T) {
-	w, c := newTurning(t), &Conn{}
+func TestFarDeadlineIsCheckedOnceARevolution(t *testing.T) {
+	w, c := newTestQueue(t), &Conn{}
 	at := w.now + 3*timing.Slots*tick + 5*tick
 	looks := 0
 	for w.add(c, at); w.now < at; w.now += tick {
@@ -88,21 +88,21 @@ func TestWheelTakesAFarDeadlineInSeveralTurns(t *testing.T) {
 	w.expect(2, map[*Conn]int{c: 1})
 }
 
-func TestWheelTakesManyOfOneSlot(t *testing.T) {
-	w, want := newTurning(t), map[*Conn]int{}
+func TestManyDeadlinesOfOneTick(t *testing.T) {
+	w, want := newTestQueue(t), map[*Conn]int{}
 	for range 10000 {
 		c := &Conn{}
 		w.add(c, w.now+20*tick)
 		want[c] = 21
 	}
 	w.expect(30, want)
-	if w.wake() != 0 {
+	if w.next() != 0 {
 		t.Error("an empty wheel lets the loop wake up")
 	}
 }
 
 func TestMovedDeadlines(t *testing.T) {
-	w := newTurning(t)
+	w := newTestQueue(t)
 	later, sooner, often := &Conn{}, &Conn{}, &Conn{}
 	w.add(later, w.now+5*tick)
 	w.add(later, w.now+50*tick) // costs nothing: it is looked at as it was
@@ -114,8 +114,8 @@ func TestMovedDeadlines(t *testing.T) {
 	w.expect(timing.Slots, map[*Conn]int{later: 6, sooner: 6, often: 7})
 }
 
-func TestMovedBackIntoASlotThatWasLeft(t *testing.T) {
-	w, c := newTurning(t), &Conn{}
+func TestDeadlineMovedBackIntoASlotThatStillHasItsEntry(t *testing.T) {
+	w, c := newTestQueue(t), &Conn{}
 	at := w.now + 50*tick
 	w.add(c, at)
 	w.add(c, w.now+5*tick)
@@ -124,8 +124,8 @@ func TestMovedBackIntoASlotThatWasLeft(t *testing.T) {
 	w.expect(timing.Slots, map[*Conn]int{c: 45})
 }
 
-func TestAConnectionCanBeAddedWhileItIsTaken(t *testing.T) {
-	w, c := newTurning(t), &Conn{}
+func TestDeadlineCanBeAddedAgainWhenItIsTaken(t *testing.T) {
+	w, c := newTestQueue(t), &Conn{}
 	w.add(c, w.now)
 	for range 3 * timing.Slots { // of the loop's callbacks
 		w.now += tick
@@ -137,16 +137,16 @@ func TestAConnectionCanBeAddedWhileItIsTaken(t *testing.T) {
 	}
 }
 
-func TestTheLoopSleepsUntilTheNextTick(t *testing.T) {
-	w := newTurning(t)
-	if w.wake() != 0 {
+func TestLoopSleepsUntilTheNextDeadline(t *testing.T) {
+	w := newTestQueue(t)
+	if w.next() != 0 {
 		t.Error("an empty wheel lets the loop wake up")
 	}
 	w.now += tick / 4
 	if !w.add(&Conn{}, w.now+10*tick) {
 		t.Error("the loop isn't told of the first deadline")
 	}
-	if got, want := w.wake()-w.now, 10*tick+tick*3/4; got != want {
+	if got, want := w.next()-w.now, 10*tick+tick*3/4; got != want {
 		t.Errorf("sleeps %v, want %v", got, want)
 	}
 	if w.add(&Conn{}, w.now+11*tick) || w.add(&Conn{}, w.now+10*tick) {
@@ -155,25 +155,25 @@ func TestTheLoopSleepsUntilTheNextTick(t *testing.T) {
 	if !w.add(&Conn{}, w.now+2*tick) {
 		t.Error("the loop isn't woken for a sooner one")
 	}
-	if got, want := w.wake()-w.now, 2*tick+tick*3/4; got != want {
+	if got, want := w.next()-w.now, 2*tick+tick*3/4; got != want {
 		t.Errorf("sleeps %v, want %v", got, want)
 	}
 	w.now += 100 * tick // busy for long
-	if w.wake() > w.now {
+	if w.next() > w.now {
 		t.Error("the loop oversleeps")
 	}
 	if got := len(w.due()); got != 4 {
 		t.Errorf("%d taken, want all 4", got)
 	}
-	if w.wake() != 0 || w.due() != nil {
+	if w.next() != 0 || w.due() != nil {
 		t.Error("something is left")
 	}
 }
 
 // Whatever is added and moved, nothing is taken before its time or twice, and nothing more
 // than a tick late.
-func TestWheelAtRandom(t *testing.T) {
-	w := newTurning(t)
+func TestDeadlinesAtRandom(t *testing.T) {
+	w := newTestQueue(t)
 	deadlines := map[*Conn]instant{}
 	var conns []*Conn
 	for range 50 {
@@ -211,18 +211,18 @@ func TestWheelAtRandom(t *testing.T) {
 	}
 }
 
-func TestAClosedConnectionIsNotKeptForItsDeadline(t *testing.T) {
+func TestClosedConnectionIsNotKeptForItsDeadline(t *testing.T) {
 	c, _ := attached(t, "tcp")
 	push(t, c)
 	c.SetReadDeadline(time.Now().Add(time.Hour))
 	c.Close()
-	until(t, "the loop has done with it", c.isFree)
+	waitUntil(t, "the loop has done with it", c.isFree)
 	w := &c.loop.deadlines
 	w.mu.Lock()
 	c.place = 0 // as when its slot is taken
 	w.mu.Unlock()
 	before := w.entries.Load()
-	c.expire()
+	c.checkDeadlines()
 	if got := w.entries.Load(); got != before {
 		t.Error("it is put on the wheel again")
 	}

@@ -42,8 +42,8 @@ func attachedTo(t *testing.T, loops Factory, network string) (c *Conn, peer net.
 	return transport.(*Conn), server
 }
 
-// until waits for a condition that comes true, and fails the test if it doesn't.
-func until(t *testing.T, what string, holds func() bool) {
+// waitUntil waits for a condition to become true, and fails the test if it doesn't.
+func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -62,7 +62,17 @@ func (c *Conn) armedFor() events {
 }
 
 // isFree reports whether the descriptor was given back.
-func (c *Conn) isFree() bool { return open.get(int(c.fd)) != c }
+func (c *Conn) isFree() bool { return connsByFD.get(int(c.fd)) != c }
+
+// flush writes what the system takes, as the loop does, and returns why no more can be written.
+func flush(c *Conn) error {
+	if c.flush() && c.has(pushed) {
+		c.schedule()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outputErrLocked()
+}
 
 // sink is a Receiver that keeps what it is given, and closes when that ends.
 type sink struct {
@@ -137,12 +147,12 @@ func (s *sink) got() string {
 // finishes once.
 func (s *sink) end(t *testing.T) error {
 	t.Helper()
-	until(t, "the receiver is told the end", func() bool {
+	waitUntil(t, "the receiver is told the end", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.finished > 0
 	})
-	until(t, "the descriptor is given back", s.c.isFree)
+	waitUntil(t, "the descriptor is given back", s.c.isFree)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.ended) != 1 || s.finished != 1 {

@@ -4,7 +4,6 @@ package epoll
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -17,64 +16,62 @@ import (
 )
 
 const (
-	// readSize is how much is read at once. The memory is shared by all connections of
-	// a loop, so it can be generous.
+	// readSize is how much is read at once. All connections of a loop share the buffer, so its
+	// size does not multiply.
 	readSize = 128 << 10
 
-	// edge is unix.EPOLLET in the type that EpollEvent has.
-	edge = 1 << 31
-
-	// restless is how long a loop runs on before it lets other goroutines run. Those that
-	// compute without end run for 10 ms then, so less would leave too little to the loop.
-	restless = instant(500 * time.Microsecond)
+	// yieldInterval is how long a loop runs before it lets other goroutines run. One that
+	// computes without end then runs for 10 ms, so a shorter interval would leave too little to
+	// the loop.
+	yieldInterval = instant(500 * time.Microsecond)
 )
 
-// A loop waits for events of its connections and sees to them, one after another, in
-// one goroutine.
+// A loop waits for events of its connections and handles them, one after another, in one
+// goroutine.
 type loop struct {
-	group *group
-	at    int // place in the group
-	conns int // attached; under the group's lock
+	group *loopGroup
+	index int // in the group
+	conns int // attached, or about to be; under the group's lock
 
-	poller    *poller
-	waker     int // eventfd
-	buffer    *buffer.Buffer
-	memory    []byte // what is read into, the buffer's
-	in        input  // of the connection that is seen to
-	deadlines deadlineQueue
-	turn      turn
-	rested    instant // when other goroutines could run last
+	poller     *poller
+	wakeFd     int // an eventfd that ends the poller's wait
+	readBuffer *buffer.Buffer
+	readBuf    []byte // memory of readBuffer
+	in         input  // of the connection whose receiver is being called
+	deadlines  deadlineQueue
+	turn       turn
+	lastYield  instant // when other goroutines could run last
 
-	mu      sync.Mutex
-	calls   []*Conn // that want to be seen to without an event
-	woken   bool    // the waker has an event that was not taken
-	stopped bool
+	mu          sync.Mutex
+	scheduled   []*Conn // to be run without an event
+	wakePending bool    // wakeFd has an event that was not taken
+	stopped     bool
 }
 
-// A turn is one batch of what there is to do, and how far it was done. It belongs to the
-// loop's goroutine, and to the next one if a Handler ends that.
+// A turn is one round of a loop, and how far it has come. It belongs to the loop's goroutine, and
+// to the next one if a Handler ends that.
 type turn struct {
-	begun   bool
-	events  []unix.EpollEvent
-	expired []*Conn
-	called  bool // by the waker
-	answers queue
-	last    bool // the loop is to end
+	begun     bool
+	events    []unix.EpollEvent
+	expired   []*Conn
+	woken     bool // by wakeFd
+	scheduled connQueue
+	last      bool // the loop ends after this turn
 
-	serving *Conn   // whose receiver is being called
-	yielded []*Conn // that have more to do in the next turn
+	calling *Conn   // whose receiver is being called
+	yielded []*Conn // to be run in the next turn
 }
 
-// A queue is connections that are seen to one after another.
-type queue struct {
+// A connQueue is a queue of connections.
+type connQueue struct {
 	conns []*Conn
 	taken int
 }
 
-func (q *queue) add(conns []*Conn) { q.conns = append(q.conns, conns...) }
+func (q *connQueue) add(conns []*Conn) { q.conns = append(q.conns, conns...) }
 
-// next takes a connection out, or returns nil.
-func (q *queue) next() *Conn {
+// next takes the first connection, or returns nil.
+func (q *connQueue) next() *Conn {
 	if q.taken == len(q.conns) {
 		q.conns, q.taken = q.conns[:0], 0
 		return nil
@@ -85,65 +82,66 @@ func (q *queue) next() *Conn {
 	return c
 }
 
-func newLoop(g *group, at int) (*loop, error) {
+func newLoop(g *loopGroup, index int) (*loop, error) {
 	p, err := newPoller(g.ctl)
 	if err != nil {
 		return nil, err
 	}
-	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	wakeFd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		p.close()
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, at: at, poller: p, waker: waker, deadlines: deadlineQueue{clock: now}}
-	if err := p.control(unix.EPOLL_CTL_ADD, waker, unix.EPOLLIN|edge); err != nil {
+	l := &loop{group: g, index: index, poller: p, wakeFd: wakeFd, deadlines: deadlineQueue{clock: now}}
+	if err := p.control(unix.EPOLL_CTL_ADD, wakeFd, unix.EPOLLIN|edgeTriggered); err != nil {
 		p.close()
-		unix.Close(waker)
+		unix.Close(wakeFd)
 		return nil, err
 	}
-	l.buffer = buffer.Get(readSize)
-	l.memory = l.buffer.B[:readSize]
+	l.readBuffer = buffer.Get(readSize)
+	l.readBuf = l.readBuffer.B[:readSize]
 	return l, nil
 }
 
-// run sees to connections until the loop is stopped.
+// run handles events until the loop is stopped.
 func (l *loop) run() {
 	defer func() {
 		if !l.turn.last { // a Handler has ended the goroutine
-			go l.goOn()
+			go l.resume()
 		}
 	}()
 	for !l.turn.last {
-		l.takeTurn()
+		l.runTurn()
 	}
-	l.buffer.Put()
+	l.readBuffer.Put()
 	l.poller.close()
-	unix.Close(l.waker)
+	unix.Close(l.wakeFd)
 }
 
-// goOn is run where another goroutine was ended by a Handler. The connection of that is over.
-func (l *loop) goOn() {
-	if c := l.turn.serving; c != nil {
-		l.turn.serving = nil
-		c.end()
+// resume is run after a Handler has ended the loop's goroutine. It finishes the connection of that
+// Handler, and goes on with the turn.
+func (l *loop) resume() {
+	if c := l.turn.calling; c != nil {
+		l.turn.calling = nil
+		c.finish()
 	}
 	l.run()
 }
 
-// takeTurn takes one batch of what there is to do, or goes on with one that was begun.
-func (l *loop) takeTurn() {
+// runTurn does what there is to do, or goes on with a turn that was begun.
+func (l *loop) runTurn() {
 	t := &l.turn
 	if !t.begun {
 		t.begun = true
-		t.events = l.events()
+		t.events = l.waitEvents()
 	}
 	for len(t.events) > 0 {
 		e := t.events[0]
 		t.events = t.events[1:]
-		if e.Fd == int32(l.waker) {
-			t.called = true
-		} else if c := open.get(int(e.Fd)); c != nil && c.loop == l {
-			c.see(e.Events)
+		if e.Fd == int32(l.wakeFd) {
+			t.woken = true
+		} else if c := connsByFD.get(int(e.Fd)); c != nil && c.loop == l {
+			c.handleEvents(e.Events)
 		}
 	}
 	if len(t.expired) == 0 {
@@ -152,107 +150,96 @@ func (l *loop) takeTurn() {
 	for len(t.expired) > 0 {
 		c := t.expired[0]
 		t.expired = t.expired[1:]
-		c.expire()
+		c.checkDeadlines()
 	}
-	if t.called {
-		t.called = false
-		l.takeCalls()
+	if t.woken {
+		t.woken = false
+		l.takeScheduled()
 	}
-	t.answers.add(t.yielded)
+	t.scheduled.add(t.yielded)
 	clear(t.yielded)
 	t.yielded = t.yielded[:0]
-	for c := t.answers.next(); c != nil; c = t.answers.next() {
-		c.answer()
+	for c := t.scheduled.next(); c != nil; c = t.scheduled.next() {
+		c.runScheduled()
 	}
 	t.begun = false
 }
 
-// events waits for events, if there is nothing else to do.
+// waitEvents waits for events, unless there is something else to do.
 //
-// As long as there is, the loop doesn't park, and the runtime would let it run for 10 ms
-// before goroutines that share its processor have theirs.
-func (l *loop) events() []unix.EpollEvent {
-	if now()-l.rested > restless {
+// A loop that has always something to do doesn't park, and the runtime would let it run for 10 ms
+// before other goroutines of its processor, so it yields.
+func (l *loop) waitEvents() []unix.EpollEvent {
+	if now()-l.lastYield > yieldInterval {
 		runtime.Gosched()
-		l.rested = now()
+		l.lastYield = now()
 	}
 	if len(l.turn.yielded) > 0 {
 		return l.poller.poll()
 	}
-	events, parked := l.poller.wait(l.deadlines.wake())
+	events, parked := l.poller.wait(l.deadlines.next())
 	if parked {
-		l.rested = now()
+		l.lastYield = now()
 	}
 	return events
 }
 
-// call has the loop answer c soon. A loop that has no connections left has nothing to
-// answer.
-func (l *loop) call(c *Conn) {
+// schedule has the loop call c.runScheduled soon. A loop without connections doesn't.
+func (l *loop) schedule(c *Conn) {
 	l.mu.Lock()
-	l.calls = append(l.calls, c)
-	l.wake()
+	l.scheduled = append(l.scheduled, c)
+	l.wakeupLocked()
 	l.mu.Unlock()
 }
 
-// takeCalls has this turn answer the calls.
-func (l *loop) takeCalls() {
+// takeScheduled adds the scheduled connections to this turn.
+func (l *loop) takeScheduled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.woken = false
-	l.turn.answers.add(l.calls)
-	clear(l.calls)
-	l.calls = l.calls[:0]
+	l.wakePending = false
+	l.turn.scheduled.add(l.scheduled)
+	clear(l.scheduled)
+	l.scheduled = l.scheduled[:0]
 	l.turn.last = l.stopped
 }
 
-// stop ends the loop once it has answered all calls.
+// stop ends the loop after it has run all that is scheduled.
 func (l *loop) stop() {
 	l.mu.Lock()
-	l.wake()
+	l.wakeupLocked()
 	l.stopped = true
 	l.mu.Unlock()
 }
 
-// hurry makes the loop look at its wheel again.
-func (l *loop) hurry() {
+// wakeup makes the loop begin a turn, and wait for the next deadline then.
+func (l *loop) wakeup() {
 	l.mu.Lock()
-	l.wake()
+	l.wakeupLocked()
 	l.mu.Unlock()
 }
 
-// wake ends the loop's wait, or the next one. The lock is held.
-func (l *loop) wake() {
-	if !l.woken && !l.stopped { // else the descriptor may be another's
-		l.woken = true
+func (l *loop) wakeupLocked() {
+	if !l.wakePending && !l.stopped { // after stop, the descriptor may be another's
+		l.wakePending = true
 		one := [8]byte{1}
-		unix.Write(l.waker, one[:]) // the counter is far from full: it can't fail
+		unix.Write(l.wakeFd, one[:]) // can't fail: the counter is far from its maximum
 	}
 }
 
-// A group is a set of loops over which connections are spread. A loop runs as long as
-// it has connections.
-type group struct {
-	size int // 0: one loop for each CPU that Go uses
-	ctl  ctl // nil: unix.EpollCtl
+// A loopGroup is a set of loops over which connections are spread. A loop runs as long as it has
+// connections.
+type loopGroup struct {
+	size int     // 0: one loop for each CPU that Go uses
+	ctl  ctlFunc // nil: unix.EpollCtl
 
 	mu    sync.Mutex
-	loops []*loop // nil: not running
-	turn  int
+	loops []*loop // nil: it doesn't run
+	last  int     // the index of the loop acquired last
 }
 
-// attach makes a connection of the duplicate fd of conn's descriptor. It takes the place that
-// next has counted.
-func (l *loop) attach(fd int, conn net.Conn) *Conn {
-	c := &Conn{loop: l, fd: int32(fd)}
-	c.noteAddresses(conn)
-	open.set(fd, c)
-	return c
-}
-
-// next returns a running loop with one connection more, each in its turn. That may be one that
-// is still to come, or never does: then detach takes it back.
-func (g *group) next() (*loop, error) {
+// acquire returns a running loop for another connection, each loop in turn. The connection counts
+// from now on; release takes it back.
+func (g *loopGroup) acquire() (*loop, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	size := g.size
@@ -262,67 +249,68 @@ func (g *group) next() (*loop, error) {
 	for len(g.loops) < size {
 		g.loops = append(g.loops, nil)
 	}
-	g.turn = (g.turn + 1) % size
-	at := g.turn
-	if g.loops[at] == nil {
-		l, err := newLoop(g, at)
+	g.last = (g.last + 1) % size
+	index := g.last
+	if g.loops[index] == nil {
+		l, err := newLoop(g, index)
 		if err != nil {
 			return nil, err
 		}
-		g.loops[at] = l
+		g.loops[index] = l
 		go l.run()
 	}
-	g.loops[at].conns++
-	return g.loops[at], nil
+	g.loops[index].conns++
+	return g.loops[index], nil
 }
 
-// detach takes a connection from its loop, which stops with the last one.
-func (g *group) detach(l *loop) {
+// release takes a connection from its loop, and stops the loop after the last one.
+func (g *loopGroup) release(l *loop) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l.conns--
 	if l.conns > 0 {
 		return
 	}
-	g.loops[l.at] = nil
+	g.loops[l.index] = nil
 	l.stop()
 }
 
-// A table finds a connection by its descriptor, as an event names it. It also keeps
-// connections alive that only the kernel knows.
-type table [1 << 14]atomic.Pointer[page]
+// An fdTable finds a connection by its descriptor, which is what an event has. It also keeps
+// connections in memory that only the kernel refers to.
+type fdTable [1 << 14]atomic.Pointer[fdPage]
 
-// A page has the connections of a range of descriptors.
-type page [1 << 10]atomic.Pointer[Conn]
+// An fdPage has the connections of a range of descriptors.
+type fdPage [1 << 10]atomic.Pointer[Conn]
 
-// open has the connections of the process.
-var open table
+// connsByFD has the connections of the process.
+var connsByFD fdTable
 
-// maxDescriptor is the largest that a table has a place for. The kernel's own limit is
-// far below, unless somebody raised it.
-const maxDescriptor = len(table{})*len(page{}) - 1
+// maxFd is the largest descriptor for which an fdTable has a place. The kernel's own limit is far
+// below unless it was raised.
+const maxFd = len(fdTable{})*len(fdPage{}) - 1
 
-// checkDescriptor returns an error for a descriptor that has no place in a table.
-func checkDescriptor(fd int) error {
-	if fd > maxDescriptor {
-		return fmt.Errorf("websock: descriptor %d is above %d", fd, maxDescriptor)
+// checkFd returns an error for a descriptor that has no place in an fdTable.
+func checkFd(fd int) error {
+	if fd > maxFd {
+		return fmt.Errorf("websock: descriptor %d is above %d", fd, maxFd)
 	}
 	return nil
 }
 
-// set puts a connection in its place; nil empties it.
-func (t *table) set(fd int, c *Conn) {
-	p := &t[fd/len(page{})]
+// set puts c in the place of fd; nil empties it.
+func (t *fdTable) set(fd int, c *Conn) {
+	p := &t[fd/len(fdPage{})]
 	for p.Load() == nil {
-		p.CompareAndSwap(nil, new(page))
+		p.CompareAndSwap(nil, new(fdPage))
 	}
-	p.Load()[fd%len(page{})].Store(c)
+	p.Load()[fd%len(fdPage{})].Store(c)
 }
 
-func (t *table) get(fd int) *Conn {
-	p := t[fd/len(page{})].Load()
+// get returns the connection of fd, or nil.
+func (t *fdTable) get(fd int) *Conn {
+	p := t[fd/len(fdPage{})].Load()
 	if p == nil {
 		return nil
 	}
-	return p[fd%len(page{})].Load()
+	return p[fd%len(fdPage{})].Load()
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // conns returns how many connections each loop has; -1: it doesn't run.
-func (g *group) conns() (conns []int) {
+func (g *loopGroup) conns() (conns []int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, l := range g.loops {
@@ -49,9 +49,9 @@ func TestConnectionsAreSpreadOverTheLoops(t *testing.T) {
 	}
 }
 
-func TestTheSharedLoopsAreAsManyAsProcessors(t *testing.T) {
+func TestThereAreAsManySharedLoopsAsProcessors(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
-	m := Factory{&group{}}
+	m := Factory{&loopGroup{}}
 	for range 6 {
 		attachedTo(t, m, "unix")
 	}
@@ -67,17 +67,17 @@ func TestTheSharedLoopsAreAsManyAsProcessors(t *testing.T) {
 	}
 }
 
-func TestALoopRunsAsLongAsItHasConnections(t *testing.T) {
+func TestLoopRunsAsLongAsItHasConnections(t *testing.T) {
 	m := Loops(2)
 	conns := func(want string) {
 		t.Helper()
-		until(t, want+" connections on the loops", func() bool { return fmt.Sprint(m.loops.conns()) == want })
+		waitUntil(t, want+" connections on the loops", func() bool { return fmt.Sprint(m.loops.conns()) == want })
 	}
 	served := func() *Conn {
 		c, peer := attachedTo(t, m, "tcp")
 		s := push(t, c)
 		io.WriteString(peer, "Hello")
-		until(t, "it is served", func() bool { return s.got() == "Hello" })
+		waitUntil(t, "it is served", func() bool { return s.got() == "Hello" })
 		return c
 	}
 	for range 3 { // they start again
@@ -91,7 +91,7 @@ func TestALoopRunsAsLongAsItHasConnections(t *testing.T) {
 }
 
 // The last connection of a loop may go while the next one comes.
-func TestConnectionsComeAndGo(t *testing.T) {
+func TestLoopStopsAndStartsWhileConnectionsComeAndGo(t *testing.T) {
 	m := Loops(1)
 	t.Run("in parallel", func(t *testing.T) {
 		for user := range 4 {
@@ -109,21 +109,21 @@ func TestConnectionsComeAndGo(t *testing.T) {
 			})
 		}
 	})
-	until(t, "the loop stops", func() bool { return fmt.Sprint(m.loops.conns()) == "[-1]" })
+	waitUntil(t, "the loop stops", func() bool { return fmt.Sprint(m.loops.conns()) == "[-1]" })
 }
 
 func TestDescriptorsBeyondTheTableAreRefused(t *testing.T) {
-	if err := checkDescriptor(maxDescriptor); err != nil {
+	if err := checkFd(maxFd); err != nil {
 		t.Error(err)
 	}
-	if err := checkDescriptor(maxDescriptor + 1); err == nil {
+	if err := checkFd(maxFd + 1); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestTableFindsAConnectionByItsDescriptor(t *testing.T) {
-	table := new(table)
-	descriptors := []int{0, 1, len(page{}) - 1, len(page{}), 70000, maxDescriptor}
+func TestFDTableFindsAConnectionByItsDescriptor(t *testing.T) {
+	table := new(fdTable)
+	descriptors := []int{0, 1, len(fdPage{}) - 1, len(fdPage{}), 70000, maxFd}
 	conns := map[int]*Conn{}
 	for _, fd := range descriptors {
 		if table.get(fd) != nil {
@@ -143,7 +143,7 @@ func TestTableFindsAConnectionByItsDescriptor(t *testing.T) {
 	}
 }
 
-func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
+func TestFirehoseDoesNotStarveOthersOnItsLoop(t *testing.T) {
 	for kind, stream := range transporttest.Firehoses() {
 		t.Run(kind, func(t *testing.T) {
 			loops := Loops(1)
@@ -182,7 +182,7 @@ func TestAFirehoseLeavesOthersOnItsLoopTheirTurn(t *testing.T) {
 }
 
 // Connections come and go on two loops, so that descriptors are used again at once.
-func TestConnectionsWithUsedDescriptorsGetTheirOwnMessages(t *testing.T) {
+func TestConnectionsThatReuseDescriptorsGetTheirOwnMessages(t *testing.T) {
 	m := Loops(2)
 	var workers sync.WaitGroup
 	for w := range 8 {
@@ -193,7 +193,7 @@ func TestConnectionsWithUsedDescriptorsGetTheirOwnMessages(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	until(t, "the loops stop", func() bool { return fmt.Sprint(m.loops.conns()) == "[-1 -1]" })
+	waitUntil(t, "the loops stop", func() bool { return fmt.Sprint(m.loops.conns()) == "[-1 -1]" })
 }
 
 // comeAndGo has two connections exchange messages and end, each in one of many ways.

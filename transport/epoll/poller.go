@@ -11,27 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxEvents is how many events are taken at once.
-const maxEvents = 256
+const (
+	// maxEvents is how many events are taken at once.
+	maxEvents = 256
 
-// A poller waits for events of descriptors. It belongs to the goroutine of one loop; only
-// control may be called by others.
+	// edgeTriggered is unix.EPOLLET in the type that EpollEvent has.
+	edgeTriggered = 1 << 31
+)
+
+// A poller waits for events of descriptors. It belongs to the goroutine of one loop; only control
+// may be called by others.
 type poller struct {
 	epfd     int
-	ctl      ctl
-	file     *os.File           // epfd as the runtime sees it
+	ctl      ctlFunc
+	file     *os.File           // epfd in the runtime's poller
 	raw      syscall.RawConn    // of file
 	attempt  func(uintptr) bool // for raw
 	events   []unix.EpollEvent
-	n        int     // of them are there
-	attempts int     // in the wait under way
+	n        int     // how many of events were taken
+	attempts int     // of the wait under way
 	deadline instant // of file; 0: none
 }
 
-// A ctl is what a test puts in the place of unix.EpollCtl.
-type ctl func(epfd, op, fd int, event *unix.EpollEvent) error
+// A ctlFunc is unix.EpollCtl, or what a test puts in its place.
+type ctlFunc func(epfd, op, fd int, event *unix.EpollEvent) error
 
-func newPoller(ctl ctl) (*poller, error) {
+func newPoller(ctl ctlFunc) (*poller, error) {
 	if ctl == nil {
 		ctl = unix.EpollCtl
 	}
@@ -39,18 +44,18 @@ func newPoller(ctl ctl) (*poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	unix.SetNonblock(epfd, true) // so that the runtime takes it for a descriptor that can be waited for
+	unix.SetNonblock(epfd, true) // so that os.NewFile adds it to the runtime's poller
 	p := &poller{epfd: epfd, ctl: ctl, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
 	p.attempt = func(uintptr) bool {
 		if p.attempts > 0 {
-			p.n = epollWaitAwake(epfd, p.events)
+			p.n = epollWaitParked(epfd, p.events)
 		} else {
 			p.n = epollWait(epfd, p.events)
 		}
 		p.attempts++
 		return p.n > 0
 	}
-	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime has no poller that takes it
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime's poller doesn't take it
 		p.close()
 		return nil, os.NewSyscallError("epoll_ctl", err)
 	}
@@ -65,20 +70,20 @@ func (p *poller) control(op, fd int, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// wait returns the next events, or none when the deadline has passed; 0 is none. It reports
-// whether it had to wait for them.
+// wait returns the next events, or none when the deadline has passed; 0 is none. It reports whether
+// the goroutine was parked.
 //
-// Where there are none it parks, as a goroutine that reads from a network connection does:
-// blocked in the kernel it would hold a thread, and up to the scheduler's next look around
-// a processor, on which nobody would notice what arrives elsewhere.
+// If there are no events, the goroutine parks like one that reads from a network connection. If it
+// blocked in the kernel it would hold a thread, and until the scheduler notices also a processor,
+// whose goroutines would have to wait.
 func (p *poller) wait(deadline instant) (events []unix.EpollEvent, parked bool) {
 	if deadline != p.deadline {
 		p.deadline = deadline
 		p.file.SetReadDeadline(deadline.time())
 	}
 	p.n, p.attempts = 0, 0
-	p.raw.Read(p.attempt) // an error says that it is time
-	if p.attempts == 0 {  // it was before, and nobody has looked
+	p.raw.Read(p.attempt) // an error means that the deadline has passed
+	if p.attempts == 0 {  // before there was an attempt
 		return p.poll(), false
 	}
 	return p.events[:p.n], p.attempts > 1
@@ -90,7 +95,8 @@ func (p *poller) poll() []unix.EpollEvent {
 }
 
 // epollWait takes the events that are there, without waiting, and returns how many. Since it
-// doesn't block, the scheduler isn't told about it, which would cost more than the call.
+// doesn't block, the scheduler isn't told about the call, which would cost more than the call
+// itself.
 func epollWait(epfd int, events []unix.EpollEvent) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if errno != 0 {
@@ -99,11 +105,11 @@ func epollWait(epfd int, events []unix.EpollEvent) int {
 	return int(n)
 }
 
-// epollWaitAwake is epollWait for a loop that was parked. When all goroutines were, the
-// runtime's monitor may be asleep, and it is a system call that the scheduler is told about
-// that wakes it. Without it nobody would look after the other loops, or preempt this one, as
-// long as this one is busy.
-func epollWaitAwake(epfd int, events []unix.EpollEvent) int {
+// epollWaitParked is epollWait for a loop that was parked. When all goroutines are parked, the
+// runtime's monitor sleeps, and only a system call that the scheduler is told about wakes it. As
+// long as it sleeps and this loop is busy, nothing polls for the other loops or preempts this
+// one.
+func epollWaitParked(epfd int, events []unix.EpollEvent) int {
 	n, err := unix.EpollWait(epfd, events, 0)
 	if err != nil {
 		return 0

@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-func TestADeadlineThatHasPassedHidesNoEvents(t *testing.T) {
+func TestPassedDeadlineHidesNoEvents(t *testing.T) {
 	p, err := newPoller(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestADeadlineThatHasPassedHidesNoEvents(t *testing.T) {
 }
 
 // The system refuses to watch another descriptor: fs.epoll.max_user_watches is reached.
-func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
+func TestConnectionThatEpollRefusesEnds(t *testing.T) {
 	closed := make(chan error, 1)
 	heard := make(chan struct{}, 10)
 	handler := websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
@@ -59,7 +59,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 			io.WriteString(peer, "\x82\x05pause")
 			<-heard
 			io.WriteString(peer, "\x82\x05later")
-			until(t, "the loop doesn't watch", func() bool { return carrier.armedFor() == noEvents })
+			waitUntil(t, "the loop doesn't watch", func() bool { return carrier.armedFor() == noEvents })
 			refuse()
 			c.Resume()
 			return <-closed
@@ -73,7 +73,7 @@ func TestAConnectionThatCannotBeWatchedEnds(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			var refuses atomic.Bool
-			g := &group{size: 1, ctl: func(epfd, op, fd int, event *unix.EpollEvent) error {
+			g := &loopGroup{size: 1, ctl: func(epfd, op, fd int, event *unix.EpollEvent) error {
 				if op == unix.EPOLL_CTL_ADD && refuses.Load() {
 					return syscall.ENOSPC
 				}

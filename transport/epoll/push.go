@@ -11,32 +11,32 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Push has the loop call r, at once and then for all that comes.
+// Push has the loop call r, at once and then whenever something arrives.
 func (c *Conn) Push(r transport.Receiver) error {
-	if !c.uses.acquire() { // until the loop has done with the connection
+	if !c.ref.acquire() { // released by detach
 		return net.ErrClosed
 	}
 	c.receiver = r
 	c.mu.Lock()
 	c.state.Or(pushed)
-	c.schedule()
+	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
-	c.call()
+	c.schedule()
 	return nil
 }
 
-// Pause leaves what comes with the system until Resume.
+// Pause leaves what arrives with the system until Resume.
 func (c *Conn) Pause() { c.state.Or(paused) }
 
-// Resume ends what Pause began.
+// Resume ends a pause.
 func (c *Conn) Resume() {
 	if c.state.And(^uint32(paused))&pushed != 0 {
-		c.call()
+		c.schedule()
 	}
 }
 
-// Yield has the loop call the receiver again in its next turn. It is the loop's goroutine that
-// calls it.
+// Yield has the loop call the receiver again in its next turn. It is called by the loop's
+// goroutine.
 func (c *Conn) Yield() bool {
 	if c.state.Or(yielded)&yielded == 0 {
 		c.loop.turn.yielded = append(c.loop.turn.yielded, c)
@@ -44,41 +44,42 @@ func (c *Conn) Yield() bool {
 	return true
 }
 
-// call has the loop answer soon.
-func (c *Conn) call() {
-	if c.state.Or(called)&called == 0 {
-		c.loop.call(c)
+// schedule has the loop call runScheduled soon. It may be called from any goroutine.
+func (c *Conn) schedule() {
+	if c.state.Or(scheduled)&scheduled == 0 {
+		c.loop.schedule(c)
 	}
 }
 
-// answer sees to what other goroutines want of the loop: the first bytes, what a pause has
-// left, the end. So it does with what a connection that has yielded has left.
-func (c *Conn) answer() {
-	c.state.And(^uint32(called | yielded))
+// runScheduled does what other goroutines want the loop to do: it calls the receiver for the first
+// time, after a pause, or at the end. It also goes on with a connection that has yielded.
+func (c *Conn) runScheduled() {
+	c.state.And(^uint32(scheduled | yielded))
 	switch {
-	case c.is(ended):
-		c.leave()
-	case c.uses.closed():
-		c.over(net.ErrClosed)
-	case !c.is(paused):
+	case c.has(finished):
+		c.detach()
+	case c.ref.closed():
+		c.endReceiver(net.ErrClosed)
+	case !c.has(paused):
 		c.deliverKept()
 		c.rearm()
 	}
 }
 
-// receive reads once and hands over what came. If there is more, epoll says so again.
+// receive reads once and delivers what was read. If there is more, epoll reports it again.
 func (c *Conn) receive() {
 	if c.in != nil {
 		c.deliverKept()
 		return
 	}
-	n, err := socket.Read(int(c.fd), c.loop.memory)
+	n, err := socket.Read(int(c.fd), c.loop.readBuf)
 	if err != unix.EAGAIN {
-		c.deliver(c.loop.memory[:n], err)
+		c.deliver(c.loop.readBuf[:n], err)
 	}
 }
 
-// deliver gives the receiver a view of the loop's memory, or an error.
+// deliver calls the receiver with a view of the loop's memory, or an error. What the receiver
+// leaves of the view is copied.
 func (c *Conn) deliver(view []byte, err error) {
 	in := &c.loop.in
 	in.view, in.err = view, err
@@ -86,23 +87,15 @@ func (c *Conn) deliver(view []byte, err error) {
 	failed := c.callReceiver()
 	c.in = nil
 	if failed == nil && !in.empty() {
-		c.in = in.keep()
+		c.in = in.clone()
 	}
 	in.view, in.err = nil, nil
 	if failed != nil {
-		c.end()
+		c.finish()
 	}
 }
 
-// callReceiver has the receiver take what is there. It may not return.
-func (c *Conn) callReceiver() error {
-	c.loop.turn.serving = c
-	err := c.receiver.Readable()
-	c.loop.turn.serving = nil
-	return err
-}
-
-// deliverKept gives the receiver what was left before, which may be nothing.
+// deliverKept calls the receiver with what it has left before, which may be nothing.
 func (c *Conn) deliverKept() {
 	if c.in == nil {
 		c.deliver(nil, nil)
@@ -113,33 +106,42 @@ func (c *Conn) deliverKept() {
 		c.in = nil
 	}
 	if failed != nil {
-		c.end()
+		c.finish()
 	}
 }
 
-// over tells the receiver that it is over, whatever was kept.
-func (c *Conn) over(err error) {
-	c.loop.turn.serving = c
-	c.receiver.End(err)
-	c.loop.turn.serving = nil
-	c.end()
+// callReceiver calls Readable, which may end the goroutine instead of returning: then resume
+// finishes the connection.
+func (c *Conn) callReceiver() error {
+	c.loop.turn.calling = c
+	err := c.receiver.Readable()
+	c.loop.turn.calling = nil
+	return err
 }
 
-// end ends the connection when the receiver is told or has said that it is over.
-func (c *Conn) end() {
+// endReceiver calls End, whatever bytes were kept.
+func (c *Conn) endReceiver(err error) {
+	c.loop.turn.calling = c
+	c.receiver.End(err)
+	c.loop.turn.calling = nil
+	c.finish()
+}
+
+// finish calls Finish after End, or when Readable has returned an error.
+func (c *Conn) finish() {
 	if c.in != nil {
 		c.in.drop()
 		c.in = nil
 	}
-	c.state.Or(ended)
-	c.receiver.Finish() // it doesn't wait: neither Linger nor Close does
+	c.state.Or(finished)
+	c.receiver.Finish() // doesn't block, since neither Linger nor Close does
 	c.rearm()
-	c.leave()
+	c.detach()
 }
 
-// leave gives up the loop's use of a descriptor that is closed.
-func (c *Conn) leave() {
-	if c.uses.closed() && c.state.Or(left)&left == 0 {
-		c.release()
+// detach ends the loop's use of the descriptor after Close.
+func (c *Conn) detach() {
+	if c.ref.closed() && c.state.Or(detached)&detached == 0 {
+		c.releaseFd()
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestPushGivesAllThatCameBeforeTheEnd(t *testing.T) {
+func TestPushDeliversAllBeforeTheEnd(t *testing.T) {
 	const sent = 200000 // more than a read takes
 	ends := map[string]func(peer net.Conn){
 		"closed":      func(peer net.Conn) { peer.Close() },
@@ -45,7 +45,7 @@ func TestPushGivesAllThatCameBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestPushTellsOfAReset(t *testing.T) {
+func TestPushReportsAReset(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	s := push(t, c)
 	reset(peer)
@@ -54,7 +54,7 @@ func TestPushTellsOfAReset(t *testing.T) {
 	}
 }
 
-func TestPushBeginsWithWhatIsHere(t *testing.T) {
+func TestPushDeliversWhatHasArrivedBefore(t *testing.T) {
 	for _, pulled := range []bool{false, true} { // of which a part was consumed
 		client, peer := sockets(t, "tcp")
 		transport, err := Loops(1).Attach(client, []byte("early "))
@@ -68,17 +68,17 @@ func TestPushBeginsWithWhatIsHere(t *testing.T) {
 			c.View()
 			c.Consume(len("early "))
 			io.WriteString(peer, "taken ")
-			until(t, "it comes", func() bool { view, _ := c.View(); return string(view) == "taken " })
+			waitUntil(t, "it comes", func() bool { view, _ := c.View(); return string(view) == "taken " })
 			c.Consume(2)
 			want = "ken late"
 		}
 		io.WriteString(peer, "late")
 		s := push(t, c)
-		until(t, "all comes", func() bool { return s.got() == want })
+		waitUntil(t, "all comes", func() bool { return s.got() == want })
 	}
 }
 
-func TestAPauseHidesTheEndUntilResume(t *testing.T) {
+func TestPauseHidesTheEndUntilResume(t *testing.T) {
 	ends := map[string]struct {
 		end  func(peer net.Conn)
 		gets string
@@ -91,10 +91,10 @@ func TestAPauseHidesTheEndUntilResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, peer := attached(t, "tcp")
 			s := push(t, c)
-			until(t, "it is pushed", func() bool { return c.armedFor() == readable })
+			waitUntil(t, "it is pushed", func() bool { return c.armedFor() == readable })
 			c.Pause()
 			end.end(peer)
-			until(t, "the loop asks for nothing more", func() bool { return c.armedFor() == noEvents })
+			waitUntil(t, "the loop asks for nothing more", func() bool { return c.armedFor() == noEvents })
 			if got := s.got(); got != "" || c.isFree() {
 				t.Errorf("%q came, ended %v, in spite of Pause", got, c.isFree())
 			}
@@ -106,7 +106,7 @@ func TestAPauseHidesTheEndUntilResume(t *testing.T) {
 	}
 }
 
-func TestAPauseEnds(t *testing.T) {
+func TestDeadlineAndCloseEndAPause(t *testing.T) {
 	ends := map[string]struct {
 		end  func(c *Conn)
 		want error
@@ -133,7 +133,7 @@ func TestAPauseEnds(t *testing.T) {
 	}
 }
 
-func TestWhatAReceiverLeavesIsKept(t *testing.T) {
+func TestBytesThatAReceiverLeavesAreKept(t *testing.T) {
 	loops := Loops(1)
 	neighbour, busy := attachedTo(t, loops, "tcp")
 	other := push(t, neighbour)
@@ -154,7 +154,7 @@ func TestWhatAReceiverLeavesIsKept(t *testing.T) {
 		}
 		was := len(other.got())
 		io.WriteString(busy, noise) // into memory that is shared
-		until(t, "the neighbour is served", func() bool { return len(other.got()) == was+len(noise) })
+		waitUntil(t, "the neighbour is served", func() bool { return len(other.got()) == was+len(noise) })
 		c.Resume()
 	}
 	peer.Close()
@@ -170,7 +170,7 @@ func TestBytesThatComeBeforeAResumeIsAnsweredComeBehindThoseThatWereKept(t *test
 		t.Fatal(err)
 	}
 	io.WriteString(peer, "abc")
-	until(t, "the loop is in Receive", func() bool { return c.is(paused) })
+	waitUntil(t, "the loop is in Receive", func() bool { return c.has(paused) })
 	c.Resume() // for the next turn, in which there is an event too
 	io.WriteString(peer, "def")
 	for _, want := range "abcdef" {
@@ -205,7 +205,7 @@ func TestResumeBeforePushDoesNothing(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	s := push(t, c)
 	io.WriteString(peer, "Hello")
-	until(t, "bytes come", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello" })
 }
 
 func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
@@ -218,10 +218,10 @@ func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
 	}
 	c.SetReadDeadline(time.Time{})
 	io.WriteString(peer, "Hello")
-	until(t, "bytes come", func() bool { return s.got() == "Hello" })
-	until(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
+	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "!")
-	until(t, "bytes come", func() bool { return s.got() == "Hello!" })
+	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello!" })
 	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // it is looked at before, and again
 	if err := s.end(t); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -239,7 +239,7 @@ func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 		old, oldPeer := attachedTo(t, loops, "tcp")
 		client, peer := sockets(t, "tcp")
 		go old.View() // so that its descriptor is given back as soon as it is closed
-		until(t, "it waits", old.isAwaited)
+		waitUntil(t, "it waits", old.isAwaited)
 
 		var next *Conn
 		var told *sink
@@ -269,7 +269,7 @@ func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 		if err := first.Push(s); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it is pushed", func() bool { return first.armedFor() == readable })
+		waitUntil(t, "it is pushed", func() bool { return first.armedFor() == readable })
 
 		hold, held := make(chan struct{}), make(chan struct{})
 		h := &sink{c: busy}
@@ -294,14 +294,14 @@ func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 			t.Logf("the new connection has descriptor %d, not %d", next.fd, old.fd)
 		}
 		io.WriteString(peer, "for you")
-		until(t, "its own bytes come", func() bool { return told.got() != "" })
+		waitUntil(t, "its own bytes come", func() bool { return told.got() != "" })
 		if got := told.got(); got != "for you" || next.isFree() {
 			t.Errorf("%q came; ended %v", got, next.isFree())
 		}
 	}
 }
 
-func TestAPushedMessageTakesOneRead(t *testing.T) {
+func TestPushedMessageTakesOneRead(t *testing.T) {
 	const messages = 2000
 	c, peer := attached(t, "tcp")
 	file, err := peer.(*net.TCPConn).File()

@@ -15,21 +15,25 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// An input has bytes that were received and not consumed, of a connection that is
-// pulled, or pushed and cut off in the middle, or in the loop's hands.
-type input struct {
-	view    []byte
-	staging *buffer.Buffer // memory of the view; nil: not ours to give back
-	err     error          // what comes after the view
+// pullSize is how much a goroutine reads at once, into a buffer that is borrowed when there is
+// something to read.
+const pullSize = 16 << 10
 
-	// For a goroutine that pulls.
+// An input has bytes that were received and not consumed. A connection has one if a goroutine reads,
+// or if its receiver has left bytes; else it uses the loop's while the receiver is called.
+type input struct {
+	view   []byte
+	buffer *buffer.Buffer // memory of the view; nil: it is not to be given back
+	err    error          // what comes after the view
+
+	// For a goroutine that reads.
 	ready  atomic.Bool   // there may be something to read
-	over   atomic.Bool   // the peer has ended its direction, or the stream broke
-	signal chan struct{} // look again
-	timer  *time.Timer   // makes the signal when the deadline has passed
+	hungUp atomic.Bool   // the peer has ended the stream, or it broke
+	signal chan struct{} // wakes the goroutine
+	timer  *time.Timer   // does so at the deadline
 }
 
-// consume drops n bytes of the view. With the last one the memory is given back.
+// consume drops n bytes of the view, and gives its memory back after the last one.
 func (in *input) consume(n int) {
 	in.view = in.view[n:]
 	if len(in.view) == 0 {
@@ -37,41 +41,42 @@ func (in *input) consume(n int) {
 	}
 }
 
+// drop drops the view.
 func (in *input) drop() {
 	in.view = nil
-	if in.staging != nil {
-		in.staging.Put()
-		in.staging = nil
+	if in.buffer != nil {
+		in.buffer.Put()
+		in.buffer = nil
 	}
 }
 
-// empty reports whether there is neither a view nor an error to come.
+// empty reports whether there is neither a view nor an error after it.
 func (in *input) empty() bool { return len(in.view) == 0 && in.err == nil }
 
-// keep returns an input with a copy of the view.
-func (in *input) keep() *input {
+// clone returns an input with a copy of the view.
+func (in *input) clone() *input {
 	if len(in.view) == 0 {
 		return &input{err: in.err}
 	}
 	b := buffer.Get(len(in.view))
 	b.B = append(b.B, in.view...)
-	return &input{view: b.B, staging: b, err: in.err}
+	return &input{view: b.B, buffer: b, err: in.err}
 }
 
-// arrived tells who pulls of an event.
-func (in *input) arrived(events uint32) {
+// onEvents wakes the goroutine that reads.
+func (in *input) onEvents(events uint32) {
 	if events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 {
-		in.over.Store(true)
+		in.hungUp.Store(true)
 	}
 	in.ready.Store(true)
 	in.wake()
 }
 
-// wake makes who is parked look again. It may be called from any goroutine.
+// wake makes park return. It may be called from any goroutine.
 func (in *input) wake() {
 	select {
 	case in.signal <- struct{}{}:
-	default: // it will anyway
+	default: // it will return already
 	}
 }
 
@@ -81,28 +86,24 @@ func (in *input) park(deadline instant) {
 		<-in.signal
 		return
 	}
-	left := time.Duration(deadline - now())
+	timeout := time.Duration(deadline - now())
 	if in.timer == nil {
-		in.timer = time.AfterFunc(left, in.wake)
+		in.timer = time.AfterFunc(timeout, in.wake)
 	} else {
-		in.timer.Reset(left)
+		in.timer.Reset(timeout)
 	}
 	<-in.signal
 	in.timer.Stop()
 }
 
-// pullSize is how much is read at once for a goroutine that pulls, into memory that is
-// borrowed when there is something to read.
-const pullSize = 16 << 10
-
-// View returns the bytes that were read. With none there it waits for some, or when
-// pushed answers transport.ErrWouldBlock.
+// View returns the bytes that were received, or waits for some. With a receiver it returns
+// transport.ErrWouldBlock instead of waiting.
 func (c *Conn) View() ([]byte, error) {
 	switch in := c.in; {
 	case in != nil && len(in.view) > 0:
 		return in.view, nil
-	case c.is(pushed):
-		return nil, c.pushError()
+	case c.has(pushed):
+		return nil, c.pushedError()
 	}
 	_, err := c.wait(nil)
 	return c.in.view, err
@@ -111,26 +112,26 @@ func (c *Conn) View() ([]byte, error) {
 // Consume drops n bytes of the view.
 func (c *Conn) Consume(n int) { c.in.consume(n) }
 
-// Read reads into p: what the view has, else from the descriptor, waiting as View does.
+// Read reads into p: the view if there is one, else from the descriptor. It waits as View does.
 func (c *Conn) Read(p []byte) (int, error) {
 	switch in := c.in; {
 	case in != nil && len(in.view) > 0:
 		n := copy(p, in.view)
 		in.consume(n)
 		return n, nil
-	case c.is(pushed):
-		return 0, c.pushError()
+	case c.has(pushed):
+		return 0, c.pushedError()
 	case len(p) == 0:
 		return 0, nil
 	}
 	return c.wait(p)
 }
 
-// pushError is what an empty view answers when pushed.
-func (c *Conn) pushError() error {
+// pushedError returns the error of View if there is a receiver and no view.
+func (c *Conn) pushedError() error {
 	switch {
-	case c.is(broken):
-		return c.sendError()
+	case c.has(sendFailed):
+		return c.takeSendError()
 	case c.in != nil && c.in.err != nil:
 		return c.in.err
 	}
@@ -139,14 +140,14 @@ func (c *Conn) pushError() error {
 
 // wait waits for bytes and reads them into p, or to the view if p is nil.
 //
-// Epoll reports each arrival once, so a read that finds less than it could take is not
-// repeated to be told that there is no more. Only where the stream has ended, which can
-// come with its last bytes, it is.
+// Epoll reports each arrival once, so there is no need for another read that only finds that
+// there is no more. Only after a hang-up there is, since the end of the stream can be reported
+// together with the last bytes.
 func (c *Conn) wait(p []byte) (int, error) {
 	in := c.beginPull()
 	for {
-		if c.is(broken) {
-			return 0, c.sendError()
+		if c.has(sendFailed) {
+			return 0, c.takeSendError()
 		}
 		if in.ready.Swap(false) {
 			n, err := c.tryRead(in, p)
@@ -154,12 +155,12 @@ func (c *Conn) wait(p []byte) (int, error) {
 				return n, err
 			}
 		}
-		deadline, err := c.mayPark()
+		deadline, err := c.armForWait()
 		if err != nil {
 			return 0, err
 		}
 		if deadline.passed() {
-			// An event may be on its way.
+			// An event may not have been handled yet.
 			n, err := c.tryRead(in, p)
 			if err == unix.EAGAIN {
 				err = os.ErrDeadlineExceeded
@@ -170,9 +171,9 @@ func (c *Conn) wait(p []byte) (int, error) {
 	}
 }
 
-// beginPull returns the input of who pulls.
+// beginPull returns the input of a goroutine that reads.
 func (c *Conn) beginPull() *input {
-	if !c.is(pulled) {
+	if !c.has(pulled) {
 		c.mu.Lock()
 		if c.in == nil {
 			c.in = &input{}
@@ -185,23 +186,24 @@ func (c *Conn) beginPull() *input {
 	return c.in
 }
 
-// mayPark returns the deadline until which the caller may wait for an event.
-func (c *Conn) mayPark() (instant, error) {
+// armForWait has epoll report what arrives, and returns the deadline until which the caller may
+// wait for it.
+func (c *Conn) armForWait() (instant, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.uses.closed() || c.is(lingering) {
+	if c.ref.closed() || c.has(lingering) {
 		return 0, net.ErrClosed
 	}
-	return c.readDeadline, c.arm()
+	return c.readDeadline, c.armLocked()
 }
 
-// tryRead reads once. The error is unix.EAGAIN when there is nothing.
+// tryRead reads once. The error is unix.EAGAIN if there is nothing to read.
 func (c *Conn) tryRead(in *input, p []byte) (n int, err error) {
-	if !c.uses.acquire() {
+	if !c.ref.acquire() {
 		return 0, net.ErrClosed
 	}
-	defer c.release()
-	if c.is(lingering) {
+	defer c.releaseFd()
+	if c.has(lingering) {
 		return 0, net.ErrClosed
 	}
 	var b *buffer.Buffer
@@ -210,13 +212,13 @@ func (c *Conn) tryRead(in *input, p []byte) (n int, err error) {
 		p = b.B[:pullSize]
 	}
 	n, err = socket.Read(int(c.fd), p)
-	if n == len(p) || in.over.Load() {
+	if n == len(p) || in.hungUp.Load() {
 		in.ready.Store(true)
 	}
 	switch {
 	case b == nil:
 	case n > 0:
-		in.view, in.staging = p[:n], b
+		in.view, in.buffer = p[:n], b
 	default:
 		b.Put()
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestPullingReadsAllThatCameBeforeTheEnd(t *testing.T) {
+func TestViewReturnsAllBeforeTheEnd(t *testing.T) {
 	const sent = 40000 // more than a read takes
 	ends := map[string]struct {
 		end  func(peer net.Conn)
@@ -87,7 +87,7 @@ func TestReadTakesFromTheViewFirst(t *testing.T) {
 			t.Errorf("%q, %v; want %q", p[:n], err, want)
 		}
 	}
-	if c.in.staging != nil || c.in.view != nil {
+	if c.in.buffer != nil || c.in.view != nil {
 		t.Error("the buffer is held")
 	}
 	io.WriteString(peer, "again")
@@ -98,7 +98,7 @@ func TestReadTakesFromTheViewFirst(t *testing.T) {
 	}
 }
 
-func TestReadDeadlinesOfAReceiveUnderWay(t *testing.T) {
+func TestReadDeadlineOfAViewUnderWay(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	receive := func() <-chan error {
 		received := make(chan error, 1)
@@ -143,10 +143,10 @@ func TestReadDeadlinesOfAReceiveUnderWay(t *testing.T) {
 		}
 	}
 	io.WriteString(peer, "x")
-	until(t, "what is here comes after the deadline too", func() bool { return <-receive() == nil })
+	waitUntil(t, "what is here comes after the deadline too", func() bool { return <-receive() == nil })
 }
 
-func TestAPulledMessageTakesOneRead(t *testing.T) {
+func TestPulledMessageTakesOneRead(t *testing.T) {
 	const messages = 2000
 	c, peer := attached(t, "tcp")
 	file, err := peer.(*net.TCPConn).File()

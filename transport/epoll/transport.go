@@ -10,21 +10,21 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// shared are the loops of all transports that don't ask for their own.
-var shared = &group{}
+// sharedLoops are the loops of Transport.
+var sharedLoops = &loopGroup{}
 
-// Transport returns what websock.Config wants: a Factory on the loops of the
+// Transport returns what websock.Config.Transport wants: a Factory that uses the loops of the
 // process, one for each CPU that Go uses.
-func Transport() Factory { return Factory{shared} }
+func Transport() Factory { return Factory{sharedLoops} }
 
-// Loops is Transport with n loops of its own, at least one.
-func Loops(n int) Factory { return Factory{&group{size: max(n, 1)}} }
+// Loops returns a Factory that uses n loops of its own, at least one.
+func Loops(n int) Factory { return Factory{&loopGroup{size: max(n, 1)}} }
 
 // A Factory makes connections of this package. It may be used from any goroutine.
-type Factory struct{ loops *group }
+type Factory struct{ loops *loopGroup }
 
-// Attach moves conn's descriptor to a loop: conn itself is closed. early are bytes that
-// were read from conn; they are received first, and belong to the transport.
+// Attach moves conn's descriptor to a loop, and closes conn itself. early are bytes that were read
+// from conn; they are received first, and belong to the Conn.
 //
 // For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported.
 func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
@@ -39,30 +39,30 @@ func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return r.Attach(conn, early)
 }
 
-// Reserve sets aside what a connection takes beside its own descriptor, as transport.Reserver
-// says: a second descriptor, to which the first is moved, and those of a loop, if none runs.
+// Reserve reserves what a connection takes beside its own descriptor, as transport.Reserver says: a
+// second descriptor, to which the first is moved, and the descriptors of a loop if none runs.
 func (f Factory) Reserve() (transport.Reservation, error) {
 	r, err := f.reserve()
 	if err != nil {
-		return nil, err // and no interface of a nil *reservation
+		return nil, err // not an interface that holds a nil *reservation
 	}
 	return r, nil
 }
 
 // A reservation is a descriptor and a place on a loop.
 type reservation struct {
-	loop  *loop // nil: taken or given back
+	loop  *loop // nil: used or given back
 	spare *socket.Descriptor
 }
 
 func (f Factory) reserve() (*reservation, error) {
-	l, err := f.loops.next()
+	l, err := f.loops.acquire()
 	if err != nil {
 		return nil, err
 	}
 	r := &reservation{loop: l}
 	if r.spare, err = socket.ReserveDescriptor(); err == nil {
-		err = checkDescriptor(r.spare.Number())
+		err = checkFd(r.spare.Number())
 	}
 	if err != nil {
 		r.Release()
@@ -77,7 +77,7 @@ func (r *reservation) Release() {
 		r.spare.Release()
 	}
 	if r.loop != nil {
-		r.loop.group.detach(r.loop)
+		r.loop.group.release(r.loop)
 		r.loop = nil
 	}
 }
@@ -89,7 +89,7 @@ func (r *reservation) Attach(conn net.Conn, early []byte) (transport.Conn, error
 	}
 	c, err := r.attach(conn, early)
 	if err != nil {
-		return nil, err // and no interface of a nil *Conn
+		return nil, err // not an interface that holds a nil *Conn
 	}
 	return c, nil
 }
@@ -100,9 +100,9 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 		return nil, err
 	}
 	socket.DisableLinger(conn)
-	c := r.loop.attach(fd, conn)
+	c := newConn(r.loop, fd, conn)
 	r.loop = nil
-	conn.Close() // the descriptor lives on
+	conn.Close() // the duplicate stays open
 	if len(early) > 0 {
 		c.in = &input{view: early}
 	}

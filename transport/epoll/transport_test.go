@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-func TestWhatALoopCannotWatchIsLeftToPackageStd(t *testing.T) {
+func TestConnectionsWithoutADescriptorFallBackToStd(t *testing.T) {
 	pipe, other := net.Pipe()
 	defer other.Close()
 	tcp, _ := sockets(t, "tcp")
@@ -39,7 +39,7 @@ func TestWhatALoopCannotWatchIsLeftToPackageStd(t *testing.T) {
 	pipe.Close()
 }
 
-func TestAClosedConnectionCannotBeAttached(t *testing.T) {
+func TestClosedConnectionCannotBeAttached(t *testing.T) {
 	client, _ := sockets(t, "tcp")
 	client.Close()
 	if transport, err := Transport().Attach(client, nil); !errors.Is(err, net.ErrClosed) || transport != nil {

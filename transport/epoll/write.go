@@ -14,16 +14,18 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// An output has bytes that the peer has not taken yet.
+// An output has what a Conn needs while bytes are queued, and after its end. It is guarded by the
+// Conn's lock.
 type output struct {
-	queue buffer.Queue
-	err   error         // why nothing can be written any more
-	moved *sync.Cond    // some has left, or it is over; nil: nobody waits
-	done  chan struct{} // closed when lingering ends; nil: nobody waits
-	ended error         // how
-	local socket.Addr   // our address, once the descriptor is closed
+	queue      buffer.Queue
+	err        error         // why nothing can be written any more
+	changed    *sync.Cond    // for Drain; nil: no call has waited
+	lingerDone chan struct{} // closed when lingering ends; nil: no call waits
+	lingerErr  error         // the result of Linger
+	local      socket.Addr   // the local address, after Close
 }
 
+// queued returns how many bytes are queued; o may be nil.
 func (o *output) queued() int {
 	if o == nil {
 		return 0
@@ -31,23 +33,21 @@ func (o *output) queued() int {
 	return o.queue.Len()
 }
 
-// tell wakes those who wait for room.
-func (o *output) tell() {
-	if o.moved != nil {
-		o.moved.Broadcast()
+// broadcast wakes calls of Drain.
+func (o *output) broadcast() {
+	if o.changed != nil {
+		o.changed.Broadcast()
 	}
 }
 
-// output returns the connection's output, which exists only while it is needed. The lock
-// is held.
-func (c *Conn) output() *output {
+func (c *Conn) ensureOutputLocked() *output {
 	if c.out == nil {
 		c.out = &output{}
 	}
 	return c.out
 }
 
-// Writev sends what the system takes at once, and queues the rest.
+// Writev writes what the system takes at once, and queues the rest. It never waits for the peer.
 func (c *Conn) Writev(bufs ...[]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,91 +55,80 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
 	case c.writeDeadline.passed():
-		if c.out.queued() == 0 { // else the loop does it, and tells the receiver
-			c.fail(os.ErrDeadlineExceeded)
+		if c.out.queued() == 0 { // else the loop does it, and the receiver gets the error too
+			c.failLocked(os.ErrDeadlineExceeded)
 		}
 		return os.ErrDeadlineExceeded
 	}
 	err := error(nil)
 	if c.out.queued() == 0 {
-		bufs, err = c.send(bufs)
+		bufs, err = c.write(bufs)
 	}
 	if err == nil {
-		err = c.enqueue(bufs)
+		err = c.enqueueLocked(bufs)
 	}
 	if err != nil {
-		c.fail(err)
+		c.failLocked(err)
 	}
 	return err
 }
 
-// enqueue queues what has not left.
-func (c *Conn) enqueue(bufs [][]byte) error {
+// write writes what the system takes, and returns the rest.
+func (c *Conn) write(bufs [][]byte) (rest [][]byte, err error) {
+	if !c.ref.acquire() {
+		return bufs, net.ErrClosed
+	}
+	defer c.releaseFd()
+	return socket.Writev(int(c.fd), bufs)
+}
+
+// enqueueLocked queues bufs, and has the loop write them when the system takes more.
+func (c *Conn) enqueueLocked(bufs [][]byte) error {
 	for _, p := range bufs {
 		if len(p) > 0 {
-			c.output().queue.Append(p)
+			c.ensureOutputLocked().queue.Append(p)
 		}
 	}
 	if c.out.queued() == 0 {
 		return nil
 	}
-	c.state.Or(queues)
-	c.schedule()
-	return c.arm()
+	c.state.Or(queueing)
+	c.scheduleDeadlineLocked()
+	return c.armLocked()
 }
 
-// send writes what the system takes, and returns the rest.
-func (c *Conn) send(bufs [][]byte) (rest [][]byte, err error) {
-	if !c.uses.acquire() {
-		return bufs, net.ErrClosed
-	}
-	defer c.release()
-	return socket.Writev(int(c.fd), bufs)
-}
-
-// sendQueued writes what the system takes of what is queued.
-func (c *Conn) sendQueued() error {
-	if !c.uses.acquire() {
-		return net.ErrClosed
-	}
-	defer c.release()
-	n, err := socket.Write(int(c.fd), c.out.queue.Bytes())
-	c.out.queue.Drop(n)
-	return err
-}
-
-// fail ends writing for good. The lock is held.
-func (c *Conn) fail(err error) {
-	o := c.output()
+// failLocked ends writing for good.
+func (c *Conn) failLocked(err error) {
+	o := c.ensureOutputLocked()
 	if o.err == nil {
 		o.err = err
 	}
 	o.queue.Clear()
-	c.state.And(^uint32(queues))
-	o.tell()
+	c.state.And(^uint32(queueing))
+	o.broadcast()
 }
 
-// failQueue is fail for what is queued, which concerns the reader: nobody is told by Writev. The lock
-// is held.
-func (c *Conn) failQueue(err error) {
-	c.fail(err)
-	c.state.Or(broken)
-	if c.is(pulled) && !c.is(pushed) {
+// failQueueLocked is failLocked for queued bytes. Since no call of Writev returns the error, View
+// does.
+func (c *Conn) failQueueLocked(err error) {
+	c.failLocked(err)
+	c.state.Or(sendFailed)
+	if c.has(pulled) && !c.has(pushed) {
 		c.in.wake()
 	}
 }
 
-// sendError tells the reader, once.
-func (c *Conn) sendError() error {
-	c.state.And(^uint32(broken))
+// takeSendError returns the error of queued bytes to the reader, once.
+func (c *Conn) takeSendError() error {
+	c.state.And(^uint32(sendFailed))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &transport.SendError{Err: c.out.err}
 }
 
-// Queued returns how many bytes wait for the peer.
+// Queued returns how many bytes are queued.
 func (c *Conn) Queued() int {
-	if !c.is(queues) {
+	if !c.has(queueing) {
 		return 0
 	}
 	c.mu.Lock()
@@ -150,55 +139,55 @@ func (c *Conn) Queued() int {
 // Unacknowledged returns how many of the bytes that are not queued any more the peer's system has
 // not acknowledged yet.
 func (c *Conn) Unacknowledged() int {
-	if !c.uses.acquire() {
+	if !c.ref.acquire() {
 		return 0
 	}
-	defer c.release()
+	defer c.releaseFd()
 	return socket.Unacknowledged(int(c.fd))
 }
 
-// Flush sends of what is queued as much as the system takes.
-func (c *Conn) Flush() error {
-	if c.flush() && c.is(pushed) {
-		c.call() // the receiver has to hear of it
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.outputError()
-}
-
-// flush sends of what is queued as much as the system takes, and reports whether the receiver
-// has to hear of it: nothing is queued any more, or can't leave.
-func (c *Conn) flush() (moved bool) {
+// flush writes as much of the queue as the system takes. It reports whether the receiver has to be
+// called: the queue has become empty, or can't be written.
+func (c *Conn) flush() (callReceiver bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.out
 	if o.queued() == 0 {
 		return false
 	}
-	if err := c.sendQueued(); err != nil {
-		moved = true
-		c.failQueue(err)
+	if err := c.writeQueueLocked(); err != nil {
+		callReceiver = true
+		c.failQueueLocked(err)
 	} else if o.queued() == 0 {
-		moved = true
-		c.state.And(^uint32(queues))
-		c.drained()
+		callReceiver = true
+		c.state.And(^uint32(queueing))
+		c.onDrainedLocked()
 	}
-	o.tell()
-	if err := c.arm(); err != nil {
-		moved = true
-		c.failQueue(err)
+	o.broadcast()
+	if err := c.armLocked(); err != nil {
+		callReceiver = true
+		c.failQueueLocked(err)
 	}
-	return moved
+	return callReceiver
 }
 
-// drained does what had to wait for the queue to empty.
-func (c *Conn) drained() {
-	if c.out.moved == nil && c.out.done == nil {
+func (c *Conn) writeQueueLocked() error {
+	if !c.ref.acquire() {
+		return net.ErrClosed
+	}
+	defer c.releaseFd()
+	n, err := socket.Write(int(c.fd), c.out.queue.Bytes())
+	c.out.queue.Drop(n)
+	return err
+}
+
+// onDrainedLocked does what had to wait until the queue was empty.
+func (c *Conn) onDrainedLocked() {
+	if c.out.changed == nil && c.out.lingerDone == nil {
 		c.out = nil
 	}
-	if c.is(shutting) {
-		c.shutdown()
+	if c.has(writeClosed) {
+		c.shutdownWrite()
 	}
 }
 
@@ -208,60 +197,64 @@ func (c *Conn) Queues() bool { return true }
 // TryWrite is Writev.
 func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, c.Writev(p) }
 
-// Drain waits until at most most bytes are queued or ctx ends. It keeps the write deadline itself: the loop that does otherwise may be held up, by a Handler
-// that doesn't return.
+// Drain waits until at most most bytes are queued or ctx ends. If sending has failed, it returns
+// that error, which is os.ErrDeadlineExceeded if the write deadline has passed; if ctx has ended,
+// ctx.Err().
+//
+// It keeps the write deadline itself: the loop, which does otherwise, may be in a Handler that
+// doesn't return.
 func (c *Conn) Drain(ctx context.Context, most int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.queued() <= most {
-		return c.outputError()
+		return c.outputErrLocked()
 	}
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, c.tellDrainers)()
+		defer context.AfterFunc(ctx, c.wakeDrains)()
 	}
-	var alarm *time.Timer // rings at the deadline
+	var timer *time.Timer // fires at the write deadline
 	for at := instant(0); c.out.queued() > most; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if c.writeDeadline.passed() {
-			c.failQueue(os.ErrDeadlineExceeded)
-			if c.is(pushed) {
-				defer c.call() // the receiver has to hear of it
+			c.failQueueLocked(os.ErrDeadlineExceeded)
+			if c.has(pushed) {
+				defer c.schedule() // so that the receiver gets the error
 			}
 			break
 		}
 		if c.writeDeadline != at {
 			at = c.writeDeadline
-			if alarm != nil {
-				alarm.Stop()
+			if timer != nil {
+				timer.Stop()
 			}
 			if at != 0 {
-				alarm = time.AfterFunc(time.Until(at.time()), c.tellDrainers)
-				defer alarm.Stop()
+				timer = time.AfterFunc(time.Until(at.time()), c.wakeDrains)
+				defer timer.Stop()
 			}
 		}
-		if c.out.moved == nil {
-			c.out.moved = sync.NewCond(&c.mu)
+		if c.out.changed == nil {
+			c.out.changed = sync.NewCond(&c.mu)
 		}
-		c.out.moved.Wait()
+		c.out.changed.Wait()
 	}
-	return c.outputError()
+	return c.outputErrLocked()
 }
 
-// outputError returns why nothing can be sent any more, or nil. The lock is held.
-func (c *Conn) outputError() error {
+// outputErrLocked returns why nothing can be sent any more, or nil.
+func (c *Conn) outputErrLocked() error {
 	if c.out != nil {
 		return c.out.err
 	}
 	return nil
 }
 
-// tellDrainers wakes those who wait for room, since their time may be over.
-func (c *Conn) tellDrainers() {
+// wakeDrains makes calls of Drain check their contexts and the write deadline.
+func (c *Conn) wakeDrains() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out != nil {
-		c.out.tell()
+		c.out.broadcast()
 	}
 }

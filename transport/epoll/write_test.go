@@ -49,7 +49,7 @@ var modes = map[string]func(t *testing.T, c *Conn){
 			c.Close()
 			<-ended
 		})
-		until(t, "it waits", c.isAwaited)
+		waitUntil(t, "it waits", c.isAwaited)
 	},
 	"pushed": func(t *testing.T, c *Conn) { push(t, c) },
 	"paused": func(t *testing.T, c *Conn) {
@@ -58,7 +58,7 @@ var modes = map[string]func(t *testing.T, c *Conn){
 	},
 }
 
-func TestWhatThePeerDoesNotTakeIsQueuedAndLeavesInOrder(t *testing.T) {
+func TestQueuedBytesAreSentInOrder(t *testing.T) {
 	for mode, enter := range modes {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(mode+"/"+network, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestWhatThePeerDoesNotTakeIsQueuedAndLeavesInOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				readAll(t, peer, append(want[half:], numbered(1, 100000)...))
-				until(t, "nothing is queued", func() bool { return c.Queued() == 0 })
+				waitUntil(t, "nothing is queued", func() bool { return c.Queued() == 0 })
 				if err := c.Writev([]byte("end")); err != nil {
 					t.Error(err)
 				}
@@ -92,7 +92,7 @@ func TestWhatThePeerDoesNotTakeIsQueuedAndLeavesInOrder(t *testing.T) {
 	}
 }
 
-func TestQueuedCountsWhatHasNotLeft(t *testing.T) {
+func TestQueuedCountsTheBytesNotYetWritten(t *testing.T) {
 	c, peer := attached(t, "unix") // takes nothing more of its own accord
 	if c.Queued() != 0 {
 		t.Errorf("%d bytes are queued from the start", c.Queued())
@@ -103,20 +103,20 @@ func TestQueuedCountsWhatHasNotLeft(t *testing.T) {
 	if got := c.Queued() - was; got != 5 {
 		t.Errorf("%d more, want 5", got)
 	}
-	if err := c.Flush(); err != nil || c.Queued() != was+5 {
+	if err := flush(c); err != nil || c.Queued() != was+5 {
 		t.Errorf("Flush of what can't leave: %v, %d", err, c.Queued())
 	}
 	readAll(t, peer, sent)
-	if err := c.Flush(); err != nil || c.Queued() != 0 {
+	if err := flush(c); err != nil || c.Queued() != 0 {
 		t.Errorf("Flush of what can: %v, %d", err, c.Queued())
 	}
 	readAll(t, peer, []byte("abcde"))
-	if err := c.Flush(); err != nil {
+	if err := flush(c); err != nil {
 		t.Errorf("Flush of nothing: %v", err)
 	}
 }
 
-func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
+func TestQueueThatIsNeverEmptyDoesNotGrow(t *testing.T) {
 	c, peer := attached(t, "unix")
 	fill(t, c)
 	p := make([]byte, 100<<10)
@@ -173,7 +173,7 @@ func TestDrainReturns(t *testing.T) {
 	}
 }
 
-func TestDrainLeavesSoMuch(t *testing.T) {
+func TestDrainWaitsOnlyForTheBytesAskedFor(t *testing.T) {
 	c, peer := attached(t, "unix")
 	sent := fill(t, c)
 	c.Writev(make([]byte, 1<<20))
@@ -191,7 +191,7 @@ func TestDrainLeavesSoMuch(t *testing.T) {
 	}
 }
 
-func TestAResetEndsWritingForGood(t *testing.T) {
+func TestResetEndsWritingForGood(t *testing.T) {
 	for mode, enter := range modes {
 		t.Run(mode, func(t *testing.T) {
 			c, peer := attached(t, "tcp")
@@ -199,11 +199,11 @@ func TestAResetEndsWritingForGood(t *testing.T) {
 			fill(t, c)
 			reset(peer)
 			var err error
-			until(t, "a write fails", func() bool { err = c.Writev([]byte("more")); return err != nil })
+			waitUntil(t, "a write fails", func() bool { err = c.Writev([]byte("more")); return err != nil })
 			if again := c.Writev([]byte("more")); again != err {
 				t.Errorf("%v, then %v", err, again)
 			}
-			if flushed := c.Flush(); flushed != err {
+			if flushed := flush(c); flushed != err {
 				t.Errorf("Flush: %v", flushed)
 			}
 			if drained := c.Drain(context.Background(), 0); drained != err {
@@ -225,7 +225,7 @@ func tellsStalled(t *testing.T, err error) {
 	}
 }
 
-func TestAStalledPeerEndsAtTheWriteDeadline(t *testing.T) {
+func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 	tests := []struct {
 		name string
 		set  func(c *Conn)
@@ -257,7 +257,7 @@ func TestAStalledPeerEndsAtTheWriteDeadline(t *testing.T) {
 					test.set(c)
 				}
 				if paused {
-					until(t, "the deadline has passed", func() bool { return c.is(broken) })
+					waitUntil(t, "the deadline has passed", func() bool { return c.has(sendFailed) })
 					c.Resume()
 				}
 				tellsStalled(t, s.end(t))
@@ -269,7 +269,7 @@ func TestAStalledPeerEndsAtTheWriteDeadline(t *testing.T) {
 	}
 }
 
-func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
+func TestWriteDeadlineDoesNotMatterOnceTheQueueIsEmpty(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	s := push(t, c)
 	sent := fill(t, c)
@@ -278,9 +278,9 @@ func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
 	if err := c.Drain(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
+	waitUntil(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "still here")
-	until(t, "bytes come", func() bool { return s.got() == "still here" })
+	waitUntil(t, "bytes come", func() bool { return s.got() == "still here" })
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a write after the deadline: %v", err)
 	}
@@ -290,13 +290,13 @@ func TestAWriteDeadlineIsOfNoInterestOnceAllHasLeft(t *testing.T) {
 	}
 }
 
-func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
+func TestWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	c, _ := attached(t, "tcp")
 	s := push(t, c)
 	fill(t, c)
 	c.mu.Lock()
 	c.writeDeadline = now() // the loop has yet to see it
-	c.schedule()
+	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
@@ -304,7 +304,7 @@ func TestAWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	tellsStalled(t, s.end(t))
 }
 
-func TestAPingIsAnsweredOnceThePeerHasTakenWhatWasQueued(t *testing.T) {
+func TestPongIsSentAfterTheQueueHasDrained(t *testing.T) {
 	transport, peer := attached(t, "tcp")
 	c := websock.NewConn(transport, websock.Server, websock.Options{})
 	c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
@@ -313,7 +313,7 @@ func TestAPingIsAnsweredOnceThePeerHasTakenWhatWasQueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(peer, "\x89\x81\x00\x00\x00\x00p") // while it takes nothing
-	until(t, "the ping is received", func() bool { return c.Stats().PingsReceived == 1 })
+	waitUntil(t, "the ping is received", func() bool { return c.Stats().PingsReceived == 1 })
 	readAll(t, peer, append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 1 << 20}), large...))
 	readAll(t, peer, []byte("\x8a\x01p"))
 }
