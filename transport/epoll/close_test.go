@@ -16,7 +16,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// lingering begins a Linger and returns where its result comes.
+// linger calls Linger in a goroutine, waits until it has begun, and returns a channel with its
+// result.
 func linger(t *testing.T, c *Conn, d time.Duration) <-chan error {
 	lingered := make(chan error, 1)
 	go func() { lingered <- c.Linger(d) }()
@@ -30,7 +31,7 @@ func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 			c, peer := attached(t, network)
 			sent := fill(t, c)
 			lingered := linger(t, c, time.Minute)
-			if endsFirst { // its direction; what it has yet to take must still leave
+			if endsFirst { // its direction of the stream; what is queued must still be sent
 				peer.(interface{ CloseWrite() error }).CloseWrite()
 				waitUntil(t, "the end is seen", func() bool { return c.has(peerClosed) })
 			}
@@ -46,7 +47,7 @@ func TestLingerWaitsForTheQueueAndThePeer(t *testing.T) {
 				t.Errorf("%s, the peer ends first %v: %v", network, endsFirst, err)
 			}
 			if c.Close(); !c.isFree() {
-				t.Error("the descriptor is kept")
+				t.Error("the descriptor is still open")
 			}
 		}
 	}
@@ -77,7 +78,7 @@ func TestLingerEndsWhenItsTimeIsOver(t *testing.T) {
 			if err := <-lingered; !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
-			waitUntil(t, "the descriptor is given back", c.isFree)
+			waitUntil(t, "the descriptor is closed", c.isFree)
 		})
 	}
 }
@@ -157,7 +158,7 @@ func TestPushWhileLingeringEndsTheReceiver(t *testing.T) {
 			end(c, peer)
 			<-lingered
 			if err := s.end(t); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("the receiver is told %v", err)
+				t.Errorf("the receiver got %v", err)
 			}
 		})
 	}
@@ -169,7 +170,7 @@ func TestLingerInFinishReturnsAtOnce(t *testing.T) {
 		sent := fill(t, c)
 		s := &sink{c: c}
 		s.finish = func() {
-			if err := c.Linger(time.Minute); err != nil { // doesn't wait
+			if err := c.Linger(time.Minute); err != nil { // returns at once
 				t.Error(err)
 			}
 		}
@@ -189,7 +190,7 @@ func TestLingerInFinishReturnsAtOnce(t *testing.T) {
 			want = io.EOF
 		}
 		if err := s.end(t); !errors.Is(err, want) {
-			t.Errorf("the receiver is told %v, want %v", err, want)
+			t.Errorf("the receiver got %v, want %v", err, want)
 		}
 	}
 }
@@ -206,7 +207,7 @@ func TestCloseWriteEndsTheStreamAfterTheQueue(t *testing.T) {
 				}
 				got, err := io.ReadAll(peer)
 				if string(got) != string(sent) || err != nil {
-					t.Errorf("%d bytes of %d came, then %v", len(got), len(sent), err)
+					t.Errorf("%d bytes of %d arrived, then %v", len(got), len(sent), err)
 				}
 				if err := c.Writev([]byte("more")); err == nil {
 					t.Error("a write doesn't fail")
@@ -243,7 +244,7 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 					})
 				}
 				closers.Wait()
-				waitUntil(t, "the descriptor is given back", c.isFree)
+				waitUntil(t, "the descriptor is closed", c.isFree)
 			}
 		})
 	}
@@ -260,7 +261,7 @@ func TestCloseInReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.end(t); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the receiver is told %v", err)
+		t.Errorf("the receiver got %v", err)
 	}
 	if n, err := peer.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Errorf("the peer reads %d, %v", n, err)
@@ -279,10 +280,10 @@ func TestReceiverMayCloseOthersOnItsLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := n.end(t); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the neighbour is told %v", err)
+		t.Errorf("the neighbour's receiver got %v", err)
 	}
 	io.WriteString(peer, "Hello")
-	waitUntil(t, "its own bytes come", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "its own bytes arrive", func() bool { return s.got() == "Hello" })
 }
 
 func TestCallsAfterCloseReturnErrClosed(t *testing.T) {
@@ -306,7 +307,7 @@ func TestCallsAfterCloseReturnErrClosed(t *testing.T) {
 		c.Pause()
 		c.Resume()
 		if !c.isFree() || c.Queued() != 0 {
-			t.Errorf("%s: the descriptor is kept, or %d bytes", name, c.Queued())
+			t.Errorf("%s: the descriptor is still open, or %d bytes", name, c.Queued())
 		}
 	}
 }
@@ -333,7 +334,7 @@ func TestCloseDuringAllOtherCalls(t *testing.T) {
 		c.Close()
 		users.Wait()
 		if err := s.end(t); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the receiver is told %v", err)
+			t.Errorf("the receiver got %v", err)
 		}
 	}
 }
@@ -360,7 +361,7 @@ func TestCloseWhileAHandlerIsSet(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		<-closed
-		waitUntil(t, "the descriptor is given back", transport.isFree)
+		waitUntil(t, "the descriptor is closed", transport.isFree)
 	}
 }
 
@@ -396,5 +397,5 @@ func TestCloseShutsTheSocketDownDuringAReceiverCall(t *testing.T) {
 		t.Errorf("the peer reads %v, want the end", err)
 	}
 	close(returns)
-	waitUntil(t, "the descriptor is free", c.isFree)
+	waitUntil(t, "the descriptor is closed", c.isFree)
 }

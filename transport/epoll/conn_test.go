@@ -36,7 +36,7 @@ func TestTransportOverTLS(t *testing.T) {
 	}
 }
 
-// With one processor a loop waits in the kernel for a moment before it parks.
+// With one processor, a loop and all other goroutines take turns.
 func TestTransportOnOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := suite
@@ -62,17 +62,17 @@ func TestLastUserClosesTheDescriptor(t *testing.T) {
 			t.Error("closed before close")
 		}
 		if first, others := ref.close(); !first || others != (users > 0) {
-			t.Errorf("%d users: close tells %v, %v", users, first, others)
+			t.Errorf("%d users: close returned %v, %v", users, first, others)
 		}
 		if first, others := ref.close(); first || others {
-			t.Errorf("%d users: another close tells %v, %v", users, first, others)
+			t.Errorf("%d users: another close returned %v, %v", users, first, others)
 		}
 		if !ref.closed() || ref.acquire() {
 			t.Errorf("%d users: a closed descriptor can be used", users)
 		}
-		for left := users; left >= 0; left-- { // the first is that of close
+		for left := users; left >= 0; left-- { // close is one of them
 			if last := ref.release(); last != (left == 0) {
-				t.Errorf("%d users left, and release tells %v", left, last)
+				t.Errorf("%d users left, and release returned %v", left, last)
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func TestDescriptorIsClosedOnce(t *testing.T) {
 
 func TestAddressesAreKnownAfterClose(t *testing.T) {
 	for _, network := range []string{"tcp", "tcp6", "unix"} {
-		for _, asked := range []bool{false, true} { // also before
+		for _, asked := range []bool{false, true} { // whether they were asked for before Close, too
 			t.Run(network, func(t *testing.T) {
 				client, _ := sockets(t, network)
 				local, remote := client.LocalAddr().String(), client.RemoteAddr().String()

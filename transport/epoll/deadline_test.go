@@ -23,8 +23,8 @@ func newTestQueue(t *testing.T) *testQueue {
 	return w
 }
 
-// expect lets ticks pass one by one, and fails the test unless the connections are taken
-// each at the end of its tick, counted from now.
+// expect lets ticks pass one by one, and fails the test unless each connection is taken after as
+// many ticks as want says.
 func (w *testQueue) expect(ticks int, want map[*Conn]int) {
 	w.t.Helper()
 	begin := w.now
@@ -33,13 +33,13 @@ func (w *testQueue) expect(ticks int, want map[*Conn]int) {
 		for _, c := range w.due() {
 			at, ok := want[c]
 			if passed := int((w.now - begin) / tick); !ok || at != passed {
-				w.t.Errorf("a connection is taken after %d ticks, wanted after %d (%v)", passed, at, ok)
+				w.t.Errorf("checked after %d ticks, wanted after %d (%v)", passed, at, ok)
 			}
 			delete(want, c)
 		}
 	}
 	if len(want) > 0 {
-		w.t.Errorf("%d connections are not taken", len(want))
+		w.t.Errorf("%d connections are not checked", len(want))
 	}
 }
 
@@ -49,13 +49,13 @@ func TestDeadlinesAreCheckedAtTheEndOfTheirTick(t *testing.T) {
 		in   instant
 		want int // ticks
 	}{
-		{"long ago", -1000 * tick, 1}, // the tick under way
+		{"long ago", -1000 * tick, 1}, // at the end of the present tick
 		{"now", 0, 1},
 		{"within the tick", tick / 2, 1},
 		{"a tick ahead", tick, 2}, // never too early
 		{"some ticks and a bit", 7*tick + 1, 8},
 		{"a last one", (timing.Slots - 3) * tick, timing.Slots - 2},
-		{"beyond the wheel", 10 * timing.Slots * tick, timing.Slots - 2}, // to be looked at again
+		{"beyond the wheel", 10 * timing.Slots * tick, timing.Slots - 2}, // to be checked, and added again
 		{"nearly for ever", 1<<63 - 1 - 12345*tick, timing.Slots - 2},
 	}
 	all, want := newTestQueue(t), map[*Conn]int{}
@@ -83,7 +83,7 @@ func TestFarDeadlineIsCheckedOnceARevolution(t *testing.T) {
 		}
 	}
 	if looks != 3 {
-		t.Errorf("looked at %d times before", looks)
+		t.Errorf("checked %d times before", looks)
 	}
 	w.expect(2, map[*Conn]int{c: 1})
 }
@@ -97,7 +97,7 @@ func TestManyDeadlinesOfOneTick(t *testing.T) {
 	}
 	w.expect(30, want)
 	if w.next() != 0 {
-		t.Error("an empty wheel lets the loop wake up")
+		t.Error("an empty queue wakes the loop")
 	}
 }
 
@@ -105,9 +105,9 @@ func TestMovedDeadlines(t *testing.T) {
 	w := newTestQueue(t)
 	later, sooner, often := &Conn{}, &Conn{}, &Conn{}
 	w.add(later, w.now+5*tick)
-	w.add(later, w.now+50*tick) // costs nothing: it is looked at as it was
+	w.add(later, w.now+50*tick) // it is checked at the earlier time
 	w.add(sooner, w.now+50*tick)
-	w.add(sooner, w.now+5*tick) // and not taken again
+	w.add(sooner, w.now+5*tick) // and isn't taken again at the later time
 	for i := range instant(40) {
 		w.add(often, w.now+(45-i)*tick)
 	}
@@ -127,7 +127,7 @@ func TestDeadlineMovedBackIntoASlotThatStillHasItsEntry(t *testing.T) {
 func TestDeadlineCanBeAddedAgainWhenItIsTaken(t *testing.T) {
 	w, c := newTestQueue(t), &Conn{}
 	w.add(c, w.now)
-	for range 3 * timing.Slots { // of the loop's callbacks
+	for range 3 * timing.Slots { // turns of the loop
 		w.now += tick
 		taken := w.due()
 		if len(taken) != 1 || taken[0] != c {
@@ -140,11 +140,11 @@ func TestDeadlineCanBeAddedAgainWhenItIsTaken(t *testing.T) {
 func TestLoopSleepsUntilTheNextDeadline(t *testing.T) {
 	w := newTestQueue(t)
 	if w.next() != 0 {
-		t.Error("an empty wheel lets the loop wake up")
+		t.Error("an empty queue wakes the loop")
 	}
 	w.now += tick / 4
 	if !w.add(&Conn{}, w.now+10*tick) {
-		t.Error("the loop isn't told of the first deadline")
+		t.Error("the loop isn't woken for the first deadline")
 	}
 	if got, want := w.next()-w.now, 10*tick+tick*3/4; got != want {
 		t.Errorf("sleeps %v, want %v", got, want)
@@ -153,12 +153,12 @@ func TestLoopSleepsUntilTheNextDeadline(t *testing.T) {
 		t.Error("the loop is woken for a deadline that isn't sooner")
 	}
 	if !w.add(&Conn{}, w.now+2*tick) {
-		t.Error("the loop isn't woken for a sooner one")
+		t.Error("the loop isn't woken for a sooner deadline")
 	}
 	if got, want := w.next()-w.now, 2*tick+tick*3/4; got != want {
 		t.Errorf("sleeps %v, want %v", got, want)
 	}
-	w.now += 100 * tick // busy for long
+	w.now += 100 * tick // the loop was busy
 	if w.next() > w.now {
 		t.Error("the loop oversleeps")
 	}
@@ -170,8 +170,8 @@ func TestLoopSleepsUntilTheNextDeadline(t *testing.T) {
 	}
 }
 
-// Whatever is added and moved, nothing is taken before its time or twice, and nothing more
-// than a tick late.
+// Whatever deadlines are added and moved, nothing is taken before its time or twice, and nothing is
+// more than a tick late.
 func TestDeadlinesAtRandom(t *testing.T) {
 	w := newTestQueue(t)
 	deadlines := map[*Conn]instant{}
@@ -187,7 +187,7 @@ func TestDeadlinesAtRandom(t *testing.T) {
 			deadlines[c] = w.now + rand.N(2*timing.Slots*tick) - tick
 			w.add(c, deadlines[c])
 		} else {
-			delete(deadlines, c) // cleared: an entry may be left
+			delete(deadlines, c) // its entry stays in the queue
 		}
 		taken := map[*Conn]bool{}
 		for _, c := range w.due() {
@@ -216,14 +216,14 @@ func TestClosedConnectionIsNotKeptForItsDeadline(t *testing.T) {
 	push(t, c)
 	c.SetReadDeadline(time.Now().Add(time.Hour))
 	c.Close()
-	waitUntil(t, "the loop has done with it", c.isFree)
+	waitUntil(t, "the loop has detached it", c.isFree)
 	w := &c.loop.deadlines
 	w.mu.Lock()
-	c.place = 0 // as when its slot is taken
+	c.place = 0 // as after due has taken it
 	w.mu.Unlock()
 	before := w.entries.Load()
 	c.checkDeadlines()
 	if got := w.entries.Load(); got != before {
-		t.Error("it is put on the wheel again")
+		t.Error("it is scheduled again")
 	}
 }

@@ -26,7 +26,7 @@ func attached(t *testing.T, network string) (c *Conn, peer net.Conn) {
 func attachedTo(t *testing.T, loops Factory, network string) (c *Conn, peer net.Conn) {
 	t.Helper()
 	client, server := netpair.Sockets(t, network)
-	for _, conn := range []net.Conn{client, server} { // so that little fills them
+	for _, conn := range []net.Conn{client, server} { // so that few bytes fill them
 		buffered := conn.(interface {
 			SetReadBuffer(n int) error
 			SetWriteBuffer(n int) error
@@ -61,7 +61,7 @@ func (c *Conn) armedFor() events {
 	return c.armed
 }
 
-// isFree reports whether the descriptor was given back.
+// isFree reports whether the descriptor is closed.
 func (c *Conn) isFree() bool { return connsByFD.get(int(c.fd)) != c }
 
 // flush writes what the system takes, as the loop does, and returns why no more can be written.
@@ -74,10 +74,10 @@ func flush(c *Conn) error {
 	return c.outputErrLocked()
 }
 
-// sink is a Receiver that keeps what it is given, and closes when that ends.
+// A sink is a Receiver that keeps all that it reads, and closes the connection at the end.
 type sink struct {
 	c      *Conn
-	begun  func() // called with every Receive
+	begun  func() // called by every Readable
 	finish func() // instead of c.Close
 
 	mu       sync.Mutex
@@ -86,7 +86,7 @@ type sink struct {
 	finished int
 }
 
-// push has the loop call a new sink.
+// push calls Push with a new sink.
 func push(t *testing.T, c *Conn) *sink {
 	t.Helper()
 	s := &sink{c: c}
@@ -143,16 +143,16 @@ func (s *sink) got() string {
 	return string(s.received)
 }
 
-// end waits for the end, and returns what the receiver was told. It is told once, and
-// finishes once.
+// end waits for the end and returns the error that the receiver got. It gets one, and Finish is
+// called once.
 func (s *sink) end(t *testing.T) error {
 	t.Helper()
-	waitUntil(t, "the receiver is told the end", func() bool {
+	waitUntil(t, "the receiver is finished", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.finished > 0
 	})
-	waitUntil(t, "the descriptor is given back", s.c.isFree)
+	waitUntil(t, "the descriptor is closed", s.c.isFree)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.ended) != 1 || s.finished != 1 {
@@ -161,8 +161,8 @@ func (s *sink) end(t *testing.T) error {
 	return s.ended[0]
 }
 
-// fill sends until so much is queued that a part of it stays, whatever the buffers of the
-// system have yet to take, and returns all that was sent.
+// fill sends until more is queued than the system's buffers can still take, and returns all that
+// was sent.
 func fill(t *testing.T, c *Conn) (sent []byte) {
 	t.Helper()
 	for n := 0; c.Queued() < 256<<10; n++ {
@@ -183,12 +183,12 @@ func numbered(n, size int) []byte {
 	return p
 }
 
-// readAll reads as many bytes as want has, and compares.
+// readAll reads len(want) bytes and compares them.
 func readAll(t *testing.T, peer io.Reader, want []byte) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if n, err := io.ReadFull(peer, got); err != nil {
-		t.Fatalf("%d bytes of %d came: %v", n, len(want), err)
+		t.Fatalf("%d bytes of %d arrived: %v", n, len(want), err)
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -210,7 +210,7 @@ func reads(t *testing.T) (n int) {
 	return n
 }
 
-// nibbler is a Receiver that takes one byte at a time, and pauses.
+// A nibbler is a Receiver that pauses after each byte.
 type nibbler struct {
 	*sink
 	took chan byte
@@ -219,7 +219,7 @@ type nibbler struct {
 func (n *nibbler) Readable() error {
 	view, err := n.c.View()
 	if err != nil {
-		return n.sink.Readable() // for what it makes of an error
+		return n.sink.Readable() // which keeps the error
 	}
 	b := view[0]
 	n.c.Consume(1)
@@ -228,7 +228,7 @@ func (n *nibbler) Readable() error {
 	return nil
 }
 
-// reset ends a TCP connection without a goodbye.
+// reset makes the system reset a TCP connection.
 func reset(peer net.Conn) {
 	peer.(*net.TCPConn).SetLinger(0)
 	peer.Close()
@@ -255,7 +255,7 @@ func sockets(t *testing.T, network string) (client, server net.Conn) {
 	return client, server
 }
 
-// addressed is a net.Conn of which only the addresses are asked.
+// An addressed is a net.Conn with given addresses.
 type addressed struct {
 	net.Conn
 	local, remote net.Addr

@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// Both sides live on event loops: neither has a goroutine for the connection.
+// Both sides are on event loops: neither has a goroutine for the connection.
 func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
@@ -40,7 +40,8 @@ func Example() {
 	// Output: Hello from a loop
 }
 
-// A Handler that would hold up its neighbours pauses, works elsewhere, and resumes.
+// A Handler that has to wait pauses, so that it doesn't block the loop, and resumes in another
+// goroutine.
 func Example_pause() {
 	_ = websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 		query := string(msg) // msg is valid only until we return

@@ -58,7 +58,7 @@ func TestThereAreAsManySharedLoopsAsProcessors(t *testing.T) {
 	if got := fmt.Sprint(m.loops.conns()); got != "[2 2 2]" {
 		t.Errorf("connections on the loops: %s", got)
 	}
-	runtime.GOMAXPROCS(1) // those that run go on
+	runtime.GOMAXPROCS(1) // loops that run continue
 	for range 2 {
 		attachedTo(t, m, "unix")
 	}
@@ -77,10 +77,10 @@ func TestLoopRunsAsLongAsItHasConnections(t *testing.T) {
 		c, peer := attachedTo(t, m, "tcp")
 		s := push(t, c)
 		io.WriteString(peer, "Hello")
-		waitUntil(t, "it is served", func() bool { return s.got() == "Hello" })
+		waitUntil(t, "its bytes arrive", func() bool { return s.got() == "Hello" })
 		return c
 	}
-	for range 3 { // they start again
+	for range 3 { // loops start again
 		second, first := served(), served()
 		conns("[1 1]")
 		first.Close()
@@ -90,7 +90,7 @@ func TestLoopRunsAsLongAsItHasConnections(t *testing.T) {
 	}
 }
 
-// The last connection of a loop may go while the next one comes.
+// The last connection of a loop may be closed while the next one is attached.
 func TestLoopStopsAndStartsWhileConnectionsComeAndGo(t *testing.T) {
 	m := Loops(1)
 	t.Run("in parallel", func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestLoopStopsAndStartsWhileConnectionsComeAndGo(t *testing.T) {
 					io.WriteString(peer, "Hello")
 					peer.Close()
 					if err := s.end(t); err != io.EOF || s.got() != "Hello" {
-						t.Fatalf("%q came, then %v", s.got(), err)
+						t.Fatalf("%q arrived, then %v", s.got(), err)
 					}
 				}
 			})
@@ -175,20 +175,20 @@ func TestFirehoseDoesNotStarveOthersOnItsLoop(t *testing.T) {
 					t.Errorf("the firehose's Handler got %d bytes in %d calls first", got.bytes, got.calls)
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatal("the neighbour was not served")
+				t.Fatal("the neighbour was starved")
 			}
 		})
 	}
 }
 
-// Connections come and go on two loops, so that descriptors are used again at once.
+// Connections are attached and closed on two loops, so that descriptors are reused at once.
 func TestConnectionsThatReuseDescriptorsGetTheirOwnMessages(t *testing.T) {
 	m := Loops(2)
 	var workers sync.WaitGroup
 	for w := range 8 {
 		workers.Go(func() {
 			for i := range 40 {
-				comeAndGo(t, m, fmt.Sprint(w, "/", i))
+				exchangeAndClose(t, m, fmt.Sprint(w, "/", i))
 			}
 		})
 	}
@@ -196,8 +196,8 @@ func TestConnectionsThatReuseDescriptorsGetTheirOwnMessages(t *testing.T) {
 	waitUntil(t, "the loops stop", func() bool { return fmt.Sprint(m.loops.conns()) == "[-1 -1]" })
 }
 
-// comeAndGo has two connections exchange messages and end, each in one of many ways.
-func comeAndGo(t *testing.T, m Factory, token string) {
+// exchangeAndClose makes two connections, which exchange messages and end in one of many ways.
+func exchangeAndClose(t *testing.T, m Factory, token string) {
 	near, far := netpair.Sockets(t, []string{"tcp", "unix"}[rand.IntN(2)])
 	carrier, err := m.Attach(near, nil)
 	if err != nil {

@@ -38,7 +38,7 @@ func TestPassedDeadlineHidesNoEvents(t *testing.T) {
 	}
 }
 
-// The system refuses to watch another descriptor: fs.epoll.max_user_watches is reached.
+// The system refuses to watch another descriptor, as when fs.epoll.max_user_watches is reached.
 func TestConnectionThatEpollRefusesEnds(t *testing.T) {
 	closed := make(chan error, 1)
 	heard := make(chan struct{}, 10)
@@ -59,7 +59,7 @@ func TestConnectionThatEpollRefusesEnds(t *testing.T) {
 			io.WriteString(peer, "\x82\x05pause")
 			<-heard
 			io.WriteString(peer, "\x82\x05later")
-			waitUntil(t, "the loop doesn't watch", func() bool { return carrier.armedFor() == noEvents })
+			waitUntil(t, "the loop doesn't watch it", func() bool { return carrier.armedFor() == noEvents })
 			refuse()
 			c.Resume()
 			return <-closed

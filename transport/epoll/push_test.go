@@ -21,7 +21,7 @@ func TestPushDeliversAllBeforeTheEnd(t *testing.T) {
 	}
 	for name, end := range ends {
 		for _, network := range []string{"tcp", "unix"} {
-			for _, late := range []bool{false, true} { // after the first bytes
+			for _, late := range []bool{false, true} { // Push is called after the first bytes have arrived
 				t.Run(name+"/"+network, func(t *testing.T) {
 					c, peer := attached(t, network)
 					payload := numbered(1, sent)
@@ -55,7 +55,7 @@ func TestPushReportsAReset(t *testing.T) {
 }
 
 func TestPushDeliversWhatHasArrivedBefore(t *testing.T) {
-	for _, pulled := range []bool{false, true} { // of which a part was consumed
+	for _, pulled := range []bool{false, true} { // a part was read before Push
 		client, peer := sockets(t, "tcp")
 		transport, err := Loops(1).Attach(client, []byte("early "))
 		if err != nil {
@@ -68,13 +68,13 @@ func TestPushDeliversWhatHasArrivedBefore(t *testing.T) {
 			c.View()
 			c.Consume(len("early "))
 			io.WriteString(peer, "taken ")
-			waitUntil(t, "it comes", func() bool { view, _ := c.View(); return string(view) == "taken " })
+			waitUntil(t, "the bytes arrive", func() bool { view, _ := c.View(); return string(view) == "taken " })
 			c.Consume(2)
 			want = "ken late"
 		}
 		io.WriteString(peer, "late")
 		s := push(t, c)
-		waitUntil(t, "all comes", func() bool { return s.got() == want })
+		waitUntil(t, "all bytes arrive", func() bool { return s.got() == want })
 	}
 }
 
@@ -96,7 +96,7 @@ func TestPauseHidesTheEndUntilResume(t *testing.T) {
 			end.end(peer)
 			waitUntil(t, "the loop asks for nothing more", func() bool { return c.armedFor() == noEvents })
 			if got := s.got(); got != "" || c.isFree() {
-				t.Errorf("%q came, ended %v, in spite of Pause", got, c.isFree())
+				t.Errorf("%q arrived, closed %v, during a pause", got, c.isFree())
 			}
 			c.Resume()
 			if err := s.end(t); !errors.Is(err, end.want) || s.got() != end.gets {
@@ -153,8 +153,8 @@ func TestBytesThatAReceiverLeavesAreKept(t *testing.T) {
 			t.Fatalf("%q at %d, want %q", got, i, want[i])
 		}
 		was := len(other.got())
-		io.WriteString(busy, noise) // into memory that is shared
-		waitUntil(t, "the neighbour is served", func() bool { return len(other.got()) == was+len(noise) })
+		io.WriteString(busy, noise) // into the memory that the loop shares
+		waitUntil(t, "the neighbour's bytes arrive", func() bool { return len(other.got()) == was+len(noise) })
 		c.Resume()
 	}
 	peer.Close()
@@ -170,8 +170,8 @@ func TestBytesThatComeBeforeAResumeIsAnsweredComeBehindThoseThatWereKept(t *test
 		t.Fatal(err)
 	}
 	io.WriteString(peer, "abc")
-	waitUntil(t, "the loop is in Receive", func() bool { return c.has(paused) })
-	c.Resume() // for the next turn, in which there is an event too
+	waitUntil(t, "the loop is in Readable", func() bool { return c.has(paused) })
+	c.Resume() // the next turn has an event, too
 	io.WriteString(peer, "def")
 	for _, want := range "abcdef" {
 		if got := <-n.took; rune(got) != want {
@@ -194,7 +194,7 @@ func TestWhatWasKeptIsDroppedAtTheEnd(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if c.in != nil {
-		t.Error("it is kept")
+		t.Error("it is still in memory")
 	}
 }
 
@@ -205,7 +205,7 @@ func TestResumeBeforePushDoesNothing(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	s := push(t, c)
 	io.WriteString(peer, "Hello")
-	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "bytes arrive", func() bool { return s.got() == "Hello" })
 }
 
 func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
@@ -218,19 +218,19 @@ func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
 	}
 	c.SetReadDeadline(time.Time{})
 	io.WriteString(peer, "Hello")
-	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello" })
-	waitUntil(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
+	waitUntil(t, "bytes arrive", func() bool { return s.got() == "Hello" })
+	waitUntil(t, "the loop has checked it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "!")
-	waitUntil(t, "bytes come", func() bool { return s.got() == "Hello!" })
+	waitUntil(t, "bytes arrive", func() bool { return s.got() == "Hello!" })
 	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // it is looked at before, and again
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // it is checked before, and again
 	if err := s.end(t); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A descriptor that is closed while events of it wait to be handled, and whose number goes
-// to a new connection: these events must not become the new one's.
+// A descriptor may be closed while its events wait to be handled, and its number be given to a new
+// connection, which must not get these events.
 func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 	loops := Loops(1)
 	for _, hangUp := range []bool{false, true} {
@@ -238,7 +238,7 @@ func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 		first, firstPeer := attachedTo(t, loops, "tcp")
 		old, oldPeer := attachedTo(t, loops, "tcp")
 		client, peer := sockets(t, "tcp")
-		go old.View() // so that its descriptor is given back as soon as it is closed
+		go old.View() // so that Close closes its descriptor at once
 		waitUntil(t, "it waits", old.isAwaited)
 
 		var next *Conn
@@ -294,9 +294,9 @@ func TestEventsOfAnOldConnectionDoNotReachANewOne(t *testing.T) {
 			t.Logf("the new connection has descriptor %d, not %d", next.fd, old.fd)
 		}
 		io.WriteString(peer, "for you")
-		waitUntil(t, "its own bytes come", func() bool { return told.got() != "" })
+		waitUntil(t, "its own bytes arrive", func() bool { return told.got() != "" })
 		if got := told.got(); got != "for you" || next.isFree() {
-			t.Errorf("%q came; ended %v", got, next.isFree())
+			t.Errorf("%q arrived; ended %v", got, next.isFree())
 		}
 	}
 }
@@ -309,7 +309,7 @@ func TestPushedMessageTakesOneRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	fd := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
+	fd := int(file.Fd()) // in blocking mode; recvfrom and sendto don't count as reads
 	s := &sink{c: c}
 	s.begun = func() {
 		if view, _ := c.View(); len(view) > 0 {

@@ -24,7 +24,7 @@ func TestViewReturnsAllBeforeTheEnd(t *testing.T) {
 		"reset":       {func(peer net.Conn) { reset(peer) }, syscall.ECONNRESET},
 	}
 	for name, end := range ends {
-		for _, waits := range []bool{false, true} { // for the first bytes
+		for _, waits := range []bool{false, true} { // View is called before the first bytes arrive
 			t.Run(name, func(t *testing.T) {
 				c, peer := attached(t, "tcp")
 				payload := numbered(1, sent)
@@ -143,7 +143,7 @@ func TestReadDeadlineOfAViewUnderWay(t *testing.T) {
 		}
 	}
 	io.WriteString(peer, "x")
-	waitUntil(t, "what is here comes after the deadline too", func() bool { return <-receive() == nil })
+	waitUntil(t, "what has arrived is returned after the deadline, too", func() bool { return <-receive() == nil })
 }
 
 func TestPulledMessageTakesOneRead(t *testing.T) {
@@ -154,7 +154,7 @@ func TestPulledMessageTakesOneRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	fd := int(file.Fd()) // blocks; recvfrom and sendto don't count as reads
+	fd := int(file.Fd()) // in blocking mode; recvfrom and sendto don't count as reads
 	echoed := make(chan struct{})
 	go func() {
 		defer close(echoed)

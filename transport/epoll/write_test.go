@@ -36,7 +36,7 @@ func TestWritevKeepsTheOrderOfItsSlicesWhileThePeerReads(t *testing.T) {
 	}
 }
 
-// modes are what a connection can be in while its queue leaves.
+// modes are the states of a connection whose queue is being written.
 var modes = map[string]func(t *testing.T, c *Conn){
 	"neither pulled nor pushed": func(*testing.T, *Conn) {},
 	"pulled": func(t *testing.T, c *Conn) {
@@ -77,7 +77,7 @@ func TestQueuedBytesAreSentInOrder(t *testing.T) {
 				}
 				half := len(want) * 2 / 3
 				readAll(t, peer, want[:half])
-				more := numbered(1, 100000) // what is queued has a start that left
+				more := numbered(1, 100000) // a part of the queue was written
 				if err := c.Writev(more); err != nil {
 					t.Fatal(err)
 				}
@@ -93,7 +93,7 @@ func TestQueuedBytesAreSentInOrder(t *testing.T) {
 }
 
 func TestQueuedCountsTheBytesNotYetWritten(t *testing.T) {
-	c, peer := attached(t, "unix") // takes nothing more of its own accord
+	c, peer := attached(t, "unix") // takes no more than its buffers hold
 	if c.Queued() != 0 {
 		t.Errorf("%d bytes are queued from the start", c.Queued())
 	}
@@ -166,7 +166,7 @@ func TestDrainReturns(t *testing.T) {
 					}
 				}
 				if test.want != nil && c.Queued() > 0 {
-					t.Errorf("%d bytes are queued for nobody", c.Queued())
+					t.Errorf("%d bytes are queued after the end", c.Queued())
 				}
 			})
 		}
@@ -216,12 +216,12 @@ func TestResetEndsWritingForGood(t *testing.T) {
 	}
 }
 
-// tellsStalled fails unless err says that what was queued could not be sent in time.
-func tellsStalled(t *testing.T, err error) {
+// wantStalled fails the test unless err says that queued bytes could not be sent in time.
+func wantStalled(t *testing.T, err error) {
 	t.Helper()
 	var failed *transport.SendError
 	if !errors.As(err, &failed) || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the receiver is told %v", err)
+		t.Errorf("the receiver got %v", err)
 	}
 }
 
@@ -250,7 +250,7 @@ func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 					c.Pause()
 				}
 				if test.set == nil {
-					c.SetWriteDeadline(time.Now().Add(time.Second)) // filling takes a part of it
+					c.SetWriteDeadline(time.Now().Add(time.Second)) // fill takes some of it
 					fill(t, c)
 				} else {
 					fill(t, c)
@@ -260,7 +260,7 @@ func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 					waitUntil(t, "the deadline has passed", func() bool { return c.has(sendFailed) })
 					c.Resume()
 				}
-				tellsStalled(t, s.end(t))
+				wantStalled(t, s.end(t))
 				if err := c.Writev([]byte("more")); !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("a write: %v", err)
 				}
@@ -278,9 +278,9 @@ func TestWriteDeadlineDoesNotMatterOnceTheQueueIsEmpty(t *testing.T) {
 	if err := c.Drain(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "the loop has looked at it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
+	waitUntil(t, "the loop has checked it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
 	io.WriteString(peer, "still here")
-	waitUntil(t, "bytes come", func() bool { return s.got() == "still here" })
+	waitUntil(t, "bytes arrive", func() bool { return s.got() == "still here" })
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a write after the deadline: %v", err)
 	}
@@ -295,13 +295,13 @@ func TestWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	s := push(t, c)
 	fill(t, c)
 	c.mu.Lock()
-	c.writeDeadline = now() // the loop has yet to see it
+	c.writeDeadline = now() // the loop doesn't know yet
 	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
-	tellsStalled(t, s.end(t))
+	wantStalled(t, s.end(t))
 }
 
 func TestPongIsSentAfterTheQueueHasDrained(t *testing.T) {
@@ -312,7 +312,7 @@ func TestPongIsSentAfterTheQueueHasDrained(t *testing.T) {
 	if err := c.SendBinary(large); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(peer, "\x89\x81\x00\x00\x00\x00p") // while it takes nothing
+	io.WriteString(peer, "\x89\x81\x00\x00\x00\x00p") // which reads nothing
 	waitUntil(t, "the ping is received", func() bool { return c.Stats().PingsReceived == 1 })
 	readAll(t, peer, append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 1 << 20}), large...))
 	readAll(t, peer, []byte("\x8a\x01p"))

@@ -27,7 +27,7 @@ func TestCloseWriteEndsTheStreamAfterTheQueue(t *testing.T) {
 			t.Error(err)
 		}
 		if err := tr.Writev([]byte("x")); err == nil {
-			t.Error("sending goes on")
+			t.Error("sending still works")
 		}
 		if n, err := io.Copy(io.Discard, server); n != int64(size) || err != nil {
 			t.Errorf("the peer got %d of %d bytes, %v", n, size, err)

@@ -17,8 +17,7 @@ import (
 // suite is the suite that every transport passes.
 var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", "unix"}}
 
-// TestMain looks for goroutines left behind. netpoll's pollers stay for the life of the
-// process.
+// TestMain looks for goroutines left behind. netpoll's pollers stay until the process ends.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }

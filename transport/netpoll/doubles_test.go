@@ -126,7 +126,7 @@ func isOpen(fd int) bool {
 	return err != unix.EBADF
 }
 
-// inUse returns the size of the heap, pools emptied.
+// inUse returns the size of the heap after the pools were emptied.
 func inUse() int {
 	for range 3 {
 		runtime.GC()

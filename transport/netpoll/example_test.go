@@ -30,7 +30,7 @@ func ExampleFactory_Attach() {
 		return
 	}
 
-	early := []byte("\x81\x05Early") // came with the handshake
+	early := []byte("\x81\x05Early") // read with the handshake
 	carried, err := netpoll.Transport().Attach(client, early)
 	if err != nil {
 		client.Close()

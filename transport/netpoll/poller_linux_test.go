@@ -47,7 +47,7 @@ func TestDescriptorStaysOpenWhileThePollerMayUseIt(t *testing.T) {
 	is := inode(tr.fd)
 	tr.Close()
 	if _, err := server.Read(make([]byte, 1)); err == nil {
-		t.Error("the peer isn't told of the end")
+		t.Error("the peer doesn't see the end")
 	}
 	if inode(tr.fd) != is {
 		t.Fatal("the descriptor is closed while the poller may use it")

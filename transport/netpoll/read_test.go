@@ -36,7 +36,7 @@ func TestUnreadBytesAreLeftWithTheSystem(t *testing.T) {
 			tr.Consume(len(view))
 		}
 		if got != total {
-			t.Errorf("%d bytes came, %d were sent", got, total)
+			t.Errorf("%d bytes arrived, %d were sent", got, total)
 		}
 	})
 }
@@ -53,7 +53,7 @@ func TestPauseLeavesTheBytesWithTheSystem(t *testing.T) {
 	io.WriteString(server, "\x81\x01b")
 	select {
 	case got := <-h.messages:
-		t.Errorf("%q came through", got)
+		t.Errorf("%q arrived", got)
 	case <-time.After(20 * time.Millisecond):
 	}
 	if tr.in.received != nil {
@@ -81,7 +81,7 @@ func TestPausesLoseNothing(t *testing.T) {
 		select {
 		case <-r.done:
 			if !bytes.Equal(r.got, want) {
-				t.Errorf("%d bytes came, %d were sent", len(r.got), len(want))
+				t.Errorf("%d bytes arrived, %d were sent", len(r.got), len(want))
 			}
 			return
 		default:
@@ -145,7 +145,7 @@ func TestViewStaysValidUntilItsLastByteIsConsumed(t *testing.T) {
 	}
 	tr.Consume(2)
 	view = view[2:]
-	for range 10 { // what comes meanwhile, and the end, leave it alone
+	for range 10 { // what arrives meanwhile, and the end, don't change it
 		server.Write(make([]byte, 100<<10))
 		time.Sleep(time.Millisecond)
 	}

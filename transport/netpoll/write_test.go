@@ -105,7 +105,7 @@ func TestWriteDeadlineIsFatal(t *testing.T) {
 			}
 			io.WriteString(server, "still received")
 			view, err := tr.View()
-			if failed := (*transport.SendError)(nil); errors.As(err, &failed) { // where it was queued
+			if failed := (*transport.SendError)(nil); errors.As(err, &failed) { // if bytes were queued
 				view, err = tr.View()
 			}
 			if string(view) != "still received" || err != nil {
@@ -124,10 +124,10 @@ func TestSendDeadlineIsFatal(t *testing.T) {
 	c.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 	c.SendBinary(make([]byte, plenty))
 	if _, _, err := c.RecvMessage(nil); err == nil {
-		t.Error("receiving goes on")
+		t.Error("receiving still works")
 	}
 	c.SetSendDeadline(time.Time{})
 	if err := c.SendText(nil); err == nil {
-		t.Error("sending goes on")
+		t.Error("sending still works")
 	}
 }
