@@ -33,10 +33,8 @@ type dialQueue struct {
 	probes     int        // of these: to silent hosts
 	underWay   []*attempt // in the order in which they began; among them some that have ended
 	hosts      map[string]*host
-	waiting    int     // attempts
-	ready      []*host // that have attempts waiting and room for one
-	silent     []*host // likewise, and don't answer
-	paused     []*host // have asked not to be dialed for a while
+	lists      [hostLists][]*host
+	waiting    int // attempts
 	bottleneck bottleneck
 	records    []logRecord // to be logged without the lock
 	closed     bool
@@ -44,11 +42,11 @@ type dialQueue struct {
 
 // A dialState is what the dialQueue knows of an attempt.
 type dialState struct {
-	host      *host
-	began     time.Time
-	progress  progress
-	probe     bool // it is to a silent host
-	connected bool // or has failed to connect
+	host     *host
+	began    time.Time
+	progress progress
+	probe    bool // it is to a silent host
+	settled  bool // it has connected, or has failed to
 }
 
 // A progress is how far an attempt has come.
@@ -65,14 +63,26 @@ const (
 type host struct {
 	name        string
 	waiting     []*attempt
-	begun       int       // attempts that have begun and not ended
-	connecting  int       // of these: are not connected yet
-	probing     bool      // one of these is a probe
-	listed      bool      // in ready, silent or paused
+	begun       int  // attempts that have begun and not ended
+	connecting  int  // of these: are not connected yet
+	probing     bool // one of these is a probe
+	list        hostList
 	silent      bool      // an attempt was overdue, and none has got an answer since
 	pausedUntil time.Time // no attempt begins before; zero: the host has not asked for a pause
 	failures    uint64    // in a row, of all slots together
 }
+
+// A hostList says in which of the lists of a dialQueue a host is. Hosts in a list have attempts
+// waiting and room for one.
+type hostList uint8
+
+const (
+	unlisted   hostList = iota
+	readyList           // an attempt may begin
+	silentList          // likewise, but the host doesn't answer
+	pausedList          // the host has asked not to be dialed for a while
+	hostLists
+)
 
 // A bottleneck is what keeps the attempts waiting.
 type bottleneck struct {
@@ -131,7 +141,7 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	a.dial.host = h
 	h.waiting = append(h.waiting, a)
 	q.waiting++
-	if !h.listed || q.waiting == 1 { // else the timer is set already
+	if h.list == unlisted || q.waiting == 1 { // else the timer is set already
 		q.listLocked(h)
 		q.startReadyLocked()
 	}
@@ -141,7 +151,7 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 func (q *dialQueue) endPause(s *Slot) {
 	q.mu.Lock()
 	defer q.unlock()
-	for _, h := range q.paused {
+	for _, h := range q.lists[pausedList] {
 		if slices.ContainsFunc(h.waiting, func(a *attempt) bool { return a.slot == s }) {
 			h.pausedUntil = time.Time{}
 		}
@@ -149,41 +159,42 @@ func (q *dialQueue) endPause(s *Slot) {
 	q.startReadyLocked()
 }
 
-// listLocked puts a host into the list where it belongs, if it is in none, and forgets a host that
-// nothing has to be remembered about.
+// listLocked puts a host into the list where it belongs, if it is in none. It forgets a host about
+// which nothing has to be remembered.
 func (q *dialQueue) listLocked(h *host) {
 	switch {
-	case h.listed:
+	case h.list != unlisted:
+		return
 	case len(h.waiting) == 0:
 		remembered := (h.failures > 0 || !h.pausedUntil.IsZero()) && len(q.hosts) <= maxHosts
 		if h.begun == 0 && !remembered {
 			delete(q.hosts, h.name)
 		}
+		return
 	case h.connecting >= q.pace.PerHost:
+		return
 	case time.Now().Before(h.pausedUntil):
-		h.listed = true
-		q.paused = append(q.paused, h)
+		h.list = pausedList
 	case h.silent && h.probing:
+		return
 	case h.silent:
-		h.listed = true
-		q.silent = append(q.silent, h)
+		h.list = silentList
 	default:
-		h.listed = true
-		q.ready = append(q.ready, h)
+		h.list = readyList
 	}
+	q.lists[h.list] = append(q.lists[h.list], h)
 }
 
-// unlistLocked takes a host out of the lists, so that listLocked can put it where it belongs now.
+// unlistLocked takes a host out of its list, so that listLocked can put it where it belongs now.
 func (q *dialQueue) unlistLocked(h *host) {
-	if !h.listed {
+	if h.list == unlisted {
 		return
 	}
-	h.listed = false
-	for _, list := range []*[]*host{&q.ready, &q.silent, &q.paused} {
-		if i := slices.Index(*list, h); i >= 0 {
-			*list = slices.Delete(*list, i, i+1)
-		}
+	list := &q.lists[h.list]
+	if i := slices.Index(*list, h); i >= 0 {
+		*list = slices.Delete(*list, i, i+1)
 	}
+	h.list = unlisted
 }
 
 // startReadyLocked starts the attempts that may begin now, and sets the timer for the next ones.
@@ -234,22 +245,18 @@ func sooner(a, b time.Duration) time.Duration {
 // first; those that don't get at most half of Pace.Handshakes.
 func (q *dialQueue) nextHostLocked() *host {
 	switch {
-	case len(q.ready) > 0:
-		return q.ready[0]
-	case len(q.silent) > 0 && q.probes < max(q.pace.Handshakes/2, 1):
-		return q.silent[0]
+	case len(q.lists[readyList]) > 0:
+		return q.lists[readyList][0]
+	case len(q.lists[silentList]) > 0 && q.probes < max(q.pace.Handshakes/2, 1):
+		return q.lists[silentList][0]
 	}
 	return nil
 }
 
 // startLocked starts an attempt to the host whose turn it is.
 func (q *dialQueue) startLocked(h *host, now time.Time) {
-	if len(q.ready) > 0 {
-		q.ready = q.ready[1:]
-	} else {
-		q.silent = q.silent[1:]
-	}
-	h.listed = false
+	q.lists[h.list] = q.lists[h.list][1:] // it is the first one
+	h.list = unlisted
 	a := h.waiting[0]
 	h.waiting[0] = nil
 	h.waiting = h.waiting[1:]
@@ -270,12 +277,12 @@ func (q *dialQueue) startLocked(h *host, now time.Time) {
 // endPausesLocked lists the hosts anew whose pause is over, and returns how long the next one has
 // to wait; 0: there is none.
 func (q *dialQueue) endPausesLocked(now time.Time) (next time.Duration) {
-	paused := q.paused
-	q.paused = nil
+	paused := q.lists[pausedList]
+	q.lists[pausedList] = nil
 	for _, h := range paused {
-		h.listed = false
+		h.list = unlisted
 		q.listLocked(h)
-		if left := h.pausedUntil.Sub(now); h.listed && left > 0 {
+		if left := h.pausedUntil.Sub(now); h.list != unlisted && left > 0 {
 			next = sooner(next, left)
 		}
 	}
@@ -296,7 +303,7 @@ func (q *dialQueue) markOverdueLocked(now time.Time) {
 		if d.progress == progressCounted {
 			q.uncountLocked(d)
 			d.progress = progressOverdue
-			if !d.connected && !d.host.silent {
+			if !d.settled && !d.host.silent {
 				d.host.silent = true
 				q.unlistLocked(d.host)
 			}
@@ -319,7 +326,7 @@ func (q *dialQueue) noHostLimitLocked() string {
 	switch {
 	case q.waiting == 0:
 		return noLimit
-	case len(q.paused) > 0:
+	case len(q.lists[pausedList]) > 0:
 		return "Retry-After"
 	}
 	return "Pace.PerHost"
@@ -371,10 +378,10 @@ func (q *dialQueue) connected(a *attempt, ok bool) {
 }
 
 func (q *dialQueue) connectedLocked(d *dialState, ok bool) {
-	if d.connected {
+	if d.settled {
 		return
 	}
-	d.connected = true
+	d.settled = true
 	d.host.connecting--
 	if d.host.silent && (ok || d.progress == progressCounted) { // it answers
 		d.host.silent = false
@@ -438,7 +445,7 @@ func (q *dialQueue) close() {
 	q.mu.Lock()
 	defer q.unlock()
 	q.closed = true
-	q.hosts, q.ready, q.silent, q.paused, q.underWay = map[string]*host{}, nil, nil, nil, nil
+	q.hosts, q.lists, q.underWay = map[string]*host{}, [hostLists][]*host{}, nil
 	if q.timer != nil {
 		q.timer.Stop()
 	}
