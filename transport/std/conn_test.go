@@ -3,6 +3,7 @@ package std_test
 import (
 	stdtls "crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"runtime"
 	"testing"
@@ -20,6 +21,7 @@ var suite = transporttest.Suite{
 	Factory:   std.Transport(),
 	Networks:  []string{"tcp", "unix", "pipe"},
 	BlindPoll: runtime.GOOS == "windows",
+	Parallel:  true,
 }
 
 func TestTransport(t *testing.T) { suite.Run(t) }
@@ -53,7 +55,10 @@ func TestTransportWithoutDeadlines(t *testing.T) {
 
 func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
+	goleak.VerifyTestMain(m)
+}
 
 func TestNoBufferIsHeldWhileWaiting(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {

@@ -19,9 +19,12 @@ func frameTo(role websock.Role, op websock.Opcode, payload string) []byte {
 	return append(engine.AppendHeader(nil, h), payload...)
 }
 
-func eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
+func (s Suite) eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
 	for _, role := range []websock.Role{websock.Client, websock.Server} {
-		t.Run(role.String(), func(t *testing.T) { f(t, role) })
+		t.Run(role.String(), func(t *testing.T) {
+			s.mayRunInParallel(t)
+			f(t, role)
+		})
 	}
 }
 
@@ -33,7 +36,7 @@ func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
 		code   websock.CloseCode
 		reason string
 	}{{1000, "done"}, {4401, "token expired"}} {
-		eachRole(t, func(t *testing.T, role websock.Role) {
+		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			var stream []byte
 			for i := range messages {
 				stream = append(stream, frameTo(role, websock.OpText, fmt.Sprint("message ", i))...)
@@ -115,7 +118,7 @@ var peers = map[string]func(role websock.Role, far net.Conn){
 // with the error of the send.
 func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
 	for name, peer := range peers {
-		eachRole(t, func(t *testing.T, role websock.Role) {
+		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
 					t.Parallel()
@@ -159,7 +162,7 @@ func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
 func (s Suite) testNothingProlongsClose(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	for name, peer := range peers {
-		eachRole(t, func(t *testing.T, role websock.Role) {
+		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
 					t.Parallel()
@@ -221,6 +224,7 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 	const size, timeout = 4 << 20, 2 * time.Second // within which a busy machine moves them
 	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
 		t.Run(role.String()+" closed by "+closer, func(t *testing.T) {
+			s.mayRunInParallel(t)
 			near, far := s.sockets(t, "tcp")
 			c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
 			peer := s.conn(t, far, 1-role, websock.Limits{})

@@ -24,7 +24,7 @@ func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
 		{"the peer does not answer", false, true, websock.ErrTimeout},
 		{"the answer comes to a Handler that hangs too long", true, true, websock.ErrTimeout},
 	}
-	eachRole(t, func(t *testing.T, role websock.Role) {
+	s.eachRole(t, func(t *testing.T, role websock.Role) {
 		message, answer := "\x81\x04hang", "\x88\x02\x0f\xa0"
 		if role == websock.Server {
 			message, answer = "\x81\x84\x00\x00\x00\x00hang", "\x88\x82\x00\x00\x00\x00\x0f\xa0"

@@ -25,19 +25,17 @@ func (s Suite) netConns(t testing.TB, network string, role websock.Role, timeout
 }
 
 func (s Suite) testNetConnIsANetConn(t *testing.T) {
-	for _, role := range []websock.Role{websock.Client, websock.Server} {
-		t.Run(role.String(), func(t *testing.T) {
-			nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
-				a, b = s.netConns(t, "tcp", role, time.Second)
-				return a, b, func() { // both at once: neither has to wait for the other
-					var closing sync.WaitGroup
-					closing.Go(func() { a.Close() })
-					closing.Go(func() { b.Close() })
-					closing.Wait()
-				}, nil
-			})
+	s.eachRole(t, func(t *testing.T, role websock.Role) {
+		nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
+			a, b = s.netConns(t, "tcp", role, time.Second)
+			return a, b, func() { // both at once: neither has to wait for the other
+				var closing sync.WaitGroup
+				closing.Go(func() { a.Close() })
+				closing.Go(func() { b.Close() })
+				closing.Wait()
+			}, nil
 		})
-	}
+	})
 }
 
 // A peer that takes nothing keeps nobody waiting after a write timed out, whatever its size:

@@ -12,9 +12,9 @@ import (
 )
 
 // pausing returns a connection that pauses after every message, and its peer.
-func (s Suite) pausing(t *testing.T, network string) (c *websock.Conn, h *collector, peer io.Writer) {
+func (s Suite) pausing(t *testing.T, network string) (c *websock.Conn, h *collector, peer io.ReadWriteCloser) {
 	a, b := s.sockets(t, network)
-	c = s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
+	c = s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: patience})
 	h = newCollector()
 	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		c.Pause()
@@ -93,9 +93,12 @@ func (s Suite) testCloseEndsAPause(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x88\x02\x03\xe8")
-		go io.Copy(io.Discard, peer.(io.Reader))
 		<-h.messages
 		c.CloseWith(4001, "")
+		go func() {
+			peer.Read(make([]byte, 100)) // the close frame
+			peer.Close()
+		}()
 		c.Resume()
 		if got := <-h.messages; got != "b" {
 			t.Errorf("%q", got)

@@ -28,85 +28,104 @@ type Suite struct {
 
 	// BlindPoll says that a receive without time to wait can miss what is here.
 	BlindPoll bool
+
+	// Parallel makes the tests run in parallel, except those that measure the process. It can be
+	// set for transports where a Handler that blocks does not hold up other connections.
+	Parallel bool
 }
 
 // Run runs all tests.
 func (s Suite) Run(t *testing.T) {
 	tests := []struct {
-		name string
-		run  func(t *testing.T)
+		name     string
+		run      func(t *testing.T)
+		measures bool // allocations, goroutines or descriptors of the process
 	}{
-		{"EchoOfEverySize", s.testEchoOfEverySize},
-		{"NoTimeoutLosesAByteOfAStreamThatDrips", s.testNoTimeoutLosesAByteOfAStreamThatDrips},
-		{"RecvTimeoutOfZeroTakesWhatIsHere", s.testRecvTimeoutOfZeroTakesWhatIsHere},
-		{"EarlyBytesAreReceivedFirst", s.testEarlyBytesAreReceivedFirst},
-		{"ManySendersOneReceiver", s.testManySendersOneReceiver},
-		{"SendDeadlineIsFatal", s.testSendDeadlineIsFatal},
-		{"EchoAllocatesNothing", s.testEchoAllocatesNothing},
-		{"CloseFromAnotherGoroutineEndsAReceive", s.testCloseFromAnotherGoroutineEndsAReceive},
-		{"BothSidesClosingAtOnce", s.testBothSidesClosingAtOnce},
-		{"CloseDiscardsWhatAFloodingPeerSends", s.testCloseDiscardsWhatAFloodingPeerSends},
-		{"CloseGivesUpOnAPeerThatDoesNotRead", s.testCloseGivesUpOnAPeerThatDoesNotRead},
-		{"PushDeliversEarlyAndLaterBytes", s.testPushDeliversEarlyAndLaterBytes},
-		{"PushCallsTheHandlerFromElsewhere", s.testPushCallsTheHandlerFromElsewhere},
-		{"PushSeesTheEndThatComesWithTheLastBytes", s.testPushSeesTheEndThatComesWithTheLastBytes},
-		{"PushEchoAndCloseFromOutside", s.testPushEchoAndCloseFromOutside},
-		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose},
-		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline},
-		{"PushEndsOnAPeerThatSendsWithoutEnd", s.testPushEndsOnAPeerThatSendsWithoutEnd},
-		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone},
-		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing},
-		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline},
-		{"CloseEndsAPause", s.testCloseEndsAPause},
-		{"AbortInsideACallbackReturns", s.testAbortInsideACallbackReturns},
-		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler},
-		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer},
-		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines},
-		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor},
-		{"WhateverIsDoneOnCloseComesOnce", s.testWhateverIsDoneOnCloseComesOnce},
-		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther},
-		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort},
-		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt},
-		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse},
-		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing},
-		{"PeersThatSendMuchToEachOtherReceiveIt", s.testPeersThatSendMuchToEachOtherReceiveIt},
-		{"AHandlerThatDoesNotReturnEndsItsConnectionOnly", s.testAHandlerThatDoesNotReturnEndsItsConnectionOnly},
-		{"TrySendNeverWaits", s.testTrySendNeverWaits},
-		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds},
-		{"SendContextInTheMiddleOfAFrameIsFatal", s.testSendContextInTheMiddleOfAFrameIsFatal},
-		{"AHandlerNeverWaitsForItsOwnQueue", s.testAHandlerNeverWaitsForItsOwnQueue},
-		{"APreparedMessageArrives", s.testAPreparedMessageArrives},
-		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose},
-		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole},
-		{"NetConnIsANetConn", s.testNetConnIsANetConn},
-		{"NetConnIsOverAfterAWriteTimedOut", s.testNetConnIsOverAfterAWriteTimedOut},
-		{"AfterTheEndEverythingSaysSo", s.testAfterTheEndEverythingSaysSo},
-		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd},
-		{"CallsThatRaceEndEveryConnectionOnce", s.testCallsThatRaceEndEveryConnectionOnce},
-		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler},
-		{"WhatWasAcceptedArrivesWhateverSentIt", s.testWhatWasAcceptedArrivesWhateverSentIt},
-		{"ReadersWithTimeoutsLoseNothing", s.testReadersWithTimeoutsLoseNothing},
-		{"HandlerAfterPulling", s.testHandlerAfterPulling},
-		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold},
-		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed},
-		{"AFailedSendLeavesCloseTimeoutToReceive", s.testAFailedSendLeavesCloseTimeoutToReceive},
-		{"NothingProlongsClose", s.testNothingProlongsClose},
-		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing},
-		{"AHandlerThatHangsDoesNotKeepThePeer", s.testAHandlerThatHangsDoesNotKeepThePeer},
-		{"ASendDeadlineHoldsWhileAHandlerHangs", s.testASendDeadlineHoldsWhileAHandlerHangs},
-		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout},
-		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost},
-		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler},
-		{"EveryUseEndsWithTheConnection", s.testEveryUseEndsWithTheConnection},
+		{"EchoOfEverySize", s.testEchoOfEverySize, false},
+		{"NoTimeoutLosesAByteOfAStreamThatDrips", s.testNoTimeoutLosesAByteOfAStreamThatDrips, false},
+		{"RecvTimeoutOfZeroTakesWhatIsHere", s.testRecvTimeoutOfZeroTakesWhatIsHere, false},
+		{"EarlyBytesAreReceivedFirst", s.testEarlyBytesAreReceivedFirst, false},
+		{"ManySendersOneReceiver", s.testManySendersOneReceiver, false},
+		{"SendDeadlineIsFatal", s.testSendDeadlineIsFatal, false},
+		{"EchoAllocatesNothing", s.testEchoAllocatesNothing, true},
+		{"CloseFromAnotherGoroutineEndsAReceive", s.testCloseFromAnotherGoroutineEndsAReceive, false},
+		{"BothSidesClosingAtOnce", s.testBothSidesClosingAtOnce, false},
+		{"CloseDiscardsWhatAFloodingPeerSends", s.testCloseDiscardsWhatAFloodingPeerSends, false},
+		{"CloseGivesUpOnAPeerThatDoesNotRead", s.testCloseGivesUpOnAPeerThatDoesNotRead, false},
+		{"PushDeliversEarlyAndLaterBytes", s.testPushDeliversEarlyAndLaterBytes, false},
+		{"PushCallsTheHandlerFromElsewhere", s.testPushCallsTheHandlerFromElsewhere, false},
+		{"PushSeesTheEndThatComesWithTheLastBytes", s.testPushSeesTheEndThatComesWithTheLastBytes, false},
+		{"PushEchoAndCloseFromOutside", s.testPushEchoAndCloseFromOutside, false},
+		{"PushGivesUpOnAPeerThatDoesNotCompleteTheClose", s.testPushGivesUpOnAPeerThatDoesNotCompleteTheClose, false},
+		{"PushEndsAtTheRecvDeadline", s.testPushEndsAtTheRecvDeadline, false},
+		{"PushEndsOnAPeerThatSendsWithoutEnd", s.testPushEndsOnAPeerThatSendsWithoutEnd, false},
+		{"PauseLeavesTheHandlerAlone", s.testPauseLeavesTheHandlerAlone, false},
+		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing, false},
+		{"PauseHonoursTheRecvDeadline", s.testPauseHonoursTheRecvDeadline, false},
+		{"CloseEndsAPause", s.testCloseEndsAPause, false},
+		{"AbortInsideACallbackReturns", s.testAbortInsideACallbackReturns, false},
+		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler, false},
+		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer, false},
+		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines, true},
+		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, true},
+		{"WhateverIsDoneOnCloseComesOnce", s.testWhateverIsDoneOnCloseComesOnce, false},
+		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther, false},
+		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort, false},
+		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt, false},
+		{"AStalledPeerHoldsUpNobodyElse", s.testAStalledPeerHoldsUpNobodyElse, false},
+		{"ASenderThatWaitsLosesNothing", s.testASenderThatWaitsLosesNothing, false},
+		{"PeersThatSendMuchToEachOtherReceiveIt", s.testPeersThatSendMuchToEachOtherReceiveIt, false},
+		{"AHandlerThatDoesNotReturnEndsItsConnectionOnly", s.testAHandlerThatDoesNotReturnEndsItsConnectionOnly, false},
+		{"TrySendNeverWaits", s.testTrySendNeverWaits, false},
+		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds, false},
+		{"SendContextInTheMiddleOfAFrameIsFatal", s.testSendContextInTheMiddleOfAFrameIsFatal, false},
+		{"AHandlerNeverWaitsForItsOwnQueue", s.testAHandlerNeverWaitsForItsOwnQueue, false},
+		{"APreparedMessageArrives", s.testAPreparedMessageArrives, false},
+		{"ADeadlineEndsAFirehose", s.testADeadlineEndsAFirehose, false},
+		{"AFirehoseIsReceivedWhole", s.testAFirehoseIsReceivedWhole, false},
+		{"NetConnIsANetConn", s.testNetConnIsANetConn, false},
+		{"NetConnIsOverAfterAWriteTimedOut", s.testNetConnIsOverAfterAWriteTimedOut, false},
+		{"AfterTheEndEverythingSaysSo", s.testAfterTheEndEverythingSaysSo, false},
+		{"SendersThatWaitReturnAtTheEnd", s.testSendersThatWaitReturnAtTheEnd, false},
+		{"CallsThatRaceEndEveryConnectionOnce", s.testCallsThatRaceEndEveryConnectionOnce, false},
+		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler, false},
+		{"WhatWasAcceptedArrivesWhateverSentIt", s.testWhatWasAcceptedArrivesWhateverSentIt, false},
+		{"ReadersWithTimeoutsLoseNothing", s.testReadersWithTimeoutsLoseNothing, false},
+		{"HandlerAfterPulling", s.testHandlerAfterPulling, false},
+		{"TheStateOfTLSIsTold", s.testTheStateOfTLSIsTold, false},
+		{"WhatArrivedIsReceivedThoughSendingFailed", s.testWhatArrivedIsReceivedThoughSendingFailed, false},
+		{"AFailedSendLeavesCloseTimeoutToReceive", s.testAFailedSendLeavesCloseTimeoutToReceive, false},
+		{"NothingProlongsClose", s.testNothingProlongsClose, false},
+		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing, false},
+		{"AHandlerThatHangsDoesNotKeepThePeer", s.testAHandlerThatHangsDoesNotKeepThePeer, false},
+		{"ASendDeadlineHoldsWhileAHandlerHangs", s.testASendDeadlineHoldsWhileAHandlerHangs, false},
+		{"NothingProlongsRecvTimeout", s.testNothingProlongsRecvTimeout, false},
+		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost, false},
+		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler, false},
+		{"EveryUseEndsWithTheConnection", s.testEveryUseEndsWithTheConnection, false},
 	}
 	for _, test := range tests {
-		t.Run(test.name, test.run)
+		t.Run(test.name, func(t *testing.T) {
+			if !test.measures {
+				s.mayRunInParallel(t)
+			}
+			test.run(t)
+		})
 	}
 }
 
 func (s Suite) eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 	for _, network := range s.Networks {
-		t.Run(network, func(t *testing.T) { f(t, network) })
+		t.Run(network, func(t *testing.T) {
+			s.mayRunInParallel(t)
+			f(t, network)
+		})
+	}
+}
+
+func (s Suite) mayRunInParallel(t *testing.T) {
+	if s.Parallel {
+		t.Parallel()
 	}
 }
 
