@@ -1,10 +1,9 @@
 package transporttest
 
 import (
-	stdtls "crypto/tls"
-	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -12,73 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/transport/tls"
 )
-
-// patience is how long a test waits for what must not take long, on a machine that is busy.
-const patience = 10 * time.Second
-
-// returns fails the test if f doesn't return.
-func returns(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		f()
-		close(done)
-	}()
-	wait(t, what, done)
-}
-
-// wait fails the test if nothing comes.
-func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(patience):
-		t.Fatalf("%s: not within %v", what, patience)
-	}
-	return v
-}
-
-var errCause = errors.New("the test's cause")
-
-// A script is a Handler whose calls can be set one by one.
-type script struct {
-	data   func(c *websock.Conn, payload string)
-	pong   func(c *websock.Conn)
-	close  func(c *websock.Conn)
-	closed chan error
-}
-
-func newScript() *script { return &script{closed: make(chan error, 10)} }
-
-func (s *script) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
-	if s.data != nil {
-		s.data(c, string(payload))
-	}
-}
-
-func (s *script) OnPong(c *websock.Conn, _ []byte) {
-	if s.pong != nil {
-		s.pong(c)
-	}
-}
-
-func (s *script) OnClose(c *websock.Conn, err error) {
-	if s.close != nil {
-		s.close(c)
-	}
-	s.closed <- err
-}
-
-// wantAborted checks what OnClose gets after an Abort with errCause.
-func wantAborted(t *testing.T, err error) {
-	t.Helper()
-	var how *websock.CloseError
-	if !errors.As(err, &how) || how.Code != websock.CloseAbnormal || !how.Local || !errors.Is(err, errCause) {
-		t.Errorf("OnClose got %v", err)
-	}
-}
 
 // What comes first is handed over by the goroutine that has begun to push, what comes later from
 // within the wait for it.
@@ -157,6 +90,75 @@ func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
 		release <- true
 		wantAborted(t, wait(t, "OnClose", h.closed))
 	})
+}
+
+// The peer reads nothing, all buffers are full, and somebody waits to write: over TLS that is
+// with the lock held that an alert needs.
+func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
+	for _, sender := range []string{"a goroutine", "a goroutine beside a Handler", "the Handler"} {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			client, peer := s.sockets(t, network)
+			if tcp, ok := below(client).(*net.TCPConn); ok {
+				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
+			}
+			c := s.conn(t, client, websock.Server, websock.Limits{WhenFull: websock.QueueWaits})
+			h := newScript()
+			begun, blocked := make(chan bool), make(chan error, 1)
+			send := func() {
+				close(begun)
+				for {
+					if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
+						blocked <- err
+						return
+					}
+				}
+			}
+			h.data = func(*websock.Conn, string) { send() }
+			if sender != "a goroutine" {
+				c.SetHandler(h)
+			}
+			if sender != "the Handler" {
+				go send()
+			} else {
+				io.WriteString(peer, "\x81\x81\x00\x00\x00\x00a")
+			}
+			wait(t, "sending", begun)
+			time.Sleep(20 * time.Millisecond)
+			start := time.Now()
+			returns(t, "Abort", func() { c.Abort(errCause) })
+			t.Logf("%s sends: Abort took %v", sender, time.Since(start))
+			wantAborted(t, wait(t, "the blocked send", blocked))
+			if sender != "a goroutine" {
+				wantAborted(t, wait(t, "OnClose", h.closed))
+			}
+		})
+	}
+}
+
+func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
+	const conns = 200
+	var all []*websock.Conn
+	closed := make(chan error, conns)
+	for range conns {
+		client, server := s.sockets(t, "tcp")
+		c := s.conn(t, client, websock.Client, websock.Limits{})
+		c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { closed <- err }))
+		all = append(all, c)
+		io.WriteString(server, "\x81\x01a")
+	}
+	before := runtime.NumGoroutine()
+	most := 0
+	for _, c := range all {
+		c.Abort(errCause)
+		most = max(most, runtime.NumGoroutine())
+	}
+	for range conns {
+		wantAborted(t, wait(t, "OnClose", closed))
+		most = max(most, runtime.NumGoroutine())
+	}
+	if more := most - before; more > conns/10 {
+		t.Errorf("%d goroutines more while %d connections were aborted", more, conns)
+	}
 }
 
 func (s Suite) testHandlersCanAbortEachOther(t *testing.T) {
@@ -248,143 +250,72 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 	}
 }
 
-func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
+// descriptors returns how many descriptors the process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("this system doesn't tell:", err)
+	}
+	return len(all)
+}
+
+func (s Suite) testEveryEndFreesTheDescriptor(t *testing.T) {
+	inside := func(end func(c *websock.Conn)) *script {
+		h := newScript()
+		h.data = func(c *websock.Conn, payload string) {
+			if payload == "second" {
+				end(c)
+			}
+		}
+		return h
+	}
+	nothing := func(*websock.Conn) {}
 	ends := map[string]struct {
-		end   func(c *websock.Conn, peer net.Conn)
-		noted bool // OnClose comes during the pause
+		handler *script
+		end     func(c *websock.Conn, peer net.Conn)
 	}{
-		"Abort":         {func(c *websock.Conn, _ net.Conn) { c.Abort(nil) }, true},
-		"Close":         {func(c *websock.Conn, _ net.Conn) { c.Close() }, true},
-		"deadline":      {func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond)) }, true},
-		"peer's end":    {func(_ *websock.Conn, peer net.Conn) { peer.Close() }, false},
-		"peer's reset":  {func(_ *websock.Conn, peer net.Conn) { reset(peer) }, false},
-		"Close, Resume": {func(c *websock.Conn, _ net.Conn) { c.Close() }, false},
+		"Abort":           {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.Abort(nil) }},
+		"Abort in OnData": {inside(func(c *websock.Conn) { c.Abort(nil) }), nil},
+		"Abort in a pause": {inside((*websock.Conn).Pause), func(c *websock.Conn, _ net.Conn) {
+			c.Abort(nil)
+		}},
+		"Close":             {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.Close() }},
+		"Close in OnData":   {inside(func(c *websock.Conn) { c.Close() }), nil},
+		"Goexit in OnData":  {inside(func(*websock.Conn) { runtime.Goexit() }), nil},
+		"Abort, and Goexit": {inside(func(c *websock.Conn) { c.Abort(nil); runtime.Goexit() }), nil},
+		"the peer's end":    {inside(nothing), func(_ *websock.Conn, peer net.Conn) { peer.Close() }},
+		"the peer's reset":  {inside(nothing), func(_ *websock.Conn, peer net.Conn) { reset(peer) }},
+		"the deadline":      {inside(nothing), func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now()) }},
+	}
+	run := func(t *testing.T, h *script, end func(c *websock.Conn, peer net.Conn)) {
+		client, peer := s.sockets(t, "tcp")
+		defer below(peer).Close()
+		c := websock.NewConn(s.attach(t, client, nil), websock.Client, websock.Options{
+			Limits: websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		})
+		c.SetHandler(h)
+		go io.Copy(io.Discard, peer)
+		io.WriteString(peer, "\x81\x05first")
+		time.Sleep(time.Millisecond)
+		io.WriteString(peer, "\x81\x06second")
+		time.Sleep(time.Millisecond)
+		if end != nil {
+			end(c, peer)
+		}
+		wait(t, "OnClose", h.closed)
 	}
 	for name, test := range ends {
-		s.eachNetwork(t, func(t *testing.T, network string) {
-			if network != "tcp" && name == "peer's reset" {
-				return
+		run(t, test.handler, test.end) // what the transport opens once
+		before := descriptors(t)
+		for range 5 {
+			run(t, test.handler, test.end)
+		}
+		for start := time.Now(); descriptors(t) > before; time.Sleep(time.Millisecond) {
+			if time.Since(start) > patience {
+				t.Errorf("%s: %d descriptors, %d before", name, descriptors(t), before)
+				break
 			}
-			client, server := s.sockets(t, network)
-			limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
-			if !test.noted {
-				limits.CloseTimeout = patience
-			}
-			c := s.conn(t, client, websock.Client, limits)
-			h := newScript()
-			var calls atomic.Int32
-			paused := make(chan bool, 1)
-			h.data = func(c *websock.Conn, _ string) {
-				if calls.Add(1) == 1 {
-					c.Pause()
-					paused <- true
-				}
-			}
-			c.SetHandler(h)
-			go func() {
-				io.WriteString(server, strings.Repeat("\x81\x01a", 5)+"\x88\x02\x03\xe8")
-				io.Copy(io.Discard, server)
-			}()
-			wait(t, "the pause", paused)
-			test.end(c, server)
-			if test.noted {
-				wait(t, name+": OnClose", h.closed)
-			}
-			time.Sleep(20 * time.Millisecond)
-			if n := calls.Load(); n != 1 {
-				t.Errorf("%s: %d calls of OnData came during the pause", name, n-1)
-			}
-			if !test.noted {
-				c.Resume()
-				wait(t, name+", resumed: OnClose", h.closed)
-			}
-		})
-	}
-}
-
-// below returns the connection that carries conn's TLS, if there is any.
-func below(conn net.Conn) net.Conn {
-	secured, ok := conn.(*stdtls.Conn)
-	if !ok {
-		return conn
-	}
-	if conn, ok := tls.NetConn(secured); ok {
-		return conn
-	}
-	return secured.NetConn()
-}
-
-// reset makes the peer of conn see a reset.
-func reset(conn net.Conn) {
-	below(conn).(*net.TCPConn).SetLinger(0)
-	below(conn).Close()
-}
-
-func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
-	const conns = 200
-	var all []*websock.Conn
-	closed := make(chan error, conns)
-	for range conns {
-		client, server := s.sockets(t, "tcp")
-		c := s.conn(t, client, websock.Client, websock.Limits{})
-		c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { closed <- err }))
-		all = append(all, c)
-		io.WriteString(server, "\x81\x01a")
-	}
-	before := runtime.NumGoroutine()
-	most := 0
-	for _, c := range all {
-		c.Abort(errCause)
-		most = max(most, runtime.NumGoroutine())
-	}
-	for range conns {
-		wantAborted(t, wait(t, "OnClose", closed))
-		most = max(most, runtime.NumGoroutine())
-	}
-	if more := most - before; more > conns/10 {
-		t.Errorf("%d goroutines more while %d connections were aborted", more, conns)
-	}
-}
-
-// The peer reads nothing, all buffers are full, and somebody waits to write: over TLS that is
-// with the lock held that an alert needs.
-func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
-	for _, sender := range []string{"a goroutine", "a goroutine beside a Handler", "the Handler"} {
-		s.eachNetwork(t, func(t *testing.T, network string) {
-			client, peer := s.sockets(t, network)
-			if tcp, ok := below(client).(*net.TCPConn); ok {
-				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
-			}
-			c := s.conn(t, client, websock.Server, websock.Limits{WhenFull: websock.QueueWaits})
-			h := newScript()
-			begun, blocked := make(chan bool), make(chan error, 1)
-			send := func() {
-				close(begun)
-				for {
-					if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
-						blocked <- err
-						return
-					}
-				}
-			}
-			h.data = func(*websock.Conn, string) { send() }
-			if sender != "a goroutine" {
-				c.SetHandler(h)
-			}
-			if sender != "the Handler" {
-				go send()
-			} else {
-				io.WriteString(peer, "\x81\x81\x00\x00\x00\x00a")
-			}
-			wait(t, "sending", begun)
-			time.Sleep(20 * time.Millisecond)
-			start := time.Now()
-			returns(t, "Abort", func() { c.Abort(errCause) })
-			t.Logf("%s sends: Abort took %v", sender, time.Since(start))
-			wantAborted(t, wait(t, "the blocked send", blocked))
-			if sender != "a goroutine" {
-				wantAborted(t, wait(t, "OnClose", h.closed))
-			}
-		})
+		}
 	}
 }

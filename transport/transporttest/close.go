@@ -2,7 +2,10 @@ package transporttest
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"sync"
 	"testing"
@@ -86,5 +89,310 @@ func (s Suite) testCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 	}
 	if err := <-blocked; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the send that was under way: %v", err)
+	}
+}
+
+// Close takes Limits.CloseTimeout and not longer, whatever is set meanwhile.
+func (s Suite) testNothingProlongsClose(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	for name, peer := range peers {
+		s.eachRole(t, func(t *testing.T, role websock.Role) {
+			for _, way := range []string{"pushed", "pulled"} {
+				t.Run(name+", "+way, func(t *testing.T) {
+					t.Parallel()
+					near, far := s.sockets(t, "tcp")
+					c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, WhenFull: websock.QueueWaits})
+					go peer(role, far)
+					ended := make(chan error, 1)
+					if way == "pushed" {
+						c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+							c.SetRecvDeadline(time.Now().Add(time.Hour))
+						}, func(_ *websock.Conn, err error) { ended <- err }))
+					}
+					sent := make(chan error, 1)
+					go func() {
+						for {
+							if err := c.SendBinary(make([]byte, 1<<20)); err != nil {
+								sent <- err
+								return
+							}
+						}
+					}()
+					time.Sleep(20 * time.Millisecond)
+					over := make(chan struct{})
+					defer close(over)
+					go func() {
+						for {
+							select {
+							case <-over:
+								return
+							case <-time.After(time.Millisecond):
+								c.SetSendDeadline(time.Time{})
+								c.SetRecvDeadline(time.Now().Add(time.Hour))
+							}
+						}
+					}()
+					begun := time.Now()
+					closed := make(chan error, 1)
+					go func() { closed <- c.Close() }()
+					if err := wait(t, "Close", closed); err == nil && way == "pulled" {
+						t.Error("Close reports success")
+					}
+					if way == "pushed" {
+						if err := wait(t, "the end", ended); !errors.Is(err, websock.ErrClosed) {
+							t.Errorf("OnClose got %v", err)
+						}
+					}
+					wait(t, "the send", sent)
+					if took := time.Since(begun); took > 2*timeout && way == "pulled" && testing.Verbose() {
+						t.Logf("Close took %v, though CloseTimeout is %v", took, timeout)
+					}
+				})
+			}
+		})
+	}
+}
+
+// The time that the Handler takes in which Close was called does not count.
+func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
+	const size, timeout = 4 << 20, 2 * time.Second // within which a busy machine moves them
+	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
+		t.Run(role.String()+" closed by "+closer, func(t *testing.T) {
+			s.mayRunInParallel(t)
+			near, far := s.sockets(t, "tcp")
+			c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
+			peer := s.conn(t, far, 1-role, websock.Limits{})
+			ended := make(chan error, 1)
+			c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+				c.SendBinary(make([]byte, size))
+				if closer == "the Handler" {
+					c.CloseWith(4000, "bye")
+				} else {
+					done := make(chan struct{})
+					go func() { c.CloseWith(4000, "bye"); close(done) }()
+					<-done
+				}
+				time.Sleep(5 * timeout / 4)
+			}, func(_ *websock.Conn, err error) { ended <- err }))
+			peer.SendText([]byte("close it"))
+			read := make(chan error, 1)
+			go func() {
+				_, msg, err := peer.RecvMessage(nil)
+				if err != nil || len(msg) != size {
+					read <- fmt.Errorf("%d bytes, %w", len(msg), err)
+					return
+				}
+				_, _, err = peer.RecvMessage(nil)
+				peer.Close()
+				read <- err
+			}()
+			var closed *websock.CloseError
+			if err := wait(t, "the peer", read); !errors.As(err, &closed) || closed.Code != 4000 || closed.Reason != "bye" {
+				t.Errorf("the peer got %v", err)
+			}
+			if err := wait(t, "the end", ended); !errors.As(err, &closed) || closed.Err != websock.ErrClosed {
+				t.Errorf("OnClose got %v", err)
+			}
+		})
+	}
+}
+
+// A Handler that doesn't return doesn't keep the peer: it sees the close frame at once, and the
+// end of the stream when Limits.CloseTimeout is over. OnClose is told what the peer has answered
+// if the Handler returns before the connection is closed for good, after as long again.
+func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	tests := []struct {
+		name    string
+		answers bool // the peer answers the close frame
+		longer  bool // the Handler returns when the connection is closed for good
+		err     error
+	}{
+		{"the peer answers", true, false, websock.ErrClosed},
+		{"the peer does not answer", false, true, websock.ErrTimeout},
+		{"the answer comes to a Handler that hangs too long", true, true, websock.ErrTimeout},
+	}
+	s.eachRole(t, func(t *testing.T, role websock.Role) {
+		message, answer := "\x81\x04hang", "\x88\x02\x0f\xa0"
+		if role == websock.Server {
+			message, answer = "\x81\x84\x00\x00\x00\x00hang", "\x88\x82\x00\x00\x00\x00\x0f\xa0"
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				near, far := s.sockets(t, "tcp")
+				c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout})
+				entered, release := make(chan bool, 1), make(chan bool)
+				ended := make(chan error, 1)
+				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+					entered <- true
+					<-release
+				}, func(_ *websock.Conn, err error) { ended <- err }))
+				far.Write([]byte(message))
+				wait(t, "the Handler", entered)
+				if err := c.CloseWith(4000, ""); err != nil {
+					t.Error(err)
+				}
+				read := make(chan byte, 1)
+				go func() {
+					buf := make([]byte, 100)
+					for {
+						n, err := far.Read(buf)
+						if err != nil {
+							close(read)
+							return
+						}
+						if test.answers {
+							far.Write([]byte(answer))
+						}
+						if n > 0 {
+							read <- buf[0]
+						}
+					}
+				}()
+				if first := wait(t, "the close frame", read); first != 0x88 {
+					t.Errorf("the peer got %#x", first)
+				}
+				wait(t, "the end of the stream", read)
+				if test.longer {
+					time.Sleep(2 * timeout)
+				}
+				close(release)
+				var closed *websock.CloseError
+				if err := wait(t, "OnClose", ended); !errors.As(err, &closed) || closed.Code != 4000 || !errors.Is(err, test.err) {
+					t.Errorf("OnClose got %v", err)
+				}
+			})
+		}
+	})
+}
+
+// ends are ways in which a connection ends for who uses c.
+var ends = map[string]func(c, peer *websock.Conn){
+	"Close":         func(c, _ *websock.Conn) { c.Close() },
+	"Close twice":   func(c, _ *websock.Conn) { c.Close(); c.Close() },
+	"Abort":         func(c, _ *websock.Conn) { c.Abort(nil) },
+	"Abort, Close":  func(c, _ *websock.Conn) { c.Abort(nil); c.Close() },
+	"the peer's":    func(c, peer *websock.Conn) { go peer.Close(); c.Recv(nil) },
+	"the peer gone": func(c, peer *websock.Conn) { peer.Abort(nil); c.Recv(nil) },
+}
+
+// sendings are all ways to send size bytes.
+func sendings(size int) map[string]func(c *websock.Conn) error {
+	p := make([]byte, size)
+	return map[string]func(c *websock.Conn) error{
+		"SendBinary":  func(c *websock.Conn) error { return c.SendBinary(p) },
+		"TrySend":     func(c *websock.Conn) error { return c.TrySend(websock.OpBinary, p) },
+		"SendContext": func(c *websock.Conn) error { return c.SendContext(context.Background(), websock.OpBinary, p) },
+		"SendPrepared": func(c *websock.Conn) error {
+			message, err := websock.NewPreparedMessage(websock.OpBinary, p)
+			return errors.Join(err, c.SendPrepared(message))
+		},
+		"Reserve": func(c *websock.Conn) error {
+			sb, err := c.Reserve(size)
+			if err != nil {
+				return err
+			}
+			return sb.SendBinary(size)
+		},
+		"NextWriter": func(c *websock.Conn) error {
+			w, err := c.NextWriter(websock.OpBinary)
+			if err != nil {
+				return err
+			}
+			_, err = w.Write(p)
+			return errors.Join(err, w.Close())
+		},
+		"NetConn": func(c *websock.Conn) error { _, err := c.NetConn(websock.OpBinary).Write(p); return err },
+		"Cork": func(c *websock.Conn) error {
+			c.Cork()
+			err := c.SendBinary(p)
+			return errors.Join(err, c.Flush())
+		},
+	}
+}
+
+// Whatever is called after the end of a connection returns, and says that this is the end.
+func (s Suite) testAfterTheEndEverythingSaysSo(t *testing.T) {
+	buf := make([]byte, 100)
+	receivings := map[string]func(c *websock.Conn) error{
+		"Recv":        func(c *websock.Conn) error { _, _, err := c.Recv(buf); return err },
+		"RecvTimeout": func(c *websock.Conn) error { _, _, err := c.RecvTimeout(buf, time.Minute); return err },
+		"RecvMessage": func(c *websock.Conn) error { _, _, err := c.RecvMessage(buf[:0]); return err },
+		"NextReader":  func(c *websock.Conn) error { _, _, err := c.NextReader(); return err },
+		"SetHandler":  func(c *websock.Conn) error { return c.SetHandler(newCollector().handler()) },
+	}
+	for end, finish := range ends {
+		t.Run(end, func(t *testing.T) {
+			client, server := s.pair(t, "tcp", websock.Limits{CloseTimeout: 50 * time.Millisecond})
+			soon(t, "ending", func() { finish(client, server) })
+			soon(t, "a call after the end", func() {
+				for name, receive := range receivings {
+					var closed *websock.CloseError
+					if err := receive(client); !errors.As(err, &closed) {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				for range 20 { // where the system has to notice first
+					client.SendPing(nil)
+					time.Sleep(time.Millisecond)
+				}
+				for name, send := range sendings(100) {
+					var closed *websock.CloseError
+					if err := send(client); !errors.As(err, &closed) {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				for i := range 2 {
+					if _, err := client.NetConn(websock.OpText).Read(buf); err == nil {
+						t.Errorf("NetConn reads, %d", i)
+					}
+				}
+				client.Pause()
+				client.Resume()
+				client.Stats()
+				client.Drain(0)
+				client.SetValue(1)
+				client.LocalAddr()
+				client.Close()
+				client.Abort(io.EOF)
+			})
+		})
+	}
+}
+
+// Whoever waits for a peer that doesn't read returns when the connection ends.
+func (s Suite) testSendersThatWaitReturnAtTheEnd(t *testing.T) {
+	for name, send := range sendings(40 << 10) {
+		for end, finish := range map[string]func(c *websock.Conn){
+			"Close": func(c *websock.Conn) { c.Close() },
+			"Abort": func(c *websock.Conn) { c.Abort(nil) },
+		} {
+			t.Run(fmt.Sprintf("%s/%s", name, end), func(t *testing.T) {
+				t.Parallel()
+				client, _ := s.pair(t, "tcp", websock.Limits{CloseTimeout: 50 * time.Millisecond})
+				var sending sync.WaitGroup
+				for range 3 {
+					sending.Go(func() {
+						for {
+							err := send(client)
+							var closed *websock.CloseError
+							switch {
+							case errors.As(err, &closed):
+								return
+							case errors.Is(err, websock.ErrSendQueueFull), errors.Is(err, websock.ErrFrameOrder):
+								time.Sleep(time.Millisecond)
+							case err != nil:
+								t.Errorf("%v", err)
+								return
+							}
+						}
+					})
+				}
+				time.Sleep(50 * time.Millisecond) // until they wait
+				soon(t, end, func() { finish(client) })
+				soon(t, "a sender", sending.Wait)
+			})
+		}
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,4 +112,58 @@ func (s Suite) testCloseEndsAPause(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
+	ends := map[string]struct {
+		end   func(c *websock.Conn, peer net.Conn)
+		noted bool // OnClose comes during the pause
+	}{
+		"Abort":         {func(c *websock.Conn, _ net.Conn) { c.Abort(nil) }, true},
+		"Close":         {func(c *websock.Conn, _ net.Conn) { c.Close() }, true},
+		"deadline":      {func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond)) }, true},
+		"peer's end":    {func(_ *websock.Conn, peer net.Conn) { peer.Close() }, false},
+		"peer's reset":  {func(_ *websock.Conn, peer net.Conn) { reset(peer) }, false},
+		"Close, Resume": {func(c *websock.Conn, _ net.Conn) { c.Close() }, false},
+	}
+	for name, test := range ends {
+		s.eachNetwork(t, func(t *testing.T, network string) {
+			if network != "tcp" && name == "peer's reset" {
+				return
+			}
+			client, server := s.sockets(t, network)
+			limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
+			if !test.noted {
+				limits.CloseTimeout = patience
+			}
+			c := s.conn(t, client, websock.Client, limits)
+			h := newScript()
+			var calls atomic.Int32
+			paused := make(chan bool, 1)
+			h.data = func(c *websock.Conn, _ string) {
+				if calls.Add(1) == 1 {
+					c.Pause()
+					paused <- true
+				}
+			}
+			c.SetHandler(h)
+			go func() {
+				io.WriteString(server, strings.Repeat("\x81\x01a", 5)+"\x88\x02\x03\xe8")
+				io.Copy(io.Discard, server)
+			}()
+			wait(t, "the pause", paused)
+			test.end(c, server)
+			if test.noted {
+				wait(t, name+": OnClose", h.closed)
+			}
+			time.Sleep(20 * time.Millisecond)
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%s: %d calls of OnData came during the pause", name, n-1)
+			}
+			if !test.noted {
+				c.Resume()
+				wait(t, name+", resumed: OnClose", h.closed)
+			}
+		})
+	}
 }

@@ -2,34 +2,20 @@ package transporttest
 
 import (
 	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
 )
-
-// collector is a Handler that counts messages.
-type collector struct {
-	messages chan string
-	closed   chan error
-}
-
-func newCollector() *collector {
-	return &collector{messages: make(chan string, 1000), closed: make(chan error, 2)}
-}
-
-func (h *collector) handler() websock.Handler {
-	return websock.Messages(
-		func(_ *websock.Conn, _ websock.Opcode, msg []byte) { h.messages <- string(msg) },
-		func(_ *websock.Conn, err error) { h.closed <- err },
-	)
-}
 
 func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
@@ -81,6 +67,36 @@ func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
 			t.Fatal("SetHandler calls the Handler itself")
 		}
 		if got := <-h.messages; got != "early" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func (s Suite) testHandlerAfterPulling(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, websock.Limits{})
+		go func() {
+			server.Cork()
+			server.SendText([]byte("pulled"))
+			server.SendText([]byte("pushed"))
+			server.Flush()
+			echo(server)
+		}()
+		if _, msg, err := client.RecvMessage(nil); string(msg) != "pulled" || err != nil {
+			t.Fatalf("%q, %v", msg, err)
+		}
+		if _, _, err := client.RecvTimeout(nil, -1); err != nil && !errors.Is(err, websock.ErrTimeout) {
+			t.Fatal(err) // a timeout that must not be the Handler's
+		}
+		h := newCollector()
+		if err := client.SetHandler(h.handler()); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-h.messages; got != "pushed" {
+			t.Errorf("%q", got)
+		}
+		client.SendText([]byte("echoed"))
+		if got := <-h.messages; got != "echoed" {
 			t.Errorf("%q", got)
 		}
 	})
@@ -216,4 +232,169 @@ func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
 			<-flooding
 		})
 	}
+}
+
+// A Handler that panics, where that is to be survived, or that ends its goroutine, ends its
+// own connection. Others are served on.
+func (s Suite) testAHandlerThatDoesNotReturnEndsItsConnectionOnly(t *testing.T) {
+	leaves := map[string]func(){
+		"panic":  func() { panic(errLeft) },
+		"Goexit": runtime.Goexit,
+	}
+	for name, leave := range leaves {
+		for _, where := range []string{"OnData of early", "OnData of later", "OnPong", "OnClose"} {
+			t.Run(name+" in "+where, func(t *testing.T) {
+				l := &leaver{where: where, leave: leave, recovered: make(chan any, 2), closed: make(chan error, 2)}
+				s.testLeaver(t, l, name == "panic")
+			})
+		}
+	}
+}
+
+func (s Suite) testLeaver(t *testing.T, l *leaver, panics bool) {
+	neighbours := s.echoing(t)
+	client, server := s.sockets(t, "tcp")
+	c := websock.NewConn(s.attach(t, client, []byte("\x82\x05early")), websock.Client, websock.Options{
+		Limits:  websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		Recover: func(_ *websock.Conn, v any) { l.recovered <- v },
+	})
+	if err := c.SetHandler(l); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(server, "\x82\x05later\x8a\x00")
+	if l.where == "OnClose" {
+		io.WriteString(server, "\x88\x02\x03\xe8")
+	}
+	if got := peerCloseCode(t, server); l.where != "OnClose" && got != websock.CloseInternalError {
+		t.Errorf("the peer was told %v, want %v", got, websock.CloseInternalError)
+	}
+	server.Close()
+
+	err := within(t, l.closed, "OnClose")
+	var left *websock.HandlerError
+	if l.where == "OnClose" {
+		if errors.As(err, &left) {
+			t.Errorf("OnClose got %v before it left", err)
+		}
+	} else if !errors.As(err, &left) || !errors.As(c.Err(), &left) {
+		t.Errorf("OnClose got %v, Err is %v: want a HandlerError", err, c.Err())
+	} else if panics != errors.Is(err, errLeft) {
+		t.Errorf("OnClose got %v with the value %v", err, left.Value)
+	}
+	if panics {
+		if v := within(t, l.recovered, "Recover"); v != errLeft {
+			t.Errorf("Recover got %v", v)
+		}
+	}
+	for _, n := range neighbours {
+		n.echo(t)
+	}
+	select {
+	case err := <-l.closed:
+		t.Errorf("OnClose was called twice, the second time with %v", err)
+	case v := <-l.recovered:
+		t.Errorf("Recover was called once more than there were panics, with %v", v)
+	default:
+	}
+}
+
+// Firehoses are streams of some 16 KB that make much work: each of a kind.
+func Firehoses() map[string][]byte {
+	var payload bytes.Buffer
+	w, _ := flate.NewWriter(&payload, flate.BestCompression)
+	w.Write(make([]byte, 1<<20))
+	w.Flush()
+	p := bytes.TrimSuffix(payload.Bytes(), []byte("\x00\x00\xff\xff"))
+	bomb := append(engine.AppendHeader(nil, websock.Header{Fin: true, Rsv: 4, Opcode: websock.OpBinary, Length: int64(len(p))}), p...)
+	return map[string][]byte{
+		"inflating": bytes.Repeat(bomb, 16),
+		"tiny":      bytes.Repeat([]byte("\x82\x00"), 8<<10),
+	}
+}
+
+// FirehoseTurn is how much of a firehose's payload, and how many calls of its Handler, may come
+// before others have their turn.
+const (
+	FirehoseTurn  = 256 << 10
+	FirehoseCalls = 1 << 10
+)
+
+// A Firehose is a Handler that counts what it gets.
+type Firehose struct {
+	Calls, Bytes int
+	OnFirst      func(c *websock.Conn) // called with the first
+	Pauses       bool                  // now and then, for a moment
+	Closed       chan error
+}
+
+// OnData counts.
+func (f *Firehose) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
+	f.Calls++
+	f.Bytes += len(payload)
+	if f.Pauses && f.Calls%97 == 0 {
+		c.Pause()
+		go c.Resume()
+	}
+	if f.Calls == 1 && f.OnFirst != nil {
+		f.OnFirst(c)
+	}
+}
+
+// OnClose tells Closed.
+func (f *Firehose) OnClose(_ *websock.Conn, err error) { f.Closed <- err }
+
+// A Handler has much to do with what has come at once. A deadline is still noticed.
+func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
+	for kind, stream := range Firehoses() {
+		t.Run(kind, func(t *testing.T) {
+			client, _ := s.sockets(t, "tcp")
+			f := &Firehose{Closed: make(chan error, 1)}
+			f.OnFirst = func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
+			c := s.firehose(t, client, stream, f)
+			if err := within(t, f.Closed, "OnClose"); !errors.Is(err, websock.ErrTimeout) {
+				t.Errorf("%v", err)
+			}
+			if f.Bytes > FirehoseTurn || f.Calls > FirehoseCalls {
+				t.Errorf("the Handler got %d bytes in %d calls after the deadline", f.Bytes, f.Calls)
+			}
+			c.Abort(nil)
+		})
+	}
+}
+
+// Nothing is lost where the turns of a Handler end.
+func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
+	for kind, stream := range Firehoses() {
+		for _, pauses := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/pauses=%v", kind, pauses), func(t *testing.T) {
+				client, server := s.sockets(t, "tcp")
+				f := &Firehose{Closed: make(chan error, 1), Pauses: pauses}
+				s.firehose(t, client, stream, f)
+				go func() { // what comes later is received after what is here
+					server.Write(stream)
+					server.Write([]byte("\x88\x02\x03\xe8"))
+				}()
+				var closed *websock.CloseError
+				if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+					t.Errorf("%v", err)
+				}
+				if kind == "tiny" && f.Calls != len(stream) || kind == "inflating" && f.Bytes != 32<<20 {
+					t.Errorf("the Handler got %d bytes in %d calls", f.Bytes, f.Calls)
+				}
+			})
+		}
+	}
+}
+
+// firehose returns a connection on which a stream has come already.
+func (s Suite) firehose(t *testing.T, conn net.Conn, stream []byte, f *Firehose) *websock.Conn {
+	t.Helper()
+	c := websock.NewConn(s.attach(t, conn, bytes.Clone(stream)), websock.Client, websock.Options{
+		Limits:      websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		Compression: websock.Compression{Level: 1},
+	})
+	if err := c.SetHandler(f); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"golang.org/x/net/nettest"
 )
 
 func (s Suite) testEchoOfEverySize(t *testing.T) {
@@ -35,6 +40,22 @@ func (s Suite) testEchoOfEverySize(t *testing.T) {
 		var closed *websock.CloseError
 		if err := <-echoed; !errors.As(err, &closed) || closed.Code != 4003 || closed.Reason != "done" {
 			t.Errorf("server: %v", err)
+		}
+	})
+}
+
+func (s Suite) testEarlyBytesAreReceivedFirst(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		stream := []byte("\x81\x05Hello\x81\x05World")
+		for cut := range stream {
+			client, server := s.sockets(t, network)
+			c := websock.NewConn(s.attach(t, client, bytes.Clone(stream[:cut])), websock.Client, websock.Options{})
+			go server.Write(stream[cut:])
+			for _, want := range []string{"Hello", "World"} {
+				if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+					t.Fatalf("cut at %d: %q, %v", cut, msg, err)
+				}
+			}
 		}
 	})
 }
@@ -113,33 +134,185 @@ func (s Suite) testRecvTimeoutOfZeroTakesWhatIsHere(t *testing.T) {
 	}
 }
 
-func (s Suite) testEarlyBytesAreReceivedFirst(t *testing.T) {
-	s.eachNetwork(t, func(t *testing.T, network string) {
-		stream := []byte("\x81\x05Hello\x81\x05World")
-		for cut := range stream {
-			client, server := s.sockets(t, network)
-			c := websock.NewConn(s.attach(t, client, bytes.Clone(stream[:cut])), websock.Client, websock.Options{})
-			go server.Write(stream[cut:])
-			for _, want := range []string{"Hello", "World"} {
-				if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
-					t.Fatalf("cut at %d: %q, %v", cut, msg, err)
+// A RecvTimeout ends in its time, whatever deadline others set meanwhile.
+func (s Suite) testNothingProlongsRecvTimeout(t *testing.T) {
+	client, _ := s.sockets(t, "tcp")
+	c := s.conn(t, client, websock.Client, websock.Limits{})
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				c.SetRecvDeadline(time.Now().Add(time.Hour))
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+	}()
+	for range 20 {
+		received := make(chan error, 1)
+		go func() {
+			_, _, err := c.RecvTimeout(nil, 5*time.Millisecond)
+			received <- err
+		}()
+		if err := wait(t, "the receive", received); !errors.Is(err, websock.ErrTimeout) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A receive ends at the deadline that was set last, however it meets those of RecvTimeout.
+func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
+	client, _ := s.sockets(t, "tcp")
+	c := s.conn(t, client, websock.Client, websock.Limits{})
+	for range 100 {
+		c.SetRecvDeadline(time.Time{})
+		c.RecvTimeout(nil, 0) // whose time limit the next receive takes back
+		received := make(chan error, 1)
+		go func() {
+			_, _, err := c.Recv(nil)
+			received <- err
+		}()
+		go c.SetRecvDeadline(time.Now().Add(time.Millisecond))
+		if err := wait(t, "the receive", received); !errors.Is(err, websock.ErrTimeout) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Readers of NextReader, timeouts in the middle and skipped rests leave the stream where it was.
+func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
+	client, server := s.pair(t, "tcp", websock.Limits{})
+	go func() {
+		for i := range 30 {
+			w, err := server.NextWriter(websock.OpBinary)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for part := range 3 {
+				w.Write([]byte(strings.Repeat(fmt.Sprint(part), 17<<10)))
+				if i%5 == 0 {
+					time.Sleep(3 * time.Millisecond)
 				}
 			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		server.Close()
+	}()
+	soon(t, "reading", func() {
+		read := func(r io.Reader, p []byte) (n int) {
+			for {
+				client.SetRecvDeadline(time.Now().Add(time.Millisecond))
+				more, err := r.Read(p[n:])
+				switch n += more; {
+				case err == io.EOF || n == len(p):
+					return n
+				case err != nil && err != websock.ErrTimeout:
+					t.Error(err)
+					return n
+				}
+			}
+		}
+		for i := range 30 {
+			var r io.Reader
+			err := websock.ErrTimeout
+			for err == websock.ErrTimeout {
+				client.SetRecvDeadline(time.Now().Add(time.Millisecond))
+				_, r, err = client.NextReader()
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p := make([]byte, 3*17<<10+1)
+			if i%3 > 0 {
+				p = p[:i*1000] // the rest is skipped
+			}
+			if n := read(r, p); n < len(p)-1 || n > 0 && p[0] != '0' || n > 40<<10 && p[n-1] != '2' {
+				t.Errorf("message %d: %d bytes of %d, or others", i, n, len(p))
+			}
+		}
+		client.SetRecvDeadline(time.Time{})
+		var closed *websock.CloseError
+		if _, _, err := client.NextReader(); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+			t.Errorf("the end: %v", err)
 		}
 	})
 }
 
-// echo sends back every message until the connection ends.
-func echo(c *websock.Conn) error {
-	var msg []byte
-	for {
-		op, m, err := c.RecvMessage(msg[:0])
-		if err != nil {
-			return errors.Join(err, c.Close())
-		}
-		msg = m
-		if err := c.SendFrame(op, true, m); err != nil {
-			return errors.Join(err, c.Close())
-		}
+// netConns returns the two ends of a connection as streams, that of the role given first.
+func (s Suite) netConns(t testing.TB, network string, role websock.Role, timeout time.Duration) (a, b net.Conn) {
+	client, server := s.pair(t, network, websock.Limits{CloseTimeout: timeout})
+	a, b = client.NetConn(websock.OpBinary), server.NetConn(websock.OpBinary)
+	if role == websock.Server {
+		a, b = b, a
 	}
+	return a, b
+}
+
+func (s Suite) testNetConnIsANetConn(t *testing.T) {
+	s.eachRole(t, func(t *testing.T, role websock.Role) {
+		nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
+			a, b = s.netConns(t, "tcp", role, time.Second)
+			return a, b, func() { // both at once: neither has to wait for the other
+				var closing sync.WaitGroup
+				closing.Go(func() { a.Close() })
+				closing.Go(func() { b.Close() })
+				closing.Wait()
+			}, nil
+		})
+	})
+}
+
+// A peer that takes nothing keeps nobody waiting after a write timed out, whatever its size:
+// neither a Read under way nor a later one.
+func (s Suite) testNetConnIsOverAfterAWriteTimedOut(t *testing.T) {
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		for _, size := range []int{1 << 10, 64 << 10, 16 << 20} {
+			t.Run(fmt.Sprint(size), func(t *testing.T) {
+				stream, _ := s.netConns(t, network, websock.Client, 100*time.Millisecond)
+				buf := make([]byte, 10)
+				read := make(chan error, 1)
+				go func() {
+					_, err := stream.Read(buf)
+					read <- err
+				}()
+				isTimeout := func(err error) bool {
+					timeout, ok := err.(net.Error)
+					return ok && timeout.Timeout() && errors.Is(err, os.ErrDeadlineExceeded)
+				}
+				soon(t, "Write", func() {
+					p := make([]byte, size)
+					var err error
+					for stream.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil { // not over yet
+						_, err = stream.Write(p)
+					}
+					if !isTimeout(err) {
+						t.Errorf("a write that timed out: %T %v", err, err)
+					}
+					if _, err := stream.Write(p); !isTimeout(err) {
+						t.Errorf("the next one: %T %v", err, err)
+					}
+				})
+				soon(t, "Read", func() {
+					if err := <-read; err == nil {
+						t.Error("the Read under way has read something")
+					}
+					if _, err := stream.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("a later Read doesn't say why: %v", err)
+					}
+					stream.SetWriteDeadline(time.Time{})
+					if _, err := stream.Write([]byte("x")); !isTimeout(err) {
+						t.Errorf("a later Write: %v", err)
+					}
+				})
+				soon(t, "Close", func() { stream.Close() })
+			})
+		}
+	})
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
-
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -129,6 +128,15 @@ func (s Suite) mayRunInParallel(t *testing.T) {
 	}
 }
 
+func (s Suite) eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
+	for _, role := range []websock.Role{websock.Client, websock.Server} {
+		t.Run(role.String(), func(t *testing.T) {
+			s.mayRunInParallel(t)
+			f(t, role)
+		})
+	}
+}
+
 // attach makes a transport that is closed when the test ends.
 func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) transport.Conn {
 	t.Helper()
@@ -157,4 +165,39 @@ func (s Suite) pair(t testing.TB, network string, limits websock.Limits) (client
 func (s Suite) conn(t testing.TB, conn net.Conn, role websock.Role, limits websock.Limits) *websock.Conn {
 	t.Helper()
 	return websock.NewConn(s.attach(t, conn, nil), role, websock.Options{Limits: limits})
+}
+
+// Benchmark measures echoes over TCP, pulled and pushed.
+func (s Suite) Benchmark(b *testing.B) {
+	for _, mode := range []string{"pull", "push"} {
+		b.Run(mode, func(b *testing.B) {
+			client, server := s.pair(b, "tcp", websock.Limits{})
+			go echo(server)
+			payload := make([]byte, 128)
+			b.ReportAllocs()
+			if mode == "pull" {
+				buf := make([]byte, 0, 128)
+				for b.Loop() {
+					client.SendBinary(payload)
+					if _, _, err := client.RecvMessage(buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+			} else {
+				done := make(chan struct{})
+				n := 0
+				client.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+					if n++; n == b.N {
+						close(done)
+						return
+					}
+					c.SendBinary(msg)
+				}, nil))
+				b.ResetTimer()
+				client.SendBinary(payload)
+				<-done
+			}
+			client.Close()
+		})
+	}
 }

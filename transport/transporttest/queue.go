@@ -10,33 +10,6 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// pulledAndPushed runs f with connections that pull and with such that have a Handler.
-func pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *websock.Conn))) {
-	t.Run("pulled", func(t *testing.T) { f(t, func(*websock.Conn) {}) })
-	t.Run("pushed", func(t *testing.T) {
-		f(t, func(c *websock.Conn) {
-			if err := c.SetHandler(newCollector().handler()); err != nil {
-				t.Fatal(err)
-			}
-		})
-	})
-}
-
-// soon calls f in a goroutine and fails the test if it doesn't return.
-func soon(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatal(what, "hangs")
-	}
-}
-
 // A peer that doesn't read makes TrySend return ErrSendQueueFull, also while another goroutine
 // waits for that peer. What was accepted arrives once it reads.
 func (s Suite) testTrySendNeverWaits(t *testing.T) {
@@ -217,27 +190,109 @@ func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
 	}
 }
 
-// What is prepared once arrives from both roles.
-func (s Suite) testAPreparedMessageArrives(t *testing.T) {
-	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, websock.Limits{})
-		for _, size := range []int{0, 125, 5000, 300000} {
-			message, err := websock.NewPreparedMessage(websock.OpBinary, bytes.Repeat([]byte("p"), size))
-			if err != nil {
+// A peer that reads nothing must not keep the Handlers of other connections from being
+// called. What is sent to it is refused once its queue is full, or waits, each as the
+// transport has it.
+func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
+	limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
+	a, _ := s.sockets(t, "tcp")
+	stalled := s.conn(t, a, websock.Client, limits)
+	h := newCollector()
+	stalled.SetHandler(h.handler())
+	stalled.SetSendDeadline(time.Now().Add(200 * time.Millisecond))
+	full := make(chan error, 1)
+	go func() {
+		payload := make([]byte, 32<<10)
+		for {
+			if err := stalled.SendBinary(payload); err != nil {
+				full <- err
+				return
+			}
+		}
+	}()
+	for range 8 { // on all loops there may be
+		client, server := s.pair(t, "tcp", limits)
+		go echo(server)
+		h := newCollector()
+		client.SetHandler(h.handler())
+		for range 20 {
+			if err := client.SendText([]byte("ping")); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 {
-				for _, ends := range [][2]*websock.Conn{{client, server}, {server, client}} {
-					sent := make(chan error, 1)
-					go func() { sent <- ends[0].SendPrepared(message) }()
-					op, m, err := ends[1].RecvMessage(nil)
-					if op != websock.OpBinary || !bytes.Equal(m, message.Payload()) || err != nil {
-						t.Fatalf("%d bytes: %v of %d bytes, %v", size, op, len(m), err)
-					}
-					if err := <-sent; err != nil {
-						t.Fatal(err)
-					}
+			<-h.messages
+		}
+	}
+	err := <-full
+	var limit *websock.LimitError
+	if refused := errors.As(err, &limit) && limit.Limit == "SendQueue"; !refused {
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
+			t.Errorf("the send returned %v", err)
+		}
+	}
+	stalled.Close()
+	<-h.closed
+}
+
+func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
+	const messages, size = 40, 100 << 10
+	client, server := s.pair(t, "tcp", websock.Limits{WhenFull: websock.QueueWaits})
+	h := newCollector()
+	client.SetHandler(h.handler()) // so that even so it waits
+	sent := make(chan error, 1)
+	go func() {
+		for i := range messages {
+			if err := client.SendBinary(bytes.Repeat([]byte{byte(i)}, size)); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	time.Sleep(20 * time.Millisecond) // until all buffers are full
+	var msg []byte
+	for i := range messages {
+		_, m, err := server.RecvMessage(msg[:0])
+		if err != nil || len(m) != size || m[0] != byte(i) || m[size-1] != byte(i) {
+			t.Fatalf("message %d: %d bytes, %v", i, len(m), err)
+		}
+		msg = m
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+// Neither of two peers may wait for the other to read before it reads on itself.
+func (s Suite) testPeersThatSendMuchToEachOtherReceiveIt(t *testing.T) {
+	const messages, size = 1000, 20 << 10 // more than the system's buffers take
+	s.eachNetwork(t, func(t *testing.T, network string) {
+		client, server := s.pair(t, network, websock.Limits{WhenFull: websock.QueueWaits})
+		peers := []*websock.Conn{client, server}
+		sent := make(chan error, len(peers))
+		var received []*collector
+		for _, c := range peers {
+			h := newCollector()
+			received = append(received, h)
+			c.SetHandler(h.handler())
+			go func() {
+				var err error
+				for i := 0; err == nil && i < messages; i++ {
+					err = c.SendBinary(bytes.Repeat([]byte{byte(i)}, size))
 				}
+				sent <- err
+			}()
+		}
+		for _, h := range received {
+			for i := range messages {
+				if msg := <-h.messages; len(msg) != size || msg[0] != byte(i) {
+					t.Fatalf("message %d: %d bytes", i, len(msg))
+				}
+			}
+		}
+		for range peers {
+			if err := <-sent; err != nil {
+				t.Error(err)
 			}
 		}
 	})
