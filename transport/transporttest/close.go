@@ -55,7 +55,7 @@ func (s Suite) testBothSidesClosingAtOnce(t *testing.T) {
 	}
 }
 
-func (s Suite) testCloseDiscardsWhatAFloodingPeerSends(t *testing.T) {
+func (s Suite) testCloseDiscardsWhatThePeerKeepsSending(t *testing.T) {
 	client, server := s.sockets(t, "tcp")
 	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 	flooding := make(chan struct{})
@@ -76,7 +76,7 @@ func (s Suite) testCloseDiscardsWhatAFloodingPeerSends(t *testing.T) {
 	<-flooding
 }
 
-func (s Suite) testCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
+func (s Suite) testCloseAbortsIfThePeerDoesNotRead(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
 	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 	blocked := make(chan error, 1)
@@ -93,7 +93,7 @@ func (s Suite) testCloseGivesUpOnAPeerThatDoesNotRead(t *testing.T) {
 }
 
 // Close takes Limits.CloseTimeout and not longer, whatever is set meanwhile.
-func (s Suite) testNothingProlongsClose(t *testing.T) {
+func (s Suite) testNothingExtendsTheCloseTimeout(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	for name, peer := range peers {
 		s.eachRole(t, func(t *testing.T, role websock.Role) {
@@ -200,7 +200,7 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 // A Handler that doesn't return doesn't keep the peer: it sees the close frame at once, and the
 // end of the stream when Limits.CloseTimeout is over. OnClose is told what the peer has answered
 // if the Handler returns before the connection is closed for good, after as long again.
-func (s Suite) testAHandlerThatHangsDoesNotKeepThePeer(t *testing.T) {
+func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	tests := []struct {
 		name    string
@@ -313,7 +313,7 @@ func sendings(size int) map[string]func(c *websock.Conn) error {
 }
 
 // Whatever is called after the end of a connection returns, and says that this is the end.
-func (s Suite) testAfterTheEndEverythingSaysSo(t *testing.T) {
+func (s Suite) testCallsAfterTheEndReturnACloseError(t *testing.T) {
 	buf := make([]byte, 100)
 	receivings := map[string]func(c *websock.Conn) error{
 		"Recv":        func(c *websock.Conn) error { _, _, err := c.Recv(buf); return err },
@@ -362,7 +362,7 @@ func (s Suite) testAfterTheEndEverythingSaysSo(t *testing.T) {
 }
 
 // Whoever waits for a peer that doesn't read returns when the connection ends.
-func (s Suite) testSendersThatWaitReturnAtTheEnd(t *testing.T) {
+func (s Suite) testBlockedSendersReturnAtTheEnd(t *testing.T) {
 	for name, send := range sendings(40 << 10) {
 		for end, finish := range map[string]func(c *websock.Conn){
 			"Close": func(c *websock.Conn) { c.Close() },

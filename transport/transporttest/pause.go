@@ -26,7 +26,7 @@ func (s Suite) pausing(t *testing.T, network string) (c *websock.Conn, h *collec
 	return c, h, b
 }
 
-func (s Suite) testPauseLeavesTheHandlerAlone(t *testing.T) {
+func (s Suite) testNoDataComesDuringAPause(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x81\x01c\x81\x01d\x81\x01e")
@@ -80,7 +80,7 @@ func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 	})
 }
 
-func (s Suite) testPauseHonoursTheRecvDeadline(t *testing.T) {
+func (s Suite) testTheRecvDeadlineEndsAPause(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b")
@@ -92,7 +92,7 @@ func (s Suite) testPauseHonoursTheRecvDeadline(t *testing.T) {
 	})
 }
 
-func (s Suite) testCloseEndsAPause(t *testing.T) {
+func (s Suite) testCloseDuringAPauseLosesNothing(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x88\x02\x03\xe8")

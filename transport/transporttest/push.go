@@ -17,7 +17,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
+func (s Suite) testAHandlerGetsEarlyAndLaterBytes(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.sockets(t, network)
 		c := websock.NewConn(s.attach(t, client, []byte("\x81\x05early\x81\x05la")), websock.Client, websock.Options{})
@@ -42,7 +42,7 @@ func (s Suite) testPushDeliversEarlyAndLaterBytes(t *testing.T) {
 }
 
 // The Handler takes a lock that whoever sets it holds.
-func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
+func (s Suite) testSetHandlerDoesNotCallTheHandlerItself(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, _ := s.sockets(t, network)
 		c := websock.NewConn(s.attach(t, client, []byte("\x81\x05early")), websock.Client, websock.Options{})
@@ -72,7 +72,7 @@ func (s Suite) testPushCallsTheHandlerFromElsewhere(t *testing.T) {
 	})
 }
 
-func (s Suite) testHandlerAfterPulling(t *testing.T) {
+func (s Suite) testAHandlerContinuesAfterRecv(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{})
 		go func() {
@@ -102,7 +102,7 @@ func (s Suite) testHandlerAfterPulling(t *testing.T) {
 	})
 }
 
-func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
+func (s Suite) testOnCloseFollowsAnEndThatArrivesWithTheLastBytes(t *testing.T) {
 	ends := map[string]func(conn net.Conn){
 		"closed": func(conn net.Conn) { conn.Close() },
 		"reset":  reset,
@@ -142,7 +142,7 @@ func (s Suite) testPushSeesTheEndThatComesWithTheLastBytes(t *testing.T) {
 	}
 }
 
-func (s Suite) testPushEchoAndCloseFromOutside(t *testing.T) {
+func (s Suite) testHandlersEchoUntilClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{})
 		serverClosed := make(chan error, 2)
@@ -175,7 +175,7 @@ func (s Suite) testPushEchoAndCloseFromOutside(t *testing.T) {
 	})
 }
 
-func (s Suite) testPushGivesUpOnAPeerThatDoesNotCompleteTheClose(t *testing.T) {
+func (s Suite) testOnCloseReportsAPeerThatDoesNotAnswerTheClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, b := s.sockets(t, network)
 		go io.Copy(io.Discard, b)
@@ -189,7 +189,7 @@ func (s Suite) testPushGivesUpOnAPeerThatDoesNotCompleteTheClose(t *testing.T) {
 	})
 }
 
-func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
+func (s Suite) testTheRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, _ := s.sockets(t, network)
 		c := s.conn(t, a, websock.Client, websock.Limits{})
@@ -202,7 +202,7 @@ func (s Suite) testPushEndsAtTheRecvDeadline(t *testing.T) {
 	})
 }
 
-func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
+func (s Suite) testDeadlineAndCloseEndAConnectionWhosePeerKeepsSending(t *testing.T) {
 	ends := map[string]func(c *websock.Conn){
 		"deadline": func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(20 * time.Millisecond)) },
 		"close":    func(c *websock.Conn) { c.Close() },
@@ -236,7 +236,7 @@ func (s Suite) testPushEndsOnAPeerThatSendsWithoutEnd(t *testing.T) {
 
 // A Handler that panics, where that is to be survived, or that ends its goroutine, ends its
 // own connection. Others are served on.
-func (s Suite) testAHandlerThatDoesNotReturnEndsItsConnectionOnly(t *testing.T) {
+func (s Suite) testPanicAndGoexitEndOnlyTheirConnection(t *testing.T) {
 	leaves := map[string]func(){
 		"panic":  func() { panic(errLeft) },
 		"Goexit": runtime.Goexit,
@@ -245,13 +245,13 @@ func (s Suite) testAHandlerThatDoesNotReturnEndsItsConnectionOnly(t *testing.T) 
 		for _, where := range []string{"OnData of early", "OnData of later", "OnPong", "OnClose"} {
 			t.Run(name+" in "+where, func(t *testing.T) {
 				l := &leaver{where: where, leave: leave, recovered: make(chan any, 2), closed: make(chan error, 2)}
-				s.testLeaver(t, l, name == "panic")
+				s.testHandlerThatDoesNotReturn(t, l, name == "panic")
 			})
 		}
 	}
 }
 
-func (s Suite) testLeaver(t *testing.T, l *leaver, panics bool) {
+func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *leaver, panics bool) {
 	neighbours := s.echoing(t)
 	client, server := s.sockets(t, "tcp")
 	c := websock.NewConn(s.attach(t, client, []byte("\x82\x05early")), websock.Client, websock.Options{
@@ -344,7 +344,7 @@ func (f *Firehose) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
 func (f *Firehose) OnClose(_ *websock.Conn, err error) { f.Closed <- err }
 
 // A Handler has much to do with what has come at once. A deadline is still noticed.
-func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
+func (s Suite) testADeadlineInterruptsALargeBacklog(t *testing.T) {
 	for kind, stream := range Firehoses() {
 		t.Run(kind, func(t *testing.T) {
 			client, _ := s.sockets(t, "tcp")
@@ -363,7 +363,7 @@ func (s Suite) testADeadlineEndsAFirehose(t *testing.T) {
 }
 
 // Nothing is lost where the turns of a Handler end.
-func (s Suite) testAFirehoseIsReceivedWhole(t *testing.T) {
+func (s Suite) testALargeBacklogIsReceivedWhole(t *testing.T) {
 	for kind, stream := range Firehoses() {
 		for _, pauses := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/pauses=%v", kind, pauses), func(t *testing.T) {

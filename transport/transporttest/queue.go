@@ -12,7 +12,7 @@ import (
 
 // A peer that doesn't read makes TrySend return ErrSendQueueFull, also while another goroutine
 // waits for that peer. What was accepted arrives once it reads.
-func (s Suite) testTrySendNeverWaits(t *testing.T) {
+func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 	const size = 16 << 10
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
@@ -131,7 +131,7 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 }
 
 // A context that ends when a part of a frame is out ends the connection.
-func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
+func (s Suite) testCancellingSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
 			client, server := s.pair(t, network, websock.Limits{CloseTimeout: 50 * time.Millisecond})
@@ -158,7 +158,7 @@ func (s Suite) testSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 
 // A Handler that sends to a peer that doesn't read gets its goroutine back, whichever call it
 // uses: an event loop that waits for itself would wait for ever.
-func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
+func (s Suite) testAHandlerNeverBlocksOnItsOwnQueue(t *testing.T) {
 	for _, size := range []int{16 << 10, 200 << 10} {
 		client, server := s.pair(t, "tcp", websock.Limits{})
 		refused := make(chan error, 1)
@@ -193,7 +193,7 @@ func (s Suite) testAHandlerNeverWaitsForItsOwnQueue(t *testing.T) {
 // A peer that reads nothing must not keep the Handlers of other connections from being
 // called. What is sent to it is refused once its queue is full, or waits, each as the
 // transport has it.
-func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
+func (s Suite) testAStalledPeerDelaysNoOtherConnection(t *testing.T) {
 	limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
 	a, _ := s.sockets(t, "tcp")
 	stalled := s.conn(t, a, websock.Client, limits)
@@ -234,7 +234,7 @@ func (s Suite) testAStalledPeerHoldsUpNobodyElse(t *testing.T) {
 	<-h.closed
 }
 
-func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
+func (s Suite) testABlockedSenderLosesNothing(t *testing.T) {
 	const messages, size = 40, 100 << 10
 	client, server := s.pair(t, "tcp", websock.Limits{WhenFull: websock.QueueWaits})
 	h := newCollector()
@@ -264,7 +264,7 @@ func (s Suite) testASenderThatWaitsLosesNothing(t *testing.T) {
 }
 
 // Neither of two peers may wait for the other to read before it reads on itself.
-func (s Suite) testPeersThatSendMuchToEachOtherReceiveIt(t *testing.T) {
+func (s Suite) testPeersThatBothSendMuchDoNotDeadlock(t *testing.T) {
 	const messages, size = 1000, 20 << 10 // more than the system's buffers take
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{WhenFull: websock.QueueWaits})

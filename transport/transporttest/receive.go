@@ -60,7 +60,7 @@ func (s Suite) testEarlyBytesAreReceivedFirst(t *testing.T) {
 	})
 }
 
-func (s Suite) testNoTimeoutLosesAByteOfAStreamThatDrips(t *testing.T) {
+func (s Suite) testTimeoutsLoseNoByteOfASlowStream(t *testing.T) {
 	messages := []string{"", "a", strings.Repeat("b", 130), "end"}
 	for _, size := range []int{1, 2, 7, 4096} {
 		t.Run(fmt.Sprintf("buffer of %d", size), func(t *testing.T) {
@@ -104,7 +104,7 @@ func (s Suite) testNoTimeoutLosesAByteOfAStreamThatDrips(t *testing.T) {
 	}
 }
 
-func (s Suite) testRecvTimeoutOfZeroTakesWhatIsHere(t *testing.T) {
+func (s Suite) testRecvTimeoutOfZeroReturnsWhatHasArrived(t *testing.T) {
 	if s.BlindPoll {
 		t.Skip("this transport can't ask without waiting")
 	}
@@ -135,7 +135,7 @@ func (s Suite) testRecvTimeoutOfZeroTakesWhatIsHere(t *testing.T) {
 }
 
 // A RecvTimeout ends in its time, whatever deadline others set meanwhile.
-func (s Suite) testNothingProlongsRecvTimeout(t *testing.T) {
+func (s Suite) testNothingExtendsRecvTimeout(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
 	c := s.conn(t, client, websock.Client, websock.Limits{})
 	over := make(chan struct{})
@@ -183,7 +183,7 @@ func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 }
 
 // Readers of NextReader, timeouts in the middle and skipped rests leave the stream where it was.
-func (s Suite) testReadersWithTimeoutsLoseNothing(t *testing.T) {
+func (s Suite) testNextReaderLosesNothingAtTimeouts(t *testing.T) {
 	client, server := s.pair(t, "tcp", websock.Limits{})
 	go func() {
 		for i := range 30 {
@@ -271,7 +271,7 @@ func (s Suite) testNetConnIsANetConn(t *testing.T) {
 
 // A peer that takes nothing keeps nobody waiting after a write timed out, whatever its size:
 // neither a Read under way nor a later one.
-func (s Suite) testNetConnIsOverAfterAWriteTimedOut(t *testing.T) {
+func (s Suite) testNetConnFailsAfterAWriteTimedOut(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		for _, size := range []int{1 << 10, 64 << 10, 16 << 20} {
 			t.Run(fmt.Sprint(size), func(t *testing.T) {

@@ -180,7 +180,7 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 
 // A send to a peer that takes nothing returns at its deadline, also while the Handler of the
 // connection hangs, and the end that follows is the one that every failed send has.
-func (s Suite) testASendDeadlineHoldsWhileAHandlerHangs(t *testing.T) {
+func (s Suite) testASendDeadlineHoldsWhileAHandlerBlocks(t *testing.T) {
 	deadlines := map[string]func(c *websock.Conn){
 		"set before": func(c *websock.Conn) { c.SetSendDeadline(time.Now().Add(100 * time.Millisecond)) },
 		"set meanwhile": func(c *websock.Conn) {
@@ -223,7 +223,7 @@ func (s Suite) testASendDeadlineHoldsWhileAHandlerHangs(t *testing.T) {
 
 // A peer sends much, says why it ends the connection, and resets it. Who answers each message
 // can't any more, but has to be told all of that.
-func (s Suite) testWhatArrivedIsReceivedThoughSendingFailed(t *testing.T) {
+func (s Suite) testAFailedSendLosesNoReceivedMessage(t *testing.T) {
 	const messages = 2000
 	for _, close := range []struct {
 		code   websock.CloseCode
@@ -309,7 +309,7 @@ var peers = map[string]func(role websock.Role, far net.Conn){
 
 // After a send failed, what comes is received for Limits.CloseTimeout. Then the connection ends
 // with the error of the send.
-func (s Suite) testAFailedSendLeavesCloseTimeoutToReceive(t *testing.T) {
+func (s Suite) testReceivingEndsCloseTimeoutAfterAFailedSend(t *testing.T) {
 	for name, peer := range peers {
 		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {

@@ -19,7 +19,7 @@ import (
 
 // All ways of sending at once, to a peer that is slow: what was accepted arrives, once and whole,
 // and what was refused does not.
-func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
+func (s Suite) testEveryAcceptedMessageArrivesOnce(t *testing.T) {
 	for name, z := range map[string]websock.Compression{"plain": {}, "compressed": websock.DefaultCompression} {
 		t.Run(name, func(t *testing.T) {
 			a, b := s.sockets(t, "tcp")
@@ -118,7 +118,7 @@ func (s Suite) testWhatWasAcceptedArrivesWhateverSentIt(t *testing.T) {
 
 // Whatever several goroutines and the Handler itself do to a connection, OnClose comes once and
 // nothing after it.
-func (s Suite) testWhateverIsDoneOnCloseComesOnce(t *testing.T) {
+func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 	const rounds, actors, actions = 30, 3, 6
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		for round := range rounds {
@@ -195,7 +195,7 @@ func (s Suite) testWhateverIsDoneOnCloseComesOnce(t *testing.T) {
 
 // Whatever is called at whatever time by whomever: every connection ends, once, after its last
 // data, and its Handler is called by one goroutine at a time.
-func (s Suite) testCallsThatRaceEndEveryConnectionOnce(t *testing.T) {
+func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 	const conns, callers = 60, 3
 	calls := []func(c *websock.Conn, peer net.Conn){
 		func(c *websock.Conn, _ net.Conn) { c.Pause() },
@@ -321,7 +321,7 @@ var finishes = map[string]func(c *websock.Conn){
 
 // However a connection is used and by whichever side it ends, all calls return, OnClose comes
 // once, and nothing comes after it.
-func (s Suite) testEveryUseEndsWithTheConnection(t *testing.T) {
+func (s Suite) testEveryCallReturnsWhenTheConnectionEnds(t *testing.T) {
 	for end, finish := range finishes {
 		for _, way := range []string{"pulled", "pushed"} {
 			for _, both := range []bool{false, true} {

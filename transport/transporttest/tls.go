@@ -6,7 +6,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-func (s Suite) testTheStateOfTLSIsTold(t *testing.T) {
+func (s Suite) testTLSReturnsTheStateOfTheConnection(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{})
 		for _, c := range []*websock.Conn{client, server} {
