@@ -70,5 +70,5 @@ func (w *Wheel[T]) Take(now int64, each func(item T, from Place)) {
 	}
 }
 
-// Next returns the tick at which the wheel has to be looked at next. It must not be empty.
+// Next returns the tick at which Take has to be called next. The wheel must not be empty.
 func (w *Wheel[T]) Next() int64 { return w.next }

@@ -106,10 +106,10 @@ func (i *input) endReasonLocked() error {
 	return nil
 }
 
-// mayView reports whether View may return what was received. Readable gets one view, and is
+// mayViewLocked reports whether View may return what was received. Readable gets one view, and is
 // called again for the next: what it sends is held back until it returns, which it would never do
-// while the peer keeps sending. The input's lock is held.
-func (p *push) mayView() bool {
+// while the peer keeps sending.
+func (p *push) mayViewLocked() bool {
 	switch {
 	case p.receiver == nil:
 		return true

@@ -167,7 +167,7 @@ func (t *Conn) View() ([]byte, error) {
 		case i.push.paused, i.push.receiver != nil && passed(i.deadline):
 			return nil, transport.ErrWouldBlock // even if the peer never stops sending
 		case i.received != nil:
-			if !i.push.mayView() {
+			if !i.push.mayViewLocked() {
 				return nil, transport.ErrWouldBlock
 			}
 			i.view, i.viewBuffer, i.received = i.received.B, i.received, nil
