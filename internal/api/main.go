@@ -32,7 +32,7 @@ func main() {
 
 func run(modules []string) error {
 	if len(modules) == 0 {
-		return errors.New("usage: api module...") // and not a listing of nothing
+		return errors.New("no modules are named") // an empty listing would be written
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
