@@ -1,11 +1,8 @@
-// Package websock opens WebSocket connections (RFC 6455), many of them in one
-// process.
+// Package websock opens WebSocket connections (RFC 6455), many of them in one process.
 //
-// Open and Dial connect as a client, Accept as a server inside net/http. What they
-// return is a Conn: sends from any goroutine, and received data either pulled with
-// Recv, piece by piece into the caller's buffer, or whole with RecvMessage, or pushed
-// to a Handler. Its methods, and those of the other types that are aliases, are
-// documented in package engine.
+// Open and Dial connect as a client, Accept as a server inside net/http. They return a Conn. Any
+// goroutine may send. Received data is read with Recv, piece by piece into the caller's buffer, or
+// with RecvMessage as whole messages, or is delivered to a Handler.
 //
 //	conn, err := websock.Dial(ctx, "wss://example.com/feed", nil)
 //	if err != nil {
@@ -15,7 +12,10 @@
 //	conn.SendText([]byte(`{"subscribe":"trades"}`))
 //	op, msg, err := conn.RecvMessage(nil)
 //
-// A receive that times out is no failure: it returns ErrTimeout, loses nothing and
-// can be repeated. All that a peer can make a connection cost is bounded by
-// Limits.
+// A timeout of a receive is not a failure: the receive returns ErrTimeout, nothing is lost, and the
+// call can be repeated. Limits bounds everything that a peer can make a connection use.
+//
+// Types of the protocol, such as Header and Opcode, are aliases of those of package engine, and
+// ErrTimeout is that of package transport, so that programs import this package and, if they
+// choose one, a transport.
 package websock
