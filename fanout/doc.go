@@ -33,7 +33,8 @@
 // connection ends before the message was transmitted. Nothing is sent twice, and only an answer of
 // the peer can tell that a message has arrived. With Options.SendBuffer a slot keeps messages while
 // it isn't connected, and sends them after OnConnect, in order and before any newer one. Messages
-// that don't fit are refused; messages that were kept in vain are counted and reported to OnUnsent.
+// that don't fit are refused; messages that were kept but can no longer be sent are counted and reported
+// to OnUnsent.
 //
 // A send never waits for the peer. If too many bytes wait for a peer already (Limits.SendQueue), the
 // message is refused with a *websock.LimitError, and no other slot is held up.

@@ -21,7 +21,7 @@ type teardown struct {
 	current bool          // it went down by this, and not by Shutdown before
 	at      time.Duration // when, since the Group began
 	next    time.Duration // after which the slot is dialed again, or never
-	dropped int           // messages that were kept in vain
+	dropped int           // messages that were kept and are not sent
 }
 
 // attemptFailed takes the slot down after a failed attempt.

@@ -2,6 +2,7 @@ package fanout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -57,4 +58,43 @@ func Example() {
 	// Output:
 	// 7 is up
 	// <nil>
+}
+
+func ExampleGroup_Broadcast() {
+	server := feed()
+	defer server.Close()
+	g, err := fanout.Start(fanout.Options{
+		Targets: fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http")),
+		Size:    10,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%+v\n", g.Broadcast(websock.OpText, []byte("news")))
+	// Output: {Sent:10 Kept:0 Down:0 Refused:0}
+}
+
+// A server that bans clients for a while answers with status 403, too.
+func ExamplePermanent() {
+	permanent := func(err error) bool {
+		var refused *websock.HandshakeError
+		if errors.As(err, &refused) && refused.Header.Get("Retry-After") != "" {
+			return false
+		}
+		return fanout.Permanent(err)
+	}
+	banned := http.Header{"Retry-After": {"60"}}
+	fmt.Println(permanent(&websock.HandshakeError{Status: http.StatusForbidden}))
+	fmt.Println(permanent(&websock.HandshakeError{Status: http.StatusForbidden, Header: banned}))
+	// Output:
+	// true
+	// false
 }

@@ -128,7 +128,7 @@ type Options struct {
 	Trace func(s *Slot) *websock.Trace
 
 	// Logger gets a record, at level Debug, of every connection that comes up or is lost and of
-	// every failed attempt; at Info, of what holds up dialing for longer than a second, and of the
+	// every failed attempt; at Info, of a limit that delays dialing for longer than a second, and of the
 	// end of an outage; at Warn, of a host's first failure and each time their number in a row has
 	// doubled, with the URL without its query, and of each slot that has stopped. nil: nothing is
 	// logged.

@@ -24,8 +24,8 @@ type Pace struct {
 
 	// Handshakes is how many attempts may be under way at a time, from Prepare to the end of
 	// OnConnect; each has a goroutine. An attempt counts for its first second only, so that hosts
-	// that don't answer hold up no others; while such a host stays silent, only one attempt at a
-	// time is added to those that wait for it. Default: DefaultHandshakes. It can't be unbounded.
+	// that don't answer don't delay others; while such a host stays silent, only one more attempt
+	// to it begins at a time. Default: DefaultHandshakes. It can't be unbounded.
 	Handshakes int
 
 	// PerHost is how many attempts may be connecting to the same host and port at a time, from
@@ -34,7 +34,7 @@ type Pace struct {
 	// RFC 6455 section 4.1 requires that a client has only one connection to an IP address in the
 	// CONNECTING state at a time, so that a server can answer an overload by being slow. A PerHost
 	// of 1 does that for each host and port. It isn't the default since it limits Rate to one
-	// attempt in the time of a handshake, which would surprise whoever sets a Rate: 10,000 slots
+	// attempt in the time of a handshake, which would be a surprise where a Rate is set: 10,000 slots
 	// of one host at 150 ms take 25 minutes. Set it for servers that are not your own.
 	PerHost int
 }
