@@ -23,18 +23,14 @@ const compressedUnderRace = 40
 type place struct {
 	name string
 	run  func(s *stream) error
-	bare bool // without compression
 }
-
-// runs reports whether a case can run here.
-func (p place) runs(r row) bool { return !p.bare || r.compression.IsOff() }
 
 func places(t *testing.T) []place {
 	on := func(factory transport.Factory, secure bool) func(*stream) error {
 		return newNetwork(t, factory, secure).converseInEveryWay
 	}
 	return []place{
-		{name: "Decoder", run: decodeInEveryWay, bare: true},
+		{name: "Decoder", run: decodeInEveryWay},
 		{name: "Conn, pulled", run: func(s *stream) error { return converseInEveryWay(s, true) }},
 		{name: "Conn, pushed", run: func(s *stream) error { return converseInEveryWay(s, false) }},
 		{name: "std", run: on(std.Transport(), false)},
@@ -52,7 +48,7 @@ func TestConformance(t *testing.T) {
 				t.Parallel()
 				failures := 0
 				for i, r := range rows {
-					if !p.runs(r) || race.Enabled && !r.compression.IsOff() && i%compressedUnderRace != 0 {
+					if race.Enabled && !r.compression.IsOff() && i%compressedUnderRace != 0 {
 						continue
 					}
 					passed := r.run(t, p)

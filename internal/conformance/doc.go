@@ -1,59 +1,59 @@
-// Package conformance holds the module to RFC 6455, and to RFC 3629 where text is concerned,
-// with cases of its own: tables of what a peer sends and of what must come back.
+// Package conformance tests the module against RFC 6455, RFC 7692 and, for text, RFC 3629, with
+// tables of what a peer sends and what an endpoint has to answer.
 //
 //	go test ./internal/conformance            # all cases, in all places, in both roles
 //	go test ./internal/conformance -update    # and write docs/conformance.md
 //
 // # Cases
 //
-// A case is a conversation: the frames that a peer sends, and with each the frame that
-// answers it, if any. The endpoint that is tested sends back every message. Where a frame
-// breaks the rules, the case says with which byte and with which close code the connection
-// ends. A case that doesn't end otherwise ends with the peer's close frame.
+// A case is a conversation: the frames that a peer sends and, for each, the frame that answers
+// it, if any. The endpoint under test echoes every message. Where a frame breaks the rules, the
+// case says at which byte and with which close code the connection ends. All other cases end with
+// a close frame from the peer.
 //
-// Cases have the numbers that the Autobahn test suite gives to the same behaviour, and a
-// test sees to it that none of those is missing; its families 1 to 7, 9, 10, 12 and 13 are here.
-// Cases of our own have numbers that it doesn't use:
+// A case has the number that the Autobahn test suite gives to the same behaviour, and a test
+// checks that none is missing from families 1 to 7, 9, 10, 12 and 13. Our own cases have numbers
+// that Autobahn doesn't use:
 //
-//	1.3           lengths that aren't in their shortest form or too long; wrong masking
-//	2.12 to 2.14  control frames that are too long; pings everywhere
-//	3.8, 3.9      reserved bits on pongs and continuations
+//	1.3           lengths that are too long or not in their shortest form; wrong masking
+//	2.12 to 2.14  control frames that are too long; pings before, in and after a message
+//	3.8, 3.9      reserved bits in pongs and continuations
 //	4.3           reserved opcodes within a message
-//	5.21 to 5.24  more orders of frames that are wrong
-//	6.24          code points cut by fragments and control frames
+//	5.21 to 5.24  more frames in the wrong order
+//	6.24          code points split by fragments and control frames
 //	7.7.14 on     close codes registered since
-//	7.9.10 on     more that must not be sent
-//	7.14          more that close frames can do wrong
-//	9.9           limits: as much as is allowed, and one more
+//	7.9.10 on     more codes that must not be sent
+//	7.14          more errors in close frames
+//	9.9           limits: the most that is allowed, and one more
 //	10.1.2 on     other messages, other sizes of fragments
-//	12.6          what is right and wrong within a compressed message
+//	12.6          valid and invalid payloads of compressed messages
 //
-// Where Autobahn accepts two behaviours and calls one of them non-strict, or only informs
-// about what it sees, the case demands the strict one: a wrong byte in a text ends the
-// connection when it comes, not at the end of the frame; what came before a broken frame is
-// answered first; a ping is answered before anything else is received; a close frame is
-// answered with its own code, a broken one with 1002 or 1007.
+// Where Autobahn accepts two behaviours and calls one of them non-strict, or only reports what it
+// sees, the case requires the strict one: an invalid byte in a text ends the connection when it
+// arrives, not at the end of the frame; messages before an invalid frame are answered first; a ping
+// is answered before anything else is received; a close frame is answered with its own code, an
+// invalid one with 1002 or 1007.
 //
-// The limits are those that are in force by default, except that family 9 needs messages of
-// more than 4096 fragments. Families 12 and 13 have the sizes of messages and fragments that
-// Autobahn has, but contents of our own and fewer messages; the last set of parameters of 13,
-// which there is a matter of negotiation only, here has others for each direction. What the
-// peer compresses and inflates, it does with compress/flate. Under the race detector messages above 64 KiB are 32 times
-// smaller, and fewer.
+// Limits have their defaults, except that family 9 needs messages of more than 4096 fragments.
+// Families 12 and 13 use Autobahn's sizes of messages and fragments, but payloads of their own and
+// fewer messages. The last parameter set of family 13, which in Autobahn only concerns the
+// negotiation, has different parameters for each direction here. The peer compresses and inflates
+// with compress/flate. Under the race detector, messages above 64 KiB are 32 times smaller, and
+// fewer.
 //
 // # Places
 //
-// The peer's frames are made and its answers taken apart here, byte by byte, by code that is
-// not the one that is tested. Each case runs, in both roles,
+// This package encodes the peer's frames and decodes the answers with code of its own, not with
+// the code under test. Each case runs in both roles
 //
-//   - on the bare engine.Decoder, which has to find the frames that went in, and the end at
-//     the right byte; it doesn't inflate, so there are no compressed messages here;
-//   - on an websock.Conn in memory, pulled by every receiving call, with small and large
-//     buffers and with timeouts in between, and pushed to both kinds of Handler. Answers must
-//     have been sent before more is received than calls for them;
+//   - in an engine.Decoder, which has to find the frames that were sent, and the end at the right
+//     byte. What a compressed message inflates to is compared for the whole message;
+//   - in a websock.Conn over a transport in memory, pulled by every receiving call, with small and
+//     large buffers and with timeouts in between, and pushed to both kinds of Handler. Each answer
+//     must have been sent before the Conn receives more than it needs for it;
 //   - over sockets with transport/std and transport/epoll, with and without TLS, pulled and
-//     pushed, once answer by answer and once with all that the peer has to say at once.
+//     pushed, with a peer that waits for each answer and with one that sends everything at once.
 //
-// The first two get the stream whole, frame by frame, byte by byte, and in two parts cut at
-// every byte if it is short, or at random if it is long.
+// The first two get the stream whole, frame by frame, byte by byte, and in two parts: split at
+// every byte if it is short, at random if it is long.
 package conformance

@@ -163,7 +163,7 @@ func judge(s *stream, c cut, m *memory) error {
 func (s *stream) endedAsItShould(err error) error {
 	want := s.last.answer.payload
 	if s.last.broken != 0 {
-		if code, ok := blamed(err); ok && status(code, "") == want {
+		if code, ok := closeCodeOf(err); ok && status(code, "") == want {
 			return nil
 		}
 		return fmt.Errorf("it ended with %w, want code %x", err, want)
