@@ -8,17 +8,16 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// An application sends back every message that it gets, in one of the ways in which
-// messages can be got.
+// An application echoes every message. There is one for each way to receive messages.
 type application struct {
 	name     string
-	timeouts bool // every receive may have to be repeated
-	long     bool // it takes part where streams are longer than short
+	timeouts bool // any receiving call may time out first
+	long     bool // also runs with streams longer than short
 
-	// pull returns how the connection ended. Nil: it is pushed.
+	// pull receives until the connection ends and returns the error. It is nil if handler is set.
 	pull func(c *websock.Conn) error
 
-	// handler is for a connection that is pushed. closed gets how it ended.
+	// handler returns a Handler that calls closed with the error of OnClose.
 	handler func(closed func(error)) websock.Handler
 }
 
@@ -34,7 +33,7 @@ var applications = []application{
 	{name: "Messages", handler: messages, long: true},
 }
 
-// run returns how the connection over m ended.
+// run runs the application on c, a connection over m, and returns the error that ended it.
 func (a application) run(c *websock.Conn, m *memory) (ended error) {
 	if a.pull != nil {
 		return a.pull(c)
@@ -112,7 +111,7 @@ func nextReader(c *websock.Conn) error {
 	}
 }
 
-// A Handler sends, too, without looking at errors: what isn't sent is missed by the peer.
+// messages ignores errors of sending: the peer misses what wasn't sent.
 func messages(closed func(error)) websock.Handler {
 	return websock.Messages(
 		func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) },
@@ -120,7 +119,7 @@ func messages(closed func(error)) websock.Handler {
 	)
 }
 
-// A message is one that is put together from what comes.
+// A message collects the payload of its frames.
 type message struct {
 	op      websock.Opcode
 	payload []byte
@@ -138,7 +137,7 @@ func (m *message) echo(c *websock.Conn) error {
 	return c.SendFrame(m.op, true, m.payload)
 }
 
-// An echoer is a Handler that gets payload as it comes.
+// An echoer is a Handler that receives payload in parts.
 type echoer struct {
 	message
 	closed func(error)

@@ -8,20 +8,20 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A row is one case: what a peer sends, frame by frame, and what an endpoint that echoes
-// messages answers.
+// A row is one case: the frames that a peer sends, with the answers of an endpoint that echoes
+// messages.
 type row struct {
 	number      string
 	behaviour   string
 	talk        iter.Seq[frame]
 	limits      websock.Limits      // zero: the defaults
-	compression websock.Compression // that was agreed on, as the endpoint has it
-	pieces      int                 // how the peer cuts what it writes: into so many bytes, or wholeFrames; 0: not at all
+	compression websock.Compression // negotiated, as the endpoint has it
+	pieces      int                 // size in bytes of the peer's writes, or wholeFrames; 0: one write
 }
 
 const wholeFrames = -1
 
-// rows are all cases, in the order of their numbers.
+// rows returns all cases, in the order of their numbers.
 func rows() []row {
 	return slices.Concat(framing, pings, reservedBits, opcodes, fragmentation, texts(), closes(), sizes(), autoFragmentation, compression())
 }
@@ -30,45 +30,44 @@ func talk(frames ...frame) iter.Seq[frame] { return slices.Values(frames) }
 
 var goodbye = closing(status(websock.CloseNormal, "")).echoed()
 
-// ends reports whether the answer is the last one.
+// ends reports whether the frame ends the connection.
 func (f frame) ends() bool { return f.answer != nil && f.answer.op == websock.OpClose }
 
-// frames are those of the talk. If it doesn't end the connection, the peer closes it at
-// the end, so that all rows end.
+// frames returns the frames of the conversation. If none of them ends the connection, a close
+// frame follows.
 func (r row) frames() iter.Seq[frame] {
 	return func(yield func(frame) bool) {
-		over := false
+		ended := false
 		for f := range r.talk {
-			over = over || f.ends()
+			ended = ended || f.ends()
 			if !yield(f) {
 				return
 			}
 		}
-		if !over {
+		if !ended {
 			yield(goodbye)
 		}
 	}
 }
 
-// A stream is what the peer sends in a row, as bytes.
+// A stream is the bytes that the peer of a row sends.
 type stream struct {
 	row     row
-	role    websock.Role // of the endpoint that is tested
+	role    websock.Role // of the endpoint under test
 	bytes   []byte
-	frames  []int    // where each frame ends
-	answers []answer // in order; the last one closes
-	last    frame    // the one that ends the connection
-	over    span     // of the bytes that end the connection: the last is enough, the first could be
+	frames  []int    // the end of each frame
+	answers []answer // in order; the last is a close frame
+	last    frame    // ends the connection
+	ending  span     // the connection ends with one of these bytes, at the latest with the last
 }
 
-// An answer is what must have come when a part of a stream was received, whatever
-// follows.
+// An answer must have been sent once the endpoint has received the first so many bytes of a stream.
 type answer struct {
 	after int
 	frame frame
 }
 
-// A span is a part of a stream: the first byte, and the one behind the last.
+// A span is the part of a stream from one offset up to another.
 type span struct{ from, to int }
 
 // stream returns what the peer of an endpoint of that role sends.
@@ -91,20 +90,20 @@ func (r row) stream(role websock.Role) *stream {
 		}
 		s.answers = append(s.answers, answer{after, *f.answer})
 		if f.ends() {
-			s.last, s.over = f, span{after - 1, after}
+			s.last, s.ending = f, span{after - 1, after}
 			if f.broken == header {
-				s.over.from = start // what is wrong may be seen before all of it is there
+				s.ending.from = start // the error may show before the header is complete
 			}
 		}
 	}
 	return s
 }
 
-// endsWith returns an error unless the connection may end when that part of the stream has
-// come, but not what is before it.
+// endsWith returns an error unless the connection may end with that piece of the stream, which is
+// neither too early nor too late.
 func (s *stream) endsWith(piece span) error {
-	if piece.from >= s.over.to || piece.to <= s.over.from {
-		return fmt.Errorf("it ended with bytes %d to %d, not %d to %d", piece.from, piece.to, s.over.from, s.over.to)
+	if piece.from >= s.ending.to || piece.to <= s.ending.from {
+		return fmt.Errorf("it ended with bytes %d to %d, not %d to %d", piece.from, piece.to, s.ending.from, s.ending.to)
 	}
 	return nil
 }

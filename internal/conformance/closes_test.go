@@ -6,16 +6,16 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// closingHandshake: who is closed answers with the same code, and nothing behind the close
-// frame counts (RFC 6455 sections 5.5.1, 7.1 and 7.4).
+// closingHandshake has close frames: the answer has the same code, and frames after a close frame
+// are ignored (RFC 6455 sections 5.5.1, 7.1 and 7.4).
 var closingHandshake = []row{
-	{number: "7.1.1", behaviour: "a close frame behind a text", talk: talk(text("Hello").echoed(), goodbye)},
+	{number: "7.1.1", behaviour: "a close frame after a text", talk: talk(text("Hello").echoed(), goodbye)},
 	{number: "7.1.2", behaviour: "a second close frame gets no answer", talk: talk(goodbye, closing(status(1000, "")))},
-	{number: "7.1.3", behaviour: "a ping behind the close frame gets no answer", talk: talk(goodbye, ping("late"))},
-	{number: "7.1.4", behaviour: "a text behind the close frame doesn't come back", talk: talk(goodbye, text("late"))},
-	{number: "7.1.5", behaviour: "a message whose last fragment stands behind the close frame isn't one", talk: talk(
+	{number: "7.1.3", behaviour: "a ping after the close frame gets no answer", talk: talk(goodbye, ping("late"))},
+	{number: "7.1.4", behaviour: "a text after the close frame is not echoed", talk: talk(goodbye, text("late"))},
+	{number: "7.1.5", behaviour: "a message whose last fragment follows the close frame is not echoed", talk: talk(
 		text("frag").begun(), goodbye, cont("ment"))},
-	{number: "7.1.6", behaviour: "large and small messages before the close frame come back, a ping behind it doesn't", talk: talk(
+	{number: "7.1.6", behaviour: "large and small messages before the close frame are echoed, a ping after it is not answered", talk: talk(
 		text(repeated(256<<10)).echoed(), text("Hello").echoed(), goodbye, ping("late"))},
 
 	{number: "7.3.1", behaviour: "a close frame without payload", talk: talk(closing("").echoed())},
@@ -35,7 +35,7 @@ var closingHandshake = []row{
 		closing(status(1000, "\xe4\xbd")).failsAt(4, websock.CloseInvalidPayload))},
 	{number: "7.14.2", behaviour: "a reason with code points of every length", talk: talk(
 		closing(status(4000, greeting)).gets(closing(status(4000, ""))))},
-	{number: "7.14.3", behaviour: "what would break the rules stands behind the close frame", talk: talk(
+	{number: "7.14.3", behaviour: "invalid frames after the close frame", talk: talk(
 		goodbye, opcode(15), text("\xff"), cont(""), ping("").begun())},
 	{number: "7.14.4", behaviour: "a wrong code and a wrong reason: the code counts", talk: talk(
 		closing(status(1005, "\xff")).failsAt(3, websock.CloseProtocolError))},
@@ -43,7 +43,7 @@ var closingHandshake = []row{
 		text("frag").begun(), closing(status(1006, "")).failsAt(2, websock.CloseProtocolError), cont("ment"))},
 }
 
-// closes are all cases of family 7.
+// closes returns all cases of family 7.
 func closes() []row {
 	rows := closingHandshake
 	for i, code := range []websock.CloseCode{
@@ -65,7 +65,7 @@ func closes() []row {
 	}
 	for i, code := range []websock.CloseCode{
 		0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999,
-		1, 1015, 1999, // of our own
+		1, 1015, 1999, // our own
 	} {
 		wrong(fmt.Sprintf("7.9.%d", i+1), code)
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// A corpus is what messages consist of: one after the other.
+// A corpus is data that messages are cut from, one after the other.
 type corpus struct {
 	name  string
 	first func(string) frame
 	all   string
 }
 
-// corpora are alike those of the Autobahn test suite.
+// corpora resemble those of the Autobahn test suite.
 var corpora = []corpus{
 	{"JSON", text, generated(func(r *rand.Rand) string {
 		return fmt.Sprintf(`{"id":%d,"name":"%s","tags":["%s","%s"],"score":%.4f},`+"\n", r.IntN(1e6), anyWord(r), anyWord(r), anyWord(r), r.Float64())
@@ -36,7 +36,7 @@ var corpora = []corpus{
 	{"HTML", text, generated(func(r *rand.Rand) string {
 		return fmt.Sprintf("<tr class=\"row\"><td>%s</td><td align=\"right\">%d</td></tr>\n", anyWord(r), r.IntN(1000))
 	})},
-	{"what is compressed already", binaryOf, generated(func(r *rand.Rand) string { return string([]byte{byte(r.Uint32()), byte(r.Uint32())}) })},
+	{"compressed data", binaryOf, generated(func(r *rand.Rand) string { return string([]byte{byte(r.Uint32()), byte(r.Uint32())}) })},
 }
 
 func anyWord(r *rand.Rand) string {
@@ -44,7 +44,7 @@ func anyWord(r *rand.Rand) string {
 	return words[r.IntN(len(words))]
 }
 
-// generated returns 256 KiB.
+// generated returns at least 256 KiB of pieces.
 func generated(piece func(*rand.Rand) string) string {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
@@ -54,10 +54,10 @@ func generated(piece func(*rand.Rand) string) string {
 	return b.String()
 }
 
-// A volume is how much is sent, and how.
+// A volume is the size of messages and of their fragments.
 type volume struct {
 	size int // of each message
-	each int // of each fragment; 0: there are none
+	each int // of each fragment; 0: unfragmented
 }
 
 // volumes are those of the Autobahn test suite.
@@ -73,14 +73,15 @@ func (v volume) String() string {
 	return fmt.Sprintf("messages of %d bytes in fragments of %d", v.size, v.each)
 }
 
-// times is how many messages are enough: so many that what comes first falls out of the
-// window where that is possible, but two at least.
+// times returns the number of messages: enough for the first to leave the window where that is
+// possible, and at least two.
 func (v volume) times() int {
 	most := map[bool]int{false: 4 << 10, true: 2 << 10}[race.Enabled]
 	return min(max(most/v.size, 2), 20)
 }
 
-// messages are compressed as the peer of z does, in fragments of the compressed payload.
+// messages returns messages compressed as the peer of an endpoint with z does, in fragments of the
+// compressed payload.
 func (c corpus) messages(v volume, z websock.Compression) iter.Seq[frame] {
 	d := newDeflater(z.RecvTakeover, z.RecvWindowBits)
 	size := reduced(v.size)
@@ -92,7 +93,7 @@ func (c corpus) messages(v volume, z websock.Compression) iter.Seq[frame] {
 	return slices.Values(frames)
 }
 
-// at returns n bytes from a place on, going round. Text isn't cut within a code point.
+// at returns n bytes from an offset, continuing at the start. Text isn't cut within a code point.
 func (c corpus) at(place, n int) string {
 	place %= len(c.all)
 	p := (c.all[place:] + c.all)[:n]
@@ -113,8 +114,8 @@ func (c corpus) compressed(payload, plain string, each int) (frames []frame) {
 	return frames
 }
 
-// agreements are the sets of parameters of the Autobahn test suite, for both directions but in
-// the last one.
+// agreements are the parameter sets of the Autobahn test suite, the same for both directions except
+// in the last one.
 var agreements = []struct {
 	name string
 	z    websock.Compression
@@ -122,17 +123,17 @@ var agreements = []struct {
 	{"takeover", agreement(true, 15)},
 	{"no takeover", agreement(false, 15)},
 	{"takeover, windows of 9 bits", agreement(true, 9)},
-	{"takeover, windows of 15 bits said expressly", agreement(true, 0).Normal()},
+	{"takeover, explicit windows of 15 bits", agreement(true, 0).Normal()},
 	{"no takeover, windows of 9 bits", agreement(false, 9)},
-	{"no takeover, windows of 15 bits said expressly", agreement(false, 0).Normal()},
-	{"each direction for itself", websock.Compression{Level: 6, SendWindowBits: 9, RecvTakeover: true, RecvWindowBits: 12}},
+	{"no takeover, explicit windows of 15 bits", agreement(false, 0).Normal()},
+	{"different directions", websock.Compression{Level: 6, SendWindowBits: 9, RecvTakeover: true, RecvWindowBits: 12}},
 }
 
 func agreement(takeover bool, bits int) websock.Compression {
 	return websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover, SendWindowBits: bits, RecvWindowBits: bits}
 }
 
-// compression are all cases of the families 12 and 13.
+// compression returns all cases of families 12 and 13.
 var compression = sync.OnceValue(func() (rows []row) {
 	for i, c := range corpora {
 		for j, v := range volumes {
@@ -163,10 +164,10 @@ const (
 	helloAgain = "\xf2\x00\x11\x00\x00"         // section 7.2.3.2
 )
 
-// compressedText is a text in one frame.
+// compressedText returns a compressed text in one frame.
 func compressedText(payload string) frame { return text(payload).rsvBits(rsv1) }
 
-// deflated are cases of our own: what is right and wrong, byte by byte.
+// deflated are our own cases: valid and invalid payloads, byte by byte.
 var deflated = with(agreements[0].z,
 	row{number: "12.6.1", behaviour: "one block", talk: talk(compressedText(hello).gets(text("Hello")))},
 	row{number: "12.6.2", behaviour: "a message that refers to the one before", talk: talk(
@@ -174,7 +175,7 @@ var deflated = with(agreements[0].z,
 	row{number: "12.6.3", behaviour: "two fragments, a ping between them", talk: talk(
 		compressedText(hello[:3]).begun(), ping("a").gets(pong("a")), cont(hello[3:]).gets(text("Hello")))},
 	row{number: "12.6.4", behaviour: "a stored block", talk: talk(compressedText("\x00\x05\x00\xfa\xffHello\x00").gets(text("Hello")))},
-	row{number: "12.6.5", behaviour: "a block that calls itself the last", talk: talk(
+	row{number: "12.6.5", behaviour: "a block marked as the last", talk: talk(
 		compressedText("\xf3\x48\xcd\xc9\xc9\x07\x00\x00").gets(text("Hello")), compressedText(helloAgain).gets(text("Hello")))},
 	row{number: "12.6.6", behaviour: "two blocks", talk: talk(
 		compressedText("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00").gets(text("Hello")))},
@@ -189,23 +190,23 @@ var deflated = with(agreements[0].z,
 	row{number: "12.6.12", behaviour: "RSV1 in a close frame", talk: talk(closing("").rsvBits(rsv1).fails(websock.CloseProtocolError))},
 	row{number: "12.6.13", behaviour: "RSV2", talk: talk(text(hello).rsvBits(2).fails(websock.CloseProtocolError))},
 	row{number: "12.6.14", behaviour: "RSV1 and RSV3", talk: talk(text(hello).rsvBits(5).fails(websock.CloseProtocolError))},
-	row{number: "12.6.15", behaviour: "a kind of block that there isn't", talk: talk(
+	row{number: "12.6.15", behaviour: "a reserved block type", talk: talk(
 		compressedText(hello).gets(text("Hello")), compressedText("\x07\x00\x00").failsAt(1, websock.CloseInvalidPayload))},
 	row{number: "12.6.16", behaviour: "a distance that goes too far back", talk: talk(
 		compressedText(helloAgain+"\x00").failsAt(3, websock.CloseInvalidPayload))},
-	row{number: "12.6.17", behaviour: "sizes of a stored block that contradict each other", talk: talk(
+	row{number: "12.6.17", behaviour: "a stored block whose lengths don't match", talk: talk(
 		compressedText("\x00\x05\x00\xfa\xfeHello\x00").failsAt(5, websock.CloseInvalidPayload))},
 	row{number: "12.6.18", behaviour: "the end within a block", talk: talk(
 		compressedText(hello[:4]).failsAt(4, websock.CloseInvalidPayload))},
-	row{number: "12.6.19", behaviour: "a wrong byte in inflated text", talk: talk(
+	row{number: "12.6.19", behaviour: "an invalid byte in inflated text", talk: talk(
 		compressedText("\x00\x05\x00\xfa\xffab\xffcd\x00").failsAt(8, websock.CloseInvalidPayload))},
 	row{number: "12.6.20", behaviour: "inflated text that ends within a code point", talk: talk(
 		compressedText("\x00\x02\x00\xfd\xffa\xc3\x00").failsAt(8, websock.CloseInvalidPayload))},
-	row{number: "12.6.21", behaviour: "a message that is too large when it is inflated", limits: websock.Limits{MessageSize: 4}, talk: talk(
+	row{number: "12.6.21", behaviour: "a message that inflates to more than the limit", limits: websock.Limits{MessageSize: 4}, talk: talk(
 		compressedText("\x00\x05\x00\xfa").begun(), cont("\xffHello\x00").failsAt(6, websock.CloseMessageTooBig))},
 )
 
-// with says what was agreed on.
+// with sets the negotiated compression of rows.
 func with(z websock.Compression, rows ...row) []row {
 	for i := range rows {
 		rows[i].compression = z

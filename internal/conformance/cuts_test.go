@@ -8,19 +8,19 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// A cut is one way in which a stream arrives.
+// A cut is a stream in the pieces in which it arrives.
 type cut struct {
 	name   string
 	pieces [][]byte
 }
 
-// Streams up to short are cut in two at every byte, those up to medium come byte by byte,
-// and longer ones are cut at random.
+// Streams of up to short bytes are cut in two at every byte, those of up to medium arrive byte by
+// byte, and longer ones are cut at random.
 const short = 512
 
 var medium = map[bool]int{false: 128 << 10, true: 4 << 10}[race.Enabled]
 
-// cuts are the ways in which a stream is received.
+// cuts returns the cuts of a stream.
 func (s *stream) cuts() iter.Seq[cut] {
 	return func(yield func(cut) bool) {
 		switch {
@@ -44,7 +44,7 @@ func (s *stream) cutsInTwo(yield func(cut) bool) {
 	}
 }
 
-// written is the stream in the pieces in which the peer writes it.
+// written returns the stream in the pieces in which the peer writes it.
 func (s *stream) written() [][]byte {
 	switch s.row.pieces {
 	case 0:
@@ -55,10 +55,10 @@ func (s *stream) written() [][]byte {
 	return s.every(s.row.pieces)
 }
 
-// cutAt cuts at places in ascending order.
-func (s *stream) cutAt(places ...int) (pieces [][]byte) {
+// cutAt cuts at offsets in ascending order.
+func (s *stream) cutAt(offsets ...int) (pieces [][]byte) {
 	from := 0
-	for _, to := range append(places, len(s.bytes)) {
+	for _, to := range append(offsets, len(s.bytes)) {
 		if to > from {
 			pieces = append(pieces, s.bytes[from:to:to])
 			from = to
@@ -68,19 +68,19 @@ func (s *stream) cutAt(places ...int) (pieces [][]byte) {
 }
 
 func (s *stream) every(n int) [][]byte {
-	places := make([]int, 0, len(s.bytes)/n)
+	offsets := make([]int, 0, len(s.bytes)/n)
 	for at := n; at < len(s.bytes); at += n {
-		places = append(places, at)
+		offsets = append(offsets, at)
 	}
-	return s.cutAt(places...)
+	return s.cutAt(offsets...)
 }
 
-// random cuts the stream into pieces of at most that many bytes, always in the same way.
+// random cuts the stream into pieces of at most that many bytes, in the same way each time.
 func (s *stream) random(most int) cut {
 	random := rand.New(rand.NewPCG(uint64(most), uint64(len(s.bytes))))
-	var places []int
+	var offsets []int
 	for at := 1 + random.IntN(most); at < len(s.bytes); at += 1 + random.IntN(most) {
-		places = append(places, at)
+		offsets = append(offsets, at)
 	}
-	return cut{fmt.Sprintf("random up to %d", most), s.cutAt(places...)}
+	return cut{fmt.Sprintf("random up to %d", most), s.cutAt(offsets...)}
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// tail is what a sender cuts off the end of a compressed message (RFC 7692 section 7.2.1).
+// tail is what a sender removes from the end of a compressed message (RFC 7692 section 7.2.1).
 const tail = "\x00\x00\xff\xff"
 
 const rsv1 = 4
 
-// A deflater compresses the messages of a peer, by the standard library. That has no windows
-// below 32 KiB, so each half of a window is compressed for itself, with the half before it
-// for a dictionary: nothing refers further back than a window.
+// A deflater compresses the messages of a peer with the standard library. That has no windows
+// smaller than 32 KiB, so each half of a window is compressed separately, with the half before it as
+// the dictionary: no reference goes back further than a window.
 type deflater struct {
 	takeover bool
 	half     int
-	before   []byte
+	dict     []byte
 }
 
 func newDeflater(takeover bool, bits int) *deflater {
@@ -29,39 +29,39 @@ func newDeflater(takeover bool, bits int) *deflater {
 
 func (d *deflater) message(p string) string {
 	if !d.takeover {
-		d.before = nil
+		d.dict = nil
 	}
 	var out bytes.Buffer
 	for {
 		part := p[:min(len(p), d.half)]
 		p = p[len(part):]
-		w, err := flate.NewWriterDict(&out, flate.DefaultCompression, d.before[max(0, len(d.before)-d.half):])
+		w, err := flate.NewWriterDict(&out, flate.DefaultCompression, d.dict[max(0, len(d.dict)-d.half):])
 		if err != nil {
 			panic(err)
 		}
 		io.WriteString(w, part)
 		w.Flush()
-		d.before = append(d.before, part...)
+		d.dict = append(d.dict, part...)
 		if p == "" {
 			return string(bytes.TrimSuffix(out.Bytes(), []byte(tail)))
 		}
 	}
 }
 
-// A listener takes the frames that an endpoint sends, and inflates them with no more of a
-// history than was agreed.
-type listener struct {
+// An answerReader reads the frames that an endpoint sends and inflates them. A reference further
+// back than the negotiated window is an error.
+type answerReader struct {
 	in      io.Reader
 	role    websock.Role
 	agreed  websock.Compression // of the endpoint
 	history []byte
 }
 
-func (s *stream) listen(in io.Reader) *listener {
-	return &listener{in: in, role: s.role, agreed: s.row.compression}
+func (s *stream) answersFrom(in io.Reader) *answerReader {
+	return &answerReader{in: in, role: s.role, agreed: s.row.compression}
 }
 
-func (l *listener) next() (frame, error) {
+func (l *answerReader) next() (frame, error) {
 	f, err := readFrame(l.in, l.role)
 	if err != nil || f.rsv != rsv1 || l.agreed.IsOff() {
 		return f, err

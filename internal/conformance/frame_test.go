@@ -2,31 +2,30 @@ package conformance
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/seed004e8d11/websock"
 )
 
-// A frame is what one side sends, right or wrong. What goes over the wire is made and taken
-// apart here, byte by byte, and not by the code that is tested.
+// A frame is what one side sends, valid or invalid. It is encoded and decoded here, byte by byte,
+// not by the code under test.
 type frame struct {
 	op      websock.Opcode
 	more    bool // not the final fragment
 	rsv     byte
 	payload string
 
-	lengthBytes int    // how many bytes of extended length; 0: as few as possible
-	declared    uint64 // what the length says, if that isn't the payload's
+	lengthBytes int    // bytes of extended length; 0: as few as possible
+	declared    uint64 // the length in the header if it isn't the payload's
 	wrongMask   bool   // masked by a server, or not masked by a client
 
-	// broken says where the frame breaks the rules: nowhere (0), in the header, or with
-	// that byte of the payload, the first being 1.
+	// broken says where the frame breaks the rules: nowhere (0), in the header, or at that byte
+	// of the payload, counted from 1.
 	broken int
 
 	answer *frame // what the other side sends because of this frame; nil: nothing
-	code   bool   // an answer of which only the close code is compared
+	code   bool   // of this answer only the close code is compared
 }
 
 const header = -1 // for broken
@@ -42,25 +41,24 @@ func (f frame) begun() frame         { f.more = true; return f }
 func (f frame) with(p string) frame  { f.payload = p; return f }
 func (f frame) rsvBits(b byte) frame { f.rsv = b; return f }
 
-// status is the payload of a close frame.
+// status returns the payload of a close frame.
 func status(code websock.CloseCode, reason string) string {
 	return string(binary.BigEndian.AppendUint16(nil, uint16(code))) + reason
 }
 
-// gets says what answers the frame.
+// gets sets the answer to the frame.
 func (f frame) gets(answer frame) frame {
 	f.answer = &answer
 	return f
 }
 
-// echoed says that a frame like it answers the frame.
+// echoed makes an equal frame the answer.
 func (f frame) echoed() frame { return f.gets(frame{op: f.op, payload: f.payload}) }
 
-// fails says that the frame ends the connection with that close code, as soon as its header
-// is there.
+// fails makes the frame end the connection with that close code, once its header has arrived.
 func (f frame) fails(code websock.CloseCode) frame { return f.failsAt(header, code) }
 
-// failsAt says that the frame ends the connection when that byte of its payload has come.
+// failsAt makes the frame end the connection once that byte of its payload has arrived.
 func (f frame) failsAt(broken int, code websock.CloseCode) frame {
 	f.broken = broken
 	return f.gets(frame{op: websock.OpClose, payload: status(code, ""), code: true})
@@ -69,7 +67,7 @@ func (f frame) failsAt(broken int, code websock.CloseCode) frame {
 // keys are masking keys, used in turn. RFC 6455 section 5.3 allows any.
 var keys = [][4]byte{{0x37, 0xfa, 0x21, 0x3d}, {0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {1, 0, 0x80, 0x7f}}
 
-// headerSize is the size of the header of the frame, in bytes.
+// headerSize returns the size of the frame's header in bytes.
 func (f frame) headerSize(masked bool) int {
 	size := 2 + f.extended()
 	if masked {
@@ -97,7 +95,7 @@ func (f frame) extended() int {
 	return 8
 }
 
-// appendTo appends the frame in wire form, number i of those that a peer of role sends.
+// appendTo appends the frame in wire form. i, its number, selects the masking key.
 func (f frame) appendTo(b []byte, masked bool, i int) []byte {
 	first := byte(f.op) | f.rsv<<4
 	if !f.more {
@@ -126,14 +124,14 @@ func (f frame) appendTo(b []byte, masked bool, i int) []byte {
 	return b
 }
 
-// unmask masks, too (RFC 6455 section 5.3).
+// unmask masks and unmasks (RFC 6455 section 5.3).
 func unmask(b []byte, key [4]byte) {
 	for i := range b {
 		b[i] ^= key[i%4]
 	}
 }
 
-// readFrame reads a frame that an endpoint of role sends, and demands that it be right.
+// readFrame reads a frame that an endpoint of role sends. An invalid frame is an error.
 func readFrame(r io.Reader, role websock.Role) (f frame, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -162,7 +160,7 @@ func readFrame(r io.Reader, role websock.Role) (f frame, err error) {
 		_, err = io.ReadFull(r, key[:])
 	}
 	if size > 1<<30 {
-		return f, errors.New("a length that nobody sends")
+		return f, fmt.Errorf("a frame of %d bytes", size)
 	}
 	payload := make([]byte, size)
 	if err == nil {
@@ -182,14 +180,14 @@ func readFrame(r io.Reader, role websock.Role) (f frame, err error) {
 	return f, nil
 }
 
-// is compares a frame that came with the one that was to come.
+// is returns an error unless the frame is the one that was expected.
 func (f frame) is(want frame) error {
 	payload := f.payload
 	if want.code {
 		payload = payload[:min(len(payload), 2)]
 	}
 	if f.op != want.op || f.more != want.more || f.rsv != want.rsv || payload != want.payload {
-		return fmt.Errorf("%v came, want %v", f, want)
+		return fmt.Errorf("got %v, want %v", f, want)
 	}
 	return nil
 }

@@ -14,18 +14,18 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A memory is a Transport whose peer has said already all that it is going to say: every
-// piece of a stream is what can be read at one time. What is written is kept.
+// A memory is a transport.Conn over the pieces of a stream, each of which arrives by itself. It keeps
+// what is written.
 type memory struct {
 	pieces   [][]byte
-	timeouts bool // every other time, nothing comes in time
+	timeouts bool // every other read times out
 	timedOut bool
-	at       []int  // how much had been written when each piece was asked for
-	view     []byte // of the piece under way
+	at       []int  // size of out when each piece was read
+	view     []byte // unread part of the last piece
 	out      []byte
 	closed   bool
 	receiver transport.Receiver
-	readable bool // for the receiver: the next piece is there
+	readable bool // with a receiver: the next piece has arrived
 }
 
 func newMemory(c cut) *memory { return &memory{pieces: c.pieces} }
@@ -85,7 +85,7 @@ func (m *memory) SetWriteDeadline(time.Time) error { return nil }
 func (m *memory) LocalAddr() net.Addr              { return nil }
 func (m *memory) RemoteAddr() net.Addr             { return nil }
 
-// Push is called once: who pushes then calls push.
+// Push sets the receiver, which push calls.
 func (m *memory) Push(r transport.Receiver) error {
 	m.receiver = r
 	return nil
@@ -95,7 +95,7 @@ func (m *memory) Pause()      {}
 func (m *memory) Resume()     {}
 func (m *memory) Yield() bool { return false }
 
-// push gives the receiver one piece after another, until it wants no more or there is none.
+// push gives the receiver one piece after another until it returns an error.
 func (m *memory) push() {
 	for range len(m.pieces) + 1 {
 		m.readable = true
@@ -106,31 +106,31 @@ func (m *memory) push() {
 	}
 }
 
-// converse lets an application talk to the peer of a stream, cut as it is, and judges what
-// the peer got.
+// converse runs an application on a connection that receives the pieces of a stream, and checks what
+// it sent.
 func converse(s *stream, c cut, a application) error {
 	m := newMemory(c)
 	m.timeouts = a.timeouts
 	conn := websock.NewConn(m, s.role, websock.Options{Limits: s.row.limits, Compression: s.row.compression})
 	ended := a.run(conn, m)
-	if err := s.endedAsItShould(ended); err != nil {
+	if err := s.checkEnd(ended); err != nil {
 		return err
 	}
 	if err := conn.Close(); err != nil {
 		return fmt.Errorf("Close: %w", err)
 	}
 	if !m.closed {
-		return errors.New("the transport is open")
+		return errors.New("the transport was not closed")
 	}
-	return judge(s, c, m)
+	return checkAnswers(s, c, m)
 }
 
-// judge tells whether the right answers came, each of them before more was asked for than
-// it takes.
-func judge(s *stream, c cut, m *memory) error {
+// checkAnswers checks that the right answers were sent, each of them before more was read than it
+// needs.
+func checkAnswers(s *stream, c cut, m *memory) error {
 	out := bytes.NewReader(m.out)
-	answers := s.listen(out)
-	given, asked := span{}, 0
+	answers := s.answersFrom(out)
+	last, read := span{}, 0 // the last piece that was needed, and the number of pieces
 	for _, want := range s.answers {
 		got, err := answers.next()
 		if err != nil {
@@ -139,28 +139,27 @@ func judge(s *stream, c cut, m *memory) error {
 		if err := got.is(want.frame); err != nil {
 			return err
 		}
-		for ; given.to < want.after; asked++ { // up to the piece that calls for the answer
-			given = span{given.to, given.to + len(c.pieces[asked])}
+		for ; last.to < want.after; read++ {
+			last = span{last.to, last.to + len(c.pieces[read])}
 		}
-		if asked < len(m.at) && len(m.out)-out.Len() > m.at[asked] {
-			return fmt.Errorf("%v had not been sent when bytes from %d on were received", want.frame, given.to)
+		if read < len(m.at) && len(m.out)-out.Len() > m.at[read] {
+			return fmt.Errorf("%v was not sent before bytes from %d on were read", want.frame, last.to)
 		}
 	}
 	if out.Len() > 0 {
-		return fmt.Errorf("%d bytes were sent behind the last answer", out.Len())
+		return fmt.Errorf("%d bytes were sent after the last answer", out.Len())
 	}
-	last := span{given.from, given.to}
-	for ; asked > len(m.at); asked-- {
-		last = span{last.from - len(c.pieces[asked-2]), last.from}
+	for ; read > len(m.at); read-- {
+		last = span{last.from - len(c.pieces[read-2]), last.from}
 	}
-	if len(m.at) > asked {
-		return errors.New("bytes were received behind the end")
+	if len(m.at) > read {
+		return errors.New("bytes were read after the end")
 	}
 	return s.endsWith(last)
 }
 
-// endedAsItShould compares how a connection ended with how it had to.
-func (s *stream) endedAsItShould(err error) error {
+// checkEnd compares the error that ended a connection with the row.
+func (s *stream) checkEnd(err error) error {
 	want := s.last.answer.payload
 	if s.last.broken != 0 {
 		if code, ok := closeCodeOf(err); ok && status(code, "") == want {

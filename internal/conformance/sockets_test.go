@@ -21,15 +21,15 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// patience is how long a test waits for what has to come.
+// patience bounds every wait for a peer or for the connection under test.
 const patience = time.Minute
 
-// A network connects an endpoint that is tested, over a transport and loopback, to a peer
-// that knows nothing of this module.
+// A network connects an endpoint under test, over a transport and loopback, to a peer that uses
+// nothing of this module.
 type network struct {
 	factory  transport.Factory
 	listener net.Listener
-	tls      *stdtls.Config // for both roles; nil: there is no TLS
+	tls      *stdtls.Config // for both roles; nil: without TLS
 }
 
 func newNetwork(t *testing.T, factory transport.Factory, secure bool) *network {
@@ -48,7 +48,7 @@ func newNetwork(t *testing.T, factory transport.Factory, secure bool) *network {
 
 const hostName = "peer.example"
 
-// selfSigned returns a config with a certificate of its own, which it trusts.
+// selfSigned returns a config with a self-signed certificate that it trusts.
 func selfSigned(t *testing.T) *stdtls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -76,7 +76,7 @@ func selfSigned(t *testing.T) *stdtls.Config {
 	}
 }
 
-// connect returns both ends of a connection: ours, which plays role, and the peer's.
+// connect returns both ends of a connection: ours, which has role, and the peer's.
 func (n *network) connect(role websock.Role) (ours, peer net.Conn, err error) {
 	dialled, err := net.Dial("tcp", n.listener.Addr().String())
 	if err != nil {
@@ -117,9 +117,9 @@ func (n *network) secure(role websock.Role, ours, peer net.Conn) (net.Conn, net.
 	return secured, theirs, errors.Join(secured.Handshake(), <-shaken)
 }
 
-// converse lets an application talk to the peer of a stream, and judges what the peer got
-// and how the connection ended.
-func (n *network) converse(s *stream, a application, say manner) error {
+// converse runs an application on a connection to the peer of a stream, and checks what the peer
+// received and how the connection ended.
+func (n *network) converse(s *stream, a application, play peerScript) error {
 	ours, peer, err := n.connect(s.role)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (n *network) converse(s *stream, a application, say manner) error {
 		return err
 	}
 	limits := s.row.limits
-	limits.SendQueue = 2 * largest // nothing that comes back to a Handler is refused
+	limits.SendQueue = 2 * largest // no echo of a Handler is refused
 	c := websock.NewConn(transport, s.role, websock.Options{Limits: limits, Compression: s.row.compression})
 	ended := make(chan error, 1)
 	if a.pull != nil {
@@ -146,41 +146,40 @@ func (n *network) converse(s *stream, a application, say manner) error {
 		return err
 	}
 	defer c.Close()
-	if err := talkTo(peer, s, say); err != nil {
+	if err := playPeer(peer, s, play); err != nil {
 		return err
 	}
 	select {
 	case err := <-ended:
-		return s.endedAsItShould(err)
+		return s.checkEnd(err)
 	case <-time.After(patience):
-		return errors.New("the connection never ended")
+		return errors.New("the connection did not end")
 	}
 }
 
-// talkTo plays the peer.
-func talkTo(peer net.Conn, s *stream, say manner) error {
+// playPeer plays the peer until the connection has ended.
+func playPeer(peer net.Conn, s *stream, play peerScript) error {
 	in := bufio.NewReader(peer)
-	if err := say(peer, in, s); err != nil {
+	if err := play(peer, in, s); err != nil {
 		return err
 	}
 	if s.role == websock.Client { // the server closes first (RFC 6455 section 7.1.1)
 		peer.(interface{ CloseWrite() error }).CloseWrite()
 	}
-	// A connection that is closed before all has been received is reset, which is as good an
-	// end as any other.
+	// A connection that is closed with unread bytes is reset, which is a valid end.
 	if rest, _ := io.ReadAll(in); len(rest) > 0 {
-		return fmt.Errorf("%x was sent behind the last answer", rest)
+		return fmt.Errorf("%x was sent after the last answer", rest)
 	}
-	peer.Close() // TLS can't say goodbye to an end that is closed
+	peer.Close() // over TLS it fails if the other end is closed
 	return nil
 }
 
-// A manner is how a peer says what it has to say. It returns when all answers came.
-type manner func(w io.Writer, in *bufio.Reader, s *stream) error
+// A peerScript sends what the peer of a stream sends, and returns when all answers have arrived.
+type peerScript func(w io.Writer, in *bufio.Reader, s *stream) error
 
-// stepwise sends no more than calls for the next answer, and waits for that.
+// stepwise sends no more than the next answer needs, and waits for it.
 func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
-	from, answers := 0, s.listen(in)
+	from, answers := 0, s.answersFrom(in)
 	for _, want := range s.answers {
 		if err := write(w, s, span{from, want.after}); err != nil {
 			return err
@@ -190,15 +189,15 @@ func stepwise(w io.Writer, in *bufio.Reader, s *stream) error {
 			return err
 		}
 	}
-	write(w, s, span{from, len(s.bytes)}) // to an end that may be closed
+	write(w, s, span{from, len(s.bytes)}) // the other end may be closed
 	return nil
 }
 
-// atOnce sends without waiting for answers.
+// atOnce sends everything without waiting for answers.
 func atOnce(w io.Writer, in *bufio.Reader, s *stream) error {
-	written, answers := make(chan struct{}), s.listen(in)
+	written, answers := make(chan struct{}), s.answersFrom(in)
 	go func() {
-		write(w, s, span{0, len(s.bytes)}) // the last of it to an end that may be closed
+		write(w, s, span{0, len(s.bytes)}) // the other end may be closed before the last of it
 		close(written)
 	}()
 	for _, want := range s.answers {
@@ -210,7 +209,7 @@ func atOnce(w io.Writer, in *bufio.Reader, s *stream) error {
 	return nil
 }
 
-// write writes a part of a stream, in the pieces that its case wants.
+// write writes a part of a stream in the pieces of its row.
 func write(w io.Writer, s *stream, part span) error {
 	at := 0
 	for _, piece := range s.written() {
@@ -225,7 +224,7 @@ func write(w io.Writer, s *stream, part span) error {
 	return nil
 }
 
-func expect(answers *listener, want frame) error {
+func expect(answers *answerReader, want frame) error {
 	got, err := answers.next()
 	if err != nil {
 		return fmt.Errorf("want %v: %w", want, err)

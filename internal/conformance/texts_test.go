@@ -10,16 +10,16 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// greeting has code points of every length. The first byte that is wrong in brokenGreeting,
-// as RFC 3629 section 4 has it, is the second of a code point beyond U+10FFFF.
+// greeting has code points of every length. The first invalid byte in brokenGreeting (RFC 3629
+// section 4) is the second of a code point above U+10FFFF.
 const (
 	greeting       = "Grüße, κόσμε! 你好 🌍"
 	brokenGreeting = greeting + "\xf4\x90" + "\x80\x80 and so on"
 	brokenAt       = len(greeting) + 2
 )
 
-// fragmentedText are texts in several frames (RFC 6455 section 8.1): code points may be cut
-// anywhere, and the first wrong byte ends the connection, whatever may follow it.
+// fragmentedText has texts in several frames (RFC 6455 section 8.1): code points may be split
+// anywhere, and the first invalid byte ends the connection, whatever follows it.
 var fragmentedText = []row{
 	{number: "6.1.1", behaviour: "an empty text", talk: talk(text("").echoed())},
 	{number: "6.1.2", behaviour: "three empty fragments", talk: talk(text("").begun(), cont("").begun(), cont("").gets(text("")))},
@@ -32,34 +32,34 @@ var fragmentedText = []row{
 	{number: "6.2.3", behaviour: "fragments of one byte", talk: byteByByte(greeting, 0)},
 	{number: "6.2.4", behaviour: "fragments of one byte, other code points", talk: byteByByte("\U00010400ﬀ߿\U0010ffff", 0)},
 
-	{number: "6.3.1", behaviour: "a wrong byte within a text", talk: talk(text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload))},
+	{number: "6.3.1", behaviour: "an invalid byte in a text", talk: talk(text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload))},
 	{number: "6.3.2", behaviour: "the same in fragments of one byte", talk: byteByByte(brokenGreeting, brokenAt)},
 
-	{number: "6.4.1", behaviour: "a wrong code point in the second of three fragments", talk: talk(
+	{number: "6.4.1", behaviour: "an invalid code point in the second of three fragments", talk: talk(
 		text(greeting).begun(), cont("\xf4\x90\x80\x80").begun().failsAt(2, websock.CloseInvalidPayload), cont(" and so on"))},
 	{number: "6.4.2", behaviour: "the same, cut within that code point", talk: talk(
 		text(greeting+"\xf4").begun(), cont("\x90").begun().failsAt(1, websock.CloseInvalidPayload), cont("\x80\x80 and so on"))},
-	{number: "6.4.3", behaviour: "one frame of which only a part has come, with all of the code point", talk: talk(
+	{number: "6.4.3", behaviour: "one frame of which only a part has arrived, with all of the code point", talk: talk(
 		text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload)), pieces: len(greeting) + 4},
-	{number: "6.4.4", behaviour: "one frame of which only a part has come, up to the wrong byte", talk: talk(
+	{number: "6.4.4", behaviour: "one frame of which only a part has arrived, up to the invalid byte", talk: talk(
 		text(brokenGreeting).failsAt(brokenAt, websock.CloseInvalidPayload)), pieces: brokenAt},
 
 	{number: "6.24.1", behaviour: "pings within a code point that is cut in all places", talk: talk(
 		text("\xf0").begun(), ping("1").gets(pong("1")), cont("\x9f").begun(), ping("2").gets(pong("2")),
 		cont("\x8c").begun(), ping("3").gets(pong("3")), cont("\x8d").gets(text("🌍")))},
-	{number: "6.24.2", behaviour: "a ping that isn't text within a text, and a wrong byte behind it", talk: talk(
+	{number: "6.24.2", behaviour: "a ping that isn't UTF-8 within a text, then an invalid byte", talk: talk(
 		text("\xe4\xbd").begun(), ping("\xff").gets(pong("\xff")), cont("\xc0").failsAt(1, websock.CloseInvalidPayload))},
 	{number: "6.24.3", behaviour: "an empty last fragment when a code point isn't complete", talk: talk(
 		text("\xe4\xbd").begun(), cont("").fails(websock.CloseInvalidPayload))},
-	{number: "6.24.4", behaviour: "a wrong byte far within a long text", talk: talk(
+	{number: "6.24.4", behaviour: "an invalid byte far into a long text", talk: talk(
 		text(repeated(40000)+"\xff"+repeated(40000)).failsAt(40001, websock.CloseInvalidPayload))},
-	{number: "6.24.5", behaviour: "a binary message of the same bytes, and a text behind it", talk: talk(
+	{number: "6.24.5", behaviour: "a binary message of the same bytes, then a text", talk: talk(
 		binaryOf(brokenGreeting).echoed(), text(greeting).echoed())},
-	{number: "6.24.6", behaviour: "a text behind one that was fragmented within a code point", talk: talk(
+	{number: "6.24.6", behaviour: "a text after one that was fragmented within a code point", talk: talk(
 		text("\xc3").begun(), cont("\xbc").gets(text("ü")), text("\xbc").failsAt(1, websock.CloseInvalidPayload))},
 }
 
-// byteByByte is a text in fragments of one byte, of which one is wrong; 0: none.
+// byteByByte returns a text in fragments of one byte, the given one of which is invalid; 0: none.
 func byteByByte(payload string, wrong int) iter.Seq[frame] {
 	var frames []frame
 	for i := range len(payload) {
@@ -84,11 +84,11 @@ func byteByByte(payload string, wrong int) iter.Seq[frame] {
 type wholeText struct {
 	number, behaviour string
 	payload           string
-	wrong             int // the first byte that can't stand there, or the last one if a code point isn't complete; 0: all is right
+	wrong             int // the first invalid byte, or the last one if a code point isn't complete; 0: valid
 }
 
-// Names of the code points below: U+0800 is the first that takes three bytes, and so on. See
-// RFC 3629 sections 3, 4 and 10.
+// wholeTexts are at the boundaries of RFC 3629 sections 3, 4 and 10: U+0800 is the first code point
+// that takes three bytes, and so on.
 var wholeTexts = []wholeText{
 	{"6.5.1", "one byte", "a$b", 0},
 	{"6.5.2", "two bytes", "a¢b", 0},
@@ -122,10 +122,10 @@ var wholeTexts = []wholeText{
 	{"6.10.2", "the last that five bytes could hold", "\xfb\xbf\xbf\xbf\xbf", 1},
 	{"6.10.3", "the last that six bytes could hold", "\xfd\xbf\xbf\xbf\xbf\xbf", 1},
 	{"6.11.1", "U+D7FF, before the surrogates", "\xed\x9f\xbf", 0},
-	{"6.11.2", "U+E000, behind them", "\xee\x80\x80", 0},
-	{"6.11.3", "U+FFFD, which stands for what is broken", "\xef\xbf\xbd", 0},
+	{"6.11.2", "U+E000, after them", "\xee\x80\x80", 0},
+	{"6.11.3", "U+FFFD, the replacement character", "\xef\xbf\xbd", 0},
 	{"6.11.4", "U+10FFFF", "\xf4\x8f\xbf\xbf", 0},
-	{"6.11.5", "U+110000, behind the last", "\xf4\x90\x80\x80", 2},
+	{"6.11.5", "U+110000, after the last", "\xf4\x90\x80\x80", 2},
 
 	{"6.12.1", "the first continuation byte alone", "\x80", 1},
 	{"6.12.2", "the last one alone", "\xbf", 1},
@@ -135,9 +135,9 @@ var wholeTexts = []wholeText{
 	{"6.12.6", "five", "\x80\xbf\x80\xbf\x80", 1},
 	{"6.12.7", "six", "\x80\xbf\x80\xbf\x80\xbf", 1},
 	{"6.12.8", "all 64", bytesFrom(0x80, 64, ""), 1},
-	{"6.13.1", "all first bytes of two, a space behind each", bytesFrom(0xc0, 32, " "), 1},
-	{"6.13.2", "all first bytes of three, a space behind each", bytesFrom(0xe0, 16, " "), 2},
-	{"6.13.3", "all first bytes of four, a space behind each", bytesFrom(0xf0, 8, " "), 2},
+	{"6.13.1", "all first bytes of two, each followed by a space", bytesFrom(0xc0, 32, " "), 1},
+	{"6.13.2", "all first bytes of three, each followed by a space", bytesFrom(0xe0, 16, " "), 2},
+	{"6.13.3", "all first bytes of four, each followed by a space", bytesFrom(0xf0, 8, " "), 2},
 	{"6.13.4", "what would be all first bytes of five", bytesFrom(0xf8, 4, " "), 1},
 	{"6.13.5", "what would be all first bytes of six", bytesFrom(0xfc, 2, " "), 1},
 	{"6.14.1", "the last of two bytes is missing, U+0000", "\xc0", 1},
@@ -151,7 +151,7 @@ var wholeTexts = []wholeText{
 	{"6.14.9", "the last of five is missing, the largest", "\xfb\xbf\xbf\xbf", 1},
 	{"6.14.10", "the last of six is missing, the largest", "\xfd\xbf\xbf\xbf\xbf", 1},
 	{"6.15.1", "those ten in a row", "\xc0\xe0\x80\xf0\x80\x80\xf8\x80\x80\x80\xfc\x80\x80\x80\x80\xdf\xef\xbf\xf7\xbf\xbf\xfb\xbf\xbf\xbf\xfd\xbf\xbf\xbf\xbf", 1},
-	{"6.16.1", "a byte that has no place in UTF-8", "\xfe", 1},
+	{"6.16.1", "a byte that never occurs in UTF-8", "\xfe", 1},
 	{"6.16.2", "the other one", "\xff", 1},
 	{"6.16.3", "both of them", "\xfe\xfe\xff\xff", 1},
 
@@ -191,17 +191,17 @@ var wholeTexts = []wholeText{
 // word is the text of case 6.5.5.
 const word = "κ\u1f79σμε"
 
-// bytesFrom returns n bytes that follow one another, and what stands behind each.
-func bytesFrom(first byte, n int, behind string) string {
+// bytesFrom returns n consecutive bytes, each followed by a string.
+func bytesFrom(first byte, n int, after string) string {
 	var s strings.Builder
 	for i := range n {
 		s.WriteByte(first + byte(i))
-		s.WriteString(behind)
+		s.WriteString(after)
 	}
 	return s.String()
 }
 
-// texts are all cases of family 6.
+// texts returns all cases of family 6.
 func texts() []row {
 	rows := fragmentedText
 	for _, w := range wholeTexts {
@@ -215,7 +215,7 @@ func texts() []row {
 		r := rune(i/2)<<16 | 0xfffe | rune(i%2)
 		rows = append(rows, row{
 			number:    fmt.Sprintf("6.22.%d", i+1),
-			behaviour: fmt.Sprintf("%U, which is no character but a code point", r),
+			behaviour: fmt.Sprintf("%U, a noncharacter", r),
 			talk:      talk(text(string(r)).echoed()),
 		})
 	}
@@ -230,7 +230,7 @@ func texts() []row {
 	return rows
 }
 
-func TestTheStandardLibraryFindsTheSameBytesWrong(t *testing.T) {
+func TestStandardLibraryRejectsTheSameBytes(t *testing.T) {
 	for _, w := range wholeTexts {
 		wrong := 0
 		for i := 0; i < len(w.payload) && wrong == 0; {
