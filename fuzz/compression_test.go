@@ -32,8 +32,13 @@ func mirrored(z websock.Compression) websock.Compression {
 	return z
 }
 
-// inflatedMost is how much a message may inflate to in FuzzInflate.
-const inflatedMost = 100_000
+const (
+	// inflatedMost is the limit for the size of an inflated message.
+	inflatedMost = 100_000
+
+	// inflationMost is how many bytes deflate can make of one.
+	inflationMost = 1032
+)
 
 // deflatedHello is "Hello", as RFC 7692 section 7.2.3 has it.
 const deflatedHello = "\xf2\x48\xcd\xc9\xc9\x07\x00"

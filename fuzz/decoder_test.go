@@ -68,10 +68,13 @@ func sameError(a, b error) bool {
 	return a == b
 }
 
-// decode runs a Decoder over the pieces of a stream.
-func decode(t *testing.T, role websock.Role, limits engine.Limits, pieces [][]byte) (f found) {
+// decode runs a Decoder over the pieces of a stream. The zero Compression means that none was
+// negotiated.
+func decode(t *testing.T, role websock.Role, limits engine.Limits, z websock.Compression, pieces [][]byte) (f found) {
 	t.Helper()
-	d := engine.NewDecoder(role, limits)
+	limits = limits.WithDefaults()
+	var d engine.Decoder
+	d.Init(role, &limits, engine.NewPerMessageDeflate(z))
 	var payload []byte
 	for _, piece := range pieces {
 		piece = bytes.Clone(piece) // it is unmasked in place
@@ -92,7 +95,7 @@ func decode(t *testing.T, role websock.Role, limits engine.Limits, pieces [][]by
 				}
 				break
 			}
-			if int64(len(e.Payload)) > e.Header.Length {
+			if z.IsOff() && int64(len(e.Payload)) > e.Header.Length {
 				t.Fatalf("%d bytes of a frame of %d", len(e.Payload), e.Header.Length)
 			}
 			payload = append(payload, e.Payload...)
@@ -126,19 +129,47 @@ func roleOf(server bool) websock.Role {
 	return websock.Client
 }
 
-// FuzzDecoder holds the Decoder to it that cuts of the stream make no difference, and
-// that its errors are those it documents.
+// negotiated returns the compression that a fuzzed byte stands for: none, or what a Decoder can
+// see of it, which is how much of earlier messages the peer may refer to.
+func negotiated(b byte) websock.Compression {
+	if b == 0 {
+		return websock.Compression{}
+	}
+	return websock.Compression{Level: 1, RecvTakeover: b&8 != 0, RecvWindowBits: 8 + int(b%8)}
+}
+
+// compressedStreams are what peers send with compression, right and wrong.
+var compressedStreams = []string{
+	"\xc1\x07" + deflatedHello + "\xc1\x05\xf2\x00\x11\x00\x00\x81\x05Hello\xc2\x01\x00\x88\x00",
+	"\x41\x03\xf2\x48\xcd\x89\x01p\x00\x00\x80\x04\xc9\xc9\x07\x00",
+	"\xc1\x09\x00\x05\x00\xfa\xffab\xffcd\x00", "\xc1\x07\x00\x02\x00\xfd\xffa\xc3\x00",
+	"\xc2\x03\xf2\x48\xcd\x82\x00", "\xc2\x01\x07", "\xc9\x00", "\x41\x01\xf2\xc0\x01\x00",
+	string(engine.AppendHeader(nil, websock.Header{Fin: true, Rsv: engine.RSV1, Opcode: websock.OpBinary, Length: int64(len(bomb()))})) + bomb(),
+}
+
+// FuzzDecoder demands that a Decoder finds the same frames and the same error however the stream
+// is cut, with and without compression, and that it returns no errors but those it documents.
 func FuzzDecoder(f *testing.F) {
 	for _, stream := range streams {
-		f.Add([]byte(stream), []byte{1, 2, 3}, true)
-		f.Add([]byte(stream), []byte{1}, false)
+		f.Add([]byte(stream), []byte{1, 2, 3}, true, byte(0))
+		f.Add([]byte(stream), []byte{1}, false, byte(15))
 	}
-	f.Fuzz(func(t *testing.T, stream, cuts []byte, server bool) {
-		bounds.Check(t, 1<<20+64*uint64(len(stream)), func() {
-			whole := decode(t, roleOf(server), decoderLimits, [][]byte{stream})
+	for _, stream := range compressedStreams {
+		f.Add([]byte(stream), []byte{1, 2, 3}, false, byte(15))
+		f.Add([]byte(stream), []byte{1}, false, byte(1))
+	}
+	f.Fuzz(func(t *testing.T, stream, cuts []byte, server bool, compression byte) {
+		role, z, limits := roleOf(server), negotiated(compression), decoderLimits
+		most := 1<<20 + 64*uint64(len(stream))
+		if !z.IsOff() {
+			limits.InflatedSize = inflatedMost
+			most += 16 * inflationMost * uint64(len(stream))
+		}
+		bounds.Check(t, most, func() {
+			whole := decode(t, role, limits, z, [][]byte{stream})
 			var cut [][]byte
 			pieces(len(stream), cuts, func(from, to int) { cut = append(cut, stream[from:to]) })
-			if parts := decode(t, roleOf(server), decoderLimits, cut); !parts.equal(whole) {
+			if parts := decode(t, role, limits, z, cut); !parts.equal(whole) {
 				t.Fatalf("whole: %v\nin pieces: %v", whole, parts)
 			}
 		})

@@ -1,5 +1,12 @@
 package fuzz
 
+import (
+	"bytes"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/engine"
+)
+
 // A program is fuzzed bytes taken for instructions. At its end it goes on with zeros.
 type program []byte
 
@@ -23,3 +30,24 @@ func (p *program) take(n int) []byte {
 
 // ended reports whether there is nothing left to take.
 func (p *program) ended() bool { return len(*p) == 0 }
+
+// payload takes a payload: a few bytes, or one of the sizes around which headers and buffers grow.
+func (p *program) payload() []byte {
+	size := int(p.next())
+	b := p.take(size % 140)
+	if size > 240 && len(b) > 0 {
+		sizes := []int{125, 126, 0xffff, 0x10000, 128 << 10, 128<<10 + 1}
+		b = bytes.Repeat(b, sizes[size%len(sizes)]/len(b)+1)
+	}
+	return b
+}
+
+// closePayload takes the payload of a close frame. It is empty if that would break a rule.
+func (p *program) closePayload() []byte {
+	code := websock.CloseCode(p.next())<<8 | websock.CloseCode(p.next())
+	reason := string(p.take(int(p.next()) % 124))
+	if engine.CheckClose(code, reason) != nil {
+		return nil
+	}
+	return engine.AppendClose(nil, code, reason)
+}

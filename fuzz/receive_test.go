@@ -216,7 +216,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent, cuts []byte, server bool) {
 		role := roleOf(server)
-		want := expected(decode(t, role, decoderLimits, [][]byte{sent}))
+		want := expected(decode(t, role, decoderLimits, websock.Compression{}, [][]byte{sent}))
 		for name, receive := range ways {
 			s := &stream{}
 			whole := bytes.Clone(sent) // it is unmasked in place
@@ -225,7 +225,7 @@ func FuzzReceive(f *testing.F) {
 			var got received
 			bounds.Check(t, 3<<20+64*uint64(len(sent)), func() { got = receive(t, c, s) })
 			c.Close()
-			got.sent = decode(t, 1-role, decoderLimits, [][]byte{s.sent}).frames
+			got.sent = decode(t, 1-role, decoderLimits, websock.Compression{}, [][]byte{s.sent}).frames
 			if !got.equal(want) {
 				t.Fatalf("%s: %v\nwant %v", name, got, want)
 			}

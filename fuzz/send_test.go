@@ -1,7 +1,6 @@
 package fuzz
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,16 +76,16 @@ func (s *sender) step() {
 	fin := kind&0x10 == 0
 	switch kind % 12 {
 	case 0, 1, 2, 3:
-		p := s.payload()
+		p := s.program.payload()
 		s.frame(op, fin, p, s.c.SendFrame(op, fin, p))
 	case 4:
-		p := s.payload()
+		p := s.program.payload()
 		s.frame(websock.OpText, true, p, s.c.SendText(p))
 	case 5:
-		p := s.payload()
+		p := s.program.payload()
 		s.frame(websock.OpPing, true, p, s.c.SendPing(p))
 	case 6:
-		s.lend(op, fin, s.payload())
+		s.lend(op, fin, s.program.payload())
 	case 7:
 		s.write(op)
 	case 8:
@@ -96,19 +95,8 @@ func (s *sender) step() {
 	case 10:
 		s.stream(op)
 	case 11:
-		s.close(websock.CloseCode(900+int(op)*100+int(s.program.next())), string(s.payload()))
+		s.close(websock.CloseCode(900+int(op)*100+int(s.program.next())), string(s.program.payload()))
 	}
-}
-
-// payload is a few bytes, or many.
-func (s *sender) payload() []byte {
-	size := int(s.program.next())
-	p := s.program.take(size % 140)
-	if size > 240 && len(p) > 0 { // around where headers and pieces grow
-		sizes := []int{125, 126, 0xffff, 0x10000, 128 << 10, 128<<10 + 1}
-		p = bytes.Repeat(p, sizes[size%len(sizes)]/len(p)+1)
-	}
-	return p
 }
 
 // note checks an error, and reports whether there was none.
@@ -152,7 +140,7 @@ func (s *sender) write(op websock.Opcode) {
 	}
 	var payload []byte
 	for range s.program.next() % 4 {
-		p := s.payload()
+		p := s.program.payload()
 		_, err := w.Write(p)
 		s.broken = s.broken || !s.note(err)
 		if !s.broken {
@@ -171,7 +159,7 @@ func (s *sender) write(op websock.Opcode) {
 
 // stream sends a message as a stream of bytes has it, where nothing is no message.
 func (s *sender) stream(op websock.Opcode) {
-	p := s.payload()
+	p := s.program.payload()
 	_, err := s.c.NetConn(op).Write(p)
 	if len(p) == 0 {
 		s.note(err)
@@ -206,7 +194,7 @@ func FuzzSend(f *testing.F) {
 		sender := &sender{t: t, c: c, program: steps}
 		var want traffic
 		bounds.Check(t, 8<<20+(1<<20)*uint64(len(steps)), func() { want = sender.run() })
-		got := decode(t, 1-role, engine.Limits{MessageSize: -1, Fragments: -1}, [][]byte{wire.sent})
+		got := decode(t, 1-role, unlimited, websock.Compression{}, [][]byte{wire.sent})
 		if got.err != nil || !trafficOf(got.frames).equal(want) {
 			t.Fatalf("sent %v\narrived %v, %v", want, trafficOf(got.frames), got.err)
 		}
