@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
-// compressionOf makes settings of two bytes.
+// compressionOf returns the settings that two fuzzed bytes stand for.
 func compressionOf(how, bits byte) websock.Compression {
 	return websock.Compression{
 		Level:          1 + int(how>>2)%9,
@@ -25,7 +25,7 @@ func compressionOf(how, bits byte) websock.Compression {
 	}
 }
 
-// mirrored are the settings of the peer of one that has z.
+// mirrored returns the settings of the peer.
 func mirrored(z websock.Compression) websock.Compression {
 	z.SendTakeover, z.RecvTakeover = z.RecvTakeover, z.SendTakeover
 	z.SendWindowBits, z.RecvWindowBits = z.RecvWindowBits, z.SendWindowBits
@@ -40,13 +40,12 @@ const (
 	inflationMost = 1032
 )
 
-// deflatedHello is "Hello", as RFC 7692 section 7.2.3 has it.
+// deflatedHello is "Hello" compressed, from RFC 7692 section 7.2.3.
 const deflatedHello = "\xf2\x48\xcd\xc9\xc9\x07\x00"
 
-// FuzzInflate takes bytes for what compressed messages consist of, and gives them to a Conn
-// cut anywhere. Every way to receive comes to the same messages and the same error, which is
-// a documented one; a first message is what the standard library inflates; and nothing
-// exceeds the limits.
+// FuzzInflate gives a Conn two compressed messages with fuzzed payloads, cut anywhere. Every way to
+// receive must return the same messages and the same error, which must be a documented one. The
+// first message must be what the standard library inflates, and no message may exceed the limits.
 func FuzzInflate(f *testing.F) {
 	for _, seed := range []string{
 		deflatedHello, "\xf2\x00\x11\x00\x00", "\x00\x05\x00\xfa\xffHello\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
@@ -86,7 +85,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// bomb is a message that inflates to a thousand times its size.
+// bomb returns a payload that inflates to a thousand times its size.
 func bomb() string {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression)
@@ -103,56 +102,55 @@ func compressedFrame(role websock.Role, op websock.Opcode, fin bool, payload []b
 	return append(engine.AppendHeader(nil, h), payload...) // the masking key is zero
 }
 
-// checkInflated holds messages to what the standard library makes of the first one, and to
-// the limits.
+// checkInflated checks the first message against the standard library, and all against the limits.
 func checkInflated(t *testing.T, way string, got received, first []byte) {
 	var broken *websock.ProtocolError
 	var limit *websock.LimitError
 	var closed *websock.CloseError
 	if !errors.As(got.err, &broken) && !errors.As(got.err, &limit) && !errors.As(got.err, &closed) {
-		t.Fatalf("%s: the end is %v", way, got.err)
+		t.Fatalf("%s: ended with %v", way, got.err)
 	}
 	for _, m := range got.messages {
 		if len(m.payload) > inflatedMost {
-			t.Fatalf("%s: %d bytes came", way, len(m.payload))
+			t.Fatalf("%s: a message of %d bytes", way, len(m.payload))
 		}
 	}
 	want, err := inflate(first)
-	taken := len(got.messages) > 0
+	accepted := len(got.messages) > 0
 	switch {
 	case len(want) > inflatedMost:
-		if taken {
-			t.Fatalf("%s: a message came that exceeds the limit", way)
+		if accepted {
+			t.Fatalf("%s: a message above the limit was accepted", way)
 		}
-	case err == nil: // there is a last block, behind which another stream begins
-		if taken && !strings.HasPrefix(got.messages[0].payload, string(want)) {
+	case err == nil: // there is a final block, after which another stream begins
+		if accepted && !strings.HasPrefix(got.messages[0].payload, string(want)) {
 			t.Fatalf("%s: %.100q, want %.100q", way, got.messages[0].payload, want)
 		}
 	case err == io.ErrUnexpectedEOF:
-		if taken && got.messages[0].payload != string(want) {
+		if accepted && got.messages[0].payload != string(want) {
 			t.Fatalf("%s: %.100q, want %.100q", way, got.messages[0].payload, want)
 		}
-		// It ends as it must if it ends amid the header of a stored block.
+		// It is complete if it ends within the header of a stored block.
 		more, err := inflate(append(bytes.Clone(first), "\x01\x00\xfe\xff!\x01\x00\x00\xff\xff"...))
-		if err == nil && string(more) == string(want)+"!" && !taken {
-			t.Fatalf("%s: no message came, but %v; want %.100q", way, got.err, want)
+		if err == nil && string(more) == string(want)+"!" && !accepted {
+			t.Fatalf("%s: no message but %v; want %.100q", way, got.err, want)
 		}
-	case taken:
-		t.Fatalf("%s: %.100q came, the standard library says %v", way, got.messages[0].payload, err)
+	case accepted:
+		t.Fatalf("%s: %.100q was accepted; the standard library returns %v", way, got.messages[0].payload, err)
 	}
 }
 
-// inflate is what the standard library makes of a stream, which may be cut, up to a last
-// block or what is just too much.
+// inflate inflates a stream, which may be incomplete, with the standard library, up to a final
+// block or just above the limit.
 func inflate(stream []byte) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(stream)), inflatedMost+1))
 }
 
-// sameEnd reports whether both errors say the same.
+// sameEnd reports whether both errors have the same text.
 func sameEnd(a, b error) bool { return a.Error() == b.Error() }
 
-// FuzzDeflate has a Conn send messages in every way and with every setting, and the peer
-// receive them, cut anywhere: what comes is what was sent.
+// FuzzDeflate sends messages on a Conn in every way and with every setting, and receives them with
+// another, cut anywhere. The messages must arrive as they were sent.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("\x00\x10Hello, hello, hello\x01\x20again and again\x42\xff"), []byte{1, 0, 2}, byte(3), byte(0xff), true)
 	f.Add([]byte("\x07\xffabcabcabc\x03\x80x\x02\x40y\x06\xffz"), []byte{}, byte(0x43), byte(3|3<<3), false)
@@ -170,15 +168,15 @@ func FuzzDeflate(f *testing.F) {
 			got := receive(t, c, s)
 			c.Close()
 			if !slices.Equal(got.messages, want) {
-				t.Fatalf("%s: %d messages, %.200v\n%d were sent, %.200v\n%v", name, len(got.messages), got.messages, len(want), want, got.err)
+				t.Fatalf("%s: received %d messages, %.200v\nsent %d, %.200v\n%v", name, len(got.messages), got.messages, len(want), want, got.err)
 			}
 		}
 		sender.Close()
 	})
 }
 
-// sendAll sends what a script says: for each message the way, how often its bytes come, how
-// many there are, and these.
+// sendAll sends the messages of a script. For each it has the way to send, a number of repetitions,
+// and the length and bytes of what is repeated.
 func sendAll(t *testing.T, c *websock.Conn, script program) (sent []message) {
 	for range 20 {
 		if script.ended() {

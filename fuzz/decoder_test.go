@@ -12,13 +12,14 @@ import (
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
-// limits are such that inputs can reach them, and memory for what is only declared shows.
+// limits are low enough for inputs to reach, and high enough for memory to show that is allocated for
+// a declared length.
 var limits = websock.Limits{MessageSize: 8 << 20, FrameSize: 6 << 20, Fragments: 8, PongRate: -1}
 
-// decoderLimits are those of them that a Decoder knows.
+// decoderLimits are those of limits that a Decoder enforces.
 var decoderLimits = engine.Limits{MessageSize: limits.MessageSize, FrameSize: limits.FrameSize, Fragments: limits.Fragments}
 
-// streams are what peers send, right and wrong, in either role.
+// streams has what peers send, valid and invalid, in either role.
 var streams = []string{
 	"\x81\x05Hello\x82\x00\x89\x02hi\x8a\x00\x88\x02\x03\xe8",
 	"\x01\x02\xe2\x82\x89\x01p\x80\x01\xac\x88\x00",
@@ -34,13 +35,13 @@ var streams = []string{
 	"\x01\x01a\x81\x01b", "\x01\x01\xc3\x80\x00",
 }
 
-// found is all that a Decoder found in a stream.
+// found is everything that a Decoder found in a stream.
 type found struct {
 	frames []frame
 	err    error
 }
 
-// A frame is one with its payload joined.
+// A frame has the payload that may have been returned in parts.
 type frame struct {
 	opcode  websock.Opcode
 	fin     bool
@@ -55,7 +56,7 @@ func (f found) equal(g found) bool {
 
 func (f found) String() string { return fmt.Sprintf("%v, %v", f.frames, f.err) }
 
-// sameError compares errors, limits and broken rules by value.
+// sameError compares errors, those of a Decoder by value.
 func sameError(a, b error) bool {
 	var left, right *websock.ProtocolError
 	if errors.As(a, &left) && errors.As(b, &right) {
@@ -84,14 +85,14 @@ func decode(t *testing.T, role websock.Role, limits engine.Limits, z websock.Com
 				f.err = err
 				checkBroken(t, err)
 				if _, n, again := d.Next(piece); again != err || n != 0 {
-					t.Fatalf("%v is followed by %v, %d", err, again, n)
+					t.Fatalf("after %v: %v, %d", err, again, n)
 				}
 				return f
 			}
 			piece = piece[n:]
 			if e.Kind == engine.EventNone {
 				if len(piece) > 0 {
-					t.Fatalf("%d bytes were left", len(piece))
+					t.Fatalf("%d bytes were not used", len(piece))
 				}
 				break
 			}
@@ -108,7 +109,7 @@ func decode(t *testing.T, role websock.Role, limits engine.Limits, z websock.Com
 	return f
 }
 
-// checkBroken demands one of the errors that a Decoder documents.
+// checkBroken fails unless err is one of the errors that a Decoder documents.
 func checkBroken(t *testing.T, err error) {
 	t.Helper()
 	var broken *websock.ProtocolError
@@ -121,7 +122,7 @@ func checkBroken(t *testing.T, err error) {
 	}
 }
 
-// roleOf makes a role of a fuzzed bool.
+// roleOf returns the role that a fuzzed bool stands for.
 func roleOf(server bool) websock.Role {
 	if server {
 		return websock.Server
@@ -129,8 +130,8 @@ func roleOf(server bool) websock.Role {
 	return websock.Client
 }
 
-// negotiated returns the compression that a fuzzed byte stands for: none, or what a Decoder can
-// see of it, which is how much of earlier messages the peer may refer to.
+// negotiated returns the compression that a fuzzed byte stands for: none, or one with the settings
+// that concern a Decoder.
 func negotiated(b byte) websock.Compression {
 	if b == 0 {
 		return websock.Compression{}
@@ -138,7 +139,7 @@ func negotiated(b byte) websock.Compression {
 	return websock.Compression{Level: 1, RecvTakeover: b&8 != 0, RecvWindowBits: 8 + int(b%8)}
 }
 
-// compressedStreams are what peers send with compression, right and wrong.
+// compressedStreams has what peers send with compression, valid and invalid.
 var compressedStreams = []string{
 	"\xc1\x07" + deflatedHello + "\xc1\x05\xf2\x00\x11\x00\x00\x81\x05Hello\xc2\x01\x00\x88\x00",
 	"\x41\x03\xf2\x48\xcd\x89\x01p\x00\x00\x80\x04\xc9\xc9\x07\x00",

@@ -1,3 +1,3 @@
-// Package fuzz holds the fuzz targets over the paths that handle bytes from
-// peers.
+// Package fuzz has the fuzz targets for code that handles bytes from peers, and schedules of
+// network faults drawn at random.
 package fuzz

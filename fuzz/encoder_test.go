@@ -35,8 +35,8 @@ func FuzzEncoder(f *testing.F) {
 			pieces(len(wire), cuts, func(from, to int) { cut = append(cut, wire[from:to]) })
 			got := decode(t, 1-role, unlimited, mirrored(z), cut)
 			want := trafficOf(accepted)
-			if arrived := trafficOf(got.frames); got.err != nil || !arrived.equal(want) || arrived.open != want.open {
-				t.Fatalf("encoded %v\ndecoded %v, %v", want, arrived, got.err)
+			if received := trafficOf(got.frames); got.err != nil || !received.equal(want) || received.open != want.open {
+				t.Fatalf("encoded %v\ndecoded %v, %v", want, received, got.err)
 			}
 		})
 	})

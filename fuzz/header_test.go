@@ -9,13 +9,13 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// bits reads a header as the figure of RFC 6455 section 5.2 has it, bit by bit.
+// bits reads a header bit by bit, as in the figure of RFC 6455 section 5.2.
 type bits struct {
 	b    []byte
 	read int
 }
 
-// take returns the next n bits, or false if they are not all there.
+// take returns the next n bits, or false if b has fewer.
 func (r *bits) take(n int) (value uint64, ok bool) {
 	for range n {
 		if r.read/8 >= len(r.b) {
@@ -27,8 +27,7 @@ func (r *bits) take(n int) (value uint64, ok bool) {
 	return value, true
 }
 
-// slowHeader is ParseHeader without a thought for speed. broken is the rule that was
-// broken, as far as it shows in b.
+// slowHeader is a simple ParseHeader. broken is the rule that b breaks, as far as b shows it.
 func slowHeader(b []byte) (h websock.Header, n int, broken string) {
 	none := websock.Header{Opcode: websock.OpNone}
 	r := &bits{b: b}
@@ -71,8 +70,9 @@ func slowHeader(b []byte) (h websock.Header, n int, broken string) {
 	}
 	if h.Masked {
 		for i := range h.Key {
-			part, there := r.take(8)
-			h.Key[i], ok = byte(part), there
+			var part uint64
+			part, ok = r.take(8)
+			h.Key[i] = byte(part)
 		}
 	}
 	if !ok {
@@ -81,8 +81,8 @@ func slowHeader(b []byte) (h websock.Header, n int, broken string) {
 	return h, r.read / 8, ""
 }
 
-// FuzzHeader compares ParseHeader with slowHeader, whole and cut short at every byte, and
-// demands of AppendHeader the bytes that were parsed.
+// FuzzHeader compares ParseHeader with slowHeader, for the whole input and every prefix.
+// AppendHeader must return the bytes that were parsed.
 func FuzzHeader(f *testing.F) {
 	for _, header := range []string{
 		"\x81\x05Hello",
@@ -111,7 +111,7 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// ruleOf returns the rule that a *websock.ProtocolError names; no other error is documented.
+// ruleOf returns the rule of a *websock.ProtocolError; no other error is documented.
 func ruleOf(t *testing.T, err error) string {
 	t.Helper()
 	var broken *websock.ProtocolError

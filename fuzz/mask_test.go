@@ -7,9 +7,7 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// FuzzMask masks payloads in pieces and compares with the loop of RFC 6455,
-// section 5.3. Each byte of cuts is the length of a piece; the last piece takes
-// the rest.
+// FuzzMask masks payloads in pieces and compares the result with the loop of RFC 6455 section 5.3.
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("Hello"), uint32(0x3d21fa37), uint16(0), uint8(0), []byte{3})
 	f.Add(bytes.Repeat([]byte("0123456789abcdef"), 80), uint32(0x01020304), uint16(3), uint8(1), []byte{1, 2, 64, 128, 255, 7})
@@ -29,11 +27,11 @@ func FuzzMask(f *testing.F) {
 		check := func(name string) {
 			t.Helper()
 			if !bytes.Equal(got, want) {
-				t.Fatalf("%s: %d bytes at %d, cut at %d: wrong bytes", name, len(payload), pos, cuts)
+				t.Fatalf("%s: %d bytes at %d, cut at %d: wrong result", name, len(payload), pos, cuts)
 			}
 			for i, c := range room {
 				if (i < from || i >= from+len(payload)) && c != 0xA5 {
-					t.Fatalf("%s: wrote outside, at %d", name, i-from)
+					t.Fatalf("%s: wrote out of bounds, at %d", name, i-from)
 				}
 			}
 		}

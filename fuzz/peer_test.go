@@ -13,52 +13,52 @@ import (
 )
 
 const (
-	// lastWord is the message that each peer sends last.
-	lastWord = "that is all"
+	// lastMessage is the last message that each peer sends.
+	lastMessage = "that is all"
 
 	// echoed begins the messages that a Handler sends.
 	echoed = "echo of message "
 
-	// most is how many faults an end may have, so that enough is a time within which
-	// everything can be done, however the link delays it.
-	most   = 200
-	enough = 2 * most * faultSize * time.Millisecond
+	// maxFaults bounds the faults of an end, and enough is a time within which everything can be
+	// done, however long the link delays it.
+	maxFaults = 200
+	enough    = 2 * maxFaults * faultSize * time.Millisecond
 )
 
-// A peer is one side of a connection over a link. Its script says what it sends, and what
-// else it does meanwhile.
+// A peer is one side of a connection over a link. Its script says what it sends, and what else it
+// does at the same time.
 type peer struct {
-	t        *testing.T
-	conn     *websock.Conn
-	script   program
-	way      way
-	farewell websock.CloseCode
+	t         *testing.T
+	conn      *websock.Conn
+	script    program
+	receiver  receiver
+	closeCode websock.CloseCode
 
 	sent     []message // accepted
-	tried    *message  // the one that was not
-	got      gatherer
-	finished chan struct{} // all was sent, or nothing more can be
-	heard    chan struct{} // the last word came, or the end
-	ended    chan struct{} // receiving is over
+	failed   *message  // not accepted
+	got      collector
+	finished chan struct{} // closed when everything was sent, or sending failed
+	heard    chan struct{} // closed when the other side's last message arrived, or receiving ended
+	ended    chan struct{} // closed when receiving ended
 
-	meanwhile sync.WaitGroup // what goes on beside sending and receiving
-	mu        sync.Mutex     // of what follows
-	echoes    []message      // sent by the Handler and accepted
-	closing   int            // how often CloseWith was called
-	closeErr  error          // what it has returned; only the first call does anything
-	cut       bool           // the peer has ended the connection by force
+	background sync.WaitGroup // goroutines beside the one that sends
+	mu         sync.Mutex     // guards the fields below
+	echoes     []message      // sent by the Handler and accepted
+	closing    int            // calls of CloseWith
+	closeErr   error          // the errors of those calls
+	cut        bool           // the peer may have ended the connection other than by closing it
 }
 
-func newPeer(t *testing.T, conn *websock.Conn, script program, w way, farewell websock.CloseCode) *peer {
+func newPeer(t *testing.T, conn *websock.Conn, script program, r receiver, closeCode websock.CloseCode) *peer {
 	return &peer{
-		t: t, conn: conn, script: script, way: w, farewell: farewell,
+		t: t, conn: conn, script: script, receiver: r, closeCode: closeCode,
 		finished: make(chan struct{}), heard: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
 // start begins to receive and to send.
 func (p *peer) start() {
-	p.way.start(p)
+	p.receiver.start(p)
 	go p.send()
 }
 
@@ -66,12 +66,12 @@ func (p *peer) send() {
 	defer close(p.finished)
 	for steps := 0; steps < 20 && !p.script.ended(); steps++ {
 		if err := p.step(); err != nil {
-			p.giveUp(err)
+			p.stopSending(err)
 			return
 		}
 	}
-	if err := p.message(websock.OpText, lastWord); err != nil {
-		p.giveUp(err)
+	if err := p.message(websock.OpText, lastMessage); err != nil {
+		p.stopSending(err)
 	}
 }
 
@@ -85,7 +85,7 @@ func (p *peer) step() error {
 	case 1:
 		time.Sleep(time.Duration(kind) * time.Millisecond)
 		return nil
-	case 2: // more than is under way at a time
+	case 2: // more than the link holds
 		return p.message(websock.OpBinary, fmt.Sprintf("%s%0*d", payload, 200*int(kind), 0))
 	}
 	switch kind / 8 {
@@ -94,7 +94,7 @@ func (p *peer) step() error {
 	case 8, 9:
 		return p.messageWith(sendWritten, websock.OpBinary, strings.Repeat(payload, 1200))
 	case 10, 11:
-		return p.messageWith(sendLent, websock.OpBinary, payload)
+		return p.messageWith(sendReserved, websock.OpBinary, payload)
 	case 12, 13:
 		return p.corked(payload)
 	case 14:
@@ -102,11 +102,11 @@ func (p *peer) step() error {
 	case 15:
 		return p.conn.SendPong([]byte(payload))
 	case 16, 17, 18:
-		p.later(p.rest)
+		p.later(p.pause)
 	case 19, 20:
-		p.later(p.hurryReceiving)
+		p.later(p.setRecvDeadline)
 	case 21:
-		p.later(p.hurrySending)
+		p.later(p.setSendDeadline)
 	case 22, 23:
 		p.later(p.close)
 	case 24:
@@ -117,8 +117,8 @@ func (p *peer) step() error {
 		return p.messageWith(sendUnlessFull, websock.OpBinary, strings.Repeat(payload, 200))
 	case 27:
 		return p.withinTime(payload)
-	case 28: // more than may be queued, of which a part may be out when the time is over
-		p.byForce()
+	case 28: // more than the queue holds, so that a part may be sent when the time is over
+		p.noteCut()
 		return p.withinTime(strings.Repeat(payload, 400))
 	default:
 		return p.message(websock.OpBinary, payload)
@@ -131,10 +131,10 @@ func (p *peer) message(op websock.Opcode, payload string) error {
 	return p.messageWith(sendHalves, op, payload)
 }
 
-// messageWith sends a message in some way and notes whether it was accepted.
+// messageWith sends a message with send and records whether it was accepted.
 func (p *peer) messageWith(send func(c *websock.Conn, op websock.Opcode, payload []byte) error, op websock.Opcode, payload string) error {
 	if err := send(p.conn, op, []byte(payload)); err != nil {
-		p.tried = &message{op, payload}
+		p.failed = &message{op, payload}
 		return err
 	}
 	p.sent = append(p.sent, message{op, payload})
@@ -185,12 +185,12 @@ func sendWritten(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	return w.Close()
 }
 
-func sendLent(c *websock.Conn, op websock.Opcode, payload []byte) error {
-	lent, err := c.Reserve(len(payload) + 5)
+func sendReserved(c *websock.Conn, op websock.Opcode, payload []byte) error {
+	buffer, err := c.Reserve(len(payload) + 5)
 	if err != nil {
 		return err
 	}
-	return lent.SendFrame(op, true, copy(lent.Bytes(), payload))
+	return buffer.SendFrame(op, true, copy(buffer.Bytes(), payload))
 }
 
 func sendPrepared(c *websock.Conn, op websock.Opcode, payload []byte) error {
@@ -201,7 +201,7 @@ func sendPrepared(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	return c.SendPrepared(prepared)
 }
 
-// sendUnlessFull waits only after a send that doesn't wait has sent nothing.
+// sendUnlessFull blocks only if the queue is full.
 func sendUnlessFull(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	err := c.TrySend(op, payload)
 	if errors.Is(err, websock.ErrSendQueueFull) {
@@ -210,7 +210,7 @@ func sendUnlessFull(c *websock.Conn, op websock.Opcode, payload []byte) error {
 	return err
 }
 
-// withinTime sends a message unless that takes too long, and then nothing.
+// withinTime sends a message, or nothing if that takes too long.
 func (p *peer) withinTime(payload string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
@@ -218,16 +218,16 @@ func (p *peer) withinTime(payload string) error {
 		return c.SendContext(ctx, op, payload)
 	}, websock.OpBinary, payload)
 	if err == ctx.Err() {
-		p.tried = nil
+		p.failed = nil
 		return nil
 	}
 	return err
 }
 
-// corked sends several messages that leave together.
+// corked sends several messages in one batch.
 func (p *peer) corked(payload string) error {
 	p.conn.Cork()
-	defer p.conn.Flush() // an error comes again
+	defer p.conn.Flush() // returns the same error again
 	for i := range len(payload) % 5 {
 		if err := p.message(websock.OpBinary, payload[i:]); err != nil {
 			return err
@@ -236,60 +236,60 @@ func (p *peer) corked(payload string) error {
 	return p.conn.Flush()
 }
 
-// later does something beside all that, after a time that the script says.
+// later calls do in the background, after a delay from the script.
 func (p *peer) later(do func()) {
 	delay := time.Duration(p.script.next()) * time.Millisecond
-	p.meanwhile.Go(func() {
+	p.background.Go(func() {
 		time.Sleep(delay)
 		do()
 	})
 }
 
-// rest leaves the Handler alone for a while.
-func (p *peer) rest() {
+// pause pauses the Handler for a while.
+func (p *peer) pause() {
 	p.conn.Pause()
 	time.Sleep(50 * time.Millisecond)
 	p.conn.Resume()
 }
 
-// hurryReceiving sets a deadline for receiving. With a Handler it ends the connection.
-func (p *peer) hurryReceiving() {
-	if p.way.pushed {
-		p.byForce()
+// setRecvDeadline sets a receive deadline. With a Handler it ends the connection.
+func (p *peer) setRecvDeadline() {
+	if p.receiver.pushed {
+		p.noteCut()
 	}
 	p.conn.SetRecvDeadline(time.Now().Add(20 * time.Millisecond))
 }
 
-// hurrySending sets a deadline for sending, that may end the connection.
-func (p *peer) hurrySending() {
-	p.byForce()
+// setSendDeadline sets a send deadline, which may end the connection.
+func (p *peer) setSendDeadline() {
+	p.noteCut()
 	p.conn.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
 }
 
 func (p *peer) abort() {
-	p.byForce()
+	p.noteCut()
 	p.conn.Abort(nil)
 }
 
-// byForce notes that the peer doesn't end the connection as it should.
-func (p *peer) byForce() {
+// noteCut records that the peer may end the connection other than by closing it.
+func (p *peer) noteCut() {
 	p.mu.Lock()
 	p.cut = true
 	p.mu.Unlock()
 }
 
-// close ends the connection as it should be.
+// close closes the connection.
 func (p *peer) close() {
 	p.mu.Lock()
 	p.closing++
 	p.mu.Unlock()
-	err := p.conn.CloseWith(p.farewell, "")
+	err := p.conn.CloseWith(p.closeCode, "")
 	p.mu.Lock()
 	p.closeErr = errors.Join(p.closeErr, err)
 	p.mu.Unlock()
 }
 
-// closeOnce is close unless somebody has closed.
+// closeOnce is close unless that was called before.
 func (p *peer) closeOnce() {
 	p.mu.Lock()
 	closing := p.closing > 0
@@ -299,20 +299,20 @@ func (p *peer) closeOnce() {
 	}
 }
 
-// giveUp ends a connection on which nothing more can be sent.
-func (p *peer) giveUp(err error) {
+// stopSending closes a connection on which a send failed.
+func (p *peer) stopSending(err error) {
 	p.checkEnd(err)
 	p.closeOnce()
 }
 
-// checkEnd demands a documented error of a peer that does everything right.
+// checkEnd fails unless err is a documented error for a valid peer.
 func (p *peer) checkEnd(err error) {
-	if !errors.As(err, new(*websock.CloseError)) && !(p.way.pushed && err == websock.ErrTimeout) {
-		p.t.Errorf("the end is %v", err)
+	if !errors.As(err, new(*websock.CloseError)) && !(p.receiver.pushed && err == websock.ErrTimeout) {
+		p.t.Errorf("ended with %v", err)
 	}
 }
 
-// OnData notes what came, in whatever way it did.
+// OnData records what was received, pushed or pulled.
 func (p *peer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	p.got.OnData(c, h, payload)
 	if p.got.open {
@@ -320,9 +320,9 @@ func (p *peer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	}
 	last := p.got.messages[len(p.got.messages)-1]
 	switch {
-	case last.opcode == websock.OpText && last.payload == lastWord:
+	case last.opcode == websock.OpText && last.payload == lastMessage:
 		close(p.heard)
-	case p.way.echoes && last.opcode == websock.OpBinary:
+	case p.receiver.echoes && last.opcode == websock.OpBinary:
 		p.echo(len(p.got.messages))
 	}
 }
@@ -330,7 +330,7 @@ func (p *peer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 // echo sends a message from within the Handler.
 func (p *peer) echo(n int) {
 	reply := message{websock.OpText, fmt.Sprint(echoed, n)}
-	if p.conn.SendText([]byte(reply.payload)) == nil { // else a message is under way, or the connection over
+	if p.conn.SendText([]byte(reply.payload)) == nil { // else a fragmented message is under way, or sending ended
 		p.mu.Lock()
 		p.echoes = append(p.echoes, reply)
 		p.mu.Unlock()

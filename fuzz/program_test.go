@@ -7,7 +7,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// A program is fuzzed bytes taken for instructions. At its end it goes on with zeros.
+// A program is fuzzed bytes that are read as instructions. It is followed by zeros.
 type program []byte
 
 // next takes one byte.
@@ -28,7 +28,7 @@ func (p *program) take(n int) []byte {
 	return taken
 }
 
-// ended reports whether there is nothing left to take.
+// ended reports whether all bytes were taken.
 func (p *program) ended() bool { return len(*p) == 0 }
 
 // payload takes a payload: a few bytes, or one of the sizes around which headers and buffers grow.
@@ -50,4 +50,16 @@ func (p *program) closePayload() []byte {
 		return nil
 	}
 	return engine.AppendClose(nil, code, reason)
+}
+
+// pieces calls f with the bounds of consecutive pieces of n bytes. Each byte of
+// cuts is the length of a piece; the last piece takes the rest.
+func pieces(n int, cuts []byte, f func(from, to int)) {
+	from := 0
+	for _, c := range cuts {
+		to := min(from+int(c), n)
+		f(from, to)
+		from = to
+	}
+	f(from, n)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
-// received is what a Conn hands out and sends until its end.
+// received is what a Conn receives and sends until it ends.
 type received struct {
 	messages []message
 	err      error
@@ -27,8 +27,8 @@ type message struct {
 
 func (m message) String() string { return fmt.Sprintf("%v %q", m.opcode, m.payload) }
 
-// expected is what a Conn has to make of the frames of a stream: every ping is answered,
-// and so is the end.
+// expected returns what a Conn has to receive and send for the frames that a Decoder found. Pings and
+// the end are answered.
 func expected(f found) (want received) {
 	var payload string
 	var op websock.Opcode
@@ -56,15 +56,15 @@ func expected(f found) (want received) {
 		want.err = &websock.CloseError{Code: websock.CloseAbnormal, Err: io.ErrUnexpectedEOF}
 		return want
 	}
-	code, reason := complaint(f.err)
+	code, reason := closeFor(f.err)
 	want.sent = append(want.sent, engineFrame(websock.OpClose, engine.AppendClose(nil, code, reason)))
 	return want
 }
 
 func engineFrame(op websock.Opcode, payload []byte) frame { return frame{op, true, string(payload)} }
 
-// complaint is what a peer is told of what it did wrong.
-func complaint(err error) (websock.CloseCode, string) {
+// closeFor returns the code and reason of the close frame that an error is answered with.
+func closeFor(err error) (websock.CloseCode, string) {
 	var broken *websock.ProtocolError
 	if errors.As(err, &broken) {
 		return broken.Code, broken.Rule
@@ -85,21 +85,21 @@ func (r received) equal(want received) bool {
 
 func (r received) String() string { return fmt.Sprintf("%v, %v; sent %v", r.messages, r.err, r.sent) }
 
-// ways are all ways to receive to the end.
+// ways has all ways to receive to the end.
 var ways = map[string]func(t *testing.T, c *websock.Conn, s *stream) received{
 	"Recv of a byte":     func(t *testing.T, c *websock.Conn, _ *stream) received { return pull(t, c, 1) },
 	"Recv of many bytes": func(t *testing.T, c *websock.Conn, _ *stream) received { return pull(t, c, 5000) },
 	"RecvMessage":        pullMessages,
 	"NextReader":         pullReaders,
-	"a Handler":          func(_ *testing.T, c *websock.Conn, s *stream) received { return push(c, s, &gatherer{}) },
+	"a Handler":          func(_ *testing.T, c *websock.Conn, s *stream) received { return push(c, s, &collector{}) },
 	"Messages":           pushMessages,
-	"a Handler that rests": func(_ *testing.T, c *websock.Conn, s *stream) received {
-		return push(c, s, &gatherer{sleepy: true})
+	"a Handler that pauses": func(_ *testing.T, c *websock.Conn, s *stream) received {
+		return push(c, s, &collector{pauses: true})
 	},
 }
 
 func pull(t *testing.T, c *websock.Conn, size int) (r received) {
-	var g gatherer
+	var g collector
 	buf := make([]byte, size)
 	for {
 		h, n, err := c.Recv(buf)
@@ -160,17 +160,17 @@ func pullReaders(t *testing.T, c *websock.Conn, _ *stream) (r received) {
 	}
 }
 
-// A gatherer is a Handler that makes messages of what it gets.
-type gatherer struct {
+// A collector is a Handler that joins payload to messages.
+type collector struct {
 	received
 	op      websock.Opcode
 	payload []byte
 	open    bool
-	sleepy  bool // it pauses after every call
+	pauses  bool // after every call
 	ends    int
 }
 
-func (g *gatherer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
+func (g *collector) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	if !g.open {
 		g.op, g.payload = h.Opcode, nil
 	}
@@ -179,14 +179,14 @@ func (g *gatherer) OnData(c *websock.Conn, h websock.Header, payload []byte) {
 	if !g.open {
 		g.messages = append(g.messages, message{g.op, string(g.payload)})
 	}
-	if g.sleepy {
+	if g.pauses {
 		c.Pause()
 	}
 }
 
-func (g *gatherer) OnClose(_ *websock.Conn, err error) { g.ends, g.err = g.ends+1, err }
+func (g *collector) OnClose(_ *websock.Conn, err error) { g.ends, g.err = g.ends+1, err }
 
-func push(c *websock.Conn, s *stream, g *gatherer) received {
+func push(c *websock.Conn, s *stream, g *collector) received {
 	c.SetHandler(g) // a stream is a Pusher
 	s.play(c)
 	if g.ends != 1 {
@@ -206,9 +206,9 @@ func pushMessages(_ *testing.T, c *websock.Conn, s *stream) (r received) {
 	return r
 }
 
-// FuzzReceive gives a Conn what a peer may send, cut anywhere, with timeouts between, and
-// demands in every way to receive the messages, the error and the answers that follow
-// from what a Decoder finds, within memory for what came and not for what is declared.
+// FuzzReceive gives a Conn what a peer may send, cut anywhere, with timeouts in between. Every way to
+// receive must return the messages and the error, and send the answers, that follow from what a
+// Decoder finds, with memory for what arrived and not for what was declared.
 func FuzzReceive(f *testing.F) {
 	for _, stream := range streams {
 		f.Add([]byte(stream), []byte{1, 0, 2, 0, 3}, true)
@@ -230,7 +230,7 @@ func FuzzReceive(f *testing.F) {
 				t.Fatalf("%s: %v\nwant %v", name, got, want)
 			}
 			if !s.closed {
-				t.Fatalf("%s: the transport is open", name)
+				t.Fatalf("%s: the transport was not closed", name)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -17,13 +18,16 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/bounds"
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 var schedules = flag.Int("schedules", 2000, "how many schedules TestSchedules plays")
 
-// TestSchedules plays schedules that are drawn, each from its number, and checks what FuzzPair
-// does. One that fails is played again with -run TestSchedules/^number$.
+// TestSchedules plays random schedules, each seeded with its number, and checks what FuzzPair checks.
+// -run TestSchedules/^number$ plays one again.
 func TestSchedules(t *testing.T) {
 	ends := map[string]int{}
 	for number := range *schedules {
@@ -37,20 +41,39 @@ func TestSchedules(t *testing.T) {
 				})
 			})
 			if kept := buffer.Lent() - lent; kept != 0 {
-				t.Errorf("%d buffers were not given back", kept)
+				t.Errorf("%d buffers were not returned", kept)
 			}
 		})
 	}
 	t.Log("\n" + table(ends))
 }
 
-// draw draws a schedule. Half of them have no fault that breaks the link.
+// TestSchedulesOverSockets plays the scripts of schedules over sockets, with every transport. The link
+// has no faults, but peers pause, set deadlines, abort and close at any time.
+func TestSchedulesOverSockets(t *testing.T) {
+	transports := map[string]websock.Transport{
+		"std": std.Transport(), "epoll": epoll.Transport(), "netpoll": netpoll.Transport(),
+	}
+	for name, transport := range transports {
+		for number := range *schedules / 80 {
+			t.Run(fmt.Sprintf("%s/%d", name, number), func(t *testing.T) {
+				t.Parallel()
+				near, far := netpair.Sockets(t, "tcp")
+				s := draw(number)
+				s.transport = transport
+				bounds.Check(t, math.MaxUint64, func() { s.play(t, &link{}, near, far) })
+			})
+		}
+	}
+}
+
+// draw returns a random schedule. Half of them have no fault that breaks the link.
 func draw(number int) *schedule {
 	r := rand.New(rand.NewPCG(uint64(number), 0))
 	s := &schedule{
 		clientFaults: drawFaults(r), serverFaults: drawFaults(r),
 		clientScript: drawScript(r), serverScript: drawScript(r),
-		manner:    manner(r.Uint32()),
+		options:   options(r.Uint32()),
 		transport: std.Transport(),
 	}
 	if r.IntN(2) == 0 {
@@ -62,14 +85,14 @@ func draw(number int) *schedule {
 	return s
 }
 
-// drawFaults draws pieces of all sizes, some delays, and timeouts. Mostly the opening
-// handshake goes well.
+// drawFaults returns reads of random sizes, some delays and timeouts, and mostly none in the opening
+// handshake.
 func drawFaults(r *rand.Rand) program {
-	p := make(program, r.IntN(most))
-	well := min(r.IntN(4)*2, len(p))
+	p := make(program, r.IntN(maxFaults))
+	first := min(r.IntN(4)*2, len(p))
 	delays, timeouts := r.IntN(3), r.IntN(3)
-	for i := range p[well:] {
-		i += well
+	for i := range p[first:] {
+		i += first
 		switch n := r.IntN(40); {
 		case n < delays:
 			p[i] = fault(r, delay)
@@ -82,7 +105,7 @@ func drawFaults(r *rand.Rand) program {
 	return p
 }
 
-// fault is an instruction of some kind with a size that is drawn.
+// fault returns an instruction of a kind with a random size.
 func fault(r *rand.Rand, kind int) byte { return byte(r.IntN(faultSize)*faultKinds + kind) }
 
 func drawScript(r *rand.Rand) program {
@@ -93,8 +116,7 @@ func drawScript(r *rand.Rand) program {
 	return p
 }
 
-// describeEnd says how receiving ended, in the words of the documentation. It fails for what
-// that doesn't mention.
+// describeEnd describes the error that ended receiving. An error that isn't documented fails the test.
 func (p *peer) describeEnd(t *testing.T) string {
 	if p == nil {
 		return "no connection"
@@ -102,7 +124,7 @@ func (p *peer) describeEnd(t *testing.T) string {
 	closed := p.closed()
 	switch {
 	case closed == nil:
-		t.Errorf("%v is no documented end", p.got.err)
+		t.Errorf("%v is no documented error", p.got.err)
 		return "?"
 	case closed.Local && closed.Code == websock.CloseAbnormal:
 		return "aborted by us"
@@ -116,7 +138,7 @@ func (p *peer) describeEnd(t *testing.T) string {
 	return "lost: " + p.cause(t, closed)
 }
 
-// cause names what has happened on the network.
+// cause names the network error in the chain.
 func (p *peer) cause(t *testing.T, end error) string {
 	for _, cause := range []error{websock.ErrTimeout, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, temporary{}, os.ErrDeadlineExceeded} {
 		if errors.Is(end, cause) {

@@ -12,16 +12,15 @@ import (
 	"github.com/seed004e8d11/websock/internal/bounds"
 )
 
-// A traffic is what a peer gets of the frames sent: messages and control frames, each in
-// order. How a message writer cuts its messages is its own affair.
+// A traffic is what a peer receives: messages and control frames, each in order. The fragments of a
+// message are not compared, since a message writer chooses them.
 type traffic struct {
 	messages []message
 	control  []frame
-	open     string // payload of a message that has not ended
+	open     string // payload of an incomplete message
 }
 
-// equal compares with what was sent. Of a message that has not ended a part may have been
-// held back.
+// equal reports whether s is what was sent. Of an incomplete message a part may still be buffered.
 func (s traffic) equal(want traffic) bool {
 	return slices.Equal(s.messages, want.messages) && slices.Equal(s.control, want.control) &&
 		strings.HasPrefix(want.open, s.open)
@@ -31,7 +30,7 @@ func (s traffic) String() string {
 	return fmt.Sprintf("%.500q; %q; open %.100q", fmt.Sprint(s.messages), fmt.Sprint(s.control), s.open)
 }
 
-// trafficOf gathers frames.
+// trafficOf joins frames.
 func trafficOf(frames []frame) (s traffic) {
 	var op websock.Opcode
 	for _, f := range frames {
@@ -51,7 +50,7 @@ func trafficOf(frames []frame) (s traffic) {
 	return s
 }
 
-// A sender carries out a program on a Conn and notes what was accepted.
+// A sender runs a program on a Conn and records what was accepted.
 type sender struct {
 	t        *testing.T
 	c        *websock.Conn
@@ -61,12 +60,12 @@ type sender struct {
 	broken   bool // a message was begun by a writer that failed
 }
 
-// run returns what a peer has to get.
+// run returns what the peer has to receive.
 func (s *sender) run() traffic {
 	for !s.program.ended() && !s.broken {
 		s.step()
 	}
-	s.note(s.c.Flush())
+	s.accept(s.c.Flush())
 	return trafficOf(s.accepted)
 }
 
@@ -85,13 +84,13 @@ func (s *sender) step() {
 		p := s.program.payload()
 		s.frame(websock.OpPing, true, p, s.c.SendPing(p))
 	case 6:
-		s.lend(op, fin, s.program.payload())
+		s.reserve(op, fin, s.program.payload())
 	case 7:
 		s.write(op)
 	case 8:
 		s.c.Cork()
 	case 9:
-		s.note(s.c.Flush())
+		s.accept(s.c.Flush())
 	case 10:
 		s.stream(op)
 	case 11:
@@ -99,8 +98,8 @@ func (s *sender) step() {
 	}
 }
 
-// note checks an error, and reports whether there was none.
-func (s *sender) note(err error) bool {
+// accept reports whether err is nil, and fails for an error that isn't documented.
+func (s *sender) accept(err error) bool {
 	s.t.Helper()
 	var closed *websock.CloseError
 	switch {
@@ -117,52 +116,52 @@ func (s *sender) note(err error) bool {
 
 func (s *sender) frame(op websock.Opcode, fin bool, p []byte, err error) {
 	s.t.Helper()
-	if s.note(err) {
+	if s.accept(err) {
 		s.accepted = append(s.accepted, frame{op, fin, string(p)})
 	}
 }
 
-// lend sends from a lent buffer that is larger than what is sent.
-func (s *sender) lend(op websock.Opcode, fin bool, p []byte) {
+// reserve sends from a reserved buffer that is larger than the payload.
+func (s *sender) reserve(op websock.Opcode, fin bool, p []byte) {
 	buffer, err := s.c.Reserve(len(p) + 3)
-	if s.note(err) {
+	if s.accept(err) {
 		copy(buffer.Bytes(), p)
 		s.frame(op, fin, p, buffer.SendFrame(op, fin, len(p)))
 	}
 }
 
-// write sends a message through a writer, with pings between. One that failed must not
-// look whole to the peer.
+// write sends a message through a writer, with pings in between. After an error the message must
+// stay incomplete.
 func (s *sender) write(op websock.Opcode) {
 	w, err := s.c.NextWriter(op)
-	if !s.note(err) {
+	if !s.accept(err) {
 		return
 	}
 	var payload []byte
 	for range s.program.next() % 4 {
 		p := s.program.payload()
 		_, err := w.Write(p)
-		s.broken = s.broken || !s.note(err)
+		s.broken = s.broken || !s.accept(err)
 		if !s.broken {
 			payload = append(payload, p...)
 		}
 		ping := s.program.take(2)
 		s.frame(websock.OpPing, true, ping, s.c.SendPing(ping))
 	}
-	whole := s.note(w.Close())
+	whole := s.accept(w.Close())
 	if s.broken && whole {
-		s.t.Fatal("a message of which a part could not be sent was ended")
+		s.t.Fatal("a message was completed after a part of it was refused")
 	}
 	s.broken = !whole
 	s.accepted = append(s.accepted, frame{op, whole, string(payload)})
 }
 
-// stream sends a message as a stream of bytes has it, where nothing is no message.
+// stream sends a message through NetConn, where an empty write sends nothing.
 func (s *sender) stream(op websock.Opcode) {
 	p := s.program.payload()
 	_, err := s.c.NetConn(op).Write(p)
 	if len(p) == 0 {
-		s.note(err)
+		s.accept(err)
 		return
 	}
 	s.frame(op, true, p, err)
@@ -170,16 +169,16 @@ func (s *sender) stream(op websock.Opcode) {
 
 func (s *sender) close(code websock.CloseCode, reason string) {
 	err := s.c.CloseWith(code, reason)
-	switch first := !s.closed && s.note(err); {
+	switch first := !s.closed && s.accept(err); {
 	case first:
 		s.closed = true
 		s.frame(websock.OpClose, true, engine.AppendClose(nil, code, reason), nil)
-	case err != nil && s.note(err):
+	case err != nil && s.accept(err):
 	}
 }
 
-// FuzzSend makes a Conn send in all ways there are, and demands that a Decoder on the
-// other side gets what was accepted, and finds nothing wrong with it.
+// FuzzSend sends on a Conn in every way. A Decoder in the other role must find what was accepted, and
+// no error.
 func FuzzSend(f *testing.F) {
 	f.Add([]byte("\x00\x01\x05Hello\x10\x01\x02\xe2\x82\x05\x00\x04ping\x00\x00\x01\xac"), false)
 	f.Add([]byte("\x08\x00\x04\x00\x03abc\x06\x02\x03def\x09\x00\x0b\x03\x00\x03bye\x04\x00\x01x"), true)
@@ -196,7 +195,7 @@ func FuzzSend(f *testing.F) {
 		bounds.Check(t, 8<<20+(1<<20)*uint64(len(steps)), func() { want = sender.run() })
 		got := decode(t, 1-role, unlimited, websock.Compression{}, [][]byte{wire.sent})
 		if got.err != nil || !trafficOf(got.frames).equal(want) {
-			t.Fatalf("sent %v\narrived %v, %v", want, trafficOf(got.frames), got.err)
+			t.Fatalf("sent %v\nreceived %v, %v", want, trafficOf(got.frames), got.err)
 		}
 		c.Close()
 	})

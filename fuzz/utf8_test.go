@@ -9,9 +9,8 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// promising returns the length of the longest prefix of text that begins some
-// valid text.
-func promising(text []byte) int {
+// validPrefix returns the length of the longest prefix of text that can be extended to valid text.
+func validPrefix(text []byte) int {
 	n := 0
 	for n < len(text) {
 		r, size := stdlib.DecodeRune(text[n:])
@@ -20,7 +19,7 @@ func promising(text []byte) int {
 		}
 		n += size
 	}
-	// What follows is wrong from its first byte on, or cut and wrong later.
+	// The rest is invalid at its first byte, or an incomplete code point that is invalid later.
 	end := n
 	for end < len(text) && completable(text[n:end+1]) {
 		end++
@@ -28,7 +27,7 @@ func promising(text []byte) int {
 	return end
 }
 
-// completable reports whether more bytes make p one code point.
+// completable reports whether p is the start of the encoding of a code point.
 func completable(p []byte) bool {
 	for next := byte(0x80); next < 0xC0; next++ {
 		whole := append([]byte{}, p...)
@@ -42,8 +41,7 @@ func completable(p []byte) bool {
 	return false
 }
 
-// FuzzUTF8 validates text in pieces and compares every answer with
-// unicode/utf8's.
+// FuzzUTF8 validates text in pieces and compares every result with that of unicode/utf8.
 func FuzzUTF8(f *testing.F) {
 	f.Add([]byte("Hello, κόσμε 😀"), []byte{3, 5, 1})
 	f.Add([]byte("\xed\xa0"), []byte{1})
@@ -53,17 +51,17 @@ func FuzzUTF8(f *testing.F) {
 	f.Add([]byte("äöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöü\xffäöüäöüäöüäöü"), []byte{255, 64, 32})
 	f.Fuzz(func(t *testing.T, text, cuts []byte) {
 		if got, want := utf8.Valid(text), stdlib.Valid(text); got != want {
-			t.Fatalf("Valid(%q) says %v", text, got)
+			t.Fatalf("Valid(%q) = %v", text, got)
 		}
 		var v utf8.Validator
-		end := promising(text)
+		end := validPrefix(text)
 		pieces(len(text), cuts, func(from, to int) {
 			if got, want := v.Write(text[from:to]), to <= end; got != want {
-				t.Fatalf("%q, cut at %d: Write(%q) says %v", text, cuts, text[from:to], got)
+				t.Fatalf("%q, cut at %d: Write(%q) = %v", text, cuts, text[from:to], got)
 			}
 		})
 		if got, want := v.Complete(), stdlib.Valid(text); got != want {
-			t.Fatalf("%q, cut at %d: Complete says %v", text, cuts, got)
+			t.Fatalf("%q, cut at %d: Complete() = %v", text, cuts, got)
 		}
 
 		key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
@@ -75,15 +73,15 @@ func FuzzUTF8(f *testing.F) {
 			var got bool
 			piece := masked[from:to]
 			if pos, got = unmasking.Unmask(piece, key, pos); got != (to <= end) || !bytes.Equal(piece, text[from:to]) {
-				t.Fatalf("%q, cut at %d: Unmask up to %d says %v, %q", text, cuts, to, got, piece)
+				t.Fatalf("%q, cut at %d: Unmask up to %d returned %v, %q", text, cuts, to, got, piece)
 			}
 			clear(piece)
 			if got = copying.Copy(piece, text[from:to]); got != (to <= end) || !bytes.Equal(piece, text[from:to]) {
-				t.Fatalf("%q, cut at %d: Copy up to %d says %v, %q", text, cuts, to, got, piece)
+				t.Fatalf("%q, cut at %d: Copy up to %d returned %v, %q", text, cuts, to, got, piece)
 			}
 		})
 		if unmasking != v || copying != v {
-			t.Fatalf("%q, cut at %d: states differ in the end", text, cuts)
+			t.Fatalf("%q, cut at %d: final states differ", text, cuts)
 		}
 	})
 }

@@ -8,45 +8,45 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A way is one in which a peer receives.
-type way struct {
+// A receiver is a way for a peer to receive.
+type receiver struct {
 	pushed bool
-	sleepy bool // the Handler rests after every call
+	pauses bool // the Handler pauses after every call
 	echoes bool // the Handler answers
 	whole  bool // the Handler gets whole messages
 	pull   func(p *peer)
 }
 
-// peerWays are all of them; every other one is pushed.
-var peerWays = [8]way{
+// receivers are all ways to receive. Every other one is pushed.
+var receivers = [8]receiver{
 	{pull: (*peer).pullParts}, {pushed: true},
 	{pull: (*peer).pullMessages}, {pushed: true, whole: true},
-	{pull: (*peer).pullReaders}, {pushed: true, sleepy: true},
+	{pull: (*peer).pullReaders}, {pushed: true, pauses: true},
 	{pull: (*peer).pullStream}, {pushed: true, echoes: true},
 }
 
-func (w way) start(p *peer) {
+func (r receiver) start(p *peer) {
 	switch {
-	case !w.pushed:
-		p.meanwhile.Go(func() { w.pull(p) })
-	case w.whole:
+	case !r.pushed:
+		p.background.Go(func() { r.pull(p) })
+	case r.whole:
 		p.conn.SetHandler(websock.Messages(p.OnMessage, p.OnClose))
 	default:
-		p.got.sleepy = w.sleepy
+		p.got.pauses = r.pauses
 		p.conn.SetHandler(p)
-		if w.sleepy {
-			p.meanwhile.Go(p.wake)
+		if r.pauses {
+			p.background.Go(p.resume)
 		}
 	}
 }
 
-// OnMessage notes a whole message.
+// OnMessage records a whole message.
 func (p *peer) OnMessage(c *websock.Conn, op websock.Opcode, msg []byte) {
 	p.OnData(c, websock.Header{Fin: true, Opcode: op, Length: int64(len(msg))}, msg)
 }
 
-// wake ends every rest of the Handler.
-func (p *peer) wake() {
+// resume resumes the Handler whenever it has paused.
+func (p *peer) resume() {
 	for {
 		select {
 		case <-p.ended:
@@ -57,13 +57,13 @@ func (p *peer) wake() {
 	}
 }
 
-// pullParts receives with timeouts of all lengths.
+// pullParts receives with timeouts and buffers of many sizes.
 func (p *peer) pullParts() {
 	buf := make([]byte, 6000)
 	for i := 1; ; i++ {
 		h, n, err := p.conn.RecvTimeout(buf[:1+i*997%len(buf)], time.Duration(1+i%7)*time.Millisecond)
 		switch {
-		case p.mayGoOn(err):
+		case p.retry(err):
 			if n > 0 {
 				p.t.Errorf("%d bytes with ErrTimeout", n)
 			}
@@ -81,7 +81,7 @@ func (p *peer) pullMessages() {
 	for {
 		op, part, err := p.conn.RecvMessage(msg)
 		switch {
-		case p.mayGoOn(err):
+		case p.retry(err):
 			msg = part
 		case err != nil:
 			p.endPull(err)
@@ -96,7 +96,7 @@ func (p *peer) pullMessages() {
 func (p *peer) pullReaders() {
 	for {
 		op, r, err := p.conn.NextReader()
-		if p.mayGoOn(err) {
+		if p.retry(err) {
 			continue
 		}
 		var msg []byte
@@ -111,24 +111,24 @@ func (p *peer) pullReaders() {
 	}
 }
 
-// readAll is io.ReadAll that goes on after ErrTimeout.
+// readAll is io.ReadAll that continues after ErrTimeout.
 func (p *peer) readAll(r io.Reader) (all []byte, err error) {
 	for {
 		part, err := io.ReadAll(r)
 		all = append(all, part...)
-		if !p.mayGoOn(err) {
+		if !p.retry(err) {
 			return all, err
 		}
 	}
 }
 
-// pullStream receives as from a net.Conn, with Recv, where a deadline can pass at any byte.
+// pullStream receives with Recv, where a deadline can pass at any byte.
 func (p *peer) pullStream() {
 	buf := make([]byte, 5000)
 	for {
 		h, n, err := p.conn.Recv(buf)
 		switch {
-		case p.mayGoOn(err):
+		case p.retry(err):
 		case err != nil:
 			p.endPull(err)
 			return
@@ -138,9 +138,8 @@ func (p *peer) pullStream() {
 	}
 }
 
-// mayGoOn reports whether receiving can go on after a mere timeout, and sees to it that it
-// waits again.
-func (p *peer) mayGoOn(err error) bool {
+// retry reports whether err is a timeout after which receiving can continue, and clears the deadline.
+func (p *peer) retry(err error) bool {
 	if !errors.Is(err, websock.ErrTimeout) || errors.As(err, new(*websock.CloseError)) {
 		return false
 	}

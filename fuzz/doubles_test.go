@@ -1,27 +1,31 @@
 package fuzz
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// capacity is how much is under way on a link in one direction before a write waits.
+// capacity is how many bytes a link holds in one direction before a write blocks.
 const capacity = 8 << 10
 
-// A link is a network connection with a fault wherever its programs say so. What it
-// carries is carried whole and in order, up to the place where it breaks.
+// A link is a network connection with faults that programs describe. It carries bytes without loss
+// and in order, up to the byte at which it breaks.
 type link struct {
 	mu      sync.Mutex
 	changed *sync.Cond
-	broken  bool // by a fault that is no mere timeout of a read
-	early   bool // a read timed out before its time
+	broken  bool // by a fault other than a read timeout
+	early   bool // a read timed out before its deadline
 }
 
-// newLink returns the two ends; each has its own faults.
+// newLink returns a link and its two ends, each with its own faults.
 func newLink(clientFaults, serverFaults program) (l *link, client, server *end) {
 	l = &link{}
 	l.changed = sync.NewCond(&l.mu)
@@ -31,14 +35,14 @@ func newLink(clientFaults, serverFaults program) (l *link, client, server *end) 
 	return l, client, server
 }
 
-// A direction is the bytes under way in it.
+// A direction holds the bytes in flight in one direction.
 type direction struct {
 	bytes []byte
 	ended bool // no more will follow
-	reset bool // and these are lost
+	reset bool // and bytes are lost
 }
 
-// An end is a net.Conn. Its deadlines are those of one read and one write at a time.
+// An end is a net.Conn for one reader and one writer.
 type end struct {
 	link        *link
 	in, out     *direction
@@ -54,19 +58,19 @@ type deadline struct {
 
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// The kinds of faults; the rest of the byte says how much.
+// The kinds of faults. The rest of the byte is the size.
 const (
 	delay        = 4 + iota // the call takes longer
-	earlyTimeout            // its deadline, if there is one, passes before its time
-	failure                 // it fails, and says that this is temporary
+	earlyTimeout            // its deadline, if it has one, passes early
+	failure                 // it fails with a temporary error
 	breakage                // the link breaks, one way or another
 	faultKinds
 	faultSize = 256 / faultKinds
 )
 
-// fault carries out the next fault, if it is one, and returns its size and what the call
-// then returns. The lock is held.
-func (e *end) fault(d *deadline) (size int, err error) {
+// faultLocked takes the next instruction, carries out its fault, and returns its size and the error
+// that the call returns.
+func (e *end) faultLocked(d *deadline) (size int, err error) {
 	b := int(e.faults.next())
 	size = b / faultKinds
 	switch b % faultKinds {
@@ -81,16 +85,16 @@ func (e *end) fault(d *deadline) (size int, err error) {
 	case failure:
 		return size, temporary{}
 	case breakage:
-		e.breakLink(size)
+		e.breakLinkLocked(size)
 	}
 	return size, nil
 }
 
-// breakLink ends the stream at once.
-func (e *end) breakLink(how int) {
+// breakLinkLocked ends both directions at once.
+func (e *end) breakLinkLocked(how int) {
 	e.in.ended, e.out.ended = true, true
 	switch how % 3 {
-	case 0: // what has come can still be read
+	case 0: // bytes that have arrived can still be read
 	case 1:
 		e.in.bytes = nil
 	case 2:
@@ -111,7 +115,7 @@ func (e *end) Read(p []byte) (int, error) {
 	l := e.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	size, err := e.fault(&e.read)
+	size, err := e.faultLocked(&e.read)
 	if err != nil {
 		l.early = true
 		l.broken = l.broken || err != os.ErrDeadlineExceeded
@@ -126,7 +130,7 @@ func (e *end) Read(p []byte) (int, error) {
 		case e.read.passed():
 			return 0, os.ErrDeadlineExceeded
 		case len(e.in.bytes) > 0:
-			return e.takeBytes(p, size)
+			return e.takeBytesLocked(p, size)
 		case e.in.ended:
 			return 0, io.EOF
 		}
@@ -134,9 +138,9 @@ func (e *end) Read(p []byte) (int, error) {
 	}
 }
 
-// takeBytes reads at most size bytes, if that says so, and the end with the last ones, if
-// size is odd.
-func (e *end) takeBytes(p []byte, size int) (n int, err error) {
+// takeBytesLocked reads at most size bytes unless that is 0. If size is odd, the last bytes are
+// returned together with io.EOF.
+func (e *end) takeBytesLocked(p []byte, size int) (n int, err error) {
 	if size > 0 {
 		p = p[:min(len(p), size)]
 	}
@@ -153,9 +157,9 @@ func (e *end) Write(p []byte) (n int, err error) {
 	l := e.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if size, err := e.fault(&e.write); err != nil { // a part has left
+	if size, err := e.faultLocked(&e.write); err != nil { // a part was sent
 		l.broken = true
-		return e.putBytes(p[:min(size, len(p))]), err
+		return e.putBytesLocked(p[:min(size, len(p))]), err
 	}
 	for n < len(p) {
 		switch {
@@ -168,7 +172,7 @@ func (e *end) Write(p []byte) (n int, err error) {
 			return n, os.ErrDeadlineExceeded
 		}
 		if room := capacity - len(e.out.bytes); room > 0 {
-			n += e.putBytes(p[n:min(n+room, len(p))])
+			n += e.putBytesLocked(p[n:min(n+room, len(p))])
 		} else {
 			l.changed.Wait()
 		}
@@ -176,13 +180,13 @@ func (e *end) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (e *end) putBytes(p []byte) int {
+func (e *end) putBytesLocked(p []byte) int {
 	e.out.bytes = append(e.out.bytes, p...)
 	e.link.changed.Broadcast()
 	return len(p)
 }
 
-// Close ends both directions; what was written can still be read by the peer.
+// Close ends both directions. The peer can still read what was written.
 func (e *end) Close() error {
 	e.link.mu.Lock()
 	defer e.link.mu.Unlock()
@@ -232,3 +236,83 @@ func (e *end) SetDeadline(at time.Time) error {
 
 func (e *end) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
 func (e *end) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
+// A stream is a transport that delivers pieces, each by itself, and then io.EOF, and keeps what is
+// sent. An empty piece stands for a read timeout or, with a receiver, for ErrWouldBlock.
+type stream struct {
+	pieces   [][]byte
+	view     []byte
+	sent     []byte
+	receiver transport.Receiver
+	paused   bool
+	closed   bool
+}
+
+func (s *stream) View() ([]byte, error) {
+	if len(s.view) > 0 {
+		return s.view, nil
+	}
+	if len(s.pieces) == 0 {
+		return nil, io.EOF
+	}
+	s.view = s.pieces[0]
+	s.pieces = s.pieces[1:]
+	switch {
+	case len(s.view) > 0:
+		return s.view, nil
+	case s.receiver != nil:
+		return nil, transport.ErrWouldBlock
+	}
+	return nil, os.ErrDeadlineExceeded
+}
+
+func (s *stream) Consume(n int) { s.view = s.view[n:] }
+
+func (s *stream) Read(p []byte) (int, error) {
+	view, err := s.View()
+	n := copy(p, view)
+	s.Consume(n)
+	return n, err
+}
+
+func (s *stream) Writev(bufs ...[]byte) error {
+	for _, b := range bufs {
+		s.sent = append(s.sent, b...)
+	}
+	return nil
+}
+
+func (s *stream) Queued() int                      { return 0 }
+func (s *stream) CloseWrite() error                { return nil }
+func (s *stream) Linger(time.Duration) error       { return s.Close() }
+func (s *stream) TLS() *tls.ConnectionState        { return nil }
+func (s *stream) SetReadDeadline(time.Time) error  { return nil }
+func (s *stream) SetWriteDeadline(time.Time) error { return nil }
+func (s *stream) LocalAddr() net.Addr              { return nil }
+func (s *stream) RemoteAddr() net.Addr             { return nil }
+func (s *stream) Close() error                     { s.closed = true; return nil }
+
+// Push sets the receiver that play calls.
+func (s *stream) Push(r transport.Receiver) error {
+	s.receiver = r
+	return nil
+}
+
+// Pause makes play wait for Resume.
+func (s *stream) Pause() { s.paused = true }
+
+// Resume ends a Pause.
+func (s *stream) Resume() { s.paused = false }
+
+// Yield returns false: a stream can't yield.
+func (s *stream) Yield() bool { return false }
+
+// play calls the receiver until the stream ends.
+func (s *stream) play(c *websock.Conn) {
+	for s.receiver.Readable() == nil {
+		if s.paused {
+			c.Resume()
+		}
+	}
+	s.receiver.Finish()
+}
