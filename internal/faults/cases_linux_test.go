@@ -10,21 +10,20 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// A fault is what a server, or the network before it, does to a client.
+// A fault is what a server, or the network in between, does to a client.
 type fault struct {
 	what   string
 	acts   func(c *client) error // nil: the client receives
 	early  Fault                 // of the network, from the first byte on
-	answer func(conn net.Conn)   // to the opening handshake; nil: a proper one
-	serve  func(s *server)       // once the client has said that it is ready
-	polite bool                  // the server ends the connection at the client's close frame
-	deaf   bool                  // it reads nothing until it has sent everything
+	answer func(conn net.Conn)   // to the opening handshake; nil: a valid one
+	serve  func(s *server)       // after the client's first message
+	closes bool                  // the server closes the connection at the client's close frame
+	unread bool                  // the server reads nothing until it has sent everything
 
-	// deadline is the one that ends it; nil: it ends without.
+	// deadline is the one that ends the connection; nil: none.
 	deadline *deadline
 
-	// memory is how much the client may take at the peak, server and proxy included, in MiB;
-	// 0: one.
+	// memory bounds the growth of the heap, server and proxy included, in MiB. 0: 1.
 	memory uint64
 }
 
@@ -37,7 +36,7 @@ func (f *fault) act(c *client) error {
 	return f.acts(c)
 }
 
-// A deadline is one of those that a client has.
+// A deadline is one that a client can set.
 type deadline struct {
 	name string
 	set  func(cfg *websock.Config)
@@ -47,7 +46,7 @@ var (
 	timeout      = &deadline{"Config.Timeout", func(cfg *websock.Config) { cfg.Timeout = wait }}
 	keepAlive    = &deadline{"KeepAlive.Timeout", func(cfg *websock.Config) { cfg.KeepAlive.Timeout = wait }}
 	closeTimeout = &deadline{"Limits.CloseTimeout", func(cfg *websock.Config) { cfg.Limits.CloseTimeout = wait }}
-	recvDeadline = &deadline{"SetRecvDeadline", closeTimeout.set} // Close comes behind it
+	recvDeadline = &deadline{"SetRecvDeadline", closeTimeout.set} // Close follows
 	sendDeadline = &deadline{"SetSendDeadline", closeTimeout.set}
 )
 
@@ -55,7 +54,7 @@ var (
 var conversation = "\x81\x05Hello" + string(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 5000})) +
 	strings.Repeat("b", 5000) + "\x88\x02\x03\xe8"
 
-// converses lets a proper server talk over a network with a fault.
+// converses is a valid server behind a network with a fault.
 func converses(f Fault) func(s *server) {
 	return func(s *server) {
 		s.proxy.Begin(f)
@@ -63,7 +62,7 @@ func converses(f Fault) func(s *server) {
 	}
 }
 
-// endless answers the opening handshake with a start and then more, as long as it can.
+// endless answers the opening handshake with start, and then with more until a write fails.
 func endless(start, more string) func(net.Conn) {
 	bytes := []byte(more)
 	return func(conn net.Conn) {
@@ -76,7 +75,7 @@ func endless(start, more string) func(net.Conn) {
 	}
 }
 
-// floods sends a start and then more, as long as it can.
+// floods sends start, and then more until a write fails.
 func floods(start, more string) func(s *server) {
 	return func(s *server) {
 		s.say(start)
@@ -99,13 +98,13 @@ func pings(s *server) {
 
 func closeStorm(s *server) { s.repeat(many("\x88\x02\x03\xe8", 100), 100) }
 
-// afterHello is how much passes before a place in the frame after the first.
+// afterHello is the size of the first frame of conversation.
 const afterHello = int64(len("\x81\x05Hello"))
 
 var faults = []fault{
 	// The network.
-	{what: "delays every piece", serve: converses(Fault{Delay: time.Millisecond}), polite: true},
-	{what: "splits into single bytes", serve: converses(Fault{Piece: 1}), polite: true},
+	{what: "delays every piece", serve: converses(Fault{Delay: time.Millisecond}), closes: true},
+	{what: "splits into single bytes", serve: converses(Fault{Piece: 1}), closes: true},
 	{what: "ends the stream in a handshake", early: Fault{After: 20, Then: Truncate}},
 	{what: "resets in a handshake", early: Fault{After: 20, Then: Reset}},
 	{what: "stalls in a handshake", early: Fault{After: 20, Then: Stall}, deadline: timeout},
@@ -128,18 +127,18 @@ var faults = []fault{
 	{what: "answers with something else", answer: endless("", "SSH-2.0-x\r\n")},
 
 	// Frames.
-	{what: "sends 20,000 pings, then closes", serve: pings, polite: true},
-	{what: "sends 20,000 pings and reads nothing before it closes", serve: pings, polite: true, deaf: true},
-	{what: "sends one-byte fragments without end", serve: floods("\x01\x01a", many("\x00\x01a", 100)), polite: true},
-	{what: "sends empty fragments without end", serve: floods("\x02\x00", many("\x00\x00", 100)), polite: true},
-	{what: "sends fragments of 64 KiB without end", serve: floods(header(websock.OpBinary, false, 0), header(websock.OpContinuation, false, 64<<10)+many("x", 64<<10)), polite: true, memory: 64},
-	{what: "declares a frame of 2^62 bytes", serve: says(header(websock.OpBinary, true, 1<<62)), polite: true},
+	{what: "sends 20,000 pings, then closes", serve: pings, closes: true},
+	{what: "sends 20,000 pings and reads nothing before it closes", serve: pings, closes: true, unread: true},
+	{what: "sends one-byte fragments without end", serve: floods("\x01\x01a", many("\x00\x01a", 100)), closes: true},
+	{what: "sends empty fragments without end", serve: floods("\x02\x00", many("\x00\x00", 100)), closes: true},
+	{what: "sends fragments of 64 KiB without end", serve: floods(header(websock.OpBinary, false, 0), header(websock.OpContinuation, false, 64<<10)+many("x", 64<<10)), closes: true, memory: 64},
+	{what: "declares a frame of 2^62 bytes", serve: says(header(websock.OpBinary, true, 1<<62)), closes: true},
 	{what: "declares a frame of 16 MiB and sends ten bytes", serve: says(header(websock.OpBinary, true, 16<<20) + "0123456789"), deadline: keepAlive, memory: 4},
-	{what: "sends 10,000 close frames", serve: closeStorm, polite: true},
-	{what: "sends on after its close frame", serve: floods("\x88\x02\x03\xe8", many("\x82\x05Hello", 100)), deadline: closeTimeout},
-	{what: "sends on after the client's close frame", acts: closes, serve: floods("", many("\x82\x05Hello", 100)), deadline: closeTimeout},
-	{what: "sends a reserved opcode", serve: says("\x83\x00"), polite: true},
-	{what: "sends a masked frame", serve: says("\x81\x80mask"), polite: true},
-	{what: "sends text that is not UTF-8", serve: says("\x81\x7e\xff\xff\xc0"), polite: true},
-	{what: "sends a close code that must not be sent", serve: says("\x88\x02\x03\xed"), polite: true},
+	{what: "sends 10,000 close frames", serve: closeStorm, closes: true},
+	{what: "continues after its close frame", serve: floods("\x88\x02\x03\xe8", many("\x82\x05Hello", 100)), deadline: closeTimeout},
+	{what: "continues after the client's close frame", acts: closes, serve: floods("", many("\x82\x05Hello", 100)), deadline: closeTimeout},
+	{what: "sends a reserved opcode", serve: says("\x83\x00"), closes: true},
+	{what: "sends a masked frame", serve: says("\x81\x80mask"), closes: true},
+	{what: "sends text that is not UTF-8", serve: says("\x81\x7e\xff\xff\xc0"), closes: true},
+	{what: "sends a close code that must not be sent", serve: says("\x88\x02\x03\xed"), closes: true},
 }

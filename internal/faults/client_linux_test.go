@@ -13,11 +13,10 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// wait is what the deadline that a fault is about is set to. All other deadlines are out of
-// reach.
+// wait is the time of the deadline that a fault is about. All other deadlines are too long to matter.
 const wait = 100 * time.Millisecond
 
-// A setting is how a client is set up.
+// A setting is a configuration of a client.
 type setting struct {
 	transport string // "std" or "epoll"
 	mode      string // "pull" or "push"
@@ -28,10 +27,10 @@ var (
 	transports = []string{"std", "epoll"}
 	modes      = []string{"pull", "push"}
 	schemes    = []string{"ws", "wss"}
-	makers     = map[string]websock.Transport{"std": std.Transport(), "epoll": epoll.Transport()}
+	factories  = map[string]websock.Transport{"std": std.Transport(), "epoll": epoll.Transport()}
 )
 
-// settings are all there are.
+// settings returns all settings.
 func settings() (all []setting) {
 	for _, transport := range transports {
 		for _, mode := range modes {
@@ -50,36 +49,36 @@ type client struct {
 	ended  chan error // of the Handler
 }
 
-// An ending is how a connection ended for the client.
-type ending struct {
-	err   error         // that it got of the fault
+// A result is how a connection ended for the client.
+type result struct {
+	err   error         // of the call that the fault interrupted, or of OnClose
 	took  time.Duration // until then
-	close error         // of Close, if it is another
+	close error         // of Close, if it differs
 }
 
-// experience lets a client with a setting have the fault of the server at an address.
-func experience(t *testing.T, f fault, s setting, addr string) (e ending) {
-	begun := time.Now()
+// run connects a client to the server at an address and returns how the connection ended.
+func run(t *testing.T, f fault, s setting, addr string) (r result) {
+	started := time.Now()
 	c := &client{pushed: s.mode == "push", ended: make(chan error, 2)}
 	cfg := c.config(f, s)
-	if c.Conn, e.err = websock.Dial(t.Context(), s.scheme+"://"+addr, cfg); e.err != nil {
-		e.took = time.Since(begun)
-		return e
+	if c.Conn, r.err = websock.Dial(t.Context(), s.scheme+"://"+addr, cfg); r.err != nil {
+		r.took = time.Since(started)
+		return r
 	}
-	c.SendText([]byte("go")) // if it fails, so does what follows
-	e.err = f.act(c)
-	e.took = time.Since(begun)
-	if err := c.Close(); !errors.Is(e.err, err) {
-		e.close = err
+	c.SendText([]byte("go")) // an error shows in the next call
+	r.err = f.act(c)
+	r.took = time.Since(started)
+	if err := c.Close(); !errors.Is(r.err, err) {
+		r.close = err
 	}
-	return e
+	return r
 }
 
 func (c *client) config(f fault, s setting) *websock.Config {
 	cfg := &websock.Config{
-		Transport: makers[s.transport],
+		Transport: factories[s.transport],
 		Proxy:     websock.NoProxy,
-		NetDial:   dialNarrow,
+		NetDial:   dialSmallBuffer,
 		TLS:       &stdtls.Config{RootCAs: roots},
 		Limits:    websock.Limits{CloseTimeout: time.Minute},
 	}
@@ -95,8 +94,8 @@ func (c *client) config(f fault, s setting) *websock.Config {
 	return cfg
 }
 
-// dialNarrow dials a connection that doesn't take much before a sender has to wait.
-func dialNarrow(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialSmallBuffer dials a connection on which a sender has to wait soon.
+func dialSmallBuffer(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err == nil {
 		err = conn.(*net.TCPConn).SetWriteBuffer(16 << 10)
@@ -104,9 +103,9 @@ func dialNarrow(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conn, err
 }
 
-// What a client does.
+// What a client does:
 
-// receives receives until the end.
+// receives receives until the connection ends.
 func receives(c *client) error {
 	if c.pushed {
 		return <-c.ended
@@ -121,7 +120,7 @@ func receives(c *client) error {
 	}
 }
 
-// receivesInTime receives until a deadline.
+// receivesInTime receives with a deadline.
 func receivesInTime(c *client) error {
 	if err := c.SetRecvDeadline(time.Now().Add(wait)); err != nil {
 		return err
@@ -129,7 +128,7 @@ func receivesInTime(c *client) error {
 	return receives(c)
 }
 
-// sends sends until that fails.
+// sends sends with a deadline until a send fails.
 func sends(c *client) error {
 	if err := c.SetSendDeadline(time.Now().Add(wait)); err != nil {
 		return err
@@ -142,7 +141,7 @@ func sends(c *client) error {
 	}
 }
 
-// closes closes, and waits until that is done.
+// closes closes the connection and waits for its end.
 func closes(c *client) error {
 	err := c.Close()
 	if c.pushed {

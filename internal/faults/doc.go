@@ -1,5 +1,5 @@
-// Package faults holds a proxy that does to a stream what networks do, and a test of
-// what a client makes of that and of hostile servers. Its results are docs/faults.md:
+// Package faults has a proxy that injects network faults, and a test of how a client reacts to them
+// and to hostile servers. Its results are in docs/faults.md:
 //
 //	go test ./internal/faults -update
 package faults

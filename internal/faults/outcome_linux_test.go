@@ -17,48 +17,48 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// An outcome is what came of a fault, in words that don't vary from machine to machine.
+// An outcome is the result of a fault in words that don't vary from machine to machine.
 type outcome struct {
-	err     string // that the client got
+	err     string // of the client
 	sent    string // close code that the client sent
-	noticed string // when the client knew
-	left    string // when all was closed
+	noticed string // when the client noticed
+	left    string // goroutines and descriptors at the end
 }
 
-// try lets a client with a setting have a fault.
+// try runs a client with a setting against a fault.
 func try(t *testing.T, f fault, s setting) (o outcome) {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	server := start(t, f, s.scheme == "wss")
 	peak := watchMemory()
-	e := experience(t, f, s, server.proxy.Addr())
-	if most := peak(); most > f.mebibytes()<<20 && !race.Enabled { // else pools drop what they have
-		t.Errorf("%v: %d bytes at the peak, more than %d MiB", s, most, f.mebibytes())
+	r := run(t, f, s, server.proxy.Addr())
+	if grown := peak(); grown > f.mebibytes()<<20 && !race.Enabled { // under race, pools drop buffers
+		t.Errorf("%v: the heap grew by %d bytes, more than %d MiB", s, grown, f.mebibytes())
 	}
 	server.stop()
-	o.err = describe(e)
-	o.sent = server.told
-	o.noticed = noticed(t, f, e)
+	o.err = describe(r)
+	o.sent = server.code
+	o.noticed = noticed(t, f, r)
 	o.left = remains(goroutines, descriptors)
 	return o
 }
 
-// noticed says when the client knew. How long that is depends on the machine; that a deadline
-// had to pass, the error says.
-func noticed(t *testing.T, f fault, e ending) string {
-	late := errors.Is(e.err, os.ErrDeadlineExceeded) || errors.Is(e.err, context.DeadlineExceeded) || errors.Is(e.err, websock.ErrIdle)
+// noticed describes when the client noticed the fault. Times vary from machine to machine, but the
+// error says whether a deadline had to pass.
+func noticed(t *testing.T, f fault, r result) string {
+	late := errors.Is(r.err, os.ErrDeadlineExceeded) || errors.Is(r.err, context.DeadlineExceeded) || errors.Is(r.err, websock.ErrIdle)
 	switch {
 	case !late:
 		return "at once"
-	case f.deadline == nil || e.took < wait:
-		t.Errorf("%v after %v", e.err, e.took)
+	case f.deadline == nil || r.took < wait:
+		t.Errorf("%v after %v", r.err, r.took)
 		return "too early"
 	}
 	return "`" + f.deadline.name + "`"
 }
 
-// watchMemory watches the heap until the function that it returns is called, which returns
-// by how much it has grown at most. Garbage doesn't count.
+// watchMemory watches the heap until peak is called, which returns the most by which it grew. Garbage
+// doesn't count.
 func watchMemory() (peak func() uint64) {
 	before := heap()
 	most := before
@@ -88,7 +88,7 @@ func heap() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// remains says what is left of a connection, after a moment for what ends by itself.
+// remains describes the goroutines and descriptors that remain after a connection.
 func remains(goroutines, descriptors int) string {
 	for range 500 {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= descriptors {
@@ -99,7 +99,7 @@ func remains(goroutines, descriptors int) string {
 	return fmt.Sprintf("%d goroutines, %d descriptors", runtime.NumGoroutine()-goroutines, openFiles()-descriptors)
 }
 
-// openFiles returns how many descriptors the process has.
+// openFiles returns the number of open descriptors.
 func openFiles() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -108,11 +108,11 @@ func openFiles() int {
 	return len(entries)
 }
 
-// describe names the errors of an ending by their types and causes.
-func describe(e ending) string {
-	text := name(e.err)
-	if e.close != nil {
-		text += "; `Close`: " + name(e.close)
+// describe describes the errors of a result by their types and causes.
+func describe(r result) string {
+	text := name(r.err)
+	if r.close != nil {
+		text += "; `Close`: " + name(r.close)
 	}
 	return text
 }
@@ -145,7 +145,7 @@ func name(err error) string {
 	return strings.Join(append(parts, causes(err)...), ", ")
 }
 
-// causes names what else is in the chain of an error.
+// causes names the other errors in the chain.
 func causes(err error) (names []string) {
 	for _, cause := range []struct {
 		err  error

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// through returns the two ends of a connection through a Proxy.
-func through(t *testing.T) (p *Proxy, client, server *net.TCPConn) {
+// connect returns the two ends of a connection through a Proxy.
+func connect(t *testing.T) (p *Proxy, client, server *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,9 +32,9 @@ func through(t *testing.T) (p *Proxy, client, server *net.TCPConn) {
 	return p, near.(*net.TCPConn), far.(*net.TCPConn)
 }
 
-func TestBytesPass(t *testing.T) {
+func TestForwardsBytes(t *testing.T) {
 	for _, f := range []Fault{{}, {Piece: 1}, {Piece: 3, Delay: time.Millisecond}} {
-		p, client, server := through(t)
+		p, client, server := connect(t)
 		p.Begin(f)
 		for _, way := range [][2]*net.TCPConn{{client, server}, {server, client}} {
 			go func() {
@@ -48,8 +48,8 @@ func TestBytesPass(t *testing.T) {
 	}
 }
 
-func TestPiecesPassByThemselves(t *testing.T) {
-	p, client, server := through(t)
+func TestForwardsInPieces(t *testing.T) {
+	p, client, server := connect(t)
 	p.Begin(Fault{Piece: 2, Delay: 20 * time.Millisecond})
 	io.WriteString(server, "abcd")
 	buf := make([]byte, 10)
@@ -58,9 +58,9 @@ func TestPiecesPassByThemselves(t *testing.T) {
 	}
 }
 
-func TestTheStreamEndsBehindSomeBytes(t *testing.T) {
+func TestActionFollowsTheGivenBytes(t *testing.T) {
 	for _, then := range []Action{Truncate, HalfClose, Reset} {
-		p, client, server := through(t)
+		p, client, server := connect(t)
 		p.Begin(Fault{After: 5, Piece: 2, Then: then})
 		if then == Reset {
 			p.Begin(Fault{Then: then}) // it may overtake bytes
@@ -69,7 +69,7 @@ func TestTheStreamEndsBehindSomeBytes(t *testing.T) {
 		got, err := io.ReadAll(client)
 		if then == Reset {
 			if err == nil {
-				t.Error("a reset looks like an end")
+				t.Error("a reset was read as the end of the stream")
 			}
 			continue
 		}
@@ -79,13 +79,13 @@ func TestTheStreamEndsBehindSomeBytes(t *testing.T) {
 		io.WriteString(client, "answer")
 		client.CloseWrite()
 		if got, _ := io.ReadAll(server); (string(got) == "answer") != (then == HalfClose) {
-			t.Errorf("%v: %q came", then, got)
+			t.Errorf("%v: the server received %q", then, got)
 		}
 	}
 }
 
-func TestAStallEndsWithTheProxy(t *testing.T) {
-	p, client, server := through(t)
+func TestCloseEndsAStall(t *testing.T) {
+	p, client, server := connect(t)
 	p.Begin(Fault{After: 2, Then: Stall})
 	io.WriteString(server, "abc")
 	if _, err := io.ReadFull(client, make([]byte, 2)); err != nil {
@@ -95,7 +95,7 @@ func TestAStallEndsWithTheProxy(t *testing.T) {
 	for _, conn := range []net.Conn{client, server} {
 		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
-			t.Errorf("%d bytes passed, %v", n, err)
+			t.Errorf("%d bytes were forwarded, %v", n, err)
 		}
 		conn.SetReadDeadline(time.Time{})
 	}

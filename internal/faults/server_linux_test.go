@@ -17,8 +17,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
-// A server is the peer of the client under test, which says what it likes. It serves one
-// connection, through a Proxy.
+// A server is the peer of the client under test. It serves one connection, through a Proxy, and sends
+// what the fault says.
 type server struct {
 	listener net.Listener
 	proxy    *Proxy
@@ -26,12 +26,12 @@ type server struct {
 	running  sync.WaitGroup
 
 	conn   net.Conn
-	opened chan struct{} // the client's first message came
-	served chan struct{} // the fault was carried out
-	told   string        // the close code that the client sent
+	opened chan struct{} // closed when the client's first message arrived
+	served chan struct{} // closed when fault.serve returned
+	code   string        // close code that the client sent
 }
 
-// certificate is what servers are secured with, and roots what clients trust.
+// certificate is that of servers, and clients trust roots.
 var certificate, roots = func() (stdtls.Certificate, *x509.CertPool) {
 	issuer := httptest.NewTLSServer(nil)
 	defer issuer.Close()
@@ -40,7 +40,7 @@ var certificate, roots = func() (stdtls.Certificate, *x509.CertPool) {
 	return issuer.TLS.Certificates[0], pool
 }()
 
-// start begins to serve a fault.
+// start starts a server with a fault.
 func start(t *testing.T, f fault, secure bool) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,12 +55,12 @@ func start(t *testing.T, f fault, secure bool) *server {
 		l = stdtls.NewListener(l, &stdtls.Config{Certificates: []stdtls.Certificate{certificate}})
 	}
 	proxy.Begin(f.early)
-	s := &server{listener: l, proxy: proxy, fault: f, opened: make(chan struct{}), served: make(chan struct{}), told: "–"}
+	s := &server{listener: l, proxy: proxy, fault: f, opened: make(chan struct{}), served: make(chan struct{}), code: "–"}
 	s.running.Go(s.serve)
 	return s
 }
 
-// stop ends all that start began.
+// stop stops what start has started.
 func (s *server) stop() {
 	s.proxy.Close()
 	s.listener.Close()
@@ -83,22 +83,22 @@ func (s *server) serve() {
 	if err != nil {
 		return
 	}
-	listening := make(chan struct{})
+	receiving := make(chan struct{})
 	go func() {
-		s.listen(result.Early)
-		close(listening)
+		s.receive(result.Early)
+		close(receiving)
 	}()
 	select {
 	case <-s.opened:
 		s.fault.serve(s)
-	case <-listening:
+	case <-receiving:
 	}
 	close(s.served)
-	<-listening
+	<-receiving
 }
 
-// listen takes what the client sends until that ends.
-func (s *server) listen(early []byte) {
+// receive handles what the client sends until the connection ends.
+func (s *server) receive(early []byte) {
 	d := engine.NewDecoder(websock.Server, engine.Limits{MessageSize: -1, Fragments: -1, FrameSize: -1})
 	received := early
 	buf := make([]byte, 16<<10)
@@ -106,11 +106,11 @@ func (s *server) listen(early []byte) {
 		for len(received) > 0 {
 			event, n, err := d.Next(received)
 			if err != nil {
-				s.told = "broken: " + err.Error()
+				s.code = "invalid: " + err.Error()
 				return
 			}
 			received = received[n:]
-			s.heed(event)
+			s.handle(event)
 		}
 		n, err := s.conn.Read(buf)
 		if err != nil {
@@ -120,31 +120,31 @@ func (s *server) listen(early []byte) {
 	}
 }
 
-// heed notes what the client said.
-func (s *server) heed(e engine.Event) {
+// handle handles what the client sent.
+func (s *server) handle(e engine.Event) {
 	switch e.Kind {
 	case engine.EventData:
 		select {
 		case <-s.opened:
 		default:
 			close(s.opened)
-			if s.fault.deaf {
+			if s.fault.unread {
 				<-s.served
 			}
 		}
 	case engine.EventClose:
 		code, _, _ := engine.ParseClose(e.Payload)
-		s.told = code.String()
-		if s.fault.polite {
+		s.code = code.String()
+		if s.fault.closes {
 			s.conn.Close()
 		}
 	}
 }
 
-// say sends bytes as they are.
+// say sends bytes unchanged.
 func (s *server) say(p string) { io.WriteString(s.conn, p) }
 
-// repeat sends bytes n times, or as long as it can if n is 0.
+// repeat sends bytes n times, or until a write fails if n is 0.
 func (s *server) repeat(p string, n int) {
 	bytes := []byte(p)
 	for i := 0; n == 0 || i < n; i++ {

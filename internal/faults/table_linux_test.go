@@ -13,8 +13,8 @@ var update = flag.Bool("update", false, "write the table of results")
 
 const tableFile = "../../docs/faults.md"
 
-// Every fault, with every setting, has the results that the table says.
-func TestFaultsHaveTheResultsThatAreDocumented(t *testing.T) {
+// TestFaults runs every fault with every setting and compares the outcomes with the table.
+func TestFaults(t *testing.T) {
 	warmUp(t)
 	var table strings.Builder
 	table.WriteString(preamble)
@@ -48,7 +48,7 @@ func TestFaultsHaveTheResultsThatAreDocumented(t *testing.T) {
 	compare(t, strings.Split(table.String(), "\n"), strings.Split(string(documented), "\n"))
 }
 
-// warmUp starts what stays for the life of the process.
+// warmUp starts goroutines that live as long as the process.
 func warmUp(t *testing.T) {
 	for _, s := range settings() {
 		try(t, faults[0], s)
@@ -63,12 +63,12 @@ func compare(t *testing.T, got, want []string) {
 	}
 	for _, line := range want {
 		if !slices.Contains(got, line) {
-			t.Errorf("no longer so: %s", line)
+			t.Errorf("no longer true: %s", line)
 		}
 	}
 }
 
-// where says in few words which settings these are.
+// where describes settings in few words.
 func where(some []setting) string {
 	var parts []string
 	covered := map[setting]bool{}
@@ -127,11 +127,11 @@ outcome with this table, and writes the table:
   that OnClose gets. Every client calls ` + "`Close`" + ` at the end, as every program must; if that
   returns another error, it follows.
 - **Close code**: the code in the close frame that the client sent; – if it sent none.
-- **Known**: when the client noticed, at once or at the deadline that is named. All other
-  deadlines were too long to matter.
+- **Noticed**: when the client noticed, at once or at the named deadline. All other deadlines
+  were too long to matter.
 - **Memory**: an upper bound of the growth of the heap, server and proxy included.
 - **Left**: goroutines and descriptors that remained at the end.
 
-| The server, or the network | With | Error | Close code | Known | Memory | Left |
+| The server, or the network | With | Error | Close code | Noticed | Memory | Left |
 |---|---|---|---|---|---|---|
 `
