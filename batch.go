@@ -2,222 +2,377 @@ package websock
 
 import (
 	"context"
+	"sync"
 
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Cork holds back what is sent from now on, by any goroutine, until Flush, so
-// that one write takes all of it. The send with which Limits.SendQueue bytes have gathered
-// writes them, and waits for the peer as any other send. A Flush is owed: pongs are held
-// back too, and once so many bytes have gathered, only the latest ping is answered.
-func (c *Conn) Cork() {
-	c.send.mu.Lock()
-	c.send.corked = true
-	c.send.mu.Unlock()
+// A batchWriter writes the frames of a connection, many at a time. Senders append frames to a
+// pending batch under its lock. One goroutine at a time writes a batch, without the lock; frames
+// that arrive meanwhile become the next batch, which one of their senders writes when the first
+// write has ended. So frames that gather during a write are written together.
+//
+// A batch is held back under Cork, and while a Handler runs whose goroutine sends. The transport may
+// queue what the peer doesn't take; the batchWriter keeps that within Limits.SendQueue.
+//
+// The lock must be held by callers of all methods. Those with an owner release it while they write
+// or wait.
+type batchWriter struct {
+	mu      sync.Mutex
+	t       transport.Conn
+	config  *connConfig
+	pending *buffer.Buffer // frames encoded and not written; nil: none
+	counts  *connCounts    // nil: nothing was counted yet
+	rare    *rareState     // nil: nothing was needed of it yet
+
+	seq     uint32 // number of the pending batch
+	written uint32 // how many batches were written
+	handler uint32 // the goroutine in which a Handler runs; 0: none runs
+
+	state   writerState
+	unowned bool // no sender waits for the pending batch
+	corked  bool // Cork was called
+	refuses bool // a full queue makes a send fail instead of waiting
 }
 
-// Flush ends what Cork began and writes what gathered; in a Handler also what that has
-// sent, which it does without waiting for the peer. Errors are those of the sends
-// that it makes good for.
-func (c *Conn) Flush() error {
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.corked = false
-	if s.batch == nil {
-		return s.writeError()
-	}
-	if s.heldBack() {
-		c.flushPending()
-		return s.writeError()
-	}
-	return c.commit()
+// A writerState says what becomes of a batch.
+type writerState uint8
+
+const (
+	writerIdle    writerState = iota // its sender writes it
+	writerBusy                       // a goroutine writes the last one, or waits for the peer first
+	writerStopped                    // nothing more is written: a write has failed, or the connection is over
+)
+
+// A batchOwner is the Conn of a batchWriter. Its methods are called with the lock held.
+type batchOwner interface {
+	// answerPing appends the answer to a ping that is due, and reports whether there was one.
+	answerPing() bool
+
+	// writeFailed is told why nothing more can be written. It calls stop.
+	writeFailed(err error)
+
+	// pendingDone returns what calls finishPending.
+	pendingDone() transport.WriteDone
 }
 
-// makeWay keeps what waits to be written within its limit: it waits until n bytes more
-// may join, or refuses them. The lock is held, but not while waiting.
-func (c *Conn) makeWay(n int) error {
-	s := &c.send
-	if s.refuses {
-		if c.crowded(n) && s.over() == nil {
-			return c.queueFull()
+// gathers reports whether a frame joins others, rather than being written alone.
+func (w *batchWriter) gathers() bool { return w.corked || w.handler != 0 }
+
+// heldBack reports whether frames gather until somebody flushes them.
+//
+// The frames of a Handler do until all bytes that were received are handled, and are then written
+// together. A send from another goroutine must not wait for the Handler, which can take its time: it
+// writes at once, and writes what has gathered too. Only the goroutine tells which of the two a
+// send is, since all use the same Conn. A timer that flushed for a slow Handler would make others
+// wait for it, and a write for each send would cost a Handler that answers many messages a system
+// call for each.
+func (w *batchWriter) heldBack() bool { return w.corked || w.inHandler() }
+
+// inHandler reports whether the caller is in a call of the Handler.
+func (w *batchWriter) inHandler() bool { return w.handler != 0 && w.handler == goroutine.ID() }
+
+// grow returns the pending batch with room for size bytes more. A batch that other frames are likely
+// to join begins with room for some of them.
+func (w *batchWriter) grow(size int) *buffer.Buffer {
+	switch {
+	case w.pending != nil:
+		w.pending.Grow(size)
+	case w.gathers():
+		w.pending = buffer.Get(max(size, 2<<10))
+	default:
+		w.pending = buffer.Get(size)
+	}
+	return w.pending
+}
+
+// commit has the pending batch written, by this sender or another, unless it is held back. It
+// returns false if it can't be.
+func (w *batchWriter) commit(o batchOwner) bool {
+	if few := len(w.pending.B) < w.config.limits.SendQueue; few && w.heldBack() {
+		return true
+	} else if few && w.handler != 0 { // the Handler may wait for this send, which must not wait for the peer
+		w.flush(o)
+		return w.state != writerStopped
+	}
+	mine := w.seq
+	for w.state != writerStopped {
+		waiting := !w.isWritten(mine)
+		switch {
+		case waiting && w.state == writerBusy:
+			w.wait()
+		case waiting:
+			w.writePending(o)
+		default:
+			return w.writeUnowned(o)
+		}
+	}
+	return w.isWritten(mine)
+}
+
+// isWritten reports whether the batch of that number is written. Numbers wrap.
+func (w *batchWriter) isWritten(batch uint32) bool { return int32(w.written-batch) > 0 }
+
+// release writes the pending batch, and a pong that has become due, without waiting: neither
+// for another sender's write, which writes both when it is done, nor for the peer. The receiving
+// side calls it: two peers that waited for each other to receive would wait forever. If the
+// write fails, the next send returns the error.
+func (w *batchWriter) release(o batchOwner) {
+	if !w.heldBack() {
+		w.flush(o)
+	}
+}
+
+// flush is release also of what is held back.
+func (w *batchWriter) flush(o batchOwner) {
+	switch w.state {
+	case writerBusy:
+		w.unowned = w.unowned || w.pending != nil
+	case writerIdle:
+		if o.answerPing() || w.pending != nil {
+			w.writeWithoutWaiting(o)
+		}
+	}
+}
+
+// writePending writes the pending batch, and the pong that has become due.
+func (w *batchWriter) writePending(o batchOwner) {
+	b := w.takePending(o)
+	w.batchDone(b, w.write(o, b, b.B, nil))
+}
+
+// writeUnowned writes what no sender waits for, so that this one learns whether it could be.
+func (w *batchWriter) writeUnowned(o batchOwner) bool {
+	for w.state == writerIdle && (o.answerPing() || w.unowned) {
+		w.writePending(o)
+	}
+	return w.state != writerStopped
+}
+
+// takePending returns what has gathered, and the pong that has become due.
+func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
+	o.answerPing()
+	b := w.pending
+	w.pending, w.unowned = nil, false
+	w.seq++
+	return b
+}
+
+// batchDone ends the write of a batch. That the connection may have ended meanwhile is no
+// failure of the write.
+func (w *batchWriter) batchDone(b *buffer.Buffer, err error) {
+	if err == nil {
+		w.written++
+	}
+	b.Put()
+}
+
+// write gives one or two slices to the transport. vec lends the memory for the call.
+func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []byte) error {
+	w.state = writerBusy
+	w.mu.Unlock()
+	vec.Vec[0] = first
+	bufs := vec.Vec[:1]
+	if second != nil {
+		vec.Vec[1] = second
+		bufs = vec.Vec[:2]
+	}
+	err := w.t.Writev(bufs...)
+	w.mu.Lock()
+	w.wrote(o, len(first)+len(second), err)
+	return err
+}
+
+// wrote ends a write of n bytes.
+func (w *batchWriter) wrote(o batchOwner, n int, err error) {
+	w.endTurn()
+	counts := w.ensureCounts()
+	counts.writes++
+	counts.wireSent += uint64(n)
+	if err != nil {
+		o.writeFailed(err)
+	}
+	w.broadcast()
+}
+
+// endTurn lets others write.
+func (w *batchWriter) endTurn() {
+	if w.state == writerBusy {
+		w.state = writerIdle
+	}
+}
+
+// writeWithoutWaiting writes the pending batch, which is there, and what is added to it meanwhile,
+// without waiting for the peer if the transport can. Nobody else writes.
+func (w *batchWriter) writeWithoutWaiting(o batchOwner) {
+	q, ok := w.t.(transport.Queue)
+	if !ok || q.Queues() {
+		w.writePending(o)
+		w.writeUnowned(o)
+		return
+	}
+	w.tryPending(o, q)
+	for w.state == writerIdle && (o.answerPing() || w.unowned) {
+		w.tryPending(o, q)
+	}
+}
+
+// tryPending writes the pending batch, or leaves the rest of it to the transport, which then calls
+// finishPending.
+func (w *batchWriter) tryPending(o batchOwner, q transport.Queue) {
+	b := w.takePending(o)
+	w.state = writerBusy
+	w.mu.Unlock()
+	rest, err := q.TryWrite(b.B)
+	w.mu.Lock()
+	if rest == nil || err != nil {
+		w.wrote(o, len(b.B), err)
+		w.batchDone(b, err)
+		return
+	}
+	w.ensureRare().inFlight = b
+	rest.Finish(o.pendingDone())
+}
+
+// finishPending ends what tryPending has begun. The senders of these frames were told that they were
+// accepted; so if that was wrong, the end of the connection tells.
+func (w *batchWriter) finishPending(o batchOwner, err error) {
+	b := w.rare.inFlight
+	w.rare.inFlight = nil
+	w.wrote(o, len(b.B), err)
+	w.batchDone(b, err)
+	w.writeUnowned(o)
+}
+
+// takeTurn waits until nobody else writes and all that gathered before is written.
+func (w *batchWriter) takeTurn(o batchOwner) {
+	for w.state == writerBusy || w.state == writerIdle && w.pending != nil {
+		if w.state == writerBusy {
+			w.wait()
+		} else {
+			w.writePending(o)
+		}
+	}
+}
+
+// wait waits until a write has ended.
+func (w *batchWriter) wait() {
+	rare := w.ensureRare()
+	if rare.writeDone == nil {
+		rare.writeDone = sync.NewCond(&w.mu)
+	}
+	rare.writeDone.Wait()
+}
+
+// broadcast wakes those who wait for a write to end.
+func (w *batchWriter) broadcast() {
+	if done := w.rareOrZero().writeDone; done != nil {
+		done.Broadcast()
+	}
+}
+
+// stop makes sure that nothing more is written, and returns the memory of what waits to be.
+func (w *batchWriter) stop() {
+	w.state = writerStopped
+	if w.pending != nil {
+		w.pending.Put()
+		w.pending = nil
+	}
+	w.dropPing()
+}
+
+// waitForQuota waits until n bytes more may join what waits to be written, or refuses them with a
+// *LimitError. The connection may have ended meanwhile.
+func (w *batchWriter) waitForQuota(o batchOwner, n int) error {
+	if w.refuses {
+		if w.queueFull(n) {
+			return w.errQueueFull()
 		}
 		return nil
 	}
-	for s.err == nil {
+	for w.state != writerStopped {
 		switch {
-		case s.writing && s.batch != nil && len(s.batch.B)+n > c.limits().SendQueue:
-			s.wait()
-		case !s.writing && c.crowded(n) && c.waitForPeer(n):
-			c.writeLeft() // what comes next may be refused for another reason
+		case w.state == writerBusy && w.pending != nil && w.quotaAfter(n) < 0:
+			w.wait()
+		case w.state == writerIdle && w.queueFull(n) && w.drain(context.Background(), o, n):
+			w.writeUnowned(o) // what comes next may be refused for another reason
 		default:
 			return nil
 		}
 	}
-	return nil // what comes next finds s.err
+	return nil
 }
 
-// queueFull says that there is no room in the queue.
-func (c *Conn) queueFull() error {
-	return &LimitError{Limit: "SendQueue", Max: int64(c.limits().SendQueue), Code: ClosePolicyViolation, Err: ErrSendQueueFull}
+// errQueueFull says that there is no room in the queue.
+func (w *batchWriter) errQueueFull() error {
+	return &LimitError{Limit: "SendQueue", Max: int64(w.config.limits.SendQueue), Code: ClosePolicyViolation, Err: ErrSendQueueFull}
 }
 
-// crowded reports whether so much is queued for the peer that n bytes more are too many.
-func (c *Conn) crowded(n int) bool {
-	queued := c.t.Queued()
-	return queued > 0 && queued > c.roomBut(n)
+// queueFull reports whether so much is queued for the peer that n bytes more are too many.
+func (w *batchWriter) queueFull(n int) bool {
+	queued := w.t.Queued()
+	return queued > 0 && queued > w.quotaAfter(n)
 }
 
-// roomBut returns how much may be queued for the peer when n bytes more are to join, and
-// before them what has gathered. It may be negative.
-func (c *Conn) roomBut(n int) int {
-	if c.send.batch != nil {
-		n += len(c.send.batch.B)
+// quotaAfter returns how much may be queued for the peer when what is pending and n bytes more have
+// joined. It may be negative.
+func (w *batchWriter) quotaAfter(n int) int {
+	if w.pending != nil {
+		n += len(w.pending.B)
 	}
-	return c.limits().SendQueue - n
+	return w.config.limits.SendQueue - n
 }
 
-// waitForPeer waits, without the lock, until the transport's queue has room for n bytes or
-// is empty. It reports whether it can wait with this transport. Nobody else writes meanwhile,
-// unless sends on this connection must not wait.
-func (c *Conn) waitForPeer(n int) bool { return c.waitForPeerContext(context.Background(), n) }
-
-// waitForPeerContext is waitForPeer that ends with ctx.
-func (c *Conn) waitForPeerContext(ctx context.Context, n int) bool {
-	if !c.Queues() {
+// drain waits until the transport's queue has room for n bytes or is empty, or ctx ends. It reports
+// whether it can wait with this transport. Nobody else writes meanwhile, unless sends on this
+// connection must not wait.
+func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
+	q, ok := w.t.(transport.Queue)
+	if !ok || !q.Queues() {
 		return false
 	}
-	s := &c.send
-	room, alone := max(c.roomBut(n), 0), !s.refuses
+	quota, alone := max(w.quotaAfter(n), 0), !w.refuses
 	if alone {
-		s.writing = true
+		w.state = writerBusy
 	}
-	s.mu.Unlock()
-	err := c.t.(transport.Queue).Drain(ctx, room)
-	s.mu.Lock()
+	w.mu.Unlock()
+	err := q.Drain(ctx, quota)
+	w.mu.Lock()
 	if alone {
-		s.writing = false
+		w.endTurn()
 	}
 	if err != nil && err != ctx.Err() {
-		c.sendFailed(err)
+		o.writeFailed(err)
 	}
-	s.tell()
+	w.broadcast()
 	return true
 }
 
-// Drain waits until at most most bytes that were sent wait for the peer: until the
-// system has taken the rest, the send deadline has passed, or the connection is over. It is
-// how a sender goes on after a *LimitError that names SendQueue. It doesn't wait for what Cork
-// or a Handler holds back. It may be called from any goroutine, but not from a Handler, whose
-// event loop it would hold up. Errors are those of a send, also where nothing is queued.
-func (c *Conn) Drain(most int) error {
-	most = max(most, 0)
-	var err error
-	if c.Queues() {
-		err = c.t.(transport.Queue).Drain(context.Background(), most)
+// hasRoom reports whether a frame of n bytes can be written or queued now. What is held back is
+// written first if that makes room.
+func (w *batchWriter) hasRoom(o batchOwner, n int) bool {
+	if w.wouldWait(n) && w.state == writerIdle && w.pending != nil {
+		w.writeWithoutWaiting(o)
 	}
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		c.sendFailed(err)
-	}
-	for s.err == nil && s.writing && !c.Queues() && c.queued() > most {
-		s.wait()
-	}
-	return s.over()
+	return !w.wouldWait(n)
 }
 
-// Queues reports whether the transport queues what the peer doesn't take at once, as those
-// on event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull says.
-// It may be called from any goroutine.
-func (c *Conn) Queues() bool {
-	q, ok := c.t.(transport.Queue)
-	return ok && q.Queues()
+// wouldWait reports whether so much waits already that n bytes more are too many.
+func (w *batchWriter) wouldWait(n int) bool {
+	waits := w.queued()
+	return (waits > 0 || w.state == writerBusy) && waits > w.config.limits.SendQueue-n
 }
 
-// refuses reports whether a full queue makes a send fail, not wait.
-func (c *Conn) refuses() bool {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.send.refuses
-}
-
-// stalled reports whether something waits to be written.
-func (c *Conn) stalled() bool {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.send.writing || c.t.Queued() > 0
-}
-
-// release writes the pending batch, and a pong that has become due, without waiting: neither
-// for another sender's write, which writes both when it is done, nor for the peer. The receiving
-// side calls it, and two peers that wait for each other to receive would wait forever. If the
-// write fails, the next send returns the error.
-func (c *Conn) release() {
-	s := &c.send
-	if !s.heldBack() {
-		c.flushPending()
+// queued returns how many bytes of frames wait in memory, here and in the transport.
+func (w *batchWriter) queued() int {
+	n := w.t.Queued()
+	if w.pending != nil {
+		n += len(w.pending.B)
 	}
-}
-
-// flushPending is release also of what is held back.
-func (c *Conn) flushPending() {
-	s := &c.send
-	switch {
-	case s.err != nil: // behind a part of a frame nothing must follow
-	case s.writing:
-		s.left = s.left || s.batch != nil
-	case c.answerPing() || s.batch != nil:
-		c.writeWithoutWaiting()
+	if inFlight := w.rareOrZero().inFlight; inFlight != nil {
+		n += len(inFlight.B)
 	}
-}
-
-// writeWithoutWaiting writes the batch, which is there, and what is added to it meanwhile.
-// Nobody else writes.
-func (c *Conn) writeWithoutWaiting() {
-	q, ok := c.t.(transport.Queue)
-	if !ok || q.Queues() {
-		c.writeBatch()
-		c.writeLeft()
-		return
-	}
-	c.tryBatch(q)
-	s := &c.send
-	for s.err == nil && !s.writing && (c.answerPing() || s.left) {
-		c.tryBatch(q)
-	}
-}
-
-// tryBatch writes the batch, or leaves the rest of it to the transport.
-func (c *Conn) tryBatch(q transport.Queue) {
-	s := &c.send
-	b := c.takeBatch()
-	s.writing = true
-	s.mu.Unlock()
-	rest, err := q.TryWrite(b.B)
-	s.mu.Lock()
-	if rest == nil || err != nil {
-		c.wrote(len(b.B), err)
-		c.batchIsOut(b, err)
-		return
-	}
-	s.ensureRare().inFlight = b
-	rest.Finish((*writeDone)(c))
-}
-
-// A writeDone is a Conn that learns that a PendingWrite is finished.
-type writeDone Conn
-
-// Wrote ends what tryBatch has begun. Whose frames those were was told that they were accepted;
-// so if that was wrong, the end of the connection tells.
-func (s *writeDone) Wrote(err error) {
-	c := (*Conn)(s)
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	b := c.send.rare.inFlight
-	c.send.rare.inFlight = nil
-	c.wrote(len(b.B), err)
-	c.batchIsOut(b, err)
-	c.writeLeft()
+	return n
 }

@@ -93,9 +93,9 @@ func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
 // waitUntilGathered waits until so many bytes wait to be written.
 func waitUntilGathered(c *Conn, n int) {
 	waitUntil(func() bool {
-		c.send.mu.Lock()
-		defer c.send.mu.Unlock()
-		return c.send.batch != nil && len(c.send.batch.B) >= n
+		c.batch.mu.Lock()
+		defer c.batch.mu.Unlock()
+		return c.batch.pending != nil && len(c.batch.pending.B) >= n
 	})
 }
 

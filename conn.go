@@ -21,9 +21,10 @@ import (
 // there is a Handler. Close may come from anywhere, any number of times; every
 // Conn must be closed, also after an error, unless a Handler's OnClose was called.
 type Conn struct {
-	t       transport.Conn
 	receive receiveState
-	send    sendState
+	batch   batchWriter
+	enc     engine.Encoder // of frames to send; guarded by the lock of batch
+	closing engine.Closing // guarded by the lock of batch
 	agreed  unique.Handle[agreement]
 }
 
@@ -31,22 +32,22 @@ type Conn struct {
 // is done. The Conn owns t from now on. Attach makes a transport of a net.Conn.
 func NewConn(t transport.Conn, role Role, o Options) *Conn {
 	config := newConnConfig(&o)
-	c := &Conn{t: t, agreed: newAgreement(&o)}
-	c.receive.config = config
-	c.send.enc.Init(role, engine.NewPerMessageDeflate(o.Compression))
-	c.send.refuses = config.limits.WhenFull == QueueRefuses
+	c := &Conn{agreed: newAgreement(&o)}
+	c.batch.t, c.batch.config = t, config
+	c.batch.refuses = config.limits.WhenFull == QueueRefuses
+	c.enc.Init(role, engine.NewPerMessageDeflate(o.Compression))
 	return c
 }
 
 // Role returns the side that we play.
-func (c *Conn) Role() Role { return c.send.enc.Role() }
+func (c *Conn) Role() Role { return c.enc.Role() }
 
-func (c *Conn) limits() *Limits { return &c.receive.config.limits }
+func (c *Conn) limits() *Limits { return &c.batch.config.limits }
 
 // Compression returns what was agreed with the peer; its zero value if messages aren't
 // compressed.
 func (c *Conn) Compression() Compression {
-	if z := c.send.enc.Deflate(); z != nil {
+	if z := c.enc.Deflate(); z != nil {
 		return *z.Agreed()
 	}
 	return Compression{}
@@ -56,16 +57,16 @@ func (c *Conn) Compression() Compression {
 // connection is over, or ends. A message that failed in the middle, see NextWriter, doesn't end
 // it. It may be called from any goroutine.
 func (c *Conn) Err() error {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.send.over()
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.closing.SendErr()
 }
 
 // LocalAddr returns our address, as the transport knows it.
-func (c *Conn) LocalAddr() net.Addr { return c.t.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.batch.t.LocalAddr() }
 
 // RemoteAddr returns the peer's address, as the transport knows it.
-func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.batch.t.RemoteAddr() }
 
 // TLS returns the state of the TLS connection that carries this one: version, cipher suite,
 // certificates of the peer, whether a session was resumed. It is nil if there is no TLS, or the
@@ -73,23 +74,23 @@ func (c *Conn) RemoteAddr() net.Addr { return c.t.RemoteAddr() }
 // has no method ConnectionState. Every call makes a new one. It may be called from any
 // goroutine, also after Close.
 func (c *Conn) TLS() *tls.ConnectionState {
-	return c.t.TLS()
+	return c.batch.t.TLS()
 }
 
 // SetValue keeps a value of the user's with the connection, in place of the one before. A
 // Handler that serves many connections finds there what belongs to this one. It may be called
 // from any goroutine, also after Close.
 func (c *Conn) SetValue(v any) {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	c.send.ensureRare().value = v
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	c.batch.ensureRare().value = v
 }
 
 // Value returns what SetValue was given last, or nil. It may be called from any goroutine.
 func (c *Conn) Value() any {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.send.rareOrZero().value
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.batch.rareOrZero().value
 }
 
 // Options says what NewConn needs to know beside the transport and the role. Its zero value is ready to use.
@@ -195,8 +196,8 @@ func (c *Conn) HandshakeHeader() http.Header {
 	return http.Header(header)
 }
 
-// rareState holds what few connections need. It is allocated when one does. The lock of sendState
-// guards it.
+// rareState holds what few connections need. It is allocated when one does. The lock of the
+// batchWriter guards it.
 type rareState struct {
 	writeDone *sync.Cond     // signalled when a write ends; nil: nobody has waited
 	writer    *messageWriter // of NextWriter; nil: none is open
@@ -215,17 +216,17 @@ type rareState struct {
 var zeroRare rareState
 
 // rareOrZero returns the rare state, to be read only. The lock is held.
-func (s *sendState) rareOrZero() *rareState {
-	if s.rare == nil {
+func (w *batchWriter) rareOrZero() *rareState {
+	if w.rare == nil {
 		return &zeroRare
 	}
-	return s.rare
+	return w.rare
 }
 
 // ensureRare returns the rare state, to be changed. The lock is held.
-func (s *sendState) ensureRare() *rareState {
-	if s.rare == nil {
-		s.rare = &rareState{}
+func (w *batchWriter) ensureRare() *rareState {
+	if w.rare == nil {
+		w.rare = &rareState{}
 	}
-	return s.rare
+	return w.rare
 }

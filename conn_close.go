@@ -41,74 +41,67 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	if err := engine.CheckClose(code, reason); err != nil {
 		return err
 	}
-	s := &c.send
-	s.mu.Lock()
-	pushed := s.pushed
+	w := &c.batch
+	w.mu.Lock()
+	pushed := c.receive.pushed
 	var err error
 	if !pushed {
 		c.receive.stop.Or(stopPull)
 	}
-	switch sends := c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}, code, reason); {
+	how := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
+	switch sends := c.closing.SendClose(how); {
 	case sends && pushed: // by a Handler, perhaps, which must not wait for the peer
-		c.flushPending()
-		err = s.writeError()
+		c.encodeClose(code, reason)
+		w.flush(c)
+		err = c.closing.WriteErr()
 	case sends:
+		c.encodeClose(code, reason)
 		err = c.commit()
 	}
-	s.mu.Unlock()
+	w.mu.Unlock()
 	if pushed {
 		return err
 	}
 	return errors.Join(err, c.end())
 }
 
-// encodeClose puts a close frame into the batch, after which nothing can be sent,
-// and reports whether it did: at most one is ever sent. how says what further
-// sends return. The lock is held.
-func (c *Conn) encodeClose(how *CloseError, code CloseCode, reason string) bool {
-	s := &c.send
-	if s.closing != nil || s.err != nil && how.Local { // it was lost before: that stays how it ended
-		return false
-	}
-	s.closing = how
-	s.corked = false
-	s.dropPing()
-	if s.err != nil {
-		return false
-	}
+// encodeClose appends a close frame to the pending batch, after which nothing is sent, and begins
+// the time within which the connection ends. The lock is held.
+func (c *Conn) encodeClose(code CloseCode, reason string) {
+	c.batch.corked = false
+	c.batch.dropPing()
 	c.limitEnd()
 	var payload [engine.MaxControlPayload]byte
 	c.encode(OpClose, true, engine.AppendClose(payload[:0], code, reason))
-	return true
 }
 
 // end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
 // once when the peer's close frame is here; the client when the server did.
 func (c *Conn) end() error {
-	s := &c.send
-	s.mu.Lock()
-	again := s.ending
-	s.ending = true
+	w := &c.batch
+	w.mu.Lock()
+	again := c.receive.ending
+	c.receive.ending = true
 	if !again {
-		c.takeTurn() // what ends the stream must not overtake a close frame that is left to a sender
+		w.takeTurn(c) // what ends the stream must not overtake a close frame that is left to a sender
 	}
-	failed := s.err != nil
-	atOnce := failed || s.ended && c.Role() == Server && c.t.Queued() == 0
-	left := time.Until(s.rareOrZero().limits.recvEnd)
-	s.mu.Unlock()
+	failed := w.state == writerStopped
+	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
+	timeout := time.Until(w.rareOrZero().limits.recvEnd)
+	w.mu.Unlock()
 	if c.Role() == Server && !again && !failed {
-		c.t.CloseWrite() // if it fails, the peer's timeout ends the wait
+		c.batch.t.CloseWrite() // if it fails, the peer's timeout ends the wait
 	}
 	switch {
 	case again:
 		return nil
 	case atOnce || c.limits().CloseTimeout < 0:
-		return c.t.Close()
-	case left <= 0:
-		c.t.Close()
+		return c.batch.t.Close()
+	case timeout <= 0:
+		c.batch.t.Close()
 		return errNotCompleted
 	}
-	err := c.t.Linger(left)
+	err := c.batch.t.Linger(timeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errNotCompleted
 	}
@@ -121,21 +114,15 @@ var errNotCompleted = fmt.Errorf("websock: closing handshake not completed by th
 // what further receives return.
 func (c *Conn) peerClosed(payload []byte) error {
 	code, reason, _ := engine.ParseClose(payload) // the Decoder has checked it
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
 	c.addCounts()
-	s.ended = true
-	how := &CloseError{Code: code, Reason: string(reason)}
-	switch {
-	case c.encodeClose(how, code, ""):
-		c.release()
-	case s.closing.Local && s.err != nil: // this answers no close frame of ours
-		how = withCause(s.closing, fmt.Errorf("%w; %w", s.err.Err, how))
-	default:
-		how = s.closing
+	answer, err := c.closing.ReceiveClose(&CloseError{Code: code, Reason: string(reason)})
+	if answer {
+		c.encodeClose(code, "")
+		c.batch.release(c)
 	}
-	return c.receive.dec.Fail(how)
+	return c.receive.dec.Fail(err)
 }
 
 // fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
@@ -151,11 +138,12 @@ func (c *Conn) fail(err error) error {
 	case *HandlerError:
 		code = CloseInternalError
 	}
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
 	c.addCounts()
-	if c.encodeClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}, code, reason) {
-		c.release()
+	if c.closing.SendClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}) {
+		c.encodeClose(code, reason)
+		c.batch.release(c)
 	}
 	return c.receive.dec.Fail(err)
 }
@@ -163,43 +151,20 @@ func (c *Conn) fail(err error) error {
 // endOfStream notes that nothing more comes, for the reason err, and returns what
 // further calls return.
 func (c *Conn) endOfStream(err error) error {
-	s := &c.send
-	s.mu.Lock()
+	w := &c.batch
+	w.mu.Lock()
 	c.addCounts()
-	s.handling = false
-	c.release() // what was sent while the last bytes were handled
-	how := s.howEnded(err)
-	s.ended = true
-	closing, pushed := s.closing != nil, s.pushed
-	s.end(how)
-	s.tell()
-	s.mu.Unlock()
-	if !closing && !pushed { // else Close or the transport ends it
-		c.t.Close()
+	w.handler = 0
+	w.release(c)                                             // what was sent while the last bytes were handled
+	closesElsewhere := c.closing.Begun() || c.receive.pushed // in Close, or by the transport that pushes
+	how := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
+	w.stop()
+	w.broadcast()
+	w.mu.Unlock()
+	if !closesElsewhere {
+		w.t.Close()
 	}
 	return how
-}
-
-// howEnded returns how the connection has ended whose stream did for the reason err. The lock
-// is held.
-func (s *sendState) howEnded(err error) *CloseError {
-	how := s.closing
-	switch {
-	case how == nil && s.err != nil: // the stream ended because sending did
-		return s.err
-	case how == nil:
-		return &CloseError{Code: CloseAbnormal, Err: err}
-	case s.ended, s.err == how, isClosed(err) && !s.pushed: // by the peer's close frame, by Abort, in CloseWith, which tells
-		return how
-	case s.err != nil && err != ErrTimeout:
-		err = s.err.Err
-	}
-	return withCause(how, err)
-}
-
-// withCause returns e with another cause beside its own.
-func withCause(e *CloseError, err error) *CloseError {
-	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: fmt.Errorf("%w: %w", e.Err, err)}
 }
 
 // A closeBound ends a connection whose Handler doesn't return. The time limits of limitEnd are
@@ -225,38 +190,39 @@ func (b *closeBound) Run() time.Duration {
 	if c == nil {
 		return 0
 	}
-	s := &c.send
-	s.mu.Lock()
+	w := &c.batch
+	w.mu.Lock()
 	switch {
-	case s.ending: // which has its own bound
-		s.mu.Unlock()
+	case c.receive.ending: // which has its own bound
+		w.mu.Unlock()
 		return 0
 	case !b.late:
 		b.late = true
 		c.endOurDirection()
-		s.mu.Unlock()
+		w.mu.Unlock()
 		return c.closeTimeout()
 	}
-	s.end(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
-	s.tell()
-	s.mu.Unlock()
-	c.t.Close()
+	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
+	w.stop()
+	w.broadcast()
+	w.mu.Unlock()
+	w.t.Close()
 	return 0
 }
 
 // endOurDirection shows the peer the end of the stream unless something waits to be written. The
 // lock is held, but not meanwhile.
 func (c *Conn) endOurDirection() {
-	s := &c.send
-	if s.err != nil || s.writing || s.batch != nil || c.t.Queued() > 0 {
+	w := &c.batch
+	if w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 {
 		return
 	}
-	s.writing = true
-	s.mu.Unlock()
-	c.t.CloseWrite() // what it can't do, Close does later
-	s.mu.Lock()
-	s.writing = false
-	s.tell()
+	w.state = writerBusy
+	w.mu.Unlock()
+	w.t.CloseWrite() // what it can't do, Close does later
+	w.mu.Lock()
+	w.endTurn()
+	w.broadcast()
 }
 
 // Abort ends the connection at once, without a closing handshake: what was sent and has not
@@ -273,15 +239,13 @@ func (c *Conn) Abort(cause error) {
 		cause = ErrClosed
 	}
 	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
-	s := &c.send
-	s.mu.Lock()
+	w := &c.batch
+	w.mu.Lock()
 	c.receive.stop.Or(stopAbort)
-	if s.closing == nil && s.err == nil {
-		s.closing = how
-	}
-	s.corked = false
-	s.end(how)
-	s.tell()
-	s.mu.Unlock()
-	c.t.Close()
+	c.closing.Abort(how)
+	w.corked = false
+	w.stop()
+	w.broadcast()
+	w.mu.Unlock()
+	w.t.Close()
 }

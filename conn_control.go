@@ -32,7 +32,7 @@ func (c *Conn) control() error {
 
 // tellPing tells the user of a ping.
 func (c *Conn) tellPing(payload []byte) {
-	if f := c.receive.config.onPing; f != nil {
+	if f := c.batch.config.onPing; f != nil {
 		f(c, payload)
 	}
 	if h, ok := c.receive.handler.(PingHandler); ok {
@@ -54,25 +54,25 @@ func (c *Conn) answer() {
 // ping is remembered. It is answered with what is sent or received next, or when a
 // transport with a Handler says that what it queued has left.
 func (c *Conn) pong(payload []byte) {
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil || s.closing != nil {
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !c.closing.MaySend() {
 		return
 	}
-	s.dropPing()
+	w.dropPing()
 	c.receive.pongPending = true
-	if s.writing || !s.pongAllowed(c.limits()) || c.wouldWait(len(payload)) {
+	if w.state == writerBusy || !w.pongAllowed() || w.wouldWait(len(payload)) {
 		ping := buffer.Get(engine.MaxControlPayload)
 		ping.B = append(ping.B, payload...)
-		s.ensureRare().ping = ping
+		w.ensureRare().ping = ping
 		return
 	}
 	c.encodePong(payload)
 }
 
 func (c *Conn) encodePong(payload []byte) {
-	rare := c.send.ensureRare()
+	rare := c.batch.ensureRare()
 	if now := unixSecond(); now != rare.pongSecond {
 		rare.pongSecond, rare.pongs = now, 0
 	}
@@ -82,25 +82,27 @@ func (c *Conn) encodePong(payload []byte) {
 
 // answerPing puts the answer to a remembered ping into the batch, if it may be given now.
 func (c *Conn) answerPing() bool {
-	s := &c.send
-	ping := s.rareOrZero().ping
-	if ping == nil || s.closing != nil || !s.pongAllowed(c.limits()) || c.wouldWait(len(ping.B)) {
+	w := &c.batch
+	ping := w.rareOrZero().ping
+	if ping == nil || !c.closing.MaySend() || !w.pongAllowed() || w.wouldWait(len(ping.B)) {
 		return false
 	}
 	c.encodePong(ping.B)
-	s.dropPing()
+	w.dropPing()
 	return true
 }
 
-func (s *sendState) pongAllowed(limits *Limits) bool {
-	now := s.rareOrZero()
-	return int64(now.pongs) < int64(limits.PongRate) || now.pongSecond != unixSecond()
+// pongAllowed reports whether Limits.PongRate allows another pong now.
+func (w *batchWriter) pongAllowed() bool {
+	now := w.rareOrZero()
+	return int64(now.pongs) < int64(w.config.limits.PongRate) || now.pongSecond != unixSecond()
 }
 
-func (s *sendState) dropPing() {
-	if ping := s.rareOrZero().ping; ping != nil {
+// dropPing forgets the ping that is to be answered.
+func (w *batchWriter) dropPing() {
+	if ping := w.rareOrZero().ping; ping != nil {
 		ping.Put()
-		s.rare.ping = nil
+		w.rare.ping = nil
 	}
 }
 
@@ -108,8 +110,8 @@ func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 
 // flushAnswers sends the pongs that were encoded, and the remembered one if it is due.
 func (c *Conn) flushAnswers() {
-	c.send.mu.Lock()
-	c.release()
-	c.receive.pongPending = c.send.rareOrZero().ping != nil // or there is more to do
-	c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	c.batch.release(c)
+	c.receive.pongPending = c.batch.rareOrZero().ping != nil // or there is more to do
+	c.batch.mu.Unlock()
 }

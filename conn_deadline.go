@@ -35,9 +35,9 @@ func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
 // does not prolong a RecvTimeout, nor what Limits.CloseTimeout bounds. It may
 // be called from any goroutine.
 func (c *Conn) SetRecvDeadline(t time.Time) error {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	c.send.ensureRare().limits.recv = t
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	c.batch.ensureRare().limits.recv = t
 	return c.applyRecvLimit()
 }
 
@@ -48,14 +48,14 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 // later one has no effect.
 // It may be called from any goroutine.
 func (c *Conn) SetSendDeadline(t time.Time) error {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.t.SetWriteDeadline(earliest(t, c.send.rareOrZero().limits.sendEnd))
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().limits.sendEnd))
 }
 
 // applyRecvLimit gives the transport the time at which a receive has to end. The lock is held.
 func (c *Conn) applyRecvLimit() error {
-	return c.t.SetReadDeadline(c.send.rareOrZero().limits.receiving())
+	return c.batch.t.SetReadDeadline(c.batch.rareOrZero().limits.receiving())
 }
 
 // limitEnd begins the time within which the connection ends, Limits.CloseTimeout from now: when
@@ -65,14 +65,14 @@ func (c *Conn) applyRecvLimit() error {
 // The time that a Handler takes doesn't count that is running now, unless it takes very long: see
 // closeBound. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
 func (c *Conn) limitEnd() {
-	l := &c.send.ensureRare().limits
+	l := &c.batch.ensureRare().limits
 	if !l.sendEnd.IsZero() {
 		return
 	}
-	l.deferred = c.send.handling
+	l.deferred = c.batch.handler != 0
 	c.receive.stop.Or(stopEnd)
 	c.setEnd()
-	if c.send.pushed {
+	if c.receive.pushed {
 		c.watchEnd()
 	}
 }
@@ -80,23 +80,23 @@ func (c *Conn) limitEnd() {
 // setDeferredEnd sets anew what limitEnd has set while a Handler was running, which has
 // returned. The lock is held.
 func (c *Conn) setDeferredEnd() {
-	if c.send.rareOrZero().limits.deferred {
-		c.send.rare.limits.deferred = false
+	if c.batch.rareOrZero().limits.deferred {
+		c.batch.rare.limits.deferred = false
 		c.setEnd()
 	}
 }
 
 // setEnd sets the times at which receiving and sending end, counted from now. The lock is held.
 func (c *Conn) setEnd() {
-	l := &c.send.rare.limits
+	l := &c.batch.rare.limits
 	now := time.Now()
 	l.sendEnd = now.Add(c.closeTimeout())
 	l.recvEnd = l.sendEnd
-	if closing := c.send.closing; closing != nil && closing.Local && c.limits().CloseTimeout < 0 {
+	if c.closing.ClosedByUs() && c.limits().CloseTimeout < 0 {
 		l.recvEnd = now // nobody waits for the peer
 	}
-	c.t.SetWriteDeadline(l.sendEnd) // if it fails, so does the write
-	c.applyRecvLimit()              // if it fails, the connection is closed already
+	c.batch.t.SetWriteDeadline(l.sendEnd) // if it fails, so does the write
+	c.applyRecvLimit()                    // if it fails, the connection is closed already
 }
 
 // closeTimeout is the time within which a connection ends, also where Close doesn't wait for the
@@ -114,14 +114,14 @@ func (c *Conn) mustEnd() bool {
 }
 
 func (c *Conn) endPassed() bool {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return passed(c.send.rare.limits.recvEnd)
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return passed(c.batch.rare.limits.recvEnd)
 }
 
 // recvDeadlinePassed reports whether the time of SetRecvDeadline has come.
 func (c *Conn) recvDeadlinePassed() bool {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return passed(c.send.rareOrZero().limits.recv)
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return passed(c.batch.rareOrZero().limits.recv)
 }

@@ -268,7 +268,7 @@ func TestAnIdleConnHoldsOnlyItsHistories(t *testing.T) {
 			if takeover {
 				wantIn, wantOut = 1<<max(bits, 9), 1<<bits
 			}
-			if out, in, inflating := c.send.enc.Deflate().Memory(); in != wantIn || out != wantOut || inflating != 0 {
+			if out, in, inflating := c.enc.Deflate().Memory(); in != wantIn || out != wantOut || inflating != 0 {
 				t.Errorf("%d bits, takeover %v: histories of %d and %d bytes, and %d more; want %d and %d", bits, takeover, in, out, inflating, wantIn, wantOut)
 			}
 		}

@@ -378,14 +378,14 @@ func TestReceivingCallsMixed(t *testing.T) {
 			recv(c, 1)
 			var got []string
 			c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { got = append(got, string(msg)) }, nil))
-			c.t.(*script).play()
+			c.batch.t.(*script).play()
 			want(t, "whole messages", strings.Join(got, " "), nil, "world end", nil)
 		})
 		run("a Handler of Messages after a header by Recv", func(t *testing.T, c *Conn) {
 			recv(c, 0)
 			var got []string
 			c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { got = append(got, string(msg)) }, nil))
-			c.t.(*script).play()
+			c.batch.t.(*script).play()
 			want(t, "whole messages", strings.Join(got, " "), nil, "Hello world end", nil)
 		})
 	}

@@ -264,7 +264,7 @@ func TestBrokenCompressionEndsTheConnection(t *testing.T) {
 
 // memoryInflating returns how much memory c holds to inflate a message.
 func memoryInflating(c *Conn) (inflating int) {
-	if z := c.send.enc.Deflate(); z != nil {
+	if z := c.enc.Deflate(); z != nil {
 		_, _, inflating = z.Memory()
 	}
 	return inflating

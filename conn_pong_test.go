@@ -46,7 +46,7 @@ func TestPingsAboveTheRateCollapseToTheLatest(t *testing.T) {
 	if got := unframe(Client, s.out); got != "pong 1; pong 2" {
 		t.Fatalf("sent %q", got)
 	}
-	c.send.rare.pongSecond-- // a second later
+	c.batch.rare.pongSecond-- // a second later
 	c.SendText([]byte("y"))
 	if got := unframe(Client, s.out); got != "pong 1; pong 2; text y; pong 4" && got != "pong 1; pong 2; pong 4; text y" {
 		t.Errorf("sent %q", got)
@@ -150,7 +150,7 @@ func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
 		c, s := newScripted(Client, Limits{PongRate: -1, SendQueue: most}, clone(flood))
 		s.err = transport.ErrWouldBlock
 		begin(c, s)
-		if waiting := len(c.send.batch.B); waiting > most+200 || waiting < most-200 || len(s.out) > 0 {
+		if waiting := len(c.batch.pending.B); waiting > most+200 || waiting < most-200 || len(s.out) > 0 {
 			t.Errorf("%s: %d bytes wait, %d have left", name, waiting, len(s.out))
 		}
 		c.Flush()

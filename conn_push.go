@@ -20,7 +20,7 @@ import (
 // error is that of a receive. After any error there is no Handler, and Close ends the
 // connection.
 func (c *Conn) SetHandler(h Handler) error {
-	pusher, ok := c.t.(transport.Pusher)
+	pusher, ok := c.batch.t.(transport.Pusher)
 	if !ok {
 		return ErrNoPush
 	}
@@ -33,17 +33,17 @@ func (c *Conn) SetHandler(h Handler) error {
 	case r.receiving != nil && r.wait.stale:
 		c.limitWait(time.Time{}) // if it fails, so does what follows
 	}
-	s := &c.send
-	s.mu.Lock()
-	if s.closing != nil {
-		defer s.mu.Unlock()
-		return s.closing
+	w := &c.batch
+	w.mu.Lock()
+	if c.closing.Begun() {
+		defer w.mu.Unlock()
+		return c.closing.SendErr()
 	}
-	refused := s.refuses
+	refused := w.refuses
 	mustEnd := r.stop.Load()&stopEnd != 0 // sending has failed
-	s.pushed = true
-	s.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
-	s.mu.Unlock()
+	r.pushed = true
+	w.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
+	w.mu.Unlock()
 	if r.receiving != nil {
 		r.partial = r.dec.MessageBegun()
 	}
@@ -54,12 +54,12 @@ func (c *Conn) SetHandler(h Handler) error {
 			err = ErrNoPush
 		}
 		r.handler = nil
-		s.mu.Lock()
-		s.pushed, s.refuses = false, refused
-		closing := s.closing != nil
-		s.mu.Unlock()
+		w.mu.Lock()
+		r.pushed, w.refuses = false, refused
+		closing := c.closing.Begun()
+		w.mu.Unlock()
 		if closing { // it was left to the Handler's transport
-			c.t.Close()
+			w.t.Close()
 		}
 		return err
 	}
@@ -126,7 +126,7 @@ func (c *Conn) tellClosed(err error) {
 // handlerLeft ends the connection after OnData, OnPing or OnPong did not return, and returns
 // how. v is what it gave to panic, or nil if it called runtime.Goexit.
 func (c *Conn) handlerLeft(v any) error {
-	if v != nil && c.receive.config.recover == nil {
+	if v != nil && c.batch.config.recover == nil {
 		panic(v)
 	}
 	err := c.fail(&HandlerError{Value: v})
@@ -138,7 +138,7 @@ func (c *Conn) handlerLeft(v any) error {
 
 // tellRecover tells Options.Recover of a panic, or lets it go on if there is none.
 func (c *Conn) tellRecover(v any) {
-	switch f := c.receive.config.recover; {
+	switch f := c.batch.config.recover; {
 	case v == nil: // no panic
 	case f == nil:
 		panic(v)
@@ -192,7 +192,7 @@ func (c *Conn) receiveAll() error {
 // yield leaves the rest of the view to the next Receive. It reports whether the transport can
 // do that.
 func (c *Conn) yield() bool {
-	if c.t.(transport.Pusher).Yield() {
+	if c.batch.t.(transport.Pusher).Yield() {
 		c.giveBack()
 		return true
 	}
@@ -206,9 +206,9 @@ func (c *Conn) stopped(stop uint32) error {
 		return c.lost(ErrClosed)
 	}
 	if stop&stopEnd != 0 {
-		c.send.mu.Lock()
+		c.batch.mu.Lock()
 		c.setDeferredEnd()
-		c.send.mu.Unlock()
+		c.batch.mu.Unlock()
 		if c.endPassed() {
 			return ErrTimeout
 		}
@@ -262,21 +262,21 @@ func (c *Conn) handOver() error {
 
 // gatherSends holds back what the Handler sends until releaseSends.
 func (c *Conn) gatherSends() {
-	c.send.mu.Lock()
-	c.send.handling, c.send.handler = true, goroutine.ID()
-	c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	c.batch.handler = goroutine.ID()
+	c.batch.mu.Unlock()
 }
 
 // releaseSends writes what gatherSends has held back.
 func (c *Conn) releaseSends() {
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handling = false
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handler = 0
 	c.receive.pongPending = false
 	c.addCounts()
 	c.setDeferredEnd()
-	c.release()
+	w.release(c)
 }
 
 // handOverWhole gives the Handler a whole message, if the view begins with one.
@@ -340,9 +340,9 @@ func (c *Conn) handOverInflated() error {
 // without one, OnClose comes after Limits.CloseTimeout. Pause may be called from any
 // goroutine; without a Handler it does nothing.
 func (c *Conn) Pause() {
-	c.send.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
-	defer c.send.mu.Unlock()
-	if t, ok := c.t.(transport.Pusher); ok && c.send.pushed {
+	c.batch.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
+	defer c.batch.mu.Unlock()
+	if t, ok := c.batch.t.(transport.Pusher); ok && c.receive.pushed {
 		t.Pause() // first, so that it knows when we leave something
 		c.receive.stop.Or(stopPause)
 	}
@@ -351,10 +351,10 @@ func (c *Conn) Pause() {
 // Resume ends what Pause began. It may be called from any goroutine, also when there is
 // no pause.
 func (c *Conn) Resume() {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
 	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
-		c.t.(transport.Pusher).Resume()
+		c.batch.t.(transport.Pusher).Resume()
 	}
 }
 
@@ -367,7 +367,7 @@ func (c *Conn) giveBack() {
 	r := &c.receive
 	if len(r.view) > 0 {
 		r.counts.wire -= uint64(len(r.view))
-		c.t.Consume(r.viewed - len(r.view))
+		c.batch.t.Consume(r.viewed - len(r.view))
 		r.view, r.viewed = nil, 0
 	}
 }

@@ -26,9 +26,10 @@ type receiveState struct {
 	// pulling, and with a Handler whenever nothing is under way.
 	*receiving
 
-	handler     Handler // nil: data is pulled
-	config      *connConfig
+	handler     Handler       // nil: data is pulled
 	pongPending bool          // pongs wait to be sent
+	pushed      bool          // data goes to a Handler; guarded by the lock of batchWriter
+	ending      bool          // a call of end has begun; guarded likewise
 	stop        atomic.Uint32 // what stops receiving: stopPause and so on; 0: nothing
 }
 
@@ -59,7 +60,7 @@ func (c *Conn) beginReceiving() {
 	r := &c.receive
 	if r.receiving == nil {
 		r.receiving = idleReceivings.Get().(*receiving)
-		r.dec.Init(c.Role(), &r.config.received, c.send.enc.Deflate())
+		r.dec.Init(c.Role(), &c.batch.config.received, c.enc.Deflate())
 	}
 }
 
@@ -81,9 +82,9 @@ func (c *Conn) beginPull() error {
 	c.beginReceiving()
 	if r.dec.Err() == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
 		c.used(len(r.view)) // nobody wants it any more, and its memory is borrowed
-		c.send.mu.Lock()
-		defer c.send.mu.Unlock()
-		return r.dec.Fail(c.send.howEnded(ErrClosed))
+		c.batch.mu.Lock()
+		defer c.batch.mu.Unlock()
+		return r.dec.Fail(c.closing.Ended(ErrClosed, !r.pushed, false))
 	}
 	return r.dec.Err()
 }
@@ -232,10 +233,10 @@ func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	c.publish()
 	n, err := 0, c.beginWait()
 	if err == nil {
-		n, err = c.t.Read(buf)
+		n, err = c.batch.t.Read(buf)
 	}
 	for n == 0 && err != nil && c.sendingFailed(err) {
-		n, err = c.t.Read(buf)
+		n, err = c.batch.t.Read(buf)
 	}
 	if n == 0 && err != nil {
 		*h = *d.Frame()
@@ -265,7 +266,7 @@ func (c *Conn) fill() error {
 // what View needs to wait they fit into the 2 KiB of a goroutine's first stack.
 func (c *Conn) nextView() error {
 	for {
-		view, err := c.t.View()
+		view, err := c.batch.t.View()
 		if err == nil {
 			r := &c.receive
 			r.view, r.viewed = view, len(view)
@@ -282,9 +283,9 @@ func (c *Conn) nextView() error {
 func (c *Conn) sendingFailed(err error) bool {
 	failed, ok := err.(*transport.SendError)
 	if ok {
-		c.send.mu.Lock()
-		c.sendFailed(failed.Err)
-		c.send.mu.Unlock()
+		c.batch.mu.Lock()
+		c.writeFailed(failed.Err)
+		c.batch.mu.Unlock()
 	}
 	return ok
 }
@@ -295,7 +296,7 @@ func (c *Conn) used(n int) {
 	r := &c.receive
 	r.view = r.view[n:]
 	if len(r.view) == 0 && r.viewed > 0 {
-		c.t.Consume(r.viewed)
+		c.batch.t.Consume(r.viewed)
 		r.view, r.viewed = nil, 0
 	}
 }
@@ -344,9 +345,9 @@ func (c *Conn) beginWait() error {
 
 // limitWait sets the time limit of a RecvTimeout; zero: there is none.
 func (c *Conn) limitWait(until time.Time) error {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	c.send.ensureRare().limits.wait = until
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	c.batch.ensureRare().limits.wait = until
 	return c.applyRecvLimit()
 }
 
@@ -357,9 +358,9 @@ func (c *Conn) waitedEnough() bool {
 	if w.bounded && !w.begun {
 		return false
 	}
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	l := &c.send.rareOrZero().limits
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	l := &c.batch.rareOrZero().limits
 	if w.bounded {
 		return passed(earliest(l.recv, l.wait))
 	}

@@ -399,11 +399,11 @@ func TestSendersWaitWhileTheBatchIsFull(t *testing.T) {
 	}
 	<-s.begun
 	time.Sleep(5 * time.Millisecond)
-	c.send.mu.Lock()
-	if c.send.batch != nil && len(c.send.batch.B) > 50 {
-		t.Errorf("%d bytes gathered, limit 50", len(c.send.batch.B))
+	c.batch.mu.Lock()
+	if c.batch.pending != nil && len(c.batch.pending.B) > 50 {
+		t.Errorf("%d bytes gathered, limit 50", len(c.batch.pending.B))
 	}
-	c.send.mu.Unlock()
+	c.batch.mu.Unlock()
 	close(s.free)
 	senders.Wait()
 	if got := strings.Count(unframe(Server, s.out), "bin"); got != 10 {
@@ -548,12 +548,12 @@ func TestWhatCannotBeSentAnyMoreHoldsNoMemory(t *testing.T) {
 	if _, _, err := c.RecvMessage(nil); err != nil {
 		t.Fatal(err)
 	}
-	if c.send.batch == nil || c.send.rare.ping == nil {
+	if c.batch.pending == nil || c.batch.rare.ping == nil {
 		t.Fatal("nothing waits")
 	}
 	s.err = io.EOF
 	c.Recv(nil)
-	if c.send.batch != nil || c.send.rare.ping != nil {
+	if c.batch.pending != nil || c.batch.rare.ping != nil {
 		t.Error("what waited is still there")
 	}
 }

@@ -44,16 +44,16 @@ func (s *Stats) Add(more Stats) {
 // what is received are those of the time when the receiver last turned to the
 // transport, or the connection ended.
 func (c *Conn) Stats() Stats {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
 	var stats Stats
-	if n := c.send.counts; n != nil {
+	if n := c.batch.counts; n != nil {
 		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = n.messagesSent, n.framesSent, n.payloadSent
 		stats.WireSent, stats.Writes, stats.PongsSent = n.wireSent, n.writes, n.pongsSent
 		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = n.messagesReceived, n.framesReceived, n.payloadReceived
 		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = n.wireReceived, n.pingsReceived, n.pongsReceived
 	}
-	if z := c.send.enc.Deflate(); z != nil {
+	if z := c.enc.Deflate(); z != nil {
 		stats.BeforeDeflate, stats.AfterDeflate = z.Sent()
 		stats.BeforeInflate, stats.AfterInflate = z.Received()
 	}
@@ -68,11 +68,26 @@ type connCounts struct {
 
 // ensureCounts returns the counts to add to, which are allocated once there is something to
 // count. The lock is held.
-func (s *sendState) ensureCounts() *connCounts {
-	if s.counts == nil {
-		s.counts = &connCounts{}
+func (w *batchWriter) ensureCounts() *connCounts {
+	if w.counts == nil {
+		w.counts = &connCounts{}
 	}
-	return s.counts
+	return w.counts
+}
+
+// countSent counts a frame with n bytes of payload that was accepted.
+func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
+	counts := w.ensureCounts()
+	switch {
+	case op == OpPong:
+		counts.pongsSent++
+	case op.IsData():
+		counts.framesSent++
+		counts.payloadSent += uint64(n)
+		if fin {
+			counts.messagesSent++
+		}
+	}
 }
 
 // recentCounts are what was received since it was added to the others: counting every frame
@@ -102,26 +117,26 @@ func (r *recentCounts) countInflated(deflated, inflated int) {
 // publish adds what was received to the connection's Stats.
 func (c *Conn) publish() {
 	if c.receive.counts != (recentCounts{}) {
-		c.send.mu.Lock()
+		c.batch.mu.Lock()
 		c.addCounts()
-		c.send.mu.Unlock()
+		c.batch.mu.Unlock()
 	}
 }
 
 // addCounts is publish. The lock is held.
 func (c *Conn) addCounts() {
-	r, s := &c.receive.counts, &c.send
+	r := &c.receive.counts
 	if *r == (recentCounts{}) {
 		return
 	}
-	n := s.ensureCounts()
+	n := c.batch.ensureCounts()
 	n.messagesReceived += uint64(r.messages)
 	n.framesReceived += uint64(r.frames)
 	n.payloadReceived += r.payload
 	n.wireReceived += r.wire
 	n.pingsReceived += uint64(r.pings)
 	n.pongsReceived += uint64(r.pongs)
-	if z := s.enc.Deflate(); z != nil {
+	if z := c.enc.Deflate(); z != nil {
 		z.CountReceived(r.deflated, r.inflated)
 	}
 	*r = recentCounts{}
@@ -140,52 +155,36 @@ func (r *recentCounts) countWhole(n int) {
 // that are received are. Both are as exact as the system lets them be. It may be called from any
 // goroutine, and doesn't wait.
 func (c *Conn) Outgoing() (taken int64, waiting int) {
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.counts != nil {
-		taken = int64(s.counts.wireSent)
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.counts != nil {
+		taken = int64(w.counts.wireSent)
 	}
-	if s.batch != nil {
-		waiting += len(s.batch.B)
-	}
-	if inFlight := s.rareOrZero().inFlight; inFlight != nil {
-		waiting += len(inFlight.B)
-	} else if s.writing {
+	waiting = w.queued()
+	left := w.t.Queued()
+	if w.state == writerBusy && w.rareOrZero().inFlight == nil {
 		waiting++ // at least
 	}
-	left := c.t.Queued()
-	if t, ok := c.t.(transport.Queue); ok {
-		left += t.Unacknowledged()
+	if q, ok := w.t.(transport.Queue); ok {
+		n := q.Unacknowledged()
+		left, waiting = left+n, waiting+n
 	}
-	return taken - int64(left), waiting + left
+	return taken - int64(left), waiting
 }
 
 // Queued returns how many bytes of frames are held in memory because the peer, or another write,
 // is waited for: by the connection and its transport, not by the system. It may be called from
 // any goroutine, and doesn't wait.
 func (c *Conn) Queued() int {
-	c.send.mu.Lock()
-	defer c.send.mu.Unlock()
-	return c.queued()
-}
-
-// queued is Queued. The lock is held.
-func (c *Conn) queued() int {
-	s := &c.send
-	n := c.t.Queued()
-	if s.batch != nil {
-		n += len(s.batch.B)
-	}
-	if inFlight := s.rareOrZero().inFlight; inFlight != nil {
-		n += len(inFlight.B)
-	}
-	return n
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.batch.queued()
 }
 
 // WritesBlock reports whether the transport can only write by waiting for the peer, so that even
 // TrySend may wait. Those of this module don't.
 func (c *Conn) WritesBlock() bool {
-	_, ok := c.t.(transport.Queue)
+	_, ok := c.batch.t.(transport.Queue)
 	return !ok
 }

@@ -114,17 +114,16 @@ const fragmentSize = 16 << 10
 // no other message can be sent: sends return an error that is ErrFrameOrder and has the cause in
 // its chain. Pings and pongs still can, messages are received, and CloseWith tells the peer why.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
-	s := &c.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.over(); err != nil {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	if err := c.closing.SendErr(); err != nil {
 		return nil, err
 	}
-	if !op.StartsMessage() || s.enc.InMessage() || s.rareOrZero().writer != nil {
-		return nil, s.outOfOrder()
+	if !op.StartsMessage() || c.enc.InMessage() || c.batch.rareOrZero().writer != nil {
+		return nil, c.outOfOrder()
 	}
 	w := &messageWriter{c: c, op: op}
-	s.ensureRare().writer = w
+	c.batch.ensureRare().writer = w
 	return w, nil
 }
 
@@ -200,27 +199,27 @@ func (w *messageWriter) Close() error {
 	if w.pending != nil {
 		w.pending.Put()
 	}
-	s := &w.c.send
-	s.mu.Lock()
-	s.rare.writer = nil
+	batch := &w.c.batch
+	batch.mu.Lock()
+	batch.rare.writer = nil
 	if err != nil && w.op == OpContinuation {
-		s.rare.broken = err
+		batch.rare.broken = err
 	}
-	s.mu.Unlock()
+	batch.mu.Unlock()
 	*w = messageWriter{}
 	return err
 }
 
-// mayContinue reports whether w, or who isn't a writer if it is nil, sends the message under
+// mayContinue reports whether w, or a sender without a writer if it is nil, sends the message under
 // way. The lock is held.
-func (s *sendState) mayContinue(w *messageWriter) bool {
-	seldom := s.rareOrZero()
-	return seldom.broken == nil && (seldom.writer == w || seldom.writer.op != OpContinuation)
+func (c *Conn) mayContinue(w *messageWriter) bool {
+	rare := c.batch.rareOrZero()
+	return rare.broken == nil && (rare.writer == w || rare.writer.op != OpContinuation)
 }
 
 // outOfOrder returns the error for a frame that can't be sent here. The lock is held.
-func (s *sendState) outOfOrder() error {
-	if broken := s.rareOrZero().broken; broken != nil {
+func (c *Conn) outOfOrder() error {
+	if broken := c.batch.rareOrZero().broken; broken != nil {
 		return fmt.Errorf("%w: the message before it failed in the middle: %w", ErrFrameOrder, broken)
 	}
 	return ErrFrameOrder

@@ -16,6 +16,7 @@ var protocolNames = []string{
 	"Decoder", "Encoder", "Event", "EventKind", "PerMessageDeflate",
 	"NewDecoder", "NewEncoder", "NewPerMessageDeflate", "ParseHeader", "AppendHeader", "ParseClose", "AppendClose", "CheckClose",
 	"MaxHeaderSize", "MaxControlPayload", "RSV1", "Unlimited", "CompressedBound",
+	"Closing", "ClosingState", "StateOpen", "StateCloseSent", "StateCloseReceived", "StateAborted", "StateClosed",
 	"EventNone", "EventData", "EventPing", "EventPong", "EventClose",
 }
 

@@ -73,32 +73,32 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	}
 	n := len(pm.plain.payload)
 	frame := &pm.plain
-	s := &c.send
-	if s.enc.CompressesMessage(n) {
-		frame = pm.deflatedFor(s.enc.Deflate().Agreed())
+	w := &c.batch
+	if c.enc.CompressesMessage(n) {
+		frame = pm.deflatedFor(c.enc.Deflate().Agreed())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := c.makeWay(len(frame.payload)); err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := c.waitForQuota(len(frame.payload)); err != nil {
 		return err
 	}
 	if len(frame.payload) > pieceSize {
-		c.takeTurn()
+		w.takeTurn(c)
 	}
-	if err := s.accept(nil, pm.op, true, nil); err != nil {
+	if err := c.accept(nil, pm.op, true, nil); err != nil {
 		return err
 	}
-	s.count(pm.op, true, n)
+	w.countSent(pm.op, true, n)
 	if frame.rsv != 0 {
-		s.enc.Compressed(pm.plain.payload, len(frame.payload))
+		c.enc.Compressed(pm.plain.payload, len(frame.payload))
 	}
-	if c.Role() == Client || s.gathers() || s.writing || s.batch != nil {
+	if c.Role() == Client || w.gathers() || w.state == writerBusy || w.pending != nil {
 		return c.sendAccepted(pm.op, true, frame.rsv, frame.payload)
 	}
 	vec := buffer.Get(0)
 	defer vec.Put()
-	c.write(vec, frame.bytes, nil)
-	return c.writeLeft()
+	w.write(c, vec, frame.bytes, nil)
+	return c.writeUnowned()
 }
 
 // deflatedFor returns the frame for connections that agreed on this, which is the plain one

@@ -45,7 +45,7 @@ func TestAPreparedMessageArrivesOverEveryConnection(t *testing.T) {
 						}
 					}
 					stats := c.Stats()
-					if stats.MessagesSent != 6 || stats.PayloadSent != uint64(len(strings.Join(want, ""))) || stats.WireSent != uint64(len(c.t.(*script).out)) {
+					if stats.MessagesSent != 6 || stats.PayloadSent != uint64(len(strings.Join(want, ""))) || stats.WireSent != uint64(len(c.batch.t.(*script).out)) {
 						t.Errorf("%+v", stats)
 					}
 				})

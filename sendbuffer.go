@@ -21,9 +21,9 @@ func (c *Conn) Reserve(n int) (SendBuffer, error) {
 	if n < 0 {
 		return SendBuffer{}, ErrSendBuffer
 	}
-	c.send.mu.Lock()
-	err := c.send.over()
-	c.send.mu.Unlock()
+	c.batch.mu.Lock()
+	err := c.closing.SendErr()
+	c.batch.mu.Unlock()
 	if err != nil {
 		return SendBuffer{}, err
 	}
@@ -84,32 +84,32 @@ func (sb *SendBuffer) take() *buffer.Buffer {
 // sendLent sends a frame whose payload stands in b behind room for the header.
 func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	payload := b.B[engine.MaxHeaderSize : engine.MaxHeaderSize+n]
-	s := &c.send
+	w := &c.batch
 	if err := checkText(op, fin, payload); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.enc.Compresses(op, fin, n) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.enc.Compresses(op, fin, n) {
 		return c.sendDeflated(nil, op, fin, payload)
 	}
-	if err := c.makeWay(n); err != nil {
+	if err := c.waitForQuota(n); err != nil {
 		return err
 	}
-	if s.gathers() && n <= pieceSize {
-		if err := s.accept(nil, op, fin, payload); err != nil {
+	if w.gathers() && n <= pieceSize {
+		if err := c.accept(nil, op, fin, payload); err != nil {
 			return err
 		}
 		c.encode(op, fin, payload)
 		return c.commit()
 	}
-	c.takeTurn()
-	if err := s.accept(nil, op, fin, payload); err != nil {
+	w.takeTurn(c)
+	if err := c.accept(nil, op, fin, payload); err != nil {
 		return err
 	}
 	frame := b.B[:engine.MaxHeaderSize+n]
-	start := s.enc.PutHeader(frame, s.newKey(b), op, fin)
-	s.count(op, fin, n)
-	c.write(b, frame[start:], nil)
-	return c.writeLeft()
+	start := c.enc.PutHeader(frame, c.newKey(b), op, fin)
+	w.countSent(op, fin, n)
+	w.write(c, b, frame[start:], nil)
+	return c.writeUnowned()
 }

@@ -6,11 +6,11 @@ import "fmt"
 type ClosingState uint8
 
 const (
-	Open          ClosingState = iota // messages pass both ways
-	CloseSent                         // we closed first, and the peer has not answered
-	CloseReceived                     // the peer closed first; our answer ends what we send
-	Aborted                           // we gave the stream up without waiting for the peer
-	Closed                            // the closing handshake is complete, or the stream has ended
+	StateOpen          ClosingState = iota // messages pass both ways
+	StateCloseSent                         // we closed first, and the peer has not answered
+	StateCloseReceived                     // the peer closed first; our answer ends what we send
+	StateAborted                           // we gave the stream up without waiting for the peer
+	StateClosed                            // the closing handshake is complete, or the stream has ended
 
 	closingStates = int(iota)
 )
@@ -20,14 +20,14 @@ func (s ClosingState) String() string {
 	return [closingStates]string{"open", "close sent", "close received", "aborted", "closed"}[s]
 }
 
-// A ClosingEvent is what moves a Closing from one state to another.
-type ClosingEvent uint8
+// A closingEvent is what moves a Closing from one state to another.
+type closingEvent uint8
 
 const (
-	EventSendClose    ClosingEvent = iota // we close
-	EventReceiveClose                     // the peer's close frame has arrived
-	EventAbort                            // we give the stream up
-	EventStreamEnd                        // nothing more arrives
+	sendCloseEvent    closingEvent = iota // we close
+	receiveCloseEvent                     // the peer's close frame has arrived
+	abortEvent                            // we give the stream up
+	streamEndEvent                        // nothing more arrives
 
 	closingEvents = int(iota)
 )
@@ -35,17 +35,17 @@ const (
 // closingTransitions says which state an event leads to. Only an open connection can be closed or
 // aborted by us: later calls change nothing.
 var closingTransitions = [closingStates][closingEvents]ClosingState{
-	Open:          {EventSendClose: CloseSent, EventReceiveClose: CloseReceived, EventAbort: Aborted, EventStreamEnd: Closed},
-	CloseSent:     {EventSendClose: CloseSent, EventReceiveClose: Closed, EventAbort: CloseSent, EventStreamEnd: Closed},
-	CloseReceived: {EventSendClose: CloseReceived, EventReceiveClose: CloseReceived, EventAbort: CloseReceived, EventStreamEnd: Closed},
-	Aborted:       {EventSendClose: Aborted, EventReceiveClose: Closed, EventAbort: Aborted, EventStreamEnd: Closed},
-	Closed:        {EventSendClose: Closed, EventReceiveClose: Closed, EventAbort: Closed, EventStreamEnd: Closed},
+	StateOpen:          {sendCloseEvent: StateCloseSent, receiveCloseEvent: StateCloseReceived, abortEvent: StateAborted, streamEndEvent: StateClosed},
+	StateCloseSent:     {sendCloseEvent: StateCloseSent, receiveCloseEvent: StateClosed, abortEvent: StateCloseSent, streamEndEvent: StateClosed},
+	StateCloseReceived: {sendCloseEvent: StateCloseReceived, receiveCloseEvent: StateCloseReceived, abortEvent: StateCloseReceived, streamEndEvent: StateClosed},
+	StateAborted:       {sendCloseEvent: StateAborted, receiveCloseEvent: StateClosed, abortEvent: StateAborted, streamEndEvent: StateClosed},
+	StateClosed:        {sendCloseEvent: StateClosed, receiveCloseEvent: StateClosed, abortEvent: StateClosed, streamEndEvent: StateClosed},
 }
 
 // closingRules says for each state whether messages may be sent and received in it.
 var closingRules = [closingStates]struct{ send, receive bool }{
-	Open:      {send: true, receive: true},
-	CloseSent: {receive: true},
+	StateOpen:      {send: true, receive: true},
+	StateCloseSent: {receive: true},
 }
 
 // A Closing is how a connection ends: its state, and what later sends and receives return. Its zero
@@ -95,8 +95,14 @@ func (c *Closing) WriteErr() error {
 	return c.errs.failed
 }
 
+// Begun reports whether the connection was closed or aborted. It is false after a failed write and
+// after the stream has just ended.
+func (c *Closing) Begun() bool { return c.errs != nil && c.errs.ended != nil }
+
 // ClosedByUs reports whether we closed or aborted the connection first.
-func (c *Closing) ClosedByUs() bool { return c.errs != nil && c.errs.ended != nil && c.errs.ended.Local }
+func (c *Closing) ClosedByUs() bool {
+	return c.errs != nil && c.errs.ended != nil && c.errs.ended.Local
+}
 
 // SendClose says that we close the connection, how tells later sends why. It reports whether a
 // close frame is to be sent now: at most one ever is, and none after a failed write.
@@ -104,7 +110,7 @@ func (c *Closing) SendClose(how *CloseError) (send bool) {
 	if !c.MaySend() {
 		return false
 	}
-	c.next(EventSendClose)
+	c.next(sendCloseEvent)
 	c.errs.ended = how
 	return true
 }
@@ -112,7 +118,7 @@ func (c *Closing) SendClose(how *CloseError) (send bool) {
 // ReceiveClose says that the peer's close frame has arrived, with the code and the reason of how. It
 // reports whether a close frame is to be sent in answer, and returns the error of later receives.
 func (c *Closing) ReceiveClose(how *CloseError) (answer bool, err *CloseError) {
-	c.next(EventReceiveClose)
+	c.next(receiveCloseEvent)
 	ended, failed := c.errs.ended, c.errs.failed
 	switch {
 	case ended == nil:
@@ -137,7 +143,7 @@ func (c *Closing) SendFailed(how *CloseError) {
 // Abort says that we give the stream up. After the connection was closed it changes only what
 // frames that wait to be written end with.
 func (c *Closing) Abort(how *CloseError) {
-	c.next(EventAbort)
+	c.next(abortEvent)
 	if c.errs.ended == nil && c.errs.failed == nil {
 		c.errs.ended = how
 	}
@@ -148,7 +154,7 @@ func (c *Closing) Abort(how *CloseError) {
 // receives. See Ended for byUs and timeout.
 func (c *Closing) StreamEnded(cause error, byUs, timeout bool) *CloseError {
 	how := c.Ended(cause, byUs, timeout)
-	c.next(EventStreamEnd)
+	c.next(streamEndEvent)
 	c.SendFailed(how)
 	return how
 }
@@ -166,7 +172,7 @@ func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 		return failed
 	case ended == nil:
 		return &CloseError{Code: CloseAbnormal, Err: cause}
-	case c.state == CloseReceived || c.state == Closed || failed == ended || byUs:
+	case c.state == StateCloseReceived || c.state == StateClosed || failed == ended || byUs:
 		return ended
 	case failed != nil && !timeout:
 		cause = failed.Err
@@ -174,7 +180,7 @@ func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 	return ended.withCause(cause)
 }
 
-func (c *Closing) next(e ClosingEvent) {
+func (c *Closing) next(e closingEvent) {
 	c.state = closingTransitions[c.state][e]
 	if c.errs == nil {
 		c.errs = &closingErrors{}

@@ -15,59 +15,59 @@ var (
 )
 
 // apply returns the Closing after an event, and what the event returned.
-func apply(c *Closing, e ClosingEvent) (frame bool, received *CloseError) {
+func apply(c *Closing, e closingEvent) (frame bool, received *CloseError) {
 	switch e {
-	case EventSendClose:
+	case sendCloseEvent:
 		return c.SendClose(ourClose), nil
-	case EventReceiveClose:
+	case receiveCloseEvent:
 		return c.ReceiveClose(peersClose)
-	case EventAbort:
+	case abortEvent:
 		c.Abort(ourAbort)
-	case EventStreamEnd:
+	case streamEndEvent:
 		return false, c.StreamEnded(io.ErrUnexpectedEOF, false, false)
 	}
 	return false, nil
 }
 
 // ways lead to each state, with all writes done.
-var ways = map[ClosingState][]ClosingEvent{
-	Open:          nil,
-	CloseSent:     {EventSendClose},
-	CloseReceived: {EventReceiveClose},
-	Aborted:       {EventAbort},
-	Closed:        {EventSendClose, EventReceiveClose},
+var ways = map[ClosingState][]closingEvent{
+	StateOpen:          nil,
+	StateCloseSent:     {sendCloseEvent},
+	StateCloseReceived: {receiveCloseEvent},
+	StateAborted:       {abortEvent},
+	StateClosed:        {sendCloseEvent, receiveCloseEvent},
 }
 
 func TestEveryEventInEveryStateOfTheClosingHandshake(t *testing.T) {
 	for _, test := range []struct {
 		from     ClosingState
-		event    ClosingEvent
+		event    closingEvent
 		to       ClosingState
 		frame    bool  // a close frame is to be sent
 		received error // what receives return; nil: they go on
 		send     error // what sends return
 		write    error // what frames that wait to be written end with
 	}{
-		{Open, EventSendClose, CloseSent, true, nil, ourClose, nil},
-		{Open, EventReceiveClose, CloseReceived, true, peersClose, peersClose, nil},
-		{Open, EventAbort, Aborted, false, nil, ourAbort, ourAbort},
-		{Open, EventStreamEnd, Closed, false, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
-		{CloseSent, EventSendClose, CloseSent, false, nil, ourClose, nil},
-		{CloseSent, EventReceiveClose, Closed, false, ourClose, ourClose, nil},
-		{CloseSent, EventAbort, CloseSent, false, nil, ourClose, ourAbort},
-		{CloseSent, EventStreamEnd, Closed, false, io.ErrUnexpectedEOF, ourClose, io.ErrUnexpectedEOF},
-		{CloseReceived, EventSendClose, CloseReceived, false, nil, peersClose, nil},
-		{CloseReceived, EventReceiveClose, CloseReceived, false, peersClose, peersClose, nil},
-		{CloseReceived, EventAbort, CloseReceived, false, nil, peersClose, ourAbort},
-		{CloseReceived, EventStreamEnd, Closed, false, peersClose, peersClose, peersClose},
-		{Aborted, EventSendClose, Aborted, false, nil, ourAbort, ourAbort},
-		{Aborted, EventReceiveClose, Closed, false, peersClose, ourAbort, ourAbort},
-		{Aborted, EventAbort, Aborted, false, nil, ourAbort, ourAbort},
-		{Aborted, EventStreamEnd, Closed, false, ourAbort, ourAbort, ourAbort},
-		{Closed, EventSendClose, Closed, false, nil, ourClose, nil},
-		{Closed, EventReceiveClose, Closed, false, ourClose, ourClose, nil},
-		{Closed, EventAbort, Closed, false, nil, ourClose, ourAbort},
-		{Closed, EventStreamEnd, Closed, false, ourClose, ourClose, ourClose},
+		{StateOpen, sendCloseEvent, StateCloseSent, true, nil, ourClose, nil},
+		{StateOpen, receiveCloseEvent, StateCloseReceived, true, peersClose, peersClose, nil},
+		{StateOpen, abortEvent, StateAborted, false, nil, ourAbort, ourAbort},
+		{StateOpen, streamEndEvent, StateClosed, false, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF, io.ErrUnexpectedEOF},
+		{StateCloseSent, sendCloseEvent, StateCloseSent, false, nil, ourClose, nil},
+		{StateCloseSent, receiveCloseEvent, StateClosed, false, ourClose, ourClose, nil},
+		{StateCloseSent, abortEvent, StateCloseSent, false, nil, ourClose, ourAbort},
+		{StateCloseSent, streamEndEvent, StateClosed, false, io.ErrUnexpectedEOF, ourClose, io.ErrUnexpectedEOF},
+		{StateCloseReceived, sendCloseEvent, StateCloseReceived, false, nil, peersClose, nil},
+		{StateCloseReceived, receiveCloseEvent, StateCloseReceived, false, peersClose, peersClose, nil},
+		{StateCloseReceived, abortEvent, StateCloseReceived, false, nil, peersClose, ourAbort},
+		{StateCloseReceived, streamEndEvent, StateClosed, false, peersClose, peersClose, peersClose},
+		{StateAborted, sendCloseEvent, StateAborted, false, nil, ourAbort, ourAbort},
+		{StateAborted, receiveCloseEvent, StateClosed, false, peersClose, ourAbort, ourAbort},
+		{StateAborted, abortEvent, StateAborted, false, nil, ourAbort, ourAbort},
+		{StateAborted, streamEndEvent, StateClosed, false, ourAbort, ourAbort, ourAbort},
+		{StateClosed, sendCloseEvent, StateClosed, false, nil, ourClose, nil},
+		{StateClosed, receiveCloseEvent, StateClosed, false, ourClose, ourClose, nil},
+		{StateClosed, abortEvent, StateClosed, false, nil, ourClose, ourAbort},
+		{StateClosed, streamEndEvent, StateClosed, false, ourClose, ourClose, ourClose},
 	} {
 		var c Closing
 		for _, e := range ways[test.from] {
@@ -89,7 +89,7 @@ func TestEveryEventInEveryStateOfTheClosingHandshake(t *testing.T) {
 				t.Errorf("%s: %s return %v, want %v", name, what, got, want)
 			}
 		}
-		if c.MaySend() || c.MayReceive() != (test.to == Open || test.to == CloseSent) {
+		if c.MaySend() || c.MayReceive() != (test.to == StateOpen || test.to == StateCloseSent) {
 			t.Errorf("%s: may send %v, may receive %v", name, c.MaySend(), c.MayReceive())
 		}
 	}
@@ -101,21 +101,21 @@ func TestEveryEventInEveryStateOfTheClosingHandshake(t *testing.T) {
 func TestAfterAFailedWriteOnlySendingHasEnded(t *testing.T) {
 	for _, test := range []struct {
 		name           string
-		events         []ClosingEvent
+		events         []closingEvent
 		received, send error
 		frame          bool
 	}{
 		{"and nothing else", nil, nil, writeError, false},
-		{"our close", []ClosingEvent{EventSendClose}, nil, writeError, false},
-		{"the peer's close", []ClosingEvent{EventReceiveClose}, peersClose, peersClose, false},
-		{"an abort", []ClosingEvent{EventAbort}, nil, writeError, false},
-		{"the end of the stream", []ClosingEvent{EventStreamEnd}, errBroken, writeError, false},
-		{"an abort, and the end of the stream", []ClosingEvent{EventAbort, EventStreamEnd}, errBroken, writeError, false},
+		{"our close", []closingEvent{sendCloseEvent}, nil, writeError, false},
+		{"the peer's close", []closingEvent{receiveCloseEvent}, peersClose, peersClose, false},
+		{"an abort", []closingEvent{abortEvent}, nil, writeError, false},
+		{"the end of the stream", []closingEvent{streamEndEvent}, errBroken, writeError, false},
+		{"an abort, and the end of the stream", []closingEvent{abortEvent, streamEndEvent}, errBroken, writeError, false},
 	} {
 		var c Closing
 		c.SendFailed(writeError)
 		c.SendFailed(ourAbort) // the first one counts
-		if c.State() != Open || c.MaySend() || !c.MayReceive() {
+		if c.State() != StateOpen || c.MaySend() || !c.MayReceive() {
 			t.Fatalf("%v, may send %v, may receive %v", c.State(), c.MaySend(), c.MayReceive())
 		}
 		var received *CloseError

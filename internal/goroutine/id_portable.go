@@ -4,7 +4,7 @@ package goroutine
 
 import "runtime"
 
-// ID returns a number that no other goroutine has as long as the one that calls it runs.
+// ID returns a number that no other goroutine has as long as the one that calls it runs. It is not 0.
 func ID() uint32 {
 	var trace [32]byte
 	text := trace[:runtime.Stack(trace[:], false)]
