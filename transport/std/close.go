@@ -12,48 +12,47 @@ import (
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
-// What a Conn's life is made of.
+// The state of a Conn is 0 while it is open, plus these.
 const (
-	closed   = 1 << iota // Close was called
-	handling             // the pump calls the receiver while it holds the descriptor
+	closed    = 1 << iota // Close was called
+	receiving             // the pump is using the descriptor, and closes it if Close is called
 )
 
-// Close closes the connection now. It doesn't wait for a receiver that is being called: the
-// socket is then shut down, and its descriptor is closed when the receiver returns. Nor does it
-// wait for the peer: a tls.Conn is closed without an alert. The error is always nil: whatever
-// happens, the connection is closed.
-func (t *Conn) Close() error {
-	switch was := t.life.Or(closed); {
+// Close closes the connection now, as transport.Conn says. If a Receiver is being called, Close
+// shuts the socket down, and the descriptor is closed when the Receiver returns. A tls.Conn is closed
+// without an alert. The error is always nil.
+func (c *Conn) Close() error {
+	switch was := c.state.Or(closed); {
 	case was&closed != 0:
 		return nil
-	case was&handling != 0:
-		t.shutdown() // net.Conn's Close would wait for the pump, which closes it in our place
+	case was&receiving != 0:
+		c.shutdown() // the net.Conn's Close would wait for the pump
 	default:
-		closeNow(t.conn)
+		closeConn(c.conn)
 	}
-	t.deadlines.Lock()
-	t.nudge()
-	t.deadlines.Unlock()
+	c.deadlineMu.Lock()
+	c.wakePumpLocked()
+	c.deadlineMu.Unlock()
 	return nil
 }
 
-func (t *Conn) isClosed() bool { return t.life.Load()&closed != 0 }
+func (c *Conn) isClosed() bool { return c.state.Load()&closed != 0 }
 
-// beginHandling has Close leave the descriptor to the pump. It returns false after Close, which
-// then has done without.
-func (t *Conn) beginHandling() bool { return t.life.CompareAndSwap(0, handling) }
+// beginReceiving makes Close leave the descriptor to the pump. It returns false after Close.
+func (c *Conn) beginReceiving() bool { return c.state.CompareAndSwap(0, receiving) }
 
-// endHandling ends that, and reports whether Close came meanwhile.
-func (t *Conn) endHandling() (mustClose bool) { return t.life.And(^uint32(handling))&closed != 0 }
+// endReceiving undoes beginReceiving. It returns true if Close came meanwhile: then the caller must
+// close the connection.
+func (c *Conn) endReceiving() (mustClose bool) { return c.state.And(^uint32(receiving))&closed != 0 }
 
-// foreignWait is how long Close waits for the Close of a connection that isn't the system's. Most
-// take less, and are closed when ours returns; but they do what they like.
-const foreignWait = time.Millisecond
+// closeWait is how long Close waits for the Close method of a net.Conn that is not a socket. Most
+// take less time, so that they are closed when our Close returns.
+const closeWait = time.Millisecond
 
-// closeNow closes conn, or has that done.
-func closeNow(conn net.Conn) {
-	conn = carrierOf(conn)
-	if socket.HasDescriptor(conn) { // its Close doesn't wait
+// closeConn closes the connection below any TLS, in a goroutine if its Close may block.
+func closeConn(conn net.Conn) {
+	conn = belowTLS(conn)
+	if socket.HasDescriptor(conn) {
 		conn.Close()
 		return
 	}
@@ -62,55 +61,55 @@ func closeNow(conn net.Conn) {
 		conn.Close()
 		close(done)
 	}()
-	wait := time.NewTimer(foreignWait)
-	defer wait.Stop()
+	timer := time.NewTimer(closeWait)
+	defer timer.Stop()
 	select {
 	case <-done:
-	case <-wait.C:
+	case <-timer.C:
 	}
 }
 
-// carrierOf returns the connection below any TLS.
-func carrierOf(conn net.Conn) net.Conn {
+// belowTLS returns the connection that carries the records of conn, or conn if it is no tls.Conn.
+func belowTLS(conn net.Conn) net.Conn {
 	for {
 		secured, ok := conn.(*stdtls.Conn)
 		if !ok {
 			return conn
 		}
 		conn = secured.NetConn()
-		if below, ok := conn.(interface{ NetConn() net.Conn }); ok { // that of package transport/tls
-			conn = below.NetConn()
+		if wire, ok := conn.(interface{ NetConn() net.Conn }); ok { // of package transport/tls
+			conn = wire.NetConn()
 		}
 	}
 }
 
-// notifyTimeout is how long a tls.Conn waits for a peer that takes nothing, not even a
-// close_notify.
-const notifyTimeout = 50 * time.Millisecond
-
-// CloseWrite ends our direction where the connection can: TCP, Unix sockets, TLS.
-func (t *Conn) CloseWrite() error {
-	conn, ok := t.conn.(interface{ CloseWrite() error })
+// CloseWrite ends the outgoing stream of TCP and Unix sockets and of TLS connections. For others it
+// does nothing, and returns nil.
+func (c *Conn) CloseWrite() error {
+	conn, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok {
 		return nil
 	}
-	if secured, ok := t.conn.(*stdtls.Conn); ok { // which would wait for five seconds
+	if secured, ok := c.conn.(*stdtls.Conn); ok { // it would wait up to five seconds
 		defer expireWrites(secured.NetConn())()
 	}
 	return conn.CloseWrite()
 }
 
-// expireWrites ends writes to conn that take long, again and again: one under way, for which a
-// close_notify has to wait, and then that of the close_notify, for which a tls.Conn sets a
-// deadline of its own.
+// closeNotifyTimeout is how long a tls.Conn waits to write a close_notify.
+const closeNotifyTimeout = 50 * time.Millisecond
+
+// expireWrites makes writes to conn time out every closeNotifyTimeout until stop is called: first a
+// write in progress, for which the close_notify has to wait, and then the close_notify itself, for
+// which a tls.Conn sets another deadline.
 func expireWrites(conn net.Conn) (stop func()) {
 	done := make(chan struct{})
 	go func() {
-		late := time.NewTicker(notifyTimeout)
-		defer late.Stop()
+		ticker := time.NewTicker(closeNotifyTimeout)
+		defer ticker.Stop()
 		for {
 			select {
-			case <-late.C:
+			case <-ticker.C:
 				conn.SetWriteDeadline(time.Unix(1, 0))
 			case <-done:
 				return
@@ -120,32 +119,31 @@ func expireWrites(conn net.Conn) (stop func()) {
 	return func() { close(done) }
 }
 
-// Linger discards what the peer still sends until it ends the stream or d has
-// passed, and closes.
-func (t *Conn) Linger(d time.Duration) error {
+// Linger discards what the peer sends until the stream ends or d has passed, and closes the
+// connection. It returns os.ErrDeadlineExceeded if d has passed. Over TLS it first sends a
+// close_notify.
+func (c *Conn) Linger(d time.Duration) error {
 	end := time.Now().Add(d)
-	t.deadlines.Lock()
-	t.lingering.Store(true)
-	err := t.conn.SetReadDeadline(end)
-	t.deadlines.Unlock()
-	if !socket.HasDescriptor(t.conn) {
+	c.deadlineMu.Lock()
+	c.lingering.Store(true)
+	err := c.conn.SetReadDeadline(end)
+	c.deadlineMu.Unlock()
+	if !socket.HasDescriptor(c.conn) { // deadlines may not work
 		err = nil
-		cut := time.AfterFunc(d, func() { t.Close() }) // it may have no deadlines
-		defer cut.Stop()
+		timer := time.AfterFunc(d, func() { c.Close() })
+		defer timer.Stop()
 	}
-	if _, ok := t.conn.(*stdtls.Conn); ok {
-		t.CloseWrite() // that it can't be sent doesn't matter
+	if _, ok := c.conn.(*stdtls.Conn); ok {
+		c.CloseWrite() // its error does not matter: the connection is about to be closed
 	}
-	discard := buffer.Get(waitSize)
+	b := buffer.Get(waitSize)
 	for err == nil {
-		_, err = t.conn.Read(discard.B[:waitSize])
+		_, err = c.conn.Read(b.B[:waitSize])
 	}
-	discard.Put()
-	t.Close()
-	if timedOut(err) || !errors.Is(err, io.EOF) && !time.Now().Before(end) {
+	b.Put()
+	c.Close()
+	if isTimeout(err) || !errors.Is(err, io.EOF) && !time.Now().Before(end) {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
 }
-
-func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

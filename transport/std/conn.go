@@ -14,69 +14,47 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-const (
-	// readSize is how much is read at once where a buffer is borrowed only for
-	// bytes that are there, and fullSize after a read that has filled its buffer.
-	readSize = 16 << 10
-	fullSize = 64 << 10
-
-	// waitSize is how much is read at once where the buffer is held while
-	// waiting, and fullWaitSize after a read that has filled it.
-	waitSize     = 4 << 10
-	fullWaitSize = 16 << 10
-)
-
 // A Conn is a transport.Conn over a net.Conn. It is also a transport.Pusher and a transport.Queue,
-// though nothing is ever queued.
+// although it never queues anything.
 type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: conn has no descriptor to read from
-	pull *pulling        // of who pulls; nil: nobody has yet
-	pump *pump           // of who pushes; nil: nobody
+	pull *pullState      // nil: View and Read have not waited yet
+	pump *pump           // nil: Push was not called
 
 	view    []byte         // bytes read and not consumed
-	staging *buffer.Buffer // memory of the view; nil for early bytes
-	err     error          // of the last read
-	vec     *net.Buffers   // of the write under way; nil: there was none of several buffers
+	viewBuf *buffer.Buffer // memory of the view; nil for early bytes
+	readErr error          // of the last read
+	vec     *net.Buffers   // of the Writev in progress; nil: none had several buffers yet
 
-	deadlines sync.Mutex    // held to change the read deadline, and of resumed and pump.recheck
-	deadline  time.Time     // set by SetReadDeadline
-	resumed   chan struct{} // tells a pump that is paused to look again; nil: none was
-	life      atomic.Uint32 // closed, handling
+	deadlineMu   sync.Mutex    // held to change conn's read deadline; protects the next two and pump.recheckAt
+	readDeadline time.Time     // set by SetReadDeadline
+	wake         chan struct{} // wakes a paused pump; nil: the pump has not waited for it yet
+
+	state     atomic.Uint32 // of closed and receiving
 	lingering atomic.Bool   // only Linger reads from now on
-	paused    atomic.Bool   // the receiver is to be left alone
-	again     atomic.Bool   // there was a pause, or the receiver has yielded: it is to be called
-	filled    bool          // the last read has filled the view's memory: there is more
+	paused    atomic.Bool   // the pump must not call the Receiver
+	callAgain atomic.Bool   // the pump calls the Receiver before it reads: there was a pause, or it has yielded
+	filled    bool          // the last read filled its buffer, so there may be more
 }
 
-// New returns a transport over conn, which it owns from now on. early are bytes
-// that were read from conn before; they are received first, and belong to the
-// transport. If conn is one on which no deadline can be set, timers do what deadlines would.
+// New returns a Conn over conn, which it owns from now on. early are bytes that were already read
+// from conn: they are received first, and belong to the Conn. If conn does not support deadlines,
+// the Conn enforces them with timers and goroutines.
 func New(conn net.Conn, early []byte) *Conn {
 	conn = deadline.Wrap(conn)
-	socket.DisableLinger(carrierOf(conn))
+	socket.DisableLinger(belowTLS(conn))
 	return &Conn{conn: conn, raw: rawConn(conn), view: early}
 }
 
-// Transport returns what websock.Config.Transport wants. It is the default there.
-func Transport() Factory { return Factory{} }
+// NetConn returns the connection underneath. The caller must not read from it, write to it or close
+// it.
+func (c *Conn) NetConn() net.Conn { return deadline.Unwrap(c.conn) }
 
-// A Factory makes connections of this package. It may be used from any goroutine.
-type Factory struct{}
-
-// Attach returns New(conn, early), and no error.
-func (Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	return New(conn, early), nil
-}
-
-// NetConn returns the connection underneath. Nothing may be read from or written
-// to it.
-func (t *Conn) NetConn() net.Conn { return deadline.Unwrap(t.conn) }
-
-// TLS returns the state of the TLS connection underneath if that is one of crypto/tls, or has
-// a method ConnectionState as those have. Else it returns nil.
-func (t *Conn) TLS() *stdtls.ConnectionState {
-	conn, ok := t.NetConn().(interface{ ConnectionState() stdtls.ConnectionState })
+// TLS returns the state of the connection underneath if that is a tls.Conn, or has a method
+// ConnectionState like a tls.Conn. Otherwise it returns nil.
+func (c *Conn) TLS() *stdtls.ConnectionState {
+	conn, ok := c.NetConn().(interface{ ConnectionState() stdtls.ConnectionState })
 	if !ok {
 		return nil
 	}
@@ -84,37 +62,14 @@ func (t *Conn) TLS() *stdtls.ConnectionState {
 	return &state
 }
 
-// LocalAddr returns the connection's local address.
-func (t *Conn) LocalAddr() net.Addr { return t.conn.LocalAddr() }
+// LocalAddr returns the local address of the connection underneath.
+func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
-// RemoteAddr returns the connection's remote address.
-func (t *Conn) RemoteAddr() net.Addr { return t.conn.RemoteAddr() }
+// RemoteAddr returns the remote address of the connection underneath.
+func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// SetReadDeadline is that of net.Conn. After Linger it returns net.ErrClosed.
-func (t *Conn) SetReadDeadline(deadline time.Time) error {
-	t.deadlines.Lock()
-	defer t.deadlines.Unlock()
-	if t.lingering.Load() || t.isClosed() {
-		return net.ErrClosed
-	}
-	t.deadline = deadline
-	t.nudge()
-	return t.applyDeadline()
-}
-
-// applyDeadline gives conn the earlier of the two times at which a wait ends.
-func (t *Conn) applyDeadline() error {
-	earlier := t.deadline
-	if t.pump != nil && !t.pump.recheck.IsZero() && (earlier.IsZero() || t.pump.recheck.Before(earlier)) {
-		earlier = t.pump.recheck
-	}
-	return t.conn.SetReadDeadline(earlier)
-}
-
-// SetWriteDeadline is that of net.Conn.
-func (t *Conn) SetWriteDeadline(deadline time.Time) error {
-	if t.isClosed() {
-		return net.ErrClosed
-	}
-	return t.conn.SetWriteDeadline(deadline)
-}
+var (
+	_ transport.Conn   = (*Conn)(nil)
+	_ transport.Pusher = (*Conn)(nil)
+	_ transport.Queue  = (*Conn)(nil)
+)

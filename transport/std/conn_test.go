@@ -96,14 +96,14 @@ func TestPushHonoursADeadlineOnABusyConnection(t *testing.T) {
 		io.WriteString(server, "\x81\x01x")
 		<-messages
 	}
-	time.Sleep(2 * std.LookAgain) // it has looked again, and found nothing
+	time.Sleep(2 * std.RecheckDelay) // it has looked again, and found nothing
 	io.WriteString(server, "\x81\x01y")
 	if got := <-messages; got != "y" {
 		t.Errorf("%q", got)
 	}
 	io.WriteString(server, "\x81\x01z")
 	<-messages
-	c.SetRecvDeadline(time.Now().Add(std.LookAgain / 10))
+	c.SetRecvDeadline(time.Now().Add(std.RecheckDelay / 10))
 	if err := <-closed; !errors.Is(err, websock.ErrTimeout) {
 		t.Errorf("%v", err)
 	}

@@ -1,23 +1,23 @@
-// Package std carries connections over any net.Conn, with a goroutine for each.
+// Package std is the transport over any net.Conn, with one goroutine for each connection. It is the
+// default of package websock, and carries what other transports can't.
 //
-// Where the net.Conn has a descriptor (TCP and Unix sockets on Unix systems), a
-// buffer is borrowed only once bytes can be read, and given back when they are
-// handled: a connection that waits holds none. Over anything else, TLS and pipes
-// among them, a small buffer is held while waiting.
+// Where the net.Conn has a descriptor (TCP and Unix sockets, on Unix systems), a pooled buffer is
+// borrowed only when bytes can be read, and returned when they have been consumed: a connection
+// that waits holds no buffer. For any other net.Conn, such as a tls.Conn or a pipe, a buffer of 4
+// KiB is held while waiting.
 //
-// Received data can be pulled with a websock.Conn's Recv, or pushed to a Handler by a
-// goroutine that the transport starts. Pushing takes one read a message where there is
-// a descriptor. In return, the end of a busy connection that arrives together with its
-// last bytes, and with no close frame, can go unseen for a quarter of a second. Pulling
-// takes a second read where the caller waits for the message: it has to ask before it
-// can wait.
+// A Conn without a Handler reads in the goroutine that calls Recv. A read that waits for a message
+// takes two system calls: one that finds nothing, and one that reads. With a Handler, a goroutine of
+// the transport reads, with one system call for each message if there is a descriptor. In return,
+// the end of a stream that arrives together with the last bytes of a busy connection, without a
+// close frame, may be noticed up to a quarter of a second late.
 //
-// Close never waits for a Handler. While one is at work the socket is shut down, so that the
-// peer sees the stream end, and its descriptor is closed when the Handler returns. A net.Conn
-// that is no socket may take its time to close: a goroutine does it, and Close waits for that
-// for a millisecond at most.
+// Close never waits for a Handler. While one is being called, Close shuts the socket down, so that
+// the peer sees the end of the stream, and the descriptor is closed when the Handler returns. The
+// Close method of a net.Conn that is not a socket may block: it is called in a goroutine, and Close
+// waits for it for at most a millisecond.
 //
-// A tls.Conn that wasn't made by package transport/tls reads and writes by itself. Its Read
-// answers the peer's key updates (RFC 8446 section 4.6.3). If the peer takes nothing, that waits
-// for the peer, and a read deadline doesn't end it: a write deadline or Close does.
+// A tls.Conn that was not made by package transport/tls replies to the peer's key updates (RFC 8446
+// section 4.6.3) in its Read method. If the peer reads nothing, that blocks. A read deadline does
+// not end it; a write deadline or Close does.
 package std

@@ -3,12 +3,12 @@ package std
 // What tests of the package from outside need of its inside.
 const (
 	ReadSize     = readSize
-	FullSize     = fullSize
+	FullReadSize = fullReadSize
 	WaitSize     = waitSize
 	FullWaitSize = fullWaitSize
-	LookAgain    = lookAgain
+	RecheckDelay = recheckDelay
 )
 
-func (t *Conn) HasDescriptor() bool { return t.raw != nil }
-func (t *Conn) HoldsBuffer() bool   { return t.staging != nil }
-func (t *Conn) HoldsView() bool     { return t.view != nil }
+func (c *Conn) HasDescriptor() bool { return c.raw != nil }
+func (c *Conn) HoldsBuffer() bool   { return c.viewBuf != nil }
+func (c *Conn) HoldsView() bool     { return c.view != nil }

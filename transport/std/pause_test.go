@@ -16,7 +16,7 @@ func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
 		tr.Pause()
 		tr.Resume()
 		waited := make(chan bool, 1)
-		go func() { waited <- (&pump{t: tr}).waitForNudge() }()
+		go func() { waited <- (&pump{c: tr}).waitForWake() }()
 		select {
 		case goesOn := <-waited:
 			if !goesOn {
@@ -41,11 +41,11 @@ func TestWhatAPauseHasLeftIsReceivedBeforeMoreIsRead(t *testing.T) {
 	tr := New(client, nil)
 	defer tr.Close()
 	var r counter
-	p := &pump{t: tr, r: &r}
+	p := &pump{c: tr, r: &r}
 	tr.Pause()
-	tr.again.Store(false) // the pump had just looked whether there was a pause
+	tr.callAgain.Store(false) // the pump had just looked whether there was a pause
 	tr.Resume()
-	if !p.mayRead() || r.calls != 1 {
+	if !p.prepareRead() || r.calls != 1 {
 		t.Errorf("the receiver was called %d times", r.calls)
 	}
 }

@@ -10,192 +10,250 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Push starts a goroutine that waits for bytes and calls r with them, until
-// r.Readable returns an error.
-func (t *Conn) Push(r transport.Receiver) error {
-	p := &pump{t: t, r: r}
-	t.deadlines.Lock() // somebody may set one, to close
-	t.pump = p
-	t.deadlines.Unlock()
+// Push starts a goroutine that reads, and calls r as transport.Pusher says. The error is always nil.
+func (c *Conn) Push(r transport.Receiver) error {
+	p := &pump{c: c, r: r}
+	c.deadlineMu.Lock() // a goroutine that closes the connection may set a deadline now
+	c.pump = p
+	c.deadlineMu.Unlock()
 	go p.start()
 	return nil
 }
 
-// pushError is what View answers while it is pushed and empty.
-func (t *Conn) pushError() error {
-	if t.err != nil {
-		return t.err
+// Pause makes the goroutine of Push call no Readable, and read nothing, until Resume.
+func (c *Conn) Pause() {
+	c.callAgain.Store(true) // a tls.Conn may hold bytes that are not in the view
+	c.paused.Store(true)
+}
+
+// Resume ends a pause. Readable is called again even if nothing has arrived.
+func (c *Conn) Resume() {
+	c.callAgain.Store(true) // the pump may have cleared it after Pause, when the view was empty
+	c.paused.Store(false)
+	c.deadlineMu.Lock()
+	c.wakePumpLocked()
+	c.deadlineMu.Unlock()
+}
+
+// Yield makes Readable be called again before anything else is read. It returns true.
+func (c *Conn) Yield() bool {
+	c.callAgain.Store(true)
+	return true
+}
+
+// wakePumpLocked makes a paused pump check its state again.
+func (c *Conn) wakePumpLocked() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // no pump is paused, or it is about to check anyway
 	}
-	return transport.ErrWouldBlock
 }
 
-// lookAgain is how long the end of the stream of a busy connection can go unseen, at
-// most.
-const lookAgain = 250 * time.Millisecond
+func (c *Conn) isPaused() bool { return c.paused.Load() && !c.isClosed() }
 
-// A pump moves what comes from a transport to its receiver.
+// recheckDelay is how long the end of a busy connection's stream may go unnoticed, at most.
+const recheckDelay = 250 * time.Millisecond
+
+// A pump reads from a Conn and calls its Receiver. All fields but recheckAt are used only by its
+// goroutine.
 type pump struct {
-	t         *Conn
+	c         *Conn
 	r         transport.Receiver
-	done      bool // the receiver wants no more
-	worked    bool // the goroutine has called the receiver
-	worn      bool // and is to be replaced
-	calling   bool // the receiver is being called
-	mustClose bool // Close has left closing the connection to us
+	goroutine goroutineState
+	inCall    bool // the Receiver is being called
+	finished  bool // the Receiver must not be called again, except Finish
+	mustClose bool // Close left the closing of conn to the pump
 
-	lastRead time.Time // when bytes came
-	recheck  time.Time // when to look again; see busy. Under the transport's lock
+	lastRead  time.Time // when bytes were last read
+	recheckAt time.Time // when to read again without an event: see busy. Protected by c.deadlineMu
 }
+
+// A call of the Receiver needs more stack than waiting, and a stack that has grown stays large.
+// Therefore a goroutine that has called the Receiver is replaced before it waits, by one with the
+// smallest stack.
+type goroutineState uint8
+
+const (
+	unused   goroutineState = iota // the goroutine has not called the Receiver
+	used                           // it has
+	replaced                       // it ends, and another one goes on
+)
 
 func (p *pump) start() {
-	p.receive()
-	p.work()
+	p.callReadable()
+	p.run()
 }
 
-func (p *pump) work() {
-	if p.t.raw != nil {
-		p.runRaw()
+func (p *pump) run() {
+	if p.c.raw != nil {
+		p.readDescriptor()
 	} else {
-		p.run()
+		p.readNetConn()
 	}
 	switch {
-	case p.done:
-		p.t.dropView()
+	case p.finished:
+		p.c.dropView()
 		p.r.Finish()
-	case p.worn:
-		// To call the receiver takes more stack than to wait, and a stack that has
-		// grown stays so. A new goroutine waits with the smallest there is.
-		p.worked, p.worn = false, false
-		go p.work()
+	case p.goroutine == replaced:
+		p.goroutine = unused
+		go p.run()
 	}
 }
 
-// run pumps a net.Conn that can only be asked to read.
-func (p *pump) run() {
-	for p.mayRead() {
-		p.letOthersRun()
-		b := buffer.Get(p.t.nextSize(waitSize, fullWaitSize))
-		n, err := p.t.conn.Read(b.B[:cap(b.B)])
-		p.pass(b, n, err)
+// readNetConn reads from a net.Conn without a descriptor until the Receiver is finished.
+func (p *pump) readNetConn() {
+	for p.prepareRead() {
+		p.yieldProcessor()
+		b := buffer.Get(p.c.nextSize(waitSize, fullWaitSize))
+		n, err := p.c.conn.Read(b.B[:cap(b.B)])
+		p.deliver(b, n, err)
 	}
 }
 
-// runRaw pumps a descriptor, all inside one Read of the syscall.RawConn, so that
-// what it remembers of the descriptor's readiness is not thrown away.
-func (p *pump) runRaw() {
-	drain := p.drainUnlessClosed
-	for !p.worn && p.mayRead() {
-		p.letOthersRun()
-		err := p.readRaw(drain)
-		if err != nil && !p.done && !p.t.isClosed() && !p.looksAgain(err) {
-			p.pass(buffer.Get(0), 0, err)
+// readDescriptor reads from the descriptor until the Receiver is finished or the goroutine is to be
+// replaced. It reads several times within one call of the syscall.RawConn, since a new call would
+// forget that the descriptor is not readable, and try to read first.
+func (p *pump) readDescriptor() {
+	read := p.readUnlessClosed
+	for p.goroutine != replaced && p.prepareRead() {
+		p.yieldProcessor()
+		err := p.waitReadable(read)
+		if err != nil && !p.finished && !p.c.isClosed() && !p.isRecheck(err) {
+			p.deliver(buffer.Get(0), 0, err)
 		}
 	}
 }
 
-// readRaw waits for bytes and has drain pass them on. When Close comes while the receiver is
-// being called, the descriptor is left to us: within a call on it, it can't be closed.
-func (p *pump) readRaw(drain func(fd uintptr) bool) error {
-	defer p.closeInPlace()
-	return p.t.raw.Read(drain)
+// waitReadable waits until the descriptor is readable and calls read. If Close came meanwhile, it
+// closes the descriptor afterwards, which is not possible during a call on it.
+func (p *pump) waitReadable(read func(fd uintptr) bool) error {
+	defer func() {
+		if p.mustClose {
+			closeConn(p.c.conn)
+			p.mustClose = false
+		}
+	}()
+	return p.c.raw.Read(read)
 }
 
-func (p *pump) closeInPlace() {
-	if p.mustClose {
-		closeNow(p.t.conn)
-		p.mustClose = false
-	}
-}
-
-// drainUnlessClosed is drain as long as the connection isn't closed.
-func (p *pump) drainUnlessClosed(fd uintptr) (over bool) {
-	if !p.t.beginHandling() {
+// readUnlessClosed is readAvailable, unless the connection is closed. It makes Close leave the
+// descriptor to the pump.
+func (p *pump) readUnlessClosed(fd uintptr) (done bool) {
+	if !p.c.beginReceiving() {
 		return true
 	}
 	defer func() {
-		p.mustClose = p.t.endHandling()
-		over = over || p.mustClose
+		p.mustClose = p.c.endReceiving()
+		done = done || p.mustClose
 	}()
-	return p.drain(fd)
+	return p.readAvailable(fd)
 }
 
-// looksAgain reports whether a wait has ended only to look again, which a read does
-// that finds nothing.
-func (p *pump) looksAgain(err error) bool {
-	t := p.t
-	t.deadlines.Lock()
-	defer t.deadlines.Unlock()
-	if p.recheck.IsZero() || !timedOut(err) || !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
+// isRecheck reports whether err is a timeout that only ends the wait for a recheck: see busy. The
+// next read then either finds something or waits for an event.
+func (p *pump) isRecheck(err error) bool {
+	c := p.c
+	c.deadlineMu.Lock()
+	defer c.deadlineMu.Unlock()
+	if p.recheckAt.IsZero() || !isTimeout(err) || !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
 		return false
 	}
-	p.recheck = time.Time{}
-	p.lastRead = time.Time{} // what comes now is read to its end
-	return t.applyDeadline() == nil
+	p.recheckAt = time.Time{}
+	p.lastRead = time.Time{} // the connection is not busy any more
+	return c.applyReadDeadlineLocked() == nil
 }
 
-// pass gives the receiver n bytes in b, or the error that came instead.
-func (p *pump) pass(b *buffer.Buffer, n int, err error) {
-	p.t.stage(b, n, err)
-	p.receive()
+// deliver passes n bytes in b, or err if there are none, to the Receiver.
+func (p *pump) deliver(b *buffer.Buffer, n int, err error) {
+	p.c.setView(b, n, err)
+	p.callReadable()
 }
 
-func (p *pump) receive() {
-	p.worked, p.calling = true, true
-	defer p.called()
-	p.done = p.r.Readable() != nil
-	p.calling = false
+func (p *pump) callReadable() {
+	p.goroutine, p.inCall = used, true
+	defer p.finishAfterGoexit()
+	p.finished = p.r.Readable() != nil
+	p.inCall = false
 }
 
-// end tells the receiver that it is over.
-func (p *pump) end(err error) {
-	p.done, p.calling = true, true
-	defer p.called()
+func (p *pump) callEnd(err error) {
+	p.finished, p.inCall = true, true
+	defer p.finishAfterGoexit()
 	p.r.End(err)
-	p.calling = false
+	p.inCall = false
 }
 
-// called ends a call of the receiver. If a Handler has ended the goroutine, another one
-// finishes the connection.
-func (p *pump) called() {
-	if p.calling {
+// finishAfterGoexit calls Finish in another goroutine if a call of the Receiver has ended this one.
+func (p *pump) finishAfterGoexit() {
+	if p.inCall {
 		go p.r.Finish()
 	}
 }
 
-// letOthersRun lets other goroutines run if there is more to read for sure. A goroutine that
-// never has to wait would else run for 10 ms at a time.
-func (p *pump) letOthersRun() {
-	if p.t.filled {
+// yieldProcessor lets other goroutines run if there is more to read. A goroutine that never waits
+// would otherwise run for 10 ms at a time.
+func (p *pump) yieldProcessor() {
+	if p.c.filled {
 		runtime.Gosched()
 	}
 }
 
-// late reports whether the read deadline has passed.
-func (t *Conn) late() bool {
-	t.deadlines.Lock()
-	defer t.deadlines.Unlock()
-	return !t.deadline.IsZero() && !time.Now().Before(t.deadline)
-}
-
-// mayRead waits for the end of a pause and gives the receiver what that has left. It returns
-// false when the receiver wants no more.
-func (p *pump) mayRead() bool {
-	for !p.done {
+// prepareRead waits for the end of a pause, and calls the Receiver as long as callAgain is set. It
+// returns false when the Receiver is finished.
+func (p *pump) prepareRead() bool {
+	for !p.finished {
 		switch {
-		case p.t.isClosed():
-			p.end(net.ErrClosed)
-		case p.t.paused.Load():
-			p.pause()
-		case p.t.again.Swap(false):
-			if p.t.late() {
-				p.end(os.ErrDeadlineExceeded)
+		case p.c.isClosed():
+			p.callEnd(net.ErrClosed)
+		case p.c.paused.Load():
+			p.waitWhilePaused()
+		case p.c.callAgain.Swap(false):
+			if p.c.readDeadlinePassed() {
+				p.callEnd(os.ErrDeadlineExceeded)
 				break
 			}
-			runtime.Gosched() // as letOthersRun
-			p.receive()
+			runtime.Gosched() // as yieldProcessor
+			p.callReadable()
 		default:
 			return true
 		}
 	}
 	return false
+}
+
+// waitWhilePaused waits until the pause or the connection ends, or the read deadline passes, which
+// it reports to the Receiver.
+func (p *pump) waitWhilePaused() {
+	for p.c.isPaused() {
+		if !p.waitForWake() {
+			p.callEnd(os.ErrDeadlineExceeded)
+			return
+		}
+	}
+}
+
+// waitForWake waits for wakePumpLocked. It returns false if the read deadline passes during a pause.
+func (p *pump) waitForWake() bool {
+	c := p.c
+	c.deadlineMu.Lock()
+	if c.wake == nil {
+		c.wake = make(chan struct{}, 1)
+	}
+	deadline, paused := c.readDeadline, c.isPaused()
+	c.deadlineMu.Unlock()
+	switch {
+	case !paused: // it may have ended before wake was made
+		return true
+	case deadline.IsZero():
+		<-c.wake
+		return true
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-c.wake:
+		return true
+	case <-timer.C:
+		return !c.isPaused()
+	}
 }

@@ -7,133 +7,147 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// View returns the bytes that were read, or waits for some.
-func (t *Conn) View() ([]byte, error) {
+// Sizes of reads, in bytes. A read that fills its buffer is followed by one with the second size.
+const (
+	// Where a buffer is borrowed only for bytes that have arrived.
+	readSize     = 16 << 10
+	fullReadSize = 64 << 10
+
+	// Where a buffer is held while waiting.
+	waitSize     = 4 << 10
+	fullWaitSize = 16 << 10
+)
+
+// pullState is what View and Read need when they wait. A connection with a Receiver has none.
+type pullState struct {
+	tryRead func(fd uintptr) bool // Conn.tryRead, allocated once
+	into    []byte                // where Read wants the bytes; nil: in the view
+	n       int                   // how many bytes were read into it
+	tried   bool                  // the last wait has tried to read
+}
+
+// View returns the bytes that were read. They belong to the Conn, and are valid until Consume has
+// taken the last of them. If there are none, View waits for some as transport.Conn says, or returns
+// transport.ErrWouldBlock after Push.
+func (c *Conn) View() ([]byte, error) {
 	switch {
-	case len(t.view) > 0:
-		return t.view, nil
-	case t.pump != nil:
-		return nil, t.pushError()
+	case len(c.view) > 0:
+		return c.view, nil
+	case c.pump != nil:
+		return nil, c.pushError()
 	}
-	t.wait(nil)
-	return t.view, t.err
+	c.wait(nil)
+	return c.view, c.readErr
 }
 
-// A pulling is what a read of who pulls needs.
-type pulling struct {
-	read  func(fd uintptr) bool // readRaw, as the syscall.RawConn wants it
-	into  []byte                // where a direct read goes; nil: to the view
-	n     int                   // result of a direct read
-	tried bool                  // the last wait made at least one attempt
-}
-
-// Consume drops n bytes of the view, and with the last one its buffer.
-func (t *Conn) Consume(n int) {
-	t.view = t.view[n:]
-	if len(t.view) == 0 {
-		t.dropView()
+// Consume drops the first n bytes of the view. With the last byte it returns the buffer to the
+// pool.
+func (c *Conn) Consume(n int) {
+	c.view = c.view[n:]
+	if len(c.view) == 0 {
+		c.dropView()
 	}
 }
 
-func (t *Conn) dropView() {
-	t.view = nil
-	if t.staging != nil {
-		t.staging.Put()
-		t.staging = nil
+func (c *Conn) dropView() {
+	c.view = nil
+	if c.viewBuf != nil {
+		c.viewBuf.Put()
+		c.viewBuf = nil
 	}
 }
 
-// Read reads into p, waiting until there is something to read.
-func (t *Conn) Read(p []byte) (int, error) {
+// Read takes bytes from the view or, if that is empty, reads directly into p. It waits as View does,
+// and returns the same errors.
+func (c *Conn) Read(p []byte) (int, error) {
 	switch {
-	case len(t.view) > 0:
-		n := copy(p, t.view)
-		t.Consume(n)
+	case len(c.view) > 0:
+		n := copy(p, c.view)
+		c.Consume(n)
 		return n, nil
-	case t.pump != nil:
-		return 0, t.pushError()
+	case c.pump != nil:
+		return 0, c.pushError()
 	}
-	t.wait(p)
-	return t.pull.n, t.err
+	c.wait(p)
+	return c.pull.n, c.readErr
 }
 
-// wait waits for bytes to read and reads them into p, or to the view if p is nil.
-func (t *Conn) wait(p []byte) {
-	if t.pull == nil {
-		t.pull = &pulling{read: t.readRaw}
+// pushError returns what View and Read return after Push when there are no bytes.
+func (c *Conn) pushError() error {
+	if c.readErr != nil {
+		return c.readErr
 	}
-	t.pull.into, t.pull.n, t.err = p, 0, nil
-	if t.raw != nil {
-		t.waitRaw()
+	return transport.ErrWouldBlock
+}
+
+// wait waits for bytes and reads them into p, or into the view if p is nil.
+func (c *Conn) wait(p []byte) {
+	if c.pull == nil {
+		c.pull = &pullState{tryRead: c.tryRead}
+	}
+	c.pull.into, c.pull.n, c.readErr = p, 0, nil
+	if c.raw != nil {
+		c.waitReadable()
 	} else {
-		t.readNet()
+		c.readNetConn()
 	}
-	t.pull.into = nil
-	if t.lingering.Load() {
-		// Linger may have taken bytes from the middle of the stream.
-		t.dropView()
-		t.pull.n, t.err = 0, net.ErrClosed
+	c.pull.into = nil
+	if c.lingering.Load() {
+		// Linger may have discarded bytes before these.
+		c.dropView()
+		c.pull.n, c.readErr = 0, net.ErrClosed
 	}
 }
 
-// waitRaw reads once the descriptor is readable. A deadline that has passed
-// already doesn't hide bytes that are there.
-func (t *Conn) waitRaw() {
-	t.pull.tried = false
-	if err := t.raw.Read(t.pull.read); err != nil {
-		t.err = err
-		if !t.pull.tried && timedOut(err) {
-			t.raw.Control(t.try)
+// waitReadable reads as soon as the descriptor is readable. If the deadline has passed before the
+// first attempt, it still reads what has arrived.
+func (c *Conn) waitReadable() {
+	c.pull.tried = false
+	if err := c.raw.Read(c.pull.tryRead); err != nil {
+		c.readErr = err
+		if !c.pull.tried && isTimeout(err) {
+			c.raw.Control(c.readWithoutWaiting)
 		}
 	}
 }
 
-// try reads without waiting.
-func (t *Conn) try(fd uintptr) {
-	deadline := t.err
-	t.err = nil
-	if !t.readRaw(fd) {
-		t.err = deadline
+// readWithoutWaiting replaces readErr if something has arrived.
+func (c *Conn) readWithoutWaiting(fd uintptr) {
+	timeout := c.readErr
+	c.readErr = nil
+	if !c.tryRead(fd) {
+		c.readErr = timeout
 	}
 }
 
-// readNet is wait for a net.Conn that can only be asked to read.
-func (t *Conn) readNet() {
-	if t.pull.into != nil {
-		t.pull.n, t.err = t.conn.Read(t.pull.into)
-		if t.pull.n > 0 {
-			t.err = nil // it will come again
+// readNetConn is wait for a net.Conn without a descriptor.
+func (c *Conn) readNetConn() {
+	if c.pull.into != nil {
+		c.pull.n, c.readErr = c.conn.Read(c.pull.into)
+		if c.pull.n > 0 {
+			c.readErr = nil // the next read returns it again
 		}
 		return
 	}
-	b := buffer.Get(t.nextSize(waitSize, fullWaitSize))
-	n, err := t.conn.Read(b.B[:cap(b.B)])
-	t.stage(b, n, err)
+	b := buffer.Get(c.nextSize(waitSize, fullWaitSize))
+	n, err := c.conn.Read(b.B[:cap(b.B)])
+	c.setView(b, n, err)
 }
 
-// nextSize returns how much memory to read into: full when the last read has filled its own.
-func (t *Conn) nextSize(size, full int) int {
-	if t.filled {
+func (c *Conn) nextSize(size, full int) int {
+	if c.filled {
 		return full
 	}
 	return size
 }
 
-// stage makes n bytes in b the view.
-func (t *Conn) stage(b *buffer.Buffer, n int, err error) {
-	t.filled = n == cap(b.B)
+// setView makes n bytes in b the view, or err what the read returned if there are none.
+func (c *Conn) setView(b *buffer.Buffer, n int, err error) {
+	c.filled = n == cap(b.B)
 	if n <= 0 {
 		b.Put()
-		t.err = err
+		c.readErr = err
 		return
 	}
-	t.staging, t.view, t.err = b, b.B[:n], nil
+	c.viewBuf, c.view, c.readErr = b, b.B[:n], nil
 }
-
-var _ interface {
-	transport.Conn
-	transport.Conn
-	transport.Pusher
-	transport.Pusher
-	transport.Pusher
-} = (*Conn)(nil)

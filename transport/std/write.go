@@ -4,65 +4,109 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"sync"
 
 	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Writev writes all of bufs, in one system call where the connection can. It
-// returns when they are handed over or the write deadline has passed.
-func (t *Conn) Writev(bufs ...[]byte) error {
+// Writev writes all of bufs, in one system call if the connection underneath supports that. It waits
+// until the system has taken them or the write deadline has passed. An error is final.
+func (c *Conn) Writev(bufs ...[]byte) error {
 	if len(bufs) == 1 {
-		_, err := t.conn.Write(bufs[0])
-		return t.writeError(err)
+		_, err := c.conn.Write(bufs[0])
+		return c.writeError(err)
 	}
-	if t.vec == nil {
-		t.vec = new(net.Buffers)
+	if c.vec == nil {
+		c.vec = new(net.Buffers)
 	}
-	*t.vec = bufs
-	_, err := t.vec.WriteTo(t.conn)
-	*t.vec = nil
-	return t.writeError(err)
+	*c.vec = bufs
+	_, err := c.vec.WriteTo(c.conn)
+	*c.vec = nil
+	return c.writeError(err)
 }
 
-// writeError returns what a write has failed with. One that Close has ended may say anything:
-// see shutdown.
-func (t *Conn) writeError(err error) error {
-	if err != nil && t.isClosed() {
+// writeError returns net.ErrClosed for any error of a write after Close: shutdown may have caused
+// it.
+func (c *Conn) writeError(err error) error {
+	if err != nil && c.isClosed() {
 		return net.ErrClosed
 	}
 	return err
 }
 
-// TryWrite writes what the system takes at once. A connection without a descriptor can't be
-// asked: all of p is left.
-func (t *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
-	a := attemptTo(t, p)
+// TryWrite writes as much of p as the system takes without waiting, which is nothing if the
+// connection has no descriptor. The PendingWrite writes the rest of p, which belongs to it until
+// then, in a goroutine.
+func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
+	w := newPendingWrite(c, p)
 	var err error
-	if t.raw != nil {
-		err = t.raw.Write(a.try)
+	if c.raw != nil {
+		err = c.raw.Write(w.tryWrite)
 	}
-	if err = cmp.Or(err, a.err); err != nil || len(a.rest) == 0 {
-		a.putBack()
-		return nil, t.writeError(err)
+	if err = cmp.Or(err, w.err); err != nil || len(w.rest) == 0 {
+		w.release()
+		return nil, c.writeError(err)
 	}
-	return a, nil
+	return w, nil
 }
 
-// Queued returns 0: Writev hands everything over.
-func (t *Conn) Queued() int { return 0 }
+// A pendingWrite is a TryWrite in progress, and then its PendingWrite.
+type pendingWrite struct {
+	c    *Conn
+	rest []byte
+	err  error // of tryWrite
+	done transport.WriteDone
 
-// Unacknowledged returns how many bytes the peer's system has not acknowledged yet, 0 if the
-// connection has no descriptor to ask for.
-func (t *Conn) Unacknowledged() (n int) {
-	if t.raw != nil {
-		t.raw.Control(func(fd uintptr) { n = socket.Unacknowledged(int(fd)) }) // closed: 0
+	tryWrite  func(fd uintptr) bool // writeAvailable, and
+	writeRest func()                // writeAndRelease, allocated once
+}
+
+var pendingWrites sync.Pool
+
+func newPendingWrite(c *Conn, p []byte) *pendingWrite {
+	w, ok := pendingWrites.Get().(*pendingWrite)
+	if !ok {
+		w = &pendingWrite{}
+		w.tryWrite, w.writeRest = w.writeAvailable, w.writeAndRelease
 	}
-	return n
+	w.c, w.rest = c, p
+	return w
+}
+
+// Finish writes the rest in a goroutine that waits for the peer, and then calls done.
+func (w *pendingWrite) Finish(done transport.WriteDone) {
+	w.done = done
+	go w.writeRest()
+}
+
+func (w *pendingWrite) writeAndRelease() {
+	_, err := w.c.conn.Write(w.rest)
+	err = w.c.writeError(err)
+	done := w.done
+	w.release()
+	done.Wrote(err)
+}
+
+func (w *pendingWrite) release() {
+	w.c, w.rest, w.err, w.done = nil, nil, nil, nil
+	pendingWrites.Put(w)
 }
 
 // Queues returns false: Writev waits for the peer.
-func (t *Conn) Queues() bool { return false }
+func (c *Conn) Queues() bool { return false }
+
+// Queued returns 0: nothing is ever queued.
+func (c *Conn) Queued() int { return 0 }
 
 // Drain returns nil: nothing is ever queued.
-func (t *Conn) Drain(context.Context, int) error { return nil }
+func (c *Conn) Drain(context.Context, int) error { return nil }
+
+// Unacknowledged returns how many bytes the peer's system has not acknowledged. It returns 0 after
+// Close, and if the connection has no descriptor or the system does not know.
+func (c *Conn) Unacknowledged() (n int) {
+	if c.raw != nil {
+		c.raw.Control(func(fd uintptr) { n = socket.Unacknowledged(int(fd)) })
+	}
+	return n
+}

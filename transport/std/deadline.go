@@ -1,0 +1,48 @@
+package std
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// SetReadDeadline sets the time at which View and Read stop waiting, as transport.Conn says. After
+// Linger or Close it returns net.ErrClosed.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.deadlineMu.Lock()
+	defer c.deadlineMu.Unlock()
+	if c.lingering.Load() || c.isClosed() {
+		return net.ErrClosed
+	}
+	c.readDeadline = t
+	c.wakePumpLocked()
+	return c.applyReadDeadlineLocked()
+}
+
+// applyReadDeadlineLocked sets conn's read deadline to the earlier of the time set by
+// SetReadDeadline and the pump's next recheck.
+func (c *Conn) applyReadDeadlineLocked() error {
+	t := c.readDeadline
+	if c.pump != nil && !c.pump.recheckAt.IsZero() && (t.IsZero() || c.pump.recheckAt.Before(t)) {
+		t = c.pump.recheckAt
+	}
+	return c.conn.SetReadDeadline(t)
+}
+
+func (c *Conn) readDeadlinePassed() bool {
+	c.deadlineMu.Lock()
+	defer c.deadlineMu.Unlock()
+	return !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline)
+}
+
+// SetWriteDeadline sets the time at which Writev stops waiting, as transport.Conn says. After Close
+// it returns net.ErrClosed.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if c.isClosed() {
+		return net.ErrClosed
+	}
+	return c.conn.SetWriteDeadline(t)
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package std
-
-func (p *pump) drain(uintptr) bool { return true }
