@@ -13,7 +13,7 @@ func ExampleNew() {
 	client, server := net.Pipe()
 	go server.Write([]byte("\x81\x05Hello"))
 
-	early := []byte("\x81\x05Early") // came with the handshake
+	early := []byte("\x81\x05Early") // was read together with the handshake
 	conn := websock.NewConn(std.New(client, early), websock.Client, websock.Options{})
 	for range 2 {
 		_, msg, err := conn.RecvMessage(nil)

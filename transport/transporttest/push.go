@@ -255,7 +255,7 @@ func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *leaver, panics bool
 	neighbours := s.echoing(t)
 	client, server := s.sockets(t, "tcp")
 	c := websock.NewConn(s.attach(t, client, []byte("\x82\x05early")), websock.Client, websock.Options{
-		Limits:  websock.Limits{CloseTimeout: 20 * time.Millisecond},
+		Limits:  websock.Limits{CloseTimeout: patience},
 		Recover: func(_ *websock.Conn, v any) { l.recovered <- v },
 	})
 	if err := c.SetHandler(l); err != nil {

@@ -103,7 +103,11 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(context.Background())
 				time.AfterFunc(20*time.Millisecond, cancel)
-				if err := client.SendContext(ctx, websock.OpBinary, message); err != context.Canceled {
+				err := client.SendContext(ctx, websock.OpBinary, message)
+				for ; err == nil; err = client.SendContext(ctx, websock.OpBinary, message) {
+					accepted++ // on a slow machine there was still room
+				}
+				if err != context.Canceled {
 					t.Errorf("canceled: %v", err)
 				}
 			})

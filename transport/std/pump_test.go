@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
+func TestResumeBeforePumpWaitsIsNotLost(t *testing.T) {
 	for _, deadline := range []time.Time{{}, time.Now().Add(time.Hour)} {
 		client, server := net.Pipe()
 		defer server.Close()
@@ -18,32 +18,32 @@ func TestAResumeBeforeThePauseIsWaitedForIsNotLost(t *testing.T) {
 		waited := make(chan bool, 1)
 		go func() { waited <- (&pump{c: tr}).waitForWake() }()
 		select {
-		case goesOn := <-waited:
-			if !goesOn {
+		case resumed := <-waited:
+			if !resumed {
 				t.Error("the pause ended as if the deadline had passed")
 			}
 		case <-time.After(10 * time.Second):
-			t.Errorf("with deadline %v: it still waits", deadline)
+			t.Errorf("with deadline %v: the pump still waits", deadline)
 		}
 	}
 }
 
-// A counter is a receiver that counts its calls.
-type counter struct{ calls int }
+// A callCounter is a Receiver that counts calls of Readable.
+type callCounter struct{ calls int }
 
-func (c *counter) Readable() error { c.calls++; return nil }
-func (c *counter) End(error)       {}
-func (c *counter) Finish()         {}
+func (c *callCounter) Readable() error { c.calls++; return nil }
+func (c *callCounter) End(error)       {}
+func (c *callCounter) Finish()         {}
 
-func TestWhatAPauseHasLeftIsReceivedBeforeMoreIsRead(t *testing.T) {
+func TestReadableIsCalledAfterPauseBeforeRead(t *testing.T) {
 	client, server := net.Pipe()
 	defer server.Close()
 	tr := New(client, nil)
 	defer tr.Close()
-	var r counter
+	var r callCounter
 	p := &pump{c: tr, r: &r}
 	tr.Pause()
-	tr.callAgain.Store(false) // the pump had just looked whether there was a pause
+	tr.callAgain.Store(false) // as if the pump had cleared it just after Pause
 	tr.Resume()
 	if !p.prepareRead() || r.calls != 1 {
 		t.Errorf("the receiver was called %d times", r.calls)

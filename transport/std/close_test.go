@@ -1,6 +1,7 @@
 package std_test
 
 import (
+	"crypto/tls"
 	stdtls "crypto/tls"
 	"io"
 	"net"
@@ -12,29 +13,56 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// A recorded net.Conn remembers what was read.
-type recorded struct {
-	net.Conn
-	read []byte
+func TestCloseDoesNotWaitForSlowNetConn(t *testing.T) {
+	for _, pushed := range []bool{false, true} {
+		a, b := net.Pipe()
+		defer b.Close()
+		conn := &slowCloser{a, make(chan bool, 2), make(chan bool)}
+		c := websock.NewConn(std.New(conn, nil), websock.Client, websock.Options{})
+		if pushed {
+			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, nil))
+		}
+		aborted := make(chan bool)
+		go func() {
+			c.Abort(nil)
+			close(aborted)
+		}()
+		for _, step := range []<-chan bool{conn.closing, aborted} {
+			select {
+			case <-step:
+			case <-time.After(10 * time.Second):
+				t.Fatal("Abort blocks, or does not close the connection")
+			}
+		}
+		close(conn.release)
+	}
 }
 
-func (r *recorded) Read(p []byte) (int, error) {
-	n, err := r.Conn.Read(p)
-	r.read = append(r.read, p[:n]...)
-	return n, err
+// The Close of a tls.Conn over such a connection would block until the peer reads the alert.
+func TestCloseOfTLSWithoutDeadlines(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	below := deadlineless{near, make(chan struct{})}
+	client, _ := netpair.SecuredByOthers(tls.VersionTLS13)(t, below, far)
+	std.New(client, nil).Close()
+	select {
+	case <-below.closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connection below TLS is still open")
+	}
 }
 
-// An end that both sides have agreed on is no cut of the stream for TLS either.
-func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
+// After a closing handshake the stream must not look truncated to TLS either.
+func TestClosingHandshakeEndsWithCloseNotify(t *testing.T) {
 	const alert = 21
 	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
 		"by package tls": netpair.SecuredBy,
-		"by others":      netpair.SecuredByOthers,
+		"by crypto/tls":  netpair.SecuredByOthers,
 	} {
 		for _, pushed := range []bool{false, true} {
 			a, b := netpair.Sockets(t, "tcp")
-			client := &recorded{Conn: a}
-			peer, server := securedBy(stdtls.VersionTLS12)(t, client, b) // where an alert can be told from data
+			client := &recorder{Conn: a}
+			peer, server := securedBy(stdtls.VersionTLS12)(t, client, b) // where alerts have a record type of their own
 			transport, err := websock.Attach(std.Transport(), server, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -66,22 +94,22 @@ func TestAnOrderlyEndIsToldToAPeerOverTLS(t *testing.T) {
 	}
 }
 
-// A write under way keeps a tls.Conn from its close_notify. Neither may wait for the peer for long.
-func TestCloseWriteOverTLSOfOthersWaitsForNoPeer(t *testing.T) {
+// A write in progress delays the close_notify of a tls.Conn. Neither may wait for the peer for long.
+func TestCloseWriteOverForeignTLSDoesNotWaitForPeer(t *testing.T) {
 	a, b := netpair.Sockets(t, "unix")
 	client, _ := netpair.SecuredByOthers(stdtls.VersionTLS13)(t, a, b)
 	transport := std.New(client, nil)
 	defer transport.Close()
 	written := make(chan error, 1)
 	go func() {
-		for { // so little at a time that there is no room for a close_notify either
+		for { // one byte at a time, so that in the end there is no room for a close_notify either
 			if err := transport.Writev([]byte("x")); err != nil {
 				written <- err
 				return
 			}
 		}
 	}()
-	time.Sleep(100 * time.Millisecond) // the peer takes nothing
+	time.Sleep(100 * time.Millisecond) // until the write blocks
 	begun := time.Now()
 	transport.CloseWrite()
 	if took := time.Since(begun); took > 3*time.Second { // crypto/tls alone would wait for 5 s

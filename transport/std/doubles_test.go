@@ -1,0 +1,45 @@
+package std_test
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// A slowCloser is a net.Conn whose Close blocks until release.
+type slowCloser struct {
+	net.Conn
+	closing chan bool // receives a value when Close is called
+	release chan bool
+}
+
+func (s *slowCloser) Close() error {
+	s.closing <- true
+	<-s.release
+	return s.Conn.Close()
+}
+
+// A deadlineless is a net.Conn that does not support deadlines, and records that it was closed.
+type deadlineless struct {
+	net.Conn
+	closed chan struct{}
+}
+
+var errNoDeadline = errors.New("no deadlines")
+
+func (deadlineless) SetDeadline(time.Time) error      { return errNoDeadline }
+func (deadlineless) SetReadDeadline(time.Time) error  { return errNoDeadline }
+func (deadlineless) SetWriteDeadline(time.Time) error { return errNoDeadline }
+func (d deadlineless) Close() error                   { close(d.closed); return d.Conn.Close() }
+
+// A recorder is a net.Conn that records what is read.
+type recorder struct {
+	net.Conn
+	read []byte
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.read = append(r.read, p[:n]...)
+	return n, err
+}

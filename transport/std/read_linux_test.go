@@ -1,0 +1,144 @@
+package std_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+func TestFullSocketReadIsFollowedByLargerRead(t *testing.T) {
+	near, far := netpair.Sockets(t, "unix")
+	if _, err := far.Write(make([]byte, std.ReadSize+std.FullReadSize/2)); err != nil {
+		t.Fatal(err)
+	}
+	want := []int{std.ReadSize, std.FullReadSize / 2}
+	if got := viewSizes(t, std.New(near, nil), len(want)); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// reads returns how many read system calls this process has made.
+func reads(t *testing.T) (n int) {
+	t.Helper()
+	counters, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip("this kernel does not count system calls:", err)
+	}
+	for line := range strings.Lines(string(counters)) {
+		fmt.Sscanf(line, "syscr: %d", &n)
+	}
+	return n
+}
+
+func TestPushedMessageTakesOneRead(t *testing.T) {
+	const messages = 2000
+	client, server := netpair.Sockets(t, "tcp")
+	file, err := server.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	peer := int(file.Fd()) // used directly: recvfrom and sendto do not count as reads
+	c := websock.NewConn(std.New(client, nil), websock.Client, websock.Options{})
+	c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
+	echo := make([]byte, 100)
+	before := reads(t)
+	for range messages {
+		if err := syscall.Sendto(peer, []byte("\x81\x05Hello"), 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, err := syscall.Recvfrom(peer, echo, 0); n != 11 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if made := reads(t) - before; made > messages*11/10 {
+		t.Errorf("%d reads for %d messages", made, messages)
+	}
+}
+
+// A goroutine begins with a stack of 2 KiB. If the calls from Recv to the system call needed a few
+// bytes more, each connection would cost another 2 KiB.
+func TestPullingGoroutineKeepsStack(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector needs more stack")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would shrink stacks
+	const n = 200
+	stop := make(chan struct{})
+	var waiting sync.WaitGroup
+	wait := func() { waiting.Go(func() { <-stop }) }
+	runtime.GC()
+	stacksOf(n+100*runtime.GOMAXPROCS(0), wait) // use up stacks of earlier tests, which would not be counted
+	idle := stacksOf(n, wait)
+	var conns []*websock.Conn
+	for range n {
+		near, far := netpair.Sockets(t, "unix")
+		if _, err := far.Write([]byte("\x81\x01x")); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, websock.NewConn(std.New(near, nil), websock.Client, websock.Options{}))
+	}
+	i := 0
+	pulling := stacksOf(n, func() {
+		c := conns[i]
+		i++
+		waiting.Go(func() {
+			drainWith(c)
+		})
+	})
+	close(stop)
+	for _, c := range conns {
+		c.Abort(nil)
+	}
+	waiting.Wait()
+	t.Logf("%d bytes for a goroutine that waits for a channel, %d for one that pulls", idle, pulling)
+	if pulling > idle+512 {
+		t.Errorf("the stack of a goroutine that pulls takes %d bytes, that of one that only waits %d", pulling, idle)
+	}
+}
+
+// drainWith receives, in a function with some variables on the stack.
+//
+//go:noinline
+func drainWith(c *websock.Conn) {
+	buf := make([]byte, 16)
+	var room [64]byte
+	for {
+		_, n, err := c.Recv(buf)
+		if err != nil {
+			return
+		}
+		room[int(buf[0])%len(room)] += byte(n)
+		if room[n] == 99 {
+			return
+		}
+	}
+}
+
+// stacksOf returns how many bytes of stack n goroutines take, on average. start starts one.
+func stacksOf(n int, start func()) int {
+	before := stacks()
+	for range n {
+		start()
+	}
+	time.Sleep(100 * time.Millisecond) // until they wait
+	return int(stacks()-before) / n
+}
+
+func stacks() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.StackInuse
+}
