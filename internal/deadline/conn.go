@@ -1,3 +1,9 @@
+// Package deadline adds deadlines to a net.Conn that does not support them, such as a channel of an
+// SSH connection.
+//
+// Reads and writes of such a net.Conn run in goroutines, and a deadline ends the wait for them. A
+// read that timed out goes on, and a later Read returns what it has read, so that nothing is lost. A
+// write that timed out goes on too, and later writes wait for it.
 package deadline
 
 import (
@@ -8,9 +14,9 @@ import (
 	"time"
 )
 
-// Conn is a net.Conn with deadlines over one without. Like any net.Conn it can be used by
-// several goroutines at once. Close returns soon and ends all calls, whatever the connection
-// underneath does.
+// A Conn is a net.Conn with deadlines over one without. Like any net.Conn it may be used by several
+// goroutines at once. Close returns soon, and ends all calls, even if the net.Conn underneath
+// blocks.
 type Conn struct {
 	conn   net.Conn
 	closed chan struct{}
@@ -19,8 +25,8 @@ type Conn struct {
 	out    output
 }
 
-// Wrap returns conn if deadlines can be set on it, and else a Conn over it, which then owns
-// it. A deadline that conn has is cleared.
+// Wrap returns conn if it supports deadlines, and otherwise a Conn over it, which owns it from then
+// on. A deadline that was set on conn is removed.
 func Wrap(conn net.Conn) net.Conn {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn, *Conn:
@@ -32,12 +38,12 @@ func Wrap(conn net.Conn) net.Conn {
 	return &Conn{
 		conn:   conn,
 		closed: make(chan struct{}),
-		in:     input{direction: newDirection(), came: make(chan struct{}, 1)},
-		out:    output{direction: newDirection(), left: make(chan struct{}, 1)},
+		in:     input{direction: newDirection(), done: make(chan struct{}, 1)},
+		out:    output{direction: newDirection(), done: make(chan struct{}, 1)},
 	}
 }
 
-// hasDeadlines reports whether deadlines can be set on conn, by trying one that is far away.
+// hasDeadlines tries to set a deadline that is far away, and to remove it.
 func hasDeadlines(conn net.Conn) bool {
 	for _, t := range []time.Time{time.Now().Add(time.Hour), {}} {
 		if conn.SetDeadline(t) != nil || conn.SetReadDeadline(t) != nil || conn.SetWriteDeadline(t) != nil {
@@ -47,7 +53,7 @@ func hasDeadlines(conn net.Conn) bool {
 	return true
 }
 
-// Unwrap returns the connection that Wrap got.
+// Unwrap returns the connection that Wrap was given.
 func Unwrap(conn net.Conn) net.Conn {
 	if c, ok := conn.(*Conn); ok {
 		return c.conn
@@ -55,17 +61,17 @@ func Unwrap(conn net.Conn) net.Conn {
 	return conn
 }
 
-// A direction is reading or writing.
+// A direction is the state that reading and writing have in common.
 type direction struct {
-	turn  chan struct{} // has room while no call is under way
-	alarm alarm
+	inUse    chan struct{} // full while a call is in progress
+	deadline timer
 }
 
 func newDirection() direction {
-	return direction{turn: make(chan struct{}, 1), alarm: alarm{rung: make(chan struct{})}}
+	return direction{inUse: make(chan struct{}, 1), deadline: newTimer()}
 }
 
-// wait waits for event, the deadline or the end, and prefers the first.
+// wait waits for event, the deadline or Close. If several have come, event is preferred.
 func (c *Conn) wait(d *direction, event <-chan struct{}) error {
 	select {
 	case <-event:
@@ -77,48 +83,47 @@ func (c *Conn) wait(d *direction, event <-chan struct{}) error {
 		return nil
 	case <-c.closed:
 		return net.ErrClosed
-	case <-d.alarm.wait():
+	case <-d.deadline.expired():
 		return os.ErrDeadlineExceeded
 	}
 }
 
-// begin waits until no other call of the direction is under way.
+// begin waits until no other call uses the direction, the deadline or Close.
 func (c *Conn) begin(d *direction) error {
 	select {
-	case d.turn <- struct{}{}:
+	case d.inUse <- struct{}{}:
 		return nil
 	default:
 	}
 	select {
-	case d.turn <- struct{}{}:
+	case d.inUse <- struct{}{}:
 		return nil
 	case <-c.closed:
 		return net.ErrClosed
-	case <-d.alarm.wait():
+	case <-d.deadline.expired():
 		return os.ErrDeadlineExceeded
 	}
 }
 
-func (d *direction) end() { <-d.turn }
+func (d *direction) end() { <-d.inUse }
 
-// An input is what is read.
+// An input is the state of reading.
 type input struct {
 	direction
-	came    chan struct{} // when the read under way has ended
-	reading bool
-	memory  []byte
-	rest    []byte // read and not asked for yet
-	err     error  // that came behind it
+	done    chan struct{} // receives a value when the read in progress ends
+	reading bool          // a read is in progress, or its result was not taken
+	buf     []byte
+	unread  []byte // bytes of buf that Read has not returned
+	err     error  // of the read that ended last
 }
 
-// Sizes of reads.
+// Sizes of the buffer for reads, in bytes.
 const (
-	leastRead = 4 << 10
-	mostRead  = 64 << 10
+	minReadSize = 4 << 10
+	maxReadSize = 64 << 10
 )
 
-// Read reads what has come, or waits for something. What it reads ahead, at most 64 KiB, the
-// next Read returns.
+// Read returns bytes that were read ahead, at most 64 KiB, or waits for some.
 func (c *Conn) Read(p []byte) (int, error) {
 	in := &c.in
 	if err := c.begin(&in.direction); err != nil {
@@ -128,63 +133,64 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if in.reading || len(in.rest) == 0 && in.err == nil {
+	if in.reading || len(in.unread) == 0 && in.err == nil {
 		if !in.reading {
 			in.reading = true
-			in.reserve(len(p))
+			in.grow(len(p))
 			go in.read(c.conn)
 		}
-		if err := c.wait(&in.direction, in.came); err != nil {
+		if err := c.wait(&in.direction, in.done); err != nil {
 			return 0, err
 		}
 		in.reading = false
 	}
-	n := copy(p, in.rest)
-	in.rest = in.rest[n:]
+	n := copy(p, in.unread)
+	in.unread = in.unread[n:]
 	if n > 0 {
 		return n, nil
 	}
 	err := in.err
-	in.err = nil // if it lasts, it comes again
+	in.err = nil // a lasting error is returned by the next read again
 	return 0, err
 }
 
-// reserve makes room for a read of n bytes.
-func (in *input) reserve(n int) {
-	n = min(max(n, leastRead), mostRead)
-	if len(in.memory) < n {
-		in.memory = make([]byte, n)
+// grow makes the buffer large enough for a read of n bytes.
+func (in *input) grow(n int) {
+	n = min(max(n, minReadSize), maxReadSize)
+	if len(in.buf) < n {
+		in.buf = make([]byte, n)
 	}
 }
 
 func (in *input) read(conn net.Conn) {
-	n, err := conn.Read(in.memory)
-	in.rest, in.err = in.memory[:n], err
-	in.came <- struct{}{}
+	n, err := conn.Read(in.buf)
+	in.unread, in.err = in.buf[:n], err
+	in.done <- struct{}{}
 }
 
-// An output is what is written.
+// An output is the state of writing.
 type output struct {
 	direction
-	left    chan struct{} // when the write under way has ended
-	writing bool
-	memory  []byte
-	n       int
-	err     error
+	done    chan struct{} // receives a value when the write in progress ends
+	writing bool          // a write is in progress, or its result was not taken
+	buf     []byte
+	n       int   // result of the write that ended last
+	err     error // likewise
 }
 
-// mostWrite is how much is written at once, from memory that a write which is given up keeps.
-const mostWrite = 64 << 10
+// maxWriteSize is how many bytes are written at once, from a buffer that a write which timed out
+// goes on using.
+const maxWriteSize = 64 << 10
 
-// Write writes all of p, or returns an error. A write that the deadline has ended goes on, and
-// later ones come behind it.
+// Write writes all of p, or returns an error. If it times out, the net.Conn underneath may still be
+// writing some of p; later writes wait for that.
 func (c *Conn) Write(p []byte) (written int, err error) {
 	if err := c.begin(&c.out.direction); err != nil {
 		return 0, err
 	}
 	defer c.out.end()
 	for {
-		n, err := c.writeSome(p[written:min(len(p), written+mostWrite)])
+		n, err := c.writeSome(p[written:min(len(p), written+maxWriteSize)])
 		written += n
 		if err != nil || written == len(p) {
 			return written, err
@@ -194,18 +200,19 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 
 func (c *Conn) writeSome(p []byte) (int, error) {
 	out := &c.out
-	if err := c.mayWrite(); err != nil {
+	if err := c.waitWritable(); err != nil {
 		return 0, err
 	}
-	out.memory = append(out.memory[:0], p...)
-	return c.run(func() (int, error) { return c.conn.Write(out.memory) })
+	out.buf = append(out.buf[:0], p...)
+	return c.runWrite(func() (int, error) { return c.conn.Write(out.buf) })
 }
 
-// mayWrite waits for a write that was given up, and returns how that has ended.
-func (c *Conn) mayWrite() error {
+// waitWritable waits for a write that timed out before, and returns its error. It also checks Close
+// and the deadline.
+func (c *Conn) waitWritable() error {
 	out := &c.out
 	if out.writing {
-		if err := c.wait(&out.direction, out.left); err != nil {
+		if err := c.wait(&out.direction, out.done); err != nil {
 			return err
 		}
 		out.writing = false
@@ -216,29 +223,30 @@ func (c *Conn) mayWrite() error {
 	select {
 	case <-c.closed:
 		return net.ErrClosed
-	case <-out.alarm.wait():
+	case <-out.deadline.expired():
 		return os.ErrDeadlineExceeded
 	default:
 		return nil
 	}
 }
 
-// run runs f, which writes, and leaves it alone when the deadline passes.
-func (c *Conn) run(f func() (int, error)) (int, error) {
+// runWrite calls write in a goroutine, and waits for it until the deadline or Close.
+func (c *Conn) runWrite(write func() (int, error)) (int, error) {
 	out := &c.out
 	out.writing = true
 	go func() {
-		out.n, out.err = f()
-		out.left <- struct{}{}
+		out.n, out.err = write()
+		out.done <- struct{}{}
 	}()
-	if err := c.wait(&out.direction, out.left); err != nil {
+	if err := c.wait(&out.direction, out.done); err != nil {
 		return 0, err
 	}
 	out.writing = false
 	return out.n, out.err
 }
 
-// CloseWrite ends our direction, if the connection underneath can do that.
+// CloseWrite ends the outgoing stream after earlier writes. It returns nil if the net.Conn
+// underneath has no such method.
 func (c *Conn) CloseWrite() error {
 	conn, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok {
@@ -248,39 +256,39 @@ func (c *Conn) CloseWrite() error {
 		return err
 	}
 	defer c.out.end()
-	if err := c.mayWrite(); err != nil {
+	if err := c.waitWritable(); err != nil {
 		return err
 	}
-	_, err := c.run(func() (int, error) { return 0, conn.CloseWrite() })
+	_, err := c.runWrite(func() (int, error) { return 0, conn.CloseWrite() })
 	return err
 }
 
-// closeWait is how long Close waits for the connection underneath.
+// closeWait is how long Close waits for the Close of the net.Conn underneath.
 const closeWait = 50 * time.Millisecond
 
-// Close closes the connection and ends all calls. Its error is that of the connection
-// underneath if that doesn't take longer than a moment. A tls.Conn is closed without an alert,
-// which could wait for the peer for ever.
+// Close closes the connection and ends all calls. It returns the error of the net.Conn underneath,
+// or nil if that takes longer than 50 ms to close. A tls.Conn is closed without an alert, which could
+// block as long as the peer reads nothing.
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.close.Do(func() {
 		close(c.closed)
-		c.in.alarm.set(time.Time{})
-		c.out.alarm.set(time.Time{})
+		c.in.deadline.set(time.Time{})
+		c.out.deadline.set(time.Time{})
 		closed := make(chan error, 1)
 		go func() { closed <- belowTLS(c.conn).Close() }()
-		moment := time.NewTimer(closeWait)
-		defer moment.Stop()
+		timer := time.NewTimer(closeWait)
+		defer timer.Stop()
 		select {
 		case err = <-closed:
-		case <-moment.C:
+		case <-timer.C:
 			err = nil
 		}
 	})
 	return err
 }
 
-// belowTLS returns the connection that carries conn's records, or conn if that has none.
+// belowTLS returns the connection that carries the records of conn, or conn if it is no tls.Conn.
 func belowTLS(conn net.Conn) net.Conn {
 	for {
 		secured, ok := conn.(*tls.Conn)
@@ -291,30 +299,32 @@ func belowTLS(conn net.Conn) net.Conn {
 	}
 }
 
-// LocalAddr is that of the connection underneath.
+// LocalAddr returns the local address of the net.Conn underneath.
 func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
-// RemoteAddr is that of the connection underneath.
+// RemoteAddr returns the remote address of the net.Conn underneath.
 func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline sets both deadlines, as net.Conn says. It returns net.ErrClosed after Close.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.SetReadDeadline(t)
 	return c.SetWriteDeadline(t)
 }
 
-// SetReadDeadline is that of net.Conn.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.setAlarm(&c.in.alarm, t) }
+// SetReadDeadline sets the time at which reads time out, as net.Conn says. It returns net.ErrClosed
+// after Close.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.in.direction, t) }
 
-// SetWriteDeadline is that of net.Conn.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setAlarm(&c.out.alarm, t) }
+// SetWriteDeadline sets the time at which writes time out, as net.Conn says. It returns
+// net.ErrClosed after Close.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.out.direction, t) }
 
-func (c *Conn) setAlarm(a *alarm, t time.Time) error {
+func (c *Conn) setDeadline(d *direction, t time.Time) error {
 	select {
 	case <-c.closed:
 		return net.ErrClosed
 	default:
-		a.set(t)
+		d.deadline.set(t)
 		return nil
 	}
 }

@@ -16,81 +16,46 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errNoDeadline = errors.New("no deadlines here")
-
-// bare is a connection on which no deadline can be set.
-type bare struct{ net.Conn }
-
-func (bare) SetDeadline(time.Time) error      { return errNoDeadline }
-func (bare) SetReadDeadline(time.Time) error  { return errNoDeadline }
-func (bare) SetWriteDeadline(time.Time) error { return errNoDeadline }
-
-// deaf is one that doesn't react to Close either, as a channel of an SSH connection whose peer
-// is silent.
-type deaf struct {
-	bare
-	release chan struct{}
-}
-
-func (d deaf) Read([]byte) (int, error)  { <-d.release; return 0, io.EOF }
-func (d deaf) Write([]byte) (int, error) { <-d.release; return 0, io.EOF }
-func (d deaf) Close() error              { <-d.release; return nil }
-
 func pipe(t *testing.T) (near, far net.Conn) {
 	near, far = net.Pipe()
-	near = Wrap(bare{near})
+	near = Wrap(deadlineless{near})
 	t.Cleanup(func() { near.Close(); far.Close() })
 	return near, far
 }
 
-func TestItIsAProperNetConn(t *testing.T) {
+func TestConnIsANetConn(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 		a, b := net.Pipe()
-		c1, c2 = Wrap(bare{a}), Wrap(bare{b})
+		c1, c2 = Wrap(deadlineless{a}), Wrap(deadlineless{b})
 		return c1, c2, func() { c1.Close(); c2.Close() }, nil
 	})
 }
 
-func TestOnlyWhatHasNoDeadlinesIsWrapped(t *testing.T) {
+func TestWrapOnlyWithoutDeadlines(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
 	if Wrap(a) != a || Unwrap(a) != a {
 		t.Error("a connection with deadlines is wrapped")
 	}
-	c := Wrap(bare{a})
-	if c == net.Conn(bare{a}) || Wrap(c) != c || Unwrap(c) != net.Conn(bare{a}) {
+	c := Wrap(deadlineless{a})
+	if c == net.Conn(deadlineless{a}) || Wrap(c) != c || Unwrap(c) != net.Conn(deadlineless{a}) {
 		t.Error("a connection without deadlines is not wrapped once")
 	}
 }
 
-// lenient is a connection on which the deadline can be removed that it never has.
-type lenient struct{ net.Conn }
-
-func (lenient) SetDeadline(t time.Time) error {
-	if t.IsZero() {
-		return nil
-	}
-	return errNoDeadline
-}
-
-// half is one on which deadlines can be set for one direction.
-type half struct{ net.Conn }
-
-func (half) SetWriteDeadline(time.Time) error { return errNoDeadline }
-
-func TestADeadlineIsTriedInEveryWay(t *testing.T) {
+func TestWrapTriesAllDeadlines(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	for _, conn := range []net.Conn{lenient{a}, half{a}} {
+	for _, conn := range []net.Conn{removeOnly{a}, readOnly{a}} {
 		if _, ok := Wrap(conn).(*Conn); !ok {
 			t.Errorf("a %T is not wrapped", conn)
 		}
 	}
 }
 
-func TestAReadDeadlineLosesNothing(t *testing.T) {
+func TestReadDeadlineLosesNothing(t *testing.T) {
 	near, far := pipe(t)
 	var got []byte
 	buf := make([]byte, 3)
@@ -114,7 +79,7 @@ func TestAReadDeadlineLosesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatHasComeIsReadAfterTheDeadlineToo(t *testing.T) {
+func TestReadAfterDeadlineReturnsWhatHasArrived(t *testing.T) {
 	near, far := pipe(t)
 	near.SetReadDeadline(time.Now())
 	buf := make([]byte, 1)
@@ -133,7 +98,7 @@ func TestWhatHasComeIsReadAfterTheDeadlineToo(t *testing.T) {
 	}
 }
 
-func TestNothingOvertakesAWriteThatWasGivenUp(t *testing.T) {
+func TestWriteWaitsForEarlierWriteThatTimedOut(t *testing.T) {
 	near, far := pipe(t)
 	near.SetWriteDeadline(time.Now().Add(time.Millisecond))
 	for range 2 {
@@ -151,7 +116,7 @@ func TestNothingOvertakesAWriteThatWasGivenUp(t *testing.T) {
 	}
 }
 
-func TestADeadlineThatHasPassedBreaksNothing(t *testing.T) {
+func TestWriteAfterPassedDeadline(t *testing.T) {
 	near, far := pipe(t)
 	near.SetWriteDeadline(time.Now())
 	if _, err := near.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -166,9 +131,9 @@ func TestADeadlineThatHasPassedBreaksNothing(t *testing.T) {
 	}
 }
 
-func TestCloseEndsEverythingWhateverIsUnderneath(t *testing.T) {
+func TestCloseEndsCallsThatBlock(t *testing.T) {
 	release := make(chan struct{})
-	c := Wrap(deaf{release: release})
+	c := Wrap(stuckConn{release: release})
 	var calls sync.WaitGroup
 	for range 2 {
 		calls.Go(func() {
@@ -186,14 +151,14 @@ func TestCloseEndsEverythingWhateverIsUnderneath(t *testing.T) {
 	c.Close()
 	calls.Wait()
 	if c.Close() == nil || c.SetDeadline(time.Time{}) == nil {
-		t.Error("it is not closed")
+		t.Error("it is still open")
 	}
 	close(release)
 }
 
-func TestCloseWriteIsBoundedToo(t *testing.T) {
+func TestCloseWriteTimesOut(t *testing.T) {
 	release := make(chan struct{})
-	c := Wrap(halfDeaf{deaf{release: release}}).(*Conn)
+	c := Wrap(stuckCloseWriter{stuckConn{release: release}}).(*Conn)
 	c.SetWriteDeadline(time.Now().Add(time.Millisecond))
 	if err := c.CloseWrite(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
@@ -205,7 +170,3 @@ func TestCloseWriteIsBoundedToo(t *testing.T) {
 		t.Error("a connection that can't:", err)
 	}
 }
-
-type halfDeaf struct{ deaf }
-
-func (d halfDeaf) CloseWrite() error { <-d.release; return nil }

@@ -1,3 +1,4 @@
+// Package netpair makes pairs of connected net.Conns for tests.
 package netpair
 
 import (
@@ -8,8 +9,8 @@ import (
 	"time"
 )
 
-// Sockets returns the two ends of a connection over the network given: "tcp", "unix",
-// "pipe" or "tunnel". They are closed when the test ends.
+// Sockets returns the two ends of a connection over network: "tcp", "unix", "pipe" (net.Pipe) or
+// "tunnel" (TCP WithoutDeadlines). They are closed when the test ends.
 func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	t.Helper()
 	switch network {
@@ -40,8 +41,8 @@ func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	return client, server
 }
 
-// WithoutDeadlines returns a net.Conn over conn on which no deadline can be set, as on a
-// channel of an SSH connection.
+// WithoutDeadlines returns a net.Conn over conn that does not support deadlines, like a channel of an
+// SSH connection.
 func WithoutDeadlines(conn net.Conn) net.Conn { return tunnel{conn} }
 
 type tunnel struct{ net.Conn }

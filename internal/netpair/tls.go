@@ -12,42 +12,43 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// SecuredBy returns a function that turns the two ends of a connection into those of a TLS
-// connection of one version, by package transport/tls. It is what transporttest.Suite.Secure wants.
+// SecuredBy returns a function that makes TLS connections of package transport/tls from the two ends
+// of a connection, with the version of TLS given. It is for transporttest.Suite.Secure.
 func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 		t.Helper()
 		clientConfig, serverConfig := configs(version)
-		accepted := tls.Server(server, serverConfig)
-		shaken := make(chan error, 1)
-		go func() { shaken <- accepted.Handshake() }()
+		secured := tls.Server(server, serverConfig)
+		done := make(chan error, 1)
+		go func() { done <- secured.Handshake() }()
 		dialled, err := tls.Client(context.Background(), client, "example.com", clientConfig)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := <-shaken; err != nil {
+		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		return dialled, accepted
+		return dialled, secured
 	}
 }
 
-// SecuredByOthers is SecuredBy with connections of crypto/tls that can't be moved.
+// SecuredByOthers is SecuredBy with connections of crypto/tls, which package transport/tls can't
+// move to another transport.
 func SecuredByOthers(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 		t.Helper()
 		clientConfig, serverConfig := configs(version)
-		accepted, dialled := stdtls.Server(server, serverConfig), stdtls.Client(client, clientConfig)
-		shaken := make(chan error, 1)
-		go func() { shaken <- accepted.Handshake() }()
-		if err := errors.Join(dialled.Handshake(), <-shaken); err != nil {
+		a, b := stdtls.Client(client, clientConfig), stdtls.Server(server, serverConfig)
+		done := make(chan error, 1)
+		go func() { done <- b.Handshake() }()
+		if err := errors.Join(a.Handshake(), <-done); err != nil {
 			t.Fatal(err)
 		}
-		return dialled, accepted
+		return a, b
 	}
 }
 
-// configs returns those of a client and a server that speak one version.
+// configs returns the configs of a client and a server that use one version of TLS.
 func configs(version uint16) (client, server *stdtls.Config) {
 	issuer := httptest.NewUnstartedServer(nil) // for its certificate, which is for example.com
 	issuer.StartTLS()

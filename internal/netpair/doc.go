@@ -1,2 +1,0 @@
-// Package netpair makes pairs of connected net.Conns for tests.
-package netpair
