@@ -68,3 +68,54 @@ func TestCIRunsTheCommandsThatTheREADMEHasReadersTry(t *testing.T) {
 		}
 	}
 }
+
+// declared returns the functions that a file declares, methods as "Type.method".
+func declared(s *source) map[string]bool {
+	names := map[string]bool{}
+	for _, d := range s.file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok {
+			name := f.Name.Name
+			if f.Recv != nil {
+				t := f.Recv.List[0].Type
+				if star, ok := t.(*ast.StarExpr); ok {
+					t = star.X
+				}
+				if ident, ok := t.(*ast.Ident); ok {
+					name = ident.Name + "." + name
+				}
+			}
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// A step of a walk is a row of a table: functions, and the file that declares them.
+var step = regexp.MustCompile("(?m)^\\| \\d+ \\| ([^|]*) \\| `([^`|]*\\.go)` \\|")
+
+func TestTheWalksInTheArchitectureAreThoseOfTheCode(t *testing.T) {
+	functions := map[string]map[string]bool{}
+	for _, s := range tree(t) {
+		functions[filepath.ToSlash(s.path)] = declared(s)
+	}
+	text, err := os.ReadFile(root + "/docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := step.FindAllStringSubmatch(string(text), -1)
+	if len(steps) < 15 {
+		t.Fatalf("only %d steps found", len(steps))
+	}
+	for _, s := range steps {
+		for name := range strings.SplitSeq(s[1], ", ") {
+			if name = strings.Trim(name, "`"); !functions[s[2]][name] {
+				t.Errorf("docs/architecture.md has %s in %s, where it isn't", name, s[2])
+			}
+		}
+	}
+	for _, name := range regexp.MustCompile("`([a-z_/]+\\.go)`").FindAllStringSubmatch(string(text), -1) {
+		if functions[name[1]] == nil {
+			t.Errorf("docs/architecture.md names the file %s, which doesn't exist", name[1])
+		}
+	}
+}
