@@ -1,7 +1,6 @@
 package std_test
 
 import (
-	"crypto/tls"
 	stdtls "crypto/tls"
 	"io"
 	"net"
@@ -43,7 +42,7 @@ func TestCloseOfTLSWithoutDeadlines(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	below := deadlineless{near, make(chan struct{})}
-	client, _ := netpair.SecuredByOthers(tls.VersionTLS13)(t, below, far)
+	client, _ := netpair.SecuredByOthers(stdtls.VersionTLS13)(t, below, far)
 	std.New(client, nil).Close()
 	select {
 	case <-below.closed:
