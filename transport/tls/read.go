@@ -11,10 +11,10 @@ import (
 // maxPlaintext is the largest plaintext of a record, in bytes (RFC 8446 section 5.1).
 const maxPlaintext = 16 << 10
 
-// View returns the plaintext of at most one record, or what Consume has left of it. It belongs to
-// the Conn, and is valid until Consume has taken its last byte. If there is none, View waits as
-// transport.Conn says, or returns transport.ErrWouldBlock after Push. It returns io.EOF after the
-// peer's close_notify, and io.ErrUnexpectedEOF if the stream ends without one.
+// View returns plaintext: the early bytes, or that of one record, or what Consume has left of these.
+// It belongs to the Conn, and is valid until Consume has taken its last byte. If there is none, View
+// waits as transport.Conn says, or returns transport.ErrWouldBlock after Push. It returns io.EOF
+// after the peer's close_notify, and io.ErrUnexpectedEOF if the stream ends without one.
 func (c *Conn) View() ([]byte, error) {
 	if len(c.view) == 0 {
 		if err := c.fill(); err != nil {
