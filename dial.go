@@ -20,9 +20,9 @@ import (
 // errors.As find the cause, such as context.DeadlineExceeded, a *net.OpError or a
 // *tls.CertificateVerificationError.
 func Open(ctx context.Context, cfg Config) (*Conn, error) {
-	to, err := endpoint.New(cfg.Host, cfg.Port, cfg.Path, cfg.Secure)
+	to, err := cfg.endpoint()
 	if err != nil {
-		return nil, &HandshakeError{Reason: "Host, Port and Path can't be used", Err: err}
+		return nil, err
 	}
 	return open(ctx, &cfg, to)
 }
@@ -44,11 +44,48 @@ func Dial(ctx context.Context, rawURL string, cfg *Config) (*Conn, error) {
 	if cfg == nil {
 		cfg = &Config{}
 	}
-	to, err := endpoint.Parse(rawURL)
+	to, err := parseURL(rawURL)
 	if err != nil {
-		return nil, &HandshakeError{Reason: "the URL can't be used", Err: err}
+		return nil, err
 	}
 	return open(ctx, cfg, to)
+}
+
+// Check returns the error with which Dial would fail before it connects to anything, or nil: a
+// *HandshakeError for a URL, a header, a subprotocol, a compression, a KeepAlive or a proxy that
+// can't be used. With an empty rawURL it does so for Open. It calls Config.Proxy, but no other
+// function of cfg, and opens no file or connection. It doesn't change cfg.
+func (cfg *Config) Check(rawURL string) error {
+	to, err := cfg.endpoint()
+	if rawURL != "" {
+		to, err = parseURL(rawURL)
+	}
+	if err != nil {
+		return err
+	}
+	a := attempt{to: to, header: cfg.Header}
+	if err := a.check(cfg); err != nil {
+		return withHost(err, &to)
+	}
+	return nil
+}
+
+// endpoint returns the endpoint that Open connects to.
+func (cfg *Config) endpoint() (endpoint.Endpoint, error) {
+	to, err := endpoint.New(cfg.Host, cfg.Port, cfg.Path, cfg.Secure)
+	if err != nil {
+		return to, &HandshakeError{Reason: "Host, Port and Path can't be used", Err: err}
+	}
+	return to, nil
+}
+
+// parseURL returns the endpoint that Dial connects to.
+func parseURL(rawURL string) (endpoint.Endpoint, error) {
+	to, err := endpoint.Parse(rawURL)
+	if err != nil {
+		return to, &HandshakeError{Reason: "the URL can't be used", Err: err}
+	}
+	return to, nil
 }
 
 // open connects to an endpoint, or to the one that it redirects to.
@@ -75,6 +112,21 @@ type attempt struct {
 	to          endpoint.Endpoint
 	header      http.Header
 	otherOrigin bool // a redirect has led to another origin than the caller's
+}
+
+// check returns why the attempt can't be made at all, or nil.
+func (a *attempt) check(cfg *Config) error {
+	if _, err := cfg.KeepAlive.policy(); err != nil {
+		return err
+	}
+	if err := a.request(cfg).Check(); err != nil {
+		return err
+	}
+	if a.to.Secure && cfg.DialTLS != nil { // which uses no proxy
+		return nil
+	}
+	_, err := proxyFor(cfg, &a.to)
+	return err
 }
 
 // open makes attempts until one doesn't end in a redirect that may be followed.

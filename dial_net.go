@@ -32,13 +32,13 @@ func dialNet(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn,
 	via, err := proxyFor(cfg, to)
 	switch {
 	case err != nil:
-		return nil, &HandshakeError{Reason: "no proxy can be chosen", Err: err}
+		return nil, err
 	case via == nil:
 		return dialDirect(ctx, cfg, to)
 	}
 	conn, err := dialProxy(ctx, cfg, via, to.Address())
 	if err != nil {
-		return nil, withProxy(err, via)
+		return nil, withProxy(err, via.url)
 	}
 	return conn, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -386,5 +387,66 @@ func TestACanceledDialLeavesNothingOpen(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestCheckReturnsTheErrorOfDialWithoutDialing(t *testing.T) {
+	proxy := func(raw string) func(*url.URL) (*url.URL, error) {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ProxyURL(u)
+	}
+	const server = "wss://server.test/"
+	notDialed := errors.New("not dialed")
+	for _, c := range []struct {
+		name string
+		url  string
+		cfg  Config
+		want string // in the error; "": there is none
+	}{
+		{"a URL", server, Config{}, ""},
+		{"a Unix socket", "ws+unix:///run/a.sock", Config{Proxy: proxy("ftp://proxy.test")}, ""},
+		{"Host and Port", "", Config{Host: "server.test", Port: 80}, ""},
+		{"an HTTP proxy", server, Config{Proxy: proxy("http://proxy.test")}, ""},
+		{"DialTLS uses no proxy", server, Config{Proxy: proxy("ftp://proxy.test"), DialTLS: func(context.Context, string, string) (net.Conn, error) { return nil, notDialed }}, ""},
+		{"everything", server, Config{Header: http.Header{"A": {"b"}}, Subprotocols: []string{"a"}, Compression: DefaultCompression, KeepAlive: KeepAlive{Ping: time.Second, Message: []byte("{}")}}, ""},
+		{"the URL's scheme", "ftp://server.test/", Config{}, "the URL can't be used"},
+		{"the URL's user", "ws://user@server.test/", Config{}, "the URL can't be used"},
+		{"no Host", "", Config{}, "Host, Port and Path can't be used"},
+		{"the port", "", Config{Host: "server.test", Port: 1 << 16}, "Host, Port and Path can't be used"},
+		{"HostHeader", server, Config{HostHeader: "a b"}, `host "a b" can't be sent`},
+		{"a header's name", server, Config{Header: http.Header{"a b": {"c"}}}, "a b"},
+		{"a header of the handshake", server, Config{Header: http.Header{"Upgrade": {"c"}}}, "Upgrade"},
+		{"a subprotocol", server, Config{Subprotocols: []string{"a b"}}, `"a b"`},
+		{"the window", server, Config{Compression: Compression{Level: 1, SendWindowBits: 16}}, "16"},
+		{"KeepAlive.Message", server, Config{KeepAlive: KeepAlive{Ping: time.Second, Message: []byte("\xff")}}, "the KeepAlive's Message can't be sent"},
+		{"the proxy's scheme", server, Config{Proxy: proxy("ftp://proxy.test")}, "the proxy's URL can't be used"},
+		{"no proxy", server, Config{Proxy: func(*url.URL) (*url.URL, error) { return nil, errors.New("none today") }}, "none today"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := c.cfg
+			cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, notDialed }
+			checked := cfg.Check(c.url)
+			var dialed error
+			if c.url == "" {
+				_, dialed = Open(t.Context(), cfg)
+			} else {
+				_, dialed = Dial(t.Context(), c.url, &cfg)
+			}
+			if c.want == "" {
+				if checked != nil || !errors.Is(dialed, notDialed) {
+					t.Errorf("Check returned %v, Dial %v", checked, dialed)
+				}
+				return
+			}
+			if !strings.Contains(fmt.Sprint(checked), c.want) || fmt.Sprint(checked) != fmt.Sprint(dialed) {
+				t.Errorf("Check returned %v, Dial %v; want %q in both", checked, dialed, c.want)
+			}
+			if failed := new(*HandshakeError); !errors.As(checked, failed) {
+				t.Errorf("a %T", checked)
+			}
+		})
 	}
 }

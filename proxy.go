@@ -40,26 +40,41 @@ func environmentProxy(u *url.URL) (*url.URL, error) {
 	return env.ProxyFunc()(&as)
 }
 
+// A proxyServer is a proxy that can be connected to.
+type proxyServer struct {
+	url *url.URL
+	at  endpoint.Endpoint
+}
+
 // proxyFor returns the proxy for an endpoint, nil for none.
-func proxyFor(cfg *Config, to *endpoint.Endpoint) (*url.URL, error) {
-	switch {
-	case to.Network != "tcp":
+func proxyFor(cfg *Config, to *endpoint.Endpoint) (*proxyServer, error) {
+	if to.Network != "tcp" {
 		return nil, nil
-	case cfg.Proxy != nil:
-		return cfg.Proxy(to.URL())
 	}
-	return environmentProxy(to.URL())
+	choose := cfg.Proxy
+	if choose == nil {
+		choose = environmentProxy
+	}
+	via, err := choose(to.URL())
+	switch {
+	case err != nil:
+		return nil, &HandshakeError{Reason: "no proxy can be chosen", Err: err}
+	case via == nil:
+		return nil, nil
+	}
+	at, err := endpoint.Proxy(via)
+	if err != nil {
+		return nil, withProxy(&HandshakeError{Reason: "the proxy's URL can't be used", Err: err}, via)
+	}
+	return &proxyServer{url: via, at: at}, nil
 }
 
 // dialProxy connects to addr through a proxy.
-func dialProxy(ctx context.Context, cfg *Config, via *url.URL, addr string) (net.Conn, error) {
-	at, err := endpoint.Proxy(via)
-	if err != nil {
-		return nil, &HandshakeError{Reason: "the proxy's URL can't be used", Err: err}
-	}
-	conn, err := dialDirect(ctx, cfg, &at)
-	if err == nil && at.Secure {
-		conn, err = startProxyTLS(ctx, cfg, conn, at.Host)
+func dialProxy(ctx context.Context, cfg *Config, server *proxyServer, addr string) (net.Conn, error) {
+	via := server.url
+	conn, err := dialDirect(ctx, cfg, &server.at)
+	if err == nil && server.at.Secure {
+		conn, err = startProxyTLS(ctx, cfg, conn, server.at.Host)
 	}
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/endpoint"
-	"github.com/seed004e8d11/websock/internal/handshake"
 )
 
 // A Target is what a slot connects to.
@@ -60,23 +59,13 @@ func (t *Target) host() (string, error) {
 	if t.Config.Handler != nil {
 		return "", errHandler
 	}
+	cfg := t.Config
+	cfg.Proxy = websock.NoProxy // the application's function is called only to dial
+	if err := cfg.Check(t.URL); err != nil {
+		return "", err
+	}
 	to, err := t.endpoint()
-	if err != nil {
-		return "", &websock.HandshakeError{Reason: "there is nothing to connect to", Err: err}
-	}
-	return to.Address(), t.request(&to).Check()
-}
-
-// request returns the parts of the opening handshake that can be wrong.
-func (t *Target) request(to *endpoint.Endpoint) *handshake.Request {
-	c := &t.Config
-	return &handshake.Request{
-		Host:         orDefault(c.HostHeader, to.HostHeader()),
-		Target:       to.Target,
-		Header:       c.Header,
-		Subprotocols: c.Subprotocols,
-		Compression:  c.Compression,
-	}
+	return to.Address(), err
 }
 
 func (t *Target) endpoint() (endpoint.Endpoint, error) {

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -98,33 +96,17 @@ func readCertificates(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// check returns why the URL can't be dialed, or not with these flags. What the library refuses
-// is found that way before anything is started.
+// check returns why the URL can't be dialed, or not with these flags.
 func (d *dialFlags) check(rawURL string) error {
-	if refused := dryDial(rawURL, websock.Config{}); refused != nil {
+	cfg := websock.Config{Proxy: websock.NoProxy} // that of the environment is looked up when dialing
+	var refused *websock.HandshakeError
+	if errors.As(cfg.Check(rawURL), &refused) {
 		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, refused.Err)
 	}
-	if refused := dryDial(rawURL, websock.Config{Header: d.header, Subprotocols: d.subprotocols}); refused != nil {
+	cfg.Header, cfg.Subprotocols = d.header, d.subprotocols
+	if errors.As(cfg.Check(rawURL), &refused) {
 		refused.Host = "" // it was not contacted
 		return errors.New(console.ErrorText(refused))
 	}
 	return nil
-}
-
-// errDryDial ends every dryDial that succeeds.
-var errDryDial = errors.New("not dialed")
-
-// dryDial takes the steps of dialing that precede the network and returns their error. Without a
-// Proxy in cfg it uses none.
-func dryDial(rawURL string, cfg websock.Config) *websock.HandshakeError {
-	if cfg.Proxy == nil {
-		cfg.Proxy = websock.NoProxy
-	}
-	cfg.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errDryDial }
-	_, err := websock.Dial(context.Background(), rawURL, &cfg)
-	var refused *websock.HandshakeError
-	if errors.Is(err, errDryDial) || !errors.As(err, &refused) {
-		return nil
-	}
-	return refused
 }

@@ -141,7 +141,8 @@ func (c *fanoutCommand) check(args []string) error {
 
 func isProxyURL(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && dryDial("ws://server/", websock.Config{Proxy: websock.ProxyURL(u)}) == nil
+	cfg := websock.Config{Proxy: websock.ProxyURL(u)}
+	return err == nil && cfg.Check("ws://server/") == nil
 }
 
 func (c *fanoutCommand) exec(ctx context.Context, args []string) error {

@@ -11,8 +11,9 @@ import (
 
 // arrows has the rooms of the house, named by the folders in them, and for each the rooms
 // that it stands on: a package imports those, and those that they stand on. Packages of one
-// room don't import each other, unless it names itself. Internal packages that are no room
-// are open to all, but what they import counts as their importer's.
+// room don't import each other, unless it names itself. An internal room is imported only by
+// those that name it. Internal packages that are no room are open to all, but what they import
+// counts as their importer's.
 var arrows = map[string][]string{
 	"mask":                    {},
 	"transport":               {},
@@ -63,17 +64,21 @@ func packages(sources []*source) map[string][]string {
 	return imports
 }
 
-// standsOn returns the rooms and packages below a room, those below them too.
+// standsOn returns the rooms and packages below a room, those below them too, but not the internal
+// rooms of those.
 func standsOn(room string) map[string]bool {
 	below := map[string]bool{}
 	var add func(dir string)
 	add = func(dir string) {
-		room, _ := roomOf(dir)
-		for _, next := range arrows[room] {
-			if !below[next] {
-				below[next] = true
-				add(next)
+		of, _ := roomOf(dir)
+		for _, next := range arrows[of] {
+			if below[next] {
+				continue
 			}
+			if of == room || !isInternal(next) {
+				below[next] = true
+			}
+			add(next)
 		}
 	}
 	add(room)
@@ -146,13 +151,14 @@ func TestImportsAgainstTheArrowsAreFound(t *testing.T) {
 		file("internal/higher/higher.go", "/transport/std"),
 		file("attic/attic.go"),
 		file("fanout/prom/prom.go", "", "/engine"),
-		file("fanout/fanout.go", "/fanout/prom"),
+		file("fanout/fanout.go", "/fanout/prom", "/internal/handshake"),
 	})
 	want := []string{
 		`"attic" is in no room`,
 		`"engine" imports ""`,
 		`"engine" imports "internal/high", which imports "internal/higher", which imports "transport/std"`,
 		`"fanout" imports "fanout/prom"`,
+		`"fanout" imports "internal/handshake"`,
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
