@@ -13,7 +13,7 @@ import (
 )
 
 // SecuredBy returns a function that makes TLS connections of package transport/tls from the two ends
-// of a connection, with the version of TLS given. It is for transporttest.Suite.Secure.
+// of a connection, with the version of TLS given.
 func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 	return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
 		t.Helper()

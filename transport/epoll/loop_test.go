@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/backlog"
 	"github.com/seed004e8d11/websock/internal/netpair"
-	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 // conns returns how many connections each loop has; -1: it doesn't run.
@@ -143,8 +143,8 @@ func TestFDTableFindsAConnectionByItsDescriptor(t *testing.T) {
 	}
 }
 
-func TestFirehoseDoesNotStarveOthersOnItsLoop(t *testing.T) {
-	for kind, stream := range transporttest.Firehoses() {
+func TestALargeBacklogDoesNotStarveOthersOnItsLoop(t *testing.T) {
+	for kind, stream := range backlog.Streams() {
 		t.Run(kind, func(t *testing.T) {
 			loops := Loops(1)
 			connect := func(early []byte, h websock.Handler) {
@@ -160,19 +160,19 @@ func TestFirehoseDoesNotStarveOthersOnItsLoop(t *testing.T) {
 				t.Cleanup(func() { c.Abort(nil) })
 			}
 			neighbourIsHere := make(chan struct{})
-			f := &transporttest.Firehose{Closed: make(chan error, 1)}
-			f.OnFirst = func(*websock.Conn) { <-neighbourIsHere }
-			connect(bytes.Clone(stream), f)
+			h := &backlog.Handler{Closed: make(chan error, 1)}
+			h.OnFirst = func(*websock.Conn) { <-neighbourIsHere }
+			connect(bytes.Clone(stream), h)
 			type work struct{ bytes, calls int }
 			served := make(chan work, 1)
 			connect([]byte("\x82\x00"), websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-				served <- work{f.Bytes, f.Calls}
+				served <- work{h.Bytes, h.Calls}
 			}, nil))
 			close(neighbourIsHere)
 			select {
 			case got := <-served:
-				if got.bytes > transporttest.FirehoseTurn || got.calls > transporttest.FirehoseCalls {
-					t.Errorf("the firehose's Handler got %d bytes in %d calls first", got.bytes, got.calls)
+				if got.bytes > backlog.TurnBytes || got.calls > backlog.TurnCalls {
+					t.Errorf("the busy Handler got %d bytes in %d calls first", got.bytes, got.calls)
 				}
 			case <-time.After(10 * time.Second):
 				t.Fatal("the neighbour was starved")

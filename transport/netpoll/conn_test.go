@@ -30,8 +30,7 @@ func TestTransportOverTLS(t *testing.T) {
 	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
 		t.Run(stdtls.VersionName(version), func(t *testing.T) {
 			s := suite
-			s.Secure = netpair.SecuredBy(version)
-			s.Allocates = 4 // by crypto/tls
+			s.TLS = version
 			s.Run(t)
 		})
 	}

@@ -8,45 +8,42 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 var suite = transporttest.Suite{
-	Factory:   std.Transport(),
-	Networks:  []string{"tcp", "unix", "pipe"},
-	BlindPoll: runtime.GOOS == "windows",
-	Parallel:  !race.Enabled, // with which some tests would take longer than their timeouts
+	Factory:  std.Transport(),
+	Networks: []string{"tcp", "unix", "pipe"},
+	NoPoll:   runtime.GOOS == "windows",
+	Parallel: !race.Enabled, // with which some tests would take longer than their timeouts
 }
 
 func TestTransport(t *testing.T) { suite.Run(t) }
 
 func TestTransportOverTLS(t *testing.T) {
 	s := suite
-	s.Secure = netpair.SecuredBy(stdtls.VersionTLS13)
+	s.TLS = stdtls.VersionTLS13
 	s.Networks = []string{"tcp", "unix"}
-	s.Allocates = 4 // by crypto/tls
 	s.Run(t)
 }
 
 // Connections of crypto/tls that package transport/tls did not make.
 func TestTransportOverForeignTLS(t *testing.T) {
 	s := suite
-	s.Secure = netpair.SecuredByOthers(stdtls.VersionTLS13)
+	s.TLS, s.CryptoTLS = stdtls.VersionTLS13, true
 	s.Networks = []string{"tcp", "unix"}
-	s.Allocates = 4 // by crypto/tls
-	s.BlindPoll = true
+	s.NoPoll = true
 	s.Run(t)
 }
 
 func TestTransportWithoutDeadlines(t *testing.T) {
 	s := suite
 	s.Networks = []string{"tunnel"}
-	s.Allocates = 100 // for the goroutines of reads and writes
+	s.EchoAllocs = 100 // for the goroutines of reads and writes
 	t.Run("ws", s.Run)
-	s.Secure = netpair.SecuredBy(stdtls.VersionTLS13)
+	s.TLS = stdtls.VersionTLS13
 	t.Run("wss", s.Run)
 }
 

@@ -13,8 +13,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// What comes first is handed over by the goroutine that has begun to push, what comes later from
-// within the wait for it.
+// A transport may deliver the first bytes from another place than later ones.
 func (s Suite) testAbortInsideACallbackReturns(t *testing.T) {
 	for _, callback := range []string{"OnData", "OnPong", "OnClose"} {
 		for _, late := range []bool{false, true} {
@@ -40,14 +39,14 @@ func (s Suite) testAbortInsideACallbackReturns(t *testing.T) {
 				}
 				go io.Copy(io.Discard, server)
 				if late {
-					c.SetHandler(h)
+					setHandler(t, c, h)
 					io.WriteString(server, "\x81\x05first")
 					wait(t, "the first message", here)
 				}
 				end := map[string]string{"OnData": "\x81\x03abc", "OnPong": "\x8a\x00", "OnClose": "\x88\x02\x03\xe8"}[callback]
 				if !late {
 					go io.WriteString(server, end)
-					c.SetHandler(h)
+					setHandler(t, c, h)
 				} else {
 					io.WriteString(server, end)
 				}
@@ -73,7 +72,7 @@ func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
 				<-release
 			}
 		}
-		c.SetHandler(h)
+		setHandler(t, c, h)
 		for _, message := range []string{"\x81\x05first", "\x81\x05stuck"} {
 			io.WriteString(server, message)
 			wait(t, "a message", stuck)
@@ -92,13 +91,18 @@ func (s Suite) testAbortDoesNotWaitForAHandler(t *testing.T) {
 	})
 }
 
-// The peer reads nothing, all buffers are full, and somebody waits to write: over TLS that is
-// with the lock held that an alert needs.
+// The peer does not read, all buffers are full, and a write is blocked. Over TLS, that write holds the
+// lock that sending an alert needs.
 func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 	for _, sender := range []string{"a goroutine", "a goroutine beside a Handler", "the Handler"} {
+		needs := pusher
+		if sender == "a goroutine" {
+			needs = 0
+		}
 		s.eachNetwork(t, func(t *testing.T, network string) {
+			s.require(t, needs)
 			client, peer := s.sockets(t, network)
-			if tcp, ok := below(client).(*net.TCPConn); ok {
+			if tcp, ok := socketOf(client).(*net.TCPConn); ok {
 				tcp.SetLinger(int(3 * patience / time.Second)) // which makes closing the descriptor wait
 			}
 			c := s.conn(t, client, websock.Server, websock.Limits{WhenFull: websock.QueueWaits})
@@ -115,7 +119,7 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 			}
 			h.data = func(*websock.Conn, string) { send() }
 			if sender != "a goroutine" {
-				c.SetHandler(h)
+				setHandler(t, c, h)
 			}
 			if sender != "the Handler" {
 				go send()
@@ -142,7 +146,7 @@ func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
 	for range conns {
 		client, server := s.sockets(t, "tcp")
 		c := s.conn(t, client, websock.Client, websock.Limits{})
-		c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { closed <- err }))
+		setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {}, func(_ *websock.Conn, err error) { closed <- err }))
 		all = append(all, c)
 		io.WriteString(server, "\x81\x01a")
 	}
@@ -192,7 +196,7 @@ func (s Suite) testHandlersCanAbortEachOther(t *testing.T) {
 				conns[1-i].Abort(errCause)
 				aborted <- true
 			}
-			conns[i].SetHandler(h)
+			setHandler(t, conns[i], h)
 		}
 		for i := range conns {
 			io.WriteString(peers[i], "\x81\x05first")
@@ -236,7 +240,7 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 					h.pong = func(c *websock.Conn) { c.Abort(errCause) }
 				}
 				c := websock.NewConn(s.attach(t, client, first), websock.Client, websock.Options{})
-				c.SetHandler(h)
+				setHandler(t, c, h)
 				go io.Copy(io.Discard, server)
 				if !early {
 					go io.WriteString(server, view)
@@ -250,7 +254,7 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 	}
 }
 
-// descriptors returns how many descriptors the process has open.
+// descriptors returns the number of descriptors that the process has open.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	all, err := os.ReadDir("/proc/self/fd")
@@ -290,11 +294,11 @@ func (s Suite) testEveryEndFreesTheDescriptor(t *testing.T) {
 	}
 	run := func(t *testing.T, h *script, end func(c *websock.Conn, peer net.Conn)) {
 		client, peer := s.sockets(t, "tcp")
-		defer below(peer).Close()
+		defer socketOf(peer).Close()
 		c := websock.NewConn(s.attach(t, client, nil), websock.Client, websock.Options{
 			Limits: websock.Limits{CloseTimeout: 20 * time.Millisecond},
 		})
-		c.SetHandler(h)
+		setHandler(t, c, h)
 		go io.Copy(io.Discard, peer)
 		io.WriteString(peer, "\x81\x05first")
 		time.Sleep(time.Millisecond)

@@ -29,10 +29,10 @@ func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 			t.Error(err)
 		}
 		var closed *websock.CloseError
-		if err := <-received; !errors.As(err, &closed) || !closed.Local {
+		if err := wait(t, "the receive", received); !errors.As(err, &closed) || !closed.Local {
 			t.Errorf("the receive returned %v", err)
 		}
-		if err := <-served; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+		if err := wait(t, "the peer", served); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 			t.Errorf("the peer got %v", err)
 		}
 	})
@@ -73,7 +73,7 @@ func (s Suite) testCloseDiscardsWhatThePeerKeepsSending(t *testing.T) {
 	if err := c.Close(); !errors.Is(err, websock.ErrTimeout) {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
-	<-flooding
+	wait(t, "the end of the flood", flooding)
 }
 
 func (s Suite) testCloseAbortsIfThePeerDoesNotRead(t *testing.T) {
@@ -87,25 +87,28 @@ func (s Suite) testCloseAbortsIfThePeerDoesNotRead(t *testing.T) {
 	if err := c.Close(); err == nil {
 		t.Error("Close reports success")
 	}
-	if err := <-blocked; !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := wait(t, "the blocked send", blocked); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the send that was under way: %v", err)
 	}
 }
 
-// Close takes Limits.CloseTimeout and not longer, whatever is set meanwhile.
+// Close returns after Limits.CloseTimeout, also if deadlines are changed meanwhile.
 func (s Suite) testNothingExtendsTheCloseTimeout(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	for name, peer := range peers {
 		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
+					if way == "pushed" {
+						s.require(t, pusher)
+					}
 					t.Parallel()
 					near, far := s.sockets(t, "tcp")
 					c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, WhenFull: websock.QueueWaits})
 					go peer(role, far)
 					ended := make(chan error, 1)
 					if way == "pushed" {
-						c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+						setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 							c.SetRecvDeadline(time.Now().Add(time.Hour))
 						}, func(_ *websock.Conn, err error) { ended <- err }))
 					}
@@ -153,7 +156,7 @@ func (s Suite) testNothingExtendsTheCloseTimeout(t *testing.T) {
 	}
 }
 
-// The time that the Handler takes in which Close was called does not count.
+// The close timeout begins when the Handler returns that called Close, or during which it was called.
 func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 	const size, timeout = 4 << 20, 2 * time.Second // within which a busy machine moves them
 	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
@@ -163,7 +166,7 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 			c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
 			peer := s.conn(t, far, 1-role, websock.Limits{})
 			ended := make(chan error, 1)
-			c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+			setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 				c.SendBinary(make([]byte, size))
 				if closer == "the Handler" {
 					c.CloseWith(4000, "bye")
@@ -197,9 +200,9 @@ func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
 	}
 }
 
-// A Handler that doesn't return doesn't keep the peer: it sees the close frame at once, and the
-// end of the stream when Limits.CloseTimeout is over. OnClose is told what the peer has answered
-// if the Handler returns before the connection is closed for good, after as long again.
+// While a Handler blocks, the peer gets the close frame at once, and the end of the stream after
+// Limits.CloseTimeout. OnClose reports the peer's answer if the Handler returns within the same time
+// again.
 func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	tests := []struct {
@@ -224,7 +227,7 @@ func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
 				c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout})
 				entered, release := make(chan bool, 1), make(chan bool)
 				ended := make(chan error, 1)
-				c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+				setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 					entered <- true
 					<-release
 				}, func(_ *websock.Conn, err error) { ended <- err }))
@@ -267,18 +270,18 @@ func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
 	})
 }
 
-// ends are ways in which a connection ends for who uses c.
+// ends are ways in which the connection c ends.
 var ends = map[string]func(c, peer *websock.Conn){
-	"Close":         func(c, _ *websock.Conn) { c.Close() },
-	"Close twice":   func(c, _ *websock.Conn) { c.Close(); c.Close() },
-	"Abort":         func(c, _ *websock.Conn) { c.Abort(nil) },
-	"Abort, Close":  func(c, _ *websock.Conn) { c.Abort(nil); c.Close() },
-	"the peer's":    func(c, peer *websock.Conn) { go peer.Close(); c.Recv(nil) },
-	"the peer gone": func(c, peer *websock.Conn) { peer.Abort(nil); c.Recv(nil) },
+	"Close":             func(c, _ *websock.Conn) { c.Close() },
+	"Close twice":       func(c, _ *websock.Conn) { c.Close(); c.Close() },
+	"Abort":             func(c, _ *websock.Conn) { c.Abort(nil) },
+	"Abort, Close":      func(c, _ *websock.Conn) { c.Abort(nil); c.Close() },
+	"Close of the peer": func(c, peer *websock.Conn) { go peer.Close(); c.Recv(nil) },
+	"Abort of the peer": func(c, peer *websock.Conn) { peer.Abort(nil); c.Recv(nil) },
 }
 
-// sendings are all ways to send size bytes.
-func sendings(size int) map[string]func(c *websock.Conn) error {
+// sends returns all ways to send size bytes.
+func sends(size int) map[string]func(c *websock.Conn) error {
 	p := make([]byte, size)
 	return map[string]func(c *websock.Conn) error{
 		"SendBinary":  func(c *websock.Conn) error { return c.SendBinary(p) },
@@ -312,22 +315,23 @@ func sendings(size int) map[string]func(c *websock.Conn) error {
 	}
 }
 
-// Whatever is called after the end of a connection returns, and says that this is the end.
 func (s Suite) testCallsAfterTheEndReturnACloseError(t *testing.T) {
 	buf := make([]byte, 100)
-	receivings := map[string]func(c *websock.Conn) error{
+	receives := map[string]func(c *websock.Conn) error{
 		"Recv":        func(c *websock.Conn) error { _, _, err := c.Recv(buf); return err },
 		"RecvTimeout": func(c *websock.Conn) error { _, _, err := c.RecvTimeout(buf, time.Minute); return err },
 		"RecvMessage": func(c *websock.Conn) error { _, _, err := c.RecvMessage(buf[:0]); return err },
 		"NextReader":  func(c *websock.Conn) error { _, _, err := c.NextReader(); return err },
-		"SetHandler":  func(c *websock.Conn) error { return c.SetHandler(newCollector().handler()) },
+	}
+	if s.pushes {
+		receives["SetHandler"] = func(c *websock.Conn) error { return c.SetHandler(newCollector().handler()) }
 	}
 	for end, finish := range ends {
 		t.Run(end, func(t *testing.T) {
 			client, server := s.pair(t, "tcp", websock.Limits{CloseTimeout: 50 * time.Millisecond})
-			soon(t, "ending", func() { finish(client, server) })
-			soon(t, "a call after the end", func() {
-				for name, receive := range receivings {
+			returnsWithin(t, 2*patience, "ending", func() { finish(client, server) })
+			returnsWithin(t, 2*patience, "a call after the end", func() {
+				for name, receive := range receives {
 					var closed *websock.CloseError
 					if err := receive(client); !errors.As(err, &closed) {
 						t.Errorf("%s: %v", name, err)
@@ -337,7 +341,7 @@ func (s Suite) testCallsAfterTheEndReturnACloseError(t *testing.T) {
 					client.SendPing(nil)
 					time.Sleep(time.Millisecond)
 				}
-				for name, send := range sendings(100) {
+				for name, send := range sends(100) {
 					var closed *websock.CloseError
 					if err := send(client); !errors.As(err, &closed) {
 						t.Errorf("%s: %v", name, err)
@@ -361,9 +365,8 @@ func (s Suite) testCallsAfterTheEndReturnACloseError(t *testing.T) {
 	}
 }
 
-// Whoever waits for a peer that doesn't read returns when the connection ends.
 func (s Suite) testBlockedSendersReturnAtTheEnd(t *testing.T) {
-	for name, send := range sendings(40 << 10) {
+	for name, send := range sends(40 << 10) {
 		for end, finish := range map[string]func(c *websock.Conn){
 			"Close": func(c *websock.Conn) { c.Close() },
 			"Abort": func(c *websock.Conn) { c.Abort(nil) },
@@ -390,8 +393,8 @@ func (s Suite) testBlockedSendersReturnAtTheEnd(t *testing.T) {
 					})
 				}
 				time.Sleep(50 * time.Millisecond) // until they wait
-				soon(t, end, func() { finish(client) })
-				soon(t, "a sender", sending.Wait)
+				returnsWithin(t, 2*patience, end, func() { finish(client) })
+				returnsWithin(t, 2*patience, "a sender", sending.Wait)
 			})
 		}
 	}

@@ -15,47 +15,50 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// patience is how long a test waits for what must not take long, on a machine that is busy.
+// patience is how long a test waits for something that takes a moment on a machine with nothing else
+// to do.
 const patience = 10 * time.Second
 
-// wait fails the test if nothing comes.
-func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
+// wait returns what comes from c. It fails the test if nothing comes within patience.
+func wait[T any](t *testing.T, what string, c <-chan T) T {
+	t.Helper()
+	return waitWithin(t, patience, what, c)
+}
+
+func waitWithin[T any](t *testing.T, d time.Duration, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(patience):
-		t.Fatalf("%s: not within %v", what, patience)
+	case <-time.After(d):
+		t.Fatalf("%s: not within %v", what, d)
 	}
 	return v
 }
 
-// returns fails the test if f doesn't return.
+// returns fails the test if f does not return within patience.
 func returns(t *testing.T, what string, f func()) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		f()
-		close(done)
-	}()
-	wait(t, what, done)
+	returnsWithin(t, patience, what, f)
 }
 
-// soon calls f in a goroutine and fails the test if it doesn't return.
-func soon(t *testing.T, what string, f func()) {
+func returnsWithin(t *testing.T, d time.Duration, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		f()
 	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatal(what, "hangs")
+	waitWithin(t, d, what, done)
+}
+
+func setHandler(t testing.TB, c *websock.Conn, h websock.Handler) {
+	t.Helper()
+	if err := c.SetHandler(h); err != nil {
+		t.Fatal(err)
 	}
 }
 
-var errCause = errors.New("the test's cause")
+var errCause = errors.New("the cause that the test gives")
 
 // wantAborted checks what OnClose gets after an Abort with errCause.
 func wantAborted(t *testing.T, err error) {
@@ -66,7 +69,7 @@ func wantAborted(t *testing.T, err error) {
 	}
 }
 
-// A script is a Handler whose calls can be set one by one.
+// A script is a Handler whose methods call functions that a test sets.
 type script struct {
 	data   func(c *websock.Conn, payload string)
 	pong   func(c *websock.Conn)
@@ -95,7 +98,7 @@ func (s *script) OnClose(c *websock.Conn, err error) {
 	s.closed <- err
 }
 
-// collector is a Handler that counts messages.
+// A collector puts messages, and what OnClose got, into channels.
 type collector struct {
 	messages chan string
 	closed   chan error
@@ -112,42 +115,41 @@ func (h *collector) handler() websock.Handler {
 	)
 }
 
-// A leaver is a Handler one of whose methods doesn't return.
-type leaver struct {
+// An exiter is a Handler one of whose methods panics or calls runtime.Goexit.
+type exiter struct {
 	where     string // the method
-	leave     func()
+	exit      func()
 	recovered chan any
 	closed    chan error
 }
 
-func (l *leaver) leaveIn(method string) {
+func (l *exiter) exitIn(method string) {
 	if l.where == method {
-		l.leave()
+		l.exit()
 	}
 }
 
-func (l *leaver) OnData(_ *websock.Conn, _ websock.Header, payload []byte) {
-	l.leaveIn("OnData of " + string(payload))
+func (l *exiter) OnData(_ *websock.Conn, _ websock.Header, payload []byte) {
+	l.exitIn("OnData of " + string(payload))
 }
 
-func (l *leaver) OnPong(*websock.Conn, []byte) { l.leaveIn("OnPong") }
+func (l *exiter) OnPong(*websock.Conn, []byte) { l.exitIn("OnPong") }
 
-func (l *leaver) OnClose(_ *websock.Conn, err error) {
+func (l *exiter) OnClose(_ *websock.Conn, err error) {
 	l.closed <- err
-	l.leaveIn("OnClose")
+	l.exitIn("OnClose")
 }
 
-var errLeft = errors.New("the handler gives up")
+var errPanic = errors.New("a panic of the test")
 
-// A counter is a Handler that counts its calls and notices when two run at a time, or one
-// after the end.
-type counter struct {
-	running, data, closed atomic.Int32
-	wrong                 atomic.Pointer[string]
-	done                  chan struct{}
+// A callChecker is a Handler that notices calls that overlap, and calls after OnClose.
+type callChecker struct {
+	running, closed atomic.Int32
+	wrong           atomic.Pointer[string]
+	done            chan struct{}
 }
 
-func (h *counter) begin(method string) (end func()) {
+func (h *callChecker) begin(method string) (end func()) {
 	if h.running.Add(1) != 1 {
 		h.complain(method + " is called while another call runs")
 	}
@@ -157,11 +159,10 @@ func (h *counter) begin(method string) (end func()) {
 	return func() { h.running.Add(-1) }
 }
 
-func (h *counter) complain(what string) { h.wrong.CompareAndSwap(nil, &what) }
+func (h *callChecker) complain(what string) { h.wrong.CompareAndSwap(nil, &what) }
 
-func (h *counter) OnData(c *websock.Conn, hdr websock.Header, payload []byte) {
+func (h *callChecker) OnData(c *websock.Conn, hdr websock.Header, payload []byte) {
 	defer h.begin("OnData")()
-	h.data.Add(1)
 	if rand.IntN(8) == 0 {
 		c.Pause()
 		go c.Resume()
@@ -171,7 +172,7 @@ func (h *counter) OnData(c *websock.Conn, hdr websock.Header, payload []byte) {
 	}
 }
 
-func (h *counter) OnClose(*websock.Conn, error) {
+func (h *callChecker) OnClose(*websock.Conn, error) {
 	defer h.begin("OnClose")()
 	h.closed.Add(1)
 	close(h.done)
@@ -183,13 +184,13 @@ type neighbour struct {
 	*collector
 }
 
-// echoing returns connections on all loops that there may be.
-func (s Suite) echoing(t testing.TB) (neighbours []neighbour) {
+// neighbours returns connections, on all event loops if there are any.
+func (s Suite) neighbours(t testing.TB) (neighbours []neighbour) {
 	for range max(8, 2*runtime.GOMAXPROCS(0)) {
 		client, server := s.pair(t, "tcp", websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		go echo(server)
 		n := neighbour{client, newCollector()}
-		client.SetHandler(n.handler())
+		setHandler(t, client, n.handler())
 		neighbours = append(neighbours, n)
 	}
 	return neighbours
@@ -200,7 +201,7 @@ func (n neighbour) echo(t *testing.T) {
 	if err := n.conn.SendText([]byte("still there")); err != nil {
 		t.Fatal(err)
 	}
-	if got := within(t, n.messages, "a neighbour's Handler"); got != "still there" {
+	if got := wait(t, "a neighbour's Handler", n.messages); got != "still there" {
 		t.Errorf("a neighbour got %q", got)
 	}
 }
@@ -226,7 +227,7 @@ func frameTo(role websock.Role, op websock.Opcode, payload string) []byte {
 	return append(engine.AppendHeader(nil, h), payload...)
 }
 
-// readMessages reads so many messages that a client has sent.
+// readMessages reads n messages that a client has sent.
 func readMessages(conn net.Conn, n int) error {
 	d := engine.NewDecoder(websock.Server, engine.Limits{})
 	buf := make([]byte, 4096)
@@ -277,30 +278,17 @@ func peerCloseCode(t *testing.T, server net.Conn) websock.CloseCode {
 	}
 }
 
-func within[T any](t *testing.T, c <-chan T, what string) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(10 * time.Second):
-		t.Fatal(what + " was not called")
-	}
-	return v
-}
-
-// pulledAndPushed runs f with connections that pull and with such that have a Handler.
-func pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *websock.Conn))) {
+// pulledAndPushed runs f with connections that Recv receives from, and with such that have a Handler.
+func (s Suite) pulledAndPushed(t *testing.T, f func(t *testing.T, begin func(c *websock.Conn))) {
 	t.Run("pulled", func(t *testing.T) { f(t, func(*websock.Conn) {}) })
 	t.Run("pushed", func(t *testing.T) {
-		f(t, func(c *websock.Conn) {
-			if err := c.SetHandler(newCollector().handler()); err != nil {
-				t.Fatal(err)
-			}
-		})
+		s.require(t, pusher)
+		f(t, func(c *websock.Conn) { setHandler(t, c, newCollector().handler()) })
 	})
 }
 
-// below returns the connection that carries conn's TLS, if there is any.
-func below(conn net.Conn) net.Conn {
+// socketOf returns the connection that carries conn's TLS, or conn if there is none.
+func socketOf(conn net.Conn) net.Conn {
 	secured, ok := conn.(*stdtls.Conn)
 	if !ok {
 		return conn
@@ -311,8 +299,8 @@ func below(conn net.Conn) net.Conn {
 	return secured.NetConn()
 }
 
-// reset makes the peer of conn see a reset.
+// reset closes a TCP connection so that its peer sees a reset.
 func reset(conn net.Conn) {
-	below(conn).(*net.TCPConn).SetLinger(0)
-	below(conn).Close()
+	socketOf(conn).(*net.TCPConn).SetLinger(0)
+	socketOf(conn).Close()
 }

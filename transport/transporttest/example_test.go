@@ -1,6 +1,7 @@
 package transporttest_test
 
 import (
+	"crypto/tls"
 	"testing"
 
 	"github.com/seed004e8d11/websock/transport/std"
@@ -10,9 +11,12 @@ import (
 // In the package of the transport this is a test: func TestTransport(t *testing.T).
 func ExampleSuite() {
 	_ = func(t *testing.T) {
-		transporttest.Suite{
-			Factory:  std.Transport(),
+		suite := transporttest.Suite{
+			Factory:  std.Transport(), // or that of another transport
 			Networks: []string{"tcp", "unix"},
-		}.Run(t)
+		}
+		t.Run("ws", suite.Run)
+		suite.TLS = tls.VersionTLS13
+		t.Run("wss", suite.Run)
 	}
 }

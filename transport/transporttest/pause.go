@@ -14,12 +14,12 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// pausing returns a connection that pauses after every message, and its peer.
+// pausing returns a connection whose Handler calls Pause for every message, and its peer.
 func (s Suite) pausing(t *testing.T, network string) (c *websock.Conn, h *collector, peer io.ReadWriteCloser) {
 	a, b := s.sockets(t, network)
 	c = s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: patience})
 	h = newCollector()
-	c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
+	setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 		c.Pause()
 		h.messages <- string(msg)
 	}, func(_ *websock.Conn, err error) { h.closed <- err }))
@@ -31,7 +31,7 @@ func (s Suite) testNoDataComesDuringAPause(t *testing.T) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x81\x01c\x81\x01d\x81\x01e")
 		for _, want := range []string{"a", "b", "c", "d", "e"} {
-			if got := <-h.messages; got != want {
+			if got := wait(t, "a message", h.messages); got != want {
 				t.Fatalf("%q, want %q", got, want)
 			}
 			select {
@@ -44,7 +44,7 @@ func (s Suite) testNoDataComesDuringAPause(t *testing.T) {
 	})
 }
 
-// A pause that is over at once, when the rest of what was read may just be put away.
+// Resume may come while the transport still stores the bytes that the Handler has left.
 func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 	const messages = 20_000
 	s.eachNetwork(t, func(t *testing.T, network string) {
@@ -52,7 +52,7 @@ func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		closed := make(chan error, 1)
 		next := uint32(0)
-		c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
+		setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 			if got := binary.BigEndian.Uint32(msg); got != next {
 				c.CloseWith(websock.ClosePolicyViolation, fmt.Sprintf("message %d instead of %d", got, next))
 				return
@@ -74,7 +74,7 @@ func (s Suite) testShortPausesLoseNothing(t *testing.T) {
 			io.Copy(io.Discard, b)
 		}()
 		var end *websock.CloseError
-		if err := <-closed; !errors.As(err, &end) || end.Local || next != messages {
+		if err := waitWithin(t, 6*patience, "OnClose", closed); !errors.As(err, &end) || end.Local || next != messages {
 			t.Errorf("%d messages of %d, %v", next, messages, err)
 		}
 	})
@@ -84,9 +84,9 @@ func (s Suite) testTheRecvDeadlineEndsAPause(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b")
-		<-h.messages
+		wait(t, "a message", h.messages)
 		c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond))
-		if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
+		if err := wait(t, "OnClose", h.closed); !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -96,19 +96,19 @@ func (s Suite) testCloseDuringAPauseLosesNothing(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x88\x02\x03\xe8")
-		<-h.messages
+		wait(t, "a message", h.messages)
 		c.CloseWith(4001, "")
 		go func() {
 			peer.Read(make([]byte, 100)) // the close frame
 			peer.Close()
 		}()
 		c.Resume()
-		if got := <-h.messages; got != "b" {
+		if got := wait(t, "a message", h.messages); got != "b" {
 			t.Errorf("%q", got)
 		}
 		c.Resume()
 		var closed *websock.CloseError
-		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != 4001 {
+		if err := wait(t, "OnClose", h.closed); !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("%v", err)
 		}
 	})
@@ -146,7 +146,7 @@ func (s Suite) testNoDataComesDuringAPauseWhateverEndsIt(t *testing.T) {
 					paused <- true
 				}
 			}
-			c.SetHandler(h)
+			setHandler(t, c, h)
 			go func() {
 				io.WriteString(server, strings.Repeat("\x81\x01a", 5)+"\x88\x02\x03\xe8")
 				io.Copy(io.Discard, server)

@@ -2,7 +2,6 @@ package transporttest
 
 import (
 	"bytes"
-	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/backlog"
 )
 
 func (s Suite) testAHandlerGetsEarlyAndLaterBytes(t *testing.T) {
@@ -22,12 +21,10 @@ func (s Suite) testAHandlerGetsEarlyAndLaterBytes(t *testing.T) {
 		client, server := s.sockets(t, network)
 		c := websock.NewConn(s.attach(t, client, []byte("\x81\x05early\x81\x05la")), websock.Client, websock.Options{})
 		h := newCollector()
-		if err := c.SetHandler(h.handler()); err != nil {
-			t.Fatal(err)
-		}
+		setHandler(t, c, h.handler())
 		io.WriteString(server, "ter\x88\x02\x03\xe8")
 		for _, want := range []string{"early", "later"} {
-			if got := <-h.messages; got != want {
+			if got := wait(t, "a message", h.messages); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 		}
@@ -35,13 +32,13 @@ func (s Suite) testAHandlerGetsEarlyAndLaterBytes(t *testing.T) {
 		io.ReadFull(server, reply)
 		server.Close()
 		var closed *websock.CloseError
-		if err := <-h.closed; !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+		if err := wait(t, "OnClose", h.closed); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
-// The Handler takes a lock that whoever sets it holds.
+// A Handler may take a lock that the caller of SetHandler holds.
 func (s Suite) testSetHandlerDoesNotCallTheHandlerItself(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, _ := s.sockets(t, network)
@@ -66,7 +63,7 @@ func (s Suite) testSetHandlerDoesNotCallTheHandlerItself(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("SetHandler calls the Handler itself")
 		}
-		if got := <-h.messages; got != "early" {
+		if got := wait(t, "a message", h.messages); got != "early" {
 			t.Errorf("%q", got)
 		}
 	})
@@ -89,14 +86,12 @@ func (s Suite) testAHandlerContinuesAfterRecv(t *testing.T) {
 			t.Fatal(err) // a timeout that must not be the Handler's
 		}
 		h := newCollector()
-		if err := client.SetHandler(h.handler()); err != nil {
-			t.Fatal(err)
-		}
-		if got := <-h.messages; got != "pushed" {
+		setHandler(t, client, h.handler())
+		if got := wait(t, "a message", h.messages); got != "pushed" {
 			t.Errorf("%q", got)
 		}
 		client.SendText([]byte("echoed"))
-		if got := <-h.messages; got != "echoed" {
+		if got := wait(t, "a message", h.messages); got != "echoed" {
 			t.Errorf("%q", got)
 		}
 	})
@@ -116,7 +111,7 @@ func (s Suite) testOnCloseFollowsAnEndThatArrivesWithTheLastBytes(t *testing.T) 
 					c := s.conn(t, client, websock.Client, websock.Limits{})
 					h := newCollector()
 					block := make(chan struct{})
-					c.SetHandler(websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
+					setHandler(t, c, websock.Messages(func(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 						h.messages <- string(msg)
 						if string(msg) == "hold" {
 							<-block // until the end is there too
@@ -124,16 +119,16 @@ func (s Suite) testOnCloseFollowsAnEndThatArrivesWithTheLastBytes(t *testing.T) 
 					}, func(_ *websock.Conn, err error) { h.closed <- err }))
 					for range before {
 						io.WriteString(server, "\x81\x01x")
-						<-h.messages
+						wait(t, "a message", h.messages)
 					}
 					io.WriteString(server, "\x81\x04hold")
-					<-h.messages
+					wait(t, "a message", h.messages)
 					io.WriteString(server, "\x81\x04last")
 					finish(server)
 					time.Sleep(time.Millisecond)
 					close(block)
 					var lost *websock.CloseError
-					if err := <-h.closed; !errors.As(err, &lost) || lost.Code != websock.CloseAbnormal {
+					if err := wait(t, "OnClose", h.closed); !errors.As(err, &lost) || lost.Code != websock.CloseAbnormal {
 						t.Fatal(err)
 					}
 				}
@@ -146,19 +141,19 @@ func (s Suite) testHandlersEchoUntilClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{})
 		serverClosed := make(chan error, 2)
-		server.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+		setHandler(t, server, websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			if err := c.SendFrame(op, true, msg); err != nil {
 				t.Error(err)
 			}
 		}, func(_ *websock.Conn, err error) { serverClosed <- err }))
 		h := newCollector()
-		client.SetHandler(h.handler())
+		setHandler(t, client, h.handler())
 		for i := range 100 {
 			want := strings.Repeat("m", i*97)
 			if err := client.SendText([]byte(want)); err != nil {
 				t.Fatal(err)
 			}
-			if got := <-h.messages; got != want {
+			if got := wait(t, "a message", h.messages); got != want {
 				t.Fatalf("%d bytes, want %d", len(got), len(want))
 			}
 		}
@@ -166,10 +161,10 @@ func (s Suite) testHandlersEchoUntilClose(t *testing.T) {
 			t.Error(err)
 		}
 		var closed *websock.CloseError
-		if err := <-h.closed; !errors.As(err, &closed) || !closed.Local {
+		if err := wait(t, "OnClose", h.closed); !errors.As(err, &closed) || !closed.Local {
 			t.Errorf("client: %v", err)
 		}
-		if err := <-serverClosed; !errors.As(err, &closed) || closed.Code != 4010 {
+		if err := wait(t, "OnClose of the server", serverClosed); !errors.As(err, &closed) || closed.Code != 4010 {
 			t.Errorf("server: %v", err)
 		}
 	})
@@ -181,9 +176,9 @@ func (s Suite) testOnCloseReportsAPeerThatDoesNotAnswerTheClose(t *testing.T) {
 		go io.Copy(io.Discard, b)
 		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 		h := newCollector()
-		c.SetHandler(h.handler())
+		setHandler(t, c, h.handler())
 		c.Close()
-		if err := <-h.closed; !errors.Is(err, websock.ErrClosed) || !errors.Is(err, websock.ErrTimeout) {
+		if err := wait(t, "OnClose", h.closed); !errors.Is(err, websock.ErrClosed) || !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -194,9 +189,9 @@ func (s Suite) testTheRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
 		a, _ := s.sockets(t, network)
 		c := s.conn(t, a, websock.Client, websock.Limits{})
 		h := newCollector()
-		c.SetHandler(h.handler())
+		setHandler(t, c, h.handler())
 		c.SetRecvDeadline(time.Now().Add(5 * time.Millisecond))
-		if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
+		if err := wait(t, "OnClose", h.closed); !errors.Is(err, websock.ErrTimeout) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -212,7 +207,7 @@ func (s Suite) testDeadlineAndCloseEndAConnectionWhosePeerKeepsSending(t *testin
 			client, server := s.sockets(t, network)
 			c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
 			h := newCollector()
-			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+			setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 				time.Sleep(100 * time.Microsecond) // so that there are always more bytes to read
 			}, func(_ *websock.Conn, err error) { h.closed <- err }))
 			flooding := make(chan struct{})
@@ -225,42 +220,40 @@ func (s Suite) testDeadlineAndCloseEndAConnectionWhosePeerKeepsSending(t *testin
 				}
 			}()
 			end(c)
-			if err := <-h.closed; !errors.Is(err, websock.ErrTimeout) {
+			if err := wait(t, "OnClose", h.closed); !errors.Is(err, websock.ErrTimeout) {
 				t.Errorf("%s: %v", name, err)
 			}
 			c.Abort(nil)
-			<-flooding
+			wait(t, "the end of the flood", flooding)
 		})
 	}
 }
 
-// A Handler that panics, where that is to be survived, or that ends its goroutine, ends its
-// own connection. Others are served on.
+// A Handler that panics, if Options.Recover is set, or that calls runtime.Goexit, ends its own
+// connection and no other.
 func (s Suite) testPanicAndGoexitEndOnlyTheirConnection(t *testing.T) {
-	leaves := map[string]func(){
-		"panic":  func() { panic(errLeft) },
+	exits := map[string]func(){
+		"panic":  func() { panic(errPanic) },
 		"Goexit": runtime.Goexit,
 	}
-	for name, leave := range leaves {
+	for name, exit := range exits {
 		for _, where := range []string{"OnData of early", "OnData of later", "OnPong", "OnClose"} {
 			t.Run(name+" in "+where, func(t *testing.T) {
-				l := &leaver{where: where, leave: leave, recovered: make(chan any, 2), closed: make(chan error, 2)}
+				l := &exiter{where: where, exit: exit, recovered: make(chan any, 2), closed: make(chan error, 2)}
 				s.testHandlerThatDoesNotReturn(t, l, name == "panic")
 			})
 		}
 	}
 }
 
-func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *leaver, panics bool) {
-	neighbours := s.echoing(t)
+func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *exiter, panics bool) {
+	neighbours := s.neighbours(t)
 	client, server := s.sockets(t, "tcp")
 	c := websock.NewConn(s.attach(t, client, []byte("\x82\x05early")), websock.Client, websock.Options{
 		Limits:  websock.Limits{CloseTimeout: patience},
 		Recover: func(_ *websock.Conn, v any) { l.recovered <- v },
 	})
-	if err := c.SetHandler(l); err != nil {
-		t.Fatal(err)
-	}
+	setHandler(t, c, l)
 	io.WriteString(server, "\x82\x05later\x8a\x00")
 	if l.where == "OnClose" {
 		io.WriteString(server, "\x88\x02\x03\xe8")
@@ -270,19 +263,19 @@ func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *leaver, panics bool
 	}
 	server.Close()
 
-	err := within(t, l.closed, "OnClose")
+	err := wait(t, "OnClose", l.closed)
 	var left *websock.HandlerError
 	if l.where == "OnClose" {
 		if errors.As(err, &left) {
-			t.Errorf("OnClose got %v before it left", err)
+			t.Errorf("OnClose got %v before it exited", err)
 		}
 	} else if !errors.As(err, &left) || !errors.As(c.Err(), &left) {
 		t.Errorf("OnClose got %v, Err is %v: want a HandlerError", err, c.Err())
-	} else if panics != errors.Is(err, errLeft) {
+	} else if panics != errors.Is(err, errPanic) {
 		t.Errorf("OnClose got %v with the value %v", err, left.Value)
 	}
 	if panics {
-		if v := within(t, l.recovered, "Recover"); v != errLeft {
+		if v := wait(t, "Recover", l.recovered); v != errPanic {
 			t.Errorf("Recover got %v", v)
 		}
 	}
@@ -298,103 +291,56 @@ func (s Suite) testHandlerThatDoesNotReturn(t *testing.T, l *leaver, panics bool
 	}
 }
 
-// Firehoses are streams of some 16 KB that make much work: each of a kind.
-func Firehoses() map[string][]byte {
-	var payload bytes.Buffer
-	w, _ := flate.NewWriter(&payload, flate.BestCompression)
-	w.Write(make([]byte, 1<<20))
-	w.Flush()
-	p := bytes.TrimSuffix(payload.Bytes(), []byte("\x00\x00\xff\xff"))
-	bomb := append(engine.AppendHeader(nil, websock.Header{Fin: true, Rsv: 4, Opcode: websock.OpBinary, Length: int64(len(p))}), p...)
-	return map[string][]byte{
-		"inflating": bytes.Repeat(bomb, 16),
-		"tiny":      bytes.Repeat([]byte("\x82\x00"), 8<<10),
-	}
-}
-
-// FirehoseTurn is how much of a firehose's payload, and how many calls of its Handler, may come
-// before others have their turn.
-const (
-	FirehoseTurn  = 256 << 10
-	FirehoseCalls = 1 << 10
-)
-
-// A Firehose is a Handler that counts what it gets.
-type Firehose struct {
-	Calls, Bytes int
-	OnFirst      func(c *websock.Conn) // called with the first
-	Pauses       bool                  // now and then, for a moment
-	Closed       chan error
-}
-
-// OnData counts.
-func (f *Firehose) OnData(c *websock.Conn, _ websock.Header, payload []byte) {
-	f.Calls++
-	f.Bytes += len(payload)
-	if f.Pauses && f.Calls%97 == 0 {
-		c.Pause()
-		go c.Resume()
-	}
-	if f.Calls == 1 && f.OnFirst != nil {
-		f.OnFirst(c)
-	}
-}
-
-// OnClose tells Closed.
-func (f *Firehose) OnClose(_ *websock.Conn, err error) { f.Closed <- err }
-
-// A Handler has much to do with what has come at once. A deadline is still noticed.
+// A deadline that passes while a Handler works through what has arrived ends the connection.
 func (s Suite) testADeadlineInterruptsALargeBacklog(t *testing.T) {
-	for kind, stream := range Firehoses() {
+	for kind, stream := range backlog.Streams() {
 		t.Run(kind, func(t *testing.T) {
 			client, _ := s.sockets(t, "tcp")
-			f := &Firehose{Closed: make(chan error, 1)}
-			f.OnFirst = func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
-			c := s.firehose(t, client, stream, f)
-			if err := within(t, f.Closed, "OnClose"); !errors.Is(err, websock.ErrTimeout) {
+			h := &backlog.Handler{Closed: make(chan error, 1)}
+			h.OnFirst = func(c *websock.Conn) { c.SetRecvDeadline(time.Now().Add(-time.Second)) }
+			c := s.withBacklog(t, client, stream, h)
+			if err := wait(t, "OnClose", h.Closed); !errors.Is(err, websock.ErrTimeout) {
 				t.Errorf("%v", err)
 			}
-			if f.Bytes > FirehoseTurn || f.Calls > FirehoseCalls {
-				t.Errorf("the Handler got %d bytes in %d calls after the deadline", f.Bytes, f.Calls)
+			if h.Bytes > backlog.TurnBytes || h.Calls > backlog.TurnCalls {
+				t.Errorf("the Handler got %d bytes in %d calls after the deadline", h.Bytes, h.Calls)
 			}
 			c.Abort(nil)
 		})
 	}
 }
 
-// Nothing is lost where the turns of a Handler end.
+// Nothing is lost where the transport turns to other connections.
 func (s Suite) testALargeBacklogIsReceivedWhole(t *testing.T) {
-	for kind, stream := range Firehoses() {
+	for kind, stream := range backlog.Streams() {
 		for _, pauses := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/pauses=%v", kind, pauses), func(t *testing.T) {
 				client, server := s.sockets(t, "tcp")
-				f := &Firehose{Closed: make(chan error, 1), Pauses: pauses}
-				s.firehose(t, client, stream, f)
+				h := &backlog.Handler{Closed: make(chan error, 1), Pauses: pauses}
+				s.withBacklog(t, client, stream, h)
 				go func() { // what comes later is received after what is here
 					server.Write(stream)
 					server.Write([]byte("\x88\x02\x03\xe8"))
 				}()
 				var closed *websock.CloseError
-				if err := within(t, f.Closed, "OnClose"); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
+				if err := wait(t, "OnClose", h.Closed); !errors.As(err, &closed) || closed.Code != websock.CloseNormal {
 					t.Errorf("%v", err)
 				}
-				if kind == "tiny" && f.Calls != len(stream) || kind == "inflating" && f.Bytes != 32<<20 {
-					t.Errorf("the Handler got %d bytes in %d calls", f.Bytes, f.Calls)
+				if kind == "tiny" && h.Calls != len(stream) || kind == "inflating" && h.Bytes != 32<<20 {
+					t.Errorf("the Handler got %d bytes in %d calls", h.Bytes, h.Calls)
 				}
 			})
 		}
 	}
 }
 
-// firehose returns a connection on which a stream has come already.
-func (s Suite) firehose(t *testing.T, conn net.Conn, stream []byte, f *Firehose) *websock.Conn {
+// withBacklog returns a connection that has received stream already.
+func (s Suite) withBacklog(t *testing.T, conn net.Conn, stream []byte, h *backlog.Handler) *websock.Conn {
 	t.Helper()
 	c := websock.NewConn(s.attach(t, conn, bytes.Clone(stream)), websock.Client, websock.Options{
 		Limits:      websock.Limits{CloseTimeout: 20 * time.Millisecond},
 		Compression: websock.Compression{Level: 1},
 	})
-	if err := c.SetHandler(f); err != nil {
-		t.Fatal(err)
-	}
+	setHandler(t, c, h)
 	return c
 }

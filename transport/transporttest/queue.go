@@ -10,12 +10,12 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A peer that doesn't read makes TrySend return ErrSendQueueFull, also while another goroutine
-// waits for that peer. What was accepted arrives once it reads.
+// If the peer does not read, TrySend returns ErrSendQueueFull, also while another goroutine is blocked
+// in a send. What TrySend has accepted arrives once the peer reads.
 func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 	const size = 16 << 10
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+		s.pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
 			client, server := s.pair(t, network, websock.Limits{WhenFull: websock.QueueWaits})
 			begin(client)
 			accepted := 0
@@ -25,7 +25,7 @@ func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 				}
 				return err
 			}
-			soon(t, "TrySend", func() {
+			returnsWithin(t, 2*patience, "TrySend", func() {
 				err := try()
 				for err == nil {
 					err = try()
@@ -36,14 +36,14 @@ func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 			})
 			waits := make(chan error, 1)
 			go func() { waits <- client.SendText([]byte("waited")) }()
-			soon(t, "TrySend while another goroutine sends", func() {
+			returnsWithin(t, 2*patience, "TrySend while another goroutine sends", func() {
 				for range 100 {
 					if err := try(); err != nil && !errors.Is(err, websock.ErrSendQueueFull) {
 						t.Errorf("TrySend while another goroutine sends: %v", err)
 					}
 				}
 			})
-			soon(t, "receiving", func() {
+			returnsWithin(t, 2*patience, "receiving", func() {
 				var msg []byte
 				for binary, text := 0, false; binary < accepted || !text; {
 					op, m, err := server.RecvMessage(msg[:0])
@@ -65,7 +65,7 @@ func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 					t.Errorf("the send that waited: %v", err)
 				}
 			})
-			soon(t, "TrySend to a peer that reads", func() {
+			returnsWithin(t, 2*patience, "TrySend to a peer that reads", func() {
 				for try() != nil {
 					time.Sleep(time.Millisecond)
 				}
@@ -77,16 +77,15 @@ func (s Suite) testTrySendNeverBlocks(t *testing.T) {
 	})
 }
 
-// A context that ends while SendContext waits leaves the connection as it was.
 func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 	const size = 16 << 10
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+		s.pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
 			client, server := s.pair(t, network, websock.Limits{})
 			begin(client)
 			message := make([]byte, size)
 			accepted := 0
-			soon(t, "SendContext", func() {
+			returnsWithin(t, 2*patience, "SendContext", func() {
 				for range 3 { // also with nothing sent between
 					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 					defer cancel()
@@ -116,7 +115,7 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 			}
 			sent := make(chan error, 1)
 			go func() { sent <- client.SendContext(context.Background(), websock.OpText, []byte("last")) }()
-			soon(t, "receiving", func() {
+			returnsWithin(t, 2*patience, "receiving", func() {
 				for i := range accepted {
 					if op, m, err := server.RecvMessage(nil); op != websock.OpBinary || len(m) != size || err != nil {
 						t.Errorf("message %d: %v of %d bytes, %v", i, op, len(m), err)
@@ -134,10 +133,9 @@ func (s Suite) testSendContextSendsNothingWhenItsContextEnds(t *testing.T) {
 	})
 }
 
-// A context that ends when a part of a frame is out ends the connection.
 func (s Suite) testCancellingSendContextInTheMiddleOfAFrameIsFatal(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+		s.pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
 			client, server := s.pair(t, network, websock.Limits{CloseTimeout: 50 * time.Millisecond})
 			begin(client)
 			ctx, cancel := context.WithCancel(context.Background())
@@ -145,7 +143,7 @@ func (s Suite) testCancellingSendContextInTheMiddleOfAFrameIsFatal(t *testing.T)
 				server.Recv(make([]byte, 1))
 				cancel()
 			}()
-			soon(t, "SendContext", func() {
+			returnsWithin(t, 2*patience, "SendContext", func() {
 				message := make([]byte, 16<<20)
 				for _, when := range []string{"in the middle", "afterwards"} {
 					err := client.SendContext(ctx, websock.OpBinary, message)
@@ -160,8 +158,8 @@ func (s Suite) testCancellingSendContextInTheMiddleOfAFrameIsFatal(t *testing.T)
 	})
 }
 
-// A Handler that sends to a peer that doesn't read gets its goroutine back, whichever call it
-// uses: an event loop that waits for itself would wait for ever.
+// Sends in a Handler to a peer that does not read return. On an event loop they would otherwise wait
+// for the goroutine that they block.
 func (s Suite) testAHandlerNeverBlocksOnItsOwnQueue(t *testing.T) {
 	for _, size := range []int{16 << 10, 200 << 10} {
 		client, server := s.pair(t, "tcp", websock.Limits{})
@@ -180,13 +178,11 @@ func (s Suite) testAHandlerNeverBlocksOnItsOwnQueue(t *testing.T) {
 				}
 			}
 		}, nil)
-		if err := client.SetHandler(h); err != nil {
-			t.Fatal(err)
-		}
+		setHandler(t, client, h)
 		if err := server.SendText([]byte("go")); err != nil {
 			t.Fatal(err)
 		}
-		soon(t, "a Handler that sends", func() {
+		returnsWithin(t, 2*patience, "a Handler that sends", func() {
 			if err := <-refused; !errors.Is(err, websock.ErrSendQueueFull) && !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%d bytes: %v", size, err)
 			}
@@ -194,15 +190,14 @@ func (s Suite) testAHandlerNeverBlocksOnItsOwnQueue(t *testing.T) {
 	}
 }
 
-// A peer that reads nothing must not keep the Handlers of other connections from being
-// called. What is sent to it is refused once its queue is full, or waits, each as the
-// transport has it.
+// A peer that does not read does not delay the Handlers of other connections. Once its queue is full,
+// sends to it block, or fail if the transport queues.
 func (s Suite) testAStalledPeerDelaysNoOtherConnection(t *testing.T) {
 	limits := websock.Limits{CloseTimeout: 20 * time.Millisecond}
 	a, _ := s.sockets(t, "tcp")
 	stalled := s.conn(t, a, websock.Client, limits)
 	h := newCollector()
-	stalled.SetHandler(h.handler())
+	setHandler(t, stalled, h.handler())
 	stalled.SetSendDeadline(time.Now().Add(200 * time.Millisecond))
 	full := make(chan error, 1)
 	go func() {
@@ -218,15 +213,15 @@ func (s Suite) testAStalledPeerDelaysNoOtherConnection(t *testing.T) {
 		client, server := s.pair(t, "tcp", limits)
 		go echo(server)
 		h := newCollector()
-		client.SetHandler(h.handler())
+		setHandler(t, client, h.handler())
 		for range 20 {
 			if err := client.SendText([]byte("ping")); err != nil {
 				t.Fatal(err)
 			}
-			<-h.messages
+			wait(t, "a message", h.messages)
 		}
 	}
-	err := <-full
+	err := wait(t, "the end of sending", full)
 	var limit *websock.LimitError
 	if refused := errors.As(err, &limit) && limit.Limit == "SendQueue"; !refused {
 		var closed *websock.CloseError
@@ -235,14 +230,14 @@ func (s Suite) testAStalledPeerDelaysNoOtherConnection(t *testing.T) {
 		}
 	}
 	stalled.Close()
-	<-h.closed
+	wait(t, "OnClose", h.closed)
 }
 
 func (s Suite) testABlockedSenderLosesNothing(t *testing.T) {
 	const messages, size = 40, 100 << 10
 	client, server := s.pair(t, "tcp", websock.Limits{WhenFull: websock.QueueWaits})
 	h := newCollector()
-	client.SetHandler(h.handler()) // so that even so it waits
+	setHandler(t, client, h.handler()) // so that even so it waits
 	sent := make(chan error, 1)
 	go func() {
 		for i := range messages {
@@ -262,12 +257,11 @@ func (s Suite) testABlockedSenderLosesNothing(t *testing.T) {
 		}
 		msg = m
 	}
-	if err := <-sent; err != nil {
+	if err := wait(t, "the sender", sent); err != nil {
 		t.Error(err)
 	}
 }
 
-// Neither of two peers may wait for the other to read before it reads on itself.
 func (s Suite) testPeersThatBothSendMuchDoNotDeadlock(t *testing.T) {
 	const messages, size = 1000, 20 << 10 // more than the system's buffers take
 	s.eachNetwork(t, func(t *testing.T, network string) {
@@ -278,7 +272,7 @@ func (s Suite) testPeersThatBothSendMuchDoNotDeadlock(t *testing.T) {
 		for _, c := range peers {
 			h := newCollector()
 			received = append(received, h)
-			c.SetHandler(h.handler())
+			setHandler(t, c, h.handler())
 			go func() {
 				var err error
 				for i := 0; err == nil && i < messages; i++ {
@@ -289,13 +283,13 @@ func (s Suite) testPeersThatBothSendMuchDoNotDeadlock(t *testing.T) {
 		}
 		for _, h := range received {
 			for i := range messages {
-				if msg := <-h.messages; len(msg) != size || msg[0] != byte(i) {
+				if msg := wait(t, "a message", h.messages); len(msg) != size || msg[0] != byte(i) {
 					t.Fatalf("message %d: %d bytes", i, len(msg))
 				}
 			}
 		}
 		for range peers {
-			if err := <-sent; err != nil {
+			if err := wait(t, "the sender", sent); err != nil {
 				t.Error(err)
 			}
 		}

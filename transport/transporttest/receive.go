@@ -30,7 +30,7 @@ func (s Suite) testEchoOfEverySize(t *testing.T) {
 			if op != websock.OpBinary || !bytes.Equal(got, want) || err != nil {
 				t.Fatalf("%d bytes: %v, %d bytes, %v", size, op, len(got), err)
 			}
-			if err := <-sent; err != nil {
+			if err := wait(t, "the send", sent); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -38,7 +38,7 @@ func (s Suite) testEchoOfEverySize(t *testing.T) {
 			t.Error(err)
 		}
 		var closed *websock.CloseError
-		if err := <-echoed; !errors.As(err, &closed) || closed.Code != 4003 || closed.Reason != "done" {
+		if err := wait(t, "the server", echoed); !errors.As(err, &closed) || closed.Code != 4003 || closed.Reason != "done" {
 			t.Errorf("server: %v", err)
 		}
 	})
@@ -105,8 +105,8 @@ func (s Suite) testTimeoutsLoseNoByteOfASlowStream(t *testing.T) {
 }
 
 func (s Suite) testRecvTimeoutOfZeroReturnsWhatHasArrived(t *testing.T) {
-	if s.BlindPoll {
-		t.Skip("this transport can't ask without waiting")
+	if s.NoPoll {
+		t.Skip("the suite's NoPoll is set")
 	}
 	for _, network := range []string{"tcp", "unix"} {
 		client, server := s.sockets(t, network)
@@ -134,7 +134,7 @@ func (s Suite) testRecvTimeoutOfZeroReturnsWhatHasArrived(t *testing.T) {
 	}
 }
 
-// A RecvTimeout ends in its time, whatever deadline others set meanwhile.
+// RecvTimeout returns after its timeout, also if another goroutine sets later deadlines meanwhile.
 func (s Suite) testNothingExtendsRecvTimeout(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
 	c := s.conn(t, client, websock.Client, websock.Limits{})
@@ -163,7 +163,7 @@ func (s Suite) testNothingExtendsRecvTimeout(t *testing.T) {
 	}
 }
 
-// A receive ends at the deadline that was set last, however it meets those of RecvTimeout.
+// A deadline that is set while Recv resets the deadline of an earlier RecvTimeout takes effect.
 func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
 	c := s.conn(t, client, websock.Client, websock.Limits{})
@@ -182,7 +182,8 @@ func (s Suite) testARecvDeadlineIsNotLost(t *testing.T) {
 	}
 }
 
-// Readers of NextReader, timeouts in the middle and skipped rests leave the stream where it was.
+// Timeouts in the middle of a message of NextReader, and messages that are not read to their end, do
+// not make it lose its place in the stream.
 func (s Suite) testNextReaderLosesNothingAtTimeouts(t *testing.T) {
 	client, server := s.pair(t, "tcp", websock.Limits{})
 	go func() {
@@ -204,7 +205,7 @@ func (s Suite) testNextReaderLosesNothingAtTimeouts(t *testing.T) {
 		}
 		server.Close()
 	}()
-	soon(t, "reading", func() {
+	returnsWithin(t, 2*patience, "reading", func() {
 		read := func(r io.Reader, p []byte) (n int) {
 			for {
 				client.SetRecvDeadline(time.Now().Add(time.Millisecond))
@@ -245,7 +246,7 @@ func (s Suite) testNextReaderLosesNothingAtTimeouts(t *testing.T) {
 	})
 }
 
-// netConns returns the two ends of a connection as streams, that of the role given first.
+// netConns returns the NetConns of both ends, that of role first.
 func (s Suite) netConns(t testing.TB, network string, role websock.Role, timeout time.Duration) (a, b net.Conn) {
 	client, server := s.pair(t, network, websock.Limits{CloseTimeout: timeout})
 	a, b = client.NetConn(websock.OpBinary), server.NetConn(websock.OpBinary)
@@ -269,8 +270,8 @@ func (s Suite) testNetConnIsANetConn(t *testing.T) {
 	})
 }
 
-// A peer that takes nothing keeps nobody waiting after a write timed out, whatever its size:
-// neither a Read under way nor a later one.
+// After a write to a peer that does not read has timed out, neither a Read under way nor a later one
+// blocks, whatever the size of the write.
 func (s Suite) testNetConnFailsAfterAWriteTimedOut(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		for _, size := range []int{1 << 10, 64 << 10, 16 << 20} {
@@ -286,7 +287,7 @@ func (s Suite) testNetConnFailsAfterAWriteTimedOut(t *testing.T) {
 					timeout, ok := err.(net.Error)
 					return ok && timeout.Timeout() && errors.Is(err, os.ErrDeadlineExceeded)
 				}
-				soon(t, "Write", func() {
+				returnsWithin(t, 2*patience, "Write", func() {
 					p := make([]byte, size)
 					var err error
 					for stream.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil { // not over yet
@@ -299,7 +300,7 @@ func (s Suite) testNetConnFailsAfterAWriteTimedOut(t *testing.T) {
 						t.Errorf("the next one: %T %v", err, err)
 					}
 				})
-				soon(t, "Read", func() {
+				returnsWithin(t, 2*patience, "Read", func() {
 					if err := <-read; err == nil {
 						t.Error("the Read under way has read something")
 					}
@@ -311,7 +312,7 @@ func (s Suite) testNetConnFailsAfterAWriteTimedOut(t *testing.T) {
 						t.Errorf("a later Write: %v", err)
 					}
 				})
-				soon(t, "Close", func() { stream.Close() })
+				returnsWithin(t, 2*patience, "Close", func() { stream.Close() })
 			})
 		}
 	})

@@ -72,13 +72,16 @@ func (s Suite) testEchoAllocatesNothing(t *testing.T) {
 			carry(client, server)
 			carry(server, client)
 		})
-		if allocs > s.Allocates {
-			t.Errorf("%d bytes: %v allocations, want %v", size, allocs, s.Allocates)
+		allowed := s.EchoAllocs
+		if s.TLS != 0 {
+			allowed = max(allowed, 4)
+		}
+		if allocs > allowed {
+			t.Errorf("%d bytes: %v allocations, want %v", size, allocs, allowed)
 		}
 	}
 }
 
-// What is prepared once arrives from both roles.
 func (s Suite) testAPreparedMessageArrives(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.pair(t, network, websock.Limits{})
@@ -95,7 +98,7 @@ func (s Suite) testAPreparedMessageArrives(t *testing.T) {
 					if op != websock.OpBinary || !bytes.Equal(m, message.Payload()) || err != nil {
 						t.Fatalf("%d bytes: %v of %d bytes, %v", size, op, len(m), err)
 					}
-					if err := <-sent; err != nil {
+					if err := wait(t, "the send", sent); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -117,7 +120,7 @@ func (s Suite) testSendDeadlineIsFatal(t *testing.T) {
 	}
 }
 
-// A Handler may take its time: what others send leaves, and takes along what it has sent.
+// While a Handler blocks, what other goroutines send is written, after what the Handler has sent.
 func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 	prepared, err := websock.NewPreparedMessage(websock.OpText, []byte("prepared"))
 	if err != nil {
@@ -154,7 +157,7 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 			received := make(chan error, 1)
 			go func() { received <- readMessages(far, 2) }()
 			begun, done := make(chan struct{}), make(chan struct{})
-			client.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+			setHandler(t, client, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 				c.SendText([]byte("of the Handler"))
 				close(begun)
 				<-done
@@ -178,8 +181,8 @@ func (s Suite) testASendDoesNotWaitForAHandler(t *testing.T) {
 	}
 }
 
-// A send to a peer that takes nothing returns at its deadline, also while the Handler of the
-// connection hangs, and the end that follows is the one that every failed send has.
+// A send to a peer that does not read returns at its deadline, also while the Handler of the
+// connection blocks, and OnClose gets the error of the send.
 func (s Suite) testASendDeadlineHoldsWhileAHandlerBlocks(t *testing.T) {
 	deadlines := map[string]func(c *websock.Conn){
 		"set before": func(c *websock.Conn) { c.SetSendDeadline(time.Now().Add(100 * time.Millisecond)) },
@@ -194,7 +197,7 @@ func (s Suite) testASendDeadlineHoldsWhileAHandlerBlocks(t *testing.T) {
 			c := s.conn(t, near, websock.Client, websock.Limits{CloseTimeout: 100 * time.Millisecond, WhenFull: websock.QueueWaits})
 			entered, release := make(chan bool, 1), make(chan bool)
 			ended := make(chan error, 1)
-			c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+			setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 				entered <- true
 				<-release
 			}, func(_ *websock.Conn, err error) { ended <- err }))
@@ -221,8 +224,8 @@ func (s Suite) testASendDeadlineHoldsWhileAHandlerBlocks(t *testing.T) {
 	}
 }
 
-// A peer sends much, says why it ends the connection, and resets it. Who answers each message
-// can't any more, but has to be told all of that.
+// A peer sends many messages and a close frame, and resets the connection. Replies fail, but all
+// messages and the close frame are still received.
 func (s Suite) testAFailedSendLosesNoReceivedMessage(t *testing.T) {
 	const messages = 2000
 	for _, close := range []struct {
@@ -250,12 +253,13 @@ func (s Suite) testAFailedSendLosesNoReceivedMessage(t *testing.T) {
 				}
 			}
 			t.Run("pushed", func(t *testing.T) {
+				s.require(t, pusher)
 				near, far := s.sockets(t, "tcp")
 				c := s.conn(t, near, role, websock.Limits{})
 				begun, gone := make(chan struct{}), make(chan struct{})
 				ended := make(chan error, 1)
 				received := 0
-				c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
+				setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, msg []byte) {
 					if received++; received == 1 {
 						begun <- struct{}{}
 						<-gone
@@ -294,7 +298,7 @@ func (s Suite) testAFailedSendLosesNoReceivedMessage(t *testing.T) {
 	}
 }
 
-// peers are what a peer does that takes nothing.
+// peers are peers that do not read.
 var peers = map[string]func(role websock.Role, far net.Conn){
 	"a peer that is silent": func(websock.Role, net.Conn) {},
 	"a peer that sends without end": func(role websock.Role, far net.Conn) {
@@ -307,20 +311,23 @@ var peers = map[string]func(role websock.Role, far net.Conn){
 	},
 }
 
-// After a send failed, what comes is received for Limits.CloseTimeout. Then the connection ends
-// with the error of the send.
+// After a failed send, receiving continues for Limits.CloseTimeout. Then the connection ends with the
+// error of the send.
 func (s Suite) testReceivingEndsCloseTimeoutAfterAFailedSend(t *testing.T) {
 	for name, peer := range peers {
 		s.eachRole(t, func(t *testing.T, role websock.Role) {
 			for _, way := range []string{"pushed", "pulled"} {
 				t.Run(name+", "+way, func(t *testing.T) {
+					if way == "pushed" {
+						s.require(t, pusher)
+					}
 					t.Parallel()
 					near, far := s.sockets(t, "tcp")
 					c := s.conn(t, near, role, websock.Limits{CloseTimeout: 200 * time.Millisecond, WhenFull: websock.QueueWaits})
 					go peer(role, far)
 					ended := make(chan error, 1)
 					if way == "pushed" {
-						c.SetHandler(websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+						setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
 							c.SetRecvDeadline(time.Now().Add(time.Hour))
 						}, func(_ *websock.Conn, err error) { ended <- err }))
 					} else {

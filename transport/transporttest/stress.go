@@ -17,8 +17,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// All ways of sending at once, to a peer that is slow: what was accepted arrives, once and whole,
-// and what was refused does not.
+// Messages are sent in all ways at once to a slow peer. Those that were accepted arrive once and
+// whole, and those that were refused do not.
 func (s Suite) testEveryAcceptedMessageArrivesOnce(t *testing.T) {
 	for name, z := range map[string]websock.Compression{"plain": {}, "compressed": websock.DefaultCompression} {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func (s Suite) testEveryAcceptedMessageArrivesOnce(t *testing.T) {
 				sending.Wait()
 				client.CloseWith(websock.CloseNormal, "")
 			}()
-			soon(t, "receiving", func() {
+			returnsWithin(t, 2*patience, "receiving", func() {
 				seen := map[string]bool{}
 				var err error
 				for n := 0; err == nil; n++ {
@@ -116,8 +116,8 @@ func (s Suite) testEveryAcceptedMessageArrivesOnce(t *testing.T) {
 	}
 }
 
-// Whatever several goroutines and the Handler itself do to a connection, OnClose comes once and
-// nothing after it.
+// Several goroutines and the Handler itself call methods at random. OnClose comes once, and no call
+// after it.
 func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 	const rounds, actors, actions = 30, 3, 6
 	s.eachNetwork(t, func(t *testing.T, network string) {
@@ -139,7 +139,7 @@ func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 				case 6:
 					c.SetSendDeadline(time.Now().Add(time.Duration(random.IntN(1000)) * time.Microsecond))
 				case 7:
-					below(peer).Close()
+					socketOf(peer).Close()
 				case 8:
 					c.Cork()
 				case 9:
@@ -161,7 +161,7 @@ func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 				over.Store(true)
 				do(c, inside)
 			}
-			c.SetHandler(h)
+			setHandler(t, c, h)
 			go io.Copy(io.Discard, peer)
 			go func() {
 				for {
@@ -183,7 +183,7 @@ func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 			returns(t, "what goroutines do", acting.Wait)
 			returns(t, "Abort", func() { c.Abort(errCause) })
 			wait(t, "OnClose", h.closed)
-			below(peer).Close()
+			socketOf(peer).Close()
 			select {
 			case err := <-h.closed:
 				t.Fatalf("OnClose came again: %v", err)
@@ -193,8 +193,8 @@ func (s Suite) testOnCloseComesOnceWhateverIsCalled(t *testing.T) {
 	})
 }
 
-// Whatever is called at whatever time by whomever: every connection ends, once, after its last
-// data, and its Handler is called by one goroutine at a time.
+// Calls of several goroutines race with one of the ways to end a connection. The calls of the Handler
+// do not overlap, and OnClose is the last.
 func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 	const conns, callers = 60, 3
 	calls := []func(c *websock.Conn, peer net.Conn){
@@ -228,7 +228,7 @@ func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 		client, peer := s.sockets(t, "tcp")
 		all.Go(func() {
 			c := s.conn(t, client, websock.Client, limits)
-			h := &counter{done: make(chan struct{})}
+			h := &callChecker{done: make(chan struct{})}
 			peer.SetWriteDeadline(time.Now().Add(5 * patience))
 			var racing sync.WaitGroup
 			for range callers {
@@ -260,7 +260,7 @@ func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 	all.Wait()
 }
 
-// uses are what a connection may be in the middle of when it ends. Each has to return.
+// uses are calls that may be under way when a connection ends. Each must return.
 var uses = map[string]func(c *websock.Conn, r *rand.Rand) error{
 	"SendText":    func(c *websock.Conn, r *rand.Rand) error { return c.SendText(make([]byte, r.IntN(2000))) },
 	"a large one": func(c *websock.Conn, r *rand.Rand) error { return c.SendBinary(make([]byte, 300<<10)) },
@@ -310,7 +310,7 @@ var uses = map[string]func(c *websock.Conn, r *rand.Rand) error{
 	},
 }
 
-// finishes are the ways to end a connection.
+// finishes are ways to end a connection.
 var finishes = map[string]func(c *websock.Conn){
 	"Close":     func(c *websock.Conn) { c.Close() },
 	"Abort":     func(c *websock.Conn) { c.Abort(nil) },
@@ -319,13 +319,16 @@ var finishes = map[string]func(c *websock.Conn){
 	"a timeout": func(c *websock.Conn) { c.SetSendDeadline(time.Now()); c.SendText(nil); c.Close() },
 }
 
-// However a connection is used and by whichever side it ends, all calls return, OnClose comes
-// once, and nothing comes after it.
+// Whatever a connection is used for and whichever side ends it, all calls return, OnClose comes once,
+// and no call comes after it.
 func (s Suite) testEveryCallReturnsWhenTheConnectionEnds(t *testing.T) {
 	for end, finish := range finishes {
 		for _, way := range []string{"pulled", "pushed"} {
 			for _, both := range []bool{false, true} {
 				t.Run(end+", "+way, func(t *testing.T) {
+					if way == "pushed" {
+						s.require(t, pusher)
+					}
 					t.Parallel()
 					for seed := range uint64(3) {
 						s.play(t, seed, way == "pushed", both, finish)
@@ -336,7 +339,7 @@ func (s Suite) testEveryCallReturnsWhenTheConnectionEnds(t *testing.T) {
 	}
 }
 
-// play has two peers use a connection in all ways until one of them, or both, finish.
+// play uses a connection from both ends, in all ways, until one or both of them finish.
 func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*websock.Conn)) {
 	limits := websock.Limits{CloseTimeout: 300 * time.Millisecond, SendQueue: 16 << 10}
 	client, server := s.pair(t, "tcp", limits)
@@ -345,7 +348,7 @@ func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*w
 		if pushed {
 			over := make(chan error, 10)
 			var ended atomic.Bool
-			c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+			setHandler(t, c, websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 				if ended.Load() {
 					t.Error("OnData came after OnClose")
 				}

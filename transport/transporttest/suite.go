@@ -9,103 +9,130 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Suite is the tests for one transport.
+// A Suite tests one transport. Factory and Networks must be set; a transport that is none of this
+// module's needs the other fields only to say what it can't do, and to be tested over TLS.
 type Suite struct {
-	// Factory makes the transport. websock.Attach puts TLS over it.
+	// Factory makes the transport of both ends of each connection, through websock.Attach. A
+	// net.Conn for which it returns transport.ErrUnsupported is carried by transport/std, as in
+	// programs, so that tests over it prove nothing about Factory.
 	Factory transport.Factory
 
-	// Networks that are tried: "tcp", "unix", "pipe", and "tunnel", a connection on which
-	// no deadline can be set.
+	// Networks has the kinds of net.Conn that Factory carries, each tested where it may make a
+	// difference: "tcp" and "unix", sockets on this machine; "pipe", net.Pipe; "tunnel", TCP on
+	// which no deadline can be set. All other tests are over TCP.
 	Networks []string
 
-	// Secure turns the two ends of a network connection into those of a TLS
-	// connection; nil: there is no TLS.
-	Secure func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn)
+	// TLS is a version, such as tls.VersionTLS13, of TLS that is put over Factory's transport,
+	// as for wss. 0 is none. Programs need both, so run the suite without TLS and with it.
+	TLS uint16
 
-	// Allocates is how many allocations an echo may take, both ways together.
-	Allocates float64
+	// CryptoTLS makes the TLS connections with crypto/tls alone, not with transport/tls, so that
+	// Factory gets a net.Conn that is a *tls.Conn: that of a dialer of a program's own, for
+	// example.
+	CryptoTLS bool
 
-	// BlindPoll says that a receive without time to wait can miss what is here.
-	BlindPoll bool
+	// EchoAllocs is how many allocations an echo may cost on average, both peers together. Over
+	// TLS, four of crypto/tls are allowed anyway.
+	EchoAllocs float64
+
+	// NoPoll skips the test that a receive with a timeout of zero returns what has arrived:
+	// where only a deadline ends a read, a read whose deadline has passed returns nothing.
+	NoPoll bool
 
 	// Parallel makes the tests run in parallel, except those that measure the process. It can be
-	// set for transports where a Handler that blocks does not hold up other connections.
+	// set for transports where a Handler that blocks does not delay other connections.
 	Parallel bool
+
+	pushes, queues bool // the transport is a transport.Pusher, and a transport.Queue
 }
 
-// Run runs all tests.
+// A need is what a test requires.
+type need uint8
+
+const (
+	pusher need = 1 << iota // a transport.Pusher
+	queue                   // a transport.Queue
+	alone                   // no other test beside it, since it measures the process
+)
+
+// Run runs all tests, each as a subtest. Those of what the transport does not implement are skipped:
+// transport.Pusher for Handlers, transport.Queue for sends that don't block.
 func (s Suite) Run(t *testing.T) {
+	s.inspect(t)
 	tests := []struct {
-		name     string
-		run      func(t *testing.T)
-		measures bool // allocations, goroutines or descriptors of the process
+		name  string
+		run   func(t *testing.T)
+		needs need
 	}{
-		{"EchoOfEverySize", s.testEchoOfEverySize, false},
-		{"TimeoutsLoseNoByteOfASlowStream", s.testTimeoutsLoseNoByteOfASlowStream, false},
-		{"RecvTimeoutOfZeroReturnsWhatHasArrived", s.testRecvTimeoutOfZeroReturnsWhatHasArrived, false},
-		{"EarlyBytesAreReceivedFirst", s.testEarlyBytesAreReceivedFirst, false},
-		{"ManySendersOneReceiver", s.testManySendersOneReceiver, false},
-		{"SendDeadlineIsFatal", s.testSendDeadlineIsFatal, false},
-		{"EchoAllocatesNothing", s.testEchoAllocatesNothing, true},
-		{"CloseFromAnotherGoroutineEndsAReceive", s.testCloseFromAnotherGoroutineEndsAReceive, false},
-		{"BothSidesClosingAtOnce", s.testBothSidesClosingAtOnce, false},
-		{"CloseDiscardsWhatThePeerKeepsSending", s.testCloseDiscardsWhatThePeerKeepsSending, false},
-		{"CloseAbortsIfThePeerDoesNotRead", s.testCloseAbortsIfThePeerDoesNotRead, false},
-		{"AHandlerGetsEarlyAndLaterBytes", s.testAHandlerGetsEarlyAndLaterBytes, false},
-		{"SetHandlerDoesNotCallTheHandlerItself", s.testSetHandlerDoesNotCallTheHandlerItself, false},
-		{"OnCloseFollowsAnEndThatArrivesWithTheLastBytes", s.testOnCloseFollowsAnEndThatArrivesWithTheLastBytes, false},
-		{"HandlersEchoUntilClose", s.testHandlersEchoUntilClose, false},
-		{"OnCloseReportsAPeerThatDoesNotAnswerTheClose", s.testOnCloseReportsAPeerThatDoesNotAnswerTheClose, false},
-		{"TheRecvDeadlineEndsAConnectionWithAHandler", s.testTheRecvDeadlineEndsAConnectionWithAHandler, false},
-		{"DeadlineAndCloseEndAConnectionWhosePeerKeepsSending", s.testDeadlineAndCloseEndAConnectionWhosePeerKeepsSending, false},
-		{"NoDataComesDuringAPause", s.testNoDataComesDuringAPause, false},
-		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing, false},
-		{"TheRecvDeadlineEndsAPause", s.testTheRecvDeadlineEndsAPause, false},
-		{"CloseDuringAPauseLosesNothing", s.testCloseDuringAPauseLosesNothing, false},
-		{"AbortInsideACallbackReturns", s.testAbortInsideACallbackReturns, false},
-		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler, false},
-		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer, false},
-		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines, true},
-		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, true},
-		{"OnCloseComesOnceWhateverIsCalled", s.testOnCloseComesOnceWhateverIsCalled, false},
-		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther, false},
-		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort, false},
-		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt, false},
-		{"AStalledPeerDelaysNoOtherConnection", s.testAStalledPeerDelaysNoOtherConnection, false},
-		{"ABlockedSenderLosesNothing", s.testABlockedSenderLosesNothing, false},
-		{"PeersThatBothSendMuchDoNotDeadlock", s.testPeersThatBothSendMuchDoNotDeadlock, false},
-		{"PanicAndGoexitEndOnlyTheirConnection", s.testPanicAndGoexitEndOnlyTheirConnection, false},
-		{"TrySendNeverBlocks", s.testTrySendNeverBlocks, false},
-		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds, false},
-		{"CancellingSendContextInTheMiddleOfAFrameIsFatal", s.testCancellingSendContextInTheMiddleOfAFrameIsFatal, false},
-		{"AHandlerNeverBlocksOnItsOwnQueue", s.testAHandlerNeverBlocksOnItsOwnQueue, false},
-		{"APreparedMessageArrives", s.testAPreparedMessageArrives, false},
-		{"ADeadlineInterruptsALargeBacklog", s.testADeadlineInterruptsALargeBacklog, false},
-		{"ALargeBacklogIsReceivedWhole", s.testALargeBacklogIsReceivedWhole, false},
-		{"NetConnIsANetConn", s.testNetConnIsANetConn, false},
-		{"NetConnFailsAfterAWriteTimedOut", s.testNetConnFailsAfterAWriteTimedOut, false},
-		{"CallsAfterTheEndReturnACloseError", s.testCallsAfterTheEndReturnACloseError, false},
-		{"BlockedSendersReturnAtTheEnd", s.testBlockedSendersReturnAtTheEnd, false},
-		{"ConcurrentCallsEndEachConnectionOnce", s.testConcurrentCallsEndEachConnectionOnce, false},
-		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler, false},
-		{"EveryAcceptedMessageArrivesOnce", s.testEveryAcceptedMessageArrivesOnce, false},
-		{"NextReaderLosesNothingAtTimeouts", s.testNextReaderLosesNothingAtTimeouts, false},
-		{"AHandlerContinuesAfterRecv", s.testAHandlerContinuesAfterRecv, false},
-		{"TLSReturnsTheStateOfTheConnection", s.testTLSReturnsTheStateOfTheConnection, false},
-		{"AFailedSendLosesNoReceivedMessage", s.testAFailedSendLosesNoReceivedMessage, false},
-		{"ReceivingEndsCloseTimeoutAfterAFailedSend", s.testReceivingEndsCloseTimeoutAfterAFailedSend, false},
-		{"NothingExtendsTheCloseTimeout", s.testNothingExtendsTheCloseTimeout, false},
-		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing, false},
-		{"ABlockedHandlerDoesNotDelayTheCloseForThePeer", s.testABlockedHandlerDoesNotDelayTheCloseForThePeer, false},
-		{"ASendDeadlineHoldsWhileAHandlerBlocks", s.testASendDeadlineHoldsWhileAHandlerBlocks, false},
-		{"NothingExtendsRecvTimeout", s.testNothingExtendsRecvTimeout, false},
-		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost, false},
-		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler, false},
-		{"EveryCallReturnsWhenTheConnectionEnds", s.testEveryCallReturnsWhenTheConnectionEnds, false},
+		{"AttachLeavesWhatItRefuses", s.testAttachLeavesWhatItRefuses, 0},
+		{"ReservationsAreReleased", s.testReservationsAreReleased, alone},
+		{"EchoOfEverySize", s.testEchoOfEverySize, 0},
+		{"TimeoutsLoseNoByteOfASlowStream", s.testTimeoutsLoseNoByteOfASlowStream, 0},
+		{"RecvTimeoutOfZeroReturnsWhatHasArrived", s.testRecvTimeoutOfZeroReturnsWhatHasArrived, 0},
+		{"EarlyBytesAreReceivedFirst", s.testEarlyBytesAreReceivedFirst, 0},
+		{"ManySendersOneReceiver", s.testManySendersOneReceiver, 0},
+		{"SendDeadlineIsFatal", s.testSendDeadlineIsFatal, 0},
+		{"EchoAllocatesNothing", s.testEchoAllocatesNothing, alone},
+		{"CloseFromAnotherGoroutineEndsAReceive", s.testCloseFromAnotherGoroutineEndsAReceive, 0},
+		{"BothSidesClosingAtOnce", s.testBothSidesClosingAtOnce, 0},
+		{"CloseDiscardsWhatThePeerKeepsSending", s.testCloseDiscardsWhatThePeerKeepsSending, 0},
+		{"CloseAbortsIfThePeerDoesNotRead", s.testCloseAbortsIfThePeerDoesNotRead, 0},
+		{"AHandlerGetsEarlyAndLaterBytes", s.testAHandlerGetsEarlyAndLaterBytes, pusher},
+		{"SetHandlerDoesNotCallTheHandlerItself", s.testSetHandlerDoesNotCallTheHandlerItself, pusher},
+		{"OnCloseFollowsAnEndThatArrivesWithTheLastBytes", s.testOnCloseFollowsAnEndThatArrivesWithTheLastBytes, pusher},
+		{"HandlersEchoUntilClose", s.testHandlersEchoUntilClose, pusher},
+		{"OnCloseReportsAPeerThatDoesNotAnswerTheClose", s.testOnCloseReportsAPeerThatDoesNotAnswerTheClose, pusher},
+		{"TheRecvDeadlineEndsAConnectionWithAHandler", s.testTheRecvDeadlineEndsAConnectionWithAHandler, pusher},
+		{"DeadlineAndCloseEndAConnectionWhosePeerKeepsSending", s.testDeadlineAndCloseEndAConnectionWhosePeerKeepsSending, pusher},
+		{"NoDataComesDuringAPause", s.testNoDataComesDuringAPause, pusher},
+		{"ShortPausesLoseNothing", s.testShortPausesLoseNothing, pusher},
+		{"TheRecvDeadlineEndsAPause", s.testTheRecvDeadlineEndsAPause, pusher},
+		{"CloseDuringAPauseLosesNothing", s.testCloseDuringAPauseLosesNothing, pusher},
+		{"AbortInsideACallbackReturns", s.testAbortInsideACallbackReturns, pusher},
+		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler, pusher},
+		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer, 0},
+		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines, pusher | alone},
+		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, pusher | alone},
+		{"OnCloseComesOnceWhateverIsCalled", s.testOnCloseComesOnceWhateverIsCalled, pusher},
+		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther, pusher},
+		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort, pusher},
+		{"NoDataComesDuringAPauseWhateverEndsIt", s.testNoDataComesDuringAPauseWhateverEndsIt, pusher},
+		{"AStalledPeerDelaysNoOtherConnection", s.testAStalledPeerDelaysNoOtherConnection, pusher},
+		{"ABlockedSenderLosesNothing", s.testABlockedSenderLosesNothing, pusher},
+		{"PeersThatBothSendMuchDoNotDeadlock", s.testPeersThatBothSendMuchDoNotDeadlock, pusher},
+		{"PanicAndGoexitEndOnlyTheirConnection", s.testPanicAndGoexitEndOnlyTheirConnection, pusher},
+		{"TrySendNeverBlocks", s.testTrySendNeverBlocks, queue},
+		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds, queue},
+		{"CancellingSendContextInTheMiddleOfAFrameIsFatal", s.testCancellingSendContextInTheMiddleOfAFrameIsFatal, queue},
+		{"AHandlerNeverBlocksOnItsOwnQueue", s.testAHandlerNeverBlocksOnItsOwnQueue, pusher | queue},
+		{"APreparedMessageArrives", s.testAPreparedMessageArrives, 0},
+		{"ADeadlineInterruptsALargeBacklog", s.testADeadlineInterruptsALargeBacklog, pusher},
+		{"ALargeBacklogIsReceivedWhole", s.testALargeBacklogIsReceivedWhole, pusher},
+		{"NetConnIsANetConn", s.testNetConnIsANetConn, queue},
+		{"NetConnFailsAfterAWriteTimedOut", s.testNetConnFailsAfterAWriteTimedOut, queue},
+		{"CallsAfterTheEndReturnACloseError", s.testCallsAfterTheEndReturnACloseError, 0},
+		{"BlockedSendersReturnAtTheEnd", s.testBlockedSendersReturnAtTheEnd, 0},
+		{"ConcurrentCallsEndEachConnectionOnce", s.testConcurrentCallsEndEachConnectionOnce, pusher | queue},
+		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler, pusher},
+		{"EveryAcceptedMessageArrivesOnce", s.testEveryAcceptedMessageArrivesOnce, queue},
+		{"NextReaderLosesNothingAtTimeouts", s.testNextReaderLosesNothingAtTimeouts, 0},
+		{"AHandlerContinuesAfterRecv", s.testAHandlerContinuesAfterRecv, pusher},
+		{"TLSReturnsTheStateOfTheConnection", s.testTLSReturnsTheStateOfTheConnection, 0},
+		{"AFailedSendLosesNoReceivedMessage", s.testAFailedSendLosesNoReceivedMessage, 0},
+		{"ReceivingEndsCloseTimeoutAfterAFailedSend", s.testReceivingEndsCloseTimeoutAfterAFailedSend, 0},
+		{"NothingExtendsTheCloseTimeout", s.testNothingExtendsTheCloseTimeout, 0},
+		{"CloseInASlowHandlerLosesNothing", s.testCloseInASlowHandlerLosesNothing, pusher},
+		{"ABlockedHandlerDoesNotDelayTheCloseForThePeer", s.testABlockedHandlerDoesNotDelayTheCloseForThePeer, pusher},
+		{"ASendDeadlineHoldsWhileAHandlerBlocks", s.testASendDeadlineHoldsWhileAHandlerBlocks, pusher},
+		{"NothingExtendsRecvTimeout", s.testNothingExtendsRecvTimeout, 0},
+		{"ARecvDeadlineIsNotLost", s.testARecvDeadlineIsNotLost, 0},
+		{"ASendDoesNotWaitForAHandler", s.testASendDoesNotWaitForAHandler, pusher},
+		{"EveryCallReturnsWhenTheConnectionEnds", s.testEveryCallReturnsWhenTheConnectionEnds, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if !test.measures {
+			s.require(t, test.needs)
+			if test.needs&alone == 0 {
 				s.mayRunInParallel(t)
 			}
 			test.run(t)
@@ -113,6 +140,30 @@ func (s Suite) Run(t *testing.T) {
 	}
 }
 
+// inspect notes which interfaces the transport implements.
+func (s *Suite) inspect(t testing.TB) {
+	t.Helper()
+	plain := *s
+	plain.TLS = 0 // the transport of TLS has all methods, whatever is below
+	client, _ := plain.sockets(t, s.Networks[0])
+	c := plain.attach(t, client, nil)
+	defer c.Close()
+	_, s.pushes = c.(transport.Pusher)
+	_, s.queues = c.(transport.Queue)
+}
+
+// require skips a test of what the transport does not implement.
+func (s Suite) require(t testing.TB, needs need) {
+	t.Helper()
+	if needs&pusher != 0 && !s.pushes {
+		t.Skip("the transport is not a transport.Pusher")
+	}
+	if needs&queue != 0 && !s.queues {
+		t.Skip("the transport is not a transport.Queue")
+	}
+}
+
+// eachNetwork runs f as a subtest for each network.
 func (s Suite) eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 	for _, network := range s.Networks {
 		t.Run(network, func(t *testing.T) {
@@ -128,6 +179,7 @@ func (s Suite) mayRunInParallel(t *testing.T) {
 	}
 }
 
+// eachRole runs f as a subtest for a client and for a server.
 func (s Suite) eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
 	for _, role := range []websock.Role{websock.Client, websock.Server} {
 		t.Run(role.String(), func(t *testing.T) {
@@ -148,10 +200,16 @@ func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) transport.Conn 
 	return c
 }
 
+// sockets returns the two ends of a connection over a network, and of TLS over it.
 func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
+	t.Helper()
 	client, server = netpair.Sockets(t, network)
-	if s.Secure != nil {
-		client, server = s.Secure(t, client, server)
+	switch {
+	case s.TLS == 0:
+	case s.CryptoTLS:
+		client, server = netpair.SecuredByOthers(s.TLS)(t, client, server)
+	default:
+		client, server = netpair.SecuredBy(s.TLS)(t, client, server)
 	}
 	return client, server
 }
@@ -162,15 +220,20 @@ func (s Suite) pair(t testing.TB, network string, limits websock.Limits) (client
 	return s.conn(t, a, websock.Client, limits), s.conn(t, b, websock.Server, limits)
 }
 
+// conn returns a Conn that is over when the test ends.
 func (s Suite) conn(t testing.TB, conn net.Conn, role websock.Role, limits websock.Limits) *websock.Conn {
 	t.Helper()
 	return websock.NewConn(s.attach(t, conn, nil), role, websock.Options{Limits: limits})
 }
 
-// Benchmark measures echoes over TCP, pulled and pushed.
+// Benchmark measures echoes over TCP, received with RecvMessage ("pull") and by a Handler ("push").
 func (s Suite) Benchmark(b *testing.B) {
+	s.inspect(b)
 	for _, mode := range []string{"pull", "push"} {
 		b.Run(mode, func(b *testing.B) {
+			if mode == "push" {
+				s.require(b, pusher)
+			}
 			client, server := s.pair(b, "tcp", websock.Limits{})
 			go echo(server)
 			payload := make([]byte, 128)
@@ -186,7 +249,7 @@ func (s Suite) Benchmark(b *testing.B) {
 			} else {
 				done := make(chan struct{})
 				n := 0
-				client.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+				setHandler(b, client, websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 					if n++; n == b.N {
 						close(done)
 						return

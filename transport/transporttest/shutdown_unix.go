@@ -3,7 +3,6 @@
 package transporttest
 
 import (
-	stdtls "crypto/tls"
 	"errors"
 	"net"
 	"syscall"
@@ -11,32 +10,20 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// What was sent waits for the peer, and then can't leave for a reason that is none of the
-// peer's, and that makes no event: the system is short of memory, or, as here, another program
-// has shut the socket down for writing.
+// Bytes that wait for the peer can't be sent any more, for a reason that makes no event: the system
+// is short of memory, or, as here, another process has shut the socket down for writing.
 func (s Suite) testASendErrorWithoutAnEventReachesTheHandler(t *testing.T) {
 	client, _ := s.sockets(t, "tcp")
-	socket := client
-	if secured, ok := client.(*stdtls.Conn); ok {
-		if below, ok := tls.NetConn(secured); ok {
-			socket = below
-		} else {
-			socket = secured.NetConn()
-		}
-	}
-	other, err := socket.(*net.TCPConn).File()
+	other, err := socketOf(client).(*net.TCPConn).File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
 	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond, WhenFull: websock.QueueWaits})
 	h := newScript()
-	if err := c.SetHandler(h); err != nil {
-		t.Fatal(err)
-	}
+	setHandler(t, c, h)
 	go func() {
 		for c.SendBinary(make([]byte, 64<<10)) == nil {
 		}

@@ -1,0 +1,54 @@
+package transporttest_test
+
+import (
+	stdtls "crypto/tls"
+	"net"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/std"
+	"github.com/seed004e8d11/websock/transport/transporttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A hiding is a Factory of transports that hide a part of what those of package std implement.
+type hiding struct {
+	hide func(*std.Conn) transport.Conn
+}
+
+func (h hiding) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return h.hide(std.New(conn, early)), nil
+}
+
+func onlyConn(c *std.Conn) transport.Conn { return struct{ transport.Conn }{c} }
+
+func withoutQueue(c *std.Conn) transport.Conn {
+	return struct {
+		transport.Conn
+		transport.Pusher
+	}{c, c}
+}
+
+func withoutPusher(c *std.Conn) transport.Conn {
+	return struct {
+		transport.Conn
+		transport.Queue
+	}{c, c}
+}
+
+func TestTransportsWithoutPusherOrQueuePass(t *testing.T) {
+	for name, hide := range map[string]func(*std.Conn) transport.Conn{
+		"Conn":         onlyConn,
+		"Conn, Pusher": withoutQueue,
+		"Conn, Queue":  withoutPusher,
+	} {
+		s := transporttest.Suite{Factory: hiding{hide}, Networks: []string{"tcp"}, Parallel: !race.Enabled}
+		t.Run(name, s.Run)
+		s.TLS = stdtls.VersionTLS13
+		t.Run(name+", over TLS", s.Run)
+	}
+}
