@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// What apply may use.
+// Features that apply may use.
 var (
 	// vectorFrom is the length from which apply uses AVX2. Without AVX2 nothing is
 	// that long, and apply calls applyPortable.

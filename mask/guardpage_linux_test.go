@@ -6,7 +6,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/guardpage"
 )
 
-// A kernel that touched a byte before the first or after the last would crash.
+// A kernel that accesses a byte before the first or after the last crashes.
 func TestKernelsStayWithinTheirPages(t *testing.T) {
 	dst, src := guardpage.New(t), guardpage.New(t)
 	for _, k := range kernels() {

@@ -4,7 +4,7 @@ package mask
 
 import "golang.org/x/sys/cpu"
 
-// kernels returns every kernel this processor can run.
+// kernels returns every kernel that this processor supports.
 func kernels() []kernel {
 	with := func(avx2, avx512 bool) func(dst, src *byte, n int, key [4]byte, pos int) {
 		return func(dst, src *byte, n int, key [4]byte, pos int) {

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// generators holds idle ones. A pool has one slot per processor, so that taking a key needs
+// generators holds idle generators. A pool has a slot for each processor, so that making a key needs
 // neither a lock nor a system call.
 var generators = sync.Pool{New: func() any { return NewKeys() }}
 
@@ -15,12 +15,12 @@ var generators = sync.Pool{New: func() any { return NewKeys() }}
 // asks for a key that is fresh for every frame and that the application, and
 // whoever supplies its data, cannot predict.
 //
-// Keys come from generators as [NewKeys] makes them. Those that lie idle over two garbage
-// collections are dropped, and their successors seeded anew.
+// Keys come from pooled generators of [NewKeys]. Those that are idle for two garbage collections are
+// dropped; new ones have new seeds.
 //
-// NewKey takes no lock, makes no system call and allocates nothing, except when
-// it needs one more generator: the first times, and after a garbage collection.
-// It may be called from any number of goroutines at once.
+// NewKey takes no lock, makes no system call and doesn't allocate, except when it
+// needs another generator: at first, and after garbage collections. It is safe for
+// concurrent use.
 func NewKey() [4]byte {
 	k := generators.Get().(*Keys)
 	key := k.New()
@@ -28,15 +28,13 @@ func NewKey() [4]byte {
 	return key
 }
 
-// Keys makes masking keys for one goroutine at a time, which has them faster than from
-// NewKey.
+// Keys makes masking keys, faster than NewKey. It must not be used by several goroutines at once.
 type Keys struct{ source rand.ChaCha8 }
 
 // NewKeys returns a generator of masking keys: a [rand.ChaCha8], which is cryptographically
 // strong, seeded with 256 bits of the operating system's entropy through crypto/rand. It isn't
 // reseeded on a schedule, because it replaces its own ChaCha8 key with output nobody has seen
-// after at most 124 masking keys: whoever reads its memory learns no masking key older than
-// that.
+// after at most 124 masking keys: its memory reveals no older masking keys.
 func NewKeys() *Keys {
 	var seed [32]byte
 	crand.Read(seed[:])
@@ -45,8 +43,8 @@ func NewKeys() *Keys {
 	return k
 }
 
-// New returns a masking key for one frame (RFC 6455 section 5.3). It makes no system call and
-// allocates nothing.
+// New returns a masking key for one frame (RFC 6455 section 5.3). It makes no system call and doesn't
+// allocate.
 func (k *Keys) New() (key [4]byte) {
 	binary.NativeEndian.PutUint32(key[:], uint32(k.source.Uint64()))
 	return key

@@ -17,7 +17,7 @@ type kernel struct {
 
 var testKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// naive is what RFC 6455, section 5.3, says, word for word.
+// naive is the algorithm of RFC 6455 section 5.3.
 func naive(dst, src []byte, key [4]byte, pos int) {
 	for i := range src {
 		dst[i] = src[i] ^ key[(pos+i)%4]
@@ -30,7 +30,7 @@ const (
 	guard     = 64
 )
 
-// noise fills b with bytes that repeat with no period a kernel works in.
+// noise fills b with bytes whose period differs from those of kernels.
 func noise(b []byte) {
 	x := uint32(2463534242)
 	for i := range b {
@@ -41,7 +41,7 @@ func noise(b []byte) {
 	}
 }
 
-// aligned returns n bytes whose first one lies at a multiple of 64.
+// aligned returns n bytes, the first at an address that is a multiple of 64.
 func aligned(n int) []byte {
 	b := make([]byte, n+64)
 	for i := range 64 {
@@ -62,7 +62,7 @@ func TestKernelsMatchNaiveLoop(t *testing.T) {
 	}
 }
 
-// shifts are the alignments tested: all of them, or fewer where time is short.
+// shifts returns the alignments to test: all, or fewer in short mode.
 func shifts() []int {
 	step := 1
 	if testing.Short() || race.Enabled {
@@ -116,7 +116,7 @@ func testCopy(t *testing.T, k kernel) {
 	for n := 0; n <= maxLength; n++ {
 		for _, shift := range shifts() {
 			for pos := range 4 {
-				// The source sits at another alignment than the destination.
+				// The source has another alignment than the destination.
 				src := guard + (shift*5+pos+n)%maxAlign
 				from := guard + shift
 				to := from + n
@@ -134,7 +134,7 @@ func testCopy(t *testing.T, k kernel) {
 	}
 }
 
-// testLong covers what a loop does after many rounds.
+// testLong tests loops with many iterations.
 func testLong(t *testing.T, k kernel) {
 	for _, n := range []int{4095, 4096, 4097, 65536, 1<<20 + 3} {
 		for _, shift := range []int{0, 1, 31, 32, 63} {
@@ -154,7 +154,7 @@ func testLong(t *testing.T, k kernel) {
 	}
 }
 
-func TestPositionFollows(t *testing.T) {
+func TestReturnsNextPosition(t *testing.T) {
 	for _, tt := range []struct{ n, pos, want int }{
 		{0, 0, 0}, {0, 3, 3}, {1, 0, 1}, {1, 3, 0}, {4, 2, 2}, {7, 3, 2},
 		{1023, 1, 0}, {1, 1 << 30, 1}, {3, 1<<30 + 3, 2},
@@ -182,7 +182,7 @@ func TestPositionFollows(t *testing.T) {
 	}
 }
 
-func TestPiecesMakeTheWhole(t *testing.T) {
+func TestMasksInPieces(t *testing.T) {
 	plain := make([]byte, 300)
 	noise(plain)
 	want := make([]byte, len(plain))
@@ -211,7 +211,7 @@ func TestCopyOntoItself(t *testing.T) {
 }
 
 func TestCopyPanicsWhenDstIsShort(t *testing.T) {
-	// The capacity would do; the length must not be exceeded all the same.
+	// The capacity suffices, but the length must not be exceeded.
 	dst := make([]byte, 9, 16)
 	defer func() {
 		if recover() == nil {

@@ -10,13 +10,11 @@ import (
 	"testing"
 )
 
-// The race detector must notice a write to any byte that XOR and Copy read or
-// write meanwhile. A race ends the process that has it, so each runs in one of
-// its own.
+// The race detector must report a concurrent write to any byte that XOR and Copy
+// read or write. A race ends its process, so each runs in a process of its own.
 //
-// In Go code the compiler tells the detector of every byte apart, and the
-// detector, which remembers a few accesses a word, may forget the one in
-// question: there is nothing to be shown there.
+// Only assembly is tested: Go code reports every byte by itself, and the detector,
+// which remembers a few accesses for each word, may forget the one in question.
 func TestRaceDetectorSeesEveryByte(t *testing.T) {
 	const n = 300
 	if arg := os.Getenv("MASK_RACE"); arg != "" {

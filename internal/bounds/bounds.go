@@ -6,21 +6,20 @@ import (
 	"time"
 )
 
-// patience is how long one input may keep the code under test busy.
+// patience is how long the code under test may take for one input.
 const patience = time.Minute
 
-// Check runs f, which must come to its end and allocate at most most bytes, all in all;
-// what else the process allocates meanwhile counts too, and small objects count by the
-// page. If f hangs, the process panics and shows all goroutines, since nothing else ends a
-// fuzz target that hangs.
-func Check(t testing.TB, most uint64, f func()) {
+// Check runs f, which may allocate at most limit bytes in total. Allocations of other goroutines
+// count, too, and small objects count as whole pages. If f hangs, the process panics and prints all
+// goroutines, since nothing else ends a fuzz target that hangs.
+func Check(t testing.TB, limit uint64, f func()) {
 	t.Helper()
 	hang := time.AfterFunc(patience, func() { panic(t.Name() + " hangs") })
 	defer hang.Stop()
 	before := allocated()
 	f()
-	if took := allocated() - before; took > most {
-		t.Errorf("%d bytes were allocated, more than %d", took, most)
+	if took := allocated() - before; took > limit {
+		t.Errorf("%d bytes were allocated, more than %d", took, limit)
 	}
 }
 

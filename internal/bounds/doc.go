@@ -1,2 +1,2 @@
-// Package bounds holds fuzzed code to its promises: that it ends, and what memory it takes.
+// Package bounds bounds the time and the memory that fuzzed code takes.
 package bounds

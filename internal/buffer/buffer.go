@@ -20,40 +20,37 @@ const (
 // frame the lookup in github.com/gobwas/pool's map costs more than the pool.
 var pools [largestClass + 1]sync.Pool
 
-// lent counts what Lent returns.
+// lent is the result of Lent.
 var lent atomic.Int64
 
-// Lent returns how many buffers are lent and not given back. They are counted only under the
-// race detector.
+// Lent returns the number of buffers that Get returned and that were not Put. They are counted only
+// under the race detector.
 func Lent() int { return int(lent.Load()) }
 
 // class returns the exponent of the smallest power of two that is at least n.
 func class(n int) int { return bits.Len(uint(max(n, smallest) - 1)) }
 
-// A Buffer is a borrowed byte slice. B may be appended to; beyond its capacity,
-// Grow keeps the memory borrowed.
+// A Buffer is a byte slice from a pool. B may be appended to; call Grow before that exceeds its
+// capacity, so that the memory comes from a pool, too.
 type Buffer struct {
 	B []byte
 
-	// Vec lends its array to calls that take a slice of slices, which then
-	// needn't be allocated.
+	// Vec is an array for calls that take a slice of slices, so that it need not be allocated.
 	Vec [2][]byte
 
-	keys *mask.Keys // nil: nobody has asked for a key
+	keys *mask.Keys // nil until NewKey is called
 	loan atomic.Uint32
 }
 
-// Loan returns the number of the loan, for a borrower who may try to end it twice. It changes
-// with EndLoan.
+// Loan returns a number for this use of the buffer, for callers that may try to end it twice. EndLoan
+// changes it.
 func (b *Buffer) Loan() uint32 { return b.loan.Load() }
 
-// EndLoan reports whether the loan of that number is the present one, and ends it: the first
-// caller is to Put the buffer, at any time later. It may be called from any goroutine, also
-// when the buffer was lent again.
+// EndLoan ends the loan and returns true if it is the current one. Then the caller must Put the buffer,
+// now or later. Any goroutine may call it, even after the buffer was reused.
 func (b *Buffer) EndLoan(loan uint32) bool { return b.loan.CompareAndSwap(loan, loan+1) }
 
-// NewKey returns a masking key for a frame in the buffer: who has borrowed this one needn't
-// borrow a generator of keys as well.
+// NewKey returns a masking key for a frame in the buffer, from a generator that stays with the buffer.
 func (b *Buffer) NewKey() [4]byte {
 	if b.keys == nil {
 		b.keys = mask.NewKeys()
@@ -61,8 +58,7 @@ func (b *Buffer) NewKey() [4]byte {
 	return b.keys.New()
 }
 
-// Get lends a buffer with no bytes and a capacity of at least n. It may be
-// called from any goroutine.
+// Get returns a buffer with length 0 and a capacity of at least n. It is safe for concurrent use.
 func Get(n int) *Buffer {
 	if race.Enabled {
 		lent.Add(1)
@@ -77,8 +73,8 @@ func Get(n int) *Buffer {
 	return &Buffer{B: make([]byte, 0, 1<<k)}
 }
 
-// Put gives the buffer back; nothing may use it afterwards. A buffer that is too
-// large to be worth keeping is left to the garbage collector.
+// Put returns the buffer to its pool; it must not be used afterwards. Very large buffers are left to the
+// garbage collector.
 func (b *Buffer) Put() {
 	if race.Enabled {
 		lent.Add(-1)
@@ -89,10 +85,10 @@ func (b *Buffer) Put() {
 	}
 	b.B = b.B[:0]
 	b.Vec = [2][]byte{}
-	pools[bits.Len(uint(size))-1].Put(b) // append may have made it no power of two
+	pools[bits.Len(uint(size))-1].Put(b) // after append the capacity may be no power of two
 }
 
-// Grow makes room for n more bytes behind those that B has.
+// Grow makes room for n more bytes at the end of B.
 func (b *Buffer) Grow(n int) {
 	if cap(b.B)-len(b.B) >= n {
 		return

@@ -7,7 +7,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-func TestGetLendsAnEmptyBufferOfAtLeastTheSizeAskedFor(t *testing.T) {
+func TestGetReturnsEmptyBufferOfRequestedCapacity(t *testing.T) {
 	for _, n := range []int{0, 1, 127, 128, 129, 4096, 65550, largest, largest + 1} {
 		b := Get(n)
 		if len(b.B) != 0 || cap(b.B) < n {
@@ -18,7 +18,7 @@ func TestGetLendsAnEmptyBufferOfAtLeastTheSizeAskedFor(t *testing.T) {
 	}
 }
 
-func TestGrowKeepsTheBytes(t *testing.T) {
+func TestGrowKeepsBytes(t *testing.T) {
 	b := Get(smallest)
 	want := bytes.Repeat([]byte("x"), smallest)
 	b.B = append(b.B, want...)
@@ -32,38 +32,38 @@ func TestGrowKeepsTheBytes(t *testing.T) {
 	b.Put()
 }
 
-// A buffer whose bytes were appended beyond its capacity has one that is no power of two. It
-// must not be lent to somebody who needs more.
-func TestABufferThatAppendHasGrownIsNotLentForMoreThanItHas(t *testing.T) {
+// A buffer that append has grown has a capacity that is no power of two. Get must not return it for a
+// larger one.
+func TestGetIgnoresTooSmallBuffersThatAppendHasGrown(t *testing.T) {
 	for range 100 {
 		b := Get(512)
 		b.B = append(b.B[:cap(b.B)], 1)
 		size := cap(b.B)
 		b.Put()
 		for _, n := range []int{1024, size} {
-			lent := Get(n)
-			if cap(lent.B) < n {
-				t.Fatalf("a buffer of %d bytes was lent for %d", cap(lent.B), n)
+			larger := Get(n)
+			if cap(larger.B) < n {
+				t.Fatalf("Get(%d) returned a buffer of %d bytes", n, cap(larger.B))
 			}
-			defer lent.Put()
+			defer larger.Put()
 		}
 	}
 }
 
-func TestALoanEndsOnce(t *testing.T) {
+func TestEndLoanSucceedsOnce(t *testing.T) {
 	b := Get(100)
 	loan := b.Loan()
 	if !b.EndLoan(loan) || b.EndLoan(loan) {
-		t.Error("the loan ended not at all, or twice")
+		t.Error("EndLoan did not succeed exactly once")
 	}
 	next := b.Loan()
 	if b.EndLoan(loan) || !b.EndLoan(next) {
-		t.Error("a loan that has ended ends the next one")
+		t.Error("EndLoan of an old loan ended the next one")
 	}
 	b.Put()
 }
 
-func TestLendingAllocatesNothing(t *testing.T) {
+func TestGetAndPutDoNotAllocate(t *testing.T) {
 	if race.Enabled {
 		t.Skip("sync.Pool drops objects at random under the race detector")
 	}

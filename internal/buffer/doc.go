@@ -1,3 +1,3 @@
-// Package buffer lends byte buffers that many connections share, so that a
-// connection holds one only while bytes are under way.
+// Package buffer has pooled byte buffers that many connections share, so that a connection holds one
+// only while it handles bytes.
 package buffer

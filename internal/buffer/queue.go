@@ -1,13 +1,13 @@
 package buffer
 
-// A Queue is a queue of bytes in a buffer that is borrowed while there are some. Its zero value is
-// empty and ready to use. It isn't safe for concurrent use.
+// A Queue is a queue of bytes. It has a buffer only while it isn't empty. Its zero value is empty and
+// ready to use. It must not be used by several goroutines at once.
 type Queue struct {
-	buffer *Buffer // nil: none
-	start  int     // of what has not been dropped
+	buffer *Buffer // nil if empty
+	start  int     // index of the oldest byte
 }
 
-// Len returns how many bytes are queued.
+// Len returns the number of bytes queued.
 func (q *Queue) Len() int {
 	if q.buffer == nil {
 		return 0
@@ -15,7 +15,7 @@ func (q *Queue) Len() int {
 	return len(q.buffer.B) - q.start
 }
 
-// Cap returns how much memory is borrowed.
+// Cap returns the size of the buffer in bytes.
 func (q *Queue) Cap() int {
 	if q.buffer == nil {
 		return 0
@@ -23,7 +23,7 @@ func (q *Queue) Cap() int {
 	return cap(q.buffer.B)
 }
 
-// Bytes returns what is queued, oldest first. The slice is valid until the next call of another
+// Bytes returns the bytes queued, oldest first. The slice is valid until the next call of another
 // method.
 func (q *Queue) Bytes() []byte {
 	if q.buffer == nil {
@@ -48,7 +48,7 @@ func (q *Queue) Append(p []byte) {
 	q.buffer.B = append(q.buffer.B, p...)
 }
 
-// Drop removes the n oldest bytes, and with the last one gives the memory back.
+// Drop removes the n oldest bytes.
 func (q *Queue) Drop(n int) {
 	q.start += n
 	if q.Len() == 0 {
@@ -56,7 +56,7 @@ func (q *Queue) Drop(n int) {
 	}
 }
 
-// Clear removes all bytes and gives the memory back.
+// Clear removes all bytes.
 func (q *Queue) Clear() {
 	if q.buffer != nil {
 		q.buffer.Put()

@@ -23,18 +23,18 @@ func TestQueueReturnsTheBytesInOrder(t *testing.T) {
 			t.Fatalf("step %d: %d bytes, want %d", i, q.Len(), len(want))
 		}
 		if (q.Len() == 0) != (q.Cap() == 0) {
-			t.Fatalf("step %d: %d bytes are borrowed for %d", i, q.Cap(), q.Len())
+			t.Fatalf("step %d: a buffer of %d bytes for %d", i, q.Cap(), q.Len())
 		}
 	}
 	q.Append([]byte("x"))
 	q.Clear()
 	if q.Len() != 0 || q.Bytes() != nil || q.Cap() != 0 {
-		t.Error("something is left after Clear")
+		t.Error("the Queue isn't empty after Clear")
 	}
 	q.Clear()
 }
 
-// The bytes that were dropped don't occupy memory for ever.
+// The memory of dropped bytes is reused.
 func TestQueueThatIsNeverEmptyStaysSmall(t *testing.T) {
 	var q Queue
 	q.Append(make([]byte, 1000))
@@ -43,7 +43,7 @@ func TestQueueThatIsNeverEmptyStaysSmall(t *testing.T) {
 		q.Drop(1000)
 	}
 	if q.Cap() > 8192 {
-		t.Errorf("%d bytes are borrowed for 1000", q.Cap())
+		t.Errorf("a buffer of %d bytes for 1000", q.Cap())
 	}
 	q.Clear()
 }

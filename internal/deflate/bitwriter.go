@@ -10,17 +10,17 @@ const (
 	maxFlush        = 1 + 1 + 4
 )
 
-// A bitWriter appends bits, the lowest first, to bytes that have room for them.
+// A bitWriter appends bits, the lowest first, to a slice with enough capacity.
 type bitWriter struct {
 	b    []byte
-	n    int    // bytes written; those beyond may have bits already
-	bits uint64 // fewer than 8 that aren't
+	n    int    // whole bytes written
+	bits uint64 // bits that don't fill a byte yet
 	have uint
 }
 
 func newBitWriter(b []byte) bitWriter { return bitWriter{b: b[:cap(b)], n: len(b)} }
 
-// put writes the lowest size bits of value, which has no others; at most 48.
+// put writes value, which has size bits, at most 48.
 func (w *bitWriter) put(value uint64, size uint) {
 	w.bits |= value << (w.have & 63)
 	w.have += size
@@ -30,7 +30,7 @@ func (w *bitWriter) put(value uint64, size uint) {
 	w.have &= 7
 }
 
-// align ends a byte that was begun.
+// align completes an incomplete byte.
 func (w *bitWriter) align() {
 	if w.have > 0 {
 		w.put(0, 8-w.have)
@@ -46,7 +46,7 @@ func (w *bitWriter) store(data []byte) {
 	w.n += copy(w.b[w.n:], data)
 }
 
-// flush ends the stream for now with an empty stored block and returns all of it.
+// flush writes an empty stored block and returns everything written.
 func (w *bitWriter) flush() []byte {
 	w.store(nil)
 	return w.b[:w.n]

@@ -1,24 +1,23 @@
 package deflate
 
-// The headers of blocks that aren't last ones: what kind of block it is (RFC 1951 section
-// 3.2.3).
+// The headers of non-final blocks by type (RFC 1951 section 3.2.3).
 const (
 	blockStored  = 0 << 1
 	blockFixed   = 1 << 1
 	blockDynamic = 2 << 1
 )
 
-// fewTokens is how many tokens a block has that can't make good for describing its codes.
+// fewTokens is the number of tokens below which dynamic codes can't pay for their description.
 const fewTokens = 48
 
-// A block writes tokens in the kind of block in which they take the least.
+// A block writes tokens as the smallest type of block.
 type block struct {
 	literals, distances, sizes huffman
 	runs                       runs
 	occurring                  occurring
 }
 
-// fixed are the codes of blocks that have none of their own.
+// fixed are the fixed codes (RFC 1951 section 3.2.6).
 var fixed = newFixedCodes()
 
 func newFixedCodes() *block {
@@ -29,7 +28,7 @@ func newFixedCodes() *block {
 	return b
 }
 
-// write writes the block that t are the tokens of data of.
+// write writes a block with the tokens of data.
 func (b *block) write(w *bitWriter, t *tokens, data []byte) {
 	o := &b.occurring
 	o.list(t)
@@ -53,7 +52,7 @@ func (b *block) write(w *bitWriter, t *tokens, data []byte) {
 	codes.writeTokens(w, t)
 }
 
-// occurring are the symbols that occur, in ascending order.
+// occurring holds the symbols that occur, in ascending order.
 type occurring struct {
 	literals, distances, sizes []uint16
 	memory                     [maxLiterals + maxDistances + len(sizeSymbols)]uint16
@@ -64,7 +63,7 @@ func (o *occurring) list(t *tokens) {
 	o.distances = nonzero(o.memory[maxLiterals:maxLiterals], t.distances[:])
 }
 
-// nonzero appends to dst which counts aren't zero.
+// nonzero appends the indices of nonzero counts to dst.
 func nonzero(dst []uint16, counts []uint16) []uint16 {
 	for i, n := range counts {
 		if n > 0 {
@@ -74,14 +73,14 @@ func nonzero(dst []uint16, counts []uint16) []uint16 {
 	return dst
 }
 
-// cost returns how many bits the tokens take in the codes of the block.
+// cost returns the size of the tokens in bits with the codes of the block.
 func (b *block) cost(t *tokens, o *occurring) int {
 	return b.literals.cost(o.literals, t.literals[:], literalSymbols[:]) +
 		b.distances.cost(o.distances, t.distances[:], distanceSymbols[:])
 }
 
-// describe makes the codes that are best for the tokens, and returns how many bits it takes
-// to describe them.
+// describe builds the optimal codes for the tokens, and returns the size of their description in
+// bits.
 func (b *block) describe(t *tokens, o *occurring) int {
 	b.literals.build(o.literals, t.literals[:], maxCodeSize)
 	b.distances.build(o.distances, t.distances[:], maxCodeSize)
@@ -94,8 +93,7 @@ func (b *block) describe(t *tokens, o *occurring) int {
 	return 3 + 5 + 5 + 4 + 3*r.codes + b.sizes.cost(o.sizes, r.counts[:], sizeSymbols[:])
 }
 
-// writeDescription writes the header of a block with codes of its own (RFC 1951 section
-// 3.2.7).
+// writeDescription writes the header of a block with dynamic codes (RFC 1951 section 3.2.7).
 func (b *block) writeDescription(w *bitWriter) {
 	r := &b.runs
 	w.put(blockDynamic, 3)
@@ -111,7 +109,7 @@ func (b *block) writeDescription(w *bitWriter) {
 	}
 }
 
-// writeTokens writes the tokens and the end of the block.
+// writeTokens writes the tokens and the end-of-block symbol.
 func (b *block) writeTokens(w *bitWriter, t *tokens) {
 	for _, token := range t.all[:t.n] {
 		if token < isMatch {
@@ -136,10 +134,9 @@ func (b *block) writeTokens(w *bitWriter, t *tokens) {
 	w.put(end.bits(), end.size())
 }
 
-// runs are the sizes of codes as they are written: one by one, or so often the same (RFC
-// 1951 section 3.2.7).
+// runs holds the sizes of codes as they are written: run-length encoded (RFC 1951 section 3.2.7).
 type runs struct {
-	literals, distances, codes int // how many codes are described
+	literals, distances, codes int // numbers of codes described
 	n                          int
 	all                        [maxLiterals + maxDistances]run
 	counts                     [len(sizeSymbols)]uint16
@@ -153,7 +150,7 @@ const (
 	repeatZeroMore = 18
 )
 
-// count finds the runs in the sizes of the codes, and how often their symbols occur.
+// count finds the runs in the sizes of the codes and counts their symbols.
 func (r *runs) count(literals, distances []uint8) {
 	r.n = 0
 	r.counts = [len(sizeSymbols)]uint16{}
@@ -163,7 +160,7 @@ func (r *runs) count(literals, distances []uint8) {
 	r.add(distances[:r.distances])
 }
 
-// used returns how many sizes there are up to the last that isn't 0, but at least least.
+// used returns the number of sizes up to the last nonzero one, but at least least.
 func used(sizes []uint8, least int) int {
 	n := len(sizes)
 	for n > least && sizes[n-1] == 0 {

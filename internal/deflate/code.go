@@ -2,28 +2,27 @@ package deflate
 
 import "math/bits"
 
-// Tables look at so many bits of a code. With more, fewer codes would be too long for them,
-// but a short message pays for building them.
+// Tables are indexed by so many bits. With more, fewer codes would be too long for the table, but it
+// would take longer to build, which counts for short messages.
 const (
 	literalBits  = 9
 	distanceBits = 7
-	sizeBits     = 7 // codes of sizes aren't longer
+	sizeBits     = 7 // the longest code of a size
 )
 
-// A code is a prefix code in the canonical form of RFC 1951 section 3.2.2. Its symbols are
-// looked up in a table as long as their codes are short enough for it, and else found one
-// size after another.
+// A code is a canonical prefix code (RFC 1951 section 3.2.2). Symbols with short codes are looked up in
+// a table, others are found by trying one size after another.
 type code struct {
 	alphabet []symbol
-	sorted   [maxLiterals + 2]uint16 // places in the alphabet, in the order of their codes
+	sorted   [maxLiterals + 2]uint16 // indices in the alphabet, in the order of their codes
 	count    [maxCodeSize + 1]uint16 // codes of each size
-	first    [maxCodeSize + 1]uint16 // of each size the first code
-	place    [maxCodeSize + 1]uint16 // and its place in sorted
+	first    [maxCodeSize + 1]uint16 // first code of each size
+	place    [maxCodeSize + 1]uint16 // its index in sorted
 }
 
-// build makes a code of the sizes of its symbols' codes, and fills the table. It reports
-// whether that is a code: every sequence of bits stands for something, unless there is only
-// one symbol, of one bit, or none (RFC 1951 section 3.2.7).
+// build builds a code from the sizes of its symbols' codes, and fills the table. It reports whether
+// the code is valid: it must be complete, unless it has only one symbol, of one bit, or none (RFC
+// 1951 section 3.2.7).
 func (c *code) build(table, alphabet []symbol, sizes []uint8) bool {
 	c.alphabet = alphabet
 	c.count = [maxCodeSize + 1]uint16{}
@@ -61,7 +60,7 @@ func (c *code) sort(sizes []uint8) {
 	}
 }
 
-// fill fills the table: for codes of one bit first, then doubled for those of two, and so on.
+// fill fills the table: for codes of one bit, then doubled for those of two, and so on.
 func (c *code) fill(table []symbol, complete bool) {
 	unused := long
 	if !complete {
@@ -82,7 +81,7 @@ func (c *code) fill(table []symbol, complete bool) {
 	}
 }
 
-// find returns the symbol whose code, longer than tableBits, is the start of b.
+// find returns the symbol whose code, longer than tableBits, b starts with.
 func (c *code) find(b uint64, tableBits int) symbol {
 	code := int(bits.Reverse16(uint16(b)) >> (16 - tableBits))
 	b >>= tableBits
@@ -96,8 +95,7 @@ func (c *code) find(b uint64, tableBits int) symbol {
 	return invalid | maxCodeSize
 }
 
-// The codes of blocks that have none of their own (RFC 1951 section 3.2.6). None of them is
-// long.
+// The fixed codes (RFC 1951 section 3.2.6). All of them fit in the tables.
 var fixedLiterals, fixedDistances = newFixedTables()
 
 func newFixedTables() (literals [1 << literalBits]symbol, distances [1 << distanceBits]symbol) {

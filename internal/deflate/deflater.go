@@ -2,17 +2,17 @@ package deflate
 
 import "slices"
 
-// chunkSize is how much is compressed at once, to one block. With the window in front, a
-// place in a chunk is a number of 16 bits.
+// chunkSize is how many bytes are compressed to one block. An offset in the window and a chunk fits
+// in 16 bits.
 const chunkSize = 32 << 10
 
-// Tail is how the empty stored block ends that ends what was compressed. A sender cuts it
-// off the end of a message (RFC 7692 section 7.2.1).
+// Tail is the end of the empty stored block at the end of Deflate's result. A sender removes it from
+// the end of a message (RFC 7692 section 7.2.1).
 var Tail = []byte{0x00, 0x00, 0xff, 0xff}
 
-// A Deflater compresses. It is large, and lent while a message is compressed. It keeps
-// nothing of what it is given, and allocates nothing once it has worked. One goroutine at a
-// time uses it.
+// A Deflater compresses. It is large and should be pooled: it is needed only while a message is
+// compressed. It doesn't retain its arguments, and allocates only in its first calls. It must not be
+// used by several goroutines at once.
 type Deflater struct {
 	window int
 	level  int
@@ -22,34 +22,33 @@ type Deflater struct {
 	block  block
 }
 
-// NewDeflater returns a Deflater that refers at most 1<<bits bytes back. level is 1, the
-// fastest, to 9, which makes the smallest streams.
+// NewDeflater returns a Deflater with a window of 1<<bits bytes. Level 1 is the fastest, 9 makes the
+// smallest streams.
 func NewDeflater(level, bits int) *Deflater {
 	d := &Deflater{window: 1 << bits, level: level}
 	if level > 1 {
-		d.finder.before = make([]uint16, maxWindow+chunkSize)
+		d.finder.previous = make([]uint16, maxWindow+chunkSize)
 	}
 	return d
 }
 
-// Bound returns the most bytes that Deflate needs room for to compress n bytes.
+// Bound returns the capacity that Deflate needs to compress n bytes.
 func Bound(n int) int {
 	blocks := n/chunkSize + 2
 	return n + blocks*maxStoredHeader + maxFlush + writeAhead
 }
 
-// Deflate appends to dst what src is compressed to, ended by an empty stored block, the end
-// of which is Tail, and returns the extended slice. before are the bytes that came earlier
-// and may be referred to; src is for the caller to append to them.
-func (d *Deflater) Deflate(dst, src []byte, before *History) []byte {
+// Deflate appends src compressed to dst, followed by an empty stored block that ends with Tail, and
+// returns the extended slice. The result may refer to dict. The caller appends src to dict.
+func (d *Deflater) Deflate(dst, src []byte, dict *History) []byte {
 	w := newBitWriter(slices.Grow(dst, Bound(len(src))))
 	for at := 0; at < len(src); {
 		end := min(at+chunkSize, len(src))
 		data, from := src[:end], at
 		if at > d.window {
 			data, from = src[at-d.window:end], d.window
-		} else if before.Len() > 0 {
-			data, from = d.join(before, src[:end], at)
+		} else if dict.Len() > 0 {
+			data, from = d.join(dict, src[:end], at)
 		}
 		d.tokens.reset()
 		d.find(data, from)
@@ -59,10 +58,9 @@ func (d *Deflater) Deflate(dst, src []byte, before *History) []byte {
 	return w.flush()
 }
 
-// join puts the end of what came before and src together. It returns that, and where in it
-// the chunk begins that starts at at in src.
-func (d *Deflater) join(before *History, src []byte, at int) (data []byte, from int) {
-	d.joined = before.AppendTo(d.joined[:0])
+// join returns the end of dict followed by src, and the index of src[at] in it.
+func (d *Deflater) join(dict *History, src []byte, at int) (data []byte, from int) {
+	d.joined = dict.AppendTo(d.joined[:0])
 	if most := d.window - at; len(d.joined) > most {
 		d.joined = d.joined[len(d.joined)-most:]
 	}

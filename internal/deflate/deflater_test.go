@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestOthersUndoWhatDeflateCompresses(t *testing.T) {
+func TestStandardLibraryInflatesWhatDeflateCompresses(t *testing.T) {
 	for name, sample := range samples() {
 		for level := 1; level <= 9; level++ {
 			for _, bits := range []int{8, 9, 11, 15} {
@@ -27,7 +27,7 @@ func TestOthersUndoWhatDeflateCompresses(t *testing.T) {
 	}
 }
 
-func TestDeflateRefersToTheHistory(t *testing.T) {
+func TestDeflateRefersToHistory(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	text := samples()["text"]
 	for level := 1; level <= 9; level++ {
@@ -42,8 +42,8 @@ func TestDeflateRefersToTheHistory(t *testing.T) {
 					stream := d.Deflate(nil, p, &sent)
 					sent.Append(p)
 					got := make([]byte, len(p))
-					n, _, hungry, err := f.Inflate(got, stream, &received)
-					if err != nil || !hungry || !f.AtEnd() || !bytes.Equal(got[:n], p) {
+					n, _, needsMore, err := f.Inflate(got, stream, &received)
+					if err != nil || !needsMore || !f.AtEnd() || !bytes.Equal(got[:n], p) {
 						t.Fatalf("message %d: %d bytes of %d, %v", i, n, len(p), err)
 					}
 					received.Append(got)
@@ -51,7 +51,7 @@ func TestDeflateRefersToTheHistory(t *testing.T) {
 				p := text[:200]
 				sent.Append(p)
 				if n := len(d.Deflate(nil, p, &sent)); n > 20 {
-					t.Errorf("a message that was sent just before takes %d bytes", n)
+					t.Errorf("a repeated message takes %d bytes", n)
 				}
 			})
 		}

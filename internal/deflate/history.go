@@ -1,24 +1,23 @@
 package deflate
 
-// A History holds the last bytes of a stream, at most a window of them. It grows with
-// what it is given, so that a stream of few bytes takes little memory. Its zero value
-// holds nothing and has no room; see NewHistory.
+// A History holds the last bytes of a stream, at most a window of them. It grows with its content, so
+// that a short stream takes little memory. Its zero value has a window of 0 bytes; see NewHistory.
 type History struct {
 	b    []byte
-	next int // once b has all its size: where the oldest byte is, and the next one goes
+	next int // once b has its final size: the index of the oldest byte, which the next one replaces
 	size int
 }
 
-// NewHistory returns an empty History of a window of 1<<bits bytes.
+// NewHistory returns an empty History with a window of 1<<bits bytes.
 func NewHistory(bits int) History { return History{size: 1 << bits} }
 
-// Len returns how many bytes are held.
+// Len returns the number of bytes held.
 func (h *History) Len() int { return len(h.b) }
 
-// Reset forgets all bytes, and makes it a window of 1<<bits bytes. It keeps its memory.
+// Reset removes all bytes and sets the window to 1<<bits bytes. It keeps its memory.
 func (h *History) Reset(bits int) { *h = History{b: h.b[:0], size: 1 << bits} }
 
-// Append takes the bytes that follow those that it had.
+// Append appends p to the stream.
 func (h *History) Append(p []byte) {
 	if len(p) > h.size {
 		p = p[len(p)-h.size:]
@@ -36,8 +35,7 @@ func (h *History) Append(p []byte) {
 	}
 }
 
-// reserve makes room for n bytes more: no more than a window in all, and exactly a window
-// in the end.
+// reserve makes room for n more bytes. The capacity never exceeds the window and finally equals it.
 func (h *History) reserve(n int) {
 	need := len(h.b) + n
 	if need <= cap(h.b) {
@@ -53,8 +51,8 @@ func (h *History) AppendTo(dst []byte) []byte {
 	return append(dst, h.b[:h.next]...)
 }
 
-// copyTo copies to dst from the byte on that stands distance bytes before the end, as far
-// as there are bytes. It returns how many it copied.
+// copyTo copies up to distance bytes, from the one that is distance bytes before the end, to dst, and
+// returns how many.
 func (h *History) copyTo(dst []byte, distance int) int {
 	from := h.next - distance
 	if len(h.b) < h.size {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAHistoryHoldsTheLastWindow(t *testing.T) {
+func TestHistoryHoldsLastWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	const bits = 8
 	h := NewHistory(bits)
@@ -37,7 +37,7 @@ func TestAHistoryHoldsTheLastWindow(t *testing.T) {
 	}
 }
 
-func TestAHistoryTakesNoMoreMemoryThanItNeeds(t *testing.T) {
+func TestHistoryCapacityIsBounded(t *testing.T) {
 	h := NewHistory(15)
 	if h.b != nil {
 		t.Error("memory for nothing")

@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// A bitCode is the code of a symbol as it is written: its bits, the first one lowest, and
-// above bit 16 how many.
+// A bitCode is the code of a symbol as it is written: its bits, the first one lowest, and from bit 16
+// their number.
 type bitCode uint32
 
 func (c bitCode) bits() uint64 { return uint64(c & 0xffff) }
 func (c bitCode) size() uint   { return uint(c >> 16) }
 
-// A huffman makes the codes that are best for how often the symbols occur.
+// A huffman builds the optimal code for the frequencies of symbols.
 type huffman struct {
 	sizes  [maxLiterals + 2]uint8
 	codes  [maxLiterals + 2]bitCode
-	sorted [maxLiterals]uint32 // how often a symbol occurs, and below 9 bits which it is
+	sorted [maxLiterals]uint32 // frequency of a symbol and, in the lowest 9 bits, its index
 	weight [maxLiterals]uint32
 }
 
-// build makes codes of at most maxSize bits for the symbols that occur, in ascending order.
+// build builds codes of at most maxSize bits for the symbols that occur, given in ascending order.
 // At least one symbol gets a code.
 func (h *huffman) build(occurring []uint16, counts []uint16, maxSize int) {
 	clear(h.sizes[:len(counts)])
@@ -41,8 +41,8 @@ func (h *huffman) build(occurring []uint16, counts []uint16, maxSize int) {
 	h.number(occurring, &count)
 }
 
-// assign gives sizes to the symbols, the rarest of which come first. It returns how many
-// there are of each size.
+// assign assigns sizes to the symbols, which are sorted from the rarest to the most frequent. It
+// returns the number of symbols of each size.
 func (h *huffman) assign(sorted []uint32, maxSize int) (count [maxCodeSize + 1]uint16) {
 	weight := h.weight[:len(sorted)]
 	for i, s := range sorted {
@@ -68,7 +68,7 @@ func (h *huffman) assign(sorted []uint32, maxSize int) (count [maxCodeSize + 1]u
 // 1995).
 func depths(a []uint32) {
 	n := len(a)
-	// Inner nodes replace the leaves that are used up. They hold weights, then parents.
+	// Inner nodes replace leaves that are done. They hold weights, then parents.
 	leaf, root := 0, 0
 	take := func(next int) uint32 {
 		if leaf >= n || root < next && a[root] < a[leaf] {
@@ -106,8 +106,8 @@ func depths(a []uint32) {
 	}
 }
 
-// shorten makes a code again of sizes of which the largest were cut: for each place too many
-// a code of a smaller size is made longer.
+// shorten makes a valid code from sizes of which the largest were reduced: for each excess code, a
+// shorter one is made longer.
 func shorten(count *[maxCodeSize + 1]uint16, maxSize int) {
 	total := 0
 	for size := 1; size <= maxSize; size++ {
@@ -124,7 +124,7 @@ func shorten(count *[maxCodeSize + 1]uint16, maxSize int) {
 	}
 }
 
-// number gives codes to the symbols by their sizes (RFC 1951 section 3.2.2).
+// number assigns codes to the symbols by their sizes (RFC 1951 section 3.2.2).
 func (h *huffman) number(occurring []uint16, count *[maxCodeSize + 1]uint16) {
 	var next [maxCodeSize + 1]uint16
 	for size := 2; size <= maxCodeSize; size++ {
@@ -137,7 +137,7 @@ func (h *huffman) number(occurring []uint16, count *[maxCodeSize + 1]uint16) {
 	}
 }
 
-// cost returns how many bits the symbols take that occur.
+// cost returns the size in bits of all symbols that occur.
 func (h *huffman) cost(occurring []uint16, counts []uint16, alphabet []symbol) int {
 	total := 0
 	for _, s := range occurring {
@@ -146,7 +146,7 @@ func (h *huffman) cost(occurring []uint16, counts []uint16, alphabet []symbol) i
 	return total
 }
 
-// fix makes a code of sizes.
+// fix builds a code from sizes.
 func (h *huffman) fix(sizes []uint8) {
 	var all []uint16
 	var count [maxCodeSize + 1]uint16

@@ -5,38 +5,38 @@ import (
 	"errors"
 )
 
-// ErrCorrupt is what Inflate returns for input that is no DEFLATE stream, or one that
-// refers to bytes before the history. It is final.
+// ErrCorrupt is what Inflate returns for input that is no DEFLATE stream, or that refers to bytes
+// before the history. Later calls return it, too.
 var ErrCorrupt = errors.New("corrupt deflate stream")
 
-// A step says what the next bits are.
+// A step is what the next bits are part of.
 type step uint8
 
 const (
 	blockHeader step = iota
 	storedSize
 	storedData
-	codeCounts // of a block with codes of its own
-	sizeCodes  // the sizes of the codes for sizes
-	codeSizes  // the sizes of the codes
+	codeCounts // of a block with dynamic codes
+	sizeCodes  // sizes of the codes for sizes
+	codeSizes  // sizes of the codes
 	data
 	broken
 )
 
-// An Inflater turns a DEFLATE stream back into what was compressed. Input and output may
-// be cut at any byte. Its zero value is ready for the beginning of a stream. It keeps
-// nothing of what it is given, and allocates nothing. One goroutine at a time uses it.
+// An Inflater inflates a DEFLATE stream. Input and output may be split at any byte. Its zero value is
+// ready for the start of a stream. It doesn't retain its arguments and doesn't allocate. It must not be
+// used by several goroutines at once.
 type Inflater struct {
-	bits  uint64 // taken from the input and not used yet, the first one lowest; zero above have
-	have  uint   // how many
+	bits  uint64 // read and not used yet, the first one lowest; zero above have
+	have  uint   // number of bits
 	step  step
-	final bool // the block under way calls itself the last
+	final bool // the current block is marked as the last
 	fixed bool // it has the fixed codes
 
-	length, distance int // of a match for which there was no room yet
-	stored           int // bytes to come of a stored block
+	length, distance int // the part of a match that did not fit in the output
+	stored           int // remaining bytes of a stored block
 
-	// Of a block with codes of its own: how many, and their sizes as far as they are known.
+	// Of a block with dynamic codes: their numbers, and their sizes as far as known.
 	literals, distances, sizeCodes, known int
 	sizes                                 [maxLiterals + maxDistances]uint8
 
@@ -49,42 +49,41 @@ type Inflater struct {
 type flow struct {
 	dst, src      []byte
 	written, read int
-	before        *History
-	hungry        bool // more input is needed
+	dict          *History
+	needsMore     bool // more input
 }
 
-// Reset prepares f for the beginning of another stream.
+// Reset prepares f for the start of another stream.
 func (f *Inflater) Reset() {
 	f.bits, f.have, f.step, f.final, f.length = 0, 0, blockHeader, false, 0
 }
 
-// AtEnd reports whether a message can end here, once f is hungry: in a stored block, before
-// its sizes, of which the sender has cut those of an empty one off (RFC 7692 section 7.2.1);
-// or between two blocks, for senders that have not, or need not since theirs was the last.
+// AtEnd reports, when Inflate needs more input, whether a message can end here: in a stored block,
+// before its lengths, which the sender has removed (RFC 7692 section 7.2.1); or between two blocks,
+// for a sender that has not, or whose block was final.
 func (f *Inflater) AtEnd() bool {
 	return f.step == storedSize && f.have == 0 || f.step == blockHeader
 }
 
-// Inflate inflates from src to dst, and returns how many bytes of either it handled. It
-// stops when it is hungry, all of src being used up, or else when there is more to write
-// than dst has room for. before are the bytes that came out earlier; those that come out
-// now are for the caller to append.
+// Inflate inflates from src to dst, and returns the number of bytes written and read. It stops when
+// it needs more input and has read all of src, or when dst is full. dict holds the output of earlier
+// calls; the caller appends that of this one.
 //
-// A block that calls itself the last doesn't end the stream: what follows begins with the
-// next byte (RFC 7692 section 7.2.3.4).
-func (f *Inflater) Inflate(dst, src []byte, before *History) (written, read int, hungry bool, err error) {
-	io := flow{dst: dst, src: src, before: before}
+// A final block doesn't end the stream: another one may begin with the next byte (RFC 7692 section
+// 7.2.3.4).
+func (f *Inflater) Inflate(dst, src []byte, dict *History) (written, read int, needsMore bool, err error) {
+	io := flow{dst: dst, src: src, dict: dict}
 	for f.advance(&io) {
 	}
 	if f.step == broken {
 		err = ErrCorrupt
 	}
-	return io.written, io.read, io.hungry, err
+	return io.written, io.read, io.needsMore, err
 }
 
-// advance does one step as far as it can, and reports whether it was done to its end.
+// advance does one step as far as possible, and reports whether it was completed.
 func (f *Inflater) advance(io *flow) bool {
-	io.hungry = false
+	io.needsMore = false
 	switch f.step {
 	case blockHeader:
 		return f.beginBlock(io)
@@ -104,17 +103,17 @@ func (f *Inflater) advance(io *flow) bool {
 	return false
 }
 
-// fail says that the stream is corrupt.
+// fail marks the stream as corrupt.
 func (f *Inflater) fail() bool {
 	f.step = broken
 	return false
 }
 
-// need reports whether there are n bits, at most 56, which it takes from the input.
+// need reads input until there are n bits, at most 56, and reports whether there are.
 func (f *Inflater) need(io *flow, n uint) bool {
 	for f.have < n {
 		if io.read == len(io.src) {
-			io.hungry = true
+			io.needsMore = true
 			return false
 		}
 		f.bits |= uint64(io.src[io.read]) << f.have
@@ -124,7 +123,7 @@ func (f *Inflater) need(io *flow, n uint) bool {
 	return true
 }
 
-// take uses n bits, which are there.
+// take returns the next n bits, which need has read.
 func (f *Inflater) take(n uint) int {
 	value := f.bits & (1<<n - 1)
 	f.bits >>= n
@@ -187,7 +186,7 @@ func (f *Inflater) copyStored(io *flow) bool {
 			io.read += n
 		}
 		if n == 0 {
-			io.hungry = len(room) > 0
+			io.needsMore = len(room) > 0
 			return false
 		}
 		f.stored -= n
@@ -227,7 +226,7 @@ func (f *Inflater) readSizeCodes(io *flow) bool {
 	return true
 }
 
-// readSizes reads the sizes of all codes, which are coded themselves.
+// readSizes reads the sizes of all codes, which are encoded themselves.
 func (f *Inflater) readSizes(io *flow) bool {
 	all := f.literals + f.distances
 	for f.known < all {
@@ -270,8 +269,8 @@ func (f *Inflater) buildCodes() bool {
 	return true
 }
 
-// decode decodes the data of a block. It takes a literal, or a length with its distance,
-// whole or not at all.
+// decode decodes the data of a block. It reads a literal, or a length with its distance, only as a
+// whole.
 func (f *Inflater) decode(io *flow) (done bool) {
 	if !f.copyMatch(io) {
 		return false
@@ -288,7 +287,7 @@ loop:
 			if len(src)-read >= 8 {
 				bits |= binary.LittleEndian.Uint64(src[read:]) << (have & 63)
 				read += int((63 - have) >> 3)
-				have |= 56 // what is above are the bits that follow: they may come again
+				have |= 56 // the bits above may be read again
 			} else {
 				for have < 56 && read < len(src) {
 					bits |= uint64(src[read]) << (have & 63)
@@ -304,7 +303,7 @@ loop:
 		size := s.codeSize()
 		if s.kind() == literal {
 			if size > have {
-				io.hungry = true
+				io.needsMore = true
 				break
 			}
 			if written == len(dst) {
@@ -317,7 +316,7 @@ loop:
 			continue
 		}
 		if size > have {
-			io.hungry = true
+			io.needsMore = true
 			break
 		}
 		switch s.kind() {
@@ -339,12 +338,12 @@ loop:
 		}
 		size += s.extraBits() + t.codeSize() + t.extraBits()
 		if size > have {
-			io.hungry = true
+			io.needsMore = true
 			break
 		}
 		rest >>= t.codeSize()
 		distance := t.value() + int(rest&(1<<t.extraBits()-1))
-		if t.kind() == invalid || distance > io.before.size || distance > io.before.Len()+written {
+		if t.kind() == invalid || distance > io.dict.size || distance > io.dict.Len()+written {
 			f.step = broken
 			break
 		}
@@ -370,7 +369,7 @@ loop:
 	return done && f.endBlock()
 }
 
-// copyMatch copies what is left of a match, and reports whether that was all.
+// copyMatch copies the rest of a match, and reports whether it fit.
 func (f *Inflater) copyMatch(io *flow) bool {
 	for f.length > 0 {
 		room := io.dst[io.written:]
@@ -380,7 +379,7 @@ func (f *Inflater) copyMatch(io *flow) bool {
 		}
 		n := 0
 		if earlier := f.distance - io.written; earlier > 0 {
-			n = io.before.copyTo(room, earlier)
+			n = io.dict.copyTo(room, earlier)
 		} else {
 			n = copy(room, io.dst[io.written-f.distance:io.written])
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// inflate inflates a stream that is given in pieces, into pieces.
+// inflate inflates a stream in pieces, into pieces.
 func inflate(t testing.TB, stream []byte, bits int, inPiece, outPiece func() int) ([]byte, error) {
 	t.Helper()
 	var f Inflater
@@ -22,19 +22,19 @@ func inflate(t testing.TB, stream []byte, bits int, inPiece, outPiece func() int
 		stream = stream[len(piece):]
 		for {
 			out := make([]byte, outPiece())
-			written, read, hungry, err := f.Inflate(out, piece, &h)
+			written, read, needsMore, err := f.Inflate(out, piece, &h)
 			h.Append(out[:written])
 			all = append(all, out[:written]...)
 			piece = piece[read:]
 			if err != nil {
 				return all, err
 			}
-			if !hungry && written < len(out) {
-				t.Fatalf("not hungry, though there is room for %d bytes", len(out)-written)
+			if !needsMore && written < len(out) {
+				t.Fatalf("no more input is needed, though there is room for %d bytes", len(out)-written)
 			}
-			if hungry {
+			if needsMore {
 				if len(piece) > 0 {
-					t.Fatalf("hungry, though %d bytes of input are left", len(piece))
+					t.Fatalf("more input is needed, though %d bytes were not read", len(piece))
 				}
 				break
 			}
@@ -50,7 +50,7 @@ func always(n int) func() int { return func() int { return n } }
 
 func upTo(r *rand.Rand, n int) func() int { return func() int { return 1 + r.IntN(n) } }
 
-// samples are what is compressed in tests.
+// samples returns data to compress.
 func samples() map[string][]byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 100000)
@@ -73,7 +73,7 @@ func samples() map[string][]byte {
 	}
 }
 
-// streams are what the standard library makes of a sample: flushed in between, or ended.
+// streams returns a sample compressed by the standard library: flushed, or ended.
 func streams(t testing.TB, sample []byte) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
@@ -94,7 +94,7 @@ func streams(t testing.TB, sample []byte) map[string][]byte {
 	return all
 }
 
-func TestInflateUndoesWhatOthersCompress(t *testing.T) {
+func TestInflateReadsStandardLibraryStreams(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for name, sample := range samples() {
 		for maker, stream := range streams(t, sample) {
@@ -108,7 +108,7 @@ func TestInflateUndoesWhatOthersCompress(t *testing.T) {
 	}
 }
 
-func TestInflateGoesOnAtEveryByte(t *testing.T) {
+func TestInflateResumesAtEveryByte(t *testing.T) {
 	sample := samples()["mixed"][39000:41000]
 	for maker, stream := range streams(t, sample) {
 		for _, room := range []int{1, 2, 3, 300} {
@@ -120,7 +120,7 @@ func TestInflateGoesOnAtEveryByte(t *testing.T) {
 	}
 }
 
-func TestInflateRefusesWhatIsNoStream(t *testing.T) {
+func TestInflateRejectsInvalidStreams(t *testing.T) {
 	for name, stream := range map[string]string{
 		"reserved kind of block":         "\x07",
 		"sizes that don't fit":           "\x00\x01\x00\x01\x00",
@@ -146,8 +146,7 @@ func TestInflateRefusesWhatIsNoStream(t *testing.T) {
 	}
 }
 
-// agree reports how the standard library finds a stream, up to its end or that of a last
-// block.
+// agree compares with the standard library, up to the end of the stream or of a final block.
 func standard(stream []byte) ([]byte, error) {
 	return io.ReadAll(flate.NewReader(bytes.NewReader(stream)))
 }
@@ -158,8 +157,7 @@ func FuzzInflate(f *testing.F) {
 			f.Add(stream, uint64(1))
 		}
 	}
-	// A stream inflates to a thousand times its size. Larger ones find nothing new, and take
-	// seconds each.
+	// A stream inflates to a thousand times its size. Larger ones find nothing new and take seconds.
 	const longest = 1 << 10
 	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
 		stream = stream[:min(len(stream), longest)]

@@ -10,28 +10,28 @@ const (
 	maxHashBits = 15
 	minHashBits = 9
 
-	// anchor is how many bytes a match is found by. Shorter ones seldom pay.
+	// anchor is the length of the shortest match that is looked for. Shorter ones rarely pay.
 	anchor = 4
 
-	// near is how far back four bytes may be that are worth a match.
+	// near is the largest distance at which a match of four bytes pays.
 	near = 512
 )
 
-// A finder remembers where in the data four bytes were seen: at most recently, and for
-// levels above 1, before that. 0 means nowhere, so that the first place isn't remembered.
+// A finder maps four bytes to their last index in the data and, for levels above 1, to earlier ones.
+// 0 means none, so index 0 is never found.
 type finder struct {
-	shift  uint
-	latest [1 << maxHashBits]uint16
-	before []uint16
+	shift    uint
+	latest   [1 << maxHashBits]uint16
+	previous []uint16
 }
 
-// efforts says for each level how many places are tried for a match, and which length is
-// good enough to look no further.
+// efforts has for each level how many indices are tried for a match, and the length that ends the
+// search.
 var efforts = [10]struct{ tries, enough int }{
 	2: {4, 16}, 3: {8, 32}, 4: {8, 32}, 5: {16, 64}, 6: {32, 128}, 7: {64, maxMatch}, 8: {256, maxMatch}, 9: {1024, maxMatch},
 }
 
-// begin prepares for data.
+// begin prepares for new data.
 func (f *finder) begin(n int) {
 	hashBits := min(max(bits.Len(uint(n)), minHashBits), maxHashBits)
 	f.shift = 32 - uint(hashBits)
@@ -44,7 +44,7 @@ func (f *finder) hash(four uint32) uint32 {
 
 func load4(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
 
-// matchSize returns how far the data at the places a and b, the later one, is the same.
+// matchSize returns the length of the common prefix of data[a:] and data[b:], where a < b.
 func matchSize(data []byte, a, b int) int {
 	n := 0
 	for len(data)-b-n >= 8 {
@@ -60,7 +60,7 @@ func matchSize(data []byte, a, b int) int {
 	return n
 }
 
-// find makes tokens of the data from from on.
+// find appends the tokens of data[from:].
 func (d *Deflater) find(data []byte, from int) {
 	d.finder.begin(len(data))
 	if d.level == 1 {
@@ -70,13 +70,12 @@ func (d *Deflater) find(data []byte, from int) {
 	}
 }
 
-// strides are how far apart the places are that level 1 remembers of the history, by how far
-// back they are at least. Most matches are long enough not to be missed, as they grow in
-// both directions, and to remember places is what takes the time when a short message has a
-// long history.
+// strides has the distances between the indices of the history that level 1 inserts, by how far back
+// they are. Inserting them takes most of the time when a short message has a long history, and most
+// matches are long enough to be found anyway, since they are extended in both directions.
 var strides = []struct{ back, stride int }{{8 << 10, 8}, {2 << 10, 4}, {0, 2}}
 
-// remember notes places in the history of level 1, which is the data up to from.
+// remember inserts indices of the history, data[:from], for level 1.
 func (f *finder) remember(data []byte, from int) {
 	i := 1
 	for _, s := range strides {
@@ -86,12 +85,12 @@ func (f *finder) remember(data []byte, from int) {
 	}
 }
 
-// findFast takes the first match that it finds.
+// findFast uses the first match that it finds.
 func (d *Deflater) findFast(data []byte, from int) {
 	f, t := &d.finder, &d.tokens
 	f.remember(data, from)
-	last := len(data) - anchor // where four bytes are left
-	next := from               // not told yet
+	last := len(data) - anchor // the last index of four bytes
+	next := from               // the first byte that has no token yet
 	for i := max(1, from); i <= last; {
 		four := load4(data, i)
 		h := f.hash(four)
@@ -121,14 +120,14 @@ func (d *Deflater) findFast(data []byte, from int) {
 	t.addLiterals(data[next:])
 }
 
-// insert notes the place i.
+// insert inserts index i.
 func (f *finder) insert(data []byte, i int) {
 	latest := &f.latest[f.hash(load4(data, i))]
-	f.before[i] = *latest
+	f.previous[i] = *latest
 	*latest = uint16(i)
 }
 
-// findBest looks for long matches, and whether the next place has a longer one.
+// findBest looks for long matches, and for a longer one at the next index.
 func (d *Deflater) findBest(data []byte, from int) {
 	f, t := &d.finder, &d.tokens
 	last := len(data) - anchor
@@ -163,12 +162,11 @@ func (d *Deflater) findBest(data []byte, from int) {
 	t.addLiterals(data[next:])
 }
 
-// longest returns the longest match for the place i, if it is longer than least. i was
-// inserted last.
+// longest returns the longest match for index i, the last one inserted, if it is longer than least.
 func (d *Deflater) longest(data []byte, i, least int) (length, distance int) {
 	effort := &efforts[d.level]
 	four := load4(data, i)
-	earlier := int(d.finder.before[i])
+	earlier := int(d.finder.previous[i])
 	length = least
 	for range effort.tries {
 		if earlier == 0 || i-earlier > d.window {
@@ -182,7 +180,7 @@ func (d *Deflater) longest(data []byte, i, least int) (length, distance int) {
 				}
 			}
 		}
-		next := int(d.finder.before[earlier])
+		next := int(d.finder.previous[earlier])
 		if next >= earlier {
 			break
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// A reference inflates as RFC 1951 says it, bit by bit, slowly and with nothing of this
-// package. It notes the furthest distance.
+// A reference is a simple inflater, which reads bit by bit and uses nothing of this package. It records
+// the largest distance.
 type reference struct {
 	in       []byte
 	at       int // bits read
@@ -35,7 +35,7 @@ func (r *reference) bits(n int) (value int) {
 	return value
 }
 
-// symbol reads a symbol of a code that has the given sizes.
+// symbol reads a symbol of a code with the given sizes.
 func (r *reference) symbol(sizes []int) int {
 	code, first := 0, 0
 	for size := 1; size <= 15; size++ {
@@ -140,7 +140,7 @@ func (r *reference) data(literals, distances []int) {
 	}
 }
 
-// inflate inflates a whole stream whose last block is the empty one of a flush.
+// inflate inflates a whole stream that ends with the empty block of a flush.
 func (r *reference) inflate(stream []byte) (err error) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -154,7 +154,7 @@ func (r *reference) inflate(stream []byte) (err error) {
 	return nil
 }
 
-func TestDeflateRefersNoFurtherBackThanTheWindow(t *testing.T) {
+func TestDeflateStaysWithinTheWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	text := samples()["text"]
 	messages := 60

@@ -1,6 +1,6 @@
 package deflate
 
-// A symbol is what a code stands for, and how to read it.
+// A symbol is the meaning of a code, and how to read it.
 //
 //	bits 0 to 3    bits of the code
 //	bits 4 to 7    extra bits that follow it
@@ -11,11 +11,11 @@ type symbol uint32
 // The kinds of symbols.
 const (
 	literal   symbol = iota << 8 // the value itself
-	base                         // the extra bits are to be added to the value
-	previous                     // likewise: so often the size before, among the sizes of codes
+	base                         // the value plus the extra bits
+	previous                     // the same for a repeat count of the previous size
 	endOfData                    // of the block
-	invalid                      // no code that may be used
-	long                         // a code of more bits than were looked at
+	invalid                      // a code that must not be used
+	long                         // a code longer than the table index
 
 	kindBits symbol = 7 << 8
 )
@@ -72,8 +72,8 @@ func newDistanceSymbols() (all [maxDistances + 2]symbol) {
 	return all
 }
 
-// sizeSymbols are those of which the sizes of codes consist (RFC 1951 section 3.2.7), and
-// sizeOrder is the order in which the sizes of their own codes stand.
+// sizeSymbols are the symbols that encode the sizes of codes (RFC 1951 section 3.2.7), and sizeOrder is
+// the order of the sizes of their own codes.
 var (
 	sizeSymbols = newSizeSymbols()
 	sizeOrder   = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}

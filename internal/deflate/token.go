@@ -2,7 +2,7 @@ package deflate
 
 // A token is a literal, or a length and a distance.
 //
-//	bit 31         it is a length and a distance
+//	bit 31         set for a length and a distance
 //	bits 16 to 23  the length, less 3; of a literal 0
 //	bits 0 to 14   the distance, less 1; or the literal
 type token uint32
@@ -12,7 +12,7 @@ const (
 	minMatch       = 3
 )
 
-// tokens are what a block is made of, and how often their symbols occur.
+// tokens holds the tokens of a block and the frequencies of their symbols.
 type tokens struct {
 	n         int
 	all       [chunkSize]token
@@ -38,7 +38,7 @@ func (t *tokens) addLiterals(p []byte) {
 // addMatch adds a match of any length of at least 4.
 func (t *tokens) addMatch(length, distance int) {
 	for length > maxMatch {
-		n := min(maxMatch, length-4) // what is left must be long enough, too
+		n := min(maxMatch, length-4) // the rest must be long enough, too
 		t.addOne(n, distance)
 		length -= n
 	}
@@ -52,9 +52,8 @@ func (t *tokens) addOne(length, distance int) {
 	t.distances[distanceSymbol(distance-1)]++
 }
 
-// lengthIndex has for each length, less 3, its symbol, less 257. distanceIndex has for each
-// distance, less 1, that is below 256 its symbol, and then for each 128th that of all that
-// begin like it.
+// lengthIndex maps each length less 3 to its symbol less 257. distanceIndex maps each distance less 1
+// below 256 to its symbol, and then every 128th distance, for all with the same higher bits.
 var lengthIndex, distanceIndex = newIndexes()
 
 func newIndexes() (lengths [256]uint8, distances [512]uint8) {

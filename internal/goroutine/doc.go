@@ -1,9 +1,8 @@
-// Package goroutine tells goroutines apart.
+// Package goroutine identifies goroutines.
 //
-// Go has no name for a goroutine, so that no state is tied to one. A Conn needs it for one
-// question only: does this send come from the Handler that is being called, so that it can
-// leave together with others when the Handler returns, or from elsewhere, so that it must not
-// wait for that? The alternatives are worse: to hold back no send costs a Handler that answers
-// many messages a system call for each; a timer makes sends of other goroutines wait, and
-// costs all others.
+// Go hides the identity of goroutines so that no state is tied to one. A Conn needs it for one
+// decision: a send from the goroutine that runs the Handler can wait for the Handler to return, and
+// then is written together with others; a send from any other goroutine must not wait for that. The
+// alternatives are worse: without batching, a Handler that answers many messages makes a system call
+// for each; with a timer, sends of other goroutines are delayed, and every batch costs a timer.
 package goroutine

@@ -6,20 +6,20 @@ import (
 	"testing"
 )
 
-func TestGoroutinesThatRunHaveDifferentIDs(t *testing.T) {
+func TestIDIsUniqueAndStable(t *testing.T) {
 	const goroutines = 1000
 	ids := map[uint32]bool{ID(): true}
 	var mu sync.Mutex
-	var named, running sync.WaitGroup
+	var identified, running sync.WaitGroup
 	done := make(chan struct{})
 	for range goroutines {
-		named.Add(1)
+		identified.Add(1)
 		running.Go(func() {
 			id := ID()
 			mu.Lock()
 			ids[id] = true
 			mu.Unlock()
-			named.Done()
+			identified.Done()
 			<-done
 			runtime.Gosched()
 			if again := deep(1000); again != id { // on a stack that has moved
@@ -27,7 +27,7 @@ func TestGoroutinesThatRunHaveDifferentIDs(t *testing.T) {
 			}
 		})
 	}
-	named.Wait()
+	identified.Wait()
 	close(done)
 	running.Wait()
 	if len(ids) != goroutines+1 {

@@ -1,3 +1,3 @@
-// Package guardpage lends tests memory between pages that fault when touched, to show that
-// assembly stays within its slices.
+// Package guardpage allocates memory between pages that fault when accessed, for tests that assembly
+// stays within its slices.
 package guardpage

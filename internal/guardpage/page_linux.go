@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// New returns one page of memory between two that fault when touched, until the test
+// New returns one page of memory between two that fault when accessed. It is valid until the test
 // ends.
 func New(t testing.TB) []byte {
 	size := syscall.Getpagesize()

@@ -1,4 +1,4 @@
-// Package race deals with the race detector: it doesn't see what assembly reads and
-// writes and has to be told, and it makes sync.Pool drop objects at random, so that
-// tests can't count allocations under it.
+// Package race reports whether the race detector is on, and tells it what assembly reads and writes,
+// which it can't see. Under the race detector sync.Pool drops objects at random, so that tests can't
+// count allocations.
 package race

@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/exportdata"
 )
 
-// Imports are packages by the name that a snippet calls them.
+// Imports maps package names in snippets to import paths.
 type Imports map[string]string
 
 // A Snippet is a block of Go code.
@@ -47,26 +47,26 @@ func Of(file string) ([]Snippet, error) {
 		}
 	}
 	if code != nil {
-		return nil, fmt.Errorf("%s: the last block has no end", file)
+		return nil, fmt.Errorf("%s: the last block is not closed", file)
 	}
 	return all, nil
 }
 
-// Check compiles snippets as a part of the module in dir, and returns what is wrong with them.
+// Check compiles snippets in the module in dir and returns all errors.
 func Check(dir string, imports Imports, all []Snippet) error {
 	packages, err := exportdata.Load(dir, nil, slices.Collect(maps.Values(imports))...)
 	if err != nil {
 		return err
 	}
-	var wrong []error
+	var errs []error
 	for _, s := range all {
-		wrong = append(wrong, s.check(imports, packages)...)
+		errs = append(errs, s.check(imports, packages)...)
 	}
-	return errors.Join(wrong...)
+	return errors.Join(errs...)
 }
 
-// check compiles one snippet.
-func (s *Snippet) check(imports Imports, packages func(*token.FileSet) types.Importer) (wrong []error) {
+// check compiles the snippet.
+func (s *Snippet) check(imports Imports, packages func(*token.FileSet) types.Importer) (errs []error) {
 	set := token.NewFileSet()
 	text := s.asFile(nil)
 	file, err := parser.ParseFile(set, "", text, 0)
@@ -79,14 +79,14 @@ func (s *Snippet) check(imports Imports, packages func(*token.FileSet) types.Imp
 	}
 	conf := types.Config{Importer: packages(set), Error: func(err error) {
 		if err := err.(types.Error); !err.Soft {
-			wrong = append(wrong, fmt.Errorf("%s:%d: %s\n%s", s.File, s.Line, err.Msg, s.Code))
+			errs = append(errs, fmt.Errorf("%s:%d: %s\n%s", s.File, s.Line, err.Msg, s.Code))
 		}
 	}}
-	conf.Check("snippet", set, []*ast.File{file}, nil) // Error is told what is wrong
-	return wrong
+	conf.Check("snippet", set, []*ast.File{file}, nil) // reports to Error
+	return errs
 }
 
-// asFile makes the snippet a file with those imports.
+// asFile returns the snippet as a file with imports.
 func (s *Snippet) asFile(imports []string) string {
 	word, _, _ := strings.Cut(strings.TrimSpace(s.Code), " ")
 	if word == "package" {
@@ -102,7 +102,7 @@ func (s *Snippet) asFile(imports []string) string {
 	return text + "func snippet(ctx context.Context) error {\n" + s.Code + "\nreturn nil\n}\n"
 }
 
-// needed returns the packages whose names the file uses, and neither declares nor imports.
+// needed returns the import paths of names that the file uses but neither declares nor imports.
 func needed(file *ast.File, imports Imports) (paths []string) {
 	var has []string
 	for _, spec := range file.Imports {

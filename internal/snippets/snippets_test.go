@@ -38,7 +38,7 @@ var imports = Imports{
 	"x509":      "crypto/x509",
 }
 
-func TestTheCodeInDocumentationCompiles(t *testing.T) {
+func TestDocumentationCompiles(t *testing.T) {
 	const root = "../.."
 	files, err := filepath.Glob(root + "/docs/*.md")
 	if err != nil {
@@ -47,7 +47,7 @@ func TestTheCodeInDocumentationCompiles(t *testing.T) {
 	var all []Snippet
 	for _, file := range append(files, root+"/README.md", root+"/CONTRIBUTING.md", root+"/SECURITY.md") {
 		if filepath.Base(file) == "migration.md" {
-			continue // needs other modules: see bench
+			continue // needs other modules: a test of module bench compiles it
 		}
 		of, err := Of(file)
 		if err != nil {
@@ -56,14 +56,14 @@ func TestTheCodeInDocumentationCompiles(t *testing.T) {
 		all = append(all, of...)
 	}
 	if len(all) == 0 {
-		t.Fatal("no code was found")
+		t.Fatal("no code found")
 	}
 	if err := Check(root, imports, all); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestSnippetsThatDoNotCompileAreFound(t *testing.T) {
+func TestCheck(t *testing.T) {
 	tests := map[string]string{
 		"":                                      "",
 		"var unused int":                        "",

@@ -1,7 +1,7 @@
 package utf8
 
-// A state of the automaton that takes text byte by byte. Its value is the number
-// of the bit at which a word of transitions holds the state that follows it.
+// A state of the automaton that validates byte by byte. Its value is a bit offset in the words of
+// transitions, where they have the next state.
 type state uint8
 
 const (
@@ -16,9 +16,8 @@ const (
 	afterF4                  // three, the first of them at most 8F: at most U+10FFFF
 )
 
-// transitions has a word for each byte: six bits for each state, the one that
-// byte leads to from there. A byte then costs a load, which does not depend on
-// the state, and a shift, which is all that does.
+// transitions has a word for each byte, with six bits for each state: the next state. So a byte costs a
+// load, which doesn't depend on the state, and a shift, which does.
 var transitions = func() (words [256]uint64) {
 	for b := range words {
 		for from := whole; from <= afterF4; from += 6 {

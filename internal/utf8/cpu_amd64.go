@@ -8,7 +8,7 @@ import "golang.org/x/sys/cpu"
 // bytes that must precede the one that overlaps it.
 const vectorFrom = 16 + 3
 
-// What valid may use. Without AVX2 it calls validPortable.
+// Features that valid may use. Without AVX2 it calls validPortable.
 var (
 	useAVX2 = cpu.X86.HasAVX2
 	// AVX-512 pays only where its registers leave the clock alone: on processors

@@ -4,8 +4,8 @@ package utf8
 
 import "testing"
 
-// forEachKernel runs f once for each kernel this processor can run, with only
-// that one in use.
+// forEachKernel runs f once for each kernel that this processor supports, with only
+// that one enabled.
 func forEachKernel(t *testing.T, f func(t *testing.T)) {
 	for _, k := range []struct {
 		name         string

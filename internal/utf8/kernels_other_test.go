@@ -4,5 +4,5 @@ package utf8
 
 import "testing"
 
-// forEachKernel runs f with the one kernel there is.
+// forEachKernel runs f with the only kernel.
 func forEachKernel(t *testing.T, f func(t *testing.T)) { f(t) }

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// The race detector must notice a write to any byte that is validated, or
-// unmasked or copied, meanwhile. A race ends the process that has it, so each
-// runs in one of its own.
+// The race detector must report a concurrent write to any byte that is validated,
+// unmasked or copied. A race ends its process, so each runs in a process of its own.
 func TestRaceDetectorSeesEveryByte(t *testing.T) {
 	const n = 300
 	if arg := os.Getenv("UTF8_RACE"); arg != "" {

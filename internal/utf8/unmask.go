@@ -9,7 +9,7 @@ import (
 
 // Unmask unmasks b, the next piece of the text, in place, and validates it. It
 // does what [mask.XOR] followed by [Validator.Write] does and returns what they
-// return, but passes only once over what is ASCII.
+// return, but needs only one pass for ASCII.
 func (v *Validator) Unmask(b []byte, key [4]byte, pos int) (next int, ok bool) {
 	if race.Enabled {
 		race.Write(b)
@@ -20,7 +20,7 @@ func (v *Validator) Unmask(b []byte, key [4]byte, pos int) (next int, ok bool) {
 }
 
 // Copy copies src, the next piece of the text, to dst, and validates it. It does
-// what copy followed by [Validator.Write] does, but passes only once over what is
+// what copy followed by [Validator.Write] does, but needs only one pass for
 // ASCII. It copies len(src) bytes and panics if dst is shorter; dst and src do
 // not overlap.
 func (v *Validator) Copy(dst, src []byte) (ok bool) {
@@ -33,8 +33,8 @@ func (v *Validator) Copy(dst, src []byte) (ok bool) {
 	return ascii && v.state == whole || v.Write(dst)
 }
 
-// unmaskPortable masks n bytes from src to dst, as [mask.Copy] does. That all of
-// them are ASCII it does not notice: it says no.
+// unmaskPortable masks n bytes from src to dst, as [mask.Copy] does. It returns
+// false, as for text that is not ASCII.
 //
 //lint:ignore U1000 on amd64 the assembly calls it
 func unmaskPortable(dst, src *byte, n int, key [4]byte, pos int) (ascii bool) {

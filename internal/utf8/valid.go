@@ -12,7 +12,7 @@ func Valid(p []byte) bool {
 	n := len(p)
 	le := binary.LittleEndian
 	const high = 0x8080808080808080
-	// Short text is mostly ASCII, and two overlapping words say so.
+	// Short text is mostly ASCII, which two overlapping words can tell.
 	switch {
 	case n >= vectorFrom:
 		if race.Enabled {

@@ -18,8 +18,7 @@ var texts = []struct{ name, text string }{
 	{"mostly ASCII", "Grüße aus der Küche, schöne Welt! "},
 }
 
-// repeat returns n bytes or a few less of text over and over, cut at the end of
-// a code point.
+// repeat returns up to n bytes of text repeated, cut at the end of a code point.
 func repeat(text string, n int) []byte {
 	p := []byte(strings.Repeat(text, n/len(text)+1))[:n]
 	return p[:n-cut(p)]
@@ -50,8 +49,8 @@ func TestKernelsRejectCutText(t *testing.T) {
 	})
 }
 
-// Every wrong byte counts, wherever in a vector it stands, and whatever lies
-// around the text does not.
+// An invalid byte is found at any position in a vector, and bytes around the text
+// are ignored.
 func TestKernelsNoticeEveryByte(t *testing.T) {
 	lengths := 300
 	if testing.Short() || race.Enabled {
@@ -78,7 +77,7 @@ func TestKernelsNoticeEveryByte(t *testing.T) {
 	})
 }
 
-// Every sequence of the bytes the rules tell apart, across the edges of vectors.
+// All sequences of bytes that the rules distinguish, across the edges of vectors.
 func TestKernelsAgreeOnEverySequence(t *testing.T) {
 	places := []int{0, 1, 13, 14, 15, 16, 29, 30, 31, 32, 61, 62, 63, 64, 100, 125, 126, 127, 128, 200, 251, 252}
 	if testing.Short() || race.Enabled {

@@ -1,13 +1,13 @@
 package utf8
 
-// Validator validates text that arrives in pieces. Its zero value is ready for
-// the first one. It neither keeps the pieces nor allocates. It must not be used
-// by two goroutines at once.
+// A Validator validates text that arrives in pieces. Its zero value is ready for
+// the first one. It doesn't retain the pieces and doesn't allocate. It must not be
+// used by several goroutines at once.
 type Validator struct{ state state }
 
-// Write takes the next piece of the text and reports whether the text can still
-// be valid. It fails as soon as a byte has arrived that cannot stand where it
-// does, whatever may follow. Once it has failed it fails until [Validator.Reset].
+// Write validates the next piece of the text and reports whether the text can
+// still be valid. It returns false as soon as a byte is invalid, whatever follows,
+// and from then on until [Validator.Reset].
 func (v *Validator) Write(p []byte) (ok bool) {
 	if len(p) < vectorFrom {
 		if v.state != whole || !Valid(p) {
@@ -41,8 +41,7 @@ func (v *Validator) Complete() bool { return v.state == whole }
 // Reset prepares v for another text.
 func (v *Validator) Reset() { *v = Validator{} }
 
-// cut returns how many bytes at the end of p belong to a code point that p
-// begins but does not finish.
+// cut returns the number of bytes of an incomplete code point at the end of p.
 func cut(p []byte) int {
 	for n := 1; n <= 3 && n <= len(p); n++ {
 		switch c := p[len(p)-n]; {

@@ -10,8 +10,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// bounds are the first and last byte of every class of bytes that any rule of
-// RFC 3629, section 4, tells apart.
+// bounds has the first and last byte of every class of bytes that RFC 3629 section 4
+// distinguishes.
 var bounds = []byte{
 	0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF,
 	0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xF7, 0xF8, 0xFF,
@@ -31,7 +31,7 @@ var prefixes = [][][2]byte{
 	{{0xF4, 0xF4}, {0x80, 0x8F}, {0x80, 0xBF}, {0x80, 0xBF}},
 }
 
-// begins reports whether p could be the beginning of a valid text.
+// begins reports whether p is a prefix of a valid text.
 func begins(p []byte) bool {
 next:
 	for len(p) > 0 {
@@ -53,9 +53,8 @@ next:
 	return true
 }
 
-// check writes p cut at every subset of the places where it can be cut, and
-// compares every answer with what RFC 3629 says of that prefix. can[n] reports
-// whether p[:n] begins a valid text.
+// check writes p in pieces, split in every possible way, and compares every result
+// with RFC 3629. can[n] reports whether p[:n] is a prefix of a valid text.
 func check(t *testing.T, p []byte, can *[5]bool) {
 	valid := utf8.Valid(p)
 	for cuts := range 1 << (len(p) - 1) {
@@ -79,8 +78,7 @@ func check(t *testing.T, p []byte, can *[5]bool) {
 	}
 }
 
-// each calls check with every sequence that takes its bytes from choices, one
-// after the other.
+// each calls check with every sequence with one byte from each of choices.
 func each(t *testing.T, choices ...[]byte) {
 	p := make([]byte, len(choices))
 	can := [5]bool{0: true}
@@ -129,7 +127,7 @@ func TestEveryCodePointInTwoPieces(t *testing.T) {
 	}
 }
 
-func TestFailureLasts(t *testing.T) {
+func TestWriteFailsUntilReset(t *testing.T) {
 	var v Validator
 	if v.Write([]byte("a\xffb")) {
 		t.Error("0xFF accepted")

@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-func TestDocumentationNamesEveryLimitAndEveryError(t *testing.T) {
+func TestDocumentationListsAllLimitsAndErrors(t *testing.T) {
 	var limits, errors []string
 	for field := range reflect.TypeFor[websock.Limits]().Fields() {
 		limits = append(limits, field.Name)
@@ -32,11 +32,11 @@ func TestDocumentationNamesEveryLimitAndEveryError(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(names) < 10 {
-			t.Errorf("%s: only %d names were found", doc, len(names))
+			t.Errorf("%s: found only %d names", doc, len(names))
 		}
 		for _, name := range names {
 			if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "`*"+name+"`") {
-				t.Errorf("%s doesn't name %s", doc, name)
+				t.Errorf("%s doesn't list %s", doc, name)
 			}
 		}
 	}
