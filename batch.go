@@ -48,7 +48,8 @@ const (
 
 // A batchOwner is the Conn of a batchWriter. Its methods are called with the lock held.
 type batchOwner interface {
-	// answerPing appends the answer to a ping that is due, and reports whether there was one.
+	// answerPing appends the answer to the remembered ping to the pending batch, if it may be sent
+	// now, and reports whether it did.
 	answerPing() bool
 
 	// writeFailed is told why nothing more can be written. It calls stop.
@@ -131,7 +132,7 @@ func (w *batchWriter) flush(o batchOwner) {
 	case writerBusy:
 		w.unowned = w.unowned || w.pending != nil
 	case writerIdle:
-		if o.answerPing() || w.pending != nil {
+		if w.answerPing(o) || w.pending != nil {
 			w.writeWithoutWaiting(o)
 		}
 	}
@@ -145,15 +146,20 @@ func (w *batchWriter) writePending(o batchOwner) {
 
 // writeUnowned writes what no sender waits for, so that this one learns whether it could be.
 func (w *batchWriter) writeUnowned(o batchOwner) bool {
-	for w.state == writerIdle && (o.answerPing() || w.unowned) {
+	for w.state == writerIdle && (w.answerPing(o) || w.unowned) {
 		w.writePending(o)
 	}
 	return w.state != writerStopped
 }
 
+// answerPing appends the answer to a ping that is due, and reports whether there was one.
+func (w *batchWriter) answerPing(o batchOwner) bool {
+	return w.rare != nil && w.rare.ping != nil && o.answerPing()
+}
+
 // takePending returns what has gathered, and the pong that has become due.
 func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
-	o.answerPing()
+	w.answerPing(o)
 	b := w.pending
 	w.pending, w.unowned = nil, false
 	w.seq++
@@ -214,7 +220,7 @@ func (w *batchWriter) writeWithoutWaiting(o batchOwner) {
 		return
 	}
 	w.tryPending(o, q)
-	for w.state == writerIdle && (o.answerPing() || w.unowned) {
+	for w.state == writerIdle && (w.answerPing(o) || w.unowned) {
 		w.tryPending(o, q)
 	}
 }
@@ -286,12 +292,19 @@ func (w *batchWriter) stop() {
 // waitForQuota waits until n bytes more may join what waits to be written, or refuses them with a
 // *LimitError. The connection may have ended meanwhile.
 func (w *batchWriter) waitForQuota(o batchOwner, n int) error {
-	if w.refuses {
-		if w.queueFull(n) {
-			return w.errQueueFull()
-		}
+	switch {
+	case w.state == writerIdle && w.t.Queued() == 0:
 		return nil
+	case !w.refuses:
+		w.awaitQuota(o, n)
+	case w.queueFull(n):
+		return w.errQueueFull()
 	}
+	return nil
+}
+
+// awaitQuota waits until n bytes more may join what waits to be written.
+func (w *batchWriter) awaitQuota(o batchOwner, n int) {
 	for w.state != writerStopped {
 		switch {
 		case w.state == writerBusy && w.pending != nil && w.quotaAfter(n) < 0:
@@ -299,10 +312,9 @@ func (w *batchWriter) waitForQuota(o batchOwner, n int) error {
 		case w.state == writerIdle && w.queueFull(n) && w.drain(context.Background(), o, n):
 			w.writeUnowned(o) // what comes next may be refused for another reason
 		default:
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // errQueueFull says that there is no room in the queue.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -16,7 +17,6 @@ import (
 type batchOf struct {
 	batchWriter
 	failed error
-	pong   string // the answer to a ping that is due
 }
 
 func newBatch(t transport.Conn, limits Limits) *batchOf {
@@ -26,11 +26,9 @@ func newBatch(t transport.Conn, limits Limits) *batchOf {
 }
 
 func (o *batchOf) answerPing() bool {
-	if o.pong == "" {
-		return false
-	}
-	o.put(o.pong)
-	o.pong = ""
+	ping := string(o.rare.ping.B)
+	o.dropPing()
+	o.put(ping)
 	return true
 }
 
@@ -103,8 +101,10 @@ func TestABatchIsHeldBackUnderCorkAndInAHandler(t *testing.T) {
 		if len(s.out) > 0 {
 			t.Errorf("%s: %q was written", name, s.out)
 		}
-		o.pong = "pong"
 		o.mu.Lock()
+		ping := buffer.Get(4)
+		ping.B = append(ping.B, "pong"...)
+		o.ensureRare().ping = ping
 		o.flush(o)
 		o.mu.Unlock()
 		if string(s.out) != "abababpong" || s.writes != 1 {

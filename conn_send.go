@@ -70,8 +70,8 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	if len(p) > pieceSize {
 		return c.sendLarge(from, op, fin, p)
 	}
-	if err := c.waitForQuota(len(p)); err != nil {
-		return err
+	if err := w.waitForQuota(c, len(p)); err != nil {
+		return c.refused(err)
 	}
 	if err := c.accept(from, op, fin, p); err != nil {
 		return err
@@ -92,19 +92,23 @@ func checkText(op Opcode, fin bool, p []byte) error {
 // The lock of the batchWriter is held in the functions from here to TrySend, but not while one
 // writes or waits.
 
-// waitForQuota waits until n bytes more may be sent, or refuses them with a *LimitError.
-func (c *Conn) waitForQuota(n int) error {
+// refused returns the error of a send for which there is no quota: that the connection has ended
+// says more than that its queue is full.
+func (c *Conn) refused(err error) error {
 	if !c.closing.MaySend() {
 		return c.closing.SendErr()
 	}
-	return c.batch.waitForQuota(c, n)
+	return err
 }
 
 // accept decides whether a frame of from, or of no writer if that is nil, can be sent
 // now, and if so counts it as sent.
 func (c *Conn) accept(from *messageWriter, op Opcode, fin bool, p []byte) error {
-	if err := c.closing.SendErr(); err != nil {
-		return err
+	if !c.closing.MaySend() {
+		return c.closing.SendErr()
+	}
+	if fin && c.enc.AcceptsUnfragmented(op) {
+		return nil
 	}
 	if op == OpContinuation && !c.mayContinue(from) {
 		return c.outOfOrder()
@@ -189,8 +193,8 @@ func (c *Conn) sendAccepted(op Opcode, fin bool, rsv uint8, p []byte) error {
 // sendDeflated sends a frame compressed, or a message as it is that doesn't become smaller.
 func (c *Conn) sendDeflated(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
-	if err := c.waitForQuota(len(p)); err != nil {
-		return err
+	if err := w.waitForQuota(c, len(p)); err != nil {
+		return c.refused(err)
 	}
 	most := engine.CompressedBound(len(p))
 	if most > pieceSize {
@@ -210,8 +214,8 @@ func (c *Conn) sendDeflated(from *messageWriter, op Opcode, fin bool, p []byte) 
 // it is written.
 func (c *Conn) sendLarge(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
-	if err := c.waitForQuota(len(p)); err != nil {
-		return err
+	if err := w.waitForQuota(c, len(p)); err != nil {
+		return c.refused(err)
 	}
 	w.takeTurn(c)
 	if err := c.accept(from, op, fin, p); err != nil {

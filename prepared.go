@@ -79,8 +79,8 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := c.waitForQuota(len(frame.payload)); err != nil {
-		return err
+	if err := w.waitForQuota(c, len(frame.payload)); err != nil {
+		return c.refused(err)
 	}
 	if len(frame.payload) > pieceSize {
 		w.takeTurn(c)

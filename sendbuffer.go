@@ -93,8 +93,8 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	if c.enc.Compresses(op, fin, n) {
 		return c.sendDeflated(nil, op, fin, payload)
 	}
-	if err := c.waitForQuota(n); err != nil {
-		return err
+	if err := w.waitForQuota(c, n); err != nil {
+		return c.refused(err)
 	}
 	if w.gathers() && n <= pieceSize {
 		if err := c.accept(nil, op, fin, payload); err != nil {

@@ -42,11 +42,8 @@ var closingTransitions = [closingStates][closingEvents]ClosingState{
 	StateClosed:        {sendCloseEvent: StateClosed, receiveCloseEvent: StateClosed, abortEvent: StateClosed, streamEndEvent: StateClosed},
 }
 
-// closingRules says for each state whether messages may be sent and received in it.
-var closingRules = [closingStates]struct{ send, receive bool }{
-	StateOpen:      {send: true, receive: true},
-	StateCloseSent: {receive: true},
-}
+// closingReceives says in which states the peer may send messages. We may in StateOpen only.
+var closingReceives = [closingStates]bool{StateOpen: true, StateCloseSent: true}
 
 // A Closing is how a connection ends: its state, and what later sends and receives return. Its zero
 // value is an open connection. The caller serializes calls; sends, receives and Close usually come from
@@ -70,10 +67,10 @@ type closingErrors struct {
 func (c *Closing) State() ClosingState { return c.state }
 
 // MaySend reports whether messages may be sent: the connection is open, and no write has failed.
-func (c *Closing) MaySend() bool { return c.errs == nil && closingRules[c.state].send }
+func (c *Closing) MaySend() bool { return c.errs == nil }
 
 // MayReceive reports whether the peer may send messages.
-func (c *Closing) MayReceive() bool { return closingRules[c.state].receive }
+func (c *Closing) MayReceive() bool { return closingReceives[c.state] }
 
 // SendErr returns why messages can't be sent, or nil: how the connection was closed, or else why a
 // write has failed.

@@ -45,16 +45,19 @@ func (d *Decoder) AcceptUnfragmented(op Opcode, payload []byte) bool {
 // AcceptUnfragmentedTo is AcceptUnfragmented that copies payload to dst, which has room for it. For
 // text that is not UTF-8 it may copy a part.
 func (d *Decoder) AcceptUnfragmentedTo(dst []byte, op Opcode, payload []byte) bool {
-	if op == OpBinary {
-		copy(dst, payload)
-	} else if !copyText(dst[:len(payload)], payload) {
-		return false
+	if op == OpText {
+		return d.acceptTextTo(dst[:len(payload)], payload)
 	}
+	copy(dst, payload)
 	d.message = op
 	return true
 }
 
-func copyText(dst, src []byte) bool {
-	text := utf8.Validator{}
-	return text.Copy(dst, src) && text.Complete()
+func (d *Decoder) acceptTextTo(dst, payload []byte) bool {
+	var text utf8.Validator
+	if !text.Copy(dst, payload) || !text.Complete() {
+		return false
+	}
+	d.message = OpText
+	return true
 }

@@ -66,6 +66,8 @@ func (e *Encoder) Append(dst []byte, key [4]byte, op Opcode, fin bool, p []byte)
 // unfragmented message is not looked at. Close frames are the caller's: see Closing.
 func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 	switch {
+	case fin && e.AcceptsUnfragmented(op):
+		return nil
 	case op == OpPing || op == OpPong:
 		if !fin {
 			return ErrFrameOrder
@@ -76,10 +78,14 @@ func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 		return nil
 	case !op.IsData() || op.StartsMessage() != (e.message == OpNone):
 		return ErrFrameOrder
-	case fin && op != OpContinuation:
-		return nil
 	}
 	return e.acceptFragment(op, fin, p)
+}
+
+// AcceptsUnfragmented reports whether an unfragmented message can be sent after the frames that were
+// accepted. It is Accept for what is sent most.
+func (e *Encoder) AcceptsUnfragmented(op Opcode) bool {
+	return op.StartsMessage() && e.message == OpNone
 }
 
 func (e *Encoder) acceptFragment(op Opcode, fin bool, p []byte) error {
@@ -119,15 +125,20 @@ func (e *Encoder) Header(key [4]byte, op Opcode, fin bool, rsv uint8, n int) Hea
 // AppendFrame appends a frame with payload p as it is to dst, copying and masking in one pass, and
 // returns the extended slice.
 func (e *Encoder) AppendFrame(dst []byte, key [4]byte, op Opcode, fin bool, rsv uint8, p []byte) []byte {
-	dst = slices.Grow(dst, e.FrameSize(len(p)))
-	h := e.Header(key, op, fin, rsv, len(p))
-	dst = appendHeader(dst, &h)
+	size := e.FrameSize(len(p))
+	dst = slices.Grow(dst, size)
 	at := len(dst)
-	dst = dst[:at+len(p)]
-	if h.Masked {
-		mask.Copy(dst[at:], p, h.Key, 0)
+	dst = dst[:at+size]
+	frame := dst[at:]
+	payload := frame[size-len(p):]
+	frame[0] = firstByte(op, fin, rsv)
+	if e.role == Client {
+		putLength(frame, len(p), maskBit)
+		*(*[4]byte)(frame[size-len(p)-len(key):]) = key
+		mask.Copy(payload, p, key, 0)
 	} else {
-		copy(dst[at:], p)
+		putLength(frame, len(p), 0)
+		copy(payload, p)
 	}
 	return dst
 }

@@ -141,10 +141,7 @@ func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, &h) }
 
 // appendHeader is AppendHeader without the copy.
 func appendHeader(dst []byte, h *Header) []byte {
-	b0 := byte(h.Opcode)&opcodeBits | h.Rsv&rsvBits<<rsvShift
-	if h.Fin {
-		b0 |= finBit
-	}
+	b0 := firstByte(h.Opcode, h.Fin, h.Rsv)
 	var b1 byte
 	if h.Masked {
 		b1 = maskBit
@@ -162,6 +159,29 @@ func appendHeader(dst []byte, h *Header) []byte {
 		dst = append(dst, h.Key[:]...)
 	}
 	return dst
+}
+
+// firstByte returns the first byte of a header.
+func firstByte(op Opcode, fin bool, rsv uint8) byte {
+	b := byte(op)&opcodeBits | rsv&rsvBits<<rsvShift
+	if fin {
+		b |= finBit
+	}
+	return b
+}
+
+// putLength writes the length of a payload to a header, from its second byte on.
+func putLength(header []byte, length int, mask byte) {
+	switch {
+	case length <= maxLength7:
+		header[1] = mask | byte(length)
+	case length <= maxLength16:
+		header[1] = mask | length16
+		binary.BigEndian.PutUint16(header[2:], uint16(length))
+	default:
+		header[1] = mask | length64
+		binary.BigEndian.PutUint64(header[2:], uint64(length))
+	}
 }
 
 // headerSize returns the size in bytes of the header of a frame with that
