@@ -19,7 +19,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A setting is what both sides are asked to compress with, in both directions.
+// A setting is the compression that both sides request, in both directions.
 type setting struct {
 	takeover bool
 	bits     int
@@ -34,7 +34,7 @@ func (s setting) compression() websock.Compression {
 	}
 }
 
-// settings are all of them. Where only takeover can be had or not, the others are the same.
+// settings returns all settings.
 func settings() (all []setting) {
 	for bits := 8; bits <= 15; bits++ {
 		all = append(all, setting{true, bits}, setting{false, bits})
@@ -42,34 +42,34 @@ func settings() (all []setting) {
 	return all
 }
 
-// A compressing peer is a program that somebody else wrote and that echoes, in either role.
+// A compressing peer is a program of another project that echoes, in either role.
 type compressing struct {
 	name   string
 	server func(t *testing.T, s setting) (url string)
 	client func(t *testing.T, url string, s setting) // returns at once
 
-	// agreed says what we have of a setting, in the client and in the server role.
-	agreed func(role websock.Role, wished websock.Compression) websock.Compression
+	// negotiated returns the result of requesting a setting, in our role.
+	negotiated func(role websock.Role, requested websock.Compression) websock.Compression
 
-	least int // window bits of which more can't be asked
+	least int // the least window bits that it supports
 }
 
 var compressingPeers = []compressing{
 	{"gorilla", gorillaServer, gorillaClient, withoutTakeover, 8},
 	{"coder", coderServer, coderClient, withLargeWindows, 8},
 	{"gws", gwsServer, gwsClient, ofAllOffers, 8},
-	{"npm ws", nodeServer, nodeClient, asWished, 8},
-	{"python websockets", pythonServer, pythonClient, asWished, 9}, // with 8, zlib fails
+	{"npm ws", nodeServer, nodeClient, asRequested, 8},
+	{"python websockets", pythonServer, pythonClient, asRequested, 9}, // with 8, zlib fails
 }
 
-// asWished is what peers agree to that can do everything. Receiving takes 8 bits for 9.
-func asWished(_ websock.Role, z websock.Compression) websock.Compression {
+// asRequested is for peers that accept everything. For receiving, 8 bits become 9.
+func asRequested(_ websock.Role, z websock.Compression) websock.Compression {
 	z.RecvWindowBits = max(z.RecvWindowBits, 9)
 	return z
 }
 
-// withLargeWindows is what peers agree to that have windows of 32 KiB. They are asked to do
-// without takeover where we have smaller ones.
+// withLargeWindows is for peers with windows of 32 KiB only. We ask them to do without takeover if
+// we have a smaller one.
 func withLargeWindows(_ websock.Role, z websock.Compression) websock.Compression {
 	if z.RecvWindowBits < 15 {
 		z.RecvTakeover, z.RecvWindowBits = false, 15
@@ -77,22 +77,22 @@ func withLargeWindows(_ websock.Role, z websock.Compression) websock.Compression
 	return z
 }
 
-// ofAllOffers is what gws agrees to. As a server it takes all offers for one, so that what
-// only the second one says is in force too.
+// ofAllOffers is for gws. As a server it reads all offers as one, so that parameters of the second
+// one apply, too.
 func ofAllOffers(role websock.Role, z websock.Compression) websock.Compression {
 	if role == websock.Client && z.RecvWindowBits < 15 {
 		z.RecvTakeover = false
 	}
-	return asWished(role, z)
+	return asRequested(role, z)
 }
 
-// withoutTakeover is what gorilla agrees to.
+// withoutTakeover is for gorilla.
 func withoutTakeover(_ websock.Role, z websock.Compression) websock.Compression {
 	z.SendTakeover, z.RecvTakeover, z.RecvWindowBits = false, false, 15
 	return z
 }
 
-func TestCompressedMessagesComeBack(t *testing.T) {
+func TestCompressedEcho(t *testing.T) {
 	for _, p := range compressingPeers {
 		t.Run(p.name, func(t *testing.T) {
 			for _, s := range settings() {
@@ -121,7 +121,7 @@ func TestCompressedMessagesComeBack(t *testing.T) {
 					case c := <-conns:
 						p.converse(t, c, s)
 					case <-time.After(20 * time.Second):
-						t.Fatal("no client came")
+						t.Fatal("no client connected")
 					}
 				})
 			}
@@ -129,10 +129,10 @@ func TestCompressedMessagesComeBack(t *testing.T) {
 	}
 }
 
-// converse has messages of all sizes echoed, and closes.
+// converse sends messages of all sizes, checks their echoes, and closes.
 func (p *compressing) converse(t *testing.T, c *websock.Conn, s setting) {
-	if got, want := c.Compression(), p.agreed(c.Role(), s.compression()); got != want {
-		t.Errorf("agreed: %+v, want %+v", got, want)
+	if got, want := c.Compression(), p.negotiated(c.Role(), s.compression()); got != want {
+		t.Errorf("negotiated %+v, want %+v", got, want)
 	}
 	if err := c.SetRecvDeadline(time.Now().Add(60 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func (p *compressing) converse(t *testing.T, c *websock.Conn, s setting) {
 					t.Fatalf("%s of %d bytes: %v", kind, size, err)
 				}
 				if !bytes.Equal(got, want) {
-					t.Errorf("%s of %d bytes: %d bytes came back, or others", kind, size, len(got))
+					t.Errorf("%s of %d bytes: the echo has %d bytes, or others", kind, size, len(got))
 				}
 				if err := <-sent; err != nil {
 					t.Fatal(err)
@@ -156,21 +156,21 @@ func (p *compressing) converse(t *testing.T, c *websock.Conn, s setting) {
 			}
 		}
 	}
-	c.RecvTimeout(nil, 0) // counts what came
+	c.RecvTimeout(nil, 0) // updates the counts
 	if stats := c.Stats(); stats.AfterDeflate*10 > stats.BeforeDeflate*8 || stats.BeforeInflate*10 > stats.AfterInflate*8 || stats.AfterInflate == 0 {
 		t.Errorf("%+v", stats)
 	}
 	closeCleanly(t, c)
 }
 
-// sendMeanwhile sends a text while what comes is received.
+// sendMeanwhile sends a text while receiving.
 func sendMeanwhile(c *websock.Conn, p []byte) <-chan error {
 	sent := make(chan error, 1)
 	go func() { sent <- c.SendText(p) }()
 	return sent
 }
 
-// records returns n bytes of JSON, at random.
+// records returns n bytes of random JSON.
 func records(r *rand.Rand, n int) (b []byte) {
 	for len(b) < n {
 		b = fmt.Appendf(b, `{"id":%d,"price":"%.2f","side":"%s"},`, r.IntN(1e6), r.Float64()*1e4, []string{"buy", "sell"}[r.IntN(2)])

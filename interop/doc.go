@@ -1,3 +1,3 @@
-// Package interop tests websock against WebSocket servers that others wrote. It is a
-// module of its own, so that users of websock inherit none of them.
+// Package interop tests websock against WebSocket servers and clients of other projects. It is a
+// module of its own, so that users of websock don't inherit their dependencies.
 package interop

@@ -9,14 +9,14 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A feature is one that an echoing peer shows in a conversation.
+// A feature is tested in a conversation with an echoing peer.
 type feature struct {
-	name  string
-	way   way
-	check func(c *websock.Conn) error
+	name    string
+	variant variant
+	check   func(c *websock.Conn) error
 }
 
-// features are the columns of the matrix. On each connection, in order; the last one ends it.
+// features are the columns of the matrix, tested in order on each connection; the last one closes it.
 var features = []feature{
 	{"text", plain, func(c *websock.Conn) error { return echoed(c, websock.OpText, []byte("Grüße, 世界 🙂")) }},
 	{"binary", plain, func(c *websock.Conn) error { return echoed(c, websock.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
@@ -29,11 +29,11 @@ var features = []feature{
 	{"wss", secure, func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(100_000)) }},
 }
 
-// errCannot is what a check returns when the peer doesn't have the feature.
+// errCannot is returned by a check if the peer doesn't have the feature.
 var errCannot = errors.New("not offered")
 
-// errOneWay is what a check of compression returns when only our messages were compressed,
-// which RFC 7692 allows.
+// errOneWay is returned by a check of compression if only our messages were compressed, which RFC 7692
+// allows.
 var errOneWay = errors.New("understands compressed messages, and sends none")
 
 func echoed(c *websock.Conn, op websock.Opcode, p []byte) error {
@@ -52,7 +52,7 @@ func arrives(c *websock.Conn, op websock.Opcode, p []byte) error {
 		return err
 	}
 	if got != op || !bytes.Equal(msg, p) {
-		return fmt.Errorf("%v of %d bytes came back, not %v of %d", got, len(msg), op, len(p))
+		return fmt.Errorf("the echo is %v of %d bytes, not %v of %d", got, len(msg), op, len(p))
 	}
 	return nil
 }
@@ -70,18 +70,18 @@ func fragmented(c *websock.Conn) error {
 	return arrives(c, websock.OpText, []byte("one, zwölf, 三"))
 }
 
-// ping sends one before a message: the pong has come when the echo has.
+// ping sends a ping before a message: the pong precedes the echo.
 func ping(c *websock.Conn) error {
 	if err := c.SendPing([]byte("there?")); err != nil {
 		return err
 	}
-	for range 2 { // counts are told when the receiver turns to the transport again
+	for range 2 { // counts are updated when the receiver reads again
 		if err := echoed(c, websock.OpText, []byte("after a ping")); err != nil {
 			return err
 		}
 	}
 	if n := c.Stats().PongsReceived; n != 1 {
-		return fmt.Errorf("%d pongs came", n)
+		return fmt.Errorf("received %d pongs", n)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func subprotocol(c *websock.Conn) error {
 	case "":
 		return errCannot
 	default:
-		return fmt.Errorf("agreed to %q", got)
+		return fmt.Errorf("negotiated %q", got)
 	}
 }
 
@@ -106,7 +106,7 @@ func compressedBothWays(c *websock.Conn) error {
 			return err
 		}
 	}
-	c.RecvTimeout(nil, time.Millisecond) // has the counts told
+	c.RecvTimeout(nil, time.Millisecond) // updates the counts
 	s := c.Stats()
 	if s.AfterInflate == 0 {
 		return errOneWay

@@ -16,12 +16,12 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// An intermediary stands in front of a server, cuts connections that are idle for two seconds,
-// and answers with a page when the server isn't there.
+// An intermediary is in front of a server, closes connections that are idle for two seconds, and
+// answers with a page if the server is down.
 type intermediary struct {
 	name  string
 	start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)
-	page  string // what the page has in it
+	page  string // part of the page
 	down  int    // status of the page
 }
 
@@ -50,7 +50,7 @@ listen front
 	return "ws://" + start(""), "wss://" + start("ssl crt "+c.files["both"])
 }
 
-// nginx forwards as settings say.
+// nginx forwards with settings.
 func nginx(settings string) func(*testing.T, string, *certificate, string) (string, string) {
 	return func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string) {
 		program := debian(t, "nginx", "nginx-light")
@@ -90,7 +90,7 @@ func eachIntermediary(t *testing.T, backend string, f func(t *testing.T, m inter
 	}
 }
 
-// echoBackend returns host and port of an echo server.
+// echoBackend returns the host and port of an echo server.
 func echoBackend(t *testing.T) string {
 	u, err := url.Parse(inProcess(gorillaEcho)(t))
 	if err != nil {
@@ -99,7 +99,7 @@ func echoBackend(t *testing.T) string {
 	return u.Host
 }
 
-func TestEchoBehindAnIntermediary(t *testing.T) {
+func TestEchoThroughIntermediary(t *testing.T) {
 	eachIntermediary(t, echoBackend(t), func(t *testing.T, _ intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
 			for name, transport := range transports {
@@ -125,8 +125,8 @@ func TestEchoBehindAnIntermediary(t *testing.T) {
 	})
 }
 
-// Without pings an idle connection is cut, and comes back; with them it stays.
-func TestAGroupOutlivesIdleTimeouts(t *testing.T) {
+// Without pings an idle connection is closed and dialed again; with pings it stays open.
+func TestGroupAndIdleTimeouts(t *testing.T) {
 	eachIntermediary(t, echoBackend(t), func(t *testing.T, _ intermediary, urls []string, c *certificate) {
 		for _, ping := range []time.Duration{-1, 200 * time.Millisecond} {
 			var targets []fanout.Target
@@ -160,7 +160,7 @@ func TestAGroupOutlivesIdleTimeouts(t *testing.T) {
 				t.Fatal(err, g.Slot(0).Err(), g.Slot(1).Err())
 			}
 			if ping < 0 {
-				for g.Stats().Ready < 4 { // each was cut and is back
+				for g.Stats().Ready < 4 { // each was closed and dialed again
 					select {
 					case <-ctx.Done():
 						t.Fatalf("%+v", g.Stats())
@@ -168,9 +168,9 @@ func TestAGroupOutlivesIdleTimeouts(t *testing.T) {
 					}
 				}
 			} else {
-				time.Sleep(5 * time.Second) // more than twice as long
+				time.Sleep(5 * time.Second) // more than two timeouts
 				if n := cuts.Load(); n > 0 {
-					t.Errorf("%d were cut in spite of pings", n)
+					t.Errorf("%d were closed in spite of pings", n)
 				}
 			}
 			if err := g.Shutdown(ctx); err != nil {
@@ -180,7 +180,7 @@ func TestAGroupOutlivesIdleTimeouts(t *testing.T) {
 	})
 }
 
-func TestAServerThatIsNotThereBehindAnIntermediary(t *testing.T) {
+func TestServerDownBehindIntermediary(t *testing.T) {
 	eachIntermediary(t, "127.0.0.1:1", func(t *testing.T, m intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
 			_, err := websock.Dial(t.Context(), u, &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Timeout: 10 * time.Second})
@@ -189,14 +189,14 @@ func TestAServerThatIsNotThereBehindAnIntermediary(t *testing.T) {
 				t.Fatal(err)
 			}
 			if fanout.Permanent(err) {
-				t.Errorf("a Group would not try again after %v", err)
+				t.Errorf("a Group would not retry after %v", err)
 			}
 		}
 	})
 }
 
 // By default nginx speaks HTTP/1.0 to the server, and forwards no Upgrade.
-func TestAnIntermediaryThatSpeaksHTTP10(t *testing.T) {
+func TestIntermediaryWithHTTP10(t *testing.T) {
 	dir := folder(t)
 	ws, _ := nginx("")(t, dir, newCertificate(t, dir), echoBackend(t))
 	_, err := websock.Dial(t.Context(), ws, &websock.Config{Timeout: 10 * time.Second})

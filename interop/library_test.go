@@ -21,7 +21,7 @@ func config(p peer, handler websock.Handler) *websock.Config {
 	return cfg
 }
 
-// dial connects to a peer's echo.
+// dial connects to the echo of a peer.
 func dial(t *testing.T, p peer, url string, handler websock.Handler) *websock.Conn {
 	t.Helper()
 	c, err := websock.Dial(t.Context(), url, config(p, handler))
@@ -41,12 +41,12 @@ func closeCleanly(t *testing.T, c *websock.Conn) {
 	}
 }
 
-// payload is text of a size that can be checked.
+// payload returns text of a size.
 func payload(size int) []byte {
 	return []byte(strings.Repeat("0123456789abcdef", size/16+1)[:size])
 }
 
-// receive returns what a peer makes of one message of n bytes.
+// receive returns the echo of a message of n bytes, which may be several messages.
 func receive(t *testing.T, c *websock.Conn, p peer, n int) (op websock.Opcode, msg []byte) {
 	t.Helper()
 	for {
@@ -60,7 +60,7 @@ func receive(t *testing.T, c *websock.Conn, p peer, n int) (op websock.Opcode, m
 	}
 }
 
-func TestMessagesOfEverySizeComeBack(t *testing.T) {
+func TestEchoOfEverySize(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
@@ -71,10 +71,10 @@ func TestMessagesOfEverySizeComeBack(t *testing.T) {
 				go func() { sent <- c.SendFrame(op, true, want) }()
 				gotOp, got := receive(t, c, p, size)
 				if !bytes.Equal(got, want) {
-					t.Errorf("%v of %d bytes: %d others came back", op, size, len(got))
+					t.Errorf("%v of %d bytes: the echo has %d other bytes", op, size, len(got))
 				}
 				if gotOp != op && !p.mirror {
-					t.Errorf("%v of %d bytes came back as %v", op, size, gotOp)
+					t.Errorf("the echo of %v of %d bytes is %v", op, size, gotOp)
 				}
 				if err := <-sent; err != nil {
 					t.Fatal(err)
@@ -84,7 +84,7 @@ func TestMessagesOfEverySizeComeBack(t *testing.T) {
 	})
 }
 
-func TestFragmentedMessagesComeBack(t *testing.T) {
+func TestEchoOfFragments(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
@@ -109,22 +109,22 @@ func TestFragmentedMessagesComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("no pong came")
+				t.Fatal("no pong was received")
 			}
 		}
 	})
 }
 
-func TestSmallBuffersAndTimeoutsLoseNothing(t *testing.T) {
+func TestSmallBuffersAndTimeouts(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		c := dial(t, p, url, nil)
 		defer closeCleanly(t, c)
-		ways := map[string]func(buf []byte) (websock.Header, int, error){
+		calls := map[string]func(buf []byte) (websock.Header, int, error){
 			"Recv":        c.Recv,
 			"RecvTimeout": func(buf []byte) (websock.Header, int, error) { return c.RecvTimeout(buf, time.Millisecond) },
 		}
 		want := payload(1000)
-		for name, recv := range ways {
+		for name, recv := range calls {
 			for _, size := range []int{1, 2, 7, 4096} {
 				if err := c.SendText(want); err != nil {
 					t.Fatal(err)
@@ -147,7 +147,7 @@ func TestSmallBuffersAndTimeoutsLoseNothing(t *testing.T) {
 	})
 }
 
-// A wiretap is a connection that notes what was received.
+// A wiretap is a connection that records what was received.
 type wiretap struct {
 	net.Conn
 	received []byte
@@ -159,7 +159,7 @@ func (w *wiretap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestThePeerEchoesOurCloseCode(t *testing.T) {
+func TestPeerEchoesCloseCode(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		var tap *wiretap
 		cfg := config(p, nil)
@@ -185,12 +185,12 @@ func TestThePeerEchoesOurCloseCode(t *testing.T) {
 	})
 }
 
-func TestTheServersOwnCloseIsTold(t *testing.T) {
+func TestServerCloses(t *testing.T) {
 	c, err := websock.Dial(t.Context(), libwebsockets(t), &websock.Config{Subprotocols: []string{"dumb-increment-protocol"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"0", "1", "2"} { // it counts, unasked
+	for _, want := range []string{"0", "1", "2"} { // it sends numbers
 		if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
 			t.Fatalf("%q, %v; want %q", msg, err, want)
 		}
@@ -208,7 +208,7 @@ func TestTheServersOwnCloseIsTold(t *testing.T) {
 	c.Close()
 }
 
-func TestAHandlerGetsEchoes(t *testing.T) {
+func TestHandlerReceivesEchoes(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		echoes := make(chan string, 10)
 		closed := make(chan error, 1)
@@ -232,7 +232,7 @@ func TestAHandlerGetsEchoes(t *testing.T) {
 	})
 }
 
-func TestSubprotocolIsAgreed(t *testing.T) {
+func TestSubprotocol(t *testing.T) {
 	for _, p := range peers {
 		if !p.chat {
 			continue

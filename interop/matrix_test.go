@@ -15,10 +15,10 @@ var update = flag.Bool("update", false, "write docs/interop.md instead of compar
 
 const document = "../docs/interop.md"
 
-// A partner echoes in one role. What it can't do, for which reason, has a note.
+// A partner echoes in one role. notes explains the features that it lacks.
 type partner struct {
 	name  string
-	opens func(t *testing.T, c *certificate) func(t *testing.T, w way) *websock.Conn
+	opens func(t *testing.T, c *certificate) func(t *testing.T, v variant) *websock.Conn
 	notes map[string]string // by feature
 }
 
@@ -58,7 +58,7 @@ func TestMatrix(t *testing.T) {
 	}
 	for line := range strings.Lines(text.String()) {
 		if !strings.Contains(string(known), line) {
-			t.Errorf("%s doesn't have this line; -update writes it:\n%s", document, line)
+			t.Errorf("%s lacks this line; -update writes it:\n%s", document, line)
 		}
 	}
 }
@@ -70,20 +70,20 @@ For each "–" a note gives the reason. A closing handshake passes if both sides
 code. ` + "`go test -run TestMatrix -update`" + ` in ` + "`interop`" + ` writes this page, and CI compares it.
 `
 
-// play has a partner show every feature.
+// play tests every feature of a partner.
 func (p *partner) play(t *testing.T, notes *footnotes) (cells []string) {
 	c := newCertificate(t, folder(t))
 	open := p.opens(t, c)
-	conns := map[way]*websock.Conn{}
+	conns := map[variant]*websock.Conn{}
 	for _, f := range features {
 		if note, ok := p.notes[f.name]; ok {
 			cells = append(cells, "–"+notes.mark(note))
 			continue
 		}
-		conn := conns[f.way]
+		conn := conns[f.variant]
 		if conn == nil {
-			conn = open(t, f.way)
-			conns[f.way] = conn
+			conn = open(t, f.variant)
+			conns[f.variant] = conn
 			defer conn.Close()
 		}
 		switch err := f.check(conn); {
@@ -101,7 +101,7 @@ func (p *partner) play(t *testing.T, notes *footnotes) (cells []string) {
 	return cells
 }
 
-// footnotes are numbered as they come.
+// footnotes are numbered in the order of their first use.
 type footnotes struct{ texts []string }
 
 func (n *footnotes) mark(text string) string {

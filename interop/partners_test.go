@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// servers are the partners of our client.
+// servers are partners for our client.
 var servers = []partner{
 	{name: "gobwas", opens: goServer(gobwasEcho), notes: map[string]string{
 		"subprotocol": "the server of this test agrees to none",
@@ -39,7 +39,7 @@ var servers = []partner{
 	{name: "gorilla behind nginx", opens: behind(intermediaries[1].start)},
 }
 
-// clients are the partners of our server.
+// clients are partners for our server.
 var clients = []partner{
 	{name: "gorilla", opens: goClient(gorillaEchoingClient)},
 	{name: "coder", opens: goClient(coderEchoingClient)},
@@ -52,22 +52,22 @@ var clients = []partner{
 	{name: "Chromium", opens: chromium},
 }
 
-type opener = func(t *testing.T, w way) *websock.Conn
+type opener = func(t *testing.T, v variant) *websock.Conn
 
-// dialling opens connections to a server by its URLs.
-func dialling(c *certificate, urls map[way]string) opener {
-	return func(t *testing.T, w way) *websock.Conn {
+// dialling returns an opener for a server with these URLs.
+func dialling(c *certificate, urls map[variant]string) opener {
+	return func(t *testing.T, v variant) *websock.Conn {
 		t.Helper()
-		conn, err := w.dial(t, c, urls[w], "chat")
+		conn, err := v.dial(t, c, urls[v], "chat")
 		if err != nil {
-			t.Fatal(w, err)
+			t.Fatal(v, err)
 		}
 		return conn
 	}
 }
 
-// goServer is a server in Go, which agrees to compression if it is offered.
-func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
+// goServer starts a server in Go that accepts compression.
+func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(echo)
 		t.Cleanup(server.Close)
@@ -76,7 +76,7 @@ func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testin
 		behindTLS.StartTLS()
 		t.Cleanup(behindTLS.Close)
 		url := "ws" + server.URL[len("http"):]
-		return dialling(c, map[way]string{plain: url, compressed: url, secure: "wss" + behindTLS.URL[len("https"):]})
+		return dialling(c, map[variant]string{plain: url, compressed: url, secure: "wss" + behindTLS.URL[len("https"):]})
 	}
 }
 
@@ -102,14 +102,14 @@ func gwsCompressingEcho(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A gwsPartner echoes, and answers pings, which gws leaves to its users.
+// A gwsPartner echoes messages and answers pings, which gws leaves to its users.
 type gwsPartner struct{ gwsEcho }
 
 func (gwsPartner) OnPing(conn *gws.Conn, payload []byte) { conn.WritePong(payload) }
 
-// scriptServer is a program that takes a port, and files of certificate and key for TLS; or
-// for compression another one.
-func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
+// scriptServer starts a program with the arguments port and, for TLS, certificate and key. Compression
+// has a program of its own.
+func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
 		start := func(args ...string) string {
@@ -117,7 +117,7 @@ func scriptServer(need func(*testing.T), interpreter, echo, compressing string) 
 				return exec.Command(interpreter, append([]string{args[0], port}, args[1:]...)...)
 			})
 		}
-		urls := map[way]string{plain: start(echo), secure: "wss" + start(echo, c.files["cert"], c.files["key"])[len("ws"):]}
+		urls := map[variant]string{plain: start(echo), secure: "wss" + start(echo, c.files["cert"], c.files["key"])[len("ws"):]}
 		urls[compressed] = urls[plain]
 		if compressing != echo {
 			urls[compressed] = start(compressing, "true", "15")
@@ -126,10 +126,10 @@ func scriptServer(need func(*testing.T), interpreter, echo, compressing string) 
 	}
 }
 
-func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
+func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
 	url := libwebsockets(t)
-	return func(t *testing.T, w way) *websock.Conn {
-		conn, err := w.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
+	return func(t *testing.T, v variant) *websock.Conn {
+		conn, err := v.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,28 +137,28 @@ func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, way) *we
 	}
 }
 
-// behind is a server with an intermediary in front.
-func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
+// behind starts a server with an intermediary in front.
+func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(http.HandlerFunc(gorillaCompressingEcho))
 		t.Cleanup(server.Close)
 		ws, wss := start(t, folder(t), c, server.Listener.Addr().String())
-		return dialling(c, map[way]string{plain: ws, compressed: ws, secure: wss})
+		return dialling(c, map[variant]string{plain: ws, compressed: ws, secure: wss})
 	}
 }
 
-// goClient is a client in Go that echoes until it is closed.
-func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
+// goClient runs a client in Go that echoes until the connection is closed.
+func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
-		r := newReception(t, c)
-		return func(t *testing.T, w way) *websock.Conn {
+		r := newAcceptor(t, c)
+		return func(t *testing.T, v variant) *websock.Conn {
 			ctx := t.Context()
 			go func() {
-				if err := echo(ctx, r.urls[w], c); err != nil {
-					t.Error(w, err)
+				if err := echo(ctx, r.urls[v], c); err != nil {
+					t.Error(v, err)
 				}
 			}()
-			return r.await(t, w)
+			return r.await(t, v)
 		}
 	}
 }
@@ -205,14 +205,14 @@ func gwsEchoingClient(_ context.Context, url string, c *certificate) error {
 	return nil
 }
 
-// scriptClient is a program that takes a URL and the file of an authority.
-func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, way) *websock.Conn {
+// scriptClient runs a program with the arguments URL and CA certificate.
+func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
-		r := newReception(t, c)
-		return func(t *testing.T, w way) *websock.Conn {
-			run(t, exec.Command(interpreter, file, r.urls[w], c.files["cert"]))
-			return r.await(t, w)
+		r := newAcceptor(t, c)
+		return func(t *testing.T, v variant) *websock.Conn {
+			run(t, exec.Command(interpreter, file, r.urls[v], c.files["cert"]))
+			return r.await(t, v)
 		}
 	}
 }
@@ -224,31 +224,31 @@ func needJava(t *testing.T) {
 	}
 }
 
-// nodeBuiltIn is the WebSocket that Node.js has itself, since version 22 without a flag.
-func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
+// nodeBuiltIn runs Node.js's own WebSocket, which needs no flag since version 22.
+func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
 	needNode(t)
-	r := newReception(t, c)
-	return func(t *testing.T, w way) *websock.Conn {
-		cmd := exec.Command("node", "--experimental-websocket", "clients/browser.js", r.urls[w])
+	r := newAcceptor(t, c)
+	return func(t *testing.T, v variant) *websock.Conn {
+		cmd := exec.Command("node", "--experimental-websocket", "clients/browser.js", r.urls[v])
 		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+c.files["cert"])
 		run(t, cmd)
-		return r.await(t, w)
+		return r.await(t, v)
 	}
 }
 
-func chromium(t *testing.T, c *certificate) func(*testing.T, way) *websock.Conn {
+func chromium(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		missing(t, "chromium", "run `apt-get install chromium`")
 	}
-	r := newReception(t, c)
-	return func(t *testing.T, w way) *websock.Conn {
+	r := newAcceptor(t, c)
+	return func(t *testing.T, v variant) *websock.Conn {
 		profile, err := os.MkdirTemp("", "chromium")
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { os.RemoveAll(profile) }) // as far as its processes have ended already
+		t.Cleanup(func() { os.RemoveAll(profile) }) // processes that still run may keep files
 		run(t, exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-			"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, r.pages[w]+r.urls[w]))
-		return r.await(t, w)
+			"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, r.pages[v]+r.urls[v]))
+		return r.await(t, v)
 	}
 }

@@ -17,12 +17,12 @@ import (
 	gorilla "github.com/gorilla/websocket"
 )
 
-// A peer is a server that somebody else wrote.
+// A peer is a server of another project.
 type peer struct {
 	name        string
 	start       func(t *testing.T) (url string)
 	queries     []string // to be added to the URL, one for each connection; nil: any number of connections
-	subprotocol string   // without which it does something else than echo
+	subprotocol string   // that it needs to echo
 	mirror      bool     // it echoes everything as text, and long messages or fragments as several messages
 	chat        bool     // it speaks the subprotocol "chat"
 }
@@ -34,8 +34,8 @@ var peers = []peer{
 	{name: "npm ws", start: nodeEcho, chat: true},
 	{name: "python websockets", start: pythonEcho, chat: true},
 	{
-		// Its mirror sends every message to all connections that share a
-		// mirror's name, the sender included. It has room for three of them.
+		// Its mirror sends every message to all connections with the same mirror
+		// name, including the sender. It supports three names.
 		name:        "libwebsockets",
 		start:       libwebsockets,
 		queries:     []string{"?mirror=a", "?mirror=b", "?mirror=c"},
@@ -51,7 +51,7 @@ func eachPeer(t *testing.T, f func(t *testing.T, p peer, url string)) {
 	}
 }
 
-// missing skips a test, or fails it where everything must be installed.
+// missing skips a test, or fails it where all programs must be installed.
 func missing(t *testing.T, what, install string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -158,8 +158,8 @@ func libwebsockets(t *testing.T) string {
 	return process(t, func(port string) *exec.Cmd { return exec.Command(server, "--port="+port, "-d", "1") })
 }
 
-// process starts a server on a free port of loopback, waits until it listens, and
-// ends it with the test.
+// process starts a server on a free port of loopback and waits until it listens. The server is stopped
+// when the test ends.
 func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -183,7 +183,7 @@ func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	return ""
 }
 
-// run starts a program and ends it with the test.
+// run starts a program, which is stopped when the test ends.
 func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var output strings.Builder

@@ -19,8 +19,8 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// A proxyServer is a proxy that somebody else wrote. Where it wants a user, that is "me" with
-// the password "secret".
+// A proxyServer is a proxy of another project. If it requires a user, that is "me" with the password
+// "secret".
 type proxyServer struct {
 	name  string
 	start func(t *testing.T, dir string, c *certificate) (proxyURL string)
@@ -44,7 +44,7 @@ acl known proxy_auth REQUIRED
 http_access deny !known
 `
 
-// squid listens for requests without TLS, or behind haproxy with it: Debian's own can't.
+// squid listens without TLS, or behind haproxy with TLS, which Debian's squid doesn't support.
 func squid(scheme, auth string) func(*testing.T, string, *certificate) string {
 	return func(t *testing.T, dir string, c *certificate) string {
 		program := debian(t, "squid", "squid")
@@ -71,7 +71,7 @@ shutdown_lifetime 0 seconds
 	}
 }
 
-// behindTLS has haproxy take TLS off for a server.
+// behindTLS starts haproxy, which terminates TLS for a server.
 func behindTLS(t *testing.T, dir string, c *certificate, addr string) string {
 	program := debian(t, "haproxy", "haproxy")
 	return address(t, func(port string) *exec.Cmd {
@@ -127,7 +127,7 @@ socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
 	})
 }
 
-// eachProxy runs a test by way of each of the proxies. via is its URL, with the user if it wants one.
+// eachProxy runs a test with each proxy. via is its URL, with the user if it requires one.
 func eachProxy(t *testing.T, proxies []proxyServer, f func(t *testing.T, p proxyServer, via *url.URL, c *certificate)) {
 	for _, p := range proxies {
 		t.Run(p.name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func byWayOf(via *url.URL, roots *x509.CertPool) *websock.Config {
 	}
 }
 
-func TestEchoByWayOfAProxy(t *testing.T) {
+func TestEchoThroughProxy(t *testing.T) {
 	eachProxy(t, proxies, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		ws, wss := backends(t, c)
 		for name, transport := range transports {
@@ -183,7 +183,7 @@ func TestEchoByWayOfAProxy(t *testing.T) {
 	})
 }
 
-func TestTheWrongUserIsRefused(t *testing.T) {
+func TestProxyRejectsWrongUser(t *testing.T) {
 	wantUsers := slices.DeleteFunc(slices.Clone(proxies), func(p proxyServer) bool { return !p.user })
 	eachProxy(t, wantUsers, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		ws, _ := backends(t, c)
@@ -194,19 +194,19 @@ func TestTheWrongUserIsRefused(t *testing.T) {
 			if !errors.As(err, &failed) || failed.Proxy != via.Host {
 				t.Fatalf("user %v: %v", user, err)
 			}
-			// 401 is what tinyproxy 1.11 says to a user that it doesn't know.
+			// tinyproxy 1.11 answers 401 to an unknown user.
 			refused := failed.Status == http.StatusProxyAuthRequired || failed.Status == http.StatusUnauthorized
 			if strings.HasPrefix(via.Scheme, "http") && (!refused || len(failed.Body) == 0) {
 				t.Errorf("%v, body %q", err, failed.Body)
 			}
 			if !fanout.Permanent(err) && refused {
-				t.Errorf("a Group would try again after %v", err)
+				t.Errorf("a Group would retry after %v", err)
 			}
 		}
 	})
 }
 
-func TestATargetThatIsNotThereByWayOfAProxy(t *testing.T) {
+func TestTargetDownBehindProxy(t *testing.T) {
 	eachProxy(t, proxies, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		for _, target := range []string{"ws://127.0.0.1:1/", "wss://127.0.0.1:1/"} {
 			_, err := websock.Dial(t.Context(), target, byWayOf(via, c.roots))
@@ -221,7 +221,7 @@ func TestATargetThatIsNotThereByWayOfAProxy(t *testing.T) {
 	})
 }
 
-func TestProxyHeadersOfOnesOwn(t *testing.T) {
+func TestProxyHeader(t *testing.T) {
 	dir := folder(t)
 	c := newCertificate(t, dir)
 	via, err := url.Parse(squid("http", squidAuth)(t, dir, c))
@@ -240,8 +240,8 @@ func TestProxyHeadersOfOnesOwn(t *testing.T) {
 	conn.Close()
 }
 
-// The name is one that only the proxy can look up.
-func TestAProxyNamedByTheEnvironment(t *testing.T) {
+// Only the proxy can resolve the host name.
+func TestProxyFromEnvironment(t *testing.T) {
 	dir := folder(t)
 	c := newCertificate(t, dir)
 	via := squid("http", "")(t, dir, c)
@@ -263,12 +263,12 @@ func TestAProxyNamedByTheEnvironment(t *testing.T) {
 		direct := strings.Replace(target, "127.0.0.1", "direct.test", 1)
 		var failed *websock.HandshakeError
 		if _, err = websock.Dial(t.Context(), direct, cfg); !errors.As(err, &failed) || failed.Proxy != "" {
-			t.Errorf("a name of NO_PROXY: %v", err)
+			t.Errorf("a host in NO_PROXY: %v", err)
 		}
 	}
 }
 
-func TestAGroupByWayOfAProxy(t *testing.T) {
+func TestGroupThroughProxy(t *testing.T) {
 	eachProxy(t, proxies, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		const slots = 30
 		ws, _ := backends(t, c)

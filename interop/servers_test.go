@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A certificate is one for 127.0.0.1 and example.com that only these tests trust.
+// A certificate is for 127.0.0.1 and example.com. Only these tests trust it.
 type certificate struct {
 	files map[string]string // "cert", "key", and "both" in one file
 	roots *x509.CertPool
@@ -41,7 +41,7 @@ func newCertificate(t *testing.T, dir string) *certificate {
 	return c
 }
 
-// folder returns one that servers which give up root can read and write.
+// folder returns a directory that servers can read and write that drop root privileges.
 func folder(t *testing.T) string {
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Dir(dir)} {
@@ -52,7 +52,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// fill returns a text in which names in braces have been replaced.
+// fill returns a text with the names in braces replaced.
 func fill(text string, values ...string) string {
 	return strings.NewReplacer(values...).Replace(text)
 }
@@ -66,7 +66,7 @@ func write(t *testing.T, dir, name, text string, mode os.FileMode) string {
 	return path
 }
 
-// debian returns the path of a program of a Debian package.
+// debian returns the path of a program from a Debian package.
 func debian(t *testing.T, program, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -79,7 +79,7 @@ func debian(t *testing.T, program, pkg string) string {
 	return path
 }
 
-// address starts a server as process does, and returns host and port.
+// address starts a server as process does, and returns its host and port.
 func address(t *testing.T, command func(port string) *exec.Cmd) string {
 	t.Helper()
 	return strings.TrimSuffix(strings.TrimPrefix(process(t, command), "ws://"), "/")

@@ -58,7 +58,7 @@ func run[T any](t *testing.T, tab context.Context, what string, action chromedp.
 // holds waits until a condition of the page holds.
 func holds(condition string) chromedp.Action[bool] { return chromedp.Poll[bool](condition) }
 
-func TestTwoPeopleTalkInABrowser(t *testing.T) {
+func TestTwoBrowsersChat(t *testing.T) {
 	server := httptest.NewServer(newChat())
 	defer server.Close()
 	ann := newBrowser(t)
@@ -73,7 +73,7 @@ func TestTwoPeopleTalkInABrowser(t *testing.T) {
 	run(t, bob, "Bob answers", chromedp.SendKeys(chromedp.CSS("#text"), "Hello Ann\r"))
 	run(t, ann, "Ann hears", holds(`document.querySelectorAll('li').length == 2`))
 	if got := run(t, ann, "what is agreed", chromedp.Evaluate[string](`socket.protocol + ' ' + socket.extensions`)); !strings.HasPrefix(got, "chat permessage-deflate") {
-		t.Errorf("the browser has agreed to %q", got)
+		t.Errorf("the browser negotiated %q", got)
 	}
 	if file := os.Getenv("CHAT_SCREENSHOT"); file != "" {
 		if err := os.WriteFile(file, run(t, ann, "a picture", chromedp.CaptureScreenshot()), 0o644); err != nil {
@@ -82,7 +82,7 @@ func TestTwoPeopleTalkInABrowser(t *testing.T) {
 	}
 }
 
-func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
+func TestOtherOriginsAreRejected(t *testing.T) {
 	server := httptest.NewServer(newChat())
 	defer server.Close()
 	other := httptest.NewServer(newChat()) // another port, another origin

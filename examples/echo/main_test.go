@@ -11,7 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-func TestTheProgramPrintsWhatComesBack(t *testing.T) {
+func TestPrintsTheEcho(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
@@ -42,7 +42,7 @@ func TestTheProgramPrintsWhatComesBack(t *testing.T) {
 	}
 }
 
-func TestTheReadmeShowsThisProgram(t *testing.T) {
+func TestReadmeShowsThisProgram(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

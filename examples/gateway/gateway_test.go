@@ -34,7 +34,7 @@ func newUpstream(t *testing.T, name string) string {
 
 func webSocketURL(s *httptest.Server) string { return "ws" + strings.TrimPrefix(s.URL, "http") }
 
-func TestWhatABrowserSaysReachesAllUpstreamsAndTheirAnswersAllBrowsers(t *testing.T) {
+func TestMessagesReachAllUpstreamsAndAnswersAllBrowsers(t *testing.T) {
 	g, err := newGateway([]string{newUpstream(t, "a"), newUpstream(t, "b")})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestWhatABrowserSaysReachesAllUpstreamsAndTheirAnswersAllBrowsers(t *testin
 	}
 	for end := time.Now().Add(time.Minute); g.upstreams.Stats().Up < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the upstreams don't come up")
+			t.Fatal("the upstreams were not connected")
 		}
 	}
 	if err := browsers[0].SendText([]byte("hello")); err != nil {

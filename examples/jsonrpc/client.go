@@ -17,7 +17,7 @@ import (
 // errLost is returned by a call if the connection is lost before the response arrives. The
 // server may or may not have executed the call, so only the caller can decide whether to make
 // it again.
-var errLost = errors.New("jsonrpc: the connection was lost before the answer came")
+var errLost = errors.New("jsonrpc: the connection was lost before the response arrived")
 
 // A serverError is the error in a response, as received: an object in version 2.0, often a
 // string in 1.0.
@@ -80,7 +80,7 @@ func (c *client) call(ctx context.Context, method string, params, result any) er
 		}
 		return json.Unmarshal(a.result, result)
 	case <-ctx.Done():
-		return fmt.Errorf("jsonrpc: no answer: %w", ctx.Err())
+		return fmt.Errorf("jsonrpc: no response: %w", ctx.Err())
 	}
 }
 

@@ -93,7 +93,7 @@ func serveSums(conn *websock.Conn) {
 	}
 }
 
-func TestEveryCallGetsItsOwnAnswer(t *testing.T) {
+func TestCallsGetTheirOwnResponses(t *testing.T) {
 	greeted := make(chan string, 1)
 	c := newTestClient(t, newServer(t, serveSums), func(method string, params json.RawMessage) {
 		greeted <- method + string(params)
@@ -118,7 +118,7 @@ func TestEveryCallGetsItsOwnAnswer(t *testing.T) {
 	}
 }
 
-func TestACallThatTimesOutLeavesTheOthersAlone(t *testing.T) {
+func TestCallTimeoutDoesNotAffectOthers(t *testing.T) {
 	c := newTestClient(t, newServer(t, serveSums), nil)
 	var sum int
 	if err := c.call(within(t, time.Minute), "sum", []int{1}, &sum); err != nil {
@@ -135,7 +135,7 @@ func TestACallThatTimesOutLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
-func TestCallsFailWithTheConnectionAndTheNextOnesUseANewOne(t *testing.T) {
+func TestCallsFailWithTheirConnection(t *testing.T) {
 	c := newTestClient(t, newServer(t, serveSums), nil)
 	ctx := within(t, time.Minute)
 	for range 3 {
@@ -160,7 +160,7 @@ func TestCallsFailWithTheConnectionAndTheNextOnesUseANewOne(t *testing.T) {
 	}
 }
 
-func TestACallWaitsForAConnectionAsLongAsItMay(t *testing.T) {
+func TestCallWaitsForAConnection(t *testing.T) {
 	c := newTestClient(t, "ws://127.0.0.1:1/", nil)
 	if err := c.call(within(t, 100*time.Millisecond), "sum", nil, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
@@ -177,8 +177,8 @@ func (arithmetic) Multiply(factors *[2]int, product *int) error {
 
 func (arithmetic) Fail(*[2]int, *int) error { return errors.New("out of order") }
 
-// TestTheServerOfTheStandardLibrary calls net/rpc/jsonrpc, which implements version 1.0.
-func TestTheServerOfTheStandardLibrary(t *testing.T) {
+// TestStandardLibraryServer calls net/rpc/jsonrpc, which implements version 1.0.
+func TestStandardLibraryServer(t *testing.T) {
 	server := rpc.NewServer()
 	if err := server.RegisterName("arithmetic", arithmetic{}); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-func TestAMessageOf100MBFitsThroughASmallBuffer(t *testing.T) {
+func TestReceives100MBWithLittleMemory(t *testing.T) {
 	const size = 100_000_000
 	payload := make([]byte, size)
 	for i := range payload {

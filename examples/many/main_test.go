@@ -15,7 +15,7 @@ import (
 )
 
 // The server answers each subscription with a message. The test aborts all connections once.
-func TestAllConnectionsAreOpenAgainAfterALoss(t *testing.T) {
+func TestReconnectsAllConnections(t *testing.T) {
 	const n = 300
 	var mu sync.Mutex
 	open := map[*websock.Conn]bool{}
@@ -60,7 +60,7 @@ func TestAllConnectionsAreOpenAgainAfterALoss(t *testing.T) {
 	}
 	for subscription, times := range subscriptions {
 		if times != 2 {
-			t.Errorf("%q came %d times", subscription, times)
+			t.Errorf("%q was received %d times", subscription, times)
 		}
 	}
 }

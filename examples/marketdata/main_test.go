@@ -47,7 +47,7 @@ func newVenue(t *testing.T) string {
 	return "ws" + strings.TrimPrefix(server.URL, "http")
 }
 
-func TestNoQuoteIsMissingOrTwiceOrOutOfOrder(t *testing.T) {
+func TestQuotesArriveOnceAndInOrder(t *testing.T) {
 	venues := []string{newVenue(t), newVenue(t), newVenue(t)}
 	stream, err := join(venues, 1024)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestNoQuoteIsMissingOrTwiceOrOutOfOrder(t *testing.T) {
 		select {
 		case q := <-stream.quotes:
 			if q.Number != last[q.Venue]+1 || q.Price != float64(q.Number)/8 {
-				t.Fatalf("%+v came after number %d", q, last[q.Venue])
+				t.Fatalf("received %+v after number %d", q, last[q.Venue])
 			}
 			last[q.Venue] = q.Number
 		case <-time.After(time.Minute):
@@ -68,8 +68,7 @@ func TestNoQuoteIsMissingOrTwiceOrOutOfOrder(t *testing.T) {
 	}
 }
 
-// A reader that takes no quotes for a while gets all of them later.
-func TestAReaderThatPausesLosesNothing(t *testing.T) {
+func TestSlowReaderGetsAllQuotes(t *testing.T) {
 	venue := newVenue(t)
 	stream, err := join([]string{venue}, 0)
 	if err != nil {
@@ -84,7 +83,7 @@ func TestAReaderThatPausesLosesNothing(t *testing.T) {
 				t.Fatalf("%+v instead of number %d", q, n)
 			}
 		case <-time.After(time.Minute):
-			t.Fatalf("number %d never comes", n)
+			t.Fatalf("number %d did not arrive", n)
 		}
 	}
 }

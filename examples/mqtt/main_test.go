@@ -72,7 +72,7 @@ func freePort(t *testing.T) *net.TCPAddr {
 	return l.Addr().(*net.TCPAddr)
 }
 
-func TestBothVersionsOfMQTTGoThroughWebSocket(t *testing.T) {
+func TestPublishAndReceive(t *testing.T) {
 	broker := newBroker(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -87,7 +87,7 @@ func TestBothVersionsOfMQTTGoThroughWebSocket(t *testing.T) {
 	}
 }
 
-func TestABrokerThatIsNotThereIsAnError(t *testing.T) {
+func TestMissingBrokerIsAnError(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := exchange5(ctx, "ws://127.0.0.1:1/", "x"); err == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-func TestTheProgramTrustsTheAuthorityItIsGiven(t *testing.T) {
+func TestTrustsTheGivenAuthority(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // The server echoes ten times the message, in two writes: one byte of the header, then the rest.
-func TestTheDemonstrationReceivesWhatComesInPieces(t *testing.T) {
+func TestReceivesAMessageInPieces(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: dripping{}})
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: splitWrites{}})
 		if err != nil {
 			return
 		}
@@ -59,3 +61,22 @@ func TestTheDemonstrationReceivesWhatComesInPieces(t *testing.T) {
 }
 
 const pause = 150 * time.Millisecond // longer than the demonstration waits
+
+// splitWrites makes transports that write the first byte, pause, and then write the rest.
+type splitWrites struct{}
+
+func (splitWrites) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return std.New(splitWriter{conn}, early), nil
+}
+
+type splitWriter struct{ net.Conn }
+
+func (w splitWriter) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p[:1])
+	if err != nil || len(p) == 1 {
+		return n, err
+	}
+	time.Sleep(pause)
+	m, err := w.Conn.Write(p[1:])
+	return n + m, err
+}

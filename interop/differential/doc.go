@@ -1,4 +1,4 @@
-// Package differential holds a fuzz target that compares what this module, gobwas/ws and
-// gorilla/websocket make of the same bytes. Where they differ, the difference is named and
-// the place in RFC 6455 that decides it.
+// Package differential has a fuzz target that compares how this module, gobwas/ws and
+// gorilla/websocket decode the same bytes. Known differences are listed with the section of RFC 6455
+// that decides them.
 package differential

@@ -11,7 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// gobwas is the verdict of gobwas/ws.
+// gobwas returns the verdict of gobwas/ws.
 func gobwas(role websock.Role, stream []byte) (v verdict) {
 	state := ws.StateClientSide
 	if role == websock.Server {

@@ -18,7 +18,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// gorilla is the verdict of gorilla/websocket.
+// gorilla returns the verdict of gorilla/websocket.
 func gorilla(role websock.Role, stream []byte) (v verdict) {
 	conn := gorillaConn(role, &played{stream: bytes.NewReader(stream)})
 	for {
@@ -39,7 +39,8 @@ func gorilla(role websock.Role, stream []byte) (v verdict) {
 	}
 }
 
-// gorillaConn is a connection to a peer that agrees and then sends the stream.
+// gorillaConn returns a connection to a peer that completes the opening handshake and then sends the
+// stream.
 func gorillaConn(role websock.Role, peer *played) *websocket.Conn {
 	var conn *websocket.Conn
 	var err error
@@ -61,7 +62,7 @@ func gorillaConn(role websock.Role, peer *played) *websocket.Conn {
 	return conn
 }
 
-// hijackable gives away a connection.
+// hijackable is an http.ResponseWriter with a connection to hijack.
 type hijackable struct {
 	*httptest.ResponseRecorder
 	conn net.Conn
@@ -71,8 +72,8 @@ func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(io.Discard)), nil
 }
 
-// played is a connection to a peer that sends what was recorded, behind the answer to an
-// opening handshake if it is asked for one.
+// played is a connection to a peer that sends a recorded stream, after the response to an opening
+// handshake if there is one.
 type played struct {
 	net.Conn
 	answer strings.Reader

@@ -7,8 +7,8 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// streamOf makes frames of fuzzed bytes: valid ones for the most part, so that what is
-// wrong in one of them comes after much that is right.
+// streamOf returns the frames that fuzzed bytes stand for. Most are valid, so that an invalid one
+// follows valid ones.
 func streamOf(role websock.Role, steps []byte) (stream []byte) {
 	next := func() (b byte) {
 		if len(steps) > 0 {
@@ -38,11 +38,11 @@ func streamOf(role websock.Role, steps []byte) (stream []byte) {
 		}
 		payload := steps[:min(int(size%127), len(steps))]
 		steps = steps[len(payload):]
-		if h.Opcode == websock.OpClose && len(payload) > 1 && kind&0x08 == 0 { // a code that has a chance
+		if h.Opcode == websock.OpClose && len(payload) > 1 && kind&0x08 == 0 { // a code that may be valid
 			payload = append(binary.BigEndian.AppendUint16(nil, 1000+uint16(payload[0])*16), payload[2:]...)
 		}
 		h.Length = int64(len(payload))
-		if size > 250 { // declared in a form, or of a size, that is not right
+		if size > 250 { // an invalid form, or an invalid size
 			stream = append(stream, longForm(h, size)...)
 		} else {
 			stream = engine.AppendHeader(stream, h)
@@ -52,7 +52,7 @@ func streamOf(role websock.Role, steps []byte) (stream []byte) {
 	return stream
 }
 
-// longForm is a header whose length stands in more bytes than it needs.
+// longForm returns a header with more bytes of length than it needs.
 func longForm(h websock.Header, size byte) []byte {
 	head := engine.AppendHeader(nil, websock.Header{Fin: h.Fin, Rsv: h.Rsv, Opcode: h.Opcode})
 	var length []byte
