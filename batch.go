@@ -48,12 +48,12 @@ const (
 
 // A batchOwner is the Conn of a batchWriter. Its methods are called with the lock held.
 type batchOwner interface {
-	// answerPing appends the answer to the remembered ping to the pending batch, if it may be sent
+	// appendPongLocked appends the answer to the remembered ping to the pending batch, if it may be sent
 	// now, and reports whether it did.
-	answerPing() bool
+	appendPongLocked() bool
 
-	// writeFailed is told why nothing more can be written. It calls stop.
-	writeFailed(err error)
+	// writeFailedLocked is told why nothing more can be written. It calls stop.
+	writeFailedLocked(err error)
 
 	// pendingDone returns what calls finishPending.
 	pendingDone() transport.WriteDone
@@ -95,7 +95,7 @@ func (w *batchWriter) commit(o batchOwner) bool {
 	if few := len(w.pending.B) < w.config.limits.SendQueue; few && w.heldBack() {
 		return true
 	} else if few && w.handler != 0 { // the Handler may wait for this send, which must not wait for the peer
-		w.flush(o)
+		w.flushHeldBack(o)
 		return w.state != writerStopped
 	}
 	mine := w.seq
@@ -103,7 +103,7 @@ func (w *batchWriter) commit(o batchOwner) bool {
 		waiting := !w.isWritten(mine)
 		switch {
 		case waiting && w.state == writerBusy:
-			w.wait()
+			w.waitForWrite()
 		case waiting:
 			w.writePending(o)
 		default:
@@ -120,20 +120,20 @@ func (w *batchWriter) isWritten(batch uint32) bool { return int32(w.written-batc
 // for another sender's write, which writes both when it is done, nor for the peer. The receiving
 // side calls it: two peers that waited for each other to receive would wait forever. If the
 // write fails, the next send returns the error.
-func (w *batchWriter) release(o batchOwner) {
+func (w *batchWriter) flushPending(o batchOwner) {
 	if !w.heldBack() {
-		w.flush(o)
+		w.flushHeldBack(o)
 	}
 }
 
 // flush is release also of what is held back.
-func (w *batchWriter) flush(o batchOwner) {
+func (w *batchWriter) flushHeldBack(o batchOwner) {
 	switch w.state {
 	case writerBusy:
 		w.unowned = w.unowned || w.pending != nil
 	case writerIdle:
-		if w.answerPing(o) || w.pending != nil {
-			w.writeWithoutWaiting(o)
+		if w.appendPong(o) || w.pending != nil {
+			w.writeNonBlocking(o)
 		}
 	}
 }
@@ -141,34 +141,34 @@ func (w *batchWriter) flush(o batchOwner) {
 // writePending writes the pending batch, and the pong that has become due.
 func (w *batchWriter) writePending(o batchOwner) {
 	b := w.takePending(o)
-	w.batchDone(b, w.write(o, b, b.B, nil))
+	w.finishBatch(b, w.write(o, b, b.B, nil))
 }
 
 // writeUnowned writes what no sender waits for, so that this one learns whether it could be.
 func (w *batchWriter) writeUnowned(o batchOwner) bool {
-	for w.state == writerIdle && (w.answerPing(o) || w.unowned) {
+	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
 		w.writePending(o)
 	}
 	return w.state != writerStopped
 }
 
-// answerPing appends the answer to a ping that is due, and reports whether there was one.
-func (w *batchWriter) answerPing(o batchOwner) bool {
-	return w.rare != nil && w.rare.ping != nil && o.answerPing()
+// appendPong appends the answer to a ping that is due, and reports whether there was one.
+func (w *batchWriter) appendPong(o batchOwner) bool {
+	return w.rare != nil && w.rare.ping != nil && o.appendPongLocked()
 }
 
 // takePending returns what has gathered, and the pong that has become due.
 func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
-	w.answerPing(o)
+	w.appendPong(o)
 	b := w.pending
 	w.pending, w.unowned = nil, false
 	w.seq++
 	return b
 }
 
-// batchDone ends the write of a batch. That the connection may have ended meanwhile is no
+// finishBatch ends the write of a batch. That the connection may have ended meanwhile is no
 // failure of the write.
-func (w *batchWriter) batchDone(b *buffer.Buffer, err error) {
+func (w *batchWriter) finishBatch(b *buffer.Buffer, err error) {
 	if err == nil {
 		w.written++
 	}
@@ -187,76 +187,76 @@ func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []by
 	}
 	err := w.t.Writev(bufs...)
 	w.mu.Lock()
-	w.wrote(o, len(first)+len(second), err)
+	w.recordWrite(o, len(first)+len(second), err)
 	return err
 }
 
 // wrote ends a write of n bytes.
-func (w *batchWriter) wrote(o batchOwner, n int, err error) {
-	w.endTurn()
+func (w *batchWriter) recordWrite(o batchOwner, n int, err error) {
+	w.endWrite()
 	counts := w.ensureCounts()
 	counts.writes++
 	counts.wireSent += uint64(n)
 	if err != nil {
-		o.writeFailed(err)
+		o.writeFailedLocked(err)
 	}
 	w.broadcast()
 }
 
-// endTurn lets others write.
-func (w *batchWriter) endTurn() {
+// endWrite lets others write.
+func (w *batchWriter) endWrite() {
 	if w.state == writerBusy {
 		w.state = writerIdle
 	}
 }
 
-// writeWithoutWaiting writes the pending batch, which is there, and what is added to it meanwhile,
+// writeNonBlocking writes the pending batch, which is there, and what is added to it meanwhile,
 // without waiting for the peer if the transport can. Nobody else writes.
-func (w *batchWriter) writeWithoutWaiting(o batchOwner) {
+func (w *batchWriter) writeNonBlocking(o batchOwner) {
 	q, ok := w.t.(transport.Queue)
 	if !ok || q.Queues() {
 		w.writePending(o)
 		w.writeUnowned(o)
 		return
 	}
-	w.tryPending(o, q)
-	for w.state == writerIdle && (w.answerPing(o) || w.unowned) {
-		w.tryPending(o, q)
+	w.tryWritePending(o, q)
+	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
+		w.tryWritePending(o, q)
 	}
 }
 
-// tryPending writes the pending batch, or leaves the rest of it to the transport, which then calls
+// tryWritePending writes the pending batch, or leaves the rest of it to the transport, which then calls
 // finishPending.
-func (w *batchWriter) tryPending(o batchOwner, q transport.Queue) {
+func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
 	b := w.takePending(o)
 	w.state = writerBusy
 	w.mu.Unlock()
 	rest, err := q.TryWrite(b.B)
 	w.mu.Lock()
 	if rest == nil || err != nil {
-		w.wrote(o, len(b.B), err)
-		w.batchDone(b, err)
+		w.recordWrite(o, len(b.B), err)
+		w.finishBatch(b, err)
 		return
 	}
 	w.ensureRare().inFlight = b
 	rest.Finish(o.pendingDone())
 }
 
-// finishPending ends what tryPending has begun. The senders of these frames were told that they were
+// finishPending ends what tryWritePending has begun. The senders of these frames were told that they were
 // accepted; so if that was wrong, the end of the connection tells.
 func (w *batchWriter) finishPending(o batchOwner, err error) {
 	b := w.rare.inFlight
 	w.rare.inFlight = nil
-	w.wrote(o, len(b.B), err)
-	w.batchDone(b, err)
+	w.recordWrite(o, len(b.B), err)
+	w.finishBatch(b, err)
 	w.writeUnowned(o)
 }
 
-// takeTurn waits until nobody else writes and all that gathered before is written.
-func (w *batchWriter) takeTurn(o batchOwner) {
+// awaitIdle waits until nobody else writes and all that gathered before is written.
+func (w *batchWriter) awaitIdle(o batchOwner) {
 	for w.state == writerBusy || w.state == writerIdle && w.pending != nil {
 		if w.state == writerBusy {
-			w.wait()
+			w.waitForWrite()
 		} else {
 			w.writePending(o)
 		}
@@ -264,7 +264,7 @@ func (w *batchWriter) takeTurn(o batchOwner) {
 }
 
 // wait waits until a write has ended.
-func (w *batchWriter) wait() {
+func (w *batchWriter) waitForWrite() {
 	rare := w.ensureRare()
 	if rare.writeDone == nil {
 		rare.writeDone = sync.NewCond(&w.mu)
@@ -308,7 +308,7 @@ func (w *batchWriter) awaitQuota(o batchOwner, n int) {
 	for w.state != writerStopped {
 		switch {
 		case w.state == writerBusy && w.pending != nil && w.quotaAfter(n) < 0:
-			w.wait()
+			w.waitForWrite()
 		case w.state == writerIdle && w.queueFull(n) && w.drain(context.Background(), o, n):
 			w.writeUnowned(o) // what comes next may be refused for another reason
 		default:
@@ -353,10 +353,10 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	err := q.Drain(ctx, quota)
 	w.mu.Lock()
 	if alone {
-		w.endTurn()
+		w.endWrite()
 	}
 	if err != nil && err != ctx.Err() {
-		o.writeFailed(err)
+		o.writeFailedLocked(err)
 	}
 	w.broadcast()
 	return true
@@ -365,14 +365,14 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 // hasRoom reports whether a frame of n bytes can be written or queued now. What is held back is
 // written first if that makes room.
 func (w *batchWriter) hasRoom(o batchOwner, n int) bool {
-	if w.wouldWait(n) && w.state == writerIdle && w.pending != nil {
-		w.writeWithoutWaiting(o)
+	if w.exceedsQueue(n) && w.state == writerIdle && w.pending != nil {
+		w.writeNonBlocking(o)
 	}
-	return !w.wouldWait(n)
+	return !w.exceedsQueue(n)
 }
 
-// wouldWait reports whether so much waits already that n bytes more are too many.
-func (w *batchWriter) wouldWait(n int) bool {
+// exceedsQueue reports whether so much waits already that n bytes more are too many.
+func (w *batchWriter) exceedsQueue(n int) bool {
 	waits := w.queued()
 	return (waits > 0 || w.state == writerBusy) && waits > w.config.limits.SendQueue-n
 }

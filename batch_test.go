@@ -25,23 +25,23 @@ func newBatch(t transport.Conn, limits Limits) *batchOf {
 	return o
 }
 
-func (o *batchOf) answerPing() bool {
+func (o *batchOf) appendPongLocked() bool {
 	ping := string(o.rare.ping.B)
 	o.dropPing()
 	o.put(ping)
 	return true
 }
 
-func (o *batchOf) writeFailed(err error) {
+func (o *batchOf) writeFailedLocked(err error) {
 	o.failed = err
 	o.stop()
 }
 
-func (o *batchOf) pendingDone() transport.WriteDone { return (*batchDone)(o) }
+func (o *batchOf) pendingDone() transport.WriteDone { return (*doneBatch)(o) }
 
-type batchDone batchOf
+type doneBatch batchOf
 
-func (d *batchDone) Wrote(err error) {
+func (d *doneBatch) Wrote(err error) {
 	o := (*batchOf)(d)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -96,7 +96,7 @@ func TestABatchIsHeldBackUnderCorkAndInAHandler(t *testing.T) {
 			o.send("ab")
 		}
 		o.mu.Lock()
-		o.release(o)
+		o.flushPending(o)
 		o.mu.Unlock()
 		if len(s.out) > 0 {
 			t.Errorf("%s: %q was written", name, s.out)
@@ -105,7 +105,7 @@ func TestABatchIsHeldBackUnderCorkAndInAHandler(t *testing.T) {
 		ping := buffer.Get(4)
 		ping.B = append(ping.B, "pong"...)
 		o.ensureRare().ping = ping
-		o.flush(o)
+		o.flushHeldBack(o)
 		o.mu.Unlock()
 		if string(s.out) != "abababpong" || s.writes != 1 {
 			t.Errorf("%s: %q in %d writes", name, s.out, s.writes)
@@ -124,7 +124,7 @@ func TestWhatNobodyWaitsForIsWrittenByWhoeverWrites(t *testing.T) {
 	<-s.begun
 	o.mu.Lock()
 	o.put("b")
-	o.flush(o) // doesn't wait
+	o.flushHeldBack(o) // doesn't wait
 	o.mu.Unlock()
 	s.free <- struct{}{}
 	s.free <- struct{}{}
@@ -151,8 +151,8 @@ func TestAfterAFailedWriteNothingIsWritten(t *testing.T) {
 	if o.pending != nil {
 		t.Error("memory of the pending batch is kept")
 	}
-	o.takeTurn(o)
-	o.flush(o)
+	o.awaitIdle(o)
+	o.flushHeldBack(o)
 	if o.writeUnowned(o) || len(s.out) > 0 {
 		t.Errorf("%q was written", s.out)
 	}
@@ -209,12 +209,12 @@ func TestTheRestOfABatchIsWrittenLater(t *testing.T) {
 	o := newBatch(s, Limits{})
 	o.mu.Lock()
 	o.put("abcdef")
-	o.flush(o) // the transport takes three bytes
-	if o.state != writerBusy || o.queued() != 6 || !o.hasRoom(o, 1) || o.wouldWait(o.config.limits.SendQueue) != true {
+	o.flushHeldBack(o) // the transport takes three bytes
+	if o.state != writerBusy || o.queued() != 6 || !o.hasRoom(o, 1) || o.exceedsQueue(o.config.limits.SendQueue) != true {
 		t.Errorf("state %d, %d bytes are queued", o.state, o.queued())
 	}
 	o.put("g")
-	o.flush(o)
+	o.flushHeldBack(o)
 	o.mu.Unlock()
 	s.free <- nil
 	s.free <- nil

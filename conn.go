@@ -21,18 +21,18 @@ import (
 // there is a Handler. Close may come from anywhere, any number of times; every
 // Conn must be closed, also after an error, unless a Handler's OnClose was called.
 type Conn struct {
-	receive receiveState
-	batch   batchWriter
-	enc     engine.Encoder // of frames to send; guarded by the lock of batch
-	closing engine.Closing // guarded by the lock of batch
-	agreed  unique.Handle[agreement]
+	receive   receiveState
+	batch     batchWriter
+	enc       engine.Encoder // of frames to send; guarded by the lock of batch
+	closing   engine.Closing // guarded by the lock of batch
+	handshake unique.Handle[handshakeResult]
 }
 
 // NewConn returns a connection over a transport on which the opening handshake
 // is done. The Conn owns t from now on. Attach makes a transport of a net.Conn.
 func NewConn(t transport.Conn, role Role, o Options) *Conn {
 	config := newConnConfig(&o)
-	c := &Conn{agreed: newAgreement(&o)}
+	c := &Conn{handshake: newHandshakeResult(&o)}
 	c.batch.t, c.batch.config = t, config
 	c.batch.refuses = config.limits.WhenFull == QueueRefuses
 	c.enc.Init(role, engine.NewPerMessageDeflate(o.Compression))
@@ -126,10 +126,10 @@ type Options struct {
 // connConfig holds settings fixed for the life of a connection. Connections with equal settings
 // share one.
 type connConfig struct {
-	limits   Limits              // with defaults
-	received engine.Limits       // those of them that the Decoder needs
-	recover  func(*Conn, any)    // of Options
-	onPing   func(*Conn, []byte) // of Options
+	limits        Limits              // with defaults
+	decoderLimits engine.Limits       // those of them that the Decoder needs
+	recover       func(*Conn, any)    // of Options
+	onPing        func(*Conn, []byte) // of Options
 }
 
 // recentConfig is that of the last connection without functions.
@@ -141,22 +141,22 @@ func newConnConfig(o *Options) *connConfig {
 	if recent := recentConfig.Load(); shared && recent != nil && recent.limits == limits {
 		return recent
 	}
-	c := &connConfig{limits: limits, received: limits.received(), recover: o.Recover, onPing: o.OnPing}
+	c := &connConfig{limits: limits, decoderLimits: limits.engineLimits(), recover: o.Recover, onPing: o.OnPing}
 	if shared {
 		recentConfig.Store(c)
 	}
 	return c
 }
 
-// An agreement is what came out of the opening handshake. Connections that agreed on the
+// A handshakeResult is what came out of the opening handshake. Connections that agreed on the
 // same share it in memory.
-type agreement struct {
+type handshakeResult struct {
 	subprotocol string
 	header      string // lines, each with its end
 }
 
-func newAgreement(o *Options) unique.Handle[agreement] {
-	return unique.Make(agreement{o.Subprotocol, withoutNonce(string(o.RawHeader))})
+func newHandshakeResult(o *Options) unique.Handle[handshakeResult] {
+	return unique.Make(handshakeResult{o.Subprotocol, withoutNonce(string(o.RawHeader))})
 }
 
 // withoutNonce drops the header that differs in every handshake and has served its
@@ -181,14 +181,14 @@ func isNonce(name string) bool {
 
 // Subprotocol returns the subprotocol agreed in the opening handshake, or "" (RFC
 // 6455 section 1.9).
-func (c *Conn) Subprotocol() string { return c.agreed.Value().subprotocol }
+func (c *Conn) Subprotocol() string { return c.handshake.Value().subprotocol }
 
 // HandshakeHeader returns the header of the peer's opening handshake: the
 // server's answer in the client role, the client's request in the server role.
 // Sec-WebSocket-Accept and Sec-WebSocket-Key, which have been checked, are left out.
 // Every call makes a new one, since a connection keeps only its text.
 func (c *Conn) HandshakeHeader() http.Header {
-	lines := strings.NewReader(c.agreed.Value().header + "\r\n")
+	lines := strings.NewReader(c.handshake.Value().header + "\r\n")
 	header, err := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
 	if err != nil {
 		return http.Header{}
@@ -208,7 +208,7 @@ type rareState struct {
 	pongSecond uint32         // the second in which pongs are counted
 	pongs      uint32         // sent in that second
 
-	limits timeLimits
+	deadlines deadlines
 
 	value any // the user's
 }

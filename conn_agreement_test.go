@@ -17,8 +17,8 @@ func TestConnectionsThatAgreedOnTheSameShareIt(t *testing.T) {
 		"at the start":  {RawHeader: []byte("Sec-WebSocket-Key: x\r\n" + head + tail), Subprotocol: "chat"},
 		"at the end":    {RawHeader: []byte(head + tail + "Sec-WebSocket-Key: x\r\n"), Subprotocol: "chat"},
 	} {
-		if opened(o).agreed != first.agreed {
-			t.Errorf("%s: not shared, but %+v", name, opened(o).agreed.Value())
+		if opened(o).handshake != first.handshake {
+			t.Errorf("%s: not shared, but %+v", name, opened(o).handshake.Value())
 		}
 	}
 	for name, o := range map[string]Options{
@@ -26,7 +26,7 @@ func TestConnectionsThatAgreedOnTheSameShareIt(t *testing.T) {
 		"another header":      {RawHeader: []byte(head), Subprotocol: "chat"},
 		"a similar name":      {RawHeader: raw("X-Sec-WebSocket-Key: x\r\n"), Subprotocol: "chat"},
 	} {
-		if opened(o).agreed == first.agreed {
+		if opened(o).handshake == first.handshake {
 			t.Errorf("%s: shared", name)
 		}
 	}

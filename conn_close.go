@@ -51,43 +51,43 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	how := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
 	switch sends := c.closing.SendClose(how); {
 	case sends && pushed: // by a Handler, perhaps, which must not wait for the peer
-		c.encodeClose(code, reason)
-		w.flush(c)
+		c.encodeCloseLocked(code, reason)
+		w.flushHeldBack(c)
 		err = c.closing.WriteErr()
 	case sends:
-		c.encodeClose(code, reason)
-		err = c.commit()
+		c.encodeCloseLocked(code, reason)
+		err = c.commitLocked()
 	}
 	w.mu.Unlock()
 	if pushed {
 		return err
 	}
-	return errors.Join(err, c.end())
+	return errors.Join(err, c.shutdown())
 }
 
-// encodeClose appends a close frame to the pending batch, after which nothing is sent, and begins
+// encodeCloseLocked appends a close frame to the pending batch, after which nothing is sent, and begins
 // the time within which the connection ends. The lock is held.
-func (c *Conn) encodeClose(code CloseCode, reason string) {
+func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 	c.batch.corked = false
 	c.batch.dropPing()
-	c.limitEnd()
+	c.startCloseTimeoutLocked()
 	var payload [engine.MaxControlPayload]byte
-	c.encode(OpClose, true, engine.AppendClose(payload[:0], code, reason))
+	c.encodeLocked(OpClose, true, engine.AppendClose(payload[:0], code, reason))
 }
 
 // end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
 // once when the peer's close frame is here; the client when the server did.
-func (c *Conn) end() error {
+func (c *Conn) shutdown() error {
 	w := &c.batch
 	w.mu.Lock()
-	again := c.receive.ending
-	c.receive.ending = true
+	again := c.receive.shuttingDown
+	c.receive.shuttingDown = true
 	if !again {
-		w.takeTurn(c) // what ends the stream must not overtake a close frame that is left to a sender
+		w.awaitIdle(c) // what ends the stream must not overtake a close frame that is left to a sender
 	}
 	failed := w.state == writerStopped
 	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
-	timeout := time.Until(w.rareOrZero().limits.recvEnd)
+	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()
 	if c.Role() == Server && !again && !failed {
 		c.batch.t.CloseWrite() // if it fails, the peer's timeout ends the wait
@@ -116,18 +116,18 @@ func (c *Conn) peerClosed(payload []byte) error {
 	code, reason, _ := engine.ParseClose(payload) // the Decoder has checked it
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	c.addCounts()
+	c.publishCountsLocked()
 	answer, err := c.closing.ReceiveClose(&CloseError{Code: code, Reason: string(reason)})
 	if answer {
-		c.encodeClose(code, "")
-		c.batch.release(c)
+		c.encodeCloseLocked(code, "")
+		c.batch.flushPending(c)
 	}
 	return c.receive.dec.Fail(err)
 }
 
 // fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
 // returns the error that further receives return.
-func (c *Conn) fail(err error) error {
+func (c *Conn) failProtocol(err error) error {
 	code := CloseProtocolError
 	reason := ""
 	switch err := err.(type) {
@@ -140,22 +140,22 @@ func (c *Conn) fail(err error) error {
 	}
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	c.addCounts()
+	c.publishCountsLocked()
 	if c.closing.SendClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}) {
-		c.encodeClose(code, reason)
-		c.batch.release(c)
+		c.encodeCloseLocked(code, reason)
+		c.batch.flushPending(c)
 	}
 	return c.receive.dec.Fail(err)
 }
 
-// endOfStream notes that nothing more comes, for the reason err, and returns what
+// streamEnded notes that nothing more comes, for the reason err, and returns what
 // further calls return.
-func (c *Conn) endOfStream(err error) error {
+func (c *Conn) streamEnded(err error) error {
 	w := &c.batch
 	w.mu.Lock()
-	c.addCounts()
+	c.publishCountsLocked()
 	w.handler = 0
-	w.release(c)                                             // what was sent while the last bytes were handled
+	w.flushPending(c)                                        // what was sent while the last bytes were handled
 	closesElsewhere := c.closing.Begun() || c.receive.pushed // in Close, or by the transport that pushes
 	how := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
 	w.stop()
@@ -167,25 +167,25 @@ func (c *Conn) endOfStream(err error) error {
 	return how
 }
 
-// A closeBound ends a connection whose Handler doesn't return. The time limits of limitEnd are
+// A closeWatchdog ends a connection whose Handler doesn't return. The time limits of startCloseTimeoutLocked are
 // kept by the transport, which for an event loop means by the goroutine that the Handler holds
 // up. It doesn't keep the connection in memory.
-type closeBound struct {
+type closeWatchdog struct {
 	conn weak.Pointer[Conn]
-	late bool // the time of limitEnd was over at the last run
+	late bool // the time of startCloseTimeoutLocked was over at the last run
 }
 
-// watchEnd begins a closeBound. It has a timer of its own, since to show the peer the end of the
+// startCloseWatchdog begins a closeWatchdog. It has a timer of its own, since to show the peer the end of the
 // stream may take as long as the peer reads nothing.
-func (c *Conn) watchEnd() {
-	timing.After(c.closeTimeout(), &closeBound{conn: weak.Make(c)})
+func (c *Conn) startCloseWatchdog() {
+	timing.After(c.closeTimeout(), &closeWatchdog{conn: weak.Make(c)})
 }
 
 // Run comes when the time within which the connection has to end is over, and once more as
 // long after. At first the peer is shown the end of the stream, if all that was sent has left;
 // what it has answered can still be received when the Handler returns. Then the connection is
 // closed.
-func (b *closeBound) Run() time.Duration {
+func (b *closeWatchdog) Run() time.Duration {
 	c := b.conn.Value()
 	if c == nil {
 		return 0
@@ -193,12 +193,12 @@ func (b *closeBound) Run() time.Duration {
 	w := &c.batch
 	w.mu.Lock()
 	switch {
-	case c.receive.ending: // which has its own bound
+	case c.receive.shuttingDown: // which has its own bound
 		w.mu.Unlock()
 		return 0
 	case !b.late:
 		b.late = true
-		c.endOurDirection()
+		c.closeWriteLocked()
 		w.mu.Unlock()
 		return c.closeTimeout()
 	}
@@ -210,9 +210,9 @@ func (b *closeBound) Run() time.Duration {
 	return 0
 }
 
-// endOurDirection shows the peer the end of the stream unless something waits to be written. The
+// closeWriteLocked shows the peer the end of the stream unless something waits to be written. The
 // lock is held, but not meanwhile.
-func (c *Conn) endOurDirection() {
+func (c *Conn) closeWriteLocked() {
 	w := &c.batch
 	if w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 {
 		return
@@ -221,7 +221,7 @@ func (c *Conn) endOurDirection() {
 	w.mu.Unlock()
 	w.t.CloseWrite() // what it can't do, Close does later
 	w.mu.Lock()
-	w.endTurn()
+	w.endWrite()
 	w.broadcast()
 }
 

@@ -291,7 +291,7 @@ func TestTheTransportOfAHandlerThatHangsIsClosedWithoutTheLock(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		(&closeBound{conn: weak.Make(c), late: true}).Run()
+		(&closeWatchdog{conn: weak.Make(c), late: true}).Run()
 	}()
 	select {
 	case <-done:

@@ -8,16 +8,16 @@ import (
 )
 
 // control handles payload of the open control frame. The view may end within.
-func (c *Conn) control() error {
+func (c *Conn) handleControl() error {
 	r := &c.receive
 	kind, payload, n, err := r.dec.Control(r.view)
 	switch {
 	case err != nil:
-		err = c.fail(err)
+		err = c.failProtocol(err)
 	case kind == engine.EventPing:
 		r.counts.pings++
-		c.pong(payload)
-		c.tellPing(payload)
+		c.queuePong(payload)
+		c.callOnPing(payload)
 	case kind == engine.EventPong:
 		r.counts.pongs++
 		if h, ok := r.handler.(PongHandler); ok {
@@ -26,12 +26,12 @@ func (c *Conn) control() error {
 	case kind == engine.EventClose:
 		err = c.peerClosed(payload)
 	}
-	c.used(n)
+	c.consume(n)
 	return err
 }
 
-// tellPing tells the user of a ping.
-func (c *Conn) tellPing(payload []byte) {
+// callOnPing tells the user of a ping.
+func (c *Conn) callOnPing(payload []byte) {
 	if f := c.batch.config.onPing; f != nil {
 		f(c, payload)
 	}
@@ -42,9 +42,9 @@ func (c *Conn) tellPing(payload []byte) {
 
 // answer sends the pongs that wait. That they can't be sent is no error of
 // receiving.
-func (c *Conn) answer() {
+func (c *Conn) sendPongs() {
 	if c.receive.pongPending {
-		c.flushAnswers()
+		c.flushPongs()
 	}
 }
 
@@ -53,7 +53,7 @@ func (c *Conn) answer() {
 // above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
 // ping is remembered. It is answered with what is sent or received next, or when a
 // transport with a Handler says that what it queued has left.
-func (c *Conn) pong(payload []byte) {
+func (c *Conn) queuePong(payload []byte) {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,32 +62,32 @@ func (c *Conn) pong(payload []byte) {
 	}
 	w.dropPing()
 	c.receive.pongPending = true
-	if w.state == writerBusy || !w.pongAllowed() || w.wouldWait(len(payload)) {
+	if w.state == writerBusy || !w.pongAllowed() || w.exceedsQueue(len(payload)) {
 		ping := buffer.Get(engine.MaxControlPayload)
 		ping.B = append(ping.B, payload...)
 		w.ensureRare().ping = ping
 		return
 	}
-	c.encodePong(payload)
+	c.encodePongLocked(payload)
 }
 
-func (c *Conn) encodePong(payload []byte) {
+func (c *Conn) encodePongLocked(payload []byte) {
 	rare := c.batch.ensureRare()
 	if now := unixSecond(); now != rare.pongSecond {
 		rare.pongSecond, rare.pongs = now, 0
 	}
 	rare.pongs++
-	c.encode(OpPong, true, payload)
+	c.encodeLocked(OpPong, true, payload)
 }
 
-// answerPing puts the answer to a remembered ping into the batch, if it may be given now.
-func (c *Conn) answerPing() bool {
+// appendPongLocked puts the answer to a remembered ping into the batch, if it may be given now.
+func (c *Conn) appendPongLocked() bool {
 	w := &c.batch
 	ping := w.rareOrZero().ping
-	if ping == nil || !c.closing.MaySend() || !w.pongAllowed() || w.wouldWait(len(ping.B)) {
+	if ping == nil || !c.closing.MaySend() || !w.pongAllowed() || w.exceedsQueue(len(ping.B)) {
 		return false
 	}
-	c.encodePong(ping.B)
+	c.encodePongLocked(ping.B)
 	w.dropPing()
 	return true
 }
@@ -108,10 +108,10 @@ func (w *batchWriter) dropPing() {
 
 func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 
-// flushAnswers sends the pongs that were encoded, and the remembered one if it is due.
-func (c *Conn) flushAnswers() {
+// flushPongs sends the pongs that were encoded, and the remembered one if it is due.
+func (c *Conn) flushPongs() {
 	c.batch.mu.Lock()
-	c.batch.release(c)
+	c.batch.flushPending(c)
 	c.receive.pongPending = c.batch.rareOrZero().ping != nil // or there is more to do
 	c.batch.mu.Unlock()
 }

@@ -2,20 +2,22 @@ package websock
 
 import "time"
 
-// timeLimits are the times at which waiting ends. They are under the lock of sending, and so is
+// deadlines are the times at which waiting ends. They are under the lock of sending, and so is
 // giving them to the transport: whatever changes one of them gives it the earliest of all, and
 // none undoes another. But the time of SetSendDeadline isn't kept: it may be that of a send which
 // is long done, and must not make the close frame fail.
-type timeLimits struct {
-	recv     time.Time // set by SetRecvDeadline
-	wait     time.Time // of the RecvTimeout under way, or of the last one
-	recvEnd  time.Time // when receiving ends for good; see limitEnd
-	sendEnd  time.Time // when sending ends for good
-	deferred bool      // a Handler is running: both are set anew when it returns
+type deadlines struct {
+	recv        time.Time // set by SetRecvDeadline
+	recvTimeout time.Time // of the RecvTimeout under way, or of the last one
+	finalRecv   time.Time // when receiving ends for good; see startCloseTimeoutLocked
+	finalSend   time.Time // when sending ends for good
+	deferred    bool      // a Handler is running: both are set anew when it returns
 }
 
 // receiving returns the time at which a receive has to end; zero: never.
-func (l *timeLimits) receiving() time.Time { return earliest(earliest(l.recv, l.wait), l.recvEnd) }
+func (l *deadlines) receiving() time.Time {
+	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv)
+}
 
 // earliest returns the earlier of two times, of which a zero one means never.
 func earliest(a, b time.Time) time.Time {
@@ -37,8 +39,8 @@ func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
 func (c *Conn) SetRecvDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	c.batch.ensureRare().limits.recv = t
-	return c.applyRecvLimit()
+	c.batch.ensureRare().deadlines.recv = t
+	return c.applyRecvDeadlineLocked()
 }
 
 // SetSendDeadline sets the time after which sends fail, also those under way;
@@ -50,53 +52,53 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().limits.sendEnd))
+	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().deadlines.finalSend))
 }
 
-// applyRecvLimit gives the transport the time at which a receive has to end. The lock is held.
-func (c *Conn) applyRecvLimit() error {
-	return c.batch.t.SetReadDeadline(c.batch.rareOrZero().limits.receiving())
+// applyRecvDeadlineLocked gives the transport the time at which a receive has to end. The lock is held.
+func (c *Conn) applyRecvDeadlineLocked() error {
+	return c.batch.t.SetReadDeadline(c.batch.rareOrZero().deadlines.receiving())
 }
 
-// limitEnd begins the time within which the connection ends, Limits.CloseTimeout from now: when
+// startCloseTimeoutLocked begins the time within which the connection ends, Limits.CloseTimeout from now: when
 // a close frame is to be sent, or when sending has failed and only what has arrived is left to
 // receive. Nothing prolongs it. The lock is held.
 //
 // The time that a Handler takes doesn't count that is running now, unless it takes very long: see
-// closeBound. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
-func (c *Conn) limitEnd() {
-	l := &c.batch.ensureRare().limits
-	if !l.sendEnd.IsZero() {
+// closeWatchdog. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
+func (c *Conn) startCloseTimeoutLocked() {
+	l := &c.batch.ensureRare().deadlines
+	if !l.finalSend.IsZero() {
 		return
 	}
 	l.deferred = c.batch.handler != 0
-	c.receive.stop.Or(stopEnd)
-	c.setEnd()
+	c.receive.stop.Or(stopCloseTimeout)
+	c.setCloseDeadlinesLocked()
 	if c.receive.pushed {
-		c.watchEnd()
+		c.startCloseWatchdog()
 	}
 }
 
-// setDeferredEnd sets anew what limitEnd has set while a Handler was running, which has
+// applyDeferredDeadlinesLocked sets anew what startCloseTimeoutLocked has set while a Handler was running, which has
 // returned. The lock is held.
-func (c *Conn) setDeferredEnd() {
-	if c.batch.rareOrZero().limits.deferred {
-		c.batch.rare.limits.deferred = false
-		c.setEnd()
+func (c *Conn) applyDeferredDeadlinesLocked() {
+	if c.batch.rareOrZero().deadlines.deferred {
+		c.batch.rare.deadlines.deferred = false
+		c.setCloseDeadlinesLocked()
 	}
 }
 
-// setEnd sets the times at which receiving and sending end, counted from now. The lock is held.
-func (c *Conn) setEnd() {
-	l := &c.batch.rare.limits
+// setCloseDeadlinesLocked sets the times at which receiving and sending end, counted from now. The lock is held.
+func (c *Conn) setCloseDeadlinesLocked() {
+	l := &c.batch.rare.deadlines
 	now := time.Now()
-	l.sendEnd = now.Add(c.closeTimeout())
-	l.recvEnd = l.sendEnd
+	l.finalSend = now.Add(c.closeTimeout())
+	l.finalRecv = l.finalSend
 	if c.closing.ClosedByUs() && c.limits().CloseTimeout < 0 {
-		l.recvEnd = now // nobody waits for the peer
+		l.finalRecv = now // nobody waits for the peer
 	}
-	c.batch.t.SetWriteDeadline(l.sendEnd) // if it fails, so does the write
-	c.applyRecvLimit()                    // if it fails, the connection is closed already
+	c.batch.t.SetWriteDeadline(l.finalSend) // if it fails, so does the write
+	c.applyRecvDeadlineLocked()             // if it fails, the connection is closed already
 }
 
 // closeTimeout is the time within which a connection ends, also where Close doesn't wait for the
@@ -108,20 +110,20 @@ func (c *Conn) closeTimeout() time.Duration {
 	return c.limits().CloseTimeout
 }
 
-// mustEnd reports whether the time within which the connection ends is over.
-func (c *Conn) mustEnd() bool {
-	return c.receive.stop.Load()&stopEnd != 0 && c.endPassed()
+// closeTimedOut reports whether the time within which the connection ends is over.
+func (c *Conn) closeTimedOut() bool {
+	return c.receive.stop.Load()&stopCloseTimeout != 0 && c.closeDeadlinePassed()
 }
 
-func (c *Conn) endPassed() bool {
+func (c *Conn) closeDeadlinePassed() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return passed(c.batch.rare.limits.recvEnd)
+	return passed(c.batch.rare.deadlines.finalRecv)
 }
 
 // recvDeadlinePassed reports whether the time of SetRecvDeadline has come.
 func (c *Conn) recvDeadlinePassed() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return passed(c.batch.rareOrZero().limits.recv)
+	return passed(c.batch.rareOrZero().deadlines.recv)
 }

@@ -28,10 +28,10 @@ func (c *Conn) SetHandler(h Handler) error {
 	switch {
 	case h == nil || r.handler != nil:
 		return ErrHandler
-	case r.receiving != nil && r.dec.Err() != nil:
+	case r.activeReceive != nil && r.dec.Err() != nil:
 		return r.dec.Err()
-	case r.receiving != nil && r.wait.stale:
-		c.limitWait(time.Time{}) // if it fails, so does what follows
+	case r.activeReceive != nil && r.timeout.stale:
+		c.setRecvTimeout(time.Time{}) // if it fails, so does what follows
 	}
 	w := &c.batch
 	w.mu.Lock()
@@ -40,12 +40,12 @@ func (c *Conn) SetHandler(h Handler) error {
 		return c.closing.SendErr()
 	}
 	refused := w.refuses
-	mustEnd := r.stop.Load()&stopEnd != 0 // sending has failed
+	sendingEnded := r.stop.Load()&stopCloseTimeout != 0 // sending has failed
 	r.pushed = true
 	w.refuses = refused || c.Queues() && c.limits().WhenFull == QueueDefault
 	w.mu.Unlock()
-	if r.receiving != nil {
-		r.partial = r.dec.MessageBegun()
+	if r.activeReceive != nil {
+		r.midMessage = r.dec.MessageBegun()
 	}
 	r.handler = h
 	err := pusher.Push((*receiver)(c))
@@ -63,8 +63,8 @@ func (c *Conn) SetHandler(h Handler) error {
 		}
 		return err
 	}
-	if mustEnd {
-		c.watchEnd()
+	if sendingEnded {
+		c.startCloseWatchdog()
 	}
 	return nil
 }
@@ -74,70 +74,70 @@ type receiver Conn
 
 func (r *receiver) Readable() (err error) {
 	c := (*Conn)(r)
-	c.gatherSends()
-	c.beginReceiving()
-	defer c.receive.endReceiving()
+	c.enterHandler()
+	c.activate()
+	defer c.receive.deactivate()
 	returned := false
 	defer func() {
 		if !returned {
-			err = c.handlerLeft(recover())
+			err = c.handlerFailed(recover())
 		}
 	}()
-	err = c.receiveAll()
+	err = c.deliverAll()
 	returned = true
 	if err == ErrTimeout {
-		err = c.endOfStream(err)
+		err = c.streamEnded(err)
 	}
-	c.releaseSends()
+	c.leaveHandler()
 	if err == transport.ErrWouldBlock {
 		return nil
 	}
-	c.tellClosed(err)
+	c.callOnClose(err)
 	return err
 }
 
 func (r *receiver) End(err error) {
 	c := (*Conn)(r)
-	c.beginReceiving()
-	defer c.receive.endReceiving()
-	if err = c.lost(err); err == ErrTimeout {
-		err = c.endOfStream(err)
+	c.activate()
+	defer c.receive.deactivate()
+	if err = c.onReadError(err); err == ErrTimeout {
+		err = c.streamEnded(err)
 	}
-	c.tellClosed(err)
+	c.callOnClose(err)
 }
 
 func (r *receiver) Finish() {
 	c := (*Conn)(r)
-	c.end() // OnClose has told what there is to tell
+	c.shutdown() // OnClose has told what there is to tell
 }
 
-// tellClosed calls OnClose.
-func (c *Conn) tellClosed(err error) {
+// callOnClose calls OnClose.
+func (c *Conn) callOnClose(err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			c.tellRecover(recover())
+			c.callRecover(recover())
 		}
 	}()
 	c.receive.handler.OnClose(c, err)
 	returned = true
 }
 
-// handlerLeft ends the connection after OnData, OnPing or OnPong did not return, and returns
+// handlerFailed ends the connection after OnData, OnPing or OnPong did not return, and returns
 // how. v is what it gave to panic, or nil if it called runtime.Goexit.
-func (c *Conn) handlerLeft(v any) error {
+func (c *Conn) handlerFailed(v any) error {
 	if v != nil && c.batch.config.recover == nil {
 		panic(v)
 	}
-	err := c.fail(&HandlerError{Value: v})
-	c.releaseSends()
-	defer c.tellClosed(err) // also if Options.Recover doesn't return
-	c.tellRecover(v)
+	err := c.failProtocol(&HandlerError{Value: v})
+	c.leaveHandler()
+	defer c.callOnClose(err) // also if Options.Recover doesn't return
+	c.callRecover(v)
 	return err
 }
 
-// tellRecover tells Options.Recover of a panic, or lets it go on if there is none.
-func (c *Conn) tellRecover(v any) {
+// callRecover tells Options.Recover of a panic, or lets it go on if there is none.
+func (c *Conn) callRecover(v any) {
 	switch f := c.batch.config.recover; {
 	case v == nil: // no panic
 	case f == nil:
@@ -150,34 +150,34 @@ func (c *Conn) tellRecover(v any) {
 // inflatedSize is how much a Handler gets at once of a compressed message.
 const inflatedSize = 16 << 10
 
-// turnWork is how much a Receive does before other connections have their turn: so many
-// frames, or parts of one. What is inflated counts beside that, each inflatedWork bytes as
+// deliverBudget is how much a Receive does before other connections have their turn: so many
+// frames, or parts of one. What is inflated counts beside that, each inflatedPerFrame bytes as
 // much as a frame, since a few bytes can inflate to very many.
 const (
-	turnWork     = 128
-	inflatedWork = 512
+	deliverBudget    = 128
+	inflatedPerFrame = 512
 )
 
-// receiveAll hands the payload that has come to the Handler, as much as is one turn, unless a
+// deliverAll hands the payload that has come to the Handler, as much as is one turn, unless a
 // call of the Handler pauses or aborts the connection.
-func (c *Conn) receiveAll() error {
+func (c *Conn) deliverAll() error {
 	r := &c.receive
 	if r.stop.Load()&stopAbort != 0 {
 		return c.stopped(stopAbort)
 	}
-	r.turn = turnWork
+	r.budget = deliverBudget
 	for {
 		if len(r.view) == 0 && !r.dec.CanInflate() {
 			if err := c.nextView(); err != nil {
 				return err
 			}
 		}
-		if r.turn <= 0 && c.yield() {
+		if r.budget <= 0 && c.yield() {
 			return transport.ErrWouldBlock
 		}
-		r.turn--
-		if !c.handOverWhole() {
-			if err := c.handOverPart(); err != nil {
+		r.budget--
+		if !c.deliverUnfragmented() {
+			if err := c.deliverNext(); err != nil {
 				return err
 			}
 		}
@@ -193,94 +193,94 @@ func (c *Conn) receiveAll() error {
 // do that.
 func (c *Conn) yield() bool {
 	if c.batch.t.(transport.Pusher).Yield() {
-		c.giveBack()
+		c.returnView()
 		return true
 	}
-	c.receive.turn = turnWork
+	c.receive.budget = deliverBudget
 	return false
 }
 
-// stopped returns what receiveAll returns when the Handler is to be left alone, or nil.
+// stopped returns what deliverAll returns when the Handler is to be left alone, or nil.
 func (c *Conn) stopped(stop uint32) error {
 	if stop&stopAbort != 0 {
-		return c.lost(ErrClosed)
+		return c.onReadError(ErrClosed)
 	}
-	if stop&stopEnd != 0 {
+	if stop&stopCloseTimeout != 0 {
 		c.batch.mu.Lock()
-		c.setDeferredEnd()
+		c.applyDeferredDeadlinesLocked()
 		c.batch.mu.Unlock()
-		if c.endPassed() {
+		if c.closeDeadlinePassed() {
 			return ErrTimeout
 		}
 	}
 	if stop&stopPause != 0 {
-		c.giveBack()
+		c.returnView()
 		return transport.ErrWouldBlock
 	}
 	return nil
 }
 
-// handOverPart handles what comes next in the view: a header, a part of a frame, or a control
+// deliverNext handles what comes next in the view: a header, a part of a frame, or a control
 // frame.
-func (c *Conn) handOverPart() error {
+func (c *Conn) deliverNext() error {
 	r := &c.receive
 	d := &r.dec
 	n, err := d.NextHeader(r.view)
 	switch {
 	case err != nil:
-		return c.fail(err)
+		return c.failProtocol(err)
 	case d.InFrame() && d.Frame().Opcode.IsData() && !d.Compressed():
 		r.view = r.view[n:]
-		return c.handOver()
+		return c.deliverPayload()
 	}
-	c.used(n)
+	c.consume(n)
 	switch {
 	case !d.InFrame():
 		return nil
 	case d.Frame().Opcode.IsControl():
-		return c.control()
+		return c.handleControl()
 	}
-	return c.handOverInflated()
+	return c.deliverInflated()
 }
 
-// handOver gives the Handler what the view has of the open data frame.
-func (c *Conn) handOver() error {
+// deliverPayload gives the Handler what the view has of the open data frame.
+func (c *Conn) deliverPayload() error {
 	r := &c.receive
 	d := &r.dec
 	payload := r.view[:min(int64(len(r.view)), d.Frame().Remaining)]
 	payload = payload[:len(payload):len(payload)]
 	if len(payload) > 0 || d.Frame().Remaining == 0 {
 		if err := d.UnmaskInPlace(payload); err != nil {
-			return c.fail(err)
+			return c.failProtocol(err)
 		}
-		r.counts.count(d.Frame(), len(payload))
+		r.counts.addPayload(d.Frame(), len(payload))
 		r.handler.OnData(c, *d.Frame(), payload)
 	}
-	c.used(len(payload))
+	c.consume(len(payload))
 	return nil
 }
 
-// gatherSends holds back what the Handler sends until releaseSends.
-func (c *Conn) gatherSends() {
+// enterHandler holds back what the Handler sends until leaveHandler.
+func (c *Conn) enterHandler() {
 	c.batch.mu.Lock()
 	c.batch.handler = goroutine.ID()
 	c.batch.mu.Unlock()
 }
 
-// releaseSends writes what gatherSends has held back.
-func (c *Conn) releaseSends() {
+// leaveHandler writes what enterHandler has held back.
+func (c *Conn) leaveHandler() {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.handler = 0
 	c.receive.pongPending = false
-	c.addCounts()
-	c.setDeferredEnd()
-	w.release(c)
+	c.publishCountsLocked()
+	c.applyDeferredDeadlinesLocked()
+	w.flushPending(c)
 }
 
-// handOverWhole gives the Handler a whole message, if the view begins with one.
-func (c *Conn) handOverWhole() bool {
+// deliverUnfragmented gives the Handler a whole message, if the view begins with one.
+func (c *Conn) deliverUnfragmented() bool {
 	r := &c.receive
 	op, header, n := r.dec.Unfragmented(r.view)
 	if header == 0 {
@@ -290,31 +290,31 @@ func (c *Conn) handOverWhole() bool {
 	if !r.dec.AcceptUnfragmented(op, payload) {
 		return false
 	}
-	r.counts.countWhole(n)
+	r.counts.addMessage(n)
 	r.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
-	c.used(header + n)
+	c.consume(header + n)
 	return true
 }
 
-// handOverInflated gives the Handler what can be inflated of the open frame.
-func (c *Conn) handOverInflated() error {
+// deliverInflated gives the Handler what can be inflated of the open frame.
+func (c *Conn) deliverInflated() error {
 	r := &c.receive
 	d := &r.dec
 	room := buffer.Get(inflatedSize)
 	defer room.Put()
 	for {
 		payload, used, err := d.Inflate(room.B[:inflatedSize], r.view)
-		c.used(used)
+		c.consume(used)
 		if err != nil {
-			return c.fail(err)
+			return c.failProtocol(err)
 		}
-		r.counts.count(d.Frame(), len(payload))
-		r.counts.countInflated(used, len(payload))
-		r.turn -= 1 + len(payload)/inflatedWork
+		r.counts.addPayload(d.Frame(), len(payload))
+		r.counts.addInflated(used, len(payload))
+		r.budget -= 1 + len(payload)/inflatedPerFrame
 		if len(payload) > 0 || d.Frame().Remaining == 0 {
 			r.handler.OnData(c, *d.Frame(), payload[:len(payload):len(payload)])
 		}
-		if r.turn <= 0 || r.stop.Load() != 0 || !d.InFrame() || len(r.view) == 0 && !d.CanInflate() {
+		if r.budget <= 0 || r.stop.Load() != 0 || !d.InFrame() || len(r.view) == 0 && !d.CanInflate() {
 			return nil
 		}
 	}
@@ -362,12 +362,12 @@ func (c *Conn) Resume() {
 // goroutine.
 func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
 
-// giveBack leaves what was not handled of the view to the transport.
-func (c *Conn) giveBack() {
+// returnView leaves what was not handled of the view to the transport.
+func (c *Conn) returnView() {
 	r := &c.receive
 	if len(r.view) > 0 {
 		r.counts.wire -= uint64(len(r.view))
-		c.batch.t.Consume(r.viewed - len(r.view))
-		r.view, r.viewed = nil, 0
+		c.batch.t.Consume(r.viewSize - len(r.view))
+		r.view, r.viewSize = nil, 0
 	}
 }

@@ -414,8 +414,8 @@ func TestMessagesDropsWhatIsCutOff(t *testing.T) {
 	var closed error
 	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { t.Errorf("%q", msg) }, func(_ *Conn, err error) { closed = err }))
 	s.play()
-	if !errors.Is(closed, io.ErrUnexpectedEOF) || c.receive.gathered != nil {
-		t.Errorf("%v, gathered %v", closed, c.receive.gathered)
+	if !errors.Is(closed, io.ErrUnexpectedEOF) || c.receive.msgBuf != nil {
+		t.Errorf("%v, gathered %v", closed, c.receive.msgBuf)
 	}
 }
 

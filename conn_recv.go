@@ -24,52 +24,52 @@ const directSize = 4 << 10
 type receiveState struct {
 	// What is needed only while something is received: nil before the first receive by
 	// pulling, and with a Handler whenever nothing is under way.
-	*receiving
+	*activeReceive
 
-	handler     Handler       // nil: data is pulled
-	pongPending bool          // pongs wait to be sent
-	pushed      bool          // data goes to a Handler; guarded by the lock of batchWriter
-	ending      bool          // a call of end has begun; guarded likewise
-	stop        atomic.Uint32 // what stops receiving: stopPause and so on; 0: nothing
+	handler      Handler       // nil: data is pulled
+	pongPending  bool          // pongs wait to be sent
+	pushed       bool          // data goes to a Handler; guarded by the lock of batchWriter
+	shuttingDown bool          // a call of end has begun; guarded likewise
+	stop         atomic.Uint32 // what stops receiving: stopPause and so on; 0: nothing
 }
 
 // What stops calls of a Handler, and receiving by pulling.
 const (
-	stopPause = 1 << iota // Pause, until Resume: the Handler
-	stopAbort             // Abort, for good: either
-	stopPull              // Close without a Handler, for good
-	stopEnd               // limitEnd, once the time is over: either
+	stopPause        = 1 << iota // Pause, until Resume: the Handler
+	stopAbort                    // Abort, for good: either
+	stopPull                     // Close without a Handler, for good
+	stopCloseTimeout             // startCloseTimeoutLocked, once the time is over: either
 )
 
-type receiving struct {
-	dec      engine.Decoder
-	view     []byte // received bytes not handled yet
-	viewed   int    // size of the transport's view that they are the end of
-	counts   recentCounts
-	gathered *buffer.Buffer // for Messages: the message under way
-	turn     int            // work that a Receive may still do, see turnWork
-	wait     waiting        // of a receive by pulling
-	reader   *messageReader // the latest of NextReader; nil: there was none
-	partial  bool           // the Handler began in the middle of a message
+type activeReceive struct {
+	dec        engine.Decoder
+	view       []byte // received bytes not handled yet
+	viewSize   int    // size of the transport's view that they are the end of
+	counts     recvCounts
+	msgBuf     *buffer.Buffer // for Messages: the message under way
+	budget     int            // work that a Receive may still do, see deliverBudget
+	timeout    recvTimeout    // of a receive by pulling
+	reader     *messageReader // the latest of NextReader; nil: there was none
+	midMessage bool           // the Handler began in the middle of a message
 }
 
-var idleReceivings = sync.Pool{New: func() any { return new(receiving) }}
+var activeReceives = sync.Pool{New: func() any { return new(activeReceive) }}
 
-// beginReceiving takes the memory that receiving needs from the pool.
-func (c *Conn) beginReceiving() {
+// activate takes the memory that receiving needs from the pool.
+func (c *Conn) activate() {
 	r := &c.receive
-	if r.receiving == nil {
-		r.receiving = idleReceivings.Get().(*receiving)
-		r.dec.Init(c.Role(), &c.batch.config.received, c.enc.Deflate())
+	if r.activeReceive == nil {
+		r.activeReceive = activeReceives.Get().(*activeReceive)
+		r.dec.Init(c.Role(), &c.batch.config.decoderLimits, c.enc.Deflate())
 	}
 }
 
-// endReceiving returns that memory, unless a message is under way or the connection has ended.
-func (r *receiveState) endReceiving() {
+// deactivate returns that memory, unless a message is under way or the connection has ended.
+func (r *receiveState) deactivate() {
 	if len(r.view) == 0 && r.dec.Idle() {
-		*r.receiving = receiving{}
-		idleReceivings.Put(r.receiving)
-		r.receiving = nil
+		*r.activeReceive = activeReceive{}
+		activeReceives.Put(r.activeReceive)
+		r.activeReceive = nil
 	}
 }
 
@@ -79,9 +79,9 @@ func (c *Conn) beginPull() error {
 	if r.handler != nil {
 		return ErrHandler
 	}
-	c.beginReceiving()
+	c.activate()
 	if r.dec.Err() == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
-		c.used(len(r.view)) // nobody wants it any more, and its memory is borrowed
+		c.consume(len(r.view)) // nobody wants it any more, and its memory is borrowed
 		c.batch.mu.Lock()
 		defer c.batch.mu.Unlock()
 		return r.dec.Fail(c.closing.Ended(ErrClosed, !r.pushed, false))
@@ -128,14 +128,14 @@ func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
 // recv is Recv that writes the header where it will be read: copying one that was only just
 // written makes the processor wait.
 func (c *Conn) recv(h *Header, buf []byte) (int, error) {
-	if n := c.recvWhole(h, buf); n >= 0 {
+	if n := c.recvUnfragmented(h, buf); n >= 0 {
 		return n, nil
 	}
 	if err := c.beginRecv(); err != nil {
 		h.Opcode = OpNone
 		return 0, err
 	}
-	c.receive.wait.bounded = false
+	c.receive.timeout.bounded = false
 	return c.recvNext(h, buf)
 }
 
@@ -147,8 +147,8 @@ func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err er
 	if err := c.beginRecv(); err != nil {
 		return Header{Opcode: OpNone}, 0, err
 	}
-	w := &c.receive.wait
-	w.bounded, w.begun, w.most = true, false, d
+	w := &c.receive.timeout
+	w.bounded, w.applied, w.d = true, false, d
 	n, err = c.recvNext(&h, buf)
 	return h, n, err
 }
@@ -166,33 +166,33 @@ func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 				*h = *d.Frame()
 				return 0, nil
 			}
-			if err := c.fill(); err != nil {
-				*h = headerUnderWay(d)
+			if err := c.awaitView(); err != nil {
+				*h = currentHeader(d)
 				return 0, err
 			}
 		}
-		if n := c.recvWhole(h, buf); n >= 0 {
+		if n := c.recvUnfragmented(h, buf); n >= 0 {
 			return n, nil
 		}
 		n, err := d.NextHeader(r.view)
 		if err != nil {
 			h.Opcode = OpNone
-			return 0, c.fail(err)
+			return 0, c.failProtocol(err)
 		}
-		c.used(n)
+		c.consume(n)
 		if !d.InFrame() {
-			c.answer()
+			c.sendPongs()
 			h.Opcode = OpNone
 			return 0, nil
 		}
 		if d.Frame().Opcode.IsControl() {
-			if err := c.control(); err != nil {
+			if err := c.handleControl(); err != nil {
 				h.Opcode = OpNone
 				return 0, err
 			}
-			if len(r.view) == 0 && c.waitedEnough() {
-				c.answer()
-				*h = headerUnderWay(d)
+			if len(r.view) == 0 && c.recvTimedOut() {
+				c.sendPongs()
+				*h = currentHeader(d)
 				return 0, ErrTimeout
 			}
 			continue
@@ -201,20 +201,20 @@ func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 			return c.recvInflated(h, buf)
 		}
 		payload, err := d.UnmaskTo(buf, r.view)
-		c.used(len(payload))
+		c.consume(len(payload))
 		if err != nil {
 			h.Opcode = OpNone
-			return 0, c.fail(err)
+			return 0, c.failProtocol(err)
 		}
-		r.counts.count(d.Frame(), len(payload))
-		c.answer()
+		r.counts.addPayload(d.Frame(), len(payload))
+		c.sendPongs()
 		*h = *d.Frame()
 		return len(payload), nil
 	}
 }
 
-// headerUnderWay returns what is known of the frame of which payload is to be received next.
-func headerUnderWay(d *engine.Decoder) Header {
+// currentHeader returns what is known of the frame of which payload is to be received next.
+func currentHeader(d *engine.Decoder) Header {
 	if !d.InFrame() || d.Frame().Opcode.IsControl() {
 		return Header{Opcode: OpNone}
 	}
@@ -226,38 +226,38 @@ func headerUnderWay(d *engine.Decoder) Header {
 func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
-	c.answer()
+	c.sendPongs()
 	if int64(len(buf)) > d.Frame().Remaining {
 		buf = buf[:d.Frame().Remaining]
 	}
-	c.publish()
-	n, err := 0, c.beginWait()
+	c.publishCounts()
+	n, err := 0, c.applyRecvTimeout()
 	if err == nil {
 		n, err = c.batch.t.Read(buf)
 	}
-	for n == 0 && err != nil && c.sendingFailed(err) {
+	for n == 0 && err != nil && c.handleSendError(err) {
 		n, err = c.batch.t.Read(buf)
 	}
 	if n == 0 && err != nil {
 		*h = *d.Frame()
-		return 0, c.lost(err)
+		return 0, c.onReadError(err)
 	}
 	r.counts.wire += uint64(n)
 	if err := d.UnmaskInPlace(buf[:n]); err != nil {
 		h.Opcode = OpNone
-		return 0, c.fail(err)
+		return 0, c.failProtocol(err)
 	}
-	r.counts.count(d.Frame(), n)
+	r.counts.addPayload(d.Frame(), n)
 	*h = *d.Frame()
 	return n, nil
 }
 
 // fill waits for the transport's next view. Pongs leave first.
-func (c *Conn) fill() error {
-	c.answer()
-	c.publish()
-	if err := c.beginWait(); err != nil {
-		return c.lost(err)
+func (c *Conn) awaitView() error {
+	c.sendPongs()
+	c.publishCounts()
+	if err := c.applyRecvTimeout(); err != nil {
+		return c.onReadError(err)
 	}
 	return c.nextView()
 }
@@ -269,22 +269,22 @@ func (c *Conn) nextView() error {
 		view, err := c.batch.t.View()
 		if err == nil {
 			r := &c.receive
-			r.view, r.viewed = view, len(view)
+			r.view, r.viewSize = view, len(view)
 			r.counts.wire += uint64(len(view))
 			return nil
 		}
-		if !c.sendingFailed(err) {
-			return c.lost(err)
+		if !c.handleSendError(err) {
+			return c.onReadError(err)
 		}
 	}
 }
 
-// sendingFailed reports whether the transport only said that what it had queued can't be sent.
-func (c *Conn) sendingFailed(err error) bool {
+// handleSendError reports whether the transport only said that what it had queued can't be sent.
+func (c *Conn) handleSendError(err error) bool {
 	failed, ok := err.(*transport.SendError)
 	if ok {
 		c.batch.mu.Lock()
-		c.writeFailed(failed.Err)
+		c.writeFailedLocked(failed.Err)
 		c.batch.mu.Unlock()
 	}
 	return ok
@@ -292,85 +292,85 @@ func (c *Conn) sendingFailed(err error) bool {
 
 // used drops n bytes of the view. With the last one the transport gets its buffer
 // back.
-func (c *Conn) used(n int) {
+func (c *Conn) consume(n int) {
 	r := &c.receive
 	r.view = r.view[n:]
-	if len(r.view) == 0 && r.viewed > 0 {
-		c.batch.t.Consume(r.viewed)
-		r.view, r.viewed = nil, 0
+	if len(r.view) == 0 && r.viewSize > 0 {
+		c.batch.t.Consume(r.viewSize)
+		r.view, r.viewSize = nil, 0
 	}
 }
 
 // lost turns an error of the transport into what the caller gets, and ends the
 // connection unless it is a mere timeout.
-func (c *Conn) lost(err error) error {
+func (c *Conn) onReadError(err error) error {
 	switch {
 	case err == transport.ErrWouldBlock:
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if !c.mustEnd() {
+		if !c.closeTimedOut() {
 			return ErrTimeout
 		}
 		err = ErrTimeout
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return c.receive.dec.Fail(c.endOfStream(err))
+	return c.receive.dec.Fail(c.streamEnded(err))
 }
 
 // waiting is how long the receive under way may wait.
-type waiting struct {
+type recvTimeout struct {
 	bounded bool          // by RecvTimeout
-	begun   bool          // the bound was given to the transport
+	applied bool          // the bound was given to the transport
 	stale   bool          // the transport has the bound of an earlier receive
-	most    time.Duration // of RecvTimeout
+	d       time.Duration // of RecvTimeout
 }
 
-// beginWait gives the transport the time limit of the receive under way. Only a
+// applyRecvTimeout gives the transport the time limit of the receive under way. Only a
 // receive that has to turn to the transport needs one.
-func (c *Conn) beginWait() error {
-	w := &c.receive.wait
+func (c *Conn) applyRecvTimeout() error {
+	w := &c.receive.timeout
 	switch {
-	case c.mustEnd():
+	case c.closeTimedOut():
 		return os.ErrDeadlineExceeded
-	case w.bounded && !w.begun:
-		w.begun, w.stale = true, true
-		return c.limitWait(time.Now().Add(w.most))
+	case w.bounded && !w.applied:
+		w.applied, w.stale = true, true
+		return c.setRecvTimeout(time.Now().Add(w.d))
 	case !w.bounded && w.stale:
 		w.stale = false
-		return c.limitWait(time.Time{})
+		return c.setRecvTimeout(time.Time{})
 	}
 	return nil
 }
 
-// limitWait sets the time limit of a RecvTimeout; zero: there is none.
-func (c *Conn) limitWait(until time.Time) error {
+// setRecvTimeout sets the time limit of a RecvTimeout; zero: there is none.
+func (c *Conn) setRecvTimeout(until time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	c.batch.ensureRare().limits.wait = until
-	return c.applyRecvLimit()
+	c.batch.ensureRare().deadlines.recvTimeout = until
+	return c.applyRecvDeadlineLocked()
 }
 
-// waitedEnough reports whether the time of the receive under way is over, so that
+// recvTimedOut reports whether the time of the receive under way is over, so that
 // a peer that sends nothing but control frames can't prolong it.
-func (c *Conn) waitedEnough() bool {
-	w := &c.receive.wait
-	if w.bounded && !w.begun {
+func (c *Conn) recvTimedOut() bool {
+	w := &c.receive.timeout
+	if w.bounded && !w.applied {
 		return false
 	}
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	l := &c.batch.rareOrZero().limits
+	l := &c.batch.rareOrZero().deadlines
 	if w.bounded {
-		return passed(earliest(l.recv, l.wait))
+		return passed(earliest(l.recv, l.recvTimeout))
 	}
 	return passed(l.recv)
 }
 
-// recvWhole receives a whole message into buf, if the view begins with one for which buf has
+// recvUnfragmented receives a whole message into buf, if the view begins with one for which buf has
 // room, and returns its size; -1 if not.
-func (c *Conn) recvWhole(h *Header, buf []byte) int {
-	r := c.receive.receiving
+func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
+	r := c.receive.activeReceive
 	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
 		return -1
 	}
@@ -379,13 +379,13 @@ func (c *Conn) recvWhole(h *Header, buf []byte) int {
 	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[header:header+n]) {
 		return -1 // what UnmaskTo doesn't accept either, it says why
 	}
-	r.counts.countWhole(n)
+	r.counts.addMessage(n)
 	if header+n < len(view) {
 		r.view = view[header+n:]
 	} else {
-		c.used(header + n)
+		c.consume(header + n)
 	}
-	c.answer()
+	c.sendPongs()
 	h.Fin, h.Opcode, h.Length = true, op, int64(n)
 	return n
 }
@@ -394,14 +394,14 @@ func (c *Conn) recvWhole(h *Header, buf []byte) int {
 func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	payload, used, err := r.dec.Inflate(buf, r.view)
-	c.used(used)
+	c.consume(used)
 	if err != nil {
 		h.Opcode = OpNone
-		return 0, c.fail(err)
+		return 0, c.failProtocol(err)
 	}
-	r.counts.count(r.dec.Frame(), len(payload))
-	r.counts.countInflated(used, len(payload))
-	c.answer()
+	r.counts.addPayload(r.dec.Frame(), len(payload))
+	r.counts.addInflated(used, len(payload))
+	c.sendPongs()
 	*h = *r.dec.Frame()
 	return len(payload), nil
 }
@@ -432,14 +432,14 @@ func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
 		case h.Fin && h.Remaining == 0:
 			return c.receive.dec.Message(), dst, nil
 		default:
-			dst = makeRoom(dst, h.Remaining)
+			dst = growMessage(dst, h.Remaining)
 		}
 	}
 }
 
-// makeRoom grows a message's buffer for the rest of a frame. What a peer only
+// growMessage grows a message's buffer for the rest of a frame. What a peer only
 // declares isn't allocated at once.
-func makeRoom(dst []byte, remaining int64) []byte {
+func growMessage(dst []byte, remaining int64) []byte {
 	const (
 		least = 512
 		most  = 1 << 20

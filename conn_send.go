@@ -65,19 +65,19 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.enc.Compresses(op, fin, len(p)) {
-		return c.sendDeflated(from, op, fin, p)
+		return c.sendDeflatedLocked(from, op, fin, p)
 	}
 	if len(p) > pieceSize {
-		return c.sendLarge(from, op, fin, p)
+		return c.sendLargeLocked(from, op, fin, p)
 	}
 	if err := w.waitForQuota(c, len(p)); err != nil {
-		return c.refused(err)
+		return c.quotaErrLocked(err)
 	}
-	if err := c.accept(from, op, fin, p); err != nil {
+	if err := c.acceptLocked(from, op, fin, p); err != nil {
 		return err
 	}
-	c.encode(op, fin, p)
-	return c.commit()
+	c.encodeLocked(op, fin, p)
+	return c.commitLocked()
 }
 
 // checkText refuses an unfragmented text message that isn't UTF-8. It needs no
@@ -92,9 +92,9 @@ func checkText(op Opcode, fin bool, p []byte) error {
 // The lock of the batchWriter is held in the functions from here to TrySend, but not while one
 // writes or waits.
 
-// refused returns the error of a send for which there is no quota: that the connection has ended
+// quotaErrLocked returns the error of a send for which there is no quota: that the connection has ended
 // says more than that its queue is full.
-func (c *Conn) refused(err error) error {
+func (c *Conn) quotaErrLocked(err error) error {
 	if !c.closing.MaySend() {
 		return c.closing.SendErr()
 	}
@@ -103,19 +103,19 @@ func (c *Conn) refused(err error) error {
 
 // accept decides whether a frame of from, or of no writer if that is nil, can be sent
 // now, and if so counts it as sent.
-func (c *Conn) accept(from *messageWriter, op Opcode, fin bool, p []byte) error {
+func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if !c.closing.MaySend() {
 		return c.closing.SendErr()
 	}
 	if fin && c.enc.AcceptsUnfragmented(op) {
 		return nil
 	}
-	if op == OpContinuation && !c.mayContinue(from) {
-		return c.outOfOrder()
+	if op == OpContinuation && !c.mayContinueLocked(from) {
+		return c.orderErrLocked()
 	}
 	if err := c.enc.Accept(op, fin, p); err != nil {
 		if err == ErrFrameOrder && op != OpPing && op != OpPong {
-			err = c.outOfOrder()
+			err = c.orderErrLocked()
 		}
 		return err
 	}
@@ -126,12 +126,12 @@ func (c *Conn) accept(from *messageWriter, op Opcode, fin bool, p []byte) error 
 }
 
 // encode appends a frame to the pending batch: copied and masked in one pass.
-func (c *Conn) encode(op Opcode, fin bool, p []byte) {
+func (c *Conn) encodeLocked(op Opcode, fin bool, p []byte) {
 	c.batch.countSent(op, fin, len(p))
-	c.encodeCounted(op, fin, 0, p)
+	c.encodeCountedLocked(op, fin, 0, p)
 }
 
-func (c *Conn) encodeCounted(op Opcode, fin bool, rsv uint8, p []byte) {
+func (c *Conn) encodeCountedLocked(op Opcode, fin bool, rsv uint8, p []byte) {
 	b := c.batch.grow(c.enc.FrameSize(len(p)))
 	b.B = c.enc.AppendFrame(b.B, c.newKey(b), op, fin, rsv, p)
 }
@@ -146,24 +146,24 @@ func (c *Conn) newKey(b *buffer.Buffer) (key [4]byte) {
 }
 
 // commit has the pending batch written, unless it is held back.
-func (c *Conn) commit() error {
+func (c *Conn) commitLocked() error {
 	if c.batch.commit(c) {
 		return nil
 	}
 	return c.closing.WriteErr()
 }
 
-// answerPing and the following methods are what the batchWriter needs a batchOwner for.
+// appendPongLocked and the following methods are what the batchWriter needs a batchOwner for.
 
-// writeFailed ends sending for good: a part of a frame may have been written. What the peer has sent is still
+// writeFailedLocked ends sending for good: a part of a frame may have been written. What the peer has sent is still
 // received, since its close frame may say why, but it has little time left.
-func (c *Conn) writeFailed(err error) {
+func (c *Conn) writeFailedLocked(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
 	}
 	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: err})
 	c.batch.stop()
-	c.limitEnd()
+	c.startCloseTimeoutLocked()
 }
 
 // pendingDone returns what is told that a PendingWrite is finished.
@@ -180,60 +180,60 @@ func (d *writeDone) Wrote(err error) {
 	c.batch.finishPending(c, err)
 }
 
-// sendAccepted sends a frame that was accepted and counted. If it can be of more than one
+// sendAcceptedLocked sends a frame that was accepted and counted. If it can be of more than one
 // piece, it is this sender's turn.
-func (c *Conn) sendAccepted(op Opcode, fin bool, rsv uint8, p []byte) error {
+func (c *Conn) sendAcceptedLocked(op Opcode, fin bool, rsv uint8, p []byte) error {
 	if len(p) > pieceSize {
-		return c.writePieces(op, fin, rsv, p)
+		return c.writePiecesLocked(op, fin, rsv, p)
 	}
-	c.encodeCounted(op, fin, rsv, p)
-	return c.commit()
+	c.encodeCountedLocked(op, fin, rsv, p)
+	return c.commitLocked()
 }
 
-// sendDeflated sends a frame compressed, or a message as it is that doesn't become smaller.
-func (c *Conn) sendDeflated(from *messageWriter, op Opcode, fin bool, p []byte) error {
+// sendDeflatedLocked sends a frame compressed, or a message as it is that doesn't become smaller.
+func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
 	if err := w.waitForQuota(c, len(p)); err != nil {
-		return c.refused(err)
+		return c.quotaErrLocked(err)
 	}
 	most := engine.CompressedBound(len(p))
 	if most > pieceSize {
-		w.takeTurn(c)
+		w.awaitIdle(c)
 	}
-	if err := c.accept(from, op, fin, p); err != nil {
+	if err := c.acceptLocked(from, op, fin, p); err != nil {
 		return err
 	}
 	w.countSent(op, fin, len(p))
 	out := buffer.Get(most)
 	defer out.Put()
 	rsv, p := c.enc.Compress(out.B, op, fin, p)
-	return c.sendAccepted(op, fin, rsv, p)
+	return c.sendAcceptedLocked(op, fin, rsv, p)
 }
 
-// sendLarge sends a frame of more than one piece. Nobody else writes until all of
+// sendLargeLocked sends a frame of more than one piece. Nobody else writes until all of
 // it is written.
-func (c *Conn) sendLarge(from *messageWriter, op Opcode, fin bool, p []byte) error {
+func (c *Conn) sendLargeLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
 	if err := w.waitForQuota(c, len(p)); err != nil {
-		return c.refused(err)
+		return c.quotaErrLocked(err)
 	}
-	w.takeTurn(c)
-	if err := c.accept(from, op, fin, p); err != nil {
+	w.awaitIdle(c)
+	if err := c.acceptLocked(from, op, fin, p); err != nil {
 		return err
 	}
 	w.countSent(op, fin, len(p))
-	return c.writePieces(op, fin, 0, p)
+	return c.writePiecesLocked(op, fin, 0, p)
 }
 
-// writePieces writes a frame piece by piece.
-func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
+// writePiecesLocked writes a frame piece by piece.
+func (c *Conn) writePiecesLocked(op Opcode, fin bool, rsv uint8, p []byte) error {
 	w := &c.batch
 	b := buffer.Get(engine.MaxHeaderSize + pieceSize)
 	defer b.Put()
 	h := c.enc.Header(c.newKey(b), op, fin, rsv, len(p))
 	b.B = engine.AppendHeader(b.B, h)
 	if !h.Masked {
-		return c.writeUnmasked(b, p)
+		return c.writeUnmaskedLocked(b, p)
 	}
 	for pos := 0; len(p) > 0 && w.state != writerStopped; {
 		at := len(b.B)
@@ -247,12 +247,12 @@ func (c *Conn) writePieces(op Opcode, fin bool, rsv uint8, p []byte) error {
 			w.drain(context.Background(), c, len(p))
 		}
 	}
-	return c.writeUnowned()
+	return c.writeUnownedLocked()
 }
 
-// writeUnmasked writes a header and a payload as it is: at once where the transport queues what
+// writeUnmaskedLocked writes a header and a payload as it is: at once where the transport queues what
 // the peer doesn't take, else piece by piece, so that the counts tell how far the peer has come.
-func (c *Conn) writeUnmasked(header *buffer.Buffer, p []byte) error {
+func (c *Conn) writeUnmaskedLocked(header *buffer.Buffer, p []byte) error {
 	w := &c.batch
 	most := 2 * pieceSize
 	if c.Queues() {
@@ -264,11 +264,11 @@ func (c *Conn) writeUnmasked(header *buffer.Buffer, p []byte) error {
 		piece = p[:min(len(p), most)]
 		w.write(c, header, piece, nil)
 	}
-	return c.writeUnowned()
+	return c.writeUnownedLocked()
 }
 
 // writeUnowned writes what no sender waits for, so that this one is told if that fails.
-func (c *Conn) writeUnowned() error {
+func (c *Conn) writeUnownedLocked() error {
 	if c.batch.writeUnowned(c) {
 		return nil
 	}
@@ -291,15 +291,15 @@ func (c *Conn) TrySend(op Opcode, p []byte) error {
 	}
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return c.trySend(op, p)
+	return c.trySendLocked(op, p)
 }
 
-// trySend is TrySend of text that was checked. The lock is held.
-func (c *Conn) trySend(op Opcode, p []byte) error {
+// trySendLocked is TrySend of text that was checked. The lock is held.
+func (c *Conn) trySendLocked(op Opcode, p []byte) error {
 	if c.closing.MaySend() && !c.batch.hasRoom(c, len(p)) {
 		return c.batch.errQueueFull()
 	}
-	return c.sendNow(op, p)
+	return c.sendNowLocked(op, p)
 }
 
 // SendContext sends p as one frame with FIN set, as TrySend does, but waits for room until ctx
@@ -325,33 +325,33 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 		return err
 	}
 	if w.inHandler() && c.Queues() {
-		return c.trySend(op, p)
+		return c.trySendLocked(op, p)
 	}
 	waiter := contextWaiter{c: c, ctx: ctx}
-	defer waiter.end()
-	for c.closing.MaySend() && !w.hasRoom(c, len(p)) && waiter.wait(len(p)) {
+	defer waiter.cancel()
+	for c.closing.MaySend() && !w.hasRoom(c, len(p)) && waiter.waitLocked(len(p)) {
 	}
 	if err := ctx.Err(); err != nil && c.closing.MaySend() {
 		return err
 	}
 	batch := w.seq
-	if err := c.sendNow(op, p); err != nil || len(p) <= c.limits().SendQueue {
+	if err := c.sendNowLocked(op, p); err != nil || len(p) <= c.limits().SendQueue {
 		return err
 	}
-	for w.state != writerStopped && !c.isTaken(batch) && waiter.wait(0) {
+	for w.state != writerStopped && !c.isTakenLocked(batch) && waiter.waitLocked(0) {
 	}
-	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTaken(batch) {
-		c.writeFailed(err)
+	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTakenLocked(batch) {
+		c.writeFailedLocked(err)
 		w.t.SetWriteDeadline(time.Now()) // ends the write under way
 		return c.closing.WriteErr()
 	}
-	return c.acceptedErr(batch)
+	return c.batchErrLocked(batch)
 }
 
-// sendNow writes or queues a frame for which there is room. The lock is held.
-func (c *Conn) sendNow(op Opcode, p []byte) error {
+// sendNowLocked writes or queues a frame for which there is room. The lock is held.
+func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 	w := &c.batch
-	if err := c.accept(nil, op, true, p); err != nil {
+	if err := c.acceptLocked(nil, op, true, p); err != nil {
 		return err
 	}
 	w.countSent(op, true, len(p))
@@ -361,28 +361,28 @@ func (c *Conn) sendNow(op Opcode, p []byte) error {
 		defer out.Put()
 		rsv, p = c.enc.Compress(out.B, op, true, p)
 	}
-	c.encodeCounted(op, true, rsv, p)
+	c.encodeCountedLocked(op, true, rsv, p)
 	batch := w.seq
 	switch {
 	case w.heldBack() && len(w.pending.B) < c.limits().SendQueue:
 	case w.state == writerBusy:
 		w.unowned = true
 	default:
-		w.writeWithoutWaiting(c)
+		w.writeNonBlocking(c)
 	}
-	return c.acceptedErr(batch)
+	return c.batchErrLocked(batch)
 }
 
-// acceptedErr returns why the frames of a batch won't be written, or nil.
-func (c *Conn) acceptedErr(batch uint32) error {
+// batchErrLocked returns why the frames of a batch won't be written, or nil.
+func (c *Conn) batchErrLocked(batch uint32) error {
 	if c.batch.isWritten(batch) {
 		return nil
 	}
 	return c.closing.WriteErr()
 }
 
-// isTaken reports whether a batch was written, and no more of it is queued than may be.
-func (c *Conn) isTaken(batch uint32) bool {
+// isTakenLocked reports whether a batch was written, and no more of it is queued than may be.
+func (c *Conn) isTakenLocked(batch uint32) bool {
 	return c.batch.isWritten(batch) && c.batch.t.Queued() <= c.limits().SendQueue
 }
 
@@ -396,7 +396,7 @@ type contextWaiter struct {
 // wait waits until something has changed that a send of n bytes waits for: the write of another
 // has ended, or the queue has room. It returns false when the context has ended, or the transport can't
 // be waited for. The lock is held, but not while waiting.
-func (cw *contextWaiter) wait(n int) bool {
+func (cw *contextWaiter) waitLocked(n int) bool {
 	w := &cw.c.batch
 	switch {
 	case cw.ctx.Err() != nil:
@@ -414,12 +414,12 @@ func (cw *contextWaiter) wait(n int) bool {
 			w.mu.Unlock()
 		})
 	}
-	w.wait()
+	w.waitForWrite()
 	return true
 }
 
 // end is called when nothing waits any more.
-func (cw *contextWaiter) end() {
+func (cw *contextWaiter) cancel() {
 	if cw.stop != nil {
 		cw.stop()
 	}
@@ -444,10 +444,10 @@ func (c *Conn) Flush() error {
 	defer w.mu.Unlock()
 	w.corked = false
 	if w.pending != nil && !w.heldBack() {
-		return c.commit()
+		return c.commitLocked()
 	}
 	if w.pending != nil {
-		w.flush(c)
+		w.flushHeldBack(c)
 	}
 	return c.closing.WriteErr()
 }
@@ -467,10 +467,10 @@ func (c *Conn) Drain(most int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		c.writeFailed(err)
+		c.writeFailedLocked(err)
 	}
 	for w.state == writerBusy && !c.Queues() && w.queued() > most {
-		w.wait()
+		w.waitForWrite()
 	}
 	return c.closing.SendErr()
 }
@@ -490,8 +490,8 @@ func (c *Conn) refuses() bool {
 	return c.batch.refuses
 }
 
-// stalled reports whether something waits to be written.
-func (c *Conn) stalled() bool {
+// writesPending reports whether something waits to be written.
+func (c *Conn) writesPending() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return c.batch.state == writerBusy || c.batch.t.Queued() > 0

@@ -90,15 +90,15 @@ func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
 	}
 }
 
-// recentCounts are what was received since it was added to the others: counting every frame
+// recvCounts are what was received since it was added to the others: counting every frame
 // for all to see would cost more than handling it.
-type recentCounts struct {
+type recvCounts struct {
 	messages, frames, pings, pongs uint32
 	payload, wire                  uint64 // one frame can have more than 32 bits count
 	deflated, inflated             uint64
 }
 
-func (r *recentCounts) count(h *Header, n int) {
+func (r *recvCounts) addPayload(h *Header, n int) {
 	r.payload += uint64(n)
 	if h.Remaining == 0 {
 		r.frames++
@@ -108,25 +108,25 @@ func (r *recentCounts) count(h *Header, n int) {
 	}
 }
 
-// countInflated notes that so much compressed payload came, and so much out of it.
-func (r *recentCounts) countInflated(deflated, inflated int) {
+// addInflated notes that so much compressed payload came, and so much out of it.
+func (r *recvCounts) addInflated(deflated, inflated int) {
 	r.deflated += uint64(deflated)
 	r.inflated += uint64(inflated)
 }
 
 // publish adds what was received to the connection's Stats.
-func (c *Conn) publish() {
-	if c.receive.counts != (recentCounts{}) {
+func (c *Conn) publishCounts() {
+	if c.receive.counts != (recvCounts{}) {
 		c.batch.mu.Lock()
-		c.addCounts()
+		c.publishCountsLocked()
 		c.batch.mu.Unlock()
 	}
 }
 
-// addCounts is publish. The lock is held.
-func (c *Conn) addCounts() {
+// publishCountsLocked is publish. The lock is held.
+func (c *Conn) publishCountsLocked() {
 	r := &c.receive.counts
-	if *r == (recentCounts{}) {
+	if *r == (recvCounts{}) {
 		return
 	}
 	n := c.batch.ensureCounts()
@@ -139,10 +139,10 @@ func (c *Conn) addCounts() {
 	if z := c.enc.Deflate(); z != nil {
 		z.CountReceived(r.deflated, r.inflated)
 	}
-	*r = recentCounts{}
+	*r = recvCounts{}
 }
 
-func (r *recentCounts) countWhole(n int) {
+func (r *recvCounts) addMessage(n int) {
 	r.messages++
 	r.frames++
 	r.payload += uint64(n)

@@ -48,12 +48,12 @@ func TestStatsCountWhatWentOver(t *testing.T) {
 
 func TestStatsCountBeyond32Bits(t *testing.T) {
 	c, _ := newScripted(Client, Limits{})
-	c.beginReceiving()
+	c.activate()
 	for range 5 {
-		c.receive.counts.count(&Header{Fin: true}, 1<<30)
+		c.receive.counts.addPayload(&Header{Fin: true}, 1<<30)
 		c.receive.counts.wire += 1 << 30
 	}
-	c.publish()
+	c.publishCounts()
 	if got := c.Stats(); got.PayloadReceived != 5<<30 || got.WireReceived != 5<<30 || got.MessagesReceived != 5 {
 		t.Errorf("%+v", got)
 	}

@@ -71,7 +71,7 @@ func (m *messageReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	case r.handler != nil:
 		return 0, ErrHandler
-	case r.receiving == nil || r.reader != m:
+	case r.activeReceive == nil || r.reader != m:
 		return 0, ErrReadOrder
 	case len(p) == 0:
 		return 0, nil
@@ -79,7 +79,7 @@ func (m *messageReader) Read(p []byte) (int, error) {
 	if err := m.c.beginPull(); err != nil {
 		return 0, err
 	}
-	r.wait.bounded = false
+	r.timeout.bounded = false
 	for m.open {
 		var h Header
 		n, err := m.c.recvNext(&h, p)
@@ -120,7 +120,7 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 		return nil, err
 	}
 	if !op.StartsMessage() || c.enc.InMessage() || c.batch.rareOrZero().writer != nil {
-		return nil, c.outOfOrder()
+		return nil, c.orderErrLocked()
 	}
 	w := &messageWriter{c: c, op: op}
 	c.batch.ensureRare().writer = w
@@ -142,19 +142,19 @@ func (w *messageWriter) Write(p []byte) (int, error) {
 	case w.err != nil && !isLimit(w.err):
 		return 0, w.err
 	}
-	if w.err = w.take(p); w.err != nil {
+	if w.err = w.buffer(p); w.err != nil {
 		return 0, w.err
 	}
 	return len(p), nil
 }
 
 // take takes all of p, or fails and takes nothing.
-func (w *messageWriter) take(p []byte) error {
+func (w *messageWriter) buffer(p []byte) error {
 	if w.pending == nil {
 		w.pending = buffer.Get(fragmentSize)
 	}
 	if len(w.pending.B)+len(p) > fragmentSize {
-		if err := w.sendPending(false); err != nil {
+		if err := w.sendFragment(false); err != nil {
 			return err
 		}
 		if len(p) >= fragmentSize {
@@ -165,8 +165,8 @@ func (w *messageWriter) take(p []byte) error {
 	return nil
 }
 
-// sendPending sends what is pending as a fragment, if it is worth one.
-func (w *messageWriter) sendPending(fin bool) error {
+// sendFragment sends what is pending as a fragment, if it is worth one.
+func (w *messageWriter) sendFragment(fin bool) error {
 	var p []byte
 	if w.pending != nil {
 		p = w.pending.B
@@ -191,7 +191,7 @@ func (w *messageWriter) Close() error {
 	}
 	err := w.err
 	if err == nil {
-		err = w.sendPending(true)
+		err = w.sendFragment(true)
 	}
 	if isLimit(err) && w.op == OpContinuation {
 		return err
@@ -210,15 +210,15 @@ func (w *messageWriter) Close() error {
 	return err
 }
 
-// mayContinue reports whether w, or a sender without a writer if it is nil, sends the message under
+// mayContinueLocked reports whether w, or a sender without a writer if it is nil, sends the message under
 // way. The lock is held.
-func (c *Conn) mayContinue(w *messageWriter) bool {
+func (c *Conn) mayContinueLocked(w *messageWriter) bool {
 	rare := c.batch.rareOrZero()
 	return rare.broken == nil && (rare.writer == w || rare.writer.op != OpContinuation)
 }
 
-// outOfOrder returns the error for a frame that can't be sent here. The lock is held.
-func (c *Conn) outOfOrder() error {
+// orderErrLocked returns the error for a frame that can't be sent here. The lock is held.
+func (c *Conn) orderErrLocked() error {
 	if broken := c.batch.rareOrZero().broken; broken != nil {
 		return fmt.Errorf("%w: the message before it failed in the middle: %w", ErrFrameOrder, broken)
 	}
@@ -253,16 +253,16 @@ type stream struct {
 	op      Opcode
 	reading sync.Mutex // held by Read
 
-	mu       sync.Mutex
-	deadline writeDeadline
-	endStall func() bool // nil: no write has timed out since the last one that did not
+	mu        sync.Mutex
+	deadline  writeDeadline
+	stopTimer func() bool // nil: no write has timed out since the last one that did not
 }
 
 func (s *stream) Read(p []byte) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if err := s.c.beginRecv(); err != nil {
-		return 0, endOfFile(err)
+		return 0, eofIfNormal(err)
 	}
 	if s.c.recvDeadlinePassed() {
 		return 0, ErrTimeout
@@ -270,14 +270,14 @@ func (s *stream) Read(p []byte) (int, error) {
 	for len(p) > 0 {
 		_, n, err := s.c.Recv(p)
 		if n > 0 || err != nil {
-			return n, endOfFile(err)
+			return n, eofIfNormal(err)
 		}
 	}
 	return 0, nil
 }
 
-// endOfFile turns a regular end of the connection into io.EOF.
-func endOfFile(err error) error {
+// eofIfNormal turns a regular end of the connection into io.EOF.
+func eofIfNormal(err error) error {
 	var closed *CloseError
 	if errors.As(err, &closed) && !closed.Local &&
 		(closed.Code == CloseNormal || closed.Code == CloseGoingAway) {
@@ -296,12 +296,12 @@ func (s *stream) Write(p []byte) (int, error) {
 	err := s.send(p)
 	switch {
 	case err == ErrTimeout:
-		s.beginStall()
+		s.startStallTimer()
 		return 0, err
 	case err != nil:
 		return 0, asNetError(err)
 	}
-	s.stopStall()
+	s.stopStallTimer()
 	return len(p), nil
 }
 
@@ -319,29 +319,29 @@ func (s *stream) send(p []byte) error {
 	return s.c.SendContext(ctx, s.op, p)
 }
 
-// beginStall gives the peer a time to take what is queued.
-func (s *stream) beginStall() {
+// startStallTimer gives the peer a time to take what is queued.
+func (s *stream) startStallTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.endStall == nil {
-		s.endStall = callAt(time.Now().Add(s.c.closeTimeout()), s.giveUp)
+	if s.stopTimer == nil {
+		s.stopTimer = callAt(time.Now().Add(s.c.closeTimeout()), s.abortIfStalled)
 	}
 }
 
-func (s *stream) stopStall() {
+func (s *stream) stopStallTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.endStall != nil {
-		s.endStall()
-		s.endStall = nil
+	if s.stopTimer != nil {
+		s.stopTimer()
+		s.stopTimer = nil
 	}
 }
 
 var errStalled = fmt.Errorf("websock: a write timed out, and the peer takes nothing: %w", ErrTimeout)
 
-func (s *stream) giveUp() {
-	s.stopStall()
-	if s.c.Err() == nil && s.c.stalled() {
+func (s *stream) abortIfStalled() {
+	s.stopStallTimer()
+	if s.c.Err() == nil && s.c.writesPending() {
 		s.c.Abort(errStalled)
 	}
 }

@@ -75,18 +75,18 @@ type messages struct {
 func (m messages) OnData(c *Conn, h Header, payload []byte) {
 	r := &c.receive
 	whole := h.Fin && h.Remaining == 0
-	if r.partial {
-		r.partial = !whole
+	if r.midMessage {
+		r.midMessage = !whole
 		return
 	}
-	if whole && r.gathered == nil {
+	if whole && r.msgBuf == nil {
 		m.deliver(c, r.dec.Message(), payload)
 		return
 	}
-	r.gather(payload, h.Remaining)
+	r.appendMessage(payload, h.Remaining)
 	if whole {
-		msg := r.gathered
-		r.gathered = nil
+		msg := r.msgBuf
+		r.msgBuf = nil
 		m.deliver(c, r.dec.Message(), msg.B[:len(msg.B):len(msg.B)])
 		msg.Put()
 	}
@@ -94,22 +94,22 @@ func (m messages) OnData(c *Conn, h Header, payload []byte) {
 
 // gather appends payload to the message under way, and makes room for what is declared
 // to follow, but not for all of it at once.
-func (r *receiveState) gather(payload []byte, remaining int64) {
+func (r *receiveState) appendMessage(payload []byte, remaining int64) {
 	const most = 1 << 20
 	room := len(payload) + int(min(remaining, most))
-	if r.gathered == nil {
-		r.gathered = buffer.Get(room)
+	if r.msgBuf == nil {
+		r.msgBuf = buffer.Get(room)
 	}
-	if cap(r.gathered.B)-len(r.gathered.B) < len(payload) {
-		r.gathered.Grow(room)
+	if cap(r.msgBuf.B)-len(r.msgBuf.B) < len(payload) {
+		r.msgBuf.Grow(room)
 	}
-	r.gathered.B = append(r.gathered.B, payload...)
+	r.msgBuf.B = append(r.msgBuf.B, payload...)
 }
 
 func (m messages) OnClose(c *Conn, err error) {
-	if c.receive.gathered != nil {
-		c.receive.gathered.Put()
-		c.receive.gathered = nil
+	if c.receive.msgBuf != nil {
+		c.receive.msgBuf.Put()
+		c.receive.msgBuf = nil
 	}
 	if m.closed != nil {
 		m.closed(c, err)

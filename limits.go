@@ -104,7 +104,7 @@ const (
 // WithDefaults returns l with every zero replaced by its default and every
 // "no limit" by the largest value. The default of Fragments is no number: 0 stays.
 func (l Limits) WithDefaults() Limits {
-	received := l.received().WithDefaults()
+	received := l.engineLimits().WithDefaults()
 	return Limits{
 		MessageSize:    received.MessageSize,
 		FrameSize:      received.FrameSize,
@@ -120,7 +120,7 @@ func (l Limits) WithDefaults() Limits {
 }
 
 // received returns the limits that the protocol engine needs.
-func (l *Limits) received() engine.Limits {
+func (l *Limits) engineLimits() engine.Limits {
 	return engine.Limits{
 		MessageSize:    l.MessageSize,
 		FrameSize:      l.FrameSize,

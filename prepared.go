@@ -80,12 +80,12 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.waitForQuota(c, len(frame.payload)); err != nil {
-		return c.refused(err)
+		return c.quotaErrLocked(err)
 	}
 	if len(frame.payload) > pieceSize {
-		w.takeTurn(c)
+		w.awaitIdle(c)
 	}
-	if err := c.accept(nil, pm.op, true, nil); err != nil {
+	if err := c.acceptLocked(nil, pm.op, true, nil); err != nil {
 		return err
 	}
 	w.countSent(pm.op, true, n)
@@ -93,12 +93,12 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 		c.enc.Compressed(pm.plain.payload, len(frame.payload))
 	}
 	if c.Role() == Client || w.gathers() || w.state == writerBusy || w.pending != nil {
-		return c.sendAccepted(pm.op, true, frame.rsv, frame.payload)
+		return c.sendAcceptedLocked(pm.op, true, frame.rsv, frame.payload)
 	}
 	vec := buffer.Get(0)
 	defer vec.Put()
 	w.write(c, vec, frame.bytes, nil)
-	return c.writeUnowned()
+	return c.writeUnownedLocked()
 }
 
 // deflatedFor returns the frame for connections that agreed on this, which is the plain one

@@ -53,7 +53,7 @@ func (sb *SendBuffer) SendBinary(n int) error { return sb.SendFrame(OpBinary, tr
 // SendFrame sends the first n bytes as one frame. The buffer is used up, whatever
 // is returned. See Conn.SendFrame.
 func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
-	b := sb.take()
+	b := sb.claim()
 	if b == nil {
 		return ErrSendBuffer
 	}
@@ -61,18 +61,18 @@ func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
 	if n < 0 || n > len(b.B)-engine.MaxHeaderSize {
 		return ErrSendBuffer
 	}
-	return sb.c.sendLent(op, fin, b, n)
+	return sb.c.sendReserved(op, fin, b, n)
 }
 
 // Release gives the buffer back unsent. After a send it does nothing.
 func (sb *SendBuffer) Release() {
-	if b := sb.take(); b != nil {
+	if b := sb.claim(); b != nil {
 		b.Put()
 	}
 }
 
 // take uses the buffer up and returns it, or nil if it was used up before, by a copy perhaps.
-func (sb *SendBuffer) take() *buffer.Buffer {
+func (sb *SendBuffer) claim() *buffer.Buffer {
 	b := sb.b
 	sb.b = nil
 	if b == nil || !b.EndLoan(sb.loan) {
@@ -81,8 +81,8 @@ func (sb *SendBuffer) take() *buffer.Buffer {
 	return b
 }
 
-// sendLent sends a frame whose payload stands in b behind room for the header.
-func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
+// sendReserved sends a frame whose payload stands in b behind room for the header.
+func (c *Conn) sendReserved(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	payload := b.B[engine.MaxHeaderSize : engine.MaxHeaderSize+n]
 	w := &c.batch
 	if err := checkText(op, fin, payload); err != nil {
@@ -91,25 +91,25 @@ func (c *Conn) sendLent(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.enc.Compresses(op, fin, n) {
-		return c.sendDeflated(nil, op, fin, payload)
+		return c.sendDeflatedLocked(nil, op, fin, payload)
 	}
 	if err := w.waitForQuota(c, n); err != nil {
-		return c.refused(err)
+		return c.quotaErrLocked(err)
 	}
 	if w.gathers() && n <= pieceSize {
-		if err := c.accept(nil, op, fin, payload); err != nil {
+		if err := c.acceptLocked(nil, op, fin, payload); err != nil {
 			return err
 		}
-		c.encode(op, fin, payload)
-		return c.commit()
+		c.encodeLocked(op, fin, payload)
+		return c.commitLocked()
 	}
-	w.takeTurn(c)
-	if err := c.accept(nil, op, fin, payload); err != nil {
+	w.awaitIdle(c)
+	if err := c.acceptLocked(nil, op, fin, payload); err != nil {
 		return err
 	}
 	frame := b.B[:engine.MaxHeaderSize+n]
 	start := c.enc.PutHeader(frame, c.newKey(b), op, fin)
 	w.countSent(op, fin, n)
 	w.write(c, b, frame[start:], nil)
-	return c.writeUnowned()
+	return c.writeUnownedLocked()
 }
