@@ -10,8 +10,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/deflate"
 )
 
-// ours takes the history as a connection has it, and doesn't pay for putting it in order
-// twice.
+// ours uses the history of a connection as it is, without copying it first.
 func ours(level, bits int) func(p []byte, h *deflate.History) int {
 	d := deflate.NewDeflater(level, bits)
 	var out []byte
@@ -21,8 +20,8 @@ func ours(level, bits int) func(p []byte, h *deflate.History) int {
 	}
 }
 
-// klauspost is a writer of klauspost/compress in the same seat: it is given the history as a
-// dictionary, before each message.
+// klauspost is a shared writer of klauspost/compress. It gets the history as a dictionary before each
+// message.
 func klauspost(w *flate.Writer, err error) func(p []byte, h *deflate.History) int {
 	if err != nil {
 		panic(err)
@@ -39,8 +38,7 @@ func klauspost(w *flate.Writer, err error) func(p []byte, h *deflate.History) in
 	}
 }
 
-// stateless is the function of klauspost/compress that keeps nothing. Of the history it looks
-// at the last 8 KiB.
+// stateless is StatelessDeflate of klauspost/compress, which uses the last 8 KiB of the history.
 func stateless() func(p []byte, h *deflate.History) int {
 	var out bytes.Buffer
 	var dict []byte
@@ -52,8 +50,7 @@ func stateless() func(p []byte, h *deflate.History) int {
 	}
 }
 
-// BenchmarkDeflate compresses messages with takeover, by compressors that many connections
-// share.
+// BenchmarkDeflate compresses messages with takeover, with compressors that many connections share.
 func BenchmarkDeflate(b *testing.B) {
 	for _, bits := range []int{11, 15} {
 		for _, size := range []int{128, 1 << 10, 16 << 10} {

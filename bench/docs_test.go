@@ -6,8 +6,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/snippets"
 )
 
-// The guide for those who come from other libraries shows them, and this module has them.
-func TestTheCodeOfTheMigrationGuideCompiles(t *testing.T) {
+// The migration guide uses other libraries, which only this module requires.
+func TestMigrationGuideCompiles(t *testing.T) {
 	all, err := snippets.Of("../docs/migration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestTheCodeOfTheMigrationGuideCompiles(t *testing.T) {
 		"github.com/seed004e8d11/websock", "github.com/seed004e8d11/websock/engine",
 		"github.com/seed004e8d11/websock/transport/epoll",
 	} {
-		imports[path] = path // blocks import by themselves
+		imports[path] = path // blocks have import declarations
 	}
 	if err := snippets.Check(".", imports, all); err != nil {
 		t.Error(err)

@@ -24,9 +24,9 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// BenchmarkNeighboursOfFirehoses measures how long an echo takes on a connection whose
-// neighbours receive all that they can take: nothing, large messages, tiny ones, and messages
-// of a kilobyte that inflate to a megabyte. The servers are another process.
+// BenchmarkNeighboursOfFirehoses measures how long an echo takes on a connection whose neighbours on the
+// same loop receive as fast as they can: nothing, large messages, tiny ones, and messages of a kilobyte
+// that inflate to a megabyte. The servers are another process.
 //
 //	go test -run '^$' -bench NeighboursOfFirehoses -benchtime 1s
 func BenchmarkNeighboursOfFirehoses(b *testing.B) {
@@ -73,7 +73,7 @@ func benchmarkNeighbour(b *testing.B, url string, transport websock.Transport, k
 	for range neighbours {
 		conns = append(conns, dial("echo", websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { echoes <- struct{}{} }, nil)))
 	}
-	time.Sleep(100 * time.Millisecond) // until the firehoses flow
+	time.Sleep(100 * time.Millisecond) // until the firehoses have started
 	var took []time.Duration
 	for b.Loop() {
 		start := time.Now()
@@ -114,7 +114,7 @@ func firehoseServer(b *testing.B) string {
 	return ""
 }
 
-// TestFirehoseServer is the servers of BenchmarkNeighboursOfFirehoses. It ends with its input.
+// TestFirehoseServer runs the servers of BenchmarkNeighboursOfFirehoses until its standard input ends.
 func TestFirehoseServer(t *testing.T) {
 	if os.Getenv("FIREHOSE_SERVER") == "" {
 		t.Skip("only for BenchmarkNeighboursOfFirehoses")
@@ -152,7 +152,7 @@ func serveFirehose(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// bomb is a frame of a kilobyte whose payload is a megabyte.
+// bomb is a frame of a kilobyte that inflates to a megabyte.
 func bomb() []byte {
 	var payload bytes.Buffer
 	w, _ := flate.NewWriter(&payload, flate.BestCompression)

@@ -10,10 +10,10 @@ import (
 
 var fusedSizes = []int{16, 64, 125, 512, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
 
-// BenchmarkUnmask unmasks and validates text, as a server does, beside two
-// passes: over the whole of it, and over chunks that stay in the first cache.
+// BenchmarkUnmask unmasks and validates text, as a server does, and compares with two
+// passes: over the whole text, and over chunks that fit in the L1 cache.
 func BenchmarkUnmask(b *testing.B) {
-	var plain [4]byte // so that the text is the same every time
+	var plain [4]byte // keeps the text unchanged
 	for _, tt := range texts {
 		for _, n := range fusedSizes {
 			b.Run(fmt.Sprintf("%s/size=%d", tt.name, n), func(b *testing.B) {
@@ -49,8 +49,8 @@ func BenchmarkUnmask(b *testing.B) {
 	}
 }
 
-// BenchmarkCopyText copies and validates text, as a client does with what came
-// early, beside two passes.
+// BenchmarkCopyText copies and validates text, as a client does, and compares with two
+// passes.
 func BenchmarkCopyText(b *testing.B) {
 	for _, tt := range texts {
 		for _, n := range fusedSizes {

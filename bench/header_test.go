@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// headerLengths are of payloads whose headers have 2, 4 and 10 bytes.
+// headerLengths has payload lengths by header size.
 var headerLengths = map[int]int64{2: 125, 4: 1 << 12, 10: 1 << 20}
 
 // BenchmarkParseHeader parses the header of an unmasked frame.
@@ -45,14 +45,14 @@ func BenchmarkParseHeader(b *testing.B) {
 			one := sum
 			c.run(1)
 			if sum-one != headerLengths[size] {
-				b.Fatalf("%s finds a length of %d", c.name, sum-one)
+				b.Fatalf("%s returns a length of %d", c.name, sum-one)
 			}
 			c.bench(b, size)
 		}
 	}
 }
 
-// boundParse returns the length in a header, and checks nothing.
+// boundParse returns the length in a header and checks nothing.
 func boundParse(b []byte) int64 {
 	switch b[1] {
 	case 126:
@@ -88,7 +88,7 @@ func BenchmarkAppendHeader(b *testing.B) {
 	}
 }
 
-// BenchmarkMask masks in place, at an address that is no multiple of anything.
+// BenchmarkMask masks in place, at an odd address.
 func BenchmarkMask(b *testing.B) {
 	for _, size := range messageSizes {
 		for _, c := range inPlace(size, 1, 0) {
@@ -97,7 +97,7 @@ func BenchmarkMask(b *testing.B) {
 	}
 }
 
-// bench measures a contender alone, for those who compare runs.
+// bench measures a contender alone, for comparing runs.
 func (c contender) bench(b *testing.B, size int) {
 	b.Run(fmt.Sprintf("size=%d/by=%s", size, c.name), func(b *testing.B) {
 		b.ReportAllocs()

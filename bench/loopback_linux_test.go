@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	full   = flag.Bool("websock.full", false, "also the cases that take long")
-	warmup = flag.Duration("websock.warmup", 50*time.Millisecond, "before each measurement over loopback")
-	window = flag.Duration("websock.window", 150*time.Millisecond, "of each measurement over loopback")
+	full   = flag.Bool("websock.full", false, "also run the long cases")
+	warmup = flag.Duration("websock.warmup", 50*time.Millisecond, "time before each measurement over loopback")
+	window = flag.Duration("websock.window", 150*time.Millisecond, "time of each measurement over loopback")
 )
 
 func TestMain(m *testing.M) {
@@ -23,19 +23,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// BenchmarkEcho sends a message on each connection when the one before has come back.
+// BenchmarkEcho sends a message on each connection when the previous one was echoed.
 func BenchmarkEcho(b *testing.B) { overLoopback(b, loopback.Echo) }
 
 // BenchmarkPipelined keeps several messages in flight on each connection.
 func BenchmarkPipelined(b *testing.B) { overLoopback(b, loopback.Pipelined) }
 
-// BenchmarkBroadcast receives one message on each connection, again and again.
+// BenchmarkBroadcast receives a message on each connection, repeatedly.
 func BenchmarkBroadcast(b *testing.B) { overLoopback(b, loopback.Broadcast) }
 
-// BenchmarkIdle holds connections.
+// BenchmarkIdle measures the memory of idle connections.
 func BenchmarkIdle(b *testing.B) { overLoopback(b, loopback.Idle) }
 
-// openLab opens a lab that ends with this process.
+// openLab opens a lab that is closed when this process ends.
 var openLab = sync.OnceValues(func() (*loopback.Lab, error) { return loopback.Open(true) })
 
 func overLoopback(b *testing.B, kind loopback.Kind) {
@@ -57,7 +57,7 @@ func overLoopback(b *testing.B, kind loopback.Kind) {
 	}
 }
 
-// runCase reports medians of b.N runs. That a peer fails is no fault of ours.
+// runCase reports medians of b.N runs. A failure of another library skips the benchmark.
 func runCase(b *testing.B, lab *loopback.Lab, c loopback.Case, contestant client.Contestant) {
 	var results []loopback.Result
 	for range b.N {
@@ -71,7 +71,7 @@ func runCase(b *testing.B, lab *loopback.Lab, c loopback.Case, contestant client
 			b.Skip(err)
 		}
 	}
-	b.ReportMetric(0, "ns/op") // of starting and ending processes, too
+	b.ReportMetric(0, "ns/op") // includes starting and stopping processes
 	for _, figure := range c.Figures() {
 		values := make([]float64, len(results))
 		for i, r := range results {

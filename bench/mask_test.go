@@ -15,10 +15,9 @@ var (
 	sizes = []int{1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 31, 32, 64, 125, 128, 200, 256, 512, 1 << 10, 1500, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20}
 )
 
-// buffers returns two of n bytes, which begin alignA and alignB bytes after a
-// multiple of 64. They are half a page of 4096 apart, because a processor that
-// takes a load for one that depends on a store 4096 bytes away measures nothing
-// but that mistake.
+// buffers returns two buffers of n bytes, which start alignA and alignB bytes after a
+// multiple of 64. Their distance modulo 4096 is 2048, to avoid 4K aliasing: false
+// dependencies of loads on stores at a multiple of 4096 bytes.
 func buffers(n, alignA, alignB int) (a, b []byte) {
 	const page = 4096
 	room := make([]byte, 2*n+4*page)
@@ -48,7 +47,7 @@ func inPlace(n, align, pos int) []contender {
 	}
 }
 
-// BenchmarkXOR masks in place, beside gobwas/ws and a mere copy.
+// BenchmarkXOR masks in place, and compares with gobwas/ws and a copy.
 func BenchmarkXOR(b *testing.B) {
 	for _, n := range sizes {
 		for _, offset := range []struct{ align, pos int }{{0, 0}, {0, 1}, {1, 0}, {1, 1}} {
@@ -59,9 +58,8 @@ func BenchmarkXOR(b *testing.B) {
 	}
 }
 
-// BenchmarkXOREverywhere looks for the size, alignment and position where
-// masking in place gains least on gobwas/ws. What seems lost is measured again,
-// for longer.
+// BenchmarkXOREverywhere finds the size, alignment and position with the smallest
+// advantage over gobwas/ws. It measures small ratios again, for longer.
 func BenchmarkXOREverywhere(b *testing.B) {
 	worst, where := math.Inf(1), ""
 	for n := 1; n <= 1<<20; n += 1 + n/16 {
@@ -79,10 +77,10 @@ func BenchmarkXOREverywhere(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(worst, "x-gobwas-at-worst")
-	b.Log("least at", where)
+	b.Log("smallest ratio at", where)
 }
 
-// BenchmarkCopy masks while copying, beside a mere copy.
+// BenchmarkCopy masks while copying, and compares with a copy.
 func BenchmarkCopy(b *testing.B) {
 	for _, n := range sizes {
 		for _, align := range []struct{ dst, src int }{{0, 0}, {0, 1}, {1, 0}, {6, 16}} {

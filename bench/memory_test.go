@@ -8,30 +8,30 @@ import (
 	"github.com/seed004e8d11/websock/bench/memory"
 )
 
-// messageSizes are of a message's payload, in bytes.
+// messageSizes has sizes of payloads in bytes.
 var messageSizes = []int{16, 125, 512, 4 << 10, 64 << 10, 1 << 20}
 
-// BenchmarkReceive receives binary messages, as many at once as fit into what a client reads.
+// BenchmarkReceive receives binary messages, as many at once as fit in one read.
 func BenchmarkReceive(b *testing.B) {
 	perClient(b, websock.OpBinary, "payload ", false, memory.Client.Receive)
 }
 
-// BenchmarkReceiveText receives text, most of which isn't ASCII. Not all check it.
+// BenchmarkReceiveText receives text, most of which isn't ASCII. Some contestants don't validate it.
 func BenchmarkReceiveText(b *testing.B) {
 	perClient(b, websock.OpText, "Grüße, 世界! ", false, memory.Client.Receive)
 }
 
-// BenchmarkReply receives binary messages one by one and sends each back.
+// BenchmarkReply receives binary messages one by one and echoes each.
 func BenchmarkReply(b *testing.B) {
 	perClient(b, websock.OpBinary, "payload ", true, memory.Client.Reply)
 }
 
-// BenchmarkSend sends binary messages. Whoever masks in place destroys the payload.
+// BenchmarkSend sends binary messages. Contestants that mask in place change the payload.
 func BenchmarkSend(b *testing.B) {
 	perClient(b, websock.OpBinary, "payload ", false, memory.Client.Send)
 }
 
-// perClient measures work for every size and every contestant that can do it.
+// perClient measures work for every size and every contestant that supports it.
 func perClient(b *testing.B, op websock.Opcode, text string, oneByOne bool, work func(memory.Client) error) {
 	for _, size := range messageSizes {
 		payload := repeat(text, size)

@@ -13,14 +13,13 @@ type contender struct {
 	run  func(n int) // does the work n times
 }
 
-// result is what one contender needed, in nanoseconds for one time, and how many
-// times as long as the first contender it took: medians over all rounds.
+// result has the time of one run in nanoseconds, and its ratio to that of the first
+// contender: medians over all rounds.
 type result struct{ time, ratio float64 }
 
-// measure lets the contenders take turns, rounds times. A busy neighbour then
-// slows all of them alike, and the ratio within one round stays what it is. Each
-// turn begins with one time that does not count, so that it does not matter what
-// the turn before left in the caches.
+// measure lets the contenders take turns, rounds times, so that other load slows all
+// of them alike and the ratio within one round stays the same. Each turn begins with a
+// run that doesn't count, because the previous turn has changed the caches.
 func measure(rounds int, contenders []contender) []result {
 	const turn = 20 * time.Microsecond
 	n := 1
@@ -46,8 +45,7 @@ func measure(rounds int, contenders []contender) []result {
 	return results
 }
 
-// quickest returns the shortest of three turns, because any one may have been
-// interrupted.
+// quickest returns the shortest of three turns, since any of them may be interrupted.
 func quickest(run func(n int), n int) time.Duration {
 	shortest := time.Hour
 	for range 3 {
@@ -63,11 +61,11 @@ func median(x []float64) float64 {
 	return x[len(x)/2]
 }
 
-// report runs the contenders in b.N rounds (use -benchtime 101x) and reports the
-// first one's time, and for each other one how many times as long it took.
+// report runs the contenders in b.N rounds (use -benchtime 101x) and reports the time of
+// the first one, and the ratios of the others to it.
 func report(b *testing.B, contenders ...contender) {
 	results := measure(b.N, contenders)
-	b.ReportMetric(0, "ns/op") // of a round: means nothing
+	b.ReportMetric(0, "ns/op") // the time of a round has no meaning
 	b.ReportMetric(math.Round(results[0].time*100)/100, "ns/"+contenders[0].name)
 	for i, c := range contenders[1:] {
 		b.ReportMetric(results[i+1].ratio, "x-"+c.name)

@@ -17,7 +17,7 @@ var texts = []struct{ name, text string }{
 	{"german", "Grüße aus der Küche, schöne Welt! "},
 }
 
-// repeat returns n bytes, or up to three less, of text over and over.
+// repeat returns text repeated, n bytes or up to three fewer.
 func repeat(text string, n int) []byte {
 	p := []byte(strings.Repeat(text, n/len(text)+1))
 	for p = p[:n]; !stdlib.Valid(p); p = p[:len(p)-1] {
@@ -25,7 +25,7 @@ func repeat(text string, n int) []byte {
 	return p
 }
 
-// BenchmarkValid validates whole texts, beside the standard library and
+// BenchmarkValid validates whole texts, and compares with the standard library and
 // segmentio/asm.
 func BenchmarkValid(b *testing.B) {
 	for _, tt := range texts {
@@ -54,7 +54,7 @@ func BenchmarkValid(b *testing.B) {
 	}
 }
 
-// BenchmarkValidator validates a text as it arrives, in reads of 1448 bytes.
+// BenchmarkValidator validates a text in pieces of 1448 bytes, as it arrives.
 func BenchmarkValidator(b *testing.B) {
 	const piece = 1448
 	for _, tt := range texts {

@@ -9,8 +9,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// newCoder gives all connections one http.Client, whose buffers are as small as its
-// messages allow: they stay with the connection. Compression is off by default.
+// newCoder uses one http.Client for all connections. Its buffers, which a connection keeps, are as small
+// as the messages allow. Compression is off by default.
 func newCoder(w *Work) (Client, error) {
 	const buffers = 1024
 	options := &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
@@ -23,7 +23,7 @@ func newCoder(w *Work) (Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn.SetReadLimit(-1) // 32 KiB are its default
+		conn.SetReadLimit(-1) // the default is 32 KiB
 		return &coderLink{conn, make([]byte, len(w.Payload)+1)}, nil
 	}}, nil
 }

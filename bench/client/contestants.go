@@ -10,15 +10,15 @@ import (
 	"syscall"
 )
 
-// A Contestant is a way to be a client.
+// A Contestant is a client library in one configuration.
 type Contestant struct {
 	Name    string
-	Ours    bool // what fails is a fault of this repository
-	Variant bool // compared only when asked for
+	Ours    bool // a failure is a bug of this repository
+	Variant bool // compared only on request
 	New     func(*Work) (Client, error)
 }
 
-// Contestants returns all of them: raw first.
+// Contestants returns all contestants, raw first.
 func Contestants() []Contestant {
 	all := []Contestant{{Name: "raw", Ours: true, New: bound}}
 	all = append(all, rawVariants()...)
@@ -26,9 +26,9 @@ func Contestants() []Contestant {
 		all = append(all, Contestant{Name: "websock-" + name, Ours: true, New: func(w *Work) (Client, error) {
 			return newPushed(w, transports[name]), nil
 		}})
-		byRecv := pulledBy("websock-"+name+"-pulled", dialPulled(transports[name]))
-		byRecv.Ours, byRecv.Variant = true, true
-		all = append(all, byRecv)
+		pulled := pulledBy("websock-"+name+"-pulled", dialPulled(transports[name]))
+		pulled.Ours, pulled.Variant = true, true
+		all = append(all, pulled)
 	}
 	return append(all,
 		pulledBy("gorilla", dialGorilla),
@@ -50,7 +50,7 @@ func Find(name string) (Contestant, error) {
 	return all[i], nil
 }
 
-// bound is the cheapest way, as far as we know.
+// bound returns the fastest variant of raw that is known.
 func bound(w *Work) (Client, error) {
 	if w.secure() {
 		return newRawSecure(w), nil

@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cost is what messages took: the whole process, from the first of them to the last.
+// Cost is what the process spent from the first message to the last.
 type Cost struct {
 	Messages int64
 	Time     time.Duration
 	CPU      time.Duration // user and system
-	Reads    int64         // system calls: read, readv; the kernel counts no recv
-	Writes   int64         // write, writev; no send
+	Reads    int64         // read and readv system calls; the kernel doesn't count recv
+	Writes   int64         // write and writev system calls, without send
 	Allocs   int64         // on the heap
 }
 
-// Measure returns what f took, which does something n times.
+// Measure returns the cost of f, which does something n times.
 func Measure(n int, f func() error) (Cost, error) {
 	start := takeSnapshot(0)
 	err := f()
@@ -30,7 +30,7 @@ func Measure(n int, f func() error) (Cost, error) {
 	return end.since(&start), err
 }
 
-// A snapshot has what the process took since it began.
+// A snapshot is the cost since the process started.
 type snapshot struct {
 	time time.Time
 	Cost
@@ -61,7 +61,7 @@ func (s *snapshot) since(start *snapshot) Cost {
 	}
 }
 
-// cpu is as getrusage has it, to the nanosecond.
+// cpu returns the CPU time of the process, user and system.
 func cpu() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
@@ -70,7 +70,7 @@ func cpu() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// calls returns the read and write system calls; 0 where the kernel doesn't tell.
+// calls returns the numbers of read and write system calls, or 0 if the kernel doesn't count them.
 func calls() (reads, writes int64) {
 	io, _ := os.ReadFile("/proc/self/io")
 	for line := range strings.Lines(string(io)) {

@@ -1,7 +1,6 @@
-// Package client has the clients that are compared, each doing the same work in the
-// best configuration that its documentation offers.
+// Package client has the clients that are compared. All do the same Work, in the best configuration
+// that their documentation describes, and count it with a Meter.
 //
-// All of them send masked binary messages and check the length of each whole one that
-// they receive; those that let the caller choose don't check UTF-8 and don't compress.
-// What they are given to do is a Work; what they did a Meter tells.
+// They send masked binary messages and check the length of each message that they receive. Where the
+// caller can choose, they don't check UTF-8 and don't compress.
 package client

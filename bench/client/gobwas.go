@@ -12,13 +12,12 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A gobwasLink is put together from the lower level of gobwas/ws as its README shows,
-// with a buffer in front of the connection and one write for each frame. Its memory is
-// its own, so that nothing is allocated for a message.
+// A gobwasLink uses the low-level API of gobwas/ws as its README shows, with a buffered reader and one
+// write for each frame. It reuses its memory, so that messages don't allocate.
 type gobwasLink struct {
 	conn   net.Conn
 	br     *bufio.Reader
-	header []byte // for one, received or sent
+	header []byte // room for one header
 	in     []byte
 	out    gobwasFrame
 }
@@ -31,7 +30,7 @@ func dialGobwas(ctx context.Context, w *Work) (link, error) {
 		return nil, err
 	}
 	if early != nil {
-		return nil, errors.New("the server sent something unasked")
+		return nil, errors.New("the server sent data before the first message")
 	}
 	return &gobwasLink{
 		conn:   conn,
@@ -54,7 +53,7 @@ func (l *gobwasLink) Send(p []byte) error {
 	return err
 }
 
-// A gobwasFrame is what headers are written to.
+// A gobwasFrame is an io.Writer for headers.
 type gobwasFrame []byte
 
 func (f *gobwasFrame) Write(p []byte) (int, error) {
@@ -71,7 +70,7 @@ func (l *gobwasLink) Receive() (int, error) {
 		return 0, err
 	}
 	if h.OpCode.IsControl() || !h.Fin || h.Length > int64(len(l.in)) {
-		return 0, errors.New("a frame that is no part of the work")
+		return 0, errors.New("unexpected frame")
 	}
 	return io.ReadFull(l.br, l.in[:h.Length])
 }

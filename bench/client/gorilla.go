@@ -10,8 +10,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// gorillaBuffers is little more than the largest message, as the package recommends;
-// write buffers come from a pool.
+// gorillaBuffers is slightly larger than the largest message, as the package recommends. Write buffers
+// are pooled.
 const gorillaBuffers = 1024
 
 var gorillaPool sync.Pool
@@ -45,7 +45,7 @@ func (l *gorillaLink) Receive() (int, error) {
 	return readMessage(r, l.buf)
 }
 
-// readMessage reads a message of fewer bytes than buf has.
+// readMessage reads a message that is shorter than buf.
 func readMessage(r io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) {
 		more, err := r.Read(buf[n:])

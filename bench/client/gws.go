@@ -9,8 +9,8 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// gwsClient has a goroutine for each connection, which calls its handler. UTF-8 isn't
-// checked and messages aren't handled in parallel, as by default.
+// gwsClient has a goroutine for each connection, which calls the handler. By default UTF-8 isn't checked
+// and messages aren't handled in parallel.
 type gwsClient struct {
 	*Work
 	gws.BuiltinEventHandler
@@ -24,7 +24,7 @@ func (c *gwsClient) Dial(context.Context) error {
 	const buffer = 1024
 	option := &gws.ClientOption{Addr: c.URL, ReadBufferSize: buffer}
 	if c.secure() {
-		option.TlsConfig = c.TLS.Clone() // it writes to what it is given
+		option.TlsConfig = c.TLS.Clone() // gws changes it
 	}
 	conn, _, err := gws.NewClient(c, option)
 	if err != nil {

@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// A Meter counts messages and says what receiving them took, once the client has
-// warmed up, for some time. It looks at the clock whenever a step is complete, in
-// the goroutine that completes it, so that it needs none of its own, which a busy
-// client might keep waiting.
+// A Meter counts messages and measures the cost of receiving them, for some time after a warm-up. It
+// reads the clock whenever a step is complete, in the goroutine that completes it. A goroutine of its
+// own might not be scheduled in time.
 type Meter struct {
 	step    int64
 	warm    int64 // messages of the warm-up
@@ -20,7 +19,7 @@ type Meter struct {
 	steps   chan struct{}
 	done    chan struct{}
 	total   atomic.Int64
-	next    atomic.Int64 // the total that completes a step
+	next    atomic.Int64 // the total that completes the current step
 	mu      sync.Mutex   // guards the rest
 	began   time.Time
 	started bool
@@ -30,8 +29,8 @@ type Meter struct {
 	ended   bool
 }
 
-// NewMeter returns a Meter that warms up for at least a time and a number of messages
-// and then measures for at least window, in whole steps, of step messages each.
+// NewMeter returns a Meter that warms up for at least warmup and warm messages, and then measures for at
+// least window, in whole steps of step messages.
 func NewMeter(step, warm int, warmup, window time.Duration) *Meter {
 	m := &Meter{
 		step:   int64(step),
@@ -45,7 +44,7 @@ func NewMeter(step, warm int, warmup, window time.Duration) *Meter {
 	return m
 }
 
-// Begin begins the warm-up.
+// Begin starts the warm-up.
 func (m *Meter) Begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,24 +58,23 @@ func (m *Meter) Add(n int) {
 	}
 }
 
-// Total returns how many messages were received.
+// Total returns the number of messages received.
 func (m *Meter) Total() int64 { return m.total.Load() }
 
 // Steps receives when a step is complete.
 func (m *Meter) Steps() <-chan struct{} { return m.steps }
 
-// Done is closed when all is measured or a failure ended it.
+// Done is closed when the measurement is complete or failed.
 func (m *Meter) Done() <-chan struct{} { return m.done }
 
-// Fail ends the measuring.
+// Fail ends the measurement with an error.
 func (m *Meter) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.finish(err)
+	m.finishLocked(err)
 }
 
-// finish is called with mu held.
-func (m *Meter) finish(err error) {
+func (m *Meter) finishLocked(err error) {
 	if !m.ended {
 		m.ended = true
 		m.err = err
@@ -93,7 +91,7 @@ func (m *Meter) complete(total int64) {
 	switch now := time.Now(); {
 	case m.started && now.Sub(m.start.time) >= m.window:
 		m.end = takeSnapshot(total)
-		m.finish(nil)
+		m.finishLocked(nil)
 	case !m.started && now.Sub(m.began) >= m.warmup && total >= m.warm:
 		m.started = true
 		m.start = takeSnapshot(total)
@@ -105,7 +103,7 @@ func (m *Meter) complete(total int64) {
 	}
 }
 
-// Cost returns what was measured.
+// Cost returns the result of the measurement.
 func (m *Meter) Cost() (Cost, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestMeterMeasuresWholeStepsAfterTheWarmUp(t *testing.T) {
+func TestMeterMeasuresWholeStepsAfterWarmUp(t *testing.T) {
 	const step, warm = 10, 15
 	m := NewMeter(step, warm, 0, 0)
 	m.Begin()
@@ -30,7 +30,7 @@ func TestMeterMeasuresWholeStepsAfterTheWarmUp(t *testing.T) {
 	}
 }
 
-func TestMeterEndsWithTheFirstFailure(t *testing.T) {
+func TestMeterKeepsFirstError(t *testing.T) {
 	first := errors.New("first")
 	m := NewMeter(1, 0, 0, 0)
 	m.Fail(first)

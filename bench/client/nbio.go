@@ -13,8 +13,8 @@ import (
 	"github.com/lesismal/nbio/nbhttp/websocket"
 )
 
-// nbioClient has one engine for all connections. It handles messages in the goroutine
-// that polls, gives their memory back itself, and sets no deadline for each.
+// nbioClient has one engine for all connections. It handles messages in the polling goroutine, releases
+// their memory itself, and sets no deadlines.
 type nbioClient struct {
 	*Work
 	dialer websocket.Dialer
@@ -43,7 +43,7 @@ func newNbio(w *Work) (Client, error) {
 	})
 	options.OnClose(func(_ *websocket.Conn, err error) { c.Meter.Fail(err) })
 	c.dialer = websocket.Dialer{Engine: engine, Options: options}
-	if w.secure() { // with a crypto/tls of its own
+	if w.secure() { // nbio has its own crypto/tls
 		c.dialer.TLSClientConfig = &tls.Config{RootCAs: w.TLS.RootCAs, ServerName: w.TLS.ServerName}
 	}
 	return c, nil

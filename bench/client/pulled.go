@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// A link is one connection of a library whose caller asks for each message.
+// A link is a connection of a library with a blocking receive call.
 type link interface {
 	Send(p []byte) error
-	Receive() (n int, err error) // a whole message; returns its length
+	Receive() (n int, err error) // receives a whole message and returns its length
 }
 
-// pulled has a goroutine for each link, which both receives and sends.
+// pulled has a goroutine for each link, which receives and sends.
 type pulled struct {
 	*Work
 	dial  func(ctx context.Context, w *Work) (link, error)

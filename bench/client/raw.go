@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raw is what no client can do without: an epoll loop written by hand, which checks
-// nothing and reads into the same buffer for all connections. Level-triggered: one
-// read for each event, and one write for all that it brought.
+// raw is the least that any client has to do: a hand-written epoll loop, which checks nothing and reads
+// into the same buffer for all connections. It is level-triggered, with one read for each event and
+// one write for all messages of that read.
 type raw struct {
 	*Work
 	calls  rawCalls
@@ -28,7 +28,7 @@ type raw struct {
 	fds    []int
 }
 
-// rawCalls says how the loop makes its system calls.
+// rawCalls is how the loop makes system calls.
 type rawCalls struct {
 	wait rawWait
 	io   func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno)
@@ -53,7 +53,7 @@ func (r *raw) Dial(ctx context.Context) error {
 	return nil
 }
 
-// dialRaw returns a descriptor that nothing else uses.
+// dialRaw returns a descriptor that the Go runtime doesn't use.
 func dialRaw(ctx context.Context, to string) (fd int, err error) {
 	u, err := url.Parse(to)
 	if err != nil {
@@ -98,7 +98,7 @@ func (r *raw) Start() {
 func (r *raw) loop() error {
 	events := make([]unix.EpollEvent, 256)
 	in := make([]byte, rawBuffer)
-	part := make([]int32, slices.Max(r.fds)+1) // by descriptor: how much of a frame has come
+	part := make([]int32, slices.Max(r.fds)+1) // by descriptor: size of an incomplete frame
 	for {
 		ready, err := r.calls.wait(r.epoll, events)
 		if err != nil {

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A rawWait waits for events. 0 events and no error stand for an interruption.
+// A rawWait waits for events. It returns 0 events and no error if it was interrupted.
 type rawWait func(epoll int, events []unix.EpollEvent) (int, error)
 
-// rawWaits are ways to wait.
+// rawWaits has the ways to wait.
 var rawWaits = map[string]func() rawWait{
 	"block": func() rawWait { return waitBlocking },
 	"poll":  func() rawWait { return waitPolling },
@@ -23,13 +23,13 @@ var rawWaits = map[string]func() rawWait{
 	"park":  newParked,
 }
 
-// rawIO are ways to read and write.
+// rawIO has the ways to read and write.
 var rawIO = map[string]func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno){
-	"raw": syscall.RawSyscall, // the scheduler isn't told
+	"raw": syscall.RawSyscall, // without telling the scheduler
 	"sys": syscall.Syscall,
 }
 
-// waitBlocking waits in the kernel, at once.
+// waitBlocking blocks in the kernel.
 func waitBlocking(epoll int, events []unix.EpollEvent) (int, error) {
 	n, err := unix.EpollWait(epoll, events, -1)
 	if err == unix.EINTR {
@@ -38,37 +38,36 @@ func waitBlocking(epoll int, events []unix.EpollEvent) (int, error) {
 	return n, err
 }
 
-// waitPolling looks first, without telling the scheduler that a system call begins.
+// waitPolling polls before it blocks, without telling the scheduler of the system call.
 func waitPolling(epoll int, events []unix.EpollEvent) (int, error) {
-	if n, err := look(epoll, events, 0); n != 0 || err != nil {
+	if n, err := poll(epoll, events, 0); n != 0 || err != nil {
 		return n, err
 	}
 	return waitBlocking(epoll, events)
 }
 
-// waitYielding looks, lets the other goroutines run, and looks again before it waits
-// in the kernel.
+// waitYielding polls, lets other goroutines run, and polls again before it blocks.
 func waitYielding(epoll int, events []unix.EpollEvent) (int, error) {
-	if n, err := look(epoll, events, 0); n != 0 || err != nil {
+	if n, err := poll(epoll, events, 0); n != 0 || err != nil {
 		return n, err
 	}
 	runtime.Gosched()
 	return waitPolling(epoll, events)
 }
 
-// waitHolding waits without telling the scheduler, so that no other goroutine runs
-// on this processor until it has interrupted the loop. It shows what the scheduler
-// costs, and nothing that a program could do.
+// waitHolding blocks without telling the scheduler, so that no other goroutine runs on this processor
+// until the scheduler interrupts the loop. It shows the cost of the scheduler; real programs can't do
+// this.
 func waitHolding(epoll int, events []unix.EpollEvent) (int, error) {
-	n, err := look(epoll, events, -1)
+	n, err := poll(epoll, events, -1)
 	if n == 0 {
 		runtime.Gosched()
 	}
 	return n, err
 }
 
-// look waits at most timeout milliseconds.
-func look(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
+// poll waits at most timeout milliseconds.
+func poll(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
 	switch errno {
 	case 0:
@@ -79,8 +78,8 @@ func look(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
 	return 0, errno
 }
 
-// A parked loop looks and then leaves the waiting to Go's own poller, in which its
-// epoll is nested: no thread waits for the loop.
+// A parked loop polls and then waits in Go's own poller, in which its epoll is nested: no thread blocks
+// for the loop.
 type parked struct {
 	conn   syscall.RawConn
 	events []unix.EpollEvent
@@ -92,7 +91,7 @@ type parked struct {
 func newParked() rawWait {
 	p := new(parked)
 	p.ready = func(epoll uintptr) bool {
-		p.n, p.err = look(int(epoll), p.events, 0)
+		p.n, p.err = poll(int(epoll), p.events, 0)
 		return p.n != 0 || p.err != nil
 	}
 	return p.wait
@@ -112,7 +111,7 @@ func (p *parked) wait(epoll int, events []unix.EpollEvent) (int, error) {
 }
 
 func (p *parked) nest(epoll int) (err error) {
-	if err := unix.SetNonblock(epoll, true); err != nil { // else os wouldn't nest it
+	if err := unix.SetNonblock(epoll, true); err != nil { // required by os for pollable files
 		return err
 	}
 	p.conn, err = os.NewFile(uintptr(epoll), "epoll").SyscallConn()

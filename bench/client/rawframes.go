@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// rawBuffer is how much raw clients read at once.
+// rawBuffer is the size of reads of raw clients.
 const rawBuffer = 64 << 10
 
-// rawFrames are all that raw clients know of WebSocket: every frame received is as long
-// as the first, every frame sent has the same bytes.
+// rawFrames is everything that raw clients know of WebSocket: all frames received have the same length,
+// all frames sent the same bytes.
 type rawFrames struct {
-	received int    // bytes of a frame
-	sent     int    // bytes of a frame
-	out      []byte // as many of them as one read can bring
+	received int    // size of a frame received
+	sent     int    // size of a frame sent
+	out      []byte // as many frames as one read can hold
 }
 
 func newRawFrames(payload []byte) rawFrames {
@@ -32,8 +32,8 @@ func newRawFrames(payload []byte) rawFrames {
 	return f
 }
 
-// complete returns the number of frames that n bytes complete, when part bytes of the
-// first have come before, and how many have come of the one after the last.
+// complete returns the number of frames that n bytes complete, if part bytes of the first arrived
+// before, and the bytes of the next frame.
 func (f *rawFrames) complete(part, n int) (frames, rest int) {
 	return (part + n) / f.received, (part + n) % f.received
 }
@@ -67,7 +67,7 @@ func appendFrame(b, payload []byte, masked bool) []byte {
 	return b
 }
 
-// rawHandshake trusts the server to answer as it should.
+// rawHandshake doesn't check the response.
 func rawHandshake(conn net.Conn) error {
 	const limit = 10 * time.Second
 	conn.SetDeadline(time.Now().Add(limit))
@@ -89,4 +89,4 @@ func rawHandshake(conn net.Conn) error {
 	return nil
 }
 
-var errRawEnd = errors.New("the server ended a connection")
+var errRawEnd = errors.New("the server closed a connection")

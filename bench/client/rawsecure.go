@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// rawSecure is what raw is, over crypto/tls, with a goroutine for each connection.
+// rawSecure is raw over crypto/tls, with a goroutine for each connection.
 type rawSecure struct {
 	*Work
 	frames rawFrames

@@ -13,15 +13,14 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// transports has those of websock.
+// transports has the transports of websock.
 var transports = map[string]websock.Transport{
 	"epoll":   epoll.Transport(),
 	"netpoll": netpoll.Transport(),
 	"std":     std.Transport(),
 }
 
-// pushed is websock with a Handler that sends: what came in one read it answers in
-// one write.
+// pushed is websock with a Handler that sends: the answers to the messages of one read are one write.
 type pushed struct {
 	*Work
 	config websock.Config
@@ -69,7 +68,7 @@ func (c *pushed) Start() {
 	}
 }
 
-// dialPulled is websock whose caller asks for each message.
+// dialPulled is websock with Recv.
 func dialPulled(t websock.Transport) func(context.Context, *Work) (link, error) {
 	return func(ctx context.Context, w *Work) (link, error) {
 		conn, err := websock.Dial(ctx, w.URL, &websock.Config{TLS: w.TLS, Proxy: websock.NoProxy, Transport: t})

@@ -8,27 +8,25 @@ import (
 	"fmt"
 )
 
-// Work is what a client is to do.
+// Work is what a client has to do.
 type Work struct {
 	URL     string
 	TLS     *tls.Config // for wss
-	Payload []byte      // of each message sent, and as long as each received
+	Payload []byte      // of each message sent; messages received have the same length
 	Window  int         // messages in flight on each connection; 0: only receive
 	Meter   *Meter
 }
 
 // A Client is a number of connections of one contestant.
 type Client interface {
-	// Dial opens one more connection. It may be called by several goroutines at
-	// once.
+	// Dial opens another connection. It is safe for concurrent use.
 	Dial(ctx context.Context) error
 
-	// Start begins with the work on all connections, and returns. It is called once.
+	// Start starts the work on all connections and returns. It is called once.
 	Start()
 }
 
-// received counts a message of n bytes, and reports whether another is to be sent
-// in its place.
+// received counts a message of n bytes, and reports whether to send another one.
 func (w *Work) received(n int) bool {
 	if n != len(w.Payload) {
 		w.Meter.Fail(fmt.Errorf("a message of %d bytes instead of %d", n, len(w.Payload)))
@@ -38,5 +36,5 @@ func (w *Work) received(n int) bool {
 	return w.Window > 0
 }
 
-// secure reports whether the connections are to be TLS.
+// secure reports whether to use TLS.
 func (w *Work) secure() bool { return w.TLS != nil }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// An xnetLink receives with a Codec, because only that keeps the bounds of messages.
+// An xnetLink receives with a Codec, because only that preserves message boundaries.
 type xnetLink struct {
 	conn *websocket.Conn
 	buf  []byte

@@ -1,7 +1,6 @@
 //go:build linux
 
-// Command compare lets contestants take turns, round after round, and prints what
-// they took.
+// Command compare lets contestants take turns, round after round, and prints their costs.
 package main
 
 import (
@@ -28,11 +27,11 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 5, "in each, every contestant has a turn")
+	rounds := flags.Int("rounds", 5, "number of rounds; in each, every contestant has a turn")
 	cases := flags.String("cases", "", "regular expression of `names`; all if empty")
-	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The first is what the others are compared with")
-	warmup := flags.Duration("warmup", 200*time.Millisecond, "before each measurement")
-	window := flags.Duration("window", 500*time.Millisecond, "that is measured")
+	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first")
+	warmup := flags.Duration("warmup", 200*time.Millisecond, "time before each measurement")
+	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
 	list := flags.Bool("list", false, "only list cases and contestants")

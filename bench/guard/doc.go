@@ -1,9 +1,9 @@
-// Package guard notices when the path of a message becomes longer. It measures no time, which
-// a busy machine changes, but what doesn't vary: instructions, allocations, and calls of the
-// network, beside figures that are part of the repository.
+// Package guard detects when handling a message becomes more expensive. It doesn't measure time, which
+// depends on other load, but instructions, allocations and calls of the network, and compares them with
+// figures.json.
 //
 //	go test ./guard
 //	go test ./guard -update
 //
-// Instructions are counted by Valgrind's callgrind, as of a processor with AVX2.
+// Valgrind's callgrind counts the instructions, for a processor with AVX2.
 package guard

@@ -19,17 +19,17 @@ import (
 	"github.com/seed004e8d11/websock/bench/memory"
 )
 
-var update = flag.Bool("update", false, "write the figures instead of comparing with them")
+var update = flag.Bool("update", false, "write the figures instead of comparing them")
 
 const (
-	// tolerance is how many more instructions than before are no finding: another version
-	// of Go makes others of the same code.
+	// tolerance is the allowed increase in instructions: other versions of Go compile the same
+	// code to others.
 	tolerance = 0.15
 
 	figuresFile = "figures.json"
 )
 
-// A work is one way of a message.
+// A work is one way to send or receive a message.
 type work struct {
 	name, contestant string
 	op               websock.Opcode
@@ -50,7 +50,7 @@ var works = []work{
 	{"reply by handler", "websock-handler", websock.OpBinary, 125, memory.Client.Reply},
 }
 
-// prepare returns the work to be done times times, and the network that it is done on.
+// prepare returns a function that does the work times times, and its network.
 func (w *work) prepare(times int) (func() error, *memory.Network, error) {
 	const text = "Grüße! "
 	payload := []byte(strings.Repeat(text, w.size/len(text)) + strings.Repeat(".", w.size%len(text)))
@@ -64,15 +64,15 @@ func (w *work) prepare(times int) (func() error, *memory.Network, error) {
 	return nil, nil, fmt.Errorf("no contestant is called %q", w.contestant)
 }
 
-// figures are what one message takes.
+// figures are the costs of one message.
 type figures struct {
 	Instructions  float64
 	Allocs        float64
 	Reads, Writes float64 // calls of the network
 }
 
-// TestMain makes the test binary the program whose instructions are counted, when the
-// environment names a work and a number of times.
+// TestMain runs only a work if the environment names one: the test binary is also the program whose
+// instructions are counted.
 func TestMain(m *testing.M) {
 	at, err := strconv.Atoi(os.Getenv("WEBSOCK_GUARD_WORK"))
 	if err != nil {
@@ -90,7 +90,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-func TestAMessageTakesNoMoreThanItDid(t *testing.T) {
+func TestCostsDoNotIncrease(t *testing.T) {
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -114,9 +114,9 @@ func TestAMessageTakesNoMoreThanItDid(t *testing.T) {
 		case !ok:
 			t.Errorf("%s: %s has no figures", w.name, figuresFile)
 		case f.Instructions > before.Instructions*(1+tolerance):
-			t.Errorf("%s: %.0f instructions, where it took %.0f", w.name, f.Instructions, before.Instructions)
+			t.Errorf("%s: %.0f instructions, want at most %.0f", w.name, f.Instructions, before.Instructions)
 		case f.Allocs > before.Allocs, f.Reads > before.Reads, f.Writes > before.Writes:
-			t.Errorf("%s: %.0f allocations, %.2f reads, %.2f writes, where it took %.0f, %.2f, %.2f",
+			t.Errorf("%s: %.0f allocations, %.2f reads, %.2f writes, want at most %.0f, %.2f, %.2f",
 				w.name, f.Allocs, f.Reads, f.Writes, before.Allocs, before.Reads, before.Writes)
 		}
 	}
@@ -152,7 +152,7 @@ func (w *work) figures(t *testing.T, at int) (f figures) {
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
 
-// instructions counts those of a process that does a work times times.
+// instructions counts the instructions of a process that does a work times times.
 func instructions(t *testing.T, at, times int) int64 {
 	t.Helper()
 	cmd := exec.Command("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", os.Args[0])

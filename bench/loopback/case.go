@@ -9,13 +9,13 @@ type Kind string
 
 const (
 	Echo      Kind = "echo"      // one message in flight on each
-	Pipelined Kind = "pipelined" // several
-	Broadcast Kind = "broadcast" // the server sends one to each, again and again
-	Idle      Kind = "idle"      // nothing, after each has received one
-	Dial      Kind = "dial"      // nothing but being opened
+	Pipelined Kind = "pipelined" // several messages in flight on each
+	Broadcast Kind = "broadcast" // the server sends one to each, repeatedly
+	Idle      Kind = "idle"      // none, after each has received one
+	Dial      Kind = "dial"      // only the opening handshakes are measured
 )
 
-// A Case is work that all contestants do alike.
+// A Case is the work that contestants are compared by.
 type Case struct {
 	Kind   Kind
 	Secure bool // wss
@@ -25,7 +25,7 @@ type Case struct {
 	Long   bool
 }
 
-// Scheme is that of the case's URL.
+// Scheme returns the scheme of the URL.
 func (c Case) Scheme() string {
 	if c.Secure {
 		return "wss"
@@ -45,7 +45,7 @@ func (c Case) String() string {
 	return s
 }
 
-// Cases has what is compared.
+// Cases has all cases.
 var Cases = []Case{
 	{Kind: Echo, Conns: 1, Window: 1},
 	{Kind: Echo, Conns: 64, Window: 1},

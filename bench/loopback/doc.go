@@ -1,5 +1,5 @@
-// Package loopback runs the clients of package client against the server of package
-// server, each in a process and on a processor of its own, and says what they took.
+// Package loopback runs the clients of package client against the server of package server, each in a
+// process and on a processor of its own, and returns their costs.
 //
-// A program that uses it calls Main first: the processes are that same program again.
+// A program that uses it must call Main first: it starts itself again for the other processes.
 package loopback

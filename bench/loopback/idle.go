@@ -14,12 +14,11 @@ import (
 	"github.com/seed004e8d11/websock/bench/client"
 )
 
-// idle measures what connections occupy that have received a message, so that what
-// is made only then is there. The connections of another client have been before, so
-// that what is needed once isn't counted.
+// idle measures the memory of idle connections that have received a message, so that everything they
+// allocate is included. Another client connects first, so that one-time allocations aren't.
 func (t *task) idle(ctx context.Context) (Result, error) {
-	const before = 64
-	first, err := t.settle(ctx, before)
+	const warmup = 64
+	first, err := t.settle(ctx, warmup)
 	if err != nil {
 		return Result{}, err
 	}
@@ -38,7 +37,7 @@ func (t *task) idle(ctx context.Context) (Result, error) {
 	}, nil
 }
 
-// settle opens n connections and has a message sent to each.
+// settle opens n connections and lets the server send a message to each.
 func (t *task) settle(ctx context.Context, n int) (client.Client, error) {
 	meter := client.NewMeter(n, 0, 0, 0)
 	c, err := t.open(ctx, meter, n)
@@ -64,18 +63,17 @@ func (t *task) settle(ctx context.Context, n int) (client.Client, error) {
 	return c, err
 }
 
-// occupied returns the resident memory, when all that can be is given back, and the
-// number of goroutines.
+// occupied returns the resident memory, after freeing what can be freed, and the number of goroutines.
 func occupied() (bytes int64, goroutines int) {
-	time.Sleep(10 * time.Millisecond) // for goroutines that are about to end
-	runtime.GC()                      // twice: pools let go in two steps
+	time.Sleep(10 * time.Millisecond) // for goroutines to end
+	runtime.GC()                      // twice: pools are emptied in two steps
 	runtime.GC()
 	debug.FreeOSMemory()
 	return resident(), runtime.NumGoroutine()
 }
 
-// resident returns the resident memory, in bytes. Other files of /proc have it too, but
-// lag behind by some hundred kilobytes.
+// resident returns the resident memory in bytes. Other files in /proc are inaccurate by some hundred
+// kilobytes.
 func resident() int64 {
 	rollup, _ := os.ReadFile("/proc/self/smaps_rollup")
 	for line := range strings.Lines(string(rollup)) {

@@ -14,25 +14,25 @@ import (
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
-// messageSize is the payload of a message, in bytes, unless a case says otherwise.
+// messageSize is the default size of payloads in bytes.
 const messageSize = 128
 
-// A Lab has a server, against which one client after another runs.
+// A Lab has a server that one client after another connects to.
 type Lab struct {
 	server    *process
 	addresses server.Addresses
 	clientCPU int
 	runs      int
 
-	// Profiles is a directory for a processor profile of each client; "": none.
+	// Profiles is a directory for CPU profiles of the clients; "": none.
 	Profiles string
 }
 
-// Timing says how long to measure.
+// Timing is how long to warm up and to measure.
 type Timing struct{ Warmup, Window time.Duration }
 
-// Open starts the server. If pinned, it and each client have a processor of their own;
-// else all may use all.
+// Open starts the server. If pinned, it and each client have a processor of their own; else all use all
+// processors.
 func Open(pinned bool) (*Lab, error) {
 	clientCPU, serverCPU, err := processors()
 	if err != nil {
@@ -53,12 +53,12 @@ func Open(pinned bool) (*Lab, error) {
 	return l, nil
 }
 
-// Close ends the server.
+// Close stops the server.
 func (l *Lab) Close() { l.server.end() }
 
 // Run runs a case.
 func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
-	const patience = 5 * time.Second // the client's own limit tells more
+	const patience = 5 * time.Second // the client's own limit has a better error
 	p, err := start("client", l.clientCPU, timeLimit(c, t)+patience)
 	if err != nil {
 		return Result{}, err
@@ -95,13 +95,13 @@ func (l *Lab) task(contestant string, c Case, timing Timing) task {
 	return t
 }
 
-// timeLimit is far more than a run should take.
+// timeLimit returns a limit for the time of a run.
 func timeLimit(c Case, t Timing) time.Duration {
-	const each = 10 * time.Millisecond // to open a connection, and for a message on it
+	const each = 10 * time.Millisecond // to open a connection and receive a message
 	return 10*time.Second + 5*(t.Warmup+t.Window) + time.Duration(c.Conns)*each
 }
 
-// serve is what the server's process does.
+// serve runs the server in its process.
 func serve(tasks *json.Decoder, answers *json.Encoder) error {
 	var size int
 	if err := tasks.Decode(&size); err != nil {

@@ -20,18 +20,18 @@ import (
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
-// A task is what a client's process is given to do.
+// A task is the input of a client's process.
 type task struct {
 	Contestant  string
 	Case        Case
 	Timing      Timing
 	Address     string
-	Certificate []byte // which the server shows
+	Certificate []byte // of the server
 	Size        int    // of a message's payload
-	Profile     string // file for a processor profile; "": none
+	Profile     string // file for a CPU profile; "": none
 }
 
-// play is what a client's process does.
+// play runs a client in its process.
 func play(tasks *json.Decoder, answers *json.Encoder) error {
 	var t task
 	if err := tasks.Decode(&t); err != nil {
@@ -59,13 +59,13 @@ func (t *task) run() (Result, error) {
 }
 
 func (t *task) echo(ctx context.Context) (Result, error) {
-	const step = 64 // often enough, and a fraction of a nanosecond for each message
+	const step = 64 // costs a fraction of a nanosecond for each message
 	meter := client.NewMeter(step, 2*t.Case.Conns*t.Case.Window, t.Timing.Warmup, t.Timing.Window)
 	c, err := t.open(ctx, meter, t.Case.Conns)
 	if err != nil {
 		return Result{}, err
 	}
-	if t.Case.Kind != Echo || t.Case.Secure { // of one message in flight the server knows how long it took
+	if t.Case.Kind != Echo || t.Case.Secure { // the server measures turnarounds only of ws with one message in flight
 		if err := t.begin(meter, c); err != nil {
 			return Result{}, err
 		}
@@ -76,7 +76,7 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer line.Close()
-	if _, err := line.Turnaround(); err != nil { // begins to measure
+	if _, err := line.Turnaround(); err != nil { // starts measuring
 		return Result{}, err
 	}
 	if err := t.begin(meter, c); err != nil {
@@ -92,9 +92,9 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 
 // dial measures opening connections.
 func (t *task) dial(ctx context.Context) (r Result, err error) {
-	const before = 32 // so that what is needed once isn't counted
+	const warmup = 32 // connections, so that one-time costs don't count
 	meter := client.NewMeter(1, 0, 0, 0)
-	c, err := t.open(ctx, meter, before)
+	c, err := t.open(ctx, meter, warmup)
 	if err != nil {
 		return r, err
 	}
@@ -182,7 +182,7 @@ func (t *task) tls() *tls.Config {
 		return nil
 	}
 	roots := x509.NewCertPool()
-	if certificate, err := x509.ParseCertificate(t.Certificate); err == nil { // else nothing is trusted
+	if certificate, err := x509.ParseCertificate(t.Certificate); err == nil { // otherwise dialing fails
 		roots.AddCert(certificate)
 	}
 	return &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}

@@ -15,19 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleVariable tells a process what it is.
+// roleVariable is the environment variable with the role of a process.
 const roleVariable = "WEBSOCK_BENCH_ROLE"
 
-// roles has what a process can be, other than the one that a person starts. Each
-// takes one task and gives one answer or more.
+// roles has the functions of child processes. Each reads one task and writes one or more answers.
 var roles = map[string]func(task *json.Decoder, answers *json.Encoder) error{
 	"server": serve,
 	"client": play,
 }
 
-// Main returns in the process that a person started; in the others it does what they
-// are for and exits. They end when their standard input does, so that none is left
-// behind.
+// Main returns in the parent process. In a child process it runs the function of its role and exits.
+// Child processes exit when their standard input ends, so that none outlives its parent.
 func Main() {
 	role, ok := roles[os.Getenv(roleVariable)]
 	if !ok {
@@ -45,7 +43,7 @@ func Main() {
 	os.Exit(0)
 }
 
-// A process is this program again, in another role.
+// A process is a child process.
 type process struct {
 	cmd     *exec.Cmd
 	input   io.WriteCloser
@@ -55,8 +53,7 @@ type process struct {
 	killer  *time.Timer
 }
 
-// start starts a process on the processor cpu, or on any if that is negative, that is
-// killed when limit is over.
+// start starts a process on the processor cpu, or on any if that is negative. It is killed after limit.
 func start(role string, cpu int, limit time.Duration) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -81,8 +78,8 @@ func start(role string, cpu int, limit time.Duration) (*process, error) {
 	return p, nil
 }
 
-// startOn starts cmd from a thread that is on that processor already, because a Go
-// program counts its processors before it could change them.
+// startOn starts cmd from a thread on that processor, because a Go program counts its processors before
+// it can change them.
 func startOn(cmd *exec.Cmd, cpu int) error {
 	if cpu < 0 {
 		return cmd.Start()
@@ -101,7 +98,7 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 	return cmd.Start()
 }
 
-// ask gives the process its task and waits for the next answer.
+// ask sends the process its task and waits for the next answer.
 func (p *process) ask(task, answer any) error {
 	if err := p.tasks.Encode(task); err != nil {
 		return p.failure(err)
@@ -112,7 +109,7 @@ func (p *process) ask(task, answer any) error {
 	return nil
 }
 
-// failure ends the process and returns what it has to say about its failure.
+// failure stops the process and returns an error with its output.
 func (p *process) failure(err error) error {
 	p.end()
 	const most = 2000
@@ -120,11 +117,30 @@ func (p *process) failure(err error) error {
 	return fmt.Errorf("%w (%s): %s", err, p.cmd.ProcessState, said[:min(len(said), most)])
 }
 
-// end ends the process, if it hasn't, and waits for that.
+// end stops the process and waits for its end.
 func (p *process) end() {
 	p.input.Close()
 	const patience = 5 * time.Second
 	p.killer.Reset(patience)
 	p.cmd.Wait()
 	p.killer.Stop()
+}
+
+// processors returns one for the client and, if there are two, another one for the server.
+func processors() (client, server int, err error) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return 0, 0, err
+	}
+	client, server = -1, -1
+	for cpu := range len(all) * 64 {
+		if !all.IsSet(cpu) {
+			continue
+		}
+		if client < 0 {
+			client = cpu
+		}
+		server = cpu
+	}
+	return client, server, nil
 }

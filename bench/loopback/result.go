@@ -9,7 +9,7 @@ import (
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
-// Result is what a run took.
+// Result is the result of a run.
 type Result struct {
 	client.Cost                         // of all but Idle
 	Turnaround        server.Turnaround // of Echo over ws
@@ -18,14 +18,14 @@ type Result struct {
 	Error             string
 }
 
-// A Figure is one of those that a result has.
+// A Figure is one of the figures in a Result.
 type Figure struct {
 	Unit   string
 	Format string
 	Of     func(Result) float64
 }
 
-// Figures returns those of the case, first the one to compare by.
+// Figures returns the figures of the case. Contestants are compared by the first.
 func (c Case) Figures() []Figure {
 	if c.Kind == Idle {
 		return []Figure{

@@ -13,8 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/bench/client"
 )
 
-// A Table has the results of one case, a row for each contestant. What the rows are
-// compared with is the first.
+// A Table has the results of one case, a row for each contestant. The rows are compared with the first.
 type Table struct {
 	Case Case
 	Rows []Row
@@ -23,7 +22,7 @@ type Table struct {
 // A Row has the results of a contestant.
 type Row struct {
 	Name    string
-	Failure error // the last; nil: none
+	Failure error // the last error, or nil
 
 	results []Result
 	ratios  []float64 // to the first contestant, in the same round
@@ -38,8 +37,8 @@ func NewTable(c Case, contestants []client.Contestant) *Table {
 	return t
 }
 
-// AddRound gives every contestant a turn. A ratio is of two that came soon after one
-// another, so that a busy neighbour slows both.
+// AddRound gives every contestant a turn. Ratios are computed for each round, so that other load slows
+// both contestants.
 func (t *Table) AddRound(lab *Lab, timing Timing) {
 	compared := t.Case.Figures()[0].Of
 	var first float64
@@ -60,7 +59,7 @@ func (t *Table) AddRound(lab *Lab, timing Timing) {
 	}
 }
 
-// Print writes medians over the rounds.
+// Print prints medians over the rounds.
 func (t *Table) Print(w io.Writer) {
 	fmt.Fprintln(w, t.Case)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -100,7 +99,7 @@ func (t *Table) Cells() (lines [][]string) {
 	return lines
 }
 
-// Median returns that of a figure over the rounds; not a number if there is none.
+// Median returns the median of a figure over the rounds, or NaN if there is none.
 func (r *Row) Median(f Figure) float64 {
 	values := make([]float64, len(r.results))
 	for i, result := range r.results {

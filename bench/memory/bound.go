@@ -7,18 +7,18 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// A boundLink does what has to be done and checks nothing: it takes frames for whole binary
-// messages, unmasked, and masks with a key that doesn't change.
+// A boundLink does only what is necessary and checks nothing: it assumes that all frames are whole,
+// unmasked binary messages, and masks with a constant key.
 type boundLink struct {
 	net    *Network
 	staged []byte // read and not received
 	room   []byte
-	buf    []byte // of the caller; nil: it gets views
+	buf    []byte // of the caller; nil: receive returns views
 	out    []byte
 	key    [4]byte
 }
 
-// boundStaging is read at once, so much that more wins nothing.
+// boundStaging is the size of reads. Larger ones are no faster.
 const boundStaging = 16 << 10
 
 func dialBound(copies bool) func(*Network, Work) (Client, error) {
@@ -67,7 +67,7 @@ func (l *boundLink) view(n int) ([]byte, error) {
 	return p, nil
 }
 
-// stage sees to it that at least n bytes are staged.
+// stage reads until at least n bytes are staged.
 func (l *boundLink) stage(n int) error {
 	if len(l.staged) >= n {
 		return nil
@@ -83,7 +83,7 @@ func (l *boundLink) stage(n int) error {
 	return nil
 }
 
-// read fills p: what isn't staged comes straight from the network.
+// read fills p, first with staged bytes and then from the network.
 func (l *boundLink) read(p []byte) error {
 	n := copy(p, l.staged)
 	l.staged = l.staged[n:]

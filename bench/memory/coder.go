@@ -8,8 +8,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A coderLink reads messages into a buffer of its own, as its documentation advises those
-// who want no allocation for each. It checks no text.
+// A coderLink reads messages into a buffer of its own, as the documentation recommends to avoid
+// allocations. coder/websocket doesn't validate text.
 type coderLink struct {
 	conn *websocket.Conn
 	buf  []byte

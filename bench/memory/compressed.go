@@ -12,11 +12,11 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// NewCompressed returns a network on which binary messages come compressed, one after the
-// other, over and over, times in all, with a window of so many bits in both directions. All
-// must be of one size, and more than a window in all.
+// NewCompressed returns a network that sends compressed binary messages, repeatedly, times in total,
+// with a window of so many bits in both directions. The messages must have the same size and together
+// be longer than a window.
 func NewCompressed(messages [][]byte, times int, takeover bool, bits int) *Network {
-	n := &Network{most: readMost, answers: make(chan []byte, 1), extensions: "permessage-deflate"}
+	n := &Network{maxRead: socketRead, responses: make(chan []byte, 1), extensions: "permessage-deflate"}
 	d := newDeflating(bits)
 	if bits < 15 {
 		n.extensions += fmt.Sprintf("; server_max_window_bits=%d; client_max_window_bits=%d", bits, bits)
@@ -25,9 +25,9 @@ func NewCompressed(messages [][]byte, times int, takeover bool, bits int) *Netwo
 		n.extensions += "; server_no_context_takeover; client_no_context_takeover"
 	}
 	var ends []int
-	for turn := range 2 { // from the second on, what came before is always the same
+	for turn := range 2 { // from the second turn on, the history is the same
 		if turn == 1 {
-			n.again = len(n.frames)
+			n.repeat = len(n.frames)
 		}
 		for _, m := range messages {
 			if !takeover {
@@ -39,12 +39,12 @@ func NewCompressed(messages [][]byte, times int, takeover bool, bits int) *Netwo
 			ends = append(ends, len(n.frames))
 		}
 	}
-	n.left = sizeOf(ends, len(messages), times)
+	n.remaining = sizeOf(ends, len(messages), times)
 	return n
 }
 
-// sizeOf returns the size of so many frames, of which the second turn is repeated. ends are
-// those of the frames of both turns.
+// sizeOf returns the size of so many frames, of which the second turn is repeated. ends has the ends of
+// the frames of both turns.
 func sizeOf(ends []int, turn, times int) int {
 	if times <= len(ends) {
 		return append([]int{0}, ends...)[times]
@@ -54,8 +54,8 @@ func sizeOf(ends []int, turn, times int) int {
 	return end + times/turn*(end-again) + ends[turn-1+times%turn] - again
 }
 
-// A deflating compresses as most servers do, those that use zlib at its default. The standard
-// library has no windows below 32 KiB.
+// A deflating compresses like zlib with its defaults, as most servers do. The standard library has no
+// windows smaller than 32 KiB.
 type deflating struct {
 	out bytes.Buffer
 	w   interface {

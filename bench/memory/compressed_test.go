@@ -12,7 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// inflated returns what is in the frames that a client sent, all of it compressed.
+// inflated returns the messages in the frames that a client sent, all compressed.
 func inflated(t *testing.T, frames []byte, takeover bool) (all []byte) {
 	var stream []byte
 	for len(frames) > 0 {
@@ -57,8 +57,8 @@ func TestContestantsCompress(t *testing.T) {
 			for _, times := range []int{0, 1, 99, 100, 101, 200, 201, 350} {
 				n := NewCompressed(messages, times, takeover, 15)
 				n.Keep = true
-				wished := websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
-				client, err := c.Dial(n, Work{Op: websock.OpBinary, Payload: messages[0], Times: times, Compression: wished})
+				requested := websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
+				client, err := c.Dial(n, Work{Op: websock.OpBinary, Payload: messages[0], Times: times, Compression: requested})
 				if err != nil {
 					t.Fatal(c.Name, err)
 				}

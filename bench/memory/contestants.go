@@ -7,7 +7,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// ErrCannot is returned by a client for work that it isn't made for.
+// ErrCannot is returned by a client for work that it doesn't support.
 var ErrCannot = errors.New("this client can't do that")
 
 // Work is what a client has to do.
@@ -16,10 +16,10 @@ type Work struct {
 	Payload []byte // of each message, received or sent
 	Times   int
 
-	// Compression that is wished for. Who can do only one thing does that.
+	// Compression to request. A contestant with fixed settings ignores it.
 	Compression websock.Compression
 
-	// Over is a connection to a network that serves; nil: the client is on the network itself.
+	// Over is a connection to a Network that serves it; nil: the Network itself.
 	Over net.Conn
 }
 
@@ -30,28 +30,28 @@ func (w *Work) conn(n *Network) net.Conn {
 	return n
 }
 
-// A Contestant does work over a network. What comes before the first message isn't measured.
+// A Contestant does work over a network. The opening handshake isn't measured.
 type Contestant struct {
 	Name string
 	Dial func(*Network, Work) (Client, error)
 
-	// Compresses says how the connection can compress.
+	// Compresses is how the contestant can compress.
 	Compresses Compresses
 }
 
-// Compresses is one of the ways to compress.
+// Compresses is a way to compress.
 type Compresses uint8
 
 // The ways to compress.
 const (
 	Never           Compresses = iota
-	WithoutTakeover            // each message for itself
-	WithTakeover               // either way
+	WithoutTakeover            // each message by itself
+	WithTakeover               // with or without takeover
 )
 
 // A Client does its work once.
 type Client interface {
-	// Receive receives messages until the stream ends. The error says what else came.
+	// Receive receives messages until the stream ends. Anything else is an error.
 	Receive() error
 
 	// Reply receives as Receive does, and sends each message back.
@@ -61,7 +61,7 @@ type Client interface {
 	Send() error
 }
 
-// Contestants are all ways to be a client, the bound first.
+// Contestants has all contestants, the bound first.
 var Contestants = []Contestant{
 	{"bound-view", dialBound(false), Never},
 	{"bound-buffer", dialBound(true), Never},

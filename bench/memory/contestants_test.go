@@ -9,7 +9,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// received returns the messages in frames that a client sent.
+// received returns the messages in the frames that a client sent.
 func received(t *testing.T, frames []byte) (messages []string) {
 	dec := engine.NewDecoder(websock.Server, engine.Limits{})
 	var msg []byte
@@ -30,7 +30,7 @@ func received(t *testing.T, frames []byte) (messages []string) {
 	return messages
 }
 
-// A contestant whose work isn't done would be the fastest.
+// A contestant that doesn't do its work would be the fastest.
 func TestContestantsDoTheWork(t *testing.T) {
 	const times = 5
 	works := map[string]func(Client) error{"Receive": Client.Receive, "Reply": Client.Reply, "Send": Client.Send}
@@ -71,7 +71,7 @@ func TestContestantsDoTheWork(t *testing.T) {
 	}
 }
 
-func TestShortWorkIsNoticed(t *testing.T) {
+func TestIncompleteWorkIsAnError(t *testing.T) {
 	for _, c := range Contestants {
 		client, err := c.Dial(New(websock.OpBinary, []byte("payload"), 4, false), Work{Op: websock.OpBinary, Payload: []byte("payload"), Times: 5})
 		if err != nil {

@@ -1,3 +1,3 @@
-// Package memory has clients that talk to nobody: what they receive comes out of memory,
-// and what they send goes nowhere. So all that is measured of them is their own work.
+// Package memory has clients without a network: they receive from memory, and what they send is
+// discarded. So only their own work is measured.
 package memory

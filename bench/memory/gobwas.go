@@ -11,7 +11,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// peerBuffer is what each peer reads at once: the default of most.
+// peerBuffer is the size of reads of the other libraries: the default of most.
 const peerBuffer = 4 << 10
 
 func dialWs(n *Network) (*bufio.Reader, error) {
@@ -26,9 +26,9 @@ func dialWs(n *Network) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(conn, peerBuffer), nil
 }
 
-// A gobwasLink is put together from the lower level of gobwas/ws as its README shows, with
-// a buffer in front of the connection and one write for each frame. Its memory is its own,
-// so that nothing is allocated for a message. It checks no text.
+// A gobwasLink uses the low-level API of gobwas/ws as its README shows, with a buffered reader and one
+// write for each frame. It reuses its memory, so that messages don't allocate. It doesn't validate
+// text.
 type gobwasLink struct {
 	net    *Network
 	br     *bufio.Reader
@@ -75,7 +75,7 @@ func (l *gobwasLink) send(p []byte) error {
 	return err
 }
 
-// A gobwasFrame is what headers are written to.
+// A gobwasFrame is an io.Writer for headers.
 type gobwasFrame []byte
 
 func (f *gobwasFrame) Write(p []byte) (int, error) {
@@ -83,8 +83,7 @@ func (f *gobwasFrame) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A wsutilLink uses what gobwas/ws offers for messages: its Reader, which checks text, and
-// its Writer.
+// A wsutilLink uses the message API of gobwas/ws: its Reader, which validates text, and its Writer.
 type wsutilLink struct {
 	r  *wsutil.Reader
 	w  *wsutil.Writer
@@ -115,7 +114,7 @@ func (l *wsutilLink) send(p []byte) error {
 	return l.w.Flush()
 }
 
-// readMessage reads a message of fewer bytes than buf has.
+// readMessage reads a message that is shorter than buf.
 func readMessage(r io.Reader, buf []byte) ([]byte, error) {
 	for n := 0; n < len(buf); {
 		more, err := r.Read(buf[n:])

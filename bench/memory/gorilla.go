@@ -7,7 +7,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A gorillaLink receives whole messages, as most of its programs do. It checks no text.
+// A gorillaLink receives whole messages, as most programs do. gorilla/websocket doesn't validate text.
 type gorillaLink struct {
 	conn *websocket.Conn
 	op   int

@@ -4,7 +4,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// A gwsClient gets messages by callback, text checked.
+// A gwsClient receives messages by callback. It validates text.
 type gwsClient struct {
 	gws.BuiltinEventHandler
 	work     Work
@@ -38,7 +38,7 @@ func dialGws(n *Network, w Work) (Client, error) {
 
 func (c *gwsClient) Receive() error {
 	c.conn.ReadLoop()
-	return c.work.judge(c.received, c.end)
+	return c.work.result(c.received, c.end)
 }
 
 func (c *gwsClient) Reply() error {
@@ -59,7 +59,7 @@ func (c *gwsClient) Send() error {
 func (c *gwsClient) OnMessage(conn *gws.Conn, m *gws.Message) {
 	defer m.Close()
 	if c.work.check(m.Data.Bytes()) != nil {
-		return // and one less was received
+		return // it is missing in the result
 	}
 	c.received++
 	if c.reply {

@@ -14,49 +14,48 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// address is what clients believe to reach.
+// address is the URL that clients dial.
 const address = "ws://localhost/"
 
-// A Network is a net.Conn and a server behind it. It answers the opening handshake, sends
-// one frame a number of times and then the end of the stream, and takes what it is sent.
+// A Network is a net.Conn with a server behind it. The server answers the opening handshake, sends one
+// frame a number of times, then ends the stream, and discards what it receives.
 type Network struct {
-	frames []byte // as many as there is room for in what a client reads
-	again  int    // where in frames it begins anew after the last one
-	most   int    // bytes that a read returns
-	left   int    // bytes still to be received
-	pos    int    // in frames
+	frames    []byte // as many as one read can return
+	repeat    int    // offset in frames that follows the last one
+	maxRead   int    // bytes that a read returns at most
+	remaining int    // bytes still to be received
+	pos       int    // in frames
 
-	request  []byte      // of the opening handshake, as far as it came
-	answered bool        // belongs to who writes
-	answers  chan []byte // the answer to it
-	answer   []byte      // as far as it was not received
-	begun    bool        // it was received; belongs to who reads
+	request   []byte      // of the opening handshake, as far as received
+	responded bool        // to the request; belongs to the writer
+	responses chan []byte // the response
+	response  []byte      // the part that was not read yet
+	begun     bool        // the response was read; belongs to the reader
 
-	extensions string // agreed in it
+	extensions string // negotiated
 
-	Reads, Writes int // calls, since the opening handshake
-	Written       int // bytes, likewise
+	Reads, Writes int // calls since the opening handshake
+	Written       int // bytes since then
 
-	Served atomic.Int64 // bytes that Serve was sent
+	Served atomic.Int64 // bytes that Serve received
 
-	Keep bool   // what is sent since then
+	Keep bool   // keep what is sent after the opening handshake
 	Sent []byte // what was kept
 }
 
-// readMost is what a socket with enough in it gives at most.
-const readMost = 64 << 10
+// socketRead is the most that a read from a socket returns.
+const socketRead = 64 << 10
 
-// Again returns a network that has the same to say as one of which nothing was received yet,
-// and shares its memory.
+// Again returns another network that sends the same. It shares the memory of n, which must be unused.
 func (n *Network) Again() *Network {
 	return &Network{
-		frames: n.frames, again: n.again, most: n.most, left: n.left,
-		extensions: n.extensions, answers: make(chan []byte, 1),
+		frames: n.frames, repeat: n.repeat, maxRead: n.maxRead, remaining: n.remaining,
+		extensions: n.extensions, responses: make(chan []byte, 1),
 	}
 }
 
-// Serve is a server on a connection that says what the network has to say, and then waits
-// until the client ends the connection. It returns when all is said.
+// Serve serves a connection with what the network sends. It returns when all is sent, and continues to
+// read until the client closes the connection.
 func (n *Network) Serve(conn net.Conn) {
 	go func() {
 		buf := make([]byte, 128)
@@ -69,60 +68,60 @@ func (n *Network) Serve(conn net.Conn) {
 			n.Served.Add(int64(k))
 		}
 	}()
-	io.CopyBuffer(struct{ io.Writer }{conn}, struct{ io.Reader }{n}, make([]byte, readMost))
+	io.CopyBuffer(struct{ io.Writer }{conn}, struct{ io.Reader }{n}, make([]byte, socketRead))
 }
 
-// Skip makes a network on which there is no opening handshake.
+// Skip skips the opening handshake.
 func (n *Network) Skip() *Network {
-	n.answered, n.begun = true, true
+	n.responded, n.begun = true, true
 	return n
 }
 
-// New returns a network on which frames with a payload come, times of them. One by one means
-// that a read gives no more than one, as in a dialogue; otherwise it gives as many as fit.
+// New returns a network that sends times frames with a payload. If oneByOne is set, a read returns only
+// one, as in a dialogue; otherwise as many as fit.
 func New(op websock.Opcode, payload []byte, times int, oneByOne bool) *Network {
 	frame := engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: op, Length: int64(len(payload))})
 	frame = append(frame, payload...)
-	n := &Network{most: readMost, left: times * len(frame), answers: make(chan []byte, 1)}
+	n := &Network{maxRead: socketRead, remaining: times * len(frame), responses: make(chan []byte, 1)}
 	if oneByOne {
-		n.most = len(frame)
+		n.maxRead = len(frame)
 	}
-	n.frames = bytes.Repeat(frame, 1+readMost/len(frame))
+	n.frames = bytes.Repeat(frame, 1+socketRead/len(frame))
 	return n
 }
 
 // Read implements net.Conn.
 func (n *Network) Read(p []byte) (int, error) {
 	if !n.begun {
-		return n.readAnswer(p)
+		return n.readResponse(p)
 	}
-	if n.left == 0 {
+	if n.remaining == 0 {
 		return 0, io.EOF
 	}
 	n.Reads++
-	k := copy(p, n.frames[n.pos:][:min(n.most, n.left, len(n.frames)-n.pos)])
-	n.left -= k
+	k := copy(p, n.frames[n.pos:][:min(n.maxRead, n.remaining, len(n.frames)-n.pos)])
+	n.remaining -= k
 	if n.pos += k; n.pos == len(n.frames) {
-		n.pos = n.again
+		n.pos = n.repeat
 	}
 	return k, nil
 }
 
-// readAnswer waits for the answer to the opening handshake: some read before they write.
-func (n *Network) readAnswer(p []byte) (int, error) {
-	if n.answer == nil {
-		n.answer = <-n.answers
+// readResponse waits for the response of the opening handshake: some clients read before they write.
+func (n *Network) readResponse(p []byte) (int, error) {
+	if n.response == nil {
+		n.response = <-n.responses
 	}
-	k := copy(p, n.answer)
-	n.answer = n.answer[k:]
-	n.begun = len(n.answer) == 0
+	k := copy(p, n.response)
+	n.response = n.response[k:]
+	n.begun = len(n.response) == 0
 	return k, nil
 }
 
 // Write implements net.Conn.
 func (n *Network) Write(p []byte) (int, error) {
-	if !n.answered {
-		n.shake(p)
+	if !n.responded {
+		n.handshake(p)
 		return len(p), nil
 	}
 	n.Writes++
@@ -133,23 +132,23 @@ func (n *Network) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// shake takes a part of the opening handshake and answers the whole (RFC 6455 section 4.2.2).
-func (n *Network) shake(p []byte) {
+// handshake collects the request of the opening handshake and responds to it (RFC 6455 section 4.2.2).
+func (n *Network) handshake(p []byte) {
 	n.request = append(n.request, p...)
 	if !bytes.HasSuffix(n.request, []byte("\r\n\r\n")) {
 		return
 	}
 	sum := sha1.Sum(append(fieldOf(n.request, "Sec-WebSocket-Key"), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
-	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
-	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
+	response := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+	response = base64.StdEncoding.AppendEncode(response, sum[:])
 	if n.extensions != "" {
-		answer = append(answer, "\r\nSec-WebSocket-Extensions: "+n.extensions...)
+		response = append(response, "\r\nSec-WebSocket-Extensions: "+n.extensions...)
 	}
-	n.answers <- append(answer, "\r\n\r\n"...)
-	n.answered = true
+	n.responses <- append(response, "\r\n\r\n"...)
+	n.responded = true
 }
 
-// fieldOf returns the value of a header field, which is there.
+// fieldOf returns the value of a header field that exists.
 func fieldOf(request []byte, name string) []byte {
 	for line := range bytes.Lines(request) {
 		if key, value, ok := bytes.Cut(line, []byte(":")); ok && http.CanonicalHeaderKey(string(key)) == http.CanonicalHeaderKey(name) {
@@ -159,7 +158,7 @@ func fieldOf(request []byte, name string) []byte {
 	return nil
 }
 
-// Close implements net.Conn, and does nothing.
+// Close implements net.Conn and does nothing.
 func (*Network) Close() error { return nil }
 
 // LocalAddr implements net.Conn.
@@ -168,7 +167,7 @@ func (*Network) LocalAddr() net.Addr { return &net.TCPAddr{} }
 // RemoteAddr implements net.Conn.
 func (*Network) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// SetDeadline implements net.Conn, and does nothing: nobody ever waits.
+// SetDeadline implements net.Conn and does nothing: no call ever blocks.
 func (*Network) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.Conn, as SetDeadline does.

@@ -6,14 +6,15 @@ import (
 	"io"
 )
 
-// A link is a connection whose owner calls it for each message.
+// A link is a connection of a library with a blocking receive call.
 type link interface {
-	// receive returns a message, valid until the next call. Its end is any error.
+	// receive returns a message, which is valid until the next call. At the end of the stream it
+	// returns any error.
 	receive() ([]byte, error)
 	send(p []byte) error
 }
 
-// pulled is a client whose links are called.
+// pulled is a client that calls a link.
 type pulled struct {
 	link
 	work Work
@@ -28,7 +29,7 @@ func (c *pulled) each(f func([]byte) error) error {
 	for n := 0; ; n++ {
 		p, err := c.receive()
 		if err != nil {
-			return c.work.judge(n, err)
+			return c.work.result(n, err)
 		}
 		if err := c.work.check(p); err != nil {
 			return err
@@ -48,7 +49,7 @@ func (c *pulled) Send() error {
 	return nil
 }
 
-// check reports whether p can be a message of the work. That it is one is for tests to see.
+// check checks the length of a message. Tests check its bytes.
 func (w *Work) check(p []byte) error {
 	if len(p) != len(w.Payload) {
 		return fmt.Errorf("a message of %d bytes instead of %d", len(p), len(w.Payload))
@@ -56,8 +57,8 @@ func (w *Work) check(p []byte) error {
 	return nil
 }
 
-// judge returns what was wrong when n messages were received, and then err.
-func (w *Work) judge(n int, err error) error {
+// result returns the result of the work after n messages and then err.
+func (w *Work) result(n int, err error) error {
 	if n == w.Times {
 		return nil
 	}

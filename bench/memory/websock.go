@@ -10,13 +10,13 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// dialWebsock opens a connection that is used in one of three ways.
+// dialWebsock returns a function that opens a connection for use.
 func dialWebsock(use func(*websock.Conn, Work) Client) func(*Network, Work) (Client, error) {
 	return func(n *Network, w Work) (Client, error) {
 		conn, err := websock.Dial(context.Background(), address, &websock.Config{
 			Compression: w.Compression,
 			NetDial:     func(context.Context, string, string) (net.Conn, error) { return w.conn(n), nil },
-			Transport:   attacher{},
+			Transport:   nonblocking{},
 		})
 		if err != nil {
 			return nil, err
@@ -25,25 +25,25 @@ func dialWebsock(use func(*websock.Conn, Work) Client) func(*Network, Work) (Cli
 	}
 }
 
-// An attacher makes transports of package std that know that nobody has to wait to write here,
-// as those of sockets find out.
-type attacher struct{}
+// A nonblocking is a transport.Factory for package std whose connections know that a write never blocks,
+// as those over sockets do.
+type nonblocking struct{}
 
-func (attacher) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	return unhindered{std.New(conn, early), conn}, nil
+func (nonblocking) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return nonblockingConn{std.New(conn, early), conn}, nil
 }
 
-type unhindered struct {
+type nonblockingConn struct {
 	*std.Conn
 	conn net.Conn
 }
 
-func (t unhindered) TryWrite(p []byte) (transport.PendingWrite, error) {
+func (t nonblockingConn) TryWrite(p []byte) (transport.PendingWrite, error) {
 	_, err := t.conn.Write(p)
 	return nil, err
 }
 
-// wholeMessages receives into a slice that grows as it must.
+// wholeMessages receives with RecvMessage into a slice that grows as needed.
 func wholeMessages(conn *websock.Conn, w Work) Client {
 	return &pulled{link: &messageLink{sender{conn, w.Op}, nil}, work: w}
 }
@@ -66,7 +66,7 @@ func (l *messageLink) receive() (_ []byte, err error) {
 	return l.msg, err
 }
 
-// intoBuffer receives piece by piece into a buffer that has room for a message.
+// intoBuffer receives with Recv into a buffer with room for a message.
 func intoBuffer(conn *websock.Conn, w Work) Client {
 	return &pulled{link: &bufferLink{sender{conn, w.Op}, make([]byte, len(w.Payload)+1)}, work: w}
 }
@@ -89,7 +89,7 @@ func (l *bufferLink) receive() ([]byte, error) {
 	}
 }
 
-// byHandler gets whole messages by callback.
+// byHandler receives whole messages by callback.
 func byHandler(conn *websock.Conn, w Work) Client {
 	return &handled{sender: sender{conn, w.Op}, work: w, ended: make(chan error)}
 }
@@ -110,7 +110,7 @@ func (c *handled) Receive() error {
 	if err := c.conn.SetHandler(websock.Messages(c.deliver, c.closed)); err != nil {
 		return err
 	}
-	return c.work.judge(c.received, <-c.ended)
+	return c.work.result(c.received, <-c.ended)
 }
 
 func (c *handled) Reply() error {
@@ -120,7 +120,7 @@ func (c *handled) Reply() error {
 
 func (c *handled) deliver(_ *websock.Conn, _ websock.Opcode, msg []byte) {
 	if c.work.check(msg) != nil {
-		return // and one less was received
+		return // it is missing in the result
 	}
 	c.received++
 	if c.reply {
@@ -142,7 +142,7 @@ type decoderLink struct {
 	room   []byte
 	staged []byte
 	event  engine.Event
-	msg    []byte // that didn't come in one piece
+	msg    []byte // that arrived in parts
 }
 
 func (l *decoderLink) receive() ([]byte, error) {

@@ -6,8 +6,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// An xnetLink receives with a Codec, because only that keeps the bounds of messages. It
-// checks no text.
+// An xnetLink receives with a Codec, because only that preserves message boundaries. x/net/websocket
+// doesn't validate text.
 type xnetLink struct {
 	conn *websocket.Conn
 	msg  []byte

@@ -13,14 +13,14 @@ import (
 	"github.com/seed004e8d11/websock/bench/loopback"
 )
 
-// A chart is bars, one for each contestant.
+// A chart has a bar for each contestant.
 type chart struct {
 	file, title string
 	names       []string
 	values      []float64
 }
 
-// drawCharts draws those of the README.
+// drawCharts draws the charts of the README.
 func drawCharts(dir string, inMemory []*grid, overLoopback []*loopback.Table) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

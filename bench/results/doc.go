@@ -1,4 +1,4 @@
-// Command results measures everything and writes RESULTS.md and its charts. What is measured
-// in memory runs as go test -bench in rounds, so that a busy neighbour slows all alike; its
-// raw output goes to a file, for benchstat.
+// Command results runs all benchmarks and writes RESULTS.md and its charts. Benchmarks in memory run as
+// go test -bench, in rounds, so that other load slows all contestants alike. Their raw output is
+// written to a file for benchstat.
 package main

@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/bench/loopback"
 )
 
-// about says of each benchmark what it measures.
+// about describes the benchmarks.
 var about = map[string]string{
 	"Receive":           "Receive binary messages, as many at once as fit into what is read. `view` and `decoder` hand out views of it, `buffer` copies to the caller's memory, `message` to a slice that grows.",
 	"ReceiveText":       "Receive text of which most isn't ASCII. The bound, gobwas, gorilla, coder and xnet don't check it.",
@@ -45,7 +45,7 @@ func writeResults(file string, e extent, inMemory []*grid, overLoopback []*loopb
 	return os.WriteFile(file, w.Bytes(), 0o644)
 }
 
-// machine names what this ran on.
+// machine describes the machine.
 func machine() string {
 	model := runtime.GOARCH
 	info, _ := os.ReadFile("/proc/cpuinfo")
@@ -86,7 +86,7 @@ func (g *grid) text(size, by string) string {
 	return s
 }
 
-// digits keeps three of them.
+// digits formats x with three digits.
 func digits(x float64) string {
 	switch {
 	case x < 10:

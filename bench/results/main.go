@@ -21,7 +21,7 @@ func main() {
 	}
 }
 
-// An extent says how much is measured.
+// An extent is how much is measured.
 type extent struct {
 	benchmarks string        // in memory, a regular expression
 	time       time.Duration // of each
@@ -52,9 +52,9 @@ var extents = map[bool]extent{
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("results", flag.ContinueOnError)
-	quick := flags.Bool("quick", false, "a part of it, in less than three minutes; writes nothing but the raw output")
+	quick := flags.Bool("quick", false, "run a part, in less than three minutes; write only the raw output")
 	raw := flags.String("raw", filepath.Join(os.TempDir(), "websock-bench.txt"), "`file` for the output of go test -bench")
-	out := flags.String("o", "RESULTS.md", "`file` for the results, beside which a directory charts appears")
+	out := flags.String("o", "RESULTS.md", "`file` for the results, with a directory charts beside it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"net/http"
 )
 
-// broadcastPath is what a client requests, on a connection that it uses for nothing
-// else, to have one message sent to every connection that is open.
+// broadcastPath is the path that a client requests, on a separate connection, to make the server send
+// one message to every open connection.
 const broadcastPath = "/broadcast"
 
 var broadcastDone = []byte("HTTP/1.1 204 No Content\r\n\r\n")
@@ -20,16 +20,16 @@ func broadcastFrame(size int) []byte {
 	return append(appendHeader(nil, binaryFin, size), make([]byte, size)...)
 }
 
-// A Trigger has a server broadcast.
+// A Trigger makes a server broadcast.
 type Trigger struct {
 	conn   net.Conn
 	answer *bufio.Reader
 }
 
-// NewTrigger takes over a connection to a server, TLS if it is to the secure one.
+// NewTrigger returns a Trigger that uses a connection to a server, with TLS for the secure one.
 func NewTrigger(conn net.Conn) *Trigger { return &Trigger{conn, bufio.NewReader(conn)} }
 
-// Pull returns when the message has been sent to everyone.
+// Pull makes the server broadcast, and returns when the message was sent to all connections.
 func (t *Trigger) Pull() error {
 	if _, err := fmt.Fprintf(t.conn, "GET %s HTTP/1.1\r\n\r\n", broadcastPath); err != nil {
 		return err
@@ -41,5 +41,5 @@ func (t *Trigger) Pull() error {
 	return response.Body.Close()
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (t *Trigger) Close() error { return t.conn.Close() }

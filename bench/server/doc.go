@@ -1,4 +1,3 @@
-// Package server is the peer of every client that is compared: it echoes, and
-// broadcasts when asked to. It is written by hand and shares no code with any of
-// them, so that it favours none.
+// Package server is the peer of all clients that are compared. It echoes, and broadcasts on request. It
+// is hand-written and shares no code with any client, so that it favours none.
 package server

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenAddresses are several, so that clients which follow each other don't find
-// all ports taken by the connections of those before them.
+// listenAddresses are several, so that the connections of previous clients don't exhaust the ports.
 const listenAddresses = 8
 
 // A loop serves all its connections from one goroutine.
@@ -29,12 +28,12 @@ type loop struct {
 type conn struct {
 	session
 	fd      int
-	unsent  []byte // while there is some, nothing is read
-	waiting bool   // for room to send
+	unsent  []byte // while not empty, nothing is read
+	waiting bool   // for EPOLLOUT
 	sentAt  time.Duration
 }
 
-// newLoop listens. size is that of the payload of a broadcast.
+// newLoop returns a loop that listens. size is the size of the payload of a broadcast.
 func newLoop(size int) (*loop, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -77,7 +76,7 @@ func (l *loop) listen(ip [4]byte) error {
 	return l.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN)
 }
 
-// addresses returns where the loop listens.
+// addresses returns the addresses that the loop listens on.
 func (l *loop) addresses() (all []string) {
 	for _, a := range l.listeners {
 		all = append(all, a.String())
@@ -90,7 +89,7 @@ func (l *loop) watch(op, fd int, events uint32) error {
 	return unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
-// run serves until the loop can't wait any more.
+// run serves until waiting fails.
 func (l *loop) run() error {
 	events := make([]unix.EpollEvent, 1024)
 	for {
@@ -112,7 +111,7 @@ func (l *loop) handle(fd int) {
 	switch {
 	case l.listeners[fd].IsValid():
 		l.acceptAll(fd)
-	case c == nil: // closed by an event before this one
+	case c == nil: // closed by a previous event
 	case len(c.unsent) > 0:
 		l.send(c, nil)
 	default:
@@ -124,11 +123,10 @@ func (l *loop) acceptAll(listener int) {
 	for {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
-			return // EAGAIN, or the client has gone
+			return // EAGAIN, or the client has closed
 		}
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		// A client that ends leaves thousands of connections. Reset, they don't
-		// linger in the kernel.
+		// When a client exits, thousands of connections are closed. Resets avoid TIME_WAIT.
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		if l.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN) != nil {
 			unix.Close(fd)
@@ -164,7 +162,7 @@ func (l *loop) receive(c *conn) {
 	}
 }
 
-// send sends what is unsent and p, as far as there is room now.
+// send sends unsent bytes and p, as far as the socket accepts them.
 func (l *loop) send(c *conn, p []byte) {
 	if len(c.unsent) > 0 {
 		p = append(c.unsent, p...)
@@ -183,10 +181,10 @@ func (l *loop) send(c *conn, p []byte) {
 	if c.unsent = nil; n < len(p) {
 		c.unsent = bytes.Clone(p[n:])
 	}
-	l.awaitRoom(c, len(c.unsent) > 0)
+	l.waitWritable(c, len(c.unsent) > 0)
 }
 
-func (l *loop) awaitRoom(c *conn, wait bool) {
+func (l *loop) waitWritable(c *conn, wait bool) {
 	if c.waiting == wait {
 		return
 	}
@@ -207,7 +205,7 @@ func (l *loop) close(c *conn) {
 	}
 }
 
-// broadcastFor sends the broadcast and then tells the one who asked that it's done.
+// broadcastFor sends the broadcast and then responds to the asker.
 func (l *loop) broadcastFor(asker *conn) {
 	for _, c := range l.conns {
 		if c.open {

@@ -22,10 +22,10 @@ type secure struct {
 	broadcast   []byte // the frame
 
 	mu   sync.Mutex
-	open map[*tls.Conn]bool // those that the opening handshake is done on
+	open map[*tls.Conn]bool // after the opening handshake
 }
 
-// newSecure listens. size is that of the payload of a broadcast.
+// newSecure returns a secure that listens. size is the size of the payload of a broadcast.
 func newSecure(size int) (*secure, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -112,8 +112,8 @@ func (s *secure) close(conn *tls.Conn) {
 	conn.Close()
 }
 
-// broadcastFor sends the broadcast and then tells the one who asked that it's done.
-// A connection that fails ends in its own goroutine.
+// broadcastFor sends the broadcast and then responds to the asker. The goroutine of a connection handles
+// its errors.
 func (s *secure) broadcastFor(asker *tls.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,20 +2,21 @@
 
 package server
 
-// Addresses says where a server listens, all of it on the loopback interface.
+// Addresses are the addresses of a server, all on the loopback interface.
 type Addresses struct {
-	Plain       []string // any of them
+	Plain       []string // equivalent
 	Secure      string
-	Certificate []byte // DER, self-signed: of Secure
+	Certificate []byte // of Secure, self-signed, DER
 }
 
-// A Server listens.
+// A Server echoes and broadcasts.
 type Server struct {
 	loop   *loop
 	secure *secure
 }
 
-// Listen begins to listen. broadcastSize is the payload of a broadcast, in bytes.
+// Listen returns a Server that listens. broadcastSize is the size of the payload of a broadcast in
+// bytes.
 func Listen(broadcastSize int) (*Server, error) {
 	loop, err := newLoop(broadcastSize)
 	if err != nil {
@@ -28,7 +29,7 @@ func Listen(broadcastSize int) (*Server, error) {
 	return &Server{loop, secure}, nil
 }
 
-// Addresses says where s listens.
+// Addresses returns the addresses of s.
 func (s *Server) Addresses() Addresses {
 	return Addresses{
 		Plain:       s.loop.addresses(),
@@ -37,7 +38,7 @@ func (s *Server) Addresses() Addresses {
 	}
 }
 
-// Serve serves until it can't any more.
+// Serve serves until an error occurs.
 func (s *Server) Serve() error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.secure.run() }()

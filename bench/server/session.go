@@ -10,21 +10,20 @@ import (
 	"errors"
 )
 
-// A session is the server's end of one connection, without I/O: it takes what was
-// received and appends what is to be sent.
+// A session is the server's end of one connection, without I/O: received bytes in, bytes to send out.
 type session struct {
 	open bool   // the opening handshake is done
 	rest []byte // received, but not yet a whole request or frame
 }
 
 var (
-	errClosed     = errors.New("server: the client closes")
-	errBroadcast  = errors.New("server: the client asks for a broadcast")
-	errTurnaround = errors.New("server: the client asks for the turnaround")
+	errClosed     = errors.New("server: the client closed")
+	errBroadcast  = errors.New("server: the client requests a broadcast")
+	errTurnaround = errors.New("server: the client requests the turnaround")
 	errRequest    = errors.New("server: not an opening handshake")
 )
 
-// feed handles in, which it doesn't keep, and returns out with the answers to it.
+// feed handles in, which it doesn't retain, and appends the answers to out.
 func (s *session) feed(in, out []byte) ([]byte, error) {
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, in...)
@@ -48,8 +47,7 @@ func (s *session) feed(in, out []byte) ([]byte, error) {
 	return out, err
 }
 
-// keep saves what is to be looked at again when more has come. An idle session
-// keeps no memory for it.
+// keep saves an incomplete request or frame. An idle session has no memory for it.
 func (s *session) keep(rest []byte) {
 	if len(rest) == 0 {
 		s.rest = nil
@@ -93,8 +91,7 @@ const (
 	opPong  = 10
 )
 
-// echo appends the answers to the whole frames at the start of in, and returns how
-// many bytes these frames have.
+// echo appends the answers to the complete frames at the start of in, and returns their size.
 func echo(in, out []byte) (n int, answers []byte, err error) {
 	for {
 		payload, size := frame(in[n:])
@@ -120,8 +117,7 @@ func echo(in, out []byte) (n int, answers []byte, err error) {
 	}
 }
 
-// frame returns the payload of the masked frame that in begins with, and the bytes
-// of the frame; 0 bytes when it isn't whole.
+// frame returns the payload and size of the masked frame at the start of in; size 0 if it is incomplete.
 func frame(in []byte) (payload []byte, size int) {
 	const maskKey = 4
 	if len(in) < 2 {

@@ -10,7 +10,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-func TestSessionAnswersTheSameHoweverItsInputIsCut(t *testing.T) {
+func TestSessionHandlesSplitInput(t *testing.T) {
 	in := []byte("GET / HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	var want []byte
 	for _, f := range []ws.Frame{
@@ -36,13 +36,13 @@ func TestSessionAnswersTheSameHoweverItsInputIsCut(t *testing.T) {
 		}
 		head, frames, _ := bytes.Cut(out, []byte("\r\n\r\n"))
 		if !bytes.Contains(head, []byte("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) {
-			t.Errorf("cut into %d bytes: handshake %q", size, head)
+			t.Errorf("in pieces of %d bytes: handshake %q", size, head)
 		}
 		if !bytes.Equal(frames, want) {
-			t.Errorf("cut into %d bytes: %d bytes of frames, want %d, or they differ", size, len(frames), len(want))
+			t.Errorf("in pieces of %d bytes: %d bytes of frames, want %d, or they differ", size, len(frames), len(want))
 		}
 		if s.rest != nil {
-			t.Errorf("cut into %d bytes: %d are kept", size, len(s.rest))
+			t.Errorf("in pieces of %d bytes: %d are kept", size, len(s.rest))
 		}
 	}
 }

@@ -11,16 +11,15 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Turnaround is the time from sending a message to a client to receiving the next one from
-// it: what the client takes, and the system on both ways. It is measured here so that it is
-// the same for all clients and costs them nothing.
+// Turnaround is the time from sending a message to a client to receiving the next one from it. The
+// server measures it, so that it costs the clients nothing.
 type Turnaround struct{ P50, P99 time.Duration }
 
-// turnaroundPath is what a client requests, on a connection that it uses for nothing else,
-// to be told the turnaround since it last asked.
+// turnaroundPath is the path that a client requests, on a separate connection, for the turnaround since
+// the last request.
 const turnaroundPath = "/turnaround"
 
-// turnarounds are those of a loop.
+// turnarounds has the turnarounds of a loop.
 type turnarounds struct {
 	began time.Time
 	all   *hdrhistogram.Histogram // nanoseconds
@@ -32,22 +31,22 @@ func newTurnarounds() *turnarounds {
 
 func (t *turnarounds) now() time.Duration { return time.Since(t.began) }
 
-// sent notes that something was sent to an open session.
+// sent records the time of sending to an open session.
 func (t *turnarounds) sent(c *conn) {
 	if c.open {
 		c.sentAt = t.now()
 	}
 }
 
-// received notes that an answer came.
+// received records a turnaround.
 func (t *turnarounds) received(c *conn) {
 	if c.sentAt > 0 {
-		t.all.RecordValue(int64(t.now() - c.sentAt)) // more than a minute: doesn't count
+		t.all.RecordValue(int64(t.now() - c.sentAt)) // more than a minute is ignored
 		c.sentAt = 0
 	}
 }
 
-// answer is that to a request for the turnaround, and begins anew.
+// answer returns the response to a request for the turnaround, and resets it.
 func (t *turnarounds) answer() []byte {
 	body, err := json.Marshal(Turnaround{
 		P50: time.Duration(t.all.ValueAtQuantile(50)),
@@ -60,7 +59,7 @@ func (t *turnarounds) answer() []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// Turnaround asks for that since the last time.
+// Turnaround returns the turnaround since the last call.
 func (t *Trigger) Turnaround() (took Turnaround, err error) {
 	if _, err := fmt.Fprintf(t.conn, "GET %s HTTP/1.1\r\n\r\n", turnaroundPath); err != nil {
 		return took, err

@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/loopback"
 	"golang.org/x/perf/benchfmt"
 )
 
-// A grid has what one benchmark took, of each contestant for each size.
+// A grid has the results of one benchmark for each contestant and size.
 type grid struct {
 	name  string
 	sizes []string
@@ -52,7 +54,7 @@ func measureInMemory(e extent, raw string) ([]*grid, error) {
 	return parse(output.Bytes())
 }
 
-// parse sorts the output of benchmarks into grids, in the order in which they ran.
+// parse returns grids with the output of benchmarks, in the order in which they ran.
 func parse(output []byte) (grids []*grid, err error) {
 	r := benchfmt.NewReader(bytes.NewReader(output), "")
 	for r.Scan() {
@@ -100,13 +102,12 @@ func (g *grid) add(size, by string, values []benchfmt.Value) {
 	}
 }
 
-// median is that over the rounds; not a number if there is none.
+// median returns the median over the rounds, or NaN if there is none.
 func (g *grid) median(size, by, unit string) float64 {
 	return median(slices.Clone(g.cells[cell{size, by}][unit]))
 }
 
-// ratio is how many times as long as the first contestant one took: the median of what it
-// was in each round.
+// ratio returns the ratio to the time of the first contestant: the median over the rounds.
 func (g *grid) ratio(size, by string) float64 {
 	own, first := g.cells[cell{size, by}]["ns/op"], g.cells[cell{size, g.by[0]}]["ns/op"]
 	var ratios []float64
@@ -122,4 +123,26 @@ func median(x []float64) float64 {
 	}
 	slices.Sort(x)
 	return x[len(x)/2]
+}
+
+// measureOverLoopback prints each table when it is complete.
+func measureOverLoopback(e extent) (tables []*loopback.Table, err error) {
+	lab, err := loopback.Open(true)
+	if err != nil {
+		return nil, err
+	}
+	defer lab.Close()
+	contestants := slices.DeleteFunc(client.Contestants(), func(c client.Contestant) bool { return c.Variant })
+	for _, c := range loopback.Cases {
+		if !e.cases(c) {
+			continue
+		}
+		t := loopback.NewTable(c, contestants)
+		for range e.turns {
+			t.AddRound(lab, e.timing)
+		}
+		t.Print(os.Stdout)
+		tables = append(tables, t)
+	}
+	return tables, nil
 }
