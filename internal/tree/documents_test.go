@@ -119,3 +119,21 @@ func TestTheWalksInTheArchitectureAreThoseOfTheCode(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFilesThatTheDocumentsNameExist(t *testing.T) {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md"} {
+		text, err := os.ReadFile(root + "/" + doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths := regexp.MustCompile("[(`]([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+\\.(?:go|md|svg))[)`]").FindAllStringSubmatch(string(text), -1)
+		if len(paths) < 5 {
+			t.Errorf("%s: only %d paths found", doc, len(paths))
+		}
+		for _, p := range paths {
+			if _, err := os.Stat(root + "/" + p[1]); err != nil {
+				t.Errorf("%s names %s, which doesn't exist", doc, p[1])
+			}
+		}
+	}
+}
