@@ -272,14 +272,14 @@ func TestGroupThroughProxy(t *testing.T) {
 	eachProxy(t, proxies, func(t *testing.T, p proxyServer, via *url.URL, c *certificate) {
 		const slots = 30
 		ws, _ := backends(t, c)
-		came := make(chan struct{}, slots)
+		received := make(chan struct{}, slots)
 		cfg := *byWayOf(via, c.roots)
 		cfg.Transport = epoll.Transport()
 		g, err := fanout.Start(fanout.Options{
 			Targets:   []fanout.Target{{URL: ws, Config: cfg}},
 			Size:      slots,
 			Pace:      fanout.Pace{Rate: -1, PerHost: 8},
-			OnMessage: func(*fanout.Slot, websock.Opcode, []byte) { came <- struct{}{} },
+			OnMessage: func(*fanout.Slot, websock.Opcode, []byte) { received <- struct{}{} },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -292,7 +292,7 @@ func TestGroupThroughProxy(t *testing.T) {
 		}
 		g.Broadcast(websock.OpText, []byte("hello"))
 		for range slots {
-			<-came
+			<-received
 		}
 	})
 }

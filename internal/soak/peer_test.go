@@ -15,18 +15,18 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// errCut is how a peer ends without saying goodbye.
-var errCut = errors.New("cut on purpose")
+// errAbort is the error with which a peer aborts a connection.
+var errAbort = errors.New("aborted on purpose")
 
-// A peer is one end of a connection: it sends numbered messages and takes those of the other
-// end, which have to come without a gap, whole and in order.
+// A peer is one end of a connection. It sends numbered messages, and checks that those of the other end
+// arrive complete, in order and without a gap.
 type peer struct {
 	run      *run
 	conn     *websock.Conn
-	ready    chan struct{} // closed once conn is set
+	ready    chan struct{} // closed when conn is set
 	random   *rand.Rand    // of the goroutine that sends
 	received uint64        // of the Handler
-	ponged   uint64        // of the Handler: the last ping that was answered
+	ponged   uint64        // of the Handler: number of the last ping that was answered
 	ended    chan struct{}
 	sent     atomic.Uint64
 	pinged   atomic.Uint64
@@ -41,24 +41,26 @@ func newPeer(r *run) *peer {
 	}
 }
 
-// handler takes what comes.
-func (p *peer) handler() websock.Handler { return heard{websock.Messages(p.deliver, p.finish), p} }
+// handler returns the Handler of the connection.
+func (p *peer) handler() websock.Handler {
+	return pongHandler{websock.Messages(p.deliver, p.finish), p}
+}
 
-// heard is a Handler that takes pongs too.
-type heard struct {
+// A pongHandler is a Handler that checks pongs, too.
+type pongHandler struct {
 	websock.Handler
 	peer *peer
 }
 
-// OnPong demands answers to our pings, in their order; a peer may answer only the latest.
-func (h heard) OnPong(c *websock.Conn, payload []byte) {
+// OnPong checks that pongs answer our pings in order. A peer may answer only the latest ping.
+func (h pongHandler) OnPong(c *websock.Conn, payload []byte) {
 	p := h.peer
 	if len(payload) != pingSize {
-		return // a ping of KeepAlive's
+		return // answers a ping of KeepAlive
 	}
 	number := binary.BigEndian.Uint64(payload)
 	if number <= p.ponged || number > p.pinged.Load() {
-		p.run.fail(fmt.Errorf("pong %d came after %d of %d pings", number, p.ponged, p.pinged.Load()))
+		p.run.fail(fmt.Errorf("received pong %d after pong %d, with %d pings sent", number, p.ponged, p.pinged.Load()))
 		c.Abort(nil)
 		return
 	}
@@ -70,7 +72,7 @@ func (h heard) OnPong(c *websock.Conn, payload []byte) {
 const pingSize = 8
 
 func (p *peer) ping() {
-	p.conn.SendPing(binary.BigEndian.AppendUint64(nil, p.pinged.Add(1))) // a failure shows at the next message
+	p.conn.SendPing(binary.BigEndian.AppendUint64(nil, p.pinged.Add(1))) // an error shows in the next send
 }
 
 func (p *peer) deliver(c *websock.Conn, op websock.Opcode, msg []byte) {
@@ -87,7 +89,7 @@ func (p *peer) deliver(c *websock.Conn, op websock.Opcode, msg []byte) {
 	}
 }
 
-// finish knows how many messages the other end has sent if that said so.
+// finish checks the number of messages if the other end has closed and said how many it sent.
 func (p *peer) finish(_ *websock.Conn, err error) {
 	defer close(p.ended)
 	var closed *websock.CloseError
@@ -95,21 +97,21 @@ func (p *peer) finish(_ *websock.Conn, err error) {
 		p.run.fail(fmt.Errorf("ended with %w", err))
 		return
 	}
-	if closed.Local || closed.Code != goodbye {
+	if closed.Local || closed.Code != closeCode {
 		p.run.count(err)
 		return
 	}
 	if sent, _ := strconv.ParseUint(closed.Reason, 10, 64); sent != p.received {
-		p.run.fail(fmt.Errorf("%d messages of %d came", p.received, sent))
+		p.run.fail(fmt.Errorf("received %d messages of %d", p.received, sent))
 	}
 	p.run.count(err)
 }
 
-// goodbye is the close code whose reason is the number of messages sent.
-const goodbye websock.CloseCode = 4000
+// closeCode is a close code whose reason is the number of messages sent.
+const closeCode websock.CloseCode = 4000
 
-// live sends for some time, and ends the connection unless the other end does.
-func (p *peer) live() {
+// sendAndClose sends for some time, and then closes the connection unless the other end does.
+func (p *peer) sendAndClose() {
 	<-p.ready
 	c := p.conn
 	for end := time.Now().Add(p.run.lifetime(p.random)); time.Now().Before(end); {
@@ -121,7 +123,7 @@ func (p *peer) live() {
 			time.Sleep(time.Millisecond)
 			continue
 		case err != nil:
-			p.bye(c)
+			p.close(c)
 			return
 		}
 		p.sent.Add(1)
@@ -129,20 +131,20 @@ func (p *peer) live() {
 			time.Sleep(rand.N(p.run.pause))
 		}
 	}
-	p.bye(c)
+	p.close(c)
 }
 
-// bye ends the connection, mostly in order, and waits for its end.
-func (p *peer) bye(c *websock.Conn) {
+// close closes the connection, or sometimes aborts it, and waits for its end.
+func (p *peer) close(c *websock.Conn) {
 	if p.random.IntN(4) == 0 {
-		c.Abort(errCut)
+		c.Abort(errAbort)
 	} else {
-		c.CloseWith(goodbye, strconv.FormatUint(p.sent.Load(), 10))
+		c.CloseWith(closeCode, strconv.FormatUint(p.sent.Load(), 10))
 	}
 	<-p.ended
 }
 
-// send sends a message in one of the ways that there are.
+// send sends a message in a random way.
 func (p *peer) send(msg []byte) error {
 	c := p.conn
 	switch p.random.IntN(6) {
@@ -171,7 +173,7 @@ func (p *peer) send(msg []byte) error {
 	return c.SendBinary(msg)
 }
 
-// stream sends a message in fragments. What fails in between ends the connection.
+// stream sends a message in fragments. After an error in between the peer closes the connection.
 func (p *peer) stream(msg []byte) error {
 	w, err := p.conn.NextWriter(websock.OpBinary)
 	if err != nil {
@@ -179,13 +181,13 @@ func (p *peer) stream(msg []byte) error {
 	}
 	for piece := range slices.Chunk(msg, 1+p.random.IntN(len(msg))) {
 		if _, err := w.Write(piece); err != nil {
-			return errors.New("within a message: " + err.Error()) // not to be repeated, whatever it is
+			return errors.New("within a message: " + err.Error()) // without the chain, since the send must not be repeated
 		}
 	}
 	return w.Close()
 }
 
-// newMessage returns a message of random size: its number, then bytes that follow from it.
+// newMessage returns a message of random size: its number, then bytes derived from that.
 func newMessage(random *rand.Rand, number uint64) []byte {
 	size := 8 + random.IntN(256)
 	switch random.IntN(100) {
@@ -204,7 +206,7 @@ func newMessage(random *rand.Rand, number uint64) []byte {
 
 func check(msg []byte, number uint64) error {
 	if len(msg) < 8 || binary.BigEndian.Uint64(msg) != number {
-		return fmt.Errorf("message %x came as number %d", msg[:min(len(msg), 8)], number)
+		return fmt.Errorf("received message %x as number %d", msg[:min(len(msg), 8)], number)
 	}
 	for i, b := range msg[8:] {
 		if b != byte(number)+byte(i) {
@@ -214,7 +216,7 @@ func check(msg []byte, number uint64) error {
 	return nil
 }
 
-// descriptors returns how many the process has open.
+// descriptors returns the number of open descriptors.
 func descriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

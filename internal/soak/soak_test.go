@@ -39,8 +39,8 @@ var transports = map[string]websock.Transport{
 	"netpoll": netpoll.Transport(),
 }
 
-// perConn is added to the pauses for each connection, so that many of them don't keep all
-// processors from opening others in time.
+// perConn is added to pauses for each connection, so that many connections leave processor time to open
+// new ones.
 const perConn = 400 * time.Microsecond
 
 func TestSoak(t *testing.T) {
@@ -51,10 +51,10 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soak keeps connections busy whose ends are carried by any of the transports.
+// soak keeps connections busy. Each end uses a random one of the transports.
 func soak(t *testing.T, carriers []string, secure bool) {
 	for _, name := range carriers {
-		begin(t, transports[name])
+		warmUp(t, transports[name])
 	}
 	goroutines, files := runtime.NumGoroutine(), descriptors()
 	r := &run{carriers: carriers, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
@@ -76,15 +76,15 @@ func soak(t *testing.T, carriers []string, secure bool) {
 	}
 	t.Logf("%d messages and %d pongs over %d connections; ends: %v", r.messages.Load(), r.pongs.Load(), r.connections.Load(), r.ends)
 	if r.messages.Load() == 0 || r.pongs.Load() == 0 {
-		t.Error("no message came, or no pong")
+		t.Error("no messages or no pongs were received")
 	}
-	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
-	settled(t, "descriptors", files, descriptors)
+	waitForCount(t, "goroutines", goroutines, runtime.NumGoroutine)
+	waitForCount(t, "descriptors", files, descriptors)
 }
 
-// begin has the transport carry a connection, so that what it keeps for the life of the
-// process is there: the pollers of netpoll.
-func begin(t *testing.T, transport websock.Transport) {
+// warmUp opens a connection over the transport, so that what lives as long as the process exists: the
+// pollers of netpoll.
+func warmUp(t *testing.T, transport websock.Transport) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -99,11 +99,11 @@ func begin(t *testing.T, transport websock.Transport) {
 		t.Fatal(err)
 	}
 	carried.Close()
-	time.Sleep(100 * time.Millisecond) // it may take a moment for all of it to end
+	time.Sleep(100 * time.Millisecond) // for its goroutines to end
 }
 
-// settled waits until a count is back where it was.
-func settled(t *testing.T, what string, before int, now func() int) {
+// waitForCount waits until a count is no more than before.
+func waitForCount(t *testing.T, what string, before int, now func() int) {
 	t.Helper()
 	for range 500 {
 		if now() <= before {
@@ -114,7 +114,7 @@ func settled(t *testing.T, what string, before int, now func() int) {
 	t.Errorf("%s: %d, and %d before", what, now(), before)
 }
 
-// A run is one combination.
+// A run is one combination of transports and scheme.
 type run struct {
 	carriers []string // names of transports
 	url      string
@@ -162,7 +162,7 @@ func (r *run) lifetime(random *rand.Rand) time.Duration {
 	return time.Duration(random.Int64N(int64(max(*duration/4, time.Second))))
 }
 
-// limits differ, so that all ways to deal with a full queue come up.
+// limits returns random limits, with all policies for a full queue.
 func limits() websock.Limits {
 	return websock.Limits{WhenFull: websock.QueuePolicy(rand.IntN(3)), CloseTimeout: 20 * time.Second}
 }
@@ -171,8 +171,7 @@ func (r *run) transport() websock.Transport {
 	return transports[r.carriers[rand.IntN(len(r.carriers))]]
 }
 
-// compression differs, so that some connections have one, with or without memory of what went
-// before, in both directions or in one.
+// compression returns a random compression: none, the default, or one with random parameters.
 func compression() websock.Compression {
 	switch rand.IntN(3) {
 	case 0:
@@ -190,7 +189,7 @@ func compression() websock.Compression {
 	}
 }
 
-// keepAlive pings connections that are silent for a moment, or leaves that to the peers.
+// keepAlive returns a KeepAlive that pings idle connections, or none.
 func keepAlive() websock.KeepAlive {
 	if rand.IntN(2) == 0 {
 		return websock.KeepAlive{}
@@ -198,10 +197,10 @@ func keepAlive() websock.KeepAlive {
 	return websock.KeepAlive{Ping: 40 * time.Millisecond, Timeout: time.Minute}
 }
 
-// dials bounds the handshakes under way: thousands at once would time out for each other.
+// dials bounds concurrent handshakes: thousands at once would time out.
 var dials = make(chan struct{}, 64)
 
-// serve starts the server and returns what stops it.
+// serve starts the server and returns a function that stops it.
 func (r *run) serve(t *testing.T, secure bool) (stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -241,7 +240,7 @@ func (r *run) accept(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	close(p.ready)
-	p.live()
+	p.sendAndClose()
 }
 
 func (r *run) connect() {
@@ -259,7 +258,7 @@ func (r *run) connect() {
 	}
 	r.connections.Add(1)
 	close(p.ready)
-	p.live()
+	p.sendAndClose()
 }
 
 func TestMain(m *testing.M) {

@@ -1,4 +1,4 @@
-// Echoes every message, as it came: text as text, binary as binary. Arguments: port, and for
+// Echoes every message, text as text, binary as binary. Arguments: port, and for
 // TLS the files of certificate and key.
 const { readFileSync } = require('fs');
 const http = require('http');

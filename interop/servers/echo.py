@@ -1,4 +1,4 @@
-"""Echoes every message, as it came: text as text, binary as binary."""
+"""Echoes every message, text as text, binary as binary."""
 
 import asyncio
 import ssl
