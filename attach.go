@@ -13,13 +13,13 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// Attach makes the transport of conn, as Dial and Accept do it, for programs that perform the
-// opening handshake themselves and call NewConn. early are bytes that were read from conn: they are
-// received first, and belong to the transport.
+// Attach makes a transport of conn, as Dial and Accept do, for programs that perform the opening
+// handshake themselves and call NewConn. early are bytes that were read from conn and are received
+// first; the transport owns them.
 //
-// TLS that package transport/tls has begun is put over what f makes of the connection underneath,
-// unless f is a transport.TLSFactory. What f can't carry is carried by transport/std. On an error, which is that of f, conn is as it
-// was.
+// If conn is TLS from package transport/tls, f carries the connection below, and TLS is put over
+// it, unless f is a transport.TLSFactory. Connections that f doesn't support are carried by
+// transport/std. The error is that of f; conn is then unchanged.
 func Attach(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
 	if secured, ok := conn.(*stdtls.Conn); ok {
 		if t, ok := withoutReservation(f).(transport.TLSFactory); ok {
@@ -36,6 +36,7 @@ func Attach(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, e
 	return attachPlain(f, conn, early)
 }
 
+// attachPlain makes a transport of conn with f, or with transport/std if f doesn't support conn.
 func attachPlain(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
 	c, err := f.Attach(conn, early)
 	if errors.Is(err, transport.ErrUnsupported) {

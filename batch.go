@@ -9,74 +9,74 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A batchWriter writes the frames of a connection, many at a time. Senders append frames to a
-// pending batch under its lock. One goroutine at a time writes a batch, without the lock; frames
-// that arrive meanwhile become the next batch, which one of their senders writes when the first
-// write has ended. So frames that gather during a write are written together.
+// A batchWriter writes the frames of a connection in batches. Senders append frames to the pending
+// batch. One goroutine at a time writes a batch, without the lock. Frames that are sent meanwhile
+// become the next batch, which one of their senders writes when the first write has ended. This way
+// frames that are sent during a write are written together.
 //
-// A batch is held back under Cork, and while a Handler runs whose goroutine sends. The transport may
-// queue what the peer doesn't take; the batchWriter keeps that within Limits.SendQueue.
+// A batch is held back during Cork, and, for the goroutine of a Handler, while the Handler runs.
+// The transport may queue what the peer doesn't accept; the batchWriter keeps the queue within
+// Limits.SendQueue.
 //
-// The lock must be held by callers of all methods. Those with an owner release it while they write
-// or wait.
+// All methods must be called with mu locked. Those with a parameter of type batchOwner unlock it
+// while they write or wait.
 type batchWriter struct {
 	mu      sync.Mutex
 	t       transport.Conn
 	config  *connConfig
-	pending *buffer.Buffer // frames encoded and not written; nil: none
+	pending *buffer.Buffer // encoded frames that were not written, or nil
 	counts  *connCounts    // nil: nothing was counted yet
-	rare    *rareState     // nil: nothing was needed of it yet
+	rare    *rareState     // nil: was not needed yet
 
 	seq     uint32 // number of the pending batch
-	written uint32 // how many batches were written
-	handler uint32 // the goroutine in which a Handler runs; 0: none runs
+	written uint32 // number of batches written
+	handler uint32 // ID of the goroutine on which the Handler runs, or 0
 
 	state   writerState
 	unowned bool // no sender waits for the pending batch
-	corked  bool // Cork was called
-	refuses bool // a full queue makes a send fail instead of waiting
+	corked  bool // Cork was called, and not Flush
+	refuses bool // a send fails, rather than waits, when the queue is full
 }
 
-// A writerState says what becomes of a batch.
+// A writerState is the state of a batchWriter.
 type writerState uint8
 
 const (
-	writerIdle    writerState = iota // its sender writes it
-	writerBusy                       // a goroutine writes the last one, or waits for the peer first
-	writerStopped                    // nothing more is written: a write has failed, or the connection is over
+	writerIdle    writerState = iota // the next sender writes its batch
+	writerBusy                       // a goroutine is writing, or waits for the queue
+	writerStopped                    // nothing more is written: a write has failed, or the connection has ended
 )
 
-// A batchOwner is the Conn of a batchWriter. Its methods are called with the lock held.
+// A batchOwner is the Conn of a batchWriter.
 type batchOwner interface {
-	// appendPongLocked appends the answer to the remembered ping to the pending batch, if it may be sent
+	// appendPongLocked appends the answer to the latest ping to the pending batch if it may be sent
 	// now, and reports whether it did.
 	appendPongLocked() bool
 
-	// writeFailedLocked is told why nothing more can be written. It calls stop.
+	// writeFailedLocked is called with the error of a write. It calls stop.
 	writeFailedLocked(err error)
 
-	// pendingDone returns what calls finishPending.
+	// pendingDone returns a WriteDone that calls finishPending.
 	pendingDone() transport.WriteDone
 }
 
-// gathers reports whether a frame joins others, rather than being written alone.
+// gathers reports whether frames may be batched at present.
 func (w *batchWriter) gathers() bool { return w.corked || w.handler != 0 }
 
-// heldBack reports whether frames gather until somebody flushes them.
+// heldBack reports whether what the caller sends is held back until a flush.
 //
-// The frames of a Handler do until all bytes that were received are handled, and are then written
-// together. A send from another goroutine must not wait for the Handler, which can take its time: it
-// writes at once, and writes what has gathered too. Only the goroutine tells which of the two a
-// send is, since all use the same Conn. A timer that flushed for a slow Handler would make others
-// wait for it, and a write for each send would cost a Handler that answers many messages a system
-// call for each.
+// The frames of a Handler are, until all received bytes are handled. A send from another goroutine
+// must not wait for the Handler, which may take long: it writes at once, together with what the
+// Handler has sent. As all of them use the same Conn, only the goroutine ID tells them apart. The
+// alternatives are worse: with a timer, other sends would wait for the Handler, and with a write
+// for each send, a Handler that answers many messages would need a system call for each.
 func (w *batchWriter) heldBack() bool { return w.corked || w.inHandler() }
 
-// inHandler reports whether the caller is in a call of the Handler.
+// inHandler reports whether the calling goroutine is the one on which the Handler runs.
 func (w *batchWriter) inHandler() bool { return w.handler != 0 && w.handler == goroutine.ID() }
 
-// grow returns the pending batch with room for size bytes more. A batch that other frames are likely
-// to join begins with room for some of them.
+// grow returns the pending batch with room for size more bytes. If more frames are likely to
+// follow, a new batch has room for some of them.
 func (w *batchWriter) grow(size int) *buffer.Buffer {
 	switch {
 	case w.pending != nil:
@@ -89,12 +89,12 @@ func (w *batchWriter) grow(size int) *buffer.Buffer {
 	return w.pending
 }
 
-// commit has the pending batch written, by this sender or another, unless it is held back. It
-// returns false if it can't be.
+// commit makes sure that the pending batch is written, by this sender or another, unless it is held
+// back. It returns false if the batch can't be written.
 func (w *batchWriter) commit(o batchOwner) bool {
 	if few := len(w.pending.B) < w.config.limits.SendQueue; few && w.heldBack() {
 		return true
-	} else if few && w.handler != 0 { // the Handler may wait for this send, which must not wait for the peer
+	} else if few && w.handler != 0 { // the Handler may be waiting for this send, so it must not wait for the peer
 		w.flushHeldBack(o)
 		return w.state != writerStopped
 	}
@@ -113,20 +113,20 @@ func (w *batchWriter) commit(o batchOwner) bool {
 	return w.isWritten(mine)
 }
 
-// isWritten reports whether the batch of that number is written. Numbers wrap.
+// isWritten reports whether the batch with that number was written. Numbers wrap around.
 func (w *batchWriter) isWritten(batch uint32) bool { return int32(w.written-batch) > 0 }
 
-// release writes the pending batch, and a pong that has become due, without waiting: neither
-// for another sender's write, which writes both when it is done, nor for the peer. The receiving
-// side calls it: two peers that waited for each other to receive would wait forever. If the
-// write fails, the next send returns the error.
+// flushPending writes the pending batch and the pong that is due, unless they are held back. It
+// never blocks: if another goroutine is writing, that one writes them. The receiving side calls it,
+// and must not wait for the peer to receive: two peers that did would wait forever. If the write
+// fails, the next send returns the error.
 func (w *batchWriter) flushPending(o batchOwner) {
 	if !w.heldBack() {
 		w.flushHeldBack(o)
 	}
 }
 
-// flush is release also of what is held back.
+// flushHeldBack is flushPending, but also writes what is held back.
 func (w *batchWriter) flushHeldBack(o batchOwner) {
 	switch w.state {
 	case writerBusy:
@@ -138,13 +138,14 @@ func (w *batchWriter) flushHeldBack(o batchOwner) {
 	}
 }
 
-// writePending writes the pending batch, and the pong that has become due.
+// writePending writes the pending batch and the pong that is due.
 func (w *batchWriter) writePending(o batchOwner) {
 	b := w.takePending(o)
 	w.finishBatch(b, w.write(o, b, b.B, nil))
 }
 
-// writeUnowned writes what no sender waits for, so that this one learns whether it could be.
+// writeUnowned writes the batches that no sender waits for. It returns false if they can't be
+// written, so that this sender can return the error.
 func (w *batchWriter) writeUnowned(o batchOwner) bool {
 	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
 		w.writePending(o)
@@ -152,12 +153,12 @@ func (w *batchWriter) writeUnowned(o batchOwner) bool {
 	return w.state != writerStopped
 }
 
-// appendPong appends the answer to a ping that is due, and reports whether there was one.
+// appendPong appends the pong that is due, and reports whether there was one.
 func (w *batchWriter) appendPong(o batchOwner) bool {
 	return w.rare != nil && w.rare.ping != nil && o.appendPongLocked()
 }
 
-// takePending returns what has gathered, and the pong that has become due.
+// takePending returns the pending batch, with the pong that is due, and begins a new one.
 func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
 	w.appendPong(o)
 	b := w.pending
@@ -166,8 +167,8 @@ func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
 	return b
 }
 
-// finishBatch ends the write of a batch. That the connection may have ended meanwhile is no
-// failure of the write.
+// finishBatch counts a batch that was written and releases its memory. It succeeded if err is nil,
+// even if the connection has ended meanwhile.
 func (w *batchWriter) finishBatch(b *buffer.Buffer, err error) {
 	if err == nil {
 		w.written++
@@ -175,7 +176,7 @@ func (w *batchWriter) finishBatch(b *buffer.Buffer, err error) {
 	b.Put()
 }
 
-// write gives one or two slices to the transport. vec lends the memory for the call.
+// write passes one or two slices to the transport. It uses vec.Vec during the call.
 func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []byte) error {
 	w.state = writerBusy
 	w.mu.Unlock()
@@ -191,7 +192,7 @@ func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []by
 	return err
 }
 
-// wrote ends a write of n bytes.
+// recordWrite records that a write of n bytes has ended with err.
 func (w *batchWriter) recordWrite(o batchOwner, n int, err error) {
 	w.endWrite()
 	counts := w.ensureCounts()
@@ -203,15 +204,15 @@ func (w *batchWriter) recordWrite(o batchOwner, n int, err error) {
 	w.broadcast()
 }
 
-// endWrite lets others write.
+// endWrite lets other goroutines write.
 func (w *batchWriter) endWrite() {
 	if w.state == writerBusy {
 		w.state = writerIdle
 	}
 }
 
-// writeNonBlocking writes the pending batch, which is there, and what is added to it meanwhile,
-// without waiting for the peer if the transport can. Nobody else writes.
+// writeNonBlocking writes the pending batch, which must not be nil, and what is appended meanwhile.
+// It doesn't wait for the peer if the transport supports that. The state must be writerIdle.
 func (w *batchWriter) writeNonBlocking(o batchOwner) {
 	q, ok := w.t.(transport.Queue)
 	if !ok || q.Queues() {
@@ -225,8 +226,8 @@ func (w *batchWriter) writeNonBlocking(o batchOwner) {
 	}
 }
 
-// tryWritePending writes the pending batch, or leaves the rest of it to the transport, which then calls
-// finishPending.
+// tryWritePending writes what the system accepts of the pending batch. The transport writes the
+// rest, and then finishPending is called.
 func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
 	b := w.takePending(o)
 	w.state = writerBusy
@@ -242,8 +243,8 @@ func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
 	rest.Finish(o.pendingDone())
 }
 
-// finishPending ends what tryWritePending has begun. The senders of these frames were told that they were
-// accepted; so if that was wrong, the end of the connection tells.
+// finishPending ends a write that tryWritePending has begun. The senders of these frames have
+// returned; an error is returned by later sends.
 func (w *batchWriter) finishPending(o batchOwner, err error) {
 	b := w.rare.inFlight
 	w.rare.inFlight = nil
@@ -252,7 +253,8 @@ func (w *batchWriter) finishPending(o batchOwner, err error) {
 	w.writeUnowned(o)
 }
 
-// awaitIdle waits until nobody else writes and all that gathered before is written.
+// awaitIdle waits until no goroutine writes and there is no pending batch. It writes pending
+// batches itself when it can.
 func (w *batchWriter) awaitIdle(o batchOwner) {
 	for w.state == writerBusy || w.state == writerIdle && w.pending != nil {
 		if w.state == writerBusy {
@@ -263,7 +265,7 @@ func (w *batchWriter) awaitIdle(o batchOwner) {
 	}
 }
 
-// wait waits until a write has ended.
+// waitForWrite waits until a write has ended.
 func (w *batchWriter) waitForWrite() {
 	rare := w.ensureRare()
 	if rare.writeDone == nil {
@@ -272,14 +274,14 @@ func (w *batchWriter) waitForWrite() {
 	rare.writeDone.Wait()
 }
 
-// broadcast wakes those who wait for a write to end.
+// broadcast wakes the goroutines in waitForWrite.
 func (w *batchWriter) broadcast() {
 	if done := w.rareOrZero().writeDone; done != nil {
 		done.Broadcast()
 	}
 }
 
-// stop makes sure that nothing more is written, and returns the memory of what waits to be.
+// stop ends all writing and releases the memory of what was not written.
 func (w *batchWriter) stop() {
 	w.state = writerStopped
 	if w.pending != nil {
@@ -289,8 +291,8 @@ func (w *batchWriter) stop() {
 	w.dropPing()
 }
 
-// waitForQuota waits until n bytes more may join what waits to be written, or refuses them with a
-// *LimitError. The connection may have ended meanwhile.
+// waitForQuota waits until n more bytes may be queued, or returns a *LimitError if sends must not
+// wait. When it returns, the connection may have ended.
 func (w *batchWriter) waitForQuota(o batchOwner, n int) error {
 	switch {
 	case w.state == writerIdle && w.t.Queued() == 0:
@@ -310,26 +312,27 @@ func (w *batchWriter) awaitQuota(o batchOwner, n int) {
 		case w.state == writerBusy && w.pending != nil && w.quotaAfter(n) < 0:
 			w.waitForWrite()
 		case w.state == writerIdle && w.queueFull(n) && w.drain(context.Background(), o, n):
-			w.writeUnowned(o) // what comes next may be refused for another reason
+			w.writeUnowned(o) // this send may still fail, and not write it
 		default:
 			return
 		}
 	}
 }
 
-// errQueueFull says that there is no room in the queue.
+// errQueueFull returns the error of a send for which the queue has no room.
 func (w *batchWriter) errQueueFull() error {
 	return &LimitError{Limit: "SendQueue", Max: int64(w.config.limits.SendQueue), Code: ClosePolicyViolation, Err: ErrSendQueueFull}
 }
 
-// queueFull reports whether so much is queued for the peer that n bytes more are too many.
+// queueFull reports whether the transport's queue has no room for the pending batch and n more
+// bytes.
 func (w *batchWriter) queueFull(n int) bool {
 	queued := w.t.Queued()
 	return queued > 0 && queued > w.quotaAfter(n)
 }
 
-// quotaAfter returns how much may be queued for the peer when what is pending and n bytes more have
-// joined. It may be negative.
+// quotaAfter returns how many bytes the transport may have queued for the pending batch and n more
+// bytes to fit. It may be negative.
 func (w *batchWriter) quotaAfter(n int) int {
 	if w.pending != nil {
 		n += len(w.pending.B)
@@ -337,9 +340,9 @@ func (w *batchWriter) quotaAfter(n int) int {
 	return w.config.limits.SendQueue - n
 }
 
-// drain waits until the transport's queue has room for n bytes or is empty, or ctx ends. It reports
-// whether it can wait with this transport. Nobody else writes meanwhile, unless sends on this
-// connection must not wait.
+// drain waits until the transport's queue has room for the pending batch and n more bytes or is
+// empty, or until ctx ends. It returns false if the transport doesn't support that. No other
+// goroutine writes meanwhile, except on connections whose sends must not wait.
 func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	q, ok := w.t.(transport.Queue)
 	if !ok || !q.Queues() {
@@ -362,8 +365,8 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	return true
 }
 
-// hasRoom reports whether a frame of n bytes can be written or queued now. What is held back is
-// written first if that makes room.
+// hasRoom reports whether a frame of n bytes can be written or queued now. If necessary it first
+// writes what is held back.
 func (w *batchWriter) hasRoom(o batchOwner, n int) bool {
 	if w.exceedsQueue(n) && w.state == writerIdle && w.pending != nil {
 		w.writeNonBlocking(o)
@@ -371,13 +374,15 @@ func (w *batchWriter) hasRoom(o batchOwner, n int) bool {
 	return !w.exceedsQueue(n)
 }
 
-// exceedsQueue reports whether so much waits already that n bytes more are too many.
+// exceedsQueue reports whether n more bytes would exceed Limits.SendQueue. An empty queue takes any
+// number.
 func (w *batchWriter) exceedsQueue(n int) bool {
 	waits := w.queued()
 	return (waits > 0 || w.state == writerBusy) && waits > w.config.limits.SendQueue-n
 }
 
-// queued returns how many bytes of frames wait in memory, here and in the transport.
+// queued returns how many bytes of frames are held in memory: by the batchWriter and by the
+// transport.
 func (w *batchWriter) queued() int {
 	n := w.t.Queued()
 	if w.pending != nil {

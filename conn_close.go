@@ -14,29 +14,26 @@ import (
 // Close closes the connection with CloseNormal. See CloseWith.
 func (c *Conn) Close() error { return c.CloseWith(CloseNormal, "") }
 
-// CloseWith performs the closing handshake (RFC 6455 section 7.1.2) and closes
-// the transport: it sends a close frame with code and reason, unless one was sent
-// already, and waits for the peer to end the connection. Both together take at
-// most Limits.CloseTimeout, whatever deadlines are set meanwhile. What the peer
-// sends in that time is discarded. With a Handler it does not wait, neither for
-// the peer nor for other senders: data still goes to OnData, and OnClose tells the
-// end within Limits.CloseTimeout.
+// CloseWith performs the closing handshake (RFC 6455 section 7.1.2) and closes the transport: it
+// sends a close frame with code and reason, unless one was sent already, and waits for the peer to
+// end the connection. Both together take at most Limits.CloseTimeout, whatever deadlines are set.
+// What the peer sends meanwhile is discarded. With a Handler, CloseWith waits neither for the peer
+// nor for other senders: OnData still gets data, and OnClose is called within Limits.CloseTimeout.
 //
-// It may be called from any goroutine, any number of times; only the first call
-// does anything. A receive under way returns a *CloseError with Local set, and so do later
-// ones, whatever had come. After the connection was lost they return what they did before, and
-// so does Err.
+// CloseWith may be called from any goroutine, any number of times; only the first call has an
+// effect. A receive that is waiting, and all later ones, return a *CloseError with Local set, even
+// if more data has arrived. If the connection was lost before, they continue to return that error,
+// as does Err.
 //
-// Nil says that the close frame was written and the peer has ended the connection; or that there
-// was nothing to wait for: there is a Handler, the connection was over, or another call of Close
-// is under way, which may have to wait longer; or that Abort has cut the wait short. Whether the
-// peer's close frame came, and so all that was sent before, only a Handler is told: see
-// CloseError.
+// A nil error means that the close frame was written and the peer has ended the connection, or that
+// there was nothing to wait for: there is a Handler, the connection had ended, another call of
+// Close is in progress (and may still wait), or Abort was called meanwhile. It does not mean that
+// the peer received everything; OnClose reports that, see CloseError.
 //
-// Errors before anything is done: ErrCloseCode, ErrInvalidUTF8 for the reason,
-// ErrControlTooLong for a reason of more than 123 bytes. Otherwise the transport
-// is closed, and the error says why the closing handshake is incomplete: one that
-// is ErrTimeout, or the *CloseError of a failed write.
+// CloseWith returns ErrCloseCode, ErrInvalidUTF8 for the reason, or ErrControlTooLong for a reason
+// longer than 123 bytes, without doing anything. For any other error the transport is closed, and
+// the error is why the closing handshake is incomplete: ErrTimeout, or the *CloseError of a failed
+// write.
 func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	if err := engine.CheckClose(code, reason); err != nil {
 		return err
@@ -50,7 +47,7 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	}
 	how := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
 	switch sends := c.closing.SendClose(how); {
-	case sends && pushed: // by a Handler, perhaps, which must not wait for the peer
+	case sends && pushed: // the caller may be the Handler, which must not wait for the peer
 		c.encodeCloseLocked(code, reason)
 		w.flushHeldBack(c)
 		err = c.closing.WriteErr()
@@ -65,8 +62,8 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	return errors.Join(err, c.shutdown())
 }
 
-// encodeCloseLocked appends a close frame to the pending batch, after which nothing is sent, and begins
-// the time within which the connection ends. The lock is held.
+// encodeCloseLocked appends a close frame, the last frame, to the pending batch, and starts the
+// close timeout.
 func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 	c.batch.corked = false
 	c.batch.dropPing()
@@ -75,22 +72,22 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 	c.encodeLocked(OpClose, true, engine.AppendClose(payload[:0], code, reason))
 }
 
-// end closes the transport as RFC 6455 section 7.1.1 has it: the server first, at
-// once when the peer's close frame is here; the client when the server did.
+// shutdown closes the transport as RFC 6455 section 7.1.1 demands: the server closes first,
+// immediately if it has the peer's close frame; the client when the server has closed.
 func (c *Conn) shutdown() error {
 	w := &c.batch
 	w.mu.Lock()
 	again := c.receive.shuttingDown
 	c.receive.shuttingDown = true
 	if !again {
-		w.awaitIdle(c) // what ends the stream must not overtake a close frame that is left to a sender
+		w.awaitIdle(c) // another sender may still have to write the close frame
 	}
 	failed := w.state == writerStopped
 	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
 	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()
 	if c.Role() == Server && !again && !failed {
-		c.batch.t.CloseWrite() // if it fails, the peer's timeout ends the wait
+		c.batch.t.CloseWrite() // if this fails, the wait below ends with a timeout
 	}
 	switch {
 	case again:
@@ -108,10 +105,11 @@ func (c *Conn) shutdown() error {
 	return err
 }
 
+// errNotCompleted is returned by Close if the peer doesn't complete the closing handshake in time.
 var errNotCompleted = fmt.Errorf("websock: closing handshake not completed by the peer: %w", ErrTimeout)
 
-// peerClosed answers the peer's close frame (RFC 6455 section 5.5.1) and returns
-// what further receives return.
+// peerClosed answers the peer's close frame (RFC 6455 section 5.5.1) and returns the error of later
+// receives.
 func (c *Conn) peerClosed(payload []byte) error {
 	code, reason, _ := engine.ParseClose(payload) // the Decoder has checked it
 	c.batch.mu.Lock()
@@ -125,8 +123,8 @@ func (c *Conn) peerClosed(payload []byte) error {
 	return c.receive.dec.Fail(err)
 }
 
-// fail tells the peer what it did wrong (RFC 6455 section 7.1.7), or that we did, and
-// returns the error that further receives return.
+// failProtocol sends a close frame for err, which is an error of the peer or of the Handler (RFC
+// 6455 section 7.1.7), and returns the error of later receives.
 func (c *Conn) failProtocol(err error) error {
 	code := CloseProtocolError
 	reason := ""
@@ -148,15 +146,15 @@ func (c *Conn) failProtocol(err error) error {
 	return c.receive.dec.Fail(err)
 }
 
-// streamEnded notes that nothing more comes, for the reason err, and returns what
-// further calls return.
+// streamEnded records that nothing more will arrive, because of err, and returns the error of later
+// receives.
 func (c *Conn) streamEnded(err error) error {
 	w := &c.batch
 	w.mu.Lock()
 	c.publishCountsLocked()
 	w.handler = 0
 	w.flushPending(c)                                        // what was sent while the last bytes were handled
-	closesElsewhere := c.closing.Begun() || c.receive.pushed // in Close, or by the transport that pushes
+	closesElsewhere := c.closing.Begun() || c.receive.pushed // Close does, or the transport of a Handler
 	how := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
 	w.stop()
 	w.broadcast()
@@ -167,24 +165,24 @@ func (c *Conn) streamEnded(err error) error {
 	return how
 }
 
-// A closeWatchdog ends a connection whose Handler doesn't return. The time limits of startCloseTimeoutLocked are
-// kept by the transport, which for an event loop means by the goroutine that the Handler holds
-// up. It doesn't keep the connection in memory.
+// A closeWatchdog closes a connection whose Handler doesn't return. On an event loop the Handler
+// blocks the goroutine that would notice that the close timeout has passed. The closeWatchdog
+// doesn't keep the connection in memory.
 type closeWatchdog struct {
 	conn weak.Pointer[Conn]
-	late bool // the time of startCloseTimeoutLocked was over at the last run
+	late bool // Run was called before
 }
 
-// startCloseWatchdog begins a closeWatchdog. It has a timer of its own, since to show the peer the end of the
-// stream may take as long as the peer reads nothing.
+// startCloseWatchdog starts a closeWatchdog. It has a timer and a goroutine of its own, as
+// CloseWrite blocks while the peer doesn't read.
 func (c *Conn) startCloseWatchdog() {
 	timing.After(c.closeTimeout(), &closeWatchdog{conn: weak.Make(c)})
 }
 
-// Run comes when the time within which the connection has to end is over, and once more as
-// long after. At first the peer is shown the end of the stream, if all that was sent has left;
-// what it has answered can still be received when the Handler returns. Then the connection is
-// closed.
+// Run is called when the close timeout has passed, and once more after the same time. The first
+// time it closes our direction of the stream if everything was written, so the peer can end the
+// connection; what the peer has sent can be received when the Handler returns. The second time it
+// closes the connection.
 func (b *closeWatchdog) Run() time.Duration {
 	c := b.conn.Value()
 	if c == nil {
@@ -193,7 +191,7 @@ func (b *closeWatchdog) Run() time.Duration {
 	w := &c.batch
 	w.mu.Lock()
 	switch {
-	case c.receive.shuttingDown: // which has its own bound
+	case c.receive.shuttingDown: // shutdown has a timeout of its own
 		w.mu.Unlock()
 		return 0
 	case !b.late:
@@ -210,8 +208,8 @@ func (b *closeWatchdog) Run() time.Duration {
 	return 0
 }
 
-// closeWriteLocked shows the peer the end of the stream unless something waits to be written. The
-// lock is held, but not meanwhile.
+// closeWriteLocked closes our direction of the stream, unless something remains to be written. It
+// releases the lock meanwhile.
 func (c *Conn) closeWriteLocked() {
 	w := &c.batch
 	if w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 {
@@ -219,21 +217,21 @@ func (c *Conn) closeWriteLocked() {
 	}
 	w.state = writerBusy
 	w.mu.Unlock()
-	w.t.CloseWrite() // what it can't do, Close does later
+	w.t.CloseWrite() // if this fails, Close follows
 	w.mu.Lock()
 	w.endWrite()
 	w.broadcast()
 }
 
-// Abort ends the connection at once, without a closing handshake: what was sent and has not
-// left is lost, and the peer sees the stream end (RFC 6455 section 7.1.7 calls it failing the
-// connection). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
-// Local set and cause in its chain; nil stands for ErrClosed. After Close or the end of the
-// connection it does nothing but cut Close's wait short.
+// Abort ends the connection immediately, without a closing handshake: what was sent but not yet
+// written is lost, and the peer sees the stream end (RFC 6455 section 7.1.7, "Fail the WebSocket
+// Connection"). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
+// Local set and cause in its chain. A nil cause means ErrClosed. After Close or the end of the
+// connection, Abort only makes a waiting Close return.
 //
-// It may be called from any goroutine, also in a Handler, and waits for nothing: neither for
-// a Handler that is at work nor for the peer. After it no OnData is called, only OnClose; when
-// it comes from another goroutine, an OnData that is being called is the last one.
+// Abort may be called from any goroutine and from a Handler. It never waits, neither for a running
+// Handler nor for the peer. Afterwards only OnClose is called; if Abort is called from another
+// goroutine, a call of OnData that is running is the last one.
 func (c *Conn) Abort(cause error) {
 	if cause == nil {
 		cause = ErrClosed

@@ -7,7 +7,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// control handles payload of the open control frame. The view may end within.
+// handleControl handles payload of the current control frame, of which the view may have only a
+// part.
 func (c *Conn) handleControl() error {
 	r := &c.receive
 	kind, payload, n, err := r.dec.Control(r.view)
@@ -30,7 +31,7 @@ func (c *Conn) handleControl() error {
 	return err
 }
 
-// callOnPing tells the user of a ping.
+// callOnPing calls the OnPing functions of the user.
 func (c *Conn) callOnPing(payload []byte) {
 	if f := c.batch.config.onPing; f != nil {
 		f(c, payload)
@@ -40,19 +41,17 @@ func (c *Conn) callOnPing(payload []byte) {
 	}
 }
 
-// answer sends the pongs that wait. That they can't be sent is no error of
-// receiving.
+// sendPongs sends the pongs that are pending. An error is left to the next send.
 func (c *Conn) sendPongs() {
 	if c.receive.pongPending {
 		c.flushPongs()
 	}
 }
 
-// pong answers a ping (RFC 6455 section 5.5.3). The answer leaves when the
-// receiver turns to the transport or to its caller. Behind another sender's write,
-// above Limits.PongRate, and while the peer doesn't take what was sent, only the latest
-// ping is remembered. It is answered with what is sent or received next, or when a
-// transport with a Handler says that what it queued has left.
+// queuePong answers a ping (RFC 6455 section 5.5.3). The pong is written before the receiver waits
+// or returns. During another sender's write, above Limits.PongRate, and while the queue is full,
+// only the latest ping is kept. It is answered together with what is sent or received next, or,
+// with a Handler, when the transport has written what it had queued.
 func (c *Conn) queuePong(payload []byte) {
 	w := &c.batch
 	w.mu.Lock()
@@ -71,6 +70,7 @@ func (c *Conn) queuePong(payload []byte) {
 	c.encodePongLocked(payload)
 }
 
+// encodePongLocked counts a pong for Limits.PongRate and appends it to the pending batch.
 func (c *Conn) encodePongLocked(payload []byte) {
 	rare := c.batch.ensureRare()
 	if now := unixSecond(); now != rare.pongSecond {
@@ -80,7 +80,7 @@ func (c *Conn) encodePongLocked(payload []byte) {
 	c.encodeLocked(OpPong, true, payload)
 }
 
-// appendPongLocked puts the answer to a remembered ping into the batch, if it may be given now.
+// appendPongLocked answers the latest ping, if that is allowed now, and reports whether it did.
 func (c *Conn) appendPongLocked() bool {
 	w := &c.batch
 	ping := w.rareOrZero().ping
@@ -98,7 +98,7 @@ func (w *batchWriter) pongAllowed() bool {
 	return int64(now.pongs) < int64(w.config.limits.PongRate) || now.pongSecond != unixSecond()
 }
 
-// dropPing forgets the ping that is to be answered.
+// dropPing forgets the latest unanswered ping.
 func (w *batchWriter) dropPing() {
 	if ping := w.rareOrZero().ping; ping != nil {
 		ping.Put()
@@ -108,10 +108,10 @@ func (w *batchWriter) dropPing() {
 
 func unixSecond() uint32 { return uint32(time.Now().Unix()) }
 
-// flushPongs sends the pongs that were encoded, and the remembered one if it is due.
+// flushPongs writes the pongs that were encoded, and the latest if it is due.
 func (c *Conn) flushPongs() {
 	c.batch.mu.Lock()
 	c.batch.flushPending(c)
-	c.receive.pongPending = c.batch.rareOrZero().ping != nil // or there is more to do
+	c.receive.pongPending = c.batch.rareOrZero().ping != nil // it is answered later
 	c.batch.mu.Unlock()
 }

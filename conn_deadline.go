@@ -2,24 +2,24 @@ package websock
 
 import "time"
 
-// deadlines are the times at which waiting ends. They are under the lock of sending, and so is
-// giving them to the transport: whatever changes one of them gives it the earliest of all, and
-// none undoes another. But the time of SetSendDeadline isn't kept: it may be that of a send which
-// is long done, and must not make the close frame fail.
+// deadlines are the times at which receiving and sending end. The lock of the batchWriter guards
+// them, and is held while they are given to the transport: the transport always gets the earliest,
+// so none of them undoes another. The time of SetSendDeadline isn't kept: it may belong to a send
+// that ended long ago, and must not make the close frame fail.
 type deadlines struct {
-	recv        time.Time // set by SetRecvDeadline
-	recvTimeout time.Time // of the RecvTimeout under way, or of the last one
-	finalRecv   time.Time // when receiving ends for good; see startCloseTimeoutLocked
-	finalSend   time.Time // when sending ends for good
-	deferred    bool      // a Handler is running: both are set anew when it returns
+	recv        time.Time // of SetRecvDeadline
+	recvTimeout time.Time // of the current RecvTimeout, or the last one
+	finalRecv   time.Time // when the close timeout ends receiving
+	finalSend   time.Time // when the close timeout ends sending
+	deferred    bool      // a Handler is running: both are set again when it returns
 }
 
-// receiving returns the time at which a receive has to end; zero: never.
+// receiving returns the time at which a receive must end, or the zero time.
 func (l *deadlines) receiving() time.Time {
 	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv)
 }
 
-// earliest returns the earlier of two times, of which a zero one means never.
+// earliest returns the earlier of two times. The zero time means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -27,15 +27,14 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// passed reports whether a time was set and has come.
+// passed reports whether a time was set and has passed.
 func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
 
-// SetRecvDeadline sets the time after which receives that wait return
-// ErrTimeout, also those under way; the zero time means never. Bytes that are
-// here already are still delivered. Nothing is lost by a timeout. With a Handler
-// it is the time at which the connection ends with ErrTimeout in OnClose. It
-// does not prolong a RecvTimeout, nor what Limits.CloseTimeout bounds. It may
-// be called from any goroutine.
+// SetRecvDeadline sets the time at which receives that wait return ErrTimeout, including the
+// current one; the zero time means never. Bytes that have already arrived are still delivered, and
+// a timeout loses nothing. With a Handler, the connection ends at that time, with ErrTimeout in
+// OnClose. The deadline prolongs neither a RecvTimeout nor Limits.CloseTimeout. It may be set from
+// any goroutine.
 func (c *Conn) SetRecvDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
@@ -43,29 +42,27 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 	return c.applyRecvDeadlineLocked()
 }
 
-// SetSendDeadline sets the time after which sends fail, also those under way;
-// the zero time means never. A send whose deadline passes ends sending for good,
-// since a part of its frame may be out; see SendText. Close replaces it by the time
-// by which the close frame must be written, see Limits.CloseTimeout; from then on, a
-// later one has no effect.
-// It may be called from any goroutine.
+// SetSendDeadline sets the time at which sends fail, including the current ones; the zero time
+// means never. A send that reaches its deadline ends sending, as a part of its frame may have been
+// written; see SendText. Close replaces the deadline by that of the close frame, see
+// Limits.CloseTimeout; a later one then has no effect. It may be set from any goroutine.
 func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().deadlines.finalSend))
 }
 
-// applyRecvDeadlineLocked gives the transport the time at which a receive has to end. The lock is held.
+// applyRecvDeadlineLocked gives the transport the time at which a receive must end.
 func (c *Conn) applyRecvDeadlineLocked() error {
 	return c.batch.t.SetReadDeadline(c.batch.rareOrZero().deadlines.receiving())
 }
 
-// startCloseTimeoutLocked begins the time within which the connection ends, Limits.CloseTimeout from now: when
-// a close frame is to be sent, or when sending has failed and only what has arrived is left to
-// receive. Nothing prolongs it. The lock is held.
+// startCloseTimeoutLocked starts Limits.CloseTimeout, unless it has started: when a close frame is
+// to be sent, or when sending has failed and only what has arrived remains to be received. Nothing
+// prolongs it.
 //
-// The time that a Handler takes doesn't count that is running now, unless it takes very long: see
-// closeWatchdog. Meanwhile an event loop neither writes what is queued nor reads the peer's answer.
+// It does not include the time that the running Handler takes, during which an event loop neither
+// writes what is queued nor reads the peer's answer. The closeWatchdog bounds that time.
 func (c *Conn) startCloseTimeoutLocked() {
 	l := &c.batch.ensureRare().deadlines
 	if !l.finalSend.IsZero() {
@@ -79,8 +76,8 @@ func (c *Conn) startCloseTimeoutLocked() {
 	}
 }
 
-// applyDeferredDeadlinesLocked sets anew what startCloseTimeoutLocked has set while a Handler was running, which has
-// returned. The lock is held.
+// applyDeferredDeadlinesLocked starts the close timeout again if it was started while the Handler
+// ran, which has returned.
 func (c *Conn) applyDeferredDeadlinesLocked() {
 	if c.batch.rareOrZero().deadlines.deferred {
 		c.batch.rare.deadlines.deferred = false
@@ -88,21 +85,22 @@ func (c *Conn) applyDeferredDeadlinesLocked() {
 	}
 }
 
-// setCloseDeadlinesLocked sets the times at which receiving and sending end, counted from now. The lock is held.
+// setCloseDeadlinesLocked sets the times at which the close timeout ends receiving and sending,
+// counted from now.
 func (c *Conn) setCloseDeadlinesLocked() {
 	l := &c.batch.rare.deadlines
 	now := time.Now()
 	l.finalSend = now.Add(c.closeTimeout())
 	l.finalRecv = l.finalSend
 	if c.closing.ClosedByUs() && c.limits().CloseTimeout < 0 {
-		l.finalRecv = now // nobody waits for the peer
+		l.finalRecv = now // Close doesn't wait for the peer
 	}
-	c.batch.t.SetWriteDeadline(l.finalSend) // if it fails, so does the write
-	c.applyRecvDeadlineLocked()             // if it fails, the connection is closed already
+	c.batch.t.SetWriteDeadline(l.finalSend) // if this fails, so does the write
+	c.applyRecvDeadlineLocked()             // if this fails, the connection is closed
 }
 
-// closeTimeout is the time within which a connection ends, also where Close doesn't wait for the
-// peer: a close frame has to be written.
+// closeTimeout returns how long a connection may take to end. Even if Close doesn't wait for the
+// peer, the close frame must be written.
 func (c *Conn) closeTimeout() time.Duration {
 	if c.limits().CloseTimeout < 0 {
 		return DefaultCloseTimeout
@@ -110,18 +108,19 @@ func (c *Conn) closeTimeout() time.Duration {
 	return c.limits().CloseTimeout
 }
 
-// closeTimedOut reports whether the time within which the connection ends is over.
+// closeTimedOut reports whether the close timeout has started and passed.
 func (c *Conn) closeTimedOut() bool {
 	return c.receive.stop.Load()&stopCloseTimeout != 0 && c.closeDeadlinePassed()
 }
 
+// closeDeadlinePassed reports whether the close timeout, which has started, has passed.
 func (c *Conn) closeDeadlinePassed() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return passed(c.batch.rare.deadlines.finalRecv)
 }
 
-// recvDeadlinePassed reports whether the time of SetRecvDeadline has come.
+// recvDeadlinePassed reports whether the time of SetRecvDeadline has passed.
 func (c *Conn) recvDeadlinePassed() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()

@@ -9,16 +9,14 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// SetHandler makes data arrive by callback from now on, instead of through Recv:
-// first what is here already, then what the transport says has come. It must not
-// be called while a receive is under way. From then on the receiving calls return
-// ErrHandler. A message of which a part was received already goes on with OnData; a
-// Handler of Messages, which wants whole ones, leaves the rest of it out.
+// SetHandler makes h receive the data from now on, in place of Recv: first what has already
+// arrived, then what the transport reads. It must not be called during a receive. Afterwards
+// receiving calls return ErrHandler. If a message has been received in part, OnData gets the rest;
+// a Handler of Messages, which delivers whole messages, skips it.
 //
-// ErrNoPush says that the transport can't do it, ErrHandler that there is a
-// Handler already or that h is nil. After Close, Abort or the end of the connection the
-// error is that of a receive. After any error there is no Handler, and Close ends the
-// connection.
+// ErrNoPush means that the transport doesn't support Handlers, ErrHandler that there already is a
+// Handler or that h is nil. After Close, Abort or the end of the connection the error is that of a
+// receive. After any error the connection has no Handler and must be closed.
 func (c *Conn) SetHandler(h Handler) error {
 	pusher, ok := c.batch.t.(transport.Pusher)
 	if !ok {
@@ -31,7 +29,7 @@ func (c *Conn) SetHandler(h Handler) error {
 	case r.activeReceive != nil && r.dec.Err() != nil:
 		return r.dec.Err()
 	case r.activeReceive != nil && r.timeout.stale:
-		c.setRecvTimeout(time.Time{}) // if it fails, so does what follows
+		c.setRecvTimeout(time.Time{}) // if this fails, so does Push
 	}
 	w := &c.batch
 	w.mu.Lock()
@@ -58,7 +56,7 @@ func (c *Conn) SetHandler(h Handler) error {
 		r.pushed, w.refuses = false, refused
 		closing := c.closing.Begun()
 		w.mu.Unlock()
-		if closing { // it was left to the Handler's transport
+		if closing { // Close has left this to the transport of a Handler
 			w.t.Close()
 		}
 		return err
@@ -69,9 +67,10 @@ func (c *Conn) SetHandler(h Handler) error {
 	return nil
 }
 
-// A receiver is a Conn as its transport sees it.
+// A receiver is a Conn as a transport.Receiver.
 type receiver Conn
 
+// Readable handles the bytes that have arrived.
 func (r *receiver) Readable() (err error) {
 	c := (*Conn)(r)
 	c.enterHandler()
@@ -96,6 +95,7 @@ func (r *receiver) Readable() (err error) {
 	return err
 }
 
+// End handles the end of the stream.
 func (r *receiver) End(err error) {
 	c := (*Conn)(r)
 	c.activate()
@@ -106,9 +106,10 @@ func (r *receiver) End(err error) {
 	c.callOnClose(err)
 }
 
+// Finish ends the connection after OnClose.
 func (r *receiver) Finish() {
 	c := (*Conn)(r)
-	c.shutdown() // OnClose has told what there is to tell
+	c.shutdown() // its error was passed to OnClose
 }
 
 // callOnClose calls OnClose.
@@ -123,20 +124,20 @@ func (c *Conn) callOnClose(err error) {
 	returned = true
 }
 
-// handlerFailed ends the connection after OnData, OnPing or OnPong did not return, and returns
-// how. v is what it gave to panic, or nil if it called runtime.Goexit.
+// handlerFailed ends the connection after OnData, OnPing or OnPong did not return, and returns its
+// error. v is the value given to panic, or nil after runtime.Goexit.
 func (c *Conn) handlerFailed(v any) error {
 	if v != nil && c.batch.config.recover == nil {
 		panic(v)
 	}
 	err := c.failProtocol(&HandlerError{Value: v})
 	c.leaveHandler()
-	defer c.callOnClose(err) // also if Options.Recover doesn't return
+	defer c.callOnClose(err) // even if Options.Recover doesn't return
 	c.callRecover(v)
 	return err
 }
 
-// callRecover tells Options.Recover of a panic, or lets it go on if there is none.
+// callRecover calls Options.Recover after a panic. Without one it panics again.
 func (c *Conn) callRecover(v any) {
 	switch f := c.batch.config.recover; {
 	case v == nil: // no panic
@@ -147,19 +148,19 @@ func (c *Conn) callRecover(v any) {
 	}
 }
 
-// inflatedSize is how much a Handler gets at once of a compressed message.
+// inflatedSize is how many bytes of a compressed message a Handler gets at once.
 const inflatedSize = 16 << 10
 
-// deliverBudget is how much a Receive does before other connections have their turn: so many
-// frames, or parts of one. What is inflated counts beside that, each inflatedPerFrame bytes as
-// much as a frame, since a few bytes can inflate to very many.
+// deliverBudget is how many frames, or parts of frames, one connection handles before the other
+// connections have their turn. As a few bytes can inflate to many, each inflatedPerFrame bytes of
+// inflated payload also count as a frame.
 const (
 	deliverBudget    = 128
 	inflatedPerFrame = 512
 )
 
-// deliverAll hands the payload that has come to the Handler, as much as is one turn, unless a
-// call of the Handler pauses or aborts the connection.
+// deliverAll passes the payload that has arrived to the Handler, until deliverBudget is used up or
+// the connection is paused or aborted.
 func (c *Conn) deliverAll() error {
 	r := &c.receive
 	if r.stop.Load()&stopAbort != 0 {
@@ -189,8 +190,8 @@ func (c *Conn) deliverAll() error {
 	}
 }
 
-// yield leaves the rest of the view to the next Receive. It reports whether the transport can
-// do that.
+// yield leaves the rest of the view to the next Readable. It reports whether the transport supports
+// that.
 func (c *Conn) yield() bool {
 	if c.batch.t.(transport.Pusher).Yield() {
 		c.returnView()
@@ -200,7 +201,8 @@ func (c *Conn) yield() bool {
 	return false
 }
 
-// stopped returns what deliverAll returns when the Handler is to be left alone, or nil.
+// stopped returns the result of deliverAll if the Handler must not be called now, and otherwise
+// nil.
 func (c *Conn) stopped(stop uint32) error {
 	if stop&stopAbort != 0 {
 		return c.onReadError(ErrClosed)
@@ -220,7 +222,7 @@ func (c *Conn) stopped(stop uint32) error {
 	return nil
 }
 
-// deliverNext handles what comes next in the view: a header, a part of a frame, or a control
+// deliverNext handles what comes next in the view: a header, payload of a data frame, or a control
 // frame.
 func (c *Conn) deliverNext() error {
 	r := &c.receive
@@ -243,7 +245,7 @@ func (c *Conn) deliverNext() error {
 	return c.deliverInflated()
 }
 
-// deliverPayload gives the Handler what the view has of the open data frame.
+// deliverPayload passes the payload that the view has of the current data frame to the Handler.
 func (c *Conn) deliverPayload() error {
 	r := &c.receive
 	d := &r.dec
@@ -260,14 +262,14 @@ func (c *Conn) deliverPayload() error {
 	return nil
 }
 
-// enterHandler holds back what the Handler sends until leaveHandler.
+// enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.
 func (c *Conn) enterHandler() {
 	c.batch.mu.Lock()
 	c.batch.handler = goroutine.ID()
 	c.batch.mu.Unlock()
 }
 
-// leaveHandler writes what enterHandler has held back.
+// leaveHandler writes what was held back since enterHandler.
 func (c *Conn) leaveHandler() {
 	w := &c.batch
 	w.mu.Lock()
@@ -279,7 +281,8 @@ func (c *Conn) leaveHandler() {
 	w.flushPending(c)
 }
 
-// deliverUnfragmented gives the Handler a whole message, if the view begins with one.
+// deliverUnfragmented passes a whole message to the Handler if the view begins with one, and
+// reports whether it did.
 func (c *Conn) deliverUnfragmented() bool {
 	r := &c.receive
 	op, header, n := r.dec.Unfragmented(r.view)
@@ -296,7 +299,7 @@ func (c *Conn) deliverUnfragmented() bool {
 	return true
 }
 
-// deliverInflated gives the Handler what can be inflated of the open frame.
+// deliverInflated passes what can be inflated of the current frame to the Handler.
 func (c *Conn) deliverInflated() error {
 	r := &c.receive
 	d := &r.dec
@@ -320,10 +323,10 @@ func (c *Conn) deliverInflated() error {
 	}
 }
 
-// Pause tells the transport to leave the Handler alone until Resume: after the OnData
-// under way, or at most one more when Pause comes from another goroutine, no other is
-// called. What comes meanwhile stays with the system, so that the peer has to wait. So a
-// Handler that would block an event loop can go on in a goroutine of its own:
+// Pause stops calls of OnData until Resume. A call of OnData that is running is the last one; if
+// Pause is called from another goroutine, one more may follow. Data that arrives meanwhile stays
+// with the system, so the peer has to wait. This way a Handler that would block an event loop can
+// do its work on a goroutine of its own:
 //
 //	func (h *handler) OnData(c *Conn, hdr Header, payload []byte) {
 //		work := bytes.Clone(payload)
@@ -334,22 +337,21 @@ func (c *Conn) deliverInflated() error {
 //		}()
 //	}
 //
-// While paused, pings aren't answered and the end of the connection isn't noticed, but
-// Abort and a receive deadline are: OnClose then comes during the pause, OnData never does.
-// Close doesn't end a pause. What has come, and the peer's answer, are received after Resume;
-// without one, OnClose comes after Limits.CloseTimeout. Pause may be called from any
-// goroutine; without a Handler it does nothing.
+// During a pause, pings aren't answered and the end of the connection isn't noticed, but Abort and
+// a receive deadline take effect: they cause OnClose, without another OnData. Close doesn't end a
+// pause: data that has arrived, and the peer's close frame, are handled after Resume. Without
+// Resume, OnClose is called after Limits.CloseTimeout. Pause may be called from any goroutine;
+// without a Handler it does nothing.
 func (c *Conn) Pause() {
-	c.batch.mu.Lock() // so that a Resume meanwhile doesn't get ahead of it
+	c.batch.mu.Lock() // so that a concurrent Resume comes before or after, not between
 	defer c.batch.mu.Unlock()
 	if t, ok := c.batch.t.(transport.Pusher); ok && c.receive.pushed {
-		t.Pause() // first, so that it knows when we leave something
+		t.Pause() // first, so that the transport calls Readable again for what is left
 		c.receive.stop.Or(stopPause)
 	}
 }
 
-// Resume ends what Pause began. It may be called from any goroutine, also when there is
-// no pause.
+// Resume ends a pause. It may be called from any goroutine, even if there is no pause.
 func (c *Conn) Resume() {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
@@ -358,11 +360,10 @@ func (c *Conn) Resume() {
 	}
 }
 
-// Paused reports whether the Handler is to be left alone. It may be called from any
-// goroutine.
+// Paused reports whether Pause was called, and not Resume. It may be called from any goroutine.
 func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
 
-// returnView leaves what was not handled of the view to the transport.
+// returnView leaves the unhandled rest of the view to the transport.
 func (c *Conn) returnView() {
 	r := &c.receive
 	if len(r.view) > 0 {

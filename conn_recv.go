@@ -14,48 +14,48 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// directSize is how much of a frame must be missing, and fit the caller's
-// buffer, for the transport to read straight into it. Below, one read through
-// the transport's buffer that takes following frames along is cheaper.
+// directSize is the least payload for which the transport reads straight into the caller's buffer.
+// For less, one read into the transport's buffer is cheaper, as it also gets the frames that
+// follow.
 const directSize = 4 << 10
 
-// receiveState is what the receiving side of a Conn remembers. It belongs to the
-// goroutine that receives.
+// receiveState is the receiving side of a Conn. It belongs to the goroutine that receives.
 type receiveState struct {
-	// What is needed only while something is received: nil before the first receive by
-	// pulling, and with a Handler whenever nothing is under way.
+	// The state needed only while something is received. It is nil before the first receive, and
+	// with a Handler whenever no message is incomplete.
 	*activeReceive
 
-	handler      Handler       // nil: data is pulled
-	pongPending  bool          // pongs wait to be sent
-	pushed       bool          // data goes to a Handler; guarded by the lock of batchWriter
-	shuttingDown bool          // a call of end has begun; guarded likewise
-	stop         atomic.Uint32 // what stops receiving: stopPause and so on; 0: nothing
+	handler      Handler       // nil: Recv is used
+	pongPending  bool          // pongs are waiting to be sent
+	pushed       bool          // there is a Handler; guarded by batch.mu
+	shuttingDown bool          // shutdown was called; guarded by batch.mu
+	stop         atomic.Uint32 // the reasons to stop receiving: bits stopPause and so on
 }
 
-// What stops calls of a Handler, and receiving by pulling.
+// The reasons to stop receiving.
 const (
-	stopPause        = 1 << iota // Pause, until Resume: the Handler
-	stopAbort                    // Abort, for good: either
-	stopPull                     // Close without a Handler, for good
-	stopCloseTimeout             // startCloseTimeoutLocked, once the time is over: either
+	stopPause        = 1 << iota // Pause was called, and not Resume: stops the Handler
+	stopAbort                    // Abort was called: stops the Handler and Recv
+	stopPull                     // Close was called without a Handler: stops Recv
+	stopCloseTimeout             // the close timeout runs: stops both once it has passed
 )
 
+// An activeReceive is the state of a connection that is receiving a message.
 type activeReceive struct {
 	dec        engine.Decoder
-	view       []byte // received bytes not handled yet
-	viewSize   int    // size of the transport's view that they are the end of
+	view       []byte // received bytes that were not handled yet
+	viewSize   int    // size of the transport's view, of which view is the end
 	counts     recvCounts
-	msgBuf     *buffer.Buffer // for Messages: the message under way
-	budget     int            // work that a Receive may still do, see deliverBudget
-	timeout    recvTimeout    // of a receive by pulling
-	reader     *messageReader // the latest of NextReader; nil: there was none
-	midMessage bool           // the Handler began in the middle of a message
+	msgBuf     *buffer.Buffer // the incomplete message of a Handler of Messages
+	budget     int            // frames that may still be handled in this turn: see deliverBudget
+	timeout    recvTimeout    // of the current receive
+	reader     *messageReader // the latest reader of NextReader, or nil
+	midMessage bool           // the Handler was set in the middle of a message, which has not ended
 }
 
 var activeReceives = sync.Pool{New: func() any { return new(activeReceive) }}
 
-// activate takes the memory that receiving needs from the pool.
+// activate takes an activeReceive from the pool, unless there is one.
 func (c *Conn) activate() {
 	r := &c.receive
 	if r.activeReceive == nil {
@@ -64,7 +64,8 @@ func (c *Conn) activate() {
 	}
 }
 
-// deactivate returns that memory, unless a message is under way or the connection has ended.
+// deactivate returns the activeReceive to the pool, unless a message is incomplete or the
+// connection has ended.
 func (r *receiveState) deactivate() {
 	if len(r.view) == 0 && r.dec.Idle() {
 		*r.activeReceive = activeReceive{}
@@ -73,7 +74,7 @@ func (r *receiveState) deactivate() {
 	}
 }
 
-// beginPull begins a receive by pulling, or returns why nothing can be pulled.
+// beginPull prepares for a receive without a Handler, or returns why there can be none.
 func (c *Conn) beginPull() error {
 	r := &c.receive
 	if r.handler != nil {
@@ -81,7 +82,7 @@ func (c *Conn) beginPull() error {
 	}
 	c.activate()
 	if r.dec.Err() == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
-		c.consume(len(r.view)) // nobody wants it any more, and its memory is borrowed
+		c.consume(len(r.view)) // discarded: its memory belongs to the transport
 		c.batch.mu.Lock()
 		defer c.batch.mu.Unlock()
 		return r.dec.Fail(c.closing.Ended(ErrClosed, !r.pushed, false))
@@ -89,7 +90,8 @@ func (c *Conn) beginPull() error {
 	return r.dec.Err()
 }
 
-// beginRecv is beginPull for what takes whatever comes.
+// beginRecv is beginPull for calls that receive any message: while a reader of NextReader has one,
+// it returns ErrReadOrder.
 func (c *Conn) beginRecv() error {
 	if err := c.beginPull(); err != nil {
 		return err
@@ -100,33 +102,30 @@ func (c *Conn) beginRecv() error {
 	return nil
 }
 
-// Recv receives payload into buf, as much as is there, and returns the header of
-// the frame that it belongs to and the number of bytes. It waits until it can
-// make progress, which is not always payload:
+// Recv receives payload into buf, as much as is available, and returns the header of the frame it
+// belongs to and the number of bytes. It waits until it makes progress, which isn't always payload:
 //
-//   - h.Opcode == OpNone: some bytes of the next frame's header came, but not
-//     all. This is no error: call again.
-//   - n == 0 with h.Remaining > 0: the header is known, its payload is to come.
+//   - h.Opcode == OpNone: some bytes of the next frame's header have arrived, but not all. This is
+//     not an error: call Recv again.
+//   - n == 0 with h.Remaining > 0: the header is complete, its payload follows.
 //   - h.Remaining > 0: this frame has more payload.
-//   - h.Fin && h.Remaining == 0: this was the last of the message.
+//   - h.Fin && h.Remaining == 0: this was the end of the message.
 //
-// Pings are answered and pongs taken inside (RFC 6455 section 5.5). Text is
-// validated up to the last byte returned. Large payloads are read from the
-// transport straight into buf. ErrReadOrder is returned while a reader of NextReader
-// has its message.
+// Recv answers pings and handles pongs (RFC 6455 section 5.5). Text is validated up to the last
+// byte returned. Large payloads are read from the transport straight into buf. While a reader of
+// NextReader has its message, Recv returns ErrReadOrder.
 //
-// ErrTimeout says that the receive deadline passed; nothing is lost and h tells
-// where the stream stands. All other errors are final: *CloseError after the
-// peer's close frame, which has been answered, after our own Close, and when the
-// connection was lost; *ProtocolError and *LimitError, of which the peer has been
-// told.
+// ErrTimeout means that the receive deadline has passed; nothing is lost, and h describes the
+// current frame. All other errors are permanent: *CloseError after the peer's close frame, which
+// has been answered, after our own Close, and when the connection was lost; *ProtocolError and
+// *LimitError, which the peer has been told.
 func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
 	n, err = c.recv(&h, buf)
 	return h, n, err
 }
 
-// recv is Recv that writes the header where it will be read: copying one that was only just
-// written makes the processor wait.
+// recv is Recv, but writes the header to h: the caller reads it there, which is faster than reading
+// a copy of what was just written.
 func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 	if n := c.recvUnfragmented(h, buf); n >= 0 {
 		return n, nil
@@ -139,10 +138,9 @@ func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 	return c.recvNext(h, buf)
 }
 
-// RecvTimeout is Recv that waits no longer than d and then returns ErrTimeout. A
-// d of zero or less takes only what is here already. The timeout changes nothing:
-// the call can be repeated at any byte of a header or payload. A receive deadline
-// that passes earlier has the same effect.
+// RecvTimeout is Recv that waits at most d and then returns ErrTimeout. If d is zero or negative,
+// it only takes what has arrived. A timeout changes nothing: the call can be repeated at any byte
+// of a header or payload. An earlier receive deadline has the same effect.
 func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err error) {
 	if err := c.beginRecv(); err != nil {
 		return Header{Opcode: OpNone}, 0, err
@@ -153,7 +151,7 @@ func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err er
 	return h, n, err
 }
 
-// recvNext receives into buf and writes the header to h, which is zero.
+// recvNext receives into buf and writes the header to h, which must be zero.
 func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
@@ -213,7 +211,8 @@ func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
 	}
 }
 
-// currentHeader returns what is known of the frame of which payload is to be received next.
+// currentHeader returns the header of the current data frame, or one with OpNone if it isn't
+// complete.
 func currentHeader(d *engine.Decoder) Header {
 	if !d.InFrame() || d.Frame().Opcode.IsControl() {
 		return Header{Opcode: OpNone}
@@ -221,8 +220,7 @@ func currentHeader(d *engine.Decoder) Header {
 	return *d.Frame()
 }
 
-// recvDirect receives payload of the open frame from the transport straight into
-// the caller's buffer.
+// recvDirect receives payload of the current frame from the transport straight into buf.
 func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	d := &r.dec
@@ -252,7 +250,7 @@ func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	return n, nil
 }
 
-// fill waits for the transport's next view. Pongs leave first.
+// awaitView sends the pongs that are due and waits for the transport's next view.
 func (c *Conn) awaitView() error {
 	c.sendPongs()
 	c.publishCounts()
@@ -262,8 +260,8 @@ func (c *Conn) awaitView() error {
 	return c.nextView()
 }
 
-// nextView takes the transport's next view. Its frame is small, as are those that call it: with
-// what View needs to wait they fit into the 2 KiB of a goroutine's first stack.
+// nextView gets the transport's next view. Its stack frame is small, like those of its callers:
+// together with what View needs they fit into the first 2 KiB of a goroutine's stack.
 func (c *Conn) nextView() error {
 	for {
 		view, err := c.batch.t.View()
@@ -279,7 +277,8 @@ func (c *Conn) nextView() error {
 	}
 }
 
-// handleSendError reports whether the transport only said that what it had queued can't be sent.
+// handleSendError reports whether err only means that the transport can't send what it has queued,
+// and if so ends sending.
 func (c *Conn) handleSendError(err error) bool {
 	failed, ok := err.(*transport.SendError)
 	if ok {
@@ -290,8 +289,8 @@ func (c *Conn) handleSendError(err error) bool {
 	return ok
 }
 
-// used drops n bytes of the view. With the last one the transport gets its buffer
-// back.
+// consume removes n bytes from the view. When none are left, it returns the view's memory to the
+// transport.
 func (c *Conn) consume(n int) {
 	r := &c.receive
 	r.view = r.view[n:]
@@ -301,8 +300,8 @@ func (c *Conn) consume(n int) {
 	}
 }
 
-// lost turns an error of the transport into what the caller gets, and ends the
-// connection unless it is a mere timeout.
+// onReadError returns the error of a receive for which the transport returned err. Unless err is
+// only a timeout, it ends the connection.
 func (c *Conn) onReadError(err error) error {
 	switch {
 	case err == transport.ErrWouldBlock:
@@ -318,16 +317,16 @@ func (c *Conn) onReadError(err error) error {
 	return c.receive.dec.Fail(c.streamEnded(err))
 }
 
-// waiting is how long the receive under way may wait.
+// A recvTimeout is the time limit of the current RecvTimeout.
 type recvTimeout struct {
-	bounded bool          // by RecvTimeout
-	applied bool          // the bound was given to the transport
-	stale   bool          // the transport has the bound of an earlier receive
-	d       time.Duration // of RecvTimeout
+	bounded bool          // the current receive is a RecvTimeout
+	applied bool          // the transport has its deadline
+	stale   bool          // the transport may have the deadline of an earlier one
+	d       time.Duration // the argument of RecvTimeout
 }
 
-// applyRecvTimeout gives the transport the time limit of the receive under way. Only a
-// receive that has to turn to the transport needs one.
+// applyRecvTimeout sets the transport's deadline for the current receive. Only receives that read
+// from the transport need one.
 func (c *Conn) applyRecvTimeout() error {
 	w := &c.receive.timeout
 	switch {
@@ -343,7 +342,7 @@ func (c *Conn) applyRecvTimeout() error {
 	return nil
 }
 
-// setRecvTimeout sets the time limit of a RecvTimeout; zero: there is none.
+// setRecvTimeout sets the time at which the current RecvTimeout ends. Zero: there is none.
 func (c *Conn) setRecvTimeout(until time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
@@ -351,8 +350,8 @@ func (c *Conn) setRecvTimeout(until time.Time) error {
 	return c.applyRecvDeadlineLocked()
 }
 
-// recvTimedOut reports whether the time of the receive under way is over, so that
-// a peer that sends nothing but control frames can't prolong it.
+// recvTimedOut reports whether the time of the current receive has passed. A peer that only sends
+// control frames can't prolong a receive.
 func (c *Conn) recvTimedOut() bool {
 	w := &c.receive.timeout
 	if w.bounded && !w.applied {
@@ -367,8 +366,8 @@ func (c *Conn) recvTimedOut() bool {
 	return passed(l.recv)
 }
 
-// recvUnfragmented receives a whole message into buf, if the view begins with one for which buf has
-// room, and returns its size; -1 if not.
+// recvUnfragmented receives a whole message into buf if the view begins with one that fits, and
+// returns its size. Otherwise it returns -1.
 func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 	r := c.receive.activeReceive
 	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
@@ -377,7 +376,7 @@ func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 	view := r.view
 	op, header, n := r.dec.Unfragmented(view)
 	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[header:header+n]) {
-		return -1 // what UnmaskTo doesn't accept either, it says why
+		return -1 // if the text is invalid, UnmaskTo returns the error
 	}
 	r.counts.addMessage(n)
 	if header+n < len(view) {
@@ -390,7 +389,7 @@ func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 	return n
 }
 
-// recvInflated is recv for the open frame of a compressed message.
+// recvInflated is recvNext for the current frame of a compressed message.
 func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
 	r := &c.receive
 	payload, used, err := r.dec.Inflate(buf, r.view)
@@ -406,17 +405,17 @@ func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
 	return len(payload), nil
 }
 
-// RecvMessage receives a whole message, appends it to dst and returns its opcode
-// (text or binary) and the extended slice. So msg[:0] uses the memory of an earlier message
-// again, and nil makes new memory; with msg itself the messages pile up:
+// RecvMessage receives a whole message, appends it to dst and returns its opcode (text or binary)
+// and the extended slice. With msg[:0] the memory of an earlier message is reused, with nil new
+// memory is allocated:
 //
 //	op, msg, err = c.RecvMessage(msg[:0])
 //
-// dst grows as the payload comes, up to Limits.MessageSize. In the middle of a message of which
-// Recv has received a part it appends the rest.
+// dst grows as payload arrives, up to Limits.MessageSize. If Recv has received the beginning of a
+// message, RecvMessage appends the rest.
 //
-// After ErrTimeout the result holds the part that came: pass it as dst of the
-// next call to go on. Other errors are those of Recv.
+// After ErrTimeout the slice contains the part that has arrived: pass it as dst to continue. Other
+// errors are those of Recv.
 func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
 	if err := c.beginRecv(); err != nil {
 		return OpNone, dst, err
@@ -437,8 +436,8 @@ func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
 	}
 }
 
-// growMessage grows a message's buffer for the rest of a frame. What a peer only
-// declares isn't allocated at once.
+// growMessage grows the buffer of a message for the rest of a frame. Memory for more than 1 MiB is
+// only allocated as payload arrives.
 func growMessage(dst []byte, remaining int64) []byte {
 	const (
 		least = 512

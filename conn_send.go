@@ -14,49 +14,47 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// pieceSize is the size up to which a frame is written at once. A larger one is
-// masked and written piece by piece, in the memory of one piece.
+// pieceSize is the largest payload that is written in one piece. A larger one is masked and written
+// piece by piece, in the memory of one piece.
 const pieceSize = 128 << 10
 
-// SendText sends p as one text message (RFC 6455 section 5.6). p must be UTF-8,
-// else ErrInvalidUTF8 is returned and nothing sent. p is not changed, and not
-// kept. It may be called from any goroutine.
+// SendText sends p as one text message (RFC 6455 section 5.6). If p isn't UTF-8, it returns
+// ErrInvalidUTF8 and sends nothing. It neither changes nor keeps p. It may be called from any
+// goroutine.
 //
-// Nil says that the frame was given to the transport, or that it has joined others that leave
-// together: under Cork, and where a Handler sends or runs while another goroutine does. If those
-// can't be written, the next send says so, or Flush, and so does OnClose if the peer has sent no
-// close frame.
+// Nil means that the frame was given to the transport, or is batched with others: during Cork, in a
+// Handler, and from other goroutines while a Handler runs. If a batch can't be written, the next
+// send or Flush returns the error, and so does OnClose, unless the peer has sent a close frame.
 //
-// Errors: ErrFrameOrder inside a fragmented message; a *LimitError when too much
-// waits for the peer, see Limits.WhenFull; after Close or the peer's close frame a
-// *CloseError; after a write failed or its deadline passed, a *CloseError with
-// CloseAbnormal, also from every later send. That ends sending only: what the peer has sent, up
-// to its close frame, can still be received for Limits.CloseTimeout.
+// Errors: ErrFrameOrder inside a fragmented message; a *LimitError if too much is queued for the
+// peer, see Limits.WhenFull; a *CloseError after Close or the peer's close frame; a *CloseError
+// with CloseAbnormal if a write has failed or its deadline has passed. Later sends return that
+// error, too. Receiving continues after a failed write: what the peer has sent, up to its close
+// frame, can be received for Limits.CloseTimeout.
 func (c *Conn) SendText(p []byte) error { return c.SendFrame(OpText, true, p) }
 
 // SendBinary sends p as one binary message (RFC 6455 section 5.6). See SendText.
 func (c *Conn) SendBinary(p []byte) error { return c.SendFrame(OpBinary, true, p) }
 
-// SendPing sends a ping with at most 125 bytes of payload (RFC 6455 section
-// 5.5.2), else ErrControlTooLong. The pong is counted in Stats. See SendText.
+// SendPing sends a ping with a payload of at most 125 bytes (RFC 6455 section 5.5.2); if p is
+// longer, it returns ErrControlTooLong. Stats counts the pongs. See SendText.
 func (c *Conn) SendPing(p []byte) error { return c.SendFrame(OpPing, true, p) }
 
-// SendPong sends an unsolicited pong with at most 125 bytes of payload, a
-// one-way heartbeat (RFC 6455 section 5.5.3), else ErrControlTooLong. Pings are
-// answered without it. See SendText.
+// SendPong sends an unsolicited pong with a payload of at most 125 bytes, a one-way heartbeat (RFC
+// 6455 section 5.5.3); if p is longer, it returns ErrControlTooLong. It isn't needed to answer
+// pings. See SendText.
 func (c *Conn) SendPong(p []byte) error { return c.SendFrame(OpPong, true, p) }
 
-// SendFrame sends p as one frame. A fragmented message begins with OpText or
-// OpBinary and fin false, goes on with OpContinuation, and ends with fin true;
-// pings and pongs may come between (RFC 6455 section 5.4). Text may be cut inside
-// a character, but ErrInvalidUTF8 is returned for the first fragment that can't
-// be part of valid text, and that fragment isn't sent. Close frames are sent by
+// SendFrame sends p as one frame. A fragmented message begins with OpText or OpBinary and fin
+// false, continues with OpContinuation, and ends with fin true; pings and pongs may be sent in
+// between (RFC 6455 section 5.4). Text may be split inside a character. The first fragment that
+// can't be part of valid text isn't sent, and ErrInvalidUTF8 is returned. Close frames are sent by
 // CloseWith. See SendText.
 func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	return c.sendFrame(nil, op, fin, p)
 }
 
-// sendFrame is SendFrame for a message of from, or of no writer if that is nil.
+// sendFrame is SendFrame for a message of the writer from, which may be nil.
 func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if err := checkText(op, fin, p); err != nil {
 		return err
@@ -80,8 +78,7 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	return c.commitLocked()
 }
 
-// checkText refuses an unfragmented text message that isn't UTF-8. It needs no
-// lock.
+// checkText returns ErrInvalidUTF8 for an unfragmented text message that isn't UTF-8.
 func checkText(op Opcode, fin bool, p []byte) error {
 	if op == OpText && fin && !utf8.Valid(p) {
 		return ErrInvalidUTF8
@@ -89,11 +86,8 @@ func checkText(op Opcode, fin bool, p []byte) error {
 	return nil
 }
 
-// The lock of the batchWriter is held in the functions from here to TrySend, but not while one
-// writes or waits.
-
-// quotaErrLocked returns the error of a send for which there is no quota: that the connection has ended
-// says more than that its queue is full.
+// quotaErrLocked returns the error of a send for which there is no quota. If the connection has
+// ended, that is the error.
 func (c *Conn) quotaErrLocked(err error) error {
 	if !c.closing.MaySend() {
 		return c.closing.SendErr()
@@ -101,8 +95,8 @@ func (c *Conn) quotaErrLocked(err error) error {
 	return err
 }
 
-// accept decides whether a frame of from, or of no writer if that is nil, can be sent
-// now, and if so counts it as sent.
+// acceptLocked checks whether a frame of the writer from, which may be nil, can be sent now. If so,
+// the Encoder takes it as sent.
 func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if !c.closing.MaySend() {
 		return c.closing.SendErr()
@@ -125,19 +119,20 @@ func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) 
 	return nil
 }
 
-// encode appends a frame to the pending batch: copied and masked in one pass.
+// encodeLocked counts a frame and appends it to the pending batch.
 func (c *Conn) encodeLocked(op Opcode, fin bool, p []byte) {
 	c.batch.countSent(op, fin, len(p))
 	c.encodeCountedLocked(op, fin, 0, p)
 }
 
+// encodeCountedLocked appends a frame to the pending batch: it copies and masks the payload in one
+// pass.
 func (c *Conn) encodeCountedLocked(op Opcode, fin bool, rsv uint8, p []byte) {
 	b := c.batch.grow(c.enc.FrameSize(len(p)))
 	b.B = c.enc.AppendFrame(b.B, c.newKey(b), op, fin, rsv, p)
 }
 
-// newKey returns the masking key of a frame that goes to b (RFC 6455 section 5.3). A server needs
-// none.
+// newKey returns the masking key for a frame in b (RFC 6455 section 5.3). A server needs none.
 func (c *Conn) newKey(b *buffer.Buffer) (key [4]byte) {
 	if c.enc.Role() == Client {
 		key = b.NewKey()
@@ -145,7 +140,7 @@ func (c *Conn) newKey(b *buffer.Buffer) (key [4]byte) {
 	return key
 }
 
-// commit has the pending batch written, unless it is held back.
+// commitLocked makes sure that the pending batch is written, unless it is held back.
 func (c *Conn) commitLocked() error {
 	if c.batch.commit(c) {
 		return nil
@@ -153,10 +148,8 @@ func (c *Conn) commitLocked() error {
 	return c.closing.WriteErr()
 }
 
-// appendPongLocked and the following methods are what the batchWriter needs a batchOwner for.
-
-// writeFailedLocked ends sending for good: a part of a frame may have been written. What the peer has sent is still
-// received, since its close frame may say why, but it has little time left.
+// writeFailedLocked ends sending, as a part of a frame may have been written. Receiving continues
+// for Limits.CloseTimeout, since the peer's close frame may tell the reason.
 func (c *Conn) writeFailedLocked(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
@@ -166,10 +159,10 @@ func (c *Conn) writeFailedLocked(err error) {
 	c.startCloseTimeoutLocked()
 }
 
-// pendingDone returns what is told that a PendingWrite is finished.
+// pendingDone returns the WriteDone of a PendingWrite.
 func (c *Conn) pendingDone() transport.WriteDone { return (*writeDone)(c) }
 
-// A writeDone is a Conn that learns that a PendingWrite is finished.
+// A writeDone is a Conn as a transport.WriteDone.
 type writeDone Conn
 
 // Wrote implements transport.WriteDone.
@@ -180,8 +173,8 @@ func (d *writeDone) Wrote(err error) {
 	c.batch.finishPending(c, err)
 }
 
-// sendAcceptedLocked sends a frame that was accepted and counted. If it can be of more than one
-// piece, it is this sender's turn.
+// sendAcceptedLocked sends a frame that was accepted and counted. If its payload is larger than
+// pieceSize, the caller has called awaitIdle.
 func (c *Conn) sendAcceptedLocked(op Opcode, fin bool, rsv uint8, p []byte) error {
 	if len(p) > pieceSize {
 		return c.writePiecesLocked(op, fin, rsv, p)
@@ -190,7 +183,8 @@ func (c *Conn) sendAcceptedLocked(op Opcode, fin bool, rsv uint8, p []byte) erro
 	return c.commitLocked()
 }
 
-// sendDeflatedLocked sends a frame compressed, or a message as it is that doesn't become smaller.
+// sendDeflatedLocked compresses a frame and sends it. A message that compressing doesn't make
+// smaller is sent as it is.
 func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
 	if err := w.waitForQuota(c, len(p)); err != nil {
@@ -210,8 +204,8 @@ func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []
 	return c.sendAcceptedLocked(op, fin, rsv, p)
 }
 
-// sendLargeLocked sends a frame of more than one piece. Nobody else writes until all of
-// it is written.
+// sendLargeLocked sends a frame that is larger than pieceSize. Nothing else is written until all of
+// it is.
 func (c *Conn) sendLargeLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
 	if err := w.waitForQuota(c, len(p)); err != nil {
@@ -250,8 +244,8 @@ func (c *Conn) writePiecesLocked(op Opcode, fin bool, rsv uint8, p []byte) error
 	return c.writeUnownedLocked()
 }
 
-// writeUnmaskedLocked writes a header and a payload as it is: at once where the transport queues what
-// the peer doesn't take, else piece by piece, so that the counts tell how far the peer has come.
+// writeUnmaskedLocked writes a header and an unmasked payload: in one write if the transport queues
+// what the peer doesn't accept, and otherwise piece by piece, so that Outgoing reports progress.
 func (c *Conn) writeUnmaskedLocked(header *buffer.Buffer, p []byte) error {
 	w := &c.batch
 	most := 2 * pieceSize
@@ -267,7 +261,8 @@ func (c *Conn) writeUnmaskedLocked(header *buffer.Buffer, p []byte) error {
 	return c.writeUnownedLocked()
 }
 
-// writeUnowned writes what no sender waits for, so that this one is told if that fails.
+// writeUnownedLocked writes the batches that no sender waits for, so that this sender returns their
+// error.
 func (c *Conn) writeUnownedLocked() error {
 	if c.batch.writeUnowned(c) {
 		return nil
@@ -275,16 +270,15 @@ func (c *Conn) writeUnownedLocked() error {
 	return c.closing.WriteErr()
 }
 
-// TrySend sends p as one frame with FIN set and never waits: neither for the peer nor for
-// another goroutine that sends. What the system doesn't take at once, and what comes while
-// another goroutine writes, is queued, up to Limits.SendQueue bytes whatever Limits.WhenFull
-// says. Without room it returns a *LimitError for which errors.Is(err, ErrSendQueueFull) holds:
-// nothing was sent, and the connection goes on. A message of any size is accepted when nothing
-// waits; it is copied whole.
+// TrySend sends p as one frame with FIN set and never waits, neither for the peer nor for another
+// goroutine that sends. What the system doesn't accept at once, and what is sent while another
+// goroutine writes, is queued: up to Limits.SendQueue bytes, whatever Limits.WhenFull is. If there
+// is no room, TrySend returns a *LimitError that is ErrSendQueueFull; nothing was sent, and the
+// connection continues. If nothing is queued, a message of any size is accepted and copied.
 //
-// Nil says that the frame was written or queued. If queued bytes can't be written, later sends
-// say so. Other errors are those of SendFrame. It may be called from any goroutine, also from a
-// Handler. Over a transport that is no transport.Queue, a write can wait.
+// Nil means that the frame was written or queued. If queued bytes can't be written, later sends
+// return the error. Other errors are those of SendFrame. TrySend may be called from any goroutine
+// and from a Handler. With a transport that isn't a transport.Queue, a write may wait.
 func (c *Conn) TrySend(op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
@@ -294,7 +288,7 @@ func (c *Conn) TrySend(op Opcode, p []byte) error {
 	return c.trySendLocked(op, p)
 }
 
-// trySendLocked is TrySend of text that was checked. The lock is held.
+// trySendLocked is TrySend for text that was checked.
 func (c *Conn) trySendLocked(op Opcode, p []byte) error {
 	if c.closing.MaySend() && !c.batch.hasRoom(c, len(p)) {
 		return c.batch.errQueueFull()
@@ -302,18 +296,18 @@ func (c *Conn) trySendLocked(op Opcode, p []byte) error {
 	return c.sendNowLocked(op, p)
 }
 
-// SendContext sends p as one frame with FIN set, as TrySend does, but waits for room until ctx
-// ends. Then it returns ctx.Err(): nothing was sent, and the connection goes on.
+// SendContext sends p as one frame with FIN set, like TrySend, but waits for room until ctx ends.
+// It then returns ctx.Err(); nothing was sent, and the connection continues.
 //
-// A frame of more than Limits.SendQueue bytes isn't left to the queue: SendContext waits until
-// no more than that is queued. If ctx ends meanwhile, a part of the frame may be out. That ends
-// the connection, as a send deadline does: this send and all later ones return a *CloseError
-// with CloseAbnormal and ctx.Err() in its chain.
+// For a frame larger than Limits.SendQueue, SendContext waits until at most that many bytes are
+// queued. If ctx ends meanwhile, a part of the frame may have been written. That ends sending, like
+// a send deadline: this send and all later ones return a *CloseError with CloseAbnormal that wraps
+// ctx.Err().
 //
-// It may be called from any goroutine. A Handler on an event loop, which can't write as long as
-// the Handler waits, should use TrySend; on its own connection that is what SendContext does
-// there. Where sends fail rather than wait, see Limits.WhenFull, those of others may take the room
-// first.
+// SendContext may be called from any goroutine. A Handler on an event loop, which can't write while
+// the Handler waits, should call TrySend; on the Handler's own connection SendContext is TrySend.
+// If sends fail when the queue is full (see Limits.WhenFull), the sends of other goroutines may
+// take the room first.
 func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	if err := checkText(op, true, p); err != nil {
 		return err
@@ -348,7 +342,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	return c.batchErrLocked(batch)
 }
 
-// sendNowLocked writes or queues a frame for which there is room. The lock is held.
+// sendNowLocked writes or queues a frame for which there is room.
 func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 	w := &c.batch
 	if err := c.acceptLocked(nil, op, true, p); err != nil {
@@ -373,7 +367,7 @@ func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 	return c.batchErrLocked(batch)
 }
 
-// batchErrLocked returns why the frames of a batch won't be written, or nil.
+// batchErrLocked returns nil if a batch is or will be written, and otherwise why it can't be.
 func (c *Conn) batchErrLocked(batch uint32) error {
 	if c.batch.isWritten(batch) {
 		return nil
@@ -381,21 +375,22 @@ func (c *Conn) batchErrLocked(batch uint32) error {
 	return c.closing.WriteErr()
 }
 
-// isTakenLocked reports whether a batch was written, and no more of it is queued than may be.
+// isTakenLocked reports whether a batch was given to the transport, and at most Limits.SendQueue
+// bytes are queued.
 func (c *Conn) isTakenLocked(batch uint32) bool {
 	return c.batch.isWritten(batch) && c.batch.t.Queued() <= c.limits().SendQueue
 }
 
-// A contextWaiter waits for room while its context lasts.
+// A contextWaiter waits for room in the queue until its context ends.
 type contextWaiter struct {
 	c    *Conn
 	ctx  context.Context
-	stop func() bool // nil: ctx wakes nobody yet
+	stop func() bool // nil: the end of ctx doesn't wake the waiter yet
 }
 
-// wait waits until something has changed that a send of n bytes waits for: the write of another
-// has ended, or the queue has room. It returns false when the context has ended, or the transport can't
-// be waited for. The lock is held, but not while waiting.
+// waitLocked waits until the write of another goroutine has ended or the queue may have room for n
+// bytes. It returns false if the context has ended, or if this transport doesn't support waiting.
+// It releases the lock while it waits.
 func (cw *contextWaiter) waitLocked(n int) bool {
 	w := &cw.c.batch
 	switch {
@@ -405,7 +400,7 @@ func (cw *contextWaiter) waitLocked(n int) bool {
 		if !w.drain(cw.ctx, cw.c, n) {
 			return false
 		}
-		w.writeUnowned(cw.c) // this send may be abandoned
+		w.writeUnowned(cw.c) // the caller may return without a write of its own
 		return true
 	case cw.stop == nil:
 		cw.stop = context.AfterFunc(cw.ctx, func() {
@@ -418,26 +413,25 @@ func (cw *contextWaiter) waitLocked(n int) bool {
 	return true
 }
 
-// end is called when nothing waits any more.
+// cancel releases the resources of the waiter.
 func (cw *contextWaiter) cancel() {
 	if cw.stop != nil {
 		cw.stop()
 	}
 }
 
-// Cork holds back what is sent from now on, by any goroutine, until Flush, so that it is written
-// together. The send with which Limits.SendQueue bytes have gathered writes them, and waits for the
-// peer as any other send. A Flush is owed: pongs are held back too, and once so many bytes have
-// gathered, only the latest ping is answered.
+// Cork holds back what any goroutine sends, until Flush, so that it is written together. A send
+// that makes the batch reach Limits.SendQueue bytes writes it, and waits for the peer like any
+// other send. Cork must be followed by Flush: pongs are held back, too, and when the batch is full
+// only the latest ping is answered.
 func (c *Conn) Cork() {
 	c.batch.mu.Lock()
 	c.batch.corked = true
 	c.batch.mu.Unlock()
 }
 
-// Flush ends what Cork began and writes what has gathered. In a Handler it also writes what the Handler has
-// sent, without waiting for the peer. Errors are those of the sends
-// whose frames it writes.
+// Flush ends Cork and writes the batch. In a Handler it also writes what the Handler has sent,
+// without waiting for the peer. Its errors are those of the sends whose frames it writes.
 func (c *Conn) Flush() error {
 	w := &c.batch
 	w.mu.Lock()
@@ -452,11 +446,11 @@ func (c *Conn) Flush() error {
 	return c.closing.WriteErr()
 }
 
-// Drain waits until at most most bytes that were sent wait for the peer: until the
-// system has taken the rest, the send deadline has passed, or the connection is over. It is
-// how a sender goes on after a *LimitError that names SendQueue. It doesn't wait for what Cork
-// or a Handler holds back. It may be called from any goroutine, but not from a Handler, whose
-// event loop it would hold up. Errors are those of a send, also where nothing is queued.
+// Drain waits until at most most bytes are queued for the peer, the send deadline has passed, or
+// the connection has ended. After a *LimitError for SendQueue, call Drain and then send again.
+// Drain doesn't wait for what Cork or a Handler holds back. It may be called from any goroutine,
+// but not from a Handler, as it would block the event loop. Its errors are those of a send, even if
+// nothing is queued.
 func (c *Conn) Drain(most int) error {
 	most = max(most, 0)
 	var err error
@@ -475,22 +469,22 @@ func (c *Conn) Drain(most int) error {
 	return c.closing.SendErr()
 }
 
-// Queues reports whether the transport queues what the peer doesn't take at once, as those
-// on event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull says.
-// It may be called from any goroutine.
+// Queues reports whether the transport queues what the peer doesn't accept at once, as those on
+// event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull is. Queues may
+// be called from any goroutine.
 func (c *Conn) Queues() bool {
 	q, ok := c.batch.t.(transport.Queue)
 	return ok && q.Queues()
 }
 
-// refuses reports whether a full queue makes a send fail, not wait.
+// refuses reports whether sends fail, rather than wait, when the queue is full.
 func (c *Conn) refuses() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return c.batch.refuses
 }
 
-// writesPending reports whether something waits to be written.
+// writesPending reports whether something is being written or queued.
 func (c *Conn) writesPending() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()

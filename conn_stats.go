@@ -2,8 +2,8 @@ package websock
 
 import "github.com/seed004e8d11/websock/transport"
 
-// Stats counts what went over a connection. Payload is counted in bytes without
-// headers; Wire with them, as given to and taken from the transport.
+// Stats counts what was sent and received on a connection. Payload counts bytes without headers,
+// Wire bytes with headers, as passed to and from the transport.
 type Stats struct {
 	MessagesSent, MessagesReceived uint64
 	FramesSent, FramesReceived     uint64 // data frames
@@ -13,9 +13,8 @@ type Stats struct {
 	PingsReceived, PongsReceived   uint64
 	PongsSent                      uint64
 
-	// Of the payload of compressed messages: before and after compressing what was sent,
-	// before and after inflating what was received. Payload above counts them as the
-	// application gives and gets them.
+	// Payload of compressed messages: before and after compressing what was sent, before and after
+	// inflating what was received. The Payload fields above count uncompressed bytes.
 	BeforeDeflate, AfterDeflate uint64
 	BeforeInflate, AfterInflate uint64
 }
@@ -40,9 +39,8 @@ func (s *Stats) Add(more Stats) {
 	s.AfterInflate += more.AfterInflate
 }
 
-// Stats returns the counts so far. It may be called from any goroutine. Counts of
-// what is received are those of the time when the receiver last turned to the
-// transport, or the connection ended.
+// Stats returns the counts so far. Counts of what was received are updated when the receiver reads
+// from the transport and when the connection ends. Stats may be called from any goroutine.
 func (c *Conn) Stats() Stats {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
@@ -60,14 +58,13 @@ func (c *Conn) Stats() Stats {
 	return stats
 }
 
-// connCounts are what Stats returns, but for compression.
+// connCounts are the counts of Stats, except those of compression.
 type connCounts struct {
 	messagesSent, framesSent, payloadSent, wireSent, writes, pongsSent                            uint64
 	messagesReceived, framesReceived, payloadReceived, wireReceived, pingsReceived, pongsReceived uint64
 }
 
-// ensureCounts returns the counts to add to, which are allocated once there is something to
-// count. The lock is held.
+// ensureCounts returns the counts and allocates them if necessary.
 func (w *batchWriter) ensureCounts() *connCounts {
 	if w.counts == nil {
 		w.counts = &connCounts{}
@@ -75,7 +72,7 @@ func (w *batchWriter) ensureCounts() *connCounts {
 	return w.counts
 }
 
-// countSent counts a frame with n bytes of payload that was accepted.
+// countSent counts a frame with n bytes of payload that is being sent.
 func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
 	counts := w.ensureCounts()
 	switch {
@@ -90,14 +87,15 @@ func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
 	}
 }
 
-// recvCounts are what was received since it was added to the others: counting every frame
-// for all to see would cost more than handling it.
+// recvCounts counts what was received since the last call of publishCounts. Locking the counts of
+// the connection for each frame would cost more than handling it.
 type recvCounts struct {
 	messages, frames, pings, pongs uint32
-	payload, wire                  uint64 // one frame can have more than 32 bits count
+	payload, wire                  uint64 // one frame can have more than 4 GiB
 	deflated, inflated             uint64
 }
 
+// addPayload counts n bytes of payload of the data frame h.
 func (r *recvCounts) addPayload(h *Header, n int) {
 	r.payload += uint64(n)
 	if h.Remaining == 0 {
@@ -108,13 +106,13 @@ func (r *recvCounts) addPayload(h *Header, n int) {
 	}
 }
 
-// addInflated notes that so much compressed payload came, and so much out of it.
+// addInflated counts compressed payload, and what it was inflated to.
 func (r *recvCounts) addInflated(deflated, inflated int) {
 	r.deflated += uint64(deflated)
 	r.inflated += uint64(inflated)
 }
 
-// publish adds what was received to the connection's Stats.
+// publishCounts adds what was received to the counts that Stats returns.
 func (c *Conn) publishCounts() {
 	if c.receive.counts != (recvCounts{}) {
 		c.batch.mu.Lock()
@@ -123,7 +121,7 @@ func (c *Conn) publishCounts() {
 	}
 }
 
-// publishCountsLocked is publish. The lock is held.
+// publishCountsLocked is publishCounts.
 func (c *Conn) publishCountsLocked() {
 	r := &c.receive.counts
 	if *r == (recvCounts{}) {
@@ -142,18 +140,19 @@ func (c *Conn) publishCountsLocked() {
 	*r = recvCounts{}
 }
 
+// addMessage counts an unfragmented message of n bytes.
 func (r *recvCounts) addMessage(n int) {
 	r.messages++
 	r.frames++
 	r.payload += uint64(n)
 }
 
-// Outgoing says how far the peer has come with what we send. taken counts bytes that have left
-// for the peer and, where the transport knows it, that its system has acknowledged; it
-// may be less than 0 where TLS adds to them. waiting counts bytes that have not: it is 0 when the
-// peer owes us nothing. That taken grows while something is waiting is a sign of life, as bytes
-// that are received are. Both are as exact as the system lets them be. It may be called from any
-// goroutine, and doesn't wait.
+// Outgoing reports how much of what was sent the peer has accepted. taken counts the bytes that
+// have left for the peer and, if the transport can tell, that its system has acknowledged; it may
+// be negative if TLS adds to them. waiting counts the others: it is 0 if nothing is outstanding.
+// While something is waiting, growth of taken is a sign of life, as are bytes that are received.
+// Both counts are as exact as the system allows. Outgoing may be called from any goroutine and
+// doesn't wait.
 func (c *Conn) Outgoing() (taken int64, waiting int) {
 	w := &c.batch
 	w.mu.Lock()
@@ -164,7 +163,7 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 	waiting = w.queued()
 	left := w.t.Queued()
 	if w.state == writerBusy && w.rareOrZero().inFlight == nil {
-		waiting++ // at least
+		waiting++ // the size of the batch isn't known here
 	}
 	if q, ok := w.t.(transport.Queue); ok {
 		n := q.Unacknowledged()
@@ -173,17 +172,17 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 	return taken - int64(left), waiting
 }
 
-// Queued returns how many bytes of frames are held in memory because the peer, or another write,
-// is waited for: by the connection and its transport, not by the system. It may be called from
-// any goroutine, and doesn't wait.
+// Queued returns how many bytes of frames the connection and its transport hold in memory, because
+// they wait for the peer or for another write. Bytes in buffers of the system don't count. Queued
+// may be called from any goroutine and doesn't wait.
 func (c *Conn) Queued() int {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return c.batch.queued()
 }
 
-// WritesBlock reports whether the transport can only write by waiting for the peer, so that even
-// TrySend may wait. Those of this module don't.
+// WritesBlock reports whether every write of the transport may wait for the peer, so that even
+// TrySend may. It is false for the transports of this module.
 func (c *Conn) WritesBlock() bool {
 	_, ok := c.batch.t.(transport.Queue)
 	return !ok

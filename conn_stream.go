@@ -13,13 +13,14 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// NextReader waits for the next message and returns its opcode (text or binary)
-// and a reader of its payload, all fragments, which ends with io.EOF. What was
-// left of the message before is skipped, whichever call has begun it. The reader belongs
-// to the goroutine that receives; after a Read returned ErrTimeout, reading can go on. Until
-// its end, other receiving calls return ErrReadOrder. It is valid until the next call of
-// NextReader and until SetHandler: then Read returns ErrReadOrder, or ErrHandler, unless it was
-// at its end. Errors are those of Recv.
+// NextReader waits for the next message and returns its opcode (text or binary) and a reader of its
+// payload, including all fragments, which ends with io.EOF. It skips what is left of the current
+// message, whichever call has begun it.
+//
+// The reader belongs to the goroutine that receives. After ErrTimeout a Read can be repeated. Until
+// the reader is at its end, other receiving calls return ErrReadOrder. It is valid until the next
+// call of NextReader or SetHandler; then Read returns ErrReadOrder or ErrHandler, unless the reader
+// was at its end. Errors are those of Recv.
 func (c *Conn) NextReader() (Opcode, io.Reader, error) {
 	if err := c.beginPull(); err != nil {
 		return OpNone, nil, err
@@ -40,7 +41,7 @@ func (c *Conn) NextReader() (Opcode, io.Reader, error) {
 	}
 }
 
-// skipMessage discards what is left of a message of which a part was received.
+// skipMessage discards the rest of a message that was received in part.
 func (c *Conn) skipMessage() error {
 	r := &c.receive
 	if !r.dec.MessageBegun() && (r.reader == nil || !r.reader.open) {
@@ -61,7 +62,7 @@ func (c *Conn) skipMessage() error {
 // A messageReader reads the payload of one message.
 type messageReader struct {
 	c    *Conn
-	open bool // there is more of the message
+	open bool // the message has not ended
 }
 
 func (m *messageReader) Read(p []byte) (int, error) {
@@ -96,23 +97,23 @@ func (m *messageReader) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// fragmentSize is how much a message writer gathers before it sends a fragment.
+// fragmentSize is the size of the buffer of a message writer.
 const fragmentSize = 16 << 10
 
-// NextWriter begins a message of text or binary and returns a writer of its
-// payload. It sends fragments of at least 16 KiB as they fill, and the final one
-// on Close (RFC 6455 section 5.4); a message below that size leaves as one frame.
-// Until Close, other goroutines can send only pings and pongs once a fragment is
-// out. The writer belongs to one goroutine, and there is one at a time: while it
-// is open, ErrFrameOrder is returned. Every message has a writer of its own: calls of one that
-// was closed return ErrFrameOrder and do nothing.
+// NextWriter begins a message of op, OpText or OpBinary, and returns a writer of its payload. The
+// writer sends fragments of at least 16 KiB as they fill, and the final one in Close (RFC 6455
+// section 5.4); a smaller message is sent as one frame. Once a fragment was sent, other goroutines
+// can send only pings and pongs until Close. The writer belongs to one goroutine. Only one can be
+// open at a time: NextWriter returns ErrFrameOrder while another is. So do the methods of a writer
+// that was closed.
 //
-// Errors are those of SendFrame. A Write that fails has taken nothing of its bytes. After a
-// *LimitError it can be called again when there is room, and so can Close once a fragment is
-// out; before, Close drops the message. Close after a Write that failed doesn't end the
-// message, so that the peer never takes a part of it for the whole. If a fragment is out then,
-// no other message can be sent: sends return an error that is ErrFrameOrder and has the cause in
-// its chain. Pings and pongs still can, messages are received, and CloseWith tells the peer why.
+// Errors are those of SendFrame. A Write that fails has accepted none of its bytes. After a
+// *LimitError, Write can be called again when there is room. Close can be, too, if a fragment was
+// sent; otherwise Close drops the message. After any other failed Write, Close doesn't send the
+// final fragment, so the peer can't take a part of the message for the whole. If a fragment was
+// sent, no other message can be sent then: sends return an error that is ErrFrameOrder and wraps
+// the cause. Pings and pongs can still be sent, messages are received, and CloseWith can tell the
+// peer why.
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
@@ -127,12 +128,12 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	return w, nil
 }
 
-// A messageWriter gathers the payload of one message into fragments.
+// A messageWriter collects the payload of one message and sends it in fragments.
 type messageWriter struct {
 	c       *Conn          // nil: closed
-	op      Opcode         // of the next fragment; changed under the lock of sending
-	pending *buffer.Buffer // not sent yet
-	err     error          // of the last Write; final unless it is a *LimitError
+	op      Opcode         // of the next fragment; written with the lock of the batchWriter held
+	pending *buffer.Buffer // payload that was not sent yet
+	err     error          // of the last Write; permanent unless it is a *LimitError
 }
 
 func (w *messageWriter) Write(p []byte) (int, error) {
@@ -148,7 +149,7 @@ func (w *messageWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take takes all of p, or fails and takes nothing.
+// buffer accepts all of p, or fails and accepts nothing.
 func (w *messageWriter) buffer(p []byte) error {
 	if w.pending == nil {
 		w.pending = buffer.Get(fragmentSize)
@@ -165,7 +166,8 @@ func (w *messageWriter) buffer(p []byte) error {
 	return nil
 }
 
-// sendFragment sends what is pending as a fragment, if it is worth one.
+// sendFragment sends the pending payload as a fragment. It sends an empty fragment only if that is
+// the final one.
 func (w *messageWriter) sendFragment(fin bool) error {
 	var p []byte
 	if w.pending != nil {
@@ -183,8 +185,8 @@ func (w *messageWriter) sendFragment(fin bool) error {
 	return nil
 }
 
-// Close sends the final fragment. A message of which a part is out has to have one, so
-// where the queue is full the writer stays open.
+// Close sends the final fragment. If a fragment was sent, the message needs a final one, so the
+// writer stays open if the queue is full.
 func (w *messageWriter) Close() error {
 	if w.c == nil {
 		return ErrFrameOrder
@@ -210,14 +212,14 @@ func (w *messageWriter) Close() error {
 	return err
 }
 
-// mayContinueLocked reports whether w, or a sender without a writer if it is nil, sends the message under
-// way. The lock is held.
+// mayContinueLocked reports whether the current message is that of w, or of a sender without a
+// writer if w is nil.
 func (c *Conn) mayContinueLocked(w *messageWriter) bool {
 	rare := c.batch.rareOrZero()
 	return rare.broken == nil && (rare.writer == w || rare.writer.op != OpContinuation)
 }
 
-// orderErrLocked returns the error for a frame that can't be sent here. The lock is held.
+// orderErrLocked returns the error for a frame that must not be sent now.
 func (c *Conn) orderErrLocked() error {
 	if broken := c.batch.rareOrZero().broken; broken != nil {
 		return fmt.Errorf("%w: the message before it failed in the middle: %w", ErrFrameOrder, broken)
@@ -230,32 +232,32 @@ func isLimit(err error) bool {
 	return ok
 }
 
-// NetConn returns the connection as a stream of bytes, for protocols that bring
-// their own framing (MQTT, SSH, RFB). Every Write of anything sends one message of op; Read
-// takes the payload of data messages of either kind, one after another, whatever
-// their borders. The peer's close frame with CloseNormal or CloseGoingAway reads
-// as io.EOF. op is OpText or OpBinary, else every Write returns ErrFrameOrder.
+// NetConn returns the connection as a stream of bytes, for protocols with a framing of their own
+// (MQTT, SSH, RFB). Each Write of at least one byte sends one message of op. Read returns the
+// payload of text and binary messages one after another, regardless of their boundaries. If the
+// peer closes with CloseNormal or CloseGoingAway, Read returns io.EOF. If op is neither OpText nor
+// OpBinary, Write returns ErrFrameOrder.
 //
-// It keeps the contract of net.Conn, and passes golang.org/x/net/nettest: any number of
-// goroutines may call any method at once, and a deadline that has passed makes Read or Write
-// return a net.Error whose Timeout is true and which is os.ErrDeadlineExceeded. The read
-// deadline is that of the Conn; the write deadline is the stream's own.
+// The stream fulfills the contract of net.Conn and passes golang.org/x/net/nettest: any number of
+// goroutines may call any method, and after a deadline Read or Write returns a net.Error whose
+// Timeout is true and which is os.ErrDeadlineExceeded. The read deadline is that of the Conn; the
+// write deadline is the stream's own.
 //
-// Write returns when the message was written or is queued, at most Limits.SendQueue bytes of
-// them. At its deadline a message that didn't find room has not been sent; if what is queued
-// before it doesn't leave within Limits.CloseTimeout either, the connection is over. A message
-// of more than Limits.SendQueue bytes may be partly out at its deadline: that ends sending for
-// good. However it ends, Read returns what has come, and then the error.
+// Write returns when the message was written or is queued; at most Limits.SendQueue bytes are. A
+// message that finds no room until its deadline isn't sent; if the peer then accepts nothing for
+// Limits.CloseTimeout, the connection is aborted. A message larger than Limits.SendQueue may have
+// been written in part at its deadline: that ends sending. In each case Read returns what has
+// arrived, and then the error.
 func (c *Conn) NetConn(op Opcode) net.Conn { return &stream{c: c, op: op} }
 
 type stream struct {
 	c       *Conn
 	op      Opcode
-	reading sync.Mutex // held by Read
+	reading sync.Mutex // serializes Read
 
 	mu        sync.Mutex
 	deadline  writeDeadline
-	stopTimer func() bool // nil: no write has timed out since the last one that did not
+	stopTimer func() bool // stops the timer that a timed-out write has started; nil: none runs
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -276,7 +278,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// eofIfNormal turns a regular end of the connection into io.EOF.
+// eofIfNormal returns io.EOF for an error that means that the peer has closed normally, and
+// otherwise err.
 func eofIfNormal(err error) error {
 	var closed *CloseError
 	if errors.As(err, &closed) && !closed.Local &&
@@ -305,7 +308,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send returns ErrTimeout if nothing was sent before the deadline.
+// send sends p as one message. It returns ErrTimeout if nothing was sent before the deadline.
 func (s *stream) send(p []byte) error {
 	s.mu.Lock()
 	ctx := s.deadline.context()
@@ -319,7 +322,8 @@ func (s *stream) send(p []byte) error {
 	return s.c.SendContext(ctx, s.op, p)
 }
 
-// startStallTimer gives the peer a time to take what is queued.
+// startStallTimer aborts the connection after the close timeout, if the peer accepts nothing until
+// then.
 func (s *stream) startStallTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -328,6 +332,7 @@ func (s *stream) startStallTimer() {
 	}
 }
 
+// stopStallTimer stops the timer if one runs.
 func (s *stream) stopStallTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -339,6 +344,7 @@ func (s *stream) stopStallTimer() {
 
 var errStalled = fmt.Errorf("websock: a write timed out, and the peer takes nothing: %w", ErrTimeout)
 
+// abortIfStalled aborts the connection if something is still queued.
 func (s *stream) abortIfStalled() {
 	s.stopStallTimer()
 	if s.c.Err() == nil && s.c.writesPending() {
@@ -346,7 +352,7 @@ func (s *stream) abortIfStalled() {
 	}
 }
 
-// A writeTimeout is the error of a connection that ended with a deadline, as a net.Error.
+// A writeTimeout is the error of a connection that a deadline has ended, as a net.Error.
 type writeTimeout struct{ error }
 
 func (writeTimeout) Timeout() bool   { return true }
@@ -376,15 +382,15 @@ func (s *stream) LocalAddr() net.Addr               { return s.c.LocalAddr() }
 func (s *stream) RemoteAddr() net.Addr              { return s.c.RemoteAddr() }
 func (s *stream) SetReadDeadline(t time.Time) error { return s.c.SetRecvDeadline(t) }
 
-// A writeDeadline ends the context of the writes that are under way when it passes, and of
-// those to come until it is set again.
+// A writeDeadline cancels the context of current writes when it passes, and that of later ones
+// until it is set again.
 type writeDeadline struct {
-	ctx    context.Context // nil: there was no write
+	ctx    context.Context // nil: there was no write yet
 	cancel func()
-	stop   func() bool // takes the deadline back, and reports whether it has not passed; nil: there is none
+	stop   func() bool // cancels the deadline and reports whether it had not passed; nil: there is none
 }
 
-// context returns the context of a write.
+// context returns the context for a write.
 func (d *writeDeadline) context() context.Context {
 	if d.ctx == nil {
 		d.renew()
@@ -398,7 +404,7 @@ func (d *writeDeadline) renew() {
 }
 
 func (d *writeDeadline) set(t time.Time) {
-	passed := d.stop != nil && !d.stop() // d.ctx ends now if it has not yet
+	passed := d.stop != nil && !d.stop() // then d.cancel was called, or is about to be
 	if d.ctx == nil || passed || d.ctx.Err() != nil {
 		d.renew()
 	}
@@ -412,7 +418,7 @@ func (d *writeDeadline) set(t time.Time) {
 	}
 }
 
-// A deadlineContext says ErrTimeout when it has ended.
+// A deadlineContext returns ErrTimeout when it has ended.
 type deadlineContext struct{ context.Context }
 
 func (d deadlineContext) Err() error {
@@ -422,7 +428,8 @@ func (d deadlineContext) Err() error {
 	return nil
 }
 
-// callAt calls f at that time. stop reports whether it has kept it from being called.
+// callAt calls f at time t, in a goroutine of its own. stop prevents the call and reports whether
+// it did.
 func callAt(t time.Time, f func()) (stop func() bool) {
 	ctx, cancel := context.WithDeadline(context.Background(), t)
 	stopped := context.AfterFunc(ctx, f)

@@ -2,67 +2,64 @@ package websock
 
 import "github.com/seed004e8d11/websock/internal/buffer"
 
-// A Handler is called with what a connection receives, instead of Recv. The
-// calls for one connection come one after another, in order, from a goroutine of
-// the transport: while one runs, nothing else is received on that connection,
-// and on an event loop nothing on its neighbours either.
+// A Handler receives the data of a connection by callback, in place of Recv. Its methods are called
+// one at a time, in order, on a goroutine of the transport. During a call nothing else is received
+// on that connection, and on an event loop nothing on its other connections either.
 //
-// A Handler given to websock.Dial may be called before Dial has returned, with the Conn that it
-// returns. If Dial fails, it is not called at all. After OnClose nothing is left of the
-// connection, so that Close need not be called; until then Close or Abort ends it.
+// A Handler given to Dial may be called before Dial returns, with the Conn that Dial returns. If
+// Dial fails, it isn't called. After OnClose the connection holds no resources, and Close need not
+// be called. Before, Close or Abort ends the connection.
 //
-// A panic ends the process, as everywhere in Go, unless there is an Options.Recover. A call of
-// runtime.Goexit, which testing.T.Fatal makes, ends the connection with a *HandlerError, and
-// its goroutine is replaced.
+// A panic ends the process, as usual in Go, unless Options.Recover is set. A call of
+// runtime.Goexit, as in testing.T.Fatal, ends the connection with a *HandlerError; the transport
+// replaces its goroutine.
 //
-// A connection on which very much has come at once, more than a hundred frames or a message that
-// inflates to more than 64 KiB, is handled in turns, between which its neighbours are served.
+// If very much arrives at once on a connection, more than a hundred frames or a message that
+// inflates to more than 64 KiB, it is handled in parts, and other connections are served in
+// between.
 //
-// What the Handler's own goroutine sends on c leaves together in one write when the bytes that
-// have been received so far are handled, or the turn ends; Flush writes it before. Sends of other
-// goroutines don't wait for the Handler, and take along what it has sent.
+// What the goroutine of the Handler sends on c is batched, and written when the bytes received so
+// far are handled, or such a part of them. Flush writes it earlier. Sends from other goroutines
+// don't wait for the Handler, and also write what it has sent.
 type Handler interface {
-	// OnData is called with payload as it arrives, text already validated up to
-	// here. h is the header of the frame that payload belongs to; h.Remaining
-	// counts what is still to come of it; h.Fin && h.Remaining == 0 ends the
-	// message. payload is a view, valid until OnData returns; it may be changed
-	// in place, and appending to it copies it. It is empty only for a frame without payload.
+	// OnData is called with payload as it arrives; text is valid UTF-8 so far. h is the header of
+	// the frame of that payload. h.Remaining is the number of bytes of the frame that are still to
+	// come; h.Fin && h.Remaining == 0 ends the message. payload is valid until OnData returns. It
+	// may be changed in place; appending to it copies it. It is empty only for a frame without
+	// payload.
 	OnData(c *Conn, h Header, payload []byte)
 
-	// OnClose is called exactly once, after the last OnData. err is never nil:
-	// a *CloseError says code and reason, a *ProtocolError or *LimitError what
-	// the peer did wrong, ErrTimeout that the receive deadline passed.
+	// OnClose is called exactly once, after the last OnData. err is never nil: a *CloseError has
+	// code and reason, a *ProtocolError or *LimitError says what the peer did wrong, ErrTimeout
+	// means that the receive deadline has passed.
 	OnClose(c *Conn, err error)
 }
 
-// A PongHandler is a Handler that is told of pongs too (RFC 6455 section 5.5.3), to measure
-// how long a ping takes there and back.
+// A PongHandler is a Handler that is also called for pongs (RFC 6455 section 5.5.3), for instance
+// to measure round-trip times.
 type PongHandler interface {
 	Handler
 
-	// OnPong is called with the payload of every pong received, at most 125 bytes, valid
-	// until it returns. It comes in its place between the calls of OnData, from the same
-	// goroutine. A peer may send pongs that answer no ping, and answers only the latest of
-	// several.
+	// OnPong is called with the payload of every received pong: at most 125 bytes, valid until
+	// OnPong returns. It is called in order with OnData, on the same goroutine. A peer may send
+	// pongs that answer no ping, and may answer only the latest of several pings.
 	OnPong(c *Conn, payload []byte)
 }
 
-// A PingHandler is a Handler that is told of pings too (RFC 6455 section 5.5.2): some servers
-// say with them that they are alive, or put something into them. They are answered without it.
+// A PingHandler is a Handler that is also called for pings (RFC 6455 section 5.5.2), which some
+// servers use as heartbeats or with a payload of their own. Pings are answered in any case.
 type PingHandler interface {
 	Handler
 
-	// OnPing is called with the payload of every ping received, at most 125 bytes, valid
-	// until it returns. It comes in its place between the calls of OnData, from the same
-	// goroutine.
+	// OnPing is called with the payload of every received ping: at most 125 bytes, valid until
+	// OnPing returns. It is called in order with OnData, on the same goroutine.
 	OnPing(c *Conn, payload []byte)
 }
 
-// Messages returns a Handler that calls f with whole messages. msg is valid until
-// f returns, and may be changed in place: it is a view of the received bytes when
-// the message came in one piece, else of memory in which it was gathered, at most
-// Limits.MessageSize. closed, unless it is nil, is called as OnClose. One such
-// Handler can serve many connections.
+// Messages returns a Handler that calls f with whole messages. msg is valid until f returns and may
+// be changed in place. It is a slice of the received bytes if the message arrived in one piece, and
+// otherwise of a buffer of at most Limits.MessageSize. closed, unless it is nil, is called for
+// OnClose. One such Handler can serve many connections.
 func Messages(f func(c *Conn, op Opcode, msg []byte), closed func(c *Conn, err error)) Handler {
 	return messages{deliver: f, closed: closed}
 }
@@ -92,8 +89,8 @@ func (m messages) OnData(c *Conn, h Header, payload []byte) {
 	}
 }
 
-// gather appends payload to the message under way, and makes room for what is declared
-// to follow, but not for all of it at once.
+// appendMessage appends payload to msgBuf and makes room for the remaining bytes of the frame, but
+// for at most 1 MiB that has not arrived.
 func (r *receiveState) appendMessage(payload []byte, remaining int64) {
 	const most = 1 << 20
 	room := len(payload) + int(min(remaining, most))

@@ -5,9 +5,8 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// The names in this file are those of package engine that programs use every day, so that they
-// import this package and a transport and no other. An alias and its original are the same: a
-// websock.Header is an engine.Header.
+// This file declares names of package engine as aliases, so that programs need to import only this
+// package and a transport. A websock.Header is an engine.Header.
 type (
 	Role        = engine.Role
 	Header      = engine.Header
@@ -16,7 +15,8 @@ type (
 	Compression = engine.Compression
 )
 
-// A Transport makes what carries a connection: std.Transport() and the like. See Config.Transport.
+// A Transport makes transports from network connections, such as std.Transport(). See
+// Config.Transport.
 type Transport = transport.Factory
 
 // The roles: see Conn.Role.
@@ -55,6 +55,6 @@ const (
 	CloseTLSHandshake       = engine.CloseTLSHandshake
 )
 
-// DefaultCompression is a Config.Compression for a client of very many connections. It is
+// DefaultCompression is a Config.Compression for clients with very many connections. It is
 // engine.DefaultCompression.
 var DefaultCompression = engine.DefaultCompression

@@ -9,34 +9,34 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// A PreparedMessage is a message to be sent over many connections. Its text is validated
-// once, its frame is built once, and it is compressed once for each combination of
-// Compression.Level and SendWindowBits that the connections have agreed on. It can be used
-// by any number of goroutines at once, and any number of times.
+// A PreparedMessage is a message to send on many connections. Its text is validated once, its frame
+// is encoded once, and it is compressed once for each combination of Compression.Level and
+// SendWindowBits of the connections. Any number of goroutines may use it at once, any number of
+// times.
 type PreparedMessage struct {
 	op    Opcode
 	plain preparedFrame
 
-	mu       sync.Mutex                      // held while compressing
-	deflated atomic.Pointer[preparedVariant] // a list, the latest first
+	mu       sync.Mutex                      // held during compression
+	deflated atomic.Pointer[preparedVariant] // a linked list, the latest first
 }
 
-// A preparedFrame is a frame as a server sends it. Its bytes are never changed.
+// A preparedFrame is a frame as a server sends it. It is immutable.
 type preparedFrame struct {
 	rsv     uint8
 	bytes   []byte
 	payload []byte // the end of bytes
 }
 
-// A preparedVariant is a message as connections with one setting of compression send it.
+// A preparedVariant is a message as it is sent on connections with the same compression settings.
 type preparedVariant struct {
 	level, windowBits int
 	frame             *preparedFrame
 	next              *preparedVariant
 }
 
-// NewPreparedMessage prepares a message of op, OpText or OpBinary, with a copy of p as its
-// payload. Errors are ErrFrameOrder for another opcode, and ErrInvalidUTF8.
+// NewPreparedMessage prepares a message of op, OpText or OpBinary, with a copy of p as its payload.
+// For another opcode it returns ErrFrameOrder, for text that isn't UTF-8 ErrInvalidUTF8.
 func NewPreparedMessage(op Opcode, p []byte) (*PreparedMessage, error) {
 	switch {
 	case !op.StartsMessage():
@@ -52,23 +52,22 @@ func newPreparedFrame(op Opcode, rsv uint8, p []byte) preparedFrame {
 	return preparedFrame{rsv: rsv, bytes: b, payload: b[len(b)-len(p):]}
 }
 
-// Opcode returns the kind of the message, OpText or OpBinary.
+// Opcode returns OpText or OpBinary.
 func (pm *PreparedMessage) Opcode() Opcode { return pm.op }
 
-// Payload returns the payload as it was given to NewPreparedMessage. It must not be changed.
+// Payload returns the payload given to NewPreparedMessage. It must not be changed.
 func (pm *PreparedMessage) Payload() []byte { return pm.plain.payload }
 
-// SendPrepared sends a message that was prepared for many connections. A server writes the
-// bytes that all its connections share; a client copies and masks them, each time with a new
-// key (RFC 6455 section 5.3). It allocates nothing once the message has been sent with this
-// connection's setting of compression. It may be called from any goroutine. Errors are those
-// of SendBinary.
+// SendPrepared sends a prepared message. A server writes the bytes that all connections share; a
+// client copies and masks them with a new key each time (RFC 6455 section 5.3). SendPrepared
+// doesn't allocate once the message was sent with the compression settings of this connection. It
+// may be called from any goroutine. Errors are those of SendBinary.
 //
-// A compressed message doesn't refer to earlier ones, since every connection has others. So
-// where Compression.SendTakeover was agreed it may be longer than what SendText would send;
-// later messages refer to it as to any other.
+// A compressed prepared message doesn't refer to earlier messages, since those differ between
+// connections. With Compression.SendTakeover it may therefore be larger than SendText would make
+// it; later messages can refer to it.
 func (c *Conn) SendPrepared(pm *PreparedMessage) error {
-	if !pm.op.StartsMessage() { // it is not of NewPreparedMessage
+	if !pm.op.StartsMessage() { // the zero PreparedMessage
 		return ErrFrameOrder
 	}
 	n := len(pm.plain.payload)
@@ -101,8 +100,8 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	return c.writeUnownedLocked()
 }
 
-// deflatedFor returns the frame for connections that agreed on this, which is the plain one
-// if compressing doesn't make it smaller.
+// deflatedFor returns the frame for connections with the negotiated compression: the uncompressed
+// one if compression doesn't make it smaller.
 func (pm *PreparedMessage) deflatedFor(agreed *Compression) *preparedFrame {
 	if frame := pm.findDeflated(agreed); frame != nil {
 		return frame

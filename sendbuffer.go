@@ -5,18 +5,17 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// A SendBuffer is memory lent by Reserve for the payload of one frame. The header
-// goes in front and the payload is masked in place, so that nothing is copied.
-// One goroutine at a time uses it. It must be sent or released, once: copies of a
-// SendBuffer are used up together.
+// A SendBuffer is memory from Reserve for the payload of one frame. Sending it copies nothing: the
+// header is written in front of the payload, which is masked in place. A SendBuffer belongs to one
+// goroutine at a time. It must be sent or released once, which also invalidates its copies.
 type SendBuffer struct {
 	c    *Conn
-	b    *buffer.Buffer // engine.MaxHeaderSize bytes of room, then the payload
-	loan uint32         // of b
+	b    *buffer.Buffer // engine.MaxHeaderSize bytes for the header, then the payload
+	loan uint32         // number of the loan of b
 }
 
-// Reserve lends a buffer for a frame with up to n bytes of payload. It may be
-// called from any goroutine. The error is that of a send.
+// Reserve returns a buffer for a frame with up to n bytes of payload. It may be called from any
+// goroutine. The error is that of a send.
 func (c *Conn) Reserve(n int) (SendBuffer, error) {
 	if n < 0 {
 		return SendBuffer{}, ErrSendBuffer
@@ -29,12 +28,12 @@ func (c *Conn) Reserve(n int) (SendBuffer, error) {
 	}
 	b := buffer.Get(engine.MaxHeaderSize + n)
 	b.B = b.B[:engine.MaxHeaderSize+n]
-	clear(b.B) // others have used it
+	clear(b.B) // may hold data of other connections
 	return SendBuffer{c: c, b: b, loan: b.Loan()}, nil
 }
 
-// Bytes returns the memory to write the payload to, n bytes as given to Reserve, all of them
-// zero at first; nil after it was sent or released. It is valid until then.
+// Bytes returns the memory for the payload: the n bytes given to Reserve, initially zero. It is
+// valid until the buffer is sent or released; then Bytes returns nil.
 func (sb *SendBuffer) Bytes() []byte {
 	if sb.b == nil || sb.b.Loan() != sb.loan {
 		return nil
@@ -42,16 +41,16 @@ func (sb *SendBuffer) Bytes() []byte {
 	return sb.b.B[engine.MaxHeaderSize:len(sb.b.B):len(sb.b.B)]
 }
 
-// SendText sends the first n bytes as one text message. The buffer is used up,
-// whatever is returned. See Conn.SendText.
+// SendText sends the first n bytes as one text message. Whatever it returns, the buffer is no
+// longer valid. See Conn.SendText.
 func (sb *SendBuffer) SendText(n int) error { return sb.SendFrame(OpText, true, n) }
 
-// SendBinary sends the first n bytes as one binary message. The buffer is used
-// up, whatever is returned. See Conn.SendBinary.
+// SendBinary sends the first n bytes as one binary message. Whatever it returns, the buffer is no
+// longer valid. See Conn.SendBinary.
 func (sb *SendBuffer) SendBinary(n int) error { return sb.SendFrame(OpBinary, true, n) }
 
-// SendFrame sends the first n bytes as one frame. The buffer is used up, whatever
-// is returned. See Conn.SendFrame.
+// SendFrame sends the first n bytes as one frame. Whatever it returns, the buffer is no longer
+// valid. See Conn.SendFrame.
 func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
 	b := sb.claim()
 	if b == nil {
@@ -64,14 +63,15 @@ func (sb *SendBuffer) SendFrame(op Opcode, fin bool, n int) error {
 	return sb.c.sendReserved(op, fin, b, n)
 }
 
-// Release gives the buffer back unsent. After a send it does nothing.
+// Release returns the buffer without sending it. After a send it does nothing.
 func (sb *SendBuffer) Release() {
 	if b := sb.claim(); b != nil {
 		b.Put()
 	}
 }
 
-// take uses the buffer up and returns it, or nil if it was used up before, by a copy perhaps.
+// claim invalidates sb and its copies and returns the buffer, or nil if one of them was sent or
+// released before.
 func (sb *SendBuffer) claim() *buffer.Buffer {
 	b := sb.b
 	sb.b = nil
@@ -81,7 +81,7 @@ func (sb *SendBuffer) claim() *buffer.Buffer {
 	return b
 }
 
-// sendReserved sends a frame whose payload stands in b behind room for the header.
+// sendReserved sends a frame whose payload is in b, after room for the header.
 func (c *Conn) sendReserved(op Opcode, fin bool, b *buffer.Buffer, n int) error {
 	payload := b.B[engine.MaxHeaderSize : engine.MaxHeaderSize+n]
 	w := &c.batch
