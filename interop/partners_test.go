@@ -54,8 +54,8 @@ var clients = []partner{
 
 type opener = func(t *testing.T, v variant) *websock.Conn
 
-// dialling returns an opener for a server with these URLs.
-func dialling(c *certificate, urls map[variant]string) opener {
+// dialing returns an opener for a server with these URLs.
+func dialing(c *certificate, urls map[variant]string) opener {
 	return func(t *testing.T, v variant) *websock.Conn {
 		t.Helper()
 		conn, err := v.dial(t, c, urls[v], "chat")
@@ -76,7 +76,7 @@ func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testin
 		behindTLS.StartTLS()
 		t.Cleanup(behindTLS.Close)
 		url := "ws" + server.URL[len("http"):]
-		return dialling(c, map[variant]string{plain: url, compressed: url, secure: "wss" + behindTLS.URL[len("https"):]})
+		return dialing(c, map[variant]string{plain: url, compressed: url, secure: "wss" + behindTLS.URL[len("https"):]})
 	}
 }
 
@@ -122,7 +122,7 @@ func scriptServer(need func(*testing.T), interpreter, echo, compressing string) 
 		if compressing != echo {
 			urls[compressed] = start(compressing, "true", "15")
 		}
-		return dialling(c, urls)
+		return dialing(c, urls)
 	}
 }
 
@@ -143,7 +143,7 @@ func behind(start func(t *testing.T, dir string, c *certificate, backend string)
 		server := httptest.NewServer(http.HandlerFunc(gorillaCompressingEcho))
 		t.Cleanup(server.Close)
 		ws, wss := start(t, folder(t), c, server.Listener.Addr().String())
-		return dialling(c, map[variant]string{plain: ws, compressed: ws, secure: wss})
+		return dialing(c, map[variant]string{plain: ws, compressed: ws, secure: wss})
 	}
 }
 

@@ -193,18 +193,18 @@ func dialAll(ctx context.Context, c client.Client, n int) error {
 	const workers = 32
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var dialling sync.WaitGroup
+	var dialing sync.WaitGroup
 	var next atomic.Int64
 	for range min(n, workers) {
-		dialling.Go(func() {
+		dialing.Go(func() {
 			for next.Add(1) <= int64(n) && ctx.Err() == nil {
 				if err := c.Dial(ctx); err != nil {
-					cancel(fmt.Errorf("dialling: %w", err))
+					cancel(fmt.Errorf("dialing: %w", err))
 				}
 			}
 		})
 	}
-	dialling.Wait()
+	dialing.Wait()
 	return context.Cause(ctx)
 }
 

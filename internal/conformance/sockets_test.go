@@ -78,25 +78,25 @@ func selfSigned(t *testing.T) *stdtls.Config {
 
 // connect returns both ends of a connection: ours, which has role, and the peer's.
 func (n *network) connect(role websock.Role) (ours, peer net.Conn, err error) {
-	dialled, err := net.Dial("tcp", n.listener.Addr().String())
+	dialed, err := net.Dial("tcp", n.listener.Addr().String())
 	if err != nil {
 		return nil, nil, err
 	}
 	accepted, err := n.listener.Accept()
 	if err != nil {
-		dialled.Close()
+		dialed.Close()
 		return nil, nil, err
 	}
-	ours, peer = dialled, accepted
+	ours, peer = dialed, accepted
 	if role == websock.Server {
-		ours, peer = accepted, dialled
+		ours, peer = accepted, dialed
 	}
 	peer.SetDeadline(time.Now().Add(patience))
 	if n.tls != nil {
 		ours, peer, err = n.secure(role, ours, peer)
 	}
 	if err != nil {
-		dialled.Close()
+		dialed.Close()
 		accepted.Close()
 	}
 	return ours, peer, err

@@ -21,14 +21,14 @@ func SecuredBy(version uint16) func(t testing.TB, client, server net.Conn) (net.
 		secured := tls.Server(server, serverConfig)
 		done := make(chan error, 1)
 		go func() { done <- secured.Handshake() }()
-		dialled, err := tls.Client(context.Background(), client, "example.com", clientConfig)
+		dialed, err := tls.Client(context.Background(), client, "example.com", clientConfig)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		return dialled, secured
+		return dialed, secured
 	}
 }
 
