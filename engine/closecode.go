@@ -6,41 +6,38 @@ import (
 	"unicode/utf8"
 )
 
-// CloseCode says why a connection was closed (RFC 6455 section 7.4).
+// A CloseCode says why a connection was closed (RFC 6455 section 7.4).
 type CloseCode uint16
 
-// The close codes of RFC 6455 section 7.4.1 and of the registry it set up.
+// The close codes of RFC 6455 section 7.4.1 and of the IANA registry.
 const (
-	CloseNormal             CloseCode = 1000 // the purpose is fulfilled
-	CloseGoingAway          CloseCode = 1001 // a server stops, a page is left
-	CloseProtocolError      CloseCode = 1002 // the peer broke the protocol
-	CloseUnsupportedData    CloseCode = 1003 // a kind of data that can't be handled
+	CloseNormal             CloseCode = 1000 // the connection has fulfilled its purpose
+	CloseGoingAway          CloseCode = 1001 // a server goes down, or a browser leaves the page
+	CloseProtocolError      CloseCode = 1002 // the peer violated the protocol
+	CloseUnsupportedData    CloseCode = 1003 // data of a type that can't be handled
 	CloseNoStatus           CloseCode = 1005 // never sent: the close frame had no code
-	CloseAbnormal           CloseCode = 1006 // never sent: no close frame came
+	CloseAbnormal           CloseCode = 1006 // never sent: the connection ended without a close frame
 	CloseInvalidPayload     CloseCode = 1007 // text that is not UTF-8
-	ClosePolicyViolation    CloseCode = 1008 // a rule of the application's own
-	CloseMessageTooBig      CloseCode = 1009 // a message above the limits
-	CloseMandatoryExtension CloseCode = 1010 // the server lacks an extension
+	ClosePolicyViolation    CloseCode = 1008 // a message violates a policy
+	CloseMessageTooBig      CloseCode = 1009 // a message is too big to process
+	CloseMandatoryExtension CloseCode = 1010 // the server did not negotiate a required extension
 	CloseInternalError      CloseCode = 1011 // an unexpected condition
 	CloseServiceRestart     CloseCode = 1012 // reconnect after a random delay
 	CloseTryAgainLater      CloseCode = 1013 // the service is overloaded
-	CloseBadGateway         CloseCode = 1014 // a gateway's upstream answered wrongly
-	CloseTLSHandshake       CloseCode = 1015 // never sent: TLS failed
+	CloseBadGateway         CloseCode = 1014 // a gateway got an invalid response from upstream
+	CloseTLSHandshake       CloseCode = 1015 // never sent: the TLS handshake failed
 )
 
-// MaxControlPayload is the size of the longest payload of a control frame, in bytes (RFC 6455 section
-// 5.5).
+// MaxControlPayload is the maximum payload of a control frame, in bytes (RFC 6455 section 5.5).
 const MaxControlPayload = 125
 
 const (
-	maxControlPayload = MaxControlPayload
-	closeCodeSize     = 2
-	maxCloseReason    = maxControlPayload - closeCodeSize
+	closeCodeSize  = 2
+	maxCloseReason = MaxControlPayload - closeCodeSize
 )
 
-// Sendable reports whether the code may stand in a close frame: the codes of
-// the RFC except 1004, 1005, 1006 and 1015, and 3000 to 4999 (RFC 6455 section
-// 7.4).
+// Sendable reports whether c may be sent in a close frame: the codes of the RFC except 1004, 1005,
+// 1006 and 1015, and those from 3000 to 4999 (RFC 6455 section 7.4).
 func (c CloseCode) Sendable() bool {
 	switch {
 	case c >= CloseNormal && c <= CloseUnsupportedData:
@@ -51,7 +48,7 @@ func (c CloseCode) Sendable() bool {
 	return c >= 3000 && c <= 4999
 }
 
-// String returns the code's number and, where the registry has one, its name.
+// String returns the number and, for registered codes, the name.
 func (c CloseCode) String() string {
 	number := strconv.Itoa(int(c))
 	if name := c.name(); name != "" {
@@ -96,10 +93,10 @@ func (c CloseCode) name() string {
 	return ""
 }
 
-// ParseClose takes the payload of a close frame apart (RFC 6455 section
-// 5.5.1). An empty payload means CloseNoStatus. The reason is a view of
-// payload. The error is a *ProtocolError: a payload of one byte, a code that
-// must not be sent, or a reason that is not UTF-8. It has the code and the reason.
+// ParseClose parses the payload of a close frame (RFC 6455 section 5.5.1). An empty payload means
+// CloseNoStatus. reason is a slice of payload. The error is a *ProtocolError with the peer's code
+// and reason: for a payload of one byte, a code that must not be sent, or a reason that is not
+// UTF-8.
 func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
 	if len(payload) == 0 {
 		return CloseNoStatus, nil, nil
@@ -111,27 +108,26 @@ func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
 	reason = payload[closeCodeSize:]
 	switch {
 	case !code.Sendable():
-		return 0, nil, errCloseCode.closedWith(code, reason)
+		return 0, nil, errCloseCode.withPeerClose(code, reason)
 	case !utf8.Valid(reason):
-		return 0, nil, errCloseReason.closedWith(code, reason)
+		return 0, nil, errCloseReason.withPeerClose(code, reason)
 	}
 	return code, reason, nil
 }
 
-// AppendClose appends the payload of a close frame to dst (RFC 6455 section
-// 5.5.1). CloseNoStatus appends nothing. A reason of more than 123 bytes is cut
-// at a character's border.
+// AppendClose appends the payload of a close frame to dst (RFC 6455 section 5.5.1). For
+// CloseNoStatus it appends nothing. It cuts a reason longer than 123 bytes between two characters.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == CloseNoStatus {
 		return dst
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
-	return append(dst, fitCloseReason(reason)...)
+	return append(dst, truncateReason(reason)...)
 }
 
-// CheckClose checks what is to be sent in a close frame. Its errors are ErrCloseCode,
-// ErrControlTooLong for a reason of more than 123 bytes, and ErrInvalidUTF8. CloseNoStatus stands for a frame
-// without a code, and so without a reason.
+// CheckClose checks the code and reason of a close frame to send. It returns ErrCloseCode,
+// ErrControlTooLong for a reason longer than 123 bytes, or ErrInvalidUTF8. CloseNoStatus means a
+// frame without a code, which can't have a reason.
 func CheckClose(code CloseCode, reason string) error {
 	switch {
 	case !code.Sendable() && code != CloseNoStatus, code == CloseNoStatus && reason != "":
@@ -144,7 +140,7 @@ func CheckClose(code CloseCode, reason string) error {
 	return nil
 }
 
-func fitCloseReason(reason string) string {
+func truncateReason(reason string) string {
 	if len(reason) <= maxCloseReason {
 		return reason
 	}

@@ -2,38 +2,38 @@ package engine
 
 import "fmt"
 
-// A ClosingState says how far a connection has come to its end (RFC 6455 section 7).
+// A ClosingState is the state of the closing handshake (RFC 6455 section 7).
 type ClosingState uint8
 
 const (
-	StateOpen          ClosingState = iota // messages pass both ways
-	StateCloseSent                         // we closed first, and the peer has not answered
-	StateCloseReceived                     // the peer closed first; our answer ends what we send
-	StateAborted                           // we gave the stream up without waiting for the peer
+	StateOpen          ClosingState = iota // messages may be sent and received
+	StateCloseSent                         // we closed first; the peer has not answered
+	StateCloseReceived                     // the peer closed first; our answer is the last frame we send
+	StateAborted                           // we ended the connection without a closing handshake
 	StateClosed                            // the closing handshake is complete, or the stream has ended
 
 	closingStates = int(iota)
 )
 
-// String returns the state in lower case.
+// String returns the name of the state in lower case.
 func (s ClosingState) String() string {
 	return [closingStates]string{"open", "close sent", "close received", "aborted", "closed"}[s]
 }
 
-// A closingEvent is what moves a Closing from one state to another.
+// A closingEvent changes the state of a Closing.
 type closingEvent uint8
 
 const (
-	sendCloseEvent    closingEvent = iota // we close
+	sendCloseEvent    closingEvent = iota // we send a close frame
 	receiveCloseEvent                     // the peer's close frame has arrived
-	abortEvent                            // we give the stream up
+	abortEvent                            // we end the connection without one
 	streamEndEvent                        // nothing more arrives
 
 	closingEvents = int(iota)
 )
 
-// closingTransitions says which state an event leads to. Only an open connection can be closed or
-// aborted by us: later calls change nothing.
+// closingTransitions has the next state for each state and event. We can close or abort only an
+// open connection: later calls change nothing.
 var closingTransitions = [closingStates][closingEvents]ClosingState{
 	StateOpen:          {sendCloseEvent: StateCloseSent, receiveCloseEvent: StateCloseReceived, abortEvent: StateAborted, streamEndEvent: StateClosed},
 	StateCloseSent:     {sendCloseEvent: StateCloseSent, receiveCloseEvent: StateClosed, abortEvent: StateCloseSent, streamEndEvent: StateClosed},
@@ -42,25 +42,25 @@ var closingTransitions = [closingStates][closingEvents]ClosingState{
 	StateClosed:        {sendCloseEvent: StateClosed, receiveCloseEvent: StateClosed, abortEvent: StateClosed, streamEndEvent: StateClosed},
 }
 
-// closingReceives says in which states the peer may send messages. We may in StateOpen only.
+// closingReceives has the states in which the peer may send messages. We may send in StateOpen
+// only.
 var closingReceives = [closingStates]bool{StateOpen: true, StateCloseSent: true}
 
-// A Closing is how a connection ends: its state, and what later sends and receives return. Its zero
-// value is an open connection. The caller serializes calls; sends, receives and Close usually come from
-// different goroutines.
+// A Closing is the closing handshake of one connection: its state, and the errors of later sends
+// and receives. The zero value is an open connection. Calls must be serialized; sends, receives and
+// Close usually come from different goroutines.
 //
-// Beside the state there is the question whether what was sent could be written. A failed write
-// ends sending, and only that: what the peer has sent, its close frame included, can still be
-// received.
+// A failed write is independent of the state: it ends sending only. What the peer has sent,
+// including its close frame, can still be received.
 type Closing struct {
-	errs  *closingErrors // nil: nothing has happened yet
+	errs  *closingErrors // nil: open, and no write has failed
 	state ClosingState
 }
 
-// closingErrors are separate from Closing so that an open connection doesn't hold them.
+// closingErrors is separate from Closing so that open connections don't need its memory.
 type closingErrors struct {
-	ended  *CloseError // by whom the connection was closed or aborted first; nil: by nobody
-	failed *CloseError // why nothing can be written; nil: it can
+	ended  *CloseError // how the connection was closed or aborted first; nil: it was not
+	failed *CloseError // why nothing can be written; nil: frames can be written
 }
 
 // State returns the state.
@@ -72,8 +72,8 @@ func (c *Closing) MaySend() bool { return c.errs == nil }
 // MayReceive reports whether the peer may send messages.
 func (c *Closing) MayReceive() bool { return closingReceives[c.state] }
 
-// SendErr returns why messages can't be sent, or nil: how the connection was closed, or else why a
-// write has failed.
+// SendErr returns nil if messages can be sent, and otherwise how the connection was closed or, if
+// it was not, why a write has failed.
 func (c *Closing) SendErr() error {
 	switch {
 	case c.errs == nil:
@@ -84,7 +84,7 @@ func (c *Closing) SendErr() error {
 	return c.errs.failed
 }
 
-// WriteErr returns why frames that were accepted can't be written, or nil.
+// WriteErr returns nil if accepted frames can be written, and otherwise why not.
 func (c *Closing) WriteErr() error {
 	if c.errs == nil || c.errs.failed == nil {
 		return nil
@@ -92,8 +92,8 @@ func (c *Closing) WriteErr() error {
 	return c.errs.failed
 }
 
-// Begun reports whether the connection was closed or aborted. It is false after a failed write and
-// after the stream has just ended.
+// Begun reports whether the connection was closed or aborted, by either side. A failed write or the
+// end of the stream alone doesn't count.
 func (c *Closing) Begun() bool { return c.errs != nil && c.errs.ended != nil }
 
 // ClosedByUs reports whether we closed or aborted the connection first.
@@ -101,64 +101,65 @@ func (c *Closing) ClosedByUs() bool {
 	return c.errs != nil && c.errs.ended != nil && c.errs.ended.Local
 }
 
-// SendClose says that we close the connection, how tells later sends why. It reports whether a
-// close frame is to be sent now: at most one ever is, and none after a failed write.
-func (c *Closing) SendClose(how *CloseError) (send bool) {
+// SendClose records that we close the connection; later sends return closeErr. It reports whether
+// the caller must send a close frame: at most one is sent, and none after a failed write.
+func (c *Closing) SendClose(closeErr *CloseError) (send bool) {
 	if !c.MaySend() {
 		return false
 	}
 	c.next(sendCloseEvent)
-	c.errs.ended = how
+	c.errs.ended = closeErr
 	return true
 }
 
-// ReceiveClose says that the peer's close frame has arrived, with the code and the reason of how. It
-// reports whether a close frame is to be sent in answer, and returns the error of later receives.
-func (c *Closing) ReceiveClose(how *CloseError) (answer bool, err *CloseError) {
+// ReceiveClose records that the peer's close frame has arrived; closeErr has its code and reason.
+// It reports whether the caller must answer with a close frame, and returns the error of later
+// receives.
+func (c *Closing) ReceiveClose(closeErr *CloseError) (answer bool, err *CloseError) {
 	c.next(receiveCloseEvent)
 	ended, failed := c.errs.ended, c.errs.failed
 	switch {
 	case ended == nil:
-		c.errs.ended = how
-		return failed == nil, how
-	case ended.Local && failed != nil: // it answers no close frame of ours
-		return false, ended.withCause(fmt.Errorf("%w; %w", failed.Err, how))
+		c.errs.ended = closeErr
+		return failed == nil, closeErr
+	case ended.Local && failed != nil: // our close frame was not written, so this doesn't answer it
+		return false, ended.withCause(fmt.Errorf("%w; %w", failed.Err, closeErr))
 	}
 	return false, ended
 }
 
-// SendFailed says that a write has failed, for the reason how. What was sent before remains sent.
-func (c *Closing) SendFailed(how *CloseError) {
+// SendFailed records that a write has failed with closeErr.
+func (c *Closing) SendFailed(closeErr *CloseError) {
 	if c.errs == nil {
 		c.errs = &closingErrors{}
 	}
 	if c.errs.failed == nil {
-		c.errs.failed = how
+		c.errs.failed = closeErr
 	}
 }
 
-// Abort says that we give the stream up. After the connection was closed it changes only what
-// frames that wait to be written end with.
-func (c *Closing) Abort(how *CloseError) {
+// Abort records that we end the connection without a closing handshake. If the connection was
+// closed before, only frames that wait to be written fail with closeErr.
+func (c *Closing) Abort(closeErr *CloseError) {
 	c.next(abortEvent)
 	if c.errs.ended == nil && c.errs.failed == nil {
-		c.errs.ended = how
+		c.errs.ended = closeErr
 	}
-	c.SendFailed(how)
+	c.SendFailed(closeErr)
 }
 
-// StreamEnded says that nothing more arrives, for the reason cause, and returns the error of later
-// receives. See Ended for byUs and timeout.
+// StreamEnded records that nothing more will arrive, because of cause, and returns the error of
+// later receives. See Ended for byUs and timeout.
 func (c *Closing) StreamEnded(cause error, byUs, timeout bool) *CloseError {
-	how := c.Ended(cause, byUs, timeout)
+	closeErr := c.Ended(cause, byUs, timeout)
 	c.next(streamEndEvent)
-	c.SendFailed(how)
-	return how
+	c.SendFailed(closeErr)
+	return closeErr
 }
 
-// Ended returns the error of receives if the stream ended now for the reason cause. byUs says that
-// this is only because the caller has closed the transport, after it has told how; timeout, that the
-// time for the closing handshake is over.
+// Ended returns the error of receives if the stream ended now because of cause. byUs means that it
+// ended only because we have closed the transport, after SendClose or Abort; timeout, that the
+// closing handshake took too long.
 func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 	var ended, failed *CloseError
 	if c.errs != nil {
@@ -177,6 +178,7 @@ func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 	return ended.withCause(cause)
 }
 
+// next changes the state.
 func (c *Closing) next(e closingEvent) {
 	c.state = closingTransitions[c.state][e]
 	if c.errs == nil {
@@ -184,7 +186,7 @@ func (c *Closing) next(e closingEvent) {
 	}
 }
 
-// withCause returns e with another cause beside its own.
+// withCause returns a copy of e with cause as another cause.
 func (e *CloseError) withCause(cause error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: fmt.Errorf("%w: %w", e.Err, cause)}
 }

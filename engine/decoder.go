@@ -7,18 +7,18 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// EventKind says what a Decoder found.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 const (
-	EventNone  EventKind = iota // all bytes are used up and more are needed
-	EventData                   // payload of a text, binary or continuation frame, as much as there is
-	EventPing                   // a whole ping
-	EventPong                   // a whole pong
-	EventClose                  // a whole close frame, its code and reason valid
+	EventNone  EventKind = iota // all bytes were used and more are needed
+	EventData                   // payload of a text, binary or continuation frame, as much as has arrived
+	EventPing                   // a complete ping
+	EventPong                   // a complete pong
+	EventClose                  // a complete close frame with a valid code and reason
 )
 
-// String returns the kind in lower case.
+// String returns the name of the kind in lower case.
 func (k EventKind) String() string {
 	switch k {
 	case EventNone:
@@ -39,58 +39,57 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind EventKind
 
-	// Header of the frame that Payload belongs to. For EventNone it is that of
-	// the frame whose payload comes next, or its Opcode is OpNone: the header is
-	// incomplete.
+	// Header is the header of the frame of Payload. For EventNone it is that of the frame whose
+	// payload comes next, or its Opcode is OpNone if that header is incomplete.
 	Header Header
 
-	// Payload, unmasked. It is a view of the bytes given to Next, or of memory of the
-	// Decoder's own for a control frame that arrived in parts and for a compressed message;
-	// valid until the next call.
+	// Payload is unmasked. It is a slice of the bytes given to Next, or of the Decoder's memory,
+	// for a compressed message and for a control frame that arrived in parts. It is valid until the
+	// next call.
 	Payload []byte
 }
 
-// A Decoder turns received bytes into frames and holds the peer to RFC 6455:
-// frame format (section 5.2), masking (5.1), fragmentation (5.4), control frames
-// (5.5), UTF-8 (8.1), and Limits. It does no I/O, may be given the stream cut at
-// any byte, and allocates nothing. One goroutine at a time uses it.
+// A Decoder parses received bytes into frames and checks that the peer follows RFC 6455: frame
+// format (section 5.2), masking (5.1), fragmentation (5.4), control frames (5.5), UTF-8 (8.1), and
+// Limits. It does no I/O, accepts the stream split at any byte, and doesn't allocate. Only one
+// goroutine at a time may use it.
 //
-// Next and Decode do all of the work. A caller that has memory of its own for payload takes the
-// steps by itself: NextHeader until InFrame reports true, then Control for a control frame, Inflate
-// for a compressed data frame, and UnmaskInPlace or UnmaskTo for any other, until InFrame reports
-// false.
+// Next and Decode are all that most callers need. A caller with its own memory for payload takes
+// the steps itself: NextHeader until InFrame reports true, then Control for a control frame,
+// Inflate for a compressed data frame, and UnmaskInPlace or UnmaskTo for other data frames, until
+// InFrame reports false.
 //
-// Every error is a *ProtocolError or a *LimitError, and final: later calls return the same.
+// Each error is a *ProtocolError or a *LimitError, and permanent: later calls return the same.
 type Decoder struct {
 	limits     *Limits
-	deflate    *PerMessageDeflate // nil: compression was not agreed
-	err        error              // final
-	partial    *partial           // a header or control payload that has arrived in part
-	h          Header             // of the frame under way
-	size       int64              // payload of the message under way, as declared so far
-	fragments  uint32             // frames of the message under way
+	deflate    *PerMessageDeflate // nil: compression was not negotiated
+	err        error              // of all later calls, or nil
+	partial    *partialFrame      // of an incomplete header or control frame, or nil
+	h          Header             // of the current frame
+	size       int64              // payload of the current message, as declared so far
+	fragments  uint32             // frames of the current message
 	text       utf8.Validator
-	message    Opcode // of the message under way, or of the last one
+	message    Opcode // opcode of the current message, or the last one
 	role       Role
 	maskPos    uint8 // position in the masking key
 	inFrame    bool  // the header is complete, the payload is not
-	compressed bool  // the message under way is, and is being inflated
-	inMessage  bool  // the final fragment of the message is still to come
-	closed     bool  // a close frame arrived
+	compressed bool  // the current message is compressed
+	inMessage  bool  // the final fragment has not arrived
+	closed     bool  // a close frame has arrived
 }
 
-// A partial holds the first part of a header or of a control frame's payload, which can only be
-// handled once they are complete.
-type partial struct {
+// A partialFrame holds the beginning of a header or of a control frame's payload, which can be
+// handled only when it is complete.
+type partialFrame struct {
 	n         int
-	delivered bool // the control frame in b was delivered: b is free again
-	b         [maxControlPayload]byte
+	delivered bool // the control frame in b was returned by Control, so b can be reused
+	b         [MaxControlPayload]byte
 }
 
-var partials = sync.Pool{New: func() any { return new(partial) }}
+var partialFrames = sync.Pool{New: func() any { return new(partialFrame) }}
 
-// NewDecoder returns a Decoder for the frames that a peer sends to role, without compression: a
-// Client's are unmasked, a Server's masked. Zero fields of limits mean their defaults.
+// NewDecoder returns a Decoder, without compression, for the frames that a peer sends to role:
+// unmasked ones to a Client, masked ones to a Server. Zero fields of limits mean the defaults.
 func NewDecoder(role Role, limits Limits) *Decoder {
 	limits = limits.WithDefaults()
 	d := new(Decoder)
@@ -98,25 +97,25 @@ func NewDecoder(role Role, limits Limits) *Decoder {
 	return d
 }
 
-// Init prepares d for a new stream. limits, which WithDefaults has returned, is kept: connections
-// can share it if nobody changes it. z is the connection's, or nil if compression was not
-// agreed. A program that keeps connections that do nothing may use one Decoder for many
-// connections, one after another, while Idle reports true.
+// Init prepares d for a new stream. limits must come from WithDefaults. d keeps the pointer, and
+// connections may share it if it isn't changed. z is the state of the connection, or nil if
+// compression was not negotiated. A program with many idle connections can use one Decoder for
+// several, one after another, while Idle reports true.
 func (d *Decoder) Init(role Role, limits *Limits, z *PerMessageDeflate) {
 	*d = Decoder{role: role, limits: limits, deflate: z}
 }
 
-// Next handles bytes from the start of src and returns what it found and how
-// many bytes it used; call it again with the rest, also if nothing is left, until it returns
-// EventNone, which always uses all of src. In the server role payload is unmasked in place,
-// so src is changed. After a close frame, what follows is discarded.
+// Next handles bytes from the start of src and returns what it found and how many bytes it used. It
+// must be called again with the rest, even if that is empty, until it returns EventNone, which
+// always uses all of src. A Server's payload is unmasked in place, which changes src. What follows
+// a close frame is discarded.
 func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
 	n, err = d.Decode(&e, src)
 	return e, n, err
 }
 
-// Decode is Next that writes what it found to e. It is for programs that handle many short frames:
-// copying an Event that was only just written takes as long as finding a whole message.
+// Decode is Next, but writes the result to e. It is for programs that handle many short frames:
+// copying an Event that was just written takes as long as parsing a short message.
 func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	*e = Event{}
 	if op, header, n := d.Unfragmented(src); header > 0 {
@@ -140,7 +139,7 @@ func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	return n + used, err
 }
 
-// decodePayload handles payload of the frame under way from the start of src, and returns how much.
+// decodePayload handles payload of the current frame from the start of src and returns its size.
 func (d *Decoder) decodePayload(e *Event, src []byte) (n int, err error) {
 	switch {
 	case d.h.Opcode.IsControl():
@@ -160,8 +159,8 @@ func (d *Decoder) decodePayload(e *Event, src []byte) (n int, err error) {
 	return len(src), nil
 }
 
-// NextHeader reads the header of the next frame from the start of src, as far as it is there, and
-// returns how many bytes it took. While a frame is under way it takes none.
+// NextHeader parses the next frame header from the start of src, as far as it has arrived, and
+// returns how many bytes it used. While a frame is incomplete it uses none.
 func (d *Decoder) NextHeader(src []byte) (n int, err error) {
 	if d.inFrame || d.err != nil {
 		return 0, d.err
@@ -177,13 +176,13 @@ func (d *Decoder) NextHeader(src []byte) (n int, err error) {
 		return 0, d.Fail(err)
 	}
 	if len(src) > 0 {
-		d.partial = partials.Get().(*partial)
+		d.partial = partialFrames.Get().(*partialFrame)
 		d.partial.n = copy(d.partial.b[:], src)
 	}
 	return len(src), nil
 }
 
-// resumeHeader is NextHeader for a header of which a part arrived before.
+// resumeHeader is NextHeader for a header of which a part has arrived.
 func (d *Decoder) resumeHeader(src []byte) (n int, err error) {
 	if d.partial.delivered {
 		d.dropPartial()
@@ -204,14 +203,15 @@ func (d *Decoder) resumeHeader(src []byte) (n int, err error) {
 	return n, d.checkHeader()
 }
 
+// dropPartial returns the partialFrame to the pool.
 func (d *Decoder) dropPartial() {
 	d.partial.n, d.partial.delivered = 0, false
-	partials.Put(d.partial)
+	partialFrames.Put(d.partial)
 	d.partial = nil
 }
 
 // Fail makes err the error of all later calls and returns it. A caller that ends the stream for a
-// reason of its own calls it.
+// reason of its own should call it.
 func (d *Decoder) Fail(err error) error {
 	d.err = err
 	if d.compressed {
@@ -223,7 +223,7 @@ func (d *Decoder) Fail(err error) error {
 // Err returns the error of all later calls, or nil.
 func (d *Decoder) Err() error { return d.err }
 
-// checkHeader checks the header of a frame against what came before it.
+// checkHeader checks a frame header in the context of the frames before it.
 func (d *Decoder) checkHeader() error {
 	switch {
 	case d.h.Rsv != 0 && !d.marksCompressed():
@@ -242,12 +242,13 @@ func (d *Decoder) checkHeader() error {
 	return d.checkDataHeader()
 }
 
-// marksCompressed reports whether the reserved bits say, where they may, that a message is
-// compressed (RFC 7692 section 6).
+// marksCompressed reports whether the reserved bits mark a compressed message, where that is
+// allowed (RFC 7692 section 6).
 func (d *Decoder) marksCompressed() bool {
-	return d.h.Rsv == rsv1 && d.h.Opcode.StartsMessage() && d.deflate != nil
+	return d.h.Rsv == RSV1 && d.h.Opcode.StartsMessage() && d.deflate != nil
 }
 
+// checkDataHeader is checkHeader for a data frame.
 func (d *Decoder) checkDataHeader() error {
 	if d.h.Opcode == OpContinuation {
 		if !d.inMessage {
@@ -283,8 +284,8 @@ func (d *Decoder) checkDataHeader() error {
 	return nil
 }
 
-// UnmaskInPlace handles payload of the data frame under way, at most as much as remains of it: it
-// is unmasked in place, validated and counted.
+// UnmaskInPlace unmasks payload of the current data frame in place, validates and counts it. It
+// must not be longer than the rest of the frame.
 func (d *Decoder) UnmaskInPlace(payload []byte) error {
 	ok := true
 	text := d.message == OpText
@@ -301,8 +302,8 @@ func (d *Decoder) UnmaskInPlace(payload []byte) error {
 	return d.countPayload(len(payload), ok)
 }
 
-// UnmaskTo is UnmaskInPlace for payload that is copied from src to dst at the same time, as much as
-// fits both and the frame. It returns that part of dst.
+// UnmaskTo is UnmaskInPlace, but copies the payload from src to dst: as much as fits both and
+// belongs to the frame. It returns that part of dst.
 func (d *Decoder) UnmaskTo(dst, src []byte) ([]byte, error) {
 	n := int(min(int64(len(dst)), int64(len(src)), d.h.Remaining))
 	dst, src = dst[:n], src[:n]
@@ -322,8 +323,8 @@ func (d *Decoder) UnmaskTo(dst, src []byte) ([]byte, error) {
 	return dst, d.countPayload(n, ok)
 }
 
-// countPayload counts n bytes of payload of the data frame under way. valid is false for text that
-// is not UTF-8.
+// countPayload counts n bytes of payload of the current data frame. valid is false for text that is
+// not UTF-8.
 func (d *Decoder) countPayload(n int, valid bool) error {
 	if !valid {
 		return d.Fail(errNotUTF8)
@@ -343,10 +344,10 @@ func (d *Decoder) countPayload(n int, valid bool) error {
 	return nil
 }
 
-// Control handles payload of the control frame under way from the start of src, and returns how
-// many bytes. The event and the unmasked payload are returned once the frame is complete; until
-// then kind is EventNone. payload is a view of src, which in the server role is changed, or of the
-// Decoder's memory, valid until the next call.
+// Control handles payload of the current control frame from the start of src, and returns how many
+// bytes it used. It returns the kind and the unmasked payload when the frame is complete; until
+// then kind is EventNone. payload is a slice of src, which is changed for a Server, or of the
+// Decoder's memory. It is valid until the next call.
 func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, err error) {
 	n = int(min(int64(len(src)), d.h.Remaining))
 	d.h.Remaining -= int64(n)
@@ -355,7 +356,7 @@ func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, er
 		payload = src[:n:n]
 	} else {
 		if d.partial == nil {
-			d.partial = partials.Get().(*partial)
+			d.partial = partialFrames.Get().(*partialFrame)
 		}
 		d.partial.n += copy(d.partial.b[d.partial.n:], src[:n])
 		if !complete {
@@ -381,26 +382,27 @@ func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, er
 	return EventClose, payload, n, nil
 }
 
-// Idle reports whether nothing is under way: no message, no frame and no part of a header. After a
-// close frame or an error it is false.
+// Idle reports whether no message, frame or header is incomplete. After a close frame or an error
+// it is false.
 func (d *Decoder) Idle() bool {
 	return !d.inFrame && !d.inMessage && d.partial == nil && !d.closed && d.err == nil
 }
 
-// InFrame reports whether the header of a frame has arrived and some of its payload is still to be
-// handled.
+// InFrame reports whether the current frame is incomplete: its header was parsed, and not all of
+// its payload was handled.
 func (d *Decoder) InFrame() bool { return d.inFrame }
 
+// inDataFrame reports whether the current frame is an incomplete data frame.
 func (d *Decoder) inDataFrame() bool { return d.inFrame && d.h.Opcode.IsData() }
 
-// Frame returns the header of the frame under way, or of the last one. It belongs to the Decoder,
-// which changes it, and must not be written to.
+// Frame returns the header of the current frame, or the last one. It belongs to the Decoder and
+// must not be changed.
 func (d *Decoder) Frame() *Header { return &d.h }
 
-// Message returns the opcode of the message under way, or of the last one.
+// Message returns the opcode of the current message, or the last one.
 func (d *Decoder) Message() Opcode { return d.message }
 
-// MessageBegun reports whether payload of the message under way was handled.
+// MessageBegun reports whether some payload of the current, incomplete message was handled.
 func (d *Decoder) MessageBegun() bool {
 	switch {
 	case !d.inMessage:

@@ -2,13 +2,12 @@ package engine
 
 import "github.com/seed004e8d11/websock/internal/utf8"
 
-// Most of what a client receives are messages of one frame, all of whose bytes have arrived. For
-// them nothing has to be remembered from one step to the next, which makes them twice as fast.
+// Most messages that a client receives consist of one frame that has arrived completely. Handling
+// them without the state of a Decoder is twice as fast.
 
-// Unfragmented looks whether src begins with a frame that is a whole message, complete and with
-// nothing to object to, and returns its opcode and the sizes of its header and payload. A header of 0
-// bytes means that it is anything else, which NextHeader handles. AcceptUnfragmented or
-// AcceptUnfragmentedTo follows.
+// Unfragmented checks whether src begins with a complete, valid frame that is a whole message, and
+// returns its opcode and the sizes of its header and payload. If not, header is 0, and NextHeader
+// must be called. Otherwise AcceptUnfragmented or AcceptUnfragmentedTo must be called.
 func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
 	if len(src) < 4 || d.role != Client || !d.Idle() {
 		return 0, 0, 0
@@ -23,7 +22,7 @@ func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
 		if payload <= maxLength7 {
 			return 0, 0, 0
 		}
-	case payload > maxLength7: // masked, or longer than a view usually is
+	case payload > maxLength7: // masked, or longer than most views
 		return 0, 0, 0
 	}
 	if payload > len(src)-header || int64(payload) > min(d.limits.FrameSize, d.limits.MessageSize) {
@@ -32,8 +31,8 @@ func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
 	return Opcode(src[0] & opcodeBits), header, payload
 }
 
-// AcceptUnfragmented accepts the message that Unfragmented found. It returns false, and changes
-// nothing, for text that is not UTF-8: NextHeader and UnmaskInPlace will say so.
+// AcceptUnfragmented accepts the message that Unfragmented found. For text that is not UTF-8 it
+// returns false and changes nothing; NextHeader and UnmaskInPlace then return the error.
 func (d *Decoder) AcceptUnfragmented(op Opcode, payload []byte) bool {
 	if op == OpText && !utf8.Valid(payload) {
 		return false
@@ -42,8 +41,8 @@ func (d *Decoder) AcceptUnfragmented(op Opcode, payload []byte) bool {
 	return true
 }
 
-// AcceptUnfragmentedTo is AcceptUnfragmented that copies payload to dst, which has room for it. For
-// text that is not UTF-8 it may copy a part.
+// AcceptUnfragmentedTo is AcceptUnfragmented, but copies the payload to dst, which must have room
+// for it. For text that is not UTF-8 it may copy a part.
 func (d *Decoder) AcceptUnfragmentedTo(dst []byte, op Opcode, payload []byte) bool {
 	if op == OpText {
 		return d.acceptTextTo(dst[:len(payload)], payload)

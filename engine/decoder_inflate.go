@@ -8,30 +8,30 @@ import (
 )
 
 const (
-	// stagedSize is how much of a compressed payload is taken from the caller at once.
+	// stagedSize is how many bytes of compressed payload are staged at once.
 	stagedSize = 2 << 10
 
-	// inflatedSize is how much of a compressed message Decode returns at once.
+	// inflatedSize is how many bytes of a compressed message Decode returns at once.
 	inflatedSize = 4 << 10
 
-	// freelyInflated is how much a message may inflate to whatever the ratio.
-	freelyInflated = 1 << 20
+	// ratioExempt is the size up to which Limits.InflationRatio doesn't apply.
+	ratioExempt = 1 << 20
 )
 
-// An inflatedMessage is what inflating a message needs while it is under way. It is pooled.
+// An inflatedMessage is the state of a message that is being inflated. It is pooled.
 type inflatedMessage struct {
 	inflater  deflate.Inflater
-	history   deflate.History // without takeover
+	history   deflate.History // used without takeover
 	dict      *deflate.History
-	size      int64 // bytes inflated
-	deflated  int64 // from so many
-	unstaged  int64 // payload of the frame under way that was not staged yet
-	needsMore bool  // nothing more can be inflated of what was staged
+	size      int64 // inflated bytes so far
+	deflated  int64 // compressed bytes so far
+	unstaged  int64 // payload of the current frame that was not staged yet
+	needsMore bool  // what is staged doesn't suffice to inflate more
 
-	from, to int // of what is staged
+	from, to int // the staged bytes that were not inflated
 	staged   [stagedSize]byte
 
-	inflated []byte // memory for Decode; nil: it was not needed yet
+	inflated []byte // memory for Decode; nil: was not needed yet
 }
 
 var inflatedMessages = sync.Pool{New: func() any { return new(inflatedMessage) }}
@@ -51,13 +51,13 @@ func (d *Decoder) beginInflating() {
 	d.compressed = true
 }
 
-// beginInflatingFrame prepares for a frame of that message.
+// beginInflatingFrame prepares for a frame of a compressed message.
 func (d *Decoder) beginInflatingFrame() {
 	m := d.deflate.in.message
 	m.unstaged, m.needsMore = d.h.Length, true
 }
 
-// endInflating returns the memory to the pool.
+// endInflating returns the inflatedMessage to the pool.
 func (d *Decoder) endInflating() {
 	in := &d.deflate.in
 	in.message.dict = nil
@@ -66,19 +66,19 @@ func (d *Decoder) endInflating() {
 	d.compressed = false
 }
 
-// Compressed reports whether the message under way is compressed, so that its payload is for
-// Inflate.
+// Compressed reports whether the current message is compressed, so that its payload must be given
+// to Inflate.
 func (d *Decoder) Compressed() bool { return d.compressed }
 
-// CanInflate reports whether more of the compressed frame under way can be inflated without
-// more bytes.
+// CanInflate reports whether more of the current compressed frame can be inflated without more
+// bytes.
 func (d *Decoder) CanInflate() bool {
 	return d.compressed && d.inDataFrame() && !d.deflate.in.message.needsMore
 }
 
-// Inflate inflates from src, payload of the frame under way, to dst. It returns the part of dst that
-// it wrote and how much of src it used. Nothing remains of the frame once all of it is inflated. The
-// first thing wrong is the error, however the stream is cut and whatever room dst has.
+// Inflate inflates payload of the current frame from src to dst. It returns the part of dst that it
+// wrote and how much of src it used. The frame is complete when all of it is inflated. The error is
+// that of the first invalid byte, however the stream is split and whatever the size of dst.
 func (d *Decoder) Inflate(dst, src []byte) (payload []byte, used int, err error) {
 	m := d.deflate.in.message
 	used = m.stage(d, src)
@@ -124,7 +124,7 @@ func (d *Decoder) decodeCompressed(e *Event, src []byte) (n int, err error) {
 	}
 }
 
-// stage takes as much of src as there is room for, and unmasks it.
+// stage unmasks as much of src as there is room for and stores it.
 func (m *inflatedMessage) stage(d *Decoder, src []byte) int {
 	if m.from == m.to {
 		m.from, m.to = 0, 0
@@ -142,7 +142,7 @@ func (m *inflatedMessage) stage(d *Decoder, src []byte) int {
 	return n
 }
 
-// countInflated counts what was inflated of the frame under way.
+// countInflated updates what remains of the current frame.
 func (d *Decoder) countInflated(m *inflatedMessage) error {
 	if !m.needsMore || m.unstaged > 0 {
 		d.h.Remaining = max(m.unstaged+int64(m.to-m.from), 1)

@@ -9,41 +9,42 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// An Encoder turns messages into frames and holds us to RFC 6455: fragmentation (section 5.4),
-// control frames (5.5), UTF-8 (8.1), masking (5.1), and compression (RFC 7692). It does no I/O and
-// keeps nothing of what it is given. One goroutine at a time uses it.
+// An Encoder encodes messages as frames and checks that we follow RFC 6455: fragmentation (section
+// 5.4), control frames (5.5), UTF-8 (8.1), masking (5.1), and compression (RFC 7692). It does no
+// I/O and doesn't keep its arguments. Only one goroutine at a time may use it.
 //
-// Append does all of the work. A caller that writes frames otherwise takes the steps by itself:
-// Accept, Compress where Compresses says so, and AppendFrame or a header and masking of its own.
+// Append is all that most callers need. A caller that writes frames in another way takes the steps
+// itself: Accept, Compress if Compresses reports true, and AppendFrame, or Header and masking of
+// its own.
 type Encoder struct {
-	deflate *PerMessageDeflate // nil: compression was not agreed
+	deflate *PerMessageDeflate // nil: compression was not negotiated
 	role    Role
-	message Opcode         // the fragmented message under way, or OpNone
-	text    utf8.Validator // of its text
+	message Opcode         // opcode of the current fragmented message, or OpNone
+	text    utf8.Validator // state of its text
 }
 
-// NewEncoder returns an Encoder for the frames that role sends: a Client's are masked. z is the
-// connection's, or nil if compression was not agreed.
+// NewEncoder returns an Encoder for the frames that role sends; a Client masks them. z is the state
+// of the connection, or nil if compression was not negotiated.
 func NewEncoder(role Role, z *PerMessageDeflate) *Encoder {
 	e := new(Encoder)
 	e.Init(role, z)
 	return e
 }
 
-// Init makes e as NewEncoder returns it, for an Encoder that is part of another struct.
+// Init initializes e like NewEncoder, for an Encoder that is part of another struct.
 func (e *Encoder) Init(role Role, z *PerMessageDeflate) {
 	*e = Encoder{role: role, deflate: z, message: OpNone}
 }
 
-// Role returns the side for which the Encoder sends.
+// Role returns the side that sends the frames.
 func (e *Encoder) Role() Role { return e.role }
 
-// Append appends a frame with payload p to dst, compressed if that was agreed and makes it
-// smaller, and returns the extended slice. A client masks it with key, which must be
-// unpredictable and new for each frame (RFC 6455 section 5.3): see mask.Keys. op may be OpClose, with a
-// payload of AppendClose.
+// Append appends a frame with payload p to dst and returns the extended slice. It compresses the
+// payload if that was negotiated and makes it smaller. A client masks it with key, which must be
+// unpredictable and new for each frame (RFC 6455 section 5.3): see mask.Keys. For OpClose, p must
+// come from AppendClose.
 //
-// On an error, which is that of Accept, dst is returned as it was.
+// On an error, which is that of Accept, dst is returned unchanged.
 func (e *Encoder) Append(dst []byte, key [4]byte, op Opcode, fin bool, p []byte) ([]byte, error) {
 	if op == OpText && fin && !utf8.Valid(p) {
 		return dst, ErrInvalidUTF8
@@ -60,10 +61,10 @@ func (e *Encoder) Append(dst []byte, key [4]byte, op Opcode, fin bool, p []byte)
 	return e.AppendFrame(dst, key, op, fin, rsv, p), nil
 }
 
-// Accept decides whether a frame can be sent after those accepted before it, and if so counts it as
-// sent: ErrFrameOrder says that it can't stand here, ErrControlTooLong that a control frame has more
-// than 125 bytes, ErrInvalidUTF8 that a fragment can't be part of a valid text. The text of an
-// unfragmented message is not looked at. Close frames are the caller's: see Closing.
+// Accept checks whether a frame can be sent after those accepted before, and if so takes it as
+// sent. It returns ErrFrameOrder if the frame must not be sent now, ErrControlTooLong if a control
+// frame has more than 125 bytes, and ErrInvalidUTF8 if a fragment can't be part of valid text. It
+// doesn't check the text of an unfragmented message, nor close frames: see Closing.
 func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 	switch {
 	case fin && e.AcceptsUnfragmented(op):
@@ -72,7 +73,7 @@ func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 		if !fin {
 			return ErrFrameOrder
 		}
-		if len(p) > maxControlPayload {
+		if len(p) > MaxControlPayload {
 			return ErrControlTooLong
 		}
 		return nil
@@ -82,12 +83,13 @@ func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 	return e.acceptFragment(op, fin, p)
 }
 
-// AcceptsUnfragmented reports whether an unfragmented message can be sent after the frames that were
-// accepted. It is Accept for what is sent most.
+// AcceptsUnfragmented reports whether an unfragmented message can be sent after the frames accepted
+// before. It is a fast path of Accept.
 func (e *Encoder) AcceptsUnfragmented(op Opcode) bool {
 	return op.StartsMessage() && e.message == OpNone
 }
 
+// acceptFragment is Accept for a frame of a fragmented message.
 func (e *Encoder) acceptFragment(op Opcode, fin bool, p []byte) error {
 	message := e.message
 	if op != OpContinuation {
@@ -107,13 +109,13 @@ func (e *Encoder) acceptFragment(op Opcode, fin bool, p []byte) error {
 	return nil
 }
 
-// InMessage reports whether a fragmented message is under way.
+// InMessage reports whether the final fragment of a message has not been sent.
 func (e *Encoder) InMessage() bool { return e.message != OpNone }
 
 // FrameSize returns the size in bytes of a frame with n bytes of payload.
 func (e *Encoder) FrameSize(n int) int { return headerSize(n, e.role == Client) + n }
 
-// Header returns the header of a frame with n bytes of payload, masked with key in the client role.
+// Header returns the header of a frame with n bytes of payload; for a client it is masked with key.
 func (e *Encoder) Header(key [4]byte, op Opcode, fin bool, rsv uint8, n int) Header {
 	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(n)}
 	if e.role == Client {
@@ -122,8 +124,8 @@ func (e *Encoder) Header(key [4]byte, op Opcode, fin bool, rsv uint8, n int) Hea
 	return h
 }
 
-// AppendFrame appends a frame with payload p as it is to dst, copying and masking in one pass, and
-// returns the extended slice.
+// AppendFrame appends a frame with payload p, which is not compressed further, to dst and returns
+// the extended slice. It copies and masks p in one pass.
 func (e *Encoder) AppendFrame(dst []byte, key [4]byte, op Opcode, fin bool, rsv uint8, p []byte) []byte {
 	size := e.FrameSize(len(p))
 	dst = slices.Grow(dst, size)
@@ -143,9 +145,9 @@ func (e *Encoder) AppendFrame(dst []byte, key [4]byte, op Opcode, fin bool, rsv 
 	return dst
 }
 
-// PutHeader writes the header of a frame that is already in memory in front of its payload, which
-// it masks in place in the client role, and returns where the frame begins. The payload is b
-// without its first MaxHeaderSize bytes, the room for the header.
+// PutHeader writes a frame header in front of its payload, which is b without its first
+// MaxHeaderSize bytes, and returns the index in b at which the frame begins. For a client it masks
+// the payload in place.
 func (e *Encoder) PutHeader(b []byte, key [4]byte, op Opcode, fin bool) (start int) {
 	payload := b[MaxHeaderSize:]
 	h := e.Header(key, op, fin, 0, len(payload))
@@ -157,10 +159,10 @@ func (e *Encoder) PutHeader(b []byte, key [4]byte, op Opcode, fin bool) (start i
 	return start
 }
 
-// deflaters are pooled for each level and window.
+// deflaters are pools of Deflaters for each level and window size.
 var deflaters [maxLevel + 1][maxWindowBits + 1]sync.Pool
 
-// Compresses reports whether a frame with n bytes of payload is to be compressed.
+// Compresses reports whether the payload of a frame of n bytes must be given to Compress.
 func (e *Encoder) Compresses(op Opcode, fin bool, n int) bool {
 	switch {
 	case e.deflate == nil || op.IsControl():
@@ -173,18 +175,19 @@ func (e *Encoder) Compresses(op Opcode, fin bool, n int) bool {
 	return true
 }
 
-// CompressesMessage reports whether an unfragmented message of n bytes is to be compressed. Unlike
-// the Encoder's other methods it may be called from any goroutine.
+// CompressesMessage is Compresses for an unfragmented message of n bytes. Unlike other methods of
+// the Encoder it may be called from any goroutine.
 func (e *Encoder) CompressesMessage(n int) bool {
 	return e.deflate != nil && n >= e.deflate.agreed.Threshold
 }
 
-// CompressedBound returns the most that n bytes of payload can take after Compress.
+// CompressedBound returns the maximum size of n bytes of payload after Compress.
 func CompressedBound(n int) int { return deflate.Bound(n) }
 
-// Compress appends the payload of an accepted frame to out compressed, and returns the frame's
-// reserved bits and payload: the extended slice, or p itself if that is a whole message that doesn't
-// become smaller. With CompressedBound(len(p)) bytes of room out is not reallocated.
+// Compress compresses the payload of an accepted frame and appends it to out. It returns the
+// reserved bits and the payload of the frame: what was appended, or p itself if p is a whole
+// message that compression doesn't make smaller. If out has room for CompressedBound(len(p)) bytes,
+// it is not reallocated.
 func (e *Encoder) Compress(out []byte, op Opcode, fin bool, p []byte) (rsv uint8, payload []byte) {
 	z := e.deflate
 	before := len(out)
@@ -193,15 +196,15 @@ func (e *Encoder) Compress(out []byte, op Opcode, fin bool, p []byte) (rsv uint8
 		if fin && len(out)-before >= len(p) {
 			return 0, p
 		}
-		rsv = rsv1
+		rsv = RSV1
 		z.out.compressed = !fin
 	}
 	e.Compressed(p, len(out)-before)
 	return rsv, out[before:]
 }
 
-// Compressed tells the Encoder that payload p is sent, compressed to size bytes. Only a caller that
-// compresses messages by itself calls it. Later messages refer to p.
+// Compressed records that payload p was sent, compressed to size bytes. Only callers that don't use
+// Compress need it. Later messages refer to p.
 func (e *Encoder) Compressed(p []byte, size int) {
 	z := e.deflate
 	z.out.before += uint64(len(p))
@@ -211,17 +214,17 @@ func (e *Encoder) Compressed(p []byte, size int) {
 	}
 }
 
-// Deflate returns what Init was given.
+// Deflate returns the z given to Init.
 func (e *Encoder) Deflate() *PerMessageDeflate { return e.deflate }
 
-// AppendCompressed appends the payload of a whole message to out, compressed without reference to
-// earlier messages, as any connection on which c was agreed can send it with RSV1 set.
+// AppendCompressed appends the compressed payload of a whole message to out. It doesn't refer to
+// earlier messages, so that every connection that has negotiated c can send it, with RSV1 set.
 func (c Compression) AppendCompressed(out []byte, p []byte) []byte {
 	return c.deflate(out, true, p, &deflate.History{})
 }
 
-// deflate appends compressed payload to out, which may refer to dict. The end of a message lacks
-// its tail (RFC 7692 section 7.2.1).
+// deflate compresses payload that may refer to dict and appends it to out. At the end of a message
+// it omits the tail of the deflate stream (RFC 7692 section 7.2.1).
 func (c *Compression) deflate(out []byte, fin bool, p []byte, dict *deflate.History) []byte {
 	pool := &deflaters[c.Level][c.SendWindowBits]
 	d, ok := pool.Get().(*deflate.Deflater)

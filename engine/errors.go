@@ -6,38 +6,35 @@ import (
 	"strings"
 )
 
-// ErrClosed is in the chain of a CloseError when we closed the connection. That of package websock
-// is another value, for which errors.Is(websock.ErrClosed, engine.ErrClosed) holds.
+// ErrClosed is in the chain of a CloseError if we closed the connection. That of package websock is
+// another value; errors.Is(websock.ErrClosed, engine.ErrClosed) holds.
 var ErrClosed = errors.New("websock: connection closed")
 
-// ErrInvalidUTF8 is what an Encoder returns for text that is not UTF-8 (RFC 6455
-// section 5.6). Nothing was encoded; the next frame can be.
+// ErrInvalidUTF8 is returned for text to send that is not UTF-8 (RFC 6455 section 5.6). Nothing was
+// encoded, and other frames can be.
 var ErrInvalidUTF8 = errors.New("websock: text to send is not valid UTF-8")
 
-// ErrFrameOrder is what an Encoder returns for a frame that can't stand at this
-// place: a continuation with no message begun, a new message before the last
-// one's final fragment, a fragmented or reserved opcode (RFC 6455 section 5.4).
-// Nothing was encoded; the next frame can be.
+// ErrFrameOrder is returned for a frame that must not be sent now: a continuation outside a
+// message, a new message before the final fragment of the last one, a fragmented or reserved opcode
+// (RFC 6455 section 5.4). Nothing was encoded, and other frames can be.
 var ErrFrameOrder = errors.New("websock: a frame of this opcode can't be sent here")
 
-// ErrControlTooLong is what an Encoder returns for a control frame of more than 125
-// bytes (RFC 6455 section 5.5). Nothing was encoded.
+// ErrControlTooLong is returned for a control frame to send of more than 125 bytes (RFC 6455
+// section 5.5). Nothing was encoded.
 var ErrControlTooLong = errors.New("websock: control frame of more than 125 bytes")
 
-// ErrCloseCode is what CheckClose returns for a code that must not be sent (RFC
-// 6455 section 7.4).
+// ErrCloseCode is returned by CheckClose for a code that must not be sent (RFC 6455 section 7.4).
 var ErrCloseCode = errors.New("websock: close code must not be sent")
 
-// A ProtocolError says what the peer broke, and the close code that it was
-// told (RFC 6455 section 7.1.7). The connection is over.
+// A ProtocolError is a violation of the protocol by the peer (RFC 6455 section 7.1.7). The
+// connection has ended.
 type ProtocolError struct {
-	Code    CloseCode // sent to the peer: 1002, or 1007 for text that is not UTF-8 and for what can't be inflated
-	Rule    string    // the rule that was broken
-	Section string    // where RFC 6455 states it, or the RFC that it names
+	Code    CloseCode // sent to the peer: 1002, or 1007 for invalid text and invalid compressed data
+	Rule    string    // the rule that was violated
+	Section string    // the section of RFC 6455; "RFC n section s" for another RFC
 
-	// PeerCode and PeerReason are what a close frame said that broke a rule of section 7.4 or
-	// 5.5.1 by its code or its reason. They are as they came: the reason may be no UTF-8.
-	// Without such a frame they are 0 and "".
+	// PeerCode and PeerReason are those of a close frame that violates section 7.4 or 5.5.1, as
+	// received: the reason may not be UTF-8. For other violations they are 0 and "".
 	PeerCode   CloseCode
 	PeerReason string
 }
@@ -57,15 +54,15 @@ func (e *ProtocolError) Error() string {
 	return text
 }
 
-// closedWith returns the error for a close frame that broke the rule.
-func (e *ProtocolError) closedWith(code CloseCode, reason []byte) *ProtocolError {
+// withPeerClose returns e for a close frame with that code and reason.
+func (e *ProtocolError) withPeerClose(code CloseCode, reason []byte) *ProtocolError {
 	broken := *e
 	broken.PeerCode, broken.PeerReason = code, string(reason)
 	return &broken
 }
 
-// A LimitError says which limit was exceeded. On receiving, the peer
-// was told Code and the connection is over; on sending, nothing was sent.
+// A LimitError says which limit was exceeded. When receiving, the peer was sent Code and the
+// connection has ended; when sending, nothing was sent.
 type LimitError struct {
 	Limit string    // the field of Limits
 	Max   int64     // its value
@@ -82,16 +79,16 @@ func (e *LimitError) Unwrap() error { return e.Err }
 
 // A CloseError says how the connection ended.
 //
-// With the peer's close frame, Code and Reason are the peer's. After our own
-// Close, they are ours, Local is set and ErrClosed is in the chain. Without a
-// close frame, Code is CloseAbnormal and Err says what happened on the network:
-// io.ErrUnexpectedEOF when the peer just hung up (RFC 6455 section 7.1.5).
+// If the peer sent a close frame first, Code and Reason are the peer's. After our own Close they
+// are ours, Local is set and ErrClosed is in the chain. Without a close frame, Code is
+// CloseAbnormal and Err is the error of the network: io.ErrUnexpectedEOF if the peer just closed
+// the stream (RFC 6455 section 7.1.5).
 //
-// What OnClose gets after our own Close tells more. If the peer has completed the closing
-// handshake, and so has got all that we have sent, Err is ErrClosed. Else what has ended the
-// connection is in the chain, too: ErrTimeout if the peer's answer didn't come in time, or
-// what happened on the network. If that was our close frame's write, a close frame that the
-// peer had sent before is there as well.
+// The error of OnClose after our own Close also says how the closing handshake ended. If the peer
+// completed it, and so has received everything we sent, Err is ErrClosed. Otherwise Err also wraps
+// the cause: ErrTimeout if the peer didn't answer in time, or the error of the network. If our
+// close frame could not be written, Err also wraps a *CloseError for a close frame that the peer
+// had sent before.
 type CloseError struct {
 	Code   CloseCode
 	Reason string
@@ -110,22 +107,22 @@ func (e *CloseError) Error() string {
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
-	if e.Err != nil && !justClosed(e.Err) {
+	if e.Err != nil && !isErrClosed(e.Err) {
 		text += ": " + e.Err.Error()
 	}
 	return text
 }
 
-// justClosed reports whether err itself, and no other error in its chain, says that we closed.
-func justClosed(err error) bool {
+// isErrClosed reports whether err itself, and not another error in its chain, is ErrClosed.
+func isErrClosed(err error) bool {
 	is, ok := err.(interface{ Is(error) bool })
 	return err == ErrClosed || ok && is.Is(ErrClosed)
 }
 
-// Unwrap returns the cause.
+// Unwrap returns Err.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// What a peer can break, each with the place in RFC 6455 that forbids it.
+// Violations of the protocol by the peer.
 var (
 	errReservedBits      = &ProtocolError{Code: CloseProtocolError, Rule: "reserved bit set without an extension that uses it here", Section: "5.2"}
 	errReservedOpcode    = &ProtocolError{Code: CloseProtocolError, Rule: "reserved opcode", Section: "5.2"}

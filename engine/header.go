@@ -1,24 +1,27 @@
 package engine
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
-// MaxHeaderSize is the size of the longest frame header, in bytes: two, eight
-// of extended length and four of masking key (RFC 6455 section 5.2).
+// MaxHeaderSize is the maximum size of a frame header, in bytes: two, eight of extended length and
+// four of masking key (RFC 6455 section 5.2).
 const MaxHeaderSize = 14
 
-// A Header is the header of a frame (RFC 6455 section 5.2), and how much of the
-// frame's payload is still to come.
+// A Header is the header of a frame (RFC 6455 section 5.2), and how much of its payload remains.
 //
-// Of a compressed message both sizes are those of the payload as it came, so that what it
-// inflates to may be more, or less. 0 bytes remain when all of it was delivered, as always.
+// For a compressed message Length and Remaining count compressed bytes, so the inflated payload may
+// be longer or shorter. When all of the payload was delivered, Remaining is 0, as for other
+// messages.
 type Header struct {
-	Fin       bool    // the final fragment of a message
+	Fin       bool    // final fragment of a message
 	Rsv       uint8   // RSV1 is 4, RSV2 is 2, RSV3 is 1
 	Opcode    Opcode  // OpNone: the header is not complete yet
 	Masked    bool    // the payload is masked with Key
 	Key       [4]byte // the masking key
-	Length    int64   // payload of this frame, bytes
-	Remaining int64   // of those, still to be delivered; Fin && Remaining == 0 ends the message
+	Length    int64   // size of the payload in bytes
+	Remaining int64   // bytes not delivered yet; Fin && Remaining == 0 ends the message
 }
 
 const (
@@ -34,14 +37,13 @@ const (
 	maxLength16 = 1<<16 - 1
 )
 
-// ParseHeader reads one frame header from the start of b. n is its size in
-// bytes; n == 0 with no error means that b holds only a part of it. Remaining
-// is set to Length. It keeps nothing of b and allocates nothing.
+// ParseHeader parses a frame header at the start of b. n is its size in bytes; n == 0 without an
+// error means that b has only a part of it. Remaining is set to Length. ParseHeader doesn't keep b
+// and doesn't allocate.
 //
-// The error is a *ProtocolError for what no frame may have, whatever came
-// before it: a reserved opcode, a control frame that is fragmented or longer
-// than 125 bytes, a length that is not in its shortest form or has more than
-// 63 bits (RFC 6455 sections 5.2 and 5.5).
+// The error is a *ProtocolError for what is invalid in any context: a reserved opcode, a control
+// frame that is fragmented or longer than 125 bytes, a length that is not minimally encoded or has
+// more than 63 bits (RFC 6455 sections 5.2 and 5.5).
 func ParseHeader(b []byte) (h Header, n int, err error) {
 	n, err = parseHeader(&h, b)
 	if n == 0 {
@@ -50,8 +52,8 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 	return h, n, nil
 }
 
-// parseHeader is ParseHeader without the copy. It writes h only once the header
-// is whole and right.
+// parseHeader is ParseHeader without the copy. It writes h only if the header is complete and
+// valid.
 func parseHeader(h *Header, b []byte) (n int, err error) {
 	if len(b) < 2 {
 		return 0, nil
@@ -89,7 +91,7 @@ func parseHeader(h *Header, b []byte) (n int, err error) {
 	} else {
 		h.Key = [4]byte{}
 	}
-	// Field by field: assigning a whole Header would build it twice.
+	// Assigning a whole Header would build it twice.
 	h.Fin = b0&finBit != 0
 	h.Rsv = b0 >> rsvShift & rsvBits
 	h.Opcode = op
@@ -99,8 +101,8 @@ func parseHeader(h *Header, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// checkFirstBytes tells what is wrong with the first two bytes of a header,
-// however it goes on.
+// checkFirstBytes returns the error for the first two bytes of a header, if they are invalid
+// whatever follows.
 func checkFirstBytes(b0, b1 byte) error {
 	op := Opcode(b0 & opcodeBits)
 	switch {
@@ -134,9 +136,9 @@ func checkHeader(b0, b1 byte, length int64) error {
 	return nil
 }
 
-// AppendHeader appends the header in wire form to dst and returns the extended
-// slice. Length is written in its shortest form; Remaining is not used. It
-// checks nothing: a Header that breaks RFC 6455 section 5.2 makes such a frame.
+// AppendHeader appends the encoded header to dst and returns the extended slice. Length is encoded
+// minimally; Remaining isn't used. AppendHeader checks nothing: a Header that violates RFC 6455
+// section 5.2 yields an invalid frame.
 func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, &h) }
 
 // appendHeader is AppendHeader without the copy.
@@ -170,7 +172,7 @@ func firstByte(op Opcode, fin bool, rsv uint8) byte {
 	return b
 }
 
-// putLength writes the length of a payload to a header, from its second byte on.
+// putLength writes the payload length to a header, from its second byte on.
 func putLength(header []byte, length int, mask byte) {
 	switch {
 	case length <= maxLength7:
@@ -184,8 +186,7 @@ func putLength(header []byte, length int, mask byte) {
 	}
 }
 
-// headerSize returns the size in bytes of the header of a frame with that
-// payload.
+// headerSize returns the size in bytes of the header of a frame with a payload of that length.
 func headerSize(length int, masked bool) int {
 	size := 2
 	switch {
@@ -198,4 +199,72 @@ func headerSize(length int, masked bool) int {
 		size += 4
 	}
 	return size
+}
+
+// An Opcode is the type of a frame (RFC 6455 section 5.2). Reserved opcodes are never returned by
+// this package: a peer that sends one violates the protocol.
+type Opcode int8
+
+const (
+	// OpNone is not an opcode of the RFC. Recv returns it while the header of the next frame is
+	// incomplete.
+	OpNone Opcode = -1
+
+	OpContinuation Opcode = 0  // another fragment of a message
+	OpText         Opcode = 1  // UTF-8 text
+	OpBinary       Opcode = 2  // bytes
+	OpClose        Opcode = 8  // closing handshake
+	OpPing         Opcode = 9  // must be answered with a pong
+	OpPong         Opcode = 10 // answer to a ping, or unsolicited heartbeat
+)
+
+// IsControl reports whether o is close, ping or pong (RFC 6455 section 5.5).
+func (o Opcode) IsControl() bool { return o&0x8 != 0 && o != OpNone }
+
+// IsData reports whether o is continuation, text or binary (RFC 6455 section
+// 5.6).
+func (o Opcode) IsData() bool { return o >= OpContinuation && o <= OpBinary }
+
+// StartsMessage reports whether frames with opcode o start a message: text or binary.
+func (o Opcode) StartsMessage() bool { return o == OpText || o == OpBinary }
+
+// defined reports whether the RFC defines o.
+func (o Opcode) defined() bool { return o.IsData() || o >= OpClose && o <= OpPong }
+
+// String returns the RFC's name of o in lower case.
+func (o Opcode) String() string {
+	switch o {
+	case OpNone:
+		return "none"
+	case OpContinuation:
+		return "continuation"
+	case OpText:
+		return "text"
+	case OpBinary:
+		return "binary"
+	case OpClose:
+		return "close"
+	case OpPing:
+		return "ping"
+	case OpPong:
+		return "pong"
+	}
+	return "opcode " + strconv.Itoa(int(o))
+}
+
+// A Role is a side of a connection (RFC 6455 section 1.2). It decides which direction is masked
+// (section 5.1).
+type Role uint8
+
+const (
+	Client Role = iota // sends masked frames and rejects masked ones
+	Server             // sends unmasked frames and rejects unmasked ones
+)
+
+// String returns "client" or "server".
+func (r Role) String() string {
+	if r == Server {
+		return "server"
+	}
+	return "client"
 }
