@@ -40,6 +40,19 @@ func withoutPusher(c *std.Conn) transport.Conn {
 	}{c, c}
 }
 
+// The worked transport of docs/transports.md.
+func TestTheExampleIsATransport(t *testing.T) {
+	s := transporttest.Suite{
+		Factory:  Factory{},
+		Networks: []string{"tcp", "unix"},
+		NoPoll:   true, // a net.Conn whose deadline has passed returns nothing
+		Parallel: !race.Enabled,
+	}
+	t.Run("ws", s.Run)
+	s.TLS = stdtls.VersionTLS13
+	t.Run("wss", s.Run)
+}
+
 func TestTransportsWithoutPusherOrQueuePass(t *testing.T) {
 	for name, hide := range map[string]func(*std.Conn) transport.Conn{
 		"Conn":         onlyConn,
