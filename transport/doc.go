@@ -10,12 +10,14 @@
 // Two more interfaces are optional:
 //
 //   - [Pusher] lets a connection have a Handler: the transport calls a [Receiver] when bytes arrive.
-//   - [Queue] lets a connection send without waiting for the peer.
+//   - [Queue] lets a connection send without waiting for the peer. Without it TrySend, SendContext
+//     and writes of a NetConn wait, whatever their deadline or context.
 //
 // A Factory that needs file descriptors or the like beside the connection can implement
 // [Reserver].
 //
-// Package transport/transporttest holds a transport to all that is promised here.
+// Package transport/transporttest tests that a transport keeps these promises, and has a worked one as
+// its example, which docs/transports.md explains.
 //
 // # Time
 //

@@ -135,6 +135,11 @@ type Pusher interface {
 
 // A Receiver is what a Pusher calls.
 //
+// It asks for the bytes with View and Consume. A call that is given them, and returns how much it
+// used, was measured: it saves 8 % of the instructions of an echo on an event loop but, beside the
+// system calls, less than 1 % of its time, and each layer between, as TLS, would have to wrap the
+// Receiver.
+//
 // Readable and End may call runtime.Goexit instead of returning, when a Handler does. Then the
 // Pusher calls Finish from another goroutine, which also takes over what the lost one had to do for
 // other connections.

@@ -88,7 +88,11 @@ func (s *Snippet) check(imports Imports, packages func(*token.FileSet) types.Imp
 
 // asFile returns the snippet as a file with imports.
 func (s *Snippet) asFile(imports []string) string {
-	word, _, _ := strings.Cut(strings.TrimSpace(s.Code), " ")
+	code := strings.TrimSpace(s.Code)
+	for strings.HasPrefix(code, "//") {
+		_, code, _ = strings.Cut(code, "\n")
+	}
+	word, _, _ := strings.Cut(code, " ")
 	if word == "package" {
 		return s.Code
 	}

@@ -1,7 +1,9 @@
 package snippets
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -9,33 +11,35 @@ import (
 const module = "github.com/seed004e8d11/websock"
 
 var imports = Imports{
-	"atomic":    "sync/atomic",
-	"bytes":     "bytes",
-	"context":   "context",
-	"debug":     "runtime/debug",
-	"engine":    module + "/engine",
-	"epoll":     module + "/transport/epoll",
-	"errors":    "errors",
-	"fanout":    module + "/fanout",
-	"fmt":       "fmt",
-	"http":      "net/http",
-	"io":        "io",
-	"log":       "log",
-	"net":       "net",
-	"netpoll":   module + "/transport/netpoll",
-	"os":        "os",
-	"runtime":   "runtime",
-	"slog":      "log/slog",
-	"std":       module + "/transport/std",
-	"sync":      "sync",
-	"syscall":   "syscall",
-	"time":      "time",
-	"tls":       "crypto/tls",
-	"transport": module + "/transport",
-	"unix":      "golang.org/x/sys/unix",
-	"url":       "net/url",
-	"websock":   module,
-	"x509":      "crypto/x509",
+	"atomic":        "sync/atomic",
+	"bytes":         "bytes",
+	"context":       "context",
+	"debug":         "runtime/debug",
+	"engine":        module + "/engine",
+	"epoll":         module + "/transport/epoll",
+	"errors":        "errors",
+	"fanout":        module + "/fanout",
+	"fmt":           "fmt",
+	"http":          "net/http",
+	"io":            "io",
+	"log":           "log",
+	"net":           "net",
+	"netpoll":       module + "/transport/netpoll",
+	"os":            "os",
+	"runtime":       "runtime",
+	"slog":          "log/slog",
+	"std":           module + "/transport/std",
+	"sync":          "sync",
+	"testing":       "testing",
+	"syscall":       "syscall",
+	"time":          "time",
+	"tls":           "crypto/tls",
+	"transport":     module + "/transport",
+	"transporttest": module + "/transport/transporttest",
+	"unix":          "golang.org/x/sys/unix",
+	"url":           "net/url",
+	"websock":       module,
+	"x509":          "crypto/x509",
 }
 
 func TestDocumentationCompiles(t *testing.T) {
@@ -60,6 +64,35 @@ func TestDocumentationCompiles(t *testing.T) {
 	}
 	if err := Check(root, imports, all); err != nil {
 		t.Error(err)
+	}
+}
+
+// A comment with the path of a file, before a block, says that the block is a part of that file.
+func TestTheCodeInDocumentationThatIsOfAFileIsInThatFile(t *testing.T) {
+	const root = "../.."
+	blocks := regexp.MustCompile("(?s)<!-- ([a-z_/]+\\.go) -->\n```go\n(.*?)```\n")
+	docs, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, doc := range docs {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range blocks.FindAllStringSubmatch(string(text), -1) {
+			found++
+			code, err := os.ReadFile(filepath.Join(root, block[1]))
+			if err != nil {
+				t.Error(err)
+			} else if !strings.Contains(string(code), block[2]) {
+				t.Errorf("%s shows code of %s that isn't there", doc, block[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no such block was found")
 	}
 }
 
