@@ -45,11 +45,13 @@ func (c *Conn) Stats() Stats {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	var stats Stats
-	if n := c.batch.counts; n != nil {
-		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = n.messagesSent, n.framesSent, n.payloadSent
-		stats.WireSent, stats.Writes, stats.PongsSent = n.wireSent, n.writes, n.pongsSent
-		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = n.messagesReceived, n.framesReceived, n.payloadReceived
-		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = n.wireReceived, n.pingsReceived, n.pongsReceived
+	if n := c.batch.sent; n != nil {
+		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = n.messages, n.frames, n.payload
+		stats.WireSent, stats.Writes, stats.PongsSent = n.wire, n.writes, n.pongs
+	}
+	if n := c.batch.received; n != nil {
+		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = n.messages, n.frames, n.payload
+		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = n.wire, n.pings, n.pongs
 	}
 	if z := c.enc.Deflate(); z != nil {
 		stats.BeforeDeflate, stats.AfterDeflate = z.Sent()
@@ -58,31 +60,36 @@ func (c *Conn) Stats() Stats {
 	return stats
 }
 
-// connCounts are the counts of Stats, except those of compression.
-type connCounts struct {
-	messagesSent, framesSent, payloadSent, wireSent, writes, pongsSent                            uint64
-	messagesReceived, framesReceived, payloadReceived, wireReceived, pingsReceived, pongsReceived uint64
+// sentCounts are the counts of Stats for what was sent.
+type sentCounts struct {
+	messages, frames, payload, wire, writes, pongs uint64
 }
 
-// ensureCounts returns the counts and allocates them if necessary.
-func (w *batchWriter) ensureCounts() *connCounts {
-	if w.counts == nil {
-		w.counts = &connCounts{}
+// receivedCounts are those for what was received. Both are allocated when there is something to count, and
+// apart, since many connections only receive.
+type receivedCounts struct {
+	messages, frames, payload, wire, pings, pongs uint64
+}
+
+// ensureSent returns the counts of what was sent and allocates them if necessary.
+func (w *batchWriter) ensureSent() *sentCounts {
+	if w.sent == nil {
+		w.sent = &sentCounts{}
 	}
-	return w.counts
+	return w.sent
 }
 
 // countSent counts a frame with n bytes of payload that is being sent.
 func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
-	counts := w.ensureCounts()
+	counts := w.ensureSent()
 	switch {
 	case op == OpPong:
-		counts.pongsSent++
+		counts.pongs++
 	case op.IsData():
-		counts.framesSent++
-		counts.payloadSent += uint64(n)
+		counts.frames++
+		counts.payload += uint64(n)
 		if fin {
-			counts.messagesSent++
+			counts.messages++
 		}
 	}
 }
@@ -127,13 +134,17 @@ func (c *Conn) publishCountsLocked() {
 	if *r == (recvCounts{}) {
 		return
 	}
-	n := c.batch.ensureCounts()
-	n.messagesReceived += uint64(r.messages)
-	n.framesReceived += uint64(r.frames)
-	n.payloadReceived += r.payload
-	n.wireReceived += r.wire
-	n.pingsReceived += uint64(r.pings)
-	n.pongsReceived += uint64(r.pongs)
+	n := c.batch.received
+	if n == nil {
+		n = &receivedCounts{}
+		c.batch.received = n
+	}
+	n.messages += uint64(r.messages)
+	n.frames += uint64(r.frames)
+	n.payload += r.payload
+	n.wire += r.wire
+	n.pings += uint64(r.pings)
+	n.pongs += uint64(r.pongs)
 	if z := c.enc.Deflate(); z != nil {
 		z.CountReceived(r.deflated, r.inflated)
 	}
@@ -157,8 +168,8 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.counts != nil {
-		taken = int64(w.counts.wireSent)
+	if w.sent != nil {
+		taken = int64(w.sent.wire)
 	}
 	waiting = w.queued()
 	left := w.t.Queued()

@@ -71,12 +71,14 @@ func (k *KeepAlive) policy() (*keepalive.Policy, error) {
 	return p, nil
 }
 
-// keepAlive begins to keep c alive.
+// keepAlive begins to keep c alive. A connection without a policy takes no memory for it, and a weak
+// pointer would.
 func keepAlive(c *Conn, p *keepalive.Policy) {
-	k := &keptAlive{conn: weak.Make(c), policy: p}
-	if first := k.monitor.Start(heartbeatConn{c}, p, time.Since(start), p.Ping); first > 0 {
-		idleConns.Add(first, k)
+	if p.Off() {
+		return
 	}
+	k := &keptAlive{conn: weak.Make(c), policy: p}
+	idleConns.Add(k.monitor.Start(heartbeatConn{c}, p, time.Since(start), p.Ping), k)
 }
 
 // A keptAlive is a connection in idleConns, which doesn't keep the connection in memory.

@@ -490,3 +490,15 @@ func TestEndedConnectionsAreNoLongerVisited(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutKeepAliveAConnectionTakesNoMemoryForIt(t *testing.T) {
+	var off KeepAlive
+	policy, err := off.policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewConn(&script{}, Client, Options{})
+	if n := testing.AllocsPerRun(100, func() { keepAlive(c, policy) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

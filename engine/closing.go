@@ -53,52 +53,57 @@ var closingReceives = [closingStates]bool{StateOpen: true, StateCloseSent: true}
 // A failed write is independent of the state: it ends sending only. What the peer has sent,
 // including its close frame, can still be received.
 type Closing struct {
-	errs  *closingErrors // nil: open, and no write has failed
-	state ClosingState
+	p *closingProgress // nil: open, and no write has failed
 }
 
-// closingErrors is separate from Closing so that open connections don't need its memory.
-type closingErrors struct {
+// closingProgress is separate from Closing so that open connections don't need its memory.
+type closingProgress struct {
+	state  ClosingState
 	ended  *CloseError // how the connection was closed or aborted first; nil: it was not
 	failed *CloseError // why nothing can be written; nil: frames can be written
 }
 
 // State returns the state.
-func (c *Closing) State() ClosingState { return c.state }
+func (c *Closing) State() ClosingState {
+	if c.p == nil {
+		return StateOpen
+	}
+	return c.p.state
+}
 
 // MaySend reports whether messages may be sent: the connection is open, and no write has failed.
-func (c *Closing) MaySend() bool { return c.errs == nil }
+func (c *Closing) MaySend() bool { return c.p == nil }
 
 // MayReceive reports whether the peer may send messages.
-func (c *Closing) MayReceive() bool { return closingReceives[c.state] }
+func (c *Closing) MayReceive() bool { return closingReceives[c.State()] }
 
 // SendErr returns nil if messages can be sent, and otherwise how the connection was closed or, if
 // it was not, why a write has failed.
 func (c *Closing) SendErr() error {
 	switch {
-	case c.errs == nil:
+	case c.p == nil:
 		return nil
-	case c.errs.ended != nil:
-		return c.errs.ended
+	case c.p.ended != nil:
+		return c.p.ended
 	}
-	return c.errs.failed
+	return c.p.failed
 }
 
 // WriteErr returns nil if accepted frames can be written, and otherwise why not.
 func (c *Closing) WriteErr() error {
-	if c.errs == nil || c.errs.failed == nil {
+	if c.p == nil || c.p.failed == nil {
 		return nil
 	}
-	return c.errs.failed
+	return c.p.failed
 }
 
 // Begun reports whether the connection was closed or aborted, by either side. A failed write or the
 // end of the stream alone doesn't count.
-func (c *Closing) Begun() bool { return c.errs != nil && c.errs.ended != nil }
+func (c *Closing) Begun() bool { return c.p != nil && c.p.ended != nil }
 
 // ClosedByUs reports whether we closed or aborted the connection first.
 func (c *Closing) ClosedByUs() bool {
-	return c.errs != nil && c.errs.ended != nil && c.errs.ended.Local
+	return c.p != nil && c.p.ended != nil && c.p.ended.Local
 }
 
 // SendClose records that we close the connection; later sends return closeErr. It reports whether
@@ -108,7 +113,7 @@ func (c *Closing) SendClose(closeErr *CloseError) (send bool) {
 		return false
 	}
 	c.next(sendCloseEvent)
-	c.errs.ended = closeErr
+	c.p.ended = closeErr
 	return true
 }
 
@@ -117,10 +122,10 @@ func (c *Closing) SendClose(closeErr *CloseError) (send bool) {
 // receives.
 func (c *Closing) ReceiveClose(closeErr *CloseError) (answer bool, err *CloseError) {
 	c.next(receiveCloseEvent)
-	ended, failed := c.errs.ended, c.errs.failed
+	ended, failed := c.p.ended, c.p.failed
 	switch {
 	case ended == nil:
-		c.errs.ended = closeErr
+		c.p.ended = closeErr
 		return failed == nil, closeErr
 	case ended.Local && failed != nil: // our close frame was not written, so this doesn't answer it
 		return false, ended.withCause(fmt.Errorf("%w; %w", failed.Err, closeErr))
@@ -130,11 +135,11 @@ func (c *Closing) ReceiveClose(closeErr *CloseError) (answer bool, err *CloseErr
 
 // SendFailed records that a write has failed with closeErr.
 func (c *Closing) SendFailed(closeErr *CloseError) {
-	if c.errs == nil {
-		c.errs = &closingErrors{}
+	if c.p == nil {
+		c.p = &closingProgress{}
 	}
-	if c.errs.failed == nil {
-		c.errs.failed = closeErr
+	if c.p.failed == nil {
+		c.p.failed = closeErr
 	}
 }
 
@@ -142,8 +147,8 @@ func (c *Closing) SendFailed(closeErr *CloseError) {
 // closed before, only frames that wait to be written fail with closeErr.
 func (c *Closing) Abort(closeErr *CloseError) {
 	c.next(abortEvent)
-	if c.errs.ended == nil && c.errs.failed == nil {
-		c.errs.ended = closeErr
+	if c.p.ended == nil && c.p.failed == nil {
+		c.p.ended = closeErr
 	}
 	c.SendFailed(closeErr)
 }
@@ -162,15 +167,15 @@ func (c *Closing) StreamEnded(cause error, byUs, timeout bool) *CloseError {
 // closing handshake took too long.
 func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 	var ended, failed *CloseError
-	if c.errs != nil {
-		ended, failed = c.errs.ended, c.errs.failed
+	if c.p != nil {
+		ended, failed = c.p.ended, c.p.failed
 	}
 	switch {
 	case ended == nil && failed != nil: // the stream ended because sending did
 		return failed
 	case ended == nil:
 		return &CloseError{Code: CloseAbnormal, Err: cause}
-	case c.state == StateCloseReceived || c.state == StateClosed || failed == ended || byUs:
+	case c.State() == StateCloseReceived || c.State() == StateClosed || failed == ended || byUs:
 		return ended
 	case failed != nil && !timeout:
 		cause = failed.Err
@@ -180,10 +185,10 @@ func (c *Closing) Ended(cause error, byUs, timeout bool) *CloseError {
 
 // next changes the state.
 func (c *Closing) next(e closingEvent) {
-	c.state = closingTransitions[c.state][e]
-	if c.errs == nil {
-		c.errs = &closingErrors{}
+	if c.p == nil {
+		c.p = &closingProgress{}
 	}
+	c.p.state = closingTransitions[c.p.state][e]
 }
 
 // withCause returns a copy of e with cause as another cause.

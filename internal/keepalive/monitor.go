@@ -50,7 +50,7 @@ const heartbeatOverhead = 128
 // Start begins to watch a connection and returns the time until the first Visit; 0: p asks for
 // none. With Regular, the first heartbeat is due after firstBeat.
 func (m *Monitor) Start(c Conn, p *Policy, now, firstBeat time.Duration) (next time.Duration) {
-	if p.interval() == 0 {
+	if p.Off() {
 		return 0
 	}
 	*m = Monitor{lastSign: now, lastBeat: now + firstBeat - p.Ping}

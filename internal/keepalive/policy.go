@@ -39,7 +39,7 @@ func (p *Policy) Complete() error {
 	switch control := p.Opcode == engine.OpPing || p.Opcode == engine.OpPong; {
 	case !control && p.Opcode != engine.OpText && p.Opcode != engine.OpBinary:
 		return engine.ErrFrameOrder
-	case control && len(p.Payload) > maxControlPayload:
+	case control && len(p.Payload) > engine.MaxControlPayload:
 		return engine.ErrControlTooLong
 	case p.Opcode == engine.OpText && !utf8.Valid(p.Payload):
 		return engine.ErrInvalidUTF8
@@ -47,8 +47,8 @@ func (p *Policy) Complete() error {
 	return nil
 }
 
-// maxControlPayload is the largest payload of a control frame (RFC 6455 section 5.5).
-const maxControlPayload = 125
+// Off reports whether a connection need not be visited.
+func (p *Policy) Off() bool { return p.interval() == 0 }
 
 // interval returns the time between two visits while there are signs of life; 0: there is nothing
 // to visit a connection for.
