@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -15,111 +14,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
-	"github.com/seed004e8d11/websock/transport"
 )
-
-// A dam is a script that queues what is written until it is let through.
-type dam struct {
-	script
-	moved  *sync.Cond
-	queue  []byte
-	most   int // that was ever queued
-	over   error
-	drains int // calls of Drain that are under way
-	calls  int // of Drain
-}
-
-func newDam() *dam {
-	d := &dam{}
-	d.moved = sync.NewCond(&d.mu)
-	return d
-}
-
-func (d *dam) Writev(bufs ...[]byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.over != nil {
-		return d.over
-	}
-	d.writes++
-	for _, b := range bufs {
-		d.queue = append(d.queue, b...)
-	}
-	d.most = max(d.most, len(d.queue))
-	return nil
-}
-
-func (d *dam) Queued() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.queue)
-}
-
-func (d *dam) Queues() bool        { return true }
-func (d *dam) Unacknowledged() int { return 0 }
-
-func (d *dam) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, d.Writev(p) }
-
-func (d *dam) Drain(_ context.Context, most int) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.calls++
-	d.drains++
-	defer func() { d.drains-- }()
-	for d.over == nil && len(d.queue) > most {
-		d.moved.Wait()
-	}
-	return d.over
-}
-
-// let lets n bytes through.
-func (d *dam) let(n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n = min(n, len(d.queue))
-	d.out = append(d.out, d.queue[:n]...)
-	d.queue = d.queue[n:]
-	d.moved.Broadcast()
-}
-
-func (d *dam) end(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.over == nil {
-		d.over = err
-	}
-	d.queue = nil
-	d.moved.Broadcast()
-}
-
-func (d *dam) Close() error {
-	d.end(net.ErrClosed)
-	return nil
-}
-
-func (d *dam) Linger(time.Duration) error { return d.Close() }
-
-// awaitDrains waits until so many calls of Drain are under way.
-func (d *dam) awaitDrains(n int) {
-	waitUntil(func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.drains == n
-	})
-}
-
-// waitUntil waits for a condition that comes true.
-func waitUntil(holds func() bool) {
-	for !holds() {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// opened returns a connection over a new dam.
-func opened(role Role, limits Limits) (*Conn, *dam) {
-	d := newDam()
-	return NewConn(d, role, Options{Limits: limits}), d
-}
 
 // ways are the ways to send a message.
 var ways = map[string]func(c *Conn, msg []byte) error{
@@ -158,7 +53,7 @@ func isFull(err error, limit int) bool {
 	return errors.Is(err, ErrSendQueueFull) && errors.As(err, &full) && *full == LimitError{Limit: "SendQueue", Max: int64(limit), Code: ClosePolicyViolation, Err: ErrSendQueueFull}
 }
 
-func TestAFullQueueRefusesAndLosesNothing(t *testing.T) {
+func TestAFullQueueRefusesSendsAndLosesNothing(t *testing.T) {
 	const limit = 200
 	policies := map[string]struct {
 		when    QueuePolicy
@@ -212,7 +107,7 @@ func TestAFullQueueRefusesAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestAnEmptyQueueTakesAMessageOfAnySize(t *testing.T) {
+func TestAnEmptyQueueAcceptsAMessageOfAnySize(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, size := range []int{500, 5000, pieceSize + 1, 1 << 20} {
 			c, d := opened(role, Limits{SendQueue: 100, WhenFull: QueueRefuses})
@@ -230,7 +125,7 @@ func TestAnEmptyQueueTakesAMessageOfAnySize(t *testing.T) {
 	}
 }
 
-func TestARefusedFragmentBeginsNoMessage(t *testing.T) {
+func TestARefusedFragmentDoesNotBeginAMessage(t *testing.T) {
 	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
 	c.SendText(make([]byte, 100))
 	if err := c.SendFrame(OpText, false, []byte("\xe2\x82")); !isFull(err, 100) {
@@ -251,78 +146,7 @@ func TestARefusedFragmentBeginsNoMessage(t *testing.T) {
 	}
 }
 
-func TestAMessageWriterGoesOnAfterARefusal(t *testing.T) {
-	parts := []string{strings.Repeat("a", 3000), strings.Repeat("b", fragmentSize), strings.Repeat("c", 70000), "d"}
-	c, d := opened(Client, Limits{SendQueue: 1000, WhenFull: QueueRefuses})
-	refused := 0
-	again := func(call func() error) {
-		t.Helper()
-		err := call()
-		for ; isFull(err, 1000); err = call() {
-			refused++
-			d.let(d.Queued())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	fill := func() {
-		for c.SendPing(bytes.Repeat([]byte("p"), 125)) == nil {
-		}
-	}
-	w, err := c.NextWriter(OpText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range parts {
-		fill()
-		again(func() error {
-			n, err := io.WriteString(w, part)
-			if err == nil && n != len(part) || err != nil && n != 0 {
-				t.Errorf("%d of %d bytes were taken, %v", n, len(part), err)
-			}
-			return err
-		})
-	}
-	fill()
-	again(w.Close)
-	again(func() error { return c.SendText([]byte("next")) })
-	d.let(d.Queued())
-	var got strings.Builder
-	for _, f := range strings.Split(unframe(Client, d.out), "; ") {
-		switch name, payload, _ := strings.Cut(f, " "); {
-		case name == "ping":
-		case name == "text+" && got.Len() == 0, name == "cont+", name == "cont":
-			got.WriteString(payload)
-		case f != "text next":
-			t.Fatalf("sent %.50q after %d bytes", f, got.Len())
-		}
-	}
-	if want := strings.Join(parts, ""); got.String() != want || refused < 4 {
-		t.Errorf("%d bytes of %d were sent, %d refused", got.Len(), len(want), refused)
-	}
-}
-
-func TestAMessageThatWasRefusedWholeIsDropped(t *testing.T) {
-	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
-	c.SendBinary(make([]byte, 100))
-	w, _ := c.NextWriter(OpText)
-	io.WriteString(w, "refused")
-	if err := w.Close(); !isFull(err, 100) {
-		t.Fatal(err)
-	}
-	d.let(d.Queued())
-	d.out = nil
-	if w, err := c.NextWriter(OpText); err != nil || w.Close() != nil {
-		t.Fatal(err)
-	}
-	d.let(d.Queued())
-	if got := unframe(Client, d.out); got != "text" {
-		t.Errorf("sent %q", got)
-	}
-}
-
-func TestAClosedConnectionIsNotCalledFull(t *testing.T) {
+func TestASendAfterCloseIsNotALimitError(t *testing.T) {
 	c, _ := opened(Client, Limits{SendQueue: 100, WhenFull: QueueRefuses})
 	c.SetHandler(&recorder{})
 	c.SendText(make([]byte, 100))
@@ -410,7 +234,7 @@ func TestAFullQueueMakesSendersWait(t *testing.T) {
 
 // What others have gathered for the next write has to find room too: until it does, a sender
 // waits and doesn't ask again and again.
-func TestASenderWaitsAlsoForTheRoomOfOthers(t *testing.T) {
+func TestSendersCountThePendingBatchOfOthers(t *testing.T) {
 	c, d := opened(Server, Limits{SendQueue: 1000})
 	c.SendBinary(make([]byte, 900))
 	var senders sync.WaitGroup
@@ -461,7 +285,7 @@ func TestALargeFrameWaitsAfterEachPiece(t *testing.T) {
 }
 
 // parkedSenders has senders of all kinds wait for the peer, and returns what they get.
-func parkedSenders(c *Conn, d *dam) <-chan error {
+func parkedSenders(c *Conn, d *queueTransport) <-chan error {
 	c.SendText(make([]byte, 100))
 	errs := make(chan error, len(ways)+1)
 	for _, send := range ways {
@@ -472,14 +296,14 @@ func parkedSenders(c *Conn, d *dam) <-chan error {
 	return errs
 }
 
-func TestTheEndOfAConnectionEndsTheWait(t *testing.T) {
+func TestTheEndOfTheConnectionWakesWaitingSenders(t *testing.T) {
 	ends := map[string]struct {
-		end  func(c *Conn, d *dam)
+		end  func(c *Conn, d *queueTransport)
 		want error
 	}{
-		"its send deadline passes": {func(_ *Conn, d *dam) { d.end(os.ErrDeadlineExceeded) }, os.ErrDeadlineExceeded},
-		"it is lost":               {func(_ *Conn, d *dam) { d.end(io.ErrClosedPipe) }, io.ErrClosedPipe},
-		"Abort":                    {func(c *Conn, _ *dam) { c.Abort(io.ErrNoProgress) }, io.ErrNoProgress},
+		"its send deadline passes": {func(_ *Conn, d *queueTransport) { d.end(os.ErrDeadlineExceeded) }, os.ErrDeadlineExceeded},
+		"it is lost":               {func(_ *Conn, d *queueTransport) { d.end(io.ErrClosedPipe) }, io.ErrClosedPipe},
+		"Abort":                    {func(c *Conn, _ *queueTransport) { c.Abort(io.ErrNoProgress) }, io.ErrNoProgress},
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -518,7 +342,7 @@ func TestDrainWaitsForThePeer(t *testing.T) {
 	}
 }
 
-func TestDrainTellsHowTheConnectionEnded(t *testing.T) {
+func TestDrainReturnsHowTheConnectionEnded(t *testing.T) {
 	c, d := opened(Client, Limits{})
 	c.SendBinary(make([]byte, 1000))
 	d.end(os.ErrDeadlineExceeded)
@@ -537,7 +361,7 @@ func TestDrainTellsHowTheConnectionEnded(t *testing.T) {
 	}
 }
 
-func TestDrainHasNothingToDoWhereNothingIsQueued(t *testing.T) {
+func TestDrainReturnsAtOnceIfNothingIsQueued(t *testing.T) {
 	c, _ := newScripted(Client, Limits{})
 	c.SendText([]byte("Hello"))
 	if err := c.Drain(0); err != nil {
@@ -545,8 +369,8 @@ func TestDrainHasNothingToDoWhereNothingIsQueued(t *testing.T) {
 	}
 }
 
-func TestATransportThatQueuesButCannotWaitIsNotWaitedFor(t *testing.T) {
-	d := newDam()
+func TestSendersDoNotWaitForATransportWithoutQueue(t *testing.T) {
+	d := newQueueTransport()
 	c := NewConn(pullOnlyTransport{d}, Client, Options{Limits: Limits{SendQueue: 100, WhenFull: QueueWaits}})
 	for range 10 {
 		if err := c.SendBinary(make([]byte, 100)); err != nil {
@@ -556,7 +380,7 @@ func TestATransportThatQueuesButCannotWaitIsNotWaitedFor(t *testing.T) {
 }
 
 // What TrySend has left to a SendContext that waits is written although that gives up.
-func TestASendContextThatGivesUpWritesWhatWasLeftToIt(t *testing.T) {
+func TestACanceledSendContextWritesUnownedBatches(t *testing.T) {
 	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueWaits})
 	if err := c.TrySend(OpBinary, make([]byte, 90)); err != nil {
 		t.Fatal(err)
@@ -631,7 +455,7 @@ func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDam()
+			d := newQueueTransport()
 			d.chunks = [][]byte{frames(Client, "text x")}
 			c := NewConn(d, Client, Options{Limits: Limits{SendQueue: 1 << 20}})
 			returned := make(chan error, 1)

@@ -63,7 +63,7 @@ func (o *batchOf) send(frame string) bool {
 }
 
 func TestABatchIsWrittenByOneOfItsSenders(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	o := newBatch(s, Limits{})
 	var senders sync.WaitGroup
 	senders.Go(func() { o.send("a") })
@@ -84,12 +84,12 @@ func TestABatchIsWrittenByOneOfItsSenders(t *testing.T) {
 	}
 }
 
-func TestABatchIsHeldBackUnderCorkAndInAHandler(t *testing.T) {
+func TestBatchesAreHeldBackDuringCorkAndInAHandler(t *testing.T) {
 	for name, holdBack := range map[string]func(o *batchOf){
 		"cork":    func(o *batchOf) { o.corked = true },
 		"handler": func(o *batchOf) { o.handler = goroutine.ID() },
 	} {
-		s := &script{}
+		s := &scriptTransport{}
 		o := newBatch(s, Limits{SendQueue: 100})
 		holdBack(o)
 		for range 3 {
@@ -116,8 +116,8 @@ func TestABatchIsHeldBackUnderCorkAndInAHandler(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyWaitsForIsWrittenByWhoeverWrites(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+func TestUnownedBatchesAreWrittenByTheNextWriter(t *testing.T) {
+	s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	o := newBatch(s, Limits{})
 	var sender sync.WaitGroup
 	sender.Go(func() { o.send("a") })
@@ -135,7 +135,7 @@ func TestWhatNobodyWaitsForIsWrittenByWhoeverWrites(t *testing.T) {
 }
 
 func TestAfterAFailedWriteNothingIsWritten(t *testing.T) {
-	s := &script{writeErr: errors.New("broken on purpose")}
+	s := &scriptTransport{writeErr: errors.New("broken on purpose")}
 	o := newBatch(s, Limits{})
 	if o.send("a") || o.failed != s.writeErr || o.state != writerStopped {
 		t.Errorf("%v, state %d", o.failed, o.state)
@@ -158,9 +158,9 @@ func TestAfterAFailedWriteNothingIsWritten(t *testing.T) {
 	}
 }
 
-func TestTheQuotaIsWaitedForOrRefused(t *testing.T) {
+func TestSendersWaitForQuotaOrAreRefused(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
-		d := newDam()
+		d := newQueueTransport()
 		o := newBatch(d, Limits{SendQueue: 10})
 		o.refuses = refuses
 		o.send("0123456789")
@@ -190,8 +190,8 @@ func TestTheQuotaIsWaitedForOrRefused(t *testing.T) {
 	}
 }
 
-func TestAnEndedContextChangesNothing(t *testing.T) {
-	d := newDam()
+func TestACanceledDrainChangesNothing(t *testing.T) {
+	d := newQueueTransport()
 	o := newBatch(d, Limits{SendQueue: 10})
 	o.send("0123456789")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -204,7 +204,7 @@ func TestAnEndedContextChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTheRestOfABatchIsWrittenLater(t *testing.T) {
+func TestTheTransportWritesTheRestOfABatch(t *testing.T) {
 	s := newStuckTransport(t, 3)
 	o := newBatch(s, Limits{})
 	o.mu.Lock()

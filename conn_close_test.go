@@ -3,7 +3,6 @@ package websock
 import (
 	"errors"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +68,7 @@ func TestCloseAnswersThePeersCloseFrameWithItsCode(t *testing.T) {
 	}
 }
 
-func TestReceiveAfterCloseTellsThatWeClosed(t *testing.T) {
+func TestReceivesAfterCloseReturnErrClosed(t *testing.T) {
 	c, s := newScripted(Client, Limits{})
 	c.CloseWith(CloseGoingAway, "bye")
 	s.err = net.ErrClosed
@@ -80,7 +79,7 @@ func TestReceiveAfterCloseTellsThatWeClosed(t *testing.T) {
 	}
 }
 
-func TestPeersCloseFrameIsReadThoughSendingFailed(t *testing.T) {
+func TestThePeersCloseFrameIsReceivedAfterAFailedSend(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "close "+closePayload(1013, "busy")))
 	s.writeErr = errors.New("broken pipe")
 	c.SendText(nil)
@@ -91,16 +90,8 @@ func TestPeersCloseFrameIsReadThoughSendingFailed(t *testing.T) {
 	}
 }
 
-// stubborn is a peer that never ends the connection.
-type stubborn struct{ script }
-
-func (s *stubborn) Linger(time.Duration) error {
-	s.lingered = true
-	return &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
-}
-
 func TestCloseReportsAPeerThatDoesNotComplete(t *testing.T) {
-	c := NewConn(&stubborn{}, Client, Options{})
+	c := NewConn(&noCloseTransport{}, Client, Options{})
 	if err := c.Close(); !errors.Is(err, ErrTimeout) {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
@@ -109,7 +100,7 @@ func TestCloseReportsAPeerThatDoesNotComplete(t *testing.T) {
 	}
 }
 
-func TestCloseDoesNotWaitIfToldSo(t *testing.T) {
+func TestANegativeCloseTimeoutMakesCloseNotWait(t *testing.T) {
 	c, s := newScripted(Client, Limits{CloseTimeout: -1})
 	if err := c.Close(); err != nil || !s.closed || s.lingered {
 		t.Errorf("%v; closed %v, lingered %v", err, s.closed, s.lingered)
@@ -119,23 +110,12 @@ func TestCloseDoesNotWaitIfToldSo(t *testing.T) {
 	}
 }
 
-// A parting transport notes what has been sent when it is told to end the stream.
-type parting struct {
-	slow
-	sent []byte
-}
-
-func (p *parting) Linger(time.Duration) error {
-	p.sent = p.out
-	return nil
-}
-
-func TestTheEndOfTheStreamDoesNotOvertakeACloseFrame(t *testing.T) {
+func TestTheStreamIsNotClosedBeforeTheCloseFrameIsWritten(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, r transport.Receiver){
 		"Finish": func(_ *Conn, r transport.Receiver) { r.Finish() },
 		"Close":  func(c *Conn, _ transport.Receiver) { c.Close() },
 	} {
-		s := &parting{slow: slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}}
+		s := &lingerTransport{gatedTransport: gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}}
 		s.chunks = [][]byte{frames(Server, "text x")}
 		c := NewConn(s, Client, Options{})
 		sent := make(chan error)
@@ -203,7 +183,7 @@ func TestCloseCodesThatMayBeSent(t *testing.T) {
 	}
 }
 
-func TestAForbiddenCloseFrameTellsWhatItSaid(t *testing.T) {
+func TestTheErrorForAnInvalidCloseFrameHasItsCodeAndReason(t *testing.T) {
 	for _, test := range []struct {
 		payload string
 		code    CloseCode // that the peer gets
@@ -227,11 +207,11 @@ func TestAForbiddenCloseFrameTellsWhatItSaid(t *testing.T) {
 	}
 }
 
-func TestAfterALossErrSaysWhatItSaid(t *testing.T) {
+func TestErrStaysTheSameAfterTheConnectionWasLost(t *testing.T) {
 	broken := errors.New("broken")
-	losses := map[string]func(c *Conn, s *script){
-		"the stream ended": func(c *Conn, s *script) { s.err = broken; c.Recv(nil) },
-		"a send failed":    func(c *Conn, s *script) { s.writeErr = broken; c.SendText(nil) },
+	losses := map[string]func(c *Conn, s *scriptTransport){
+		"the stream ended": func(c *Conn, s *scriptTransport) { s.err = broken; c.Recv(nil) },
+		"a send failed":    func(c *Conn, s *scriptTransport) { s.writeErr = broken; c.SendText(nil) },
 	}
 	ends := map[string]func(c *Conn){
 		"Close":     func(c *Conn) { c.Close() },
@@ -257,7 +237,7 @@ func TestAfterALossErrSaysWhatItSaid(t *testing.T) {
 	}
 }
 
-func TestACloseFrameOfAHandlerLeavesAtOnce(t *testing.T) {
+func TestACloseFrameSentByAHandlerIsWrittenAtOnce(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
 	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
 		c.SendText([]byte("answer"))
@@ -272,20 +252,9 @@ func TestACloseFrameOfAHandlerLeavesAtOnce(t *testing.T) {
 	s.receiver.Readable()
 }
 
-// A reentrant transport asks its connection for something when it is closed.
-type reentrant struct {
-	script
-	conn *Conn
-}
-
-func (r *reentrant) Close() error {
-	r.conn.Stats()
-	return nil
-}
-
 // The lock is not held when what bounds a hung Handler closes the transport.
-func TestTheTransportOfAHandlerThatHangsIsClosedWithoutTheLock(t *testing.T) {
-	r := &reentrant{}
+func TestTheCloseWatchdogClosesTheTransportWithoutTheLock(t *testing.T) {
+	r := &reentrantTransport{}
 	c := NewConn(r, Client, Options{})
 	r.conn = c
 	done := make(chan struct{})
@@ -303,21 +272,9 @@ func TestTheTransportOfAHandlerThatHangsIsClosedWithoutTheLock(t *testing.T) {
 	}
 }
 
-// A parted transport tells when it is closed.
-type parted struct {
-	script
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (p *parted) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
 // A Handler that was set after sending had failed is bounded as any other.
-func TestAHandlerThatHangsAfterAFailedSendDoesNotKeepTheConnection(t *testing.T) {
-	p := &parted{closed: make(chan struct{})}
+func TestTheCloseWatchdogRunsAfterAFailedSend(t *testing.T) {
+	p := &closeNotifyTransport{closed: make(chan struct{})}
 	p.chunks, p.writeErr = [][]byte{frames(Client, "text x")}, errors.New("broken on purpose")
 	c := NewConn(p, Client, Options{Limits: Limits{CloseTimeout: 20 * time.Millisecond}})
 	if err := c.SendText(nil); err == nil {
@@ -336,4 +293,30 @@ func TestAHandlerThatHangsAfterAFailedSendDoesNotKeepTheConnection(t *testing.T)
 	}
 	close(hang)
 	playing.Wait()
+}
+
+func TestAbortEndsTheConnectionAtOnceWithItsCause(t *testing.T) {
+	cause := errors.New("enough")
+	for _, given := range []error{cause, nil} {
+		c, s := newScripted(Client, Limits{}, nil)
+		s.chunks, s.err = nil, net.ErrClosed // what a transport that was closed answers
+		c.Abort(given)
+		want := given
+		if given == nil {
+			want = ErrClosed
+		}
+		_, _, received := c.Recv(make([]byte, 1))
+		for what, err := range map[string]error{"send": c.SendText(nil), "receive": received} {
+			var closed *CloseError
+			if !errors.As(err, &closed) || closed.Code != CloseAbnormal || !closed.Local || !errors.Is(err, want) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if len(s.out) > 0 {
+			t.Errorf("sent %x", s.out)
+		}
+		if err := c.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
 }

@@ -35,12 +35,12 @@ func deflated(role Role, op Opcode, payload string) []byte {
 }
 
 // A receiveWay of receiving returns the messages that come, until an error that isn't a timeout.
-type receiveWay func(c *Conn, s *script) (messages []string, err error)
+type receiveWay func(c *Conn, s *scriptTransport) (messages []string, err error)
 
 // receivings are all ways of receiving.
 func receivings() map[string]receiveWay {
 	all := map[string]receiveWay{
-		"RecvMessage": func(c *Conn, _ *script) (messages []string, err error) {
+		"RecvMessage": func(c *Conn, _ *scriptTransport) (messages []string, err error) {
 			var msg []byte
 			for {
 				_, msg, err = c.RecvMessage(msg)
@@ -53,7 +53,7 @@ func receivings() map[string]receiveWay {
 				}
 			}
 		},
-		"NextReader": func(c *Conn, _ *script) (messages []string, err error) {
+		"NextReader": func(c *Conn, _ *scriptTransport) (messages []string, err error) {
 			for {
 				_, r, err := c.NextReader()
 				if errors.Is(err, ErrTimeout) {
@@ -75,7 +75,7 @@ func receivings() map[string]receiveWay {
 				messages = append(messages, string(msg))
 			}
 		},
-		"Handler": func(c *Conn, s *script) (messages []string, err error) {
+		"Handler": func(c *Conn, s *scriptTransport) (messages []string, err error) {
 			if s.err == nil {
 				s.err = io.EOF
 			}
@@ -93,7 +93,7 @@ func receivings() map[string]receiveWay {
 			err = s.play()
 			return messages, err
 		},
-		"Messages": func(c *Conn, s *script) (messages []string, err error) {
+		"Messages": func(c *Conn, s *scriptTransport) (messages []string, err error) {
 			if s.err == nil {
 				s.err = io.EOF
 			}
@@ -106,7 +106,7 @@ func receivings() map[string]receiveWay {
 		},
 	}
 	for _, size := range []int{1, 7, 5000} {
-		all[fmt.Sprint("RecvTimeout ", size)] = func(c *Conn, _ *script) (messages []string, err error) {
+		all[fmt.Sprint("RecvTimeout ", size)] = func(c *Conn, _ *scriptTransport) (messages []string, err error) {
 			buf := make([]byte, size)
 			var msg []byte
 			for {
@@ -152,7 +152,7 @@ var inflateTests = []struct {
 	{"nothing in no block", "", ""},
 }
 
-func TestCompressedMessagesAreInflatedHoweverTheyAreCut(t *testing.T) {
+func TestCompressedMessagesAreInflatedHoweverTheyAreSplit(t *testing.T) {
 	for _, test := range inflateTests {
 		for _, role := range []Role{Client, Server} {
 			t.Run(fmt.Sprintf("%s/%v", test.name, role), func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestTakeoverRefersToEarlierMessages(t *testing.T) {
 	}
 }
 
-func TestUncompressedMessagesAreNoPartOfTheHistory(t *testing.T) {
+func TestUncompressedMessagesAreNotInTheHistory(t *testing.T) {
 	stream := append(deflated(Client, OpText, "\xf2\x48\xcd\xc9\xc9\x07\x00"), frames(Client, "text between")...)
 	stream = append(stream, deflated(Client, OpText, "\xf2\x00\x11\x00\x00")...)
 	for name, receive := range receivings() {
@@ -210,7 +210,7 @@ func TestUncompressedMessagesAreNoPartOfTheHistory(t *testing.T) {
 	}
 }
 
-func TestBrokenCompressionEndsTheConnection(t *testing.T) {
+func TestInvalidCompressionEndsTheConnection(t *testing.T) {
 	hello := "\xf2\x48\xcd\xc9\xc9\x07\x00"
 	concat := func(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
 	for _, test := range []struct {
@@ -278,7 +278,7 @@ func TestErrorsOfCompressionNameTheirRFC(t *testing.T) {
 }
 
 // The wrong byte comes in the first fragment; nothing follows it.
-func TestInflatedTextFailsAtTheFirstWrongByte(t *testing.T) {
+func TestInflatedTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	stream := rawFrame(Client, OpText, false, engine.RSV1, "\x00\x09\x00\xf6\xffab\xff")
 	for name, receive := range receivings() {
 		c, s := newCompressing(Client, takeover, Limits{}, stream)
@@ -289,7 +289,7 @@ func TestInflatedTextFailsAtTheFirstWrongByte(t *testing.T) {
 }
 
 // Reading goes on while the end of the message has not come.
-func TestACompressedMessageIsInflatedAsItComes(t *testing.T) {
+func TestACompressedMessageIsInflatedAsItArrives(t *testing.T) {
 	stream := sentBy(t, Server, takeover, func(c *Conn) {
 		c.SendFrame(OpText, false, []byte("first part, "))
 		c.SendFrame(OpContinuation, false, []byte("second part"))
@@ -318,7 +318,7 @@ func compressed(t *testing.T, p []byte) string {
 	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
-func TestInflatedMessagesKeepToTheLimits(t *testing.T) {
+func TestInflatedMessagesAreLimited(t *testing.T) {
 	const size = 10 << 20
 	bomb := deflated(Client, OpBinary, compressed(t, make([]byte, size)))
 	if len(bomb) > size/1000 {
@@ -372,19 +372,19 @@ func TestCompressedPayloadMayBeALittleLargerThanAMessage(t *testing.T) {
 	if len(stream) <= size {
 		t.Fatalf("%d bytes of %d", len(stream), size)
 	}
-	endless := rawFrame(Client, OpBinary, true, engine.RSV1, strings.Repeat("\x00\x00\x00\xff\xff", 30000))
+	endlessTransport := rawFrame(Client, OpBinary, true, engine.RSV1, strings.Repeat("\x00\x00\x00\xff\xff", 30000))
 	for name, receive := range receivings() {
 		c, s := newCompressing(Client, takeover, Limits{MessageSize: size}, clone(stream))
 		if messages, _ := receive(c, s); len(messages) != 1 || messages[0] != string(message) {
 			t.Errorf("%s: %d messages came", name, len(messages))
 		}
-		c, s = newCompressing(Client, takeover, Limits{MessageSize: size}, clone(endless))
+		c, s = newCompressing(Client, takeover, Limits{MessageSize: size}, clone(endlessTransport))
 		var limit *LimitError
 		if _, err := receive(c, s); !errors.As(err, &limit) || limit.Limit != "MessageSize" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c, s := newCompressing(Client, takeover, Limits{MessageSize: -1}, clone(endless))
+	c, s := newCompressing(Client, takeover, Limits{MessageSize: -1}, clone(endlessTransport))
 	if messages, _ := receivings()["RecvMessage"](c, s); len(messages) != 1 || messages[0] != "" {
 		t.Errorf("without a limit: %q", messages)
 	}
@@ -393,7 +393,7 @@ func TestCompressedPayloadMayBeALittleLargerThanAMessage(t *testing.T) {
 func TestAHandlerThatPausesGetsTheRestOfAnInflatedMessage(t *testing.T) {
 	want := document(rand.New(rand.NewPCG(1, 2)), 100000)
 	stream := sentBy(t, Server, takeover, func(c *Conn) { c.SendText(want) })
-	p := &pausable{}
+	p := &pauseTransport{}
 	p.view = stream
 	c := NewConn(p, Client, Options{Compression: takeover})
 	var got []byte

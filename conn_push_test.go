@@ -7,14 +7,13 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/frametest"
-	"github.com/seed004e8d11/websock/transport"
 )
 
 // recorder is a Handler that writes down what it is called with.
@@ -43,7 +42,7 @@ func (r *recorder) OnData(c *Conn, h Header, payload []byte) {
 
 func (r *recorder) OnClose(c *Conn, err error) { r.closed = append(r.closed, err) }
 
-func TestHandlerGetsTheSameFramesHoweverTheStreamIsCut(t *testing.T) {
+func TestHandlerGetsTheSameFramesHoweverTheStreamIsSplit(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, test := range frametest.Streams {
 			t.Run(role.String()+"/"+test.Name, func(t *testing.T) {
@@ -85,7 +84,7 @@ func TestHandlerGetsViews(t *testing.T) {
 	s.play()
 }
 
-func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
+func TestFramesSentByAHandlerAreWrittenTogether(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a; ping p; text b; text c"), frames(Client, "text d"))
 	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) {
 		if err := c.SendText(payload); err != nil {
@@ -101,17 +100,9 @@ func TestFramesSentByAHandlerLeaveInOneWrite(t *testing.T) {
 	}
 }
 
-// An eager transport has the end of the stream in the same batch as the last bytes.
-type eager struct{ *script }
-
-func (e eager) View() ([]byte, error) {
-	e.readable = true
-	return e.script.View()
-}
-
-func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
-	s := &script{chunks: [][]byte{frames(Client, "text a; ping p")}}
-	c := NewConn(eager{s}, Client, Options{})
+func TestAnswersToTheLastBytesOfAStreamAreWritten(t *testing.T) {
+	s := &scriptTransport{chunks: [][]byte{frames(Client, "text a; ping p")}}
+	c := NewConn(eagerTransport{s}, Client, Options{})
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
 	c.SetHandler(r)
 	s.receiver.Readable()
@@ -124,9 +115,9 @@ func TestAnswersToWhatComesWithTheEndOfTheStreamLeave(t *testing.T) {
 }
 
 // Its sends, held back for the batch, have told it nothing.
-func TestHandlerIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
+func TestOnCloseReportsThatSentFramesWereNotWritten(t *testing.T) {
 	broken := errors.New("broken")
-	s := &script{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken}
+	s := &scriptTransport{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken}
 	c := NewConn(s, Client, Options{Limits: Limits{CloseTimeout: time.Minute}})
 	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) {
 		if err := c.SendText(payload); err != nil {
@@ -151,8 +142,8 @@ func TestHandlerIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
 }
 
 // A failure that a sender was told of leaves the Handler what is still to be received.
-func TestHandlerGetsWhatComesAfterASendFailed(t *testing.T) {
-	s := &script{chunks: [][]byte{frames(Client, "text a"), frames(Client, "text b; close "+closePayload(4000, ""))}, writeErr: errors.New("broken")}
+func TestHandlerGetsDataAfterAFailedSend(t *testing.T) {
+	s := &scriptTransport{chunks: [][]byte{frames(Client, "text a"), frames(Client, "text b; close "+closePayload(4000, ""))}, writeErr: errors.New("broken")}
 	c := NewConn(s, Client, Options{})
 	r := &recorder{}
 	c.SetHandler(r)
@@ -166,8 +157,8 @@ func TestHandlerGetsWhatComesAfterASendFailed(t *testing.T) {
 	}
 }
 
-func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+func TestABlockedWriteDoesNotBlockTheHandler(t *testing.T) {
+	s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	s.chunks = [][]byte{frames(Client, "text a; ping p"), frames(Client, "text b; close ")}
 	c := NewConn(s, Client, Options{})
 	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) {
@@ -195,10 +186,10 @@ func TestHandlerIsNotHeldUpByABlockedWrite(t *testing.T) {
 	}
 }
 
-func TestASenderIsToldOfTheFailureOfWhatItTakesAlong(t *testing.T) {
+func TestASenderReturnsTheErrorOfAHandlersBatchThatItWrites(t *testing.T) {
 	broken := errors.New("broken")
 	for _, size := range []int{1, pieceSize + 1} {
-		s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+		s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 		s.chunks = [][]byte{frames(Server, "text a")}
 		c := NewConn(s, Server, Options{})
 		c.SetHandler(&recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }})
@@ -258,7 +249,7 @@ func TestRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
 	}
 }
 
-func TestHandlerIsToldWhetherThePeerHasAnsweredItsClose(t *testing.T) {
+func TestOnCloseReportsWhetherThePeerAnsweredOurClose(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		received string
@@ -286,7 +277,7 @@ func TestHandlerIsToldWhetherThePeerHasAnsweredItsClose(t *testing.T) {
 	}
 }
 
-func TestHandlerIsToldThatItsCloseFrameCouldNotBeWritten(t *testing.T) {
+func TestOnCloseReportsThatTheCloseFrameWasNotWritten(t *testing.T) {
 	c, s := newScripted(Client, Limits{})
 	s.err, s.writeErr = net.ErrClosed, syscall.EPIPE
 	c.SetHandler(&recorder{})
@@ -298,7 +289,7 @@ func TestHandlerIsToldThatItsCloseFrameCouldNotBeWritten(t *testing.T) {
 	}
 }
 
-func TestHandlerThatClosesIsToldThatWhatItSentCouldNotBeWritten(t *testing.T) {
+func TestOnCloseAfterCloseReportsThatSentFramesWereNotWritten(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
 	s.writeErr = syscall.EPIPE
 	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
@@ -337,7 +328,7 @@ func TestHandlerExcludesReceiving(t *testing.T) {
 	}
 }
 
-func TestHandlerTakesOverWhatWasReceivedAlready(t *testing.T) {
+func TestHandlerGetsDataThatHasAlreadyArrived(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text Hello; text rest"))
 	buf := make([]byte, 2)
 	if _, n, err := c.Recv(buf); n != 2 || err != nil {
@@ -351,71 +342,10 @@ func TestHandlerTakesOverWhatWasReceivedAlready(t *testing.T) {
 	}
 }
 
-// pullOnlyTransport is a transport without a way to push.
-type pullOnlyTransport struct{ transport.Conn }
-
-func TestTransportMayBeUnableToPush(t *testing.T) {
-	c := NewConn(pullOnlyTransport{&script{}}, Client, Options{})
+func TestSetHandlerFailsIfTheTransportCannotPush(t *testing.T) {
+	c := NewConn(pullOnlyTransport{&scriptTransport{}}, Client, Options{})
 	if err := c.SetHandler(&recorder{}); err != ErrNoPush {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestMessagesGathersWholeMessages(t *testing.T) {
-	stream := frames(Client, "text Hello; bin+ a; ping ; cont+ ; cont b; text ; text+ ; cont c; close ")
-	for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
-		c, s := newScripted(Client, Limits{}, chunks...)
-		var got []string
-		var closed error
-		c.SetHandler(Messages(func(c *Conn, op Opcode, msg []byte) {
-			got = append(got, fmt.Sprintf("%v %s", op, msg))
-		}, func(_ *Conn, err error) { closed = err }))
-		s.play()
-		if want := "text Hello; binary ab; text ; text c"; strings.Join(got, "; ") != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-		if !errors.As(closed, new(*CloseError)) {
-			t.Errorf("closed with %v", closed)
-		}
-	}
-}
-
-func TestMessagesNeedsNoCloseFunction(t *testing.T) {
-	c, s := newScripted(Client, Limits{}, frames(Client, "close "))
-	c.SetHandler(Messages(func(*Conn, Opcode, []byte) {}, nil))
-	if err := s.play(); !errors.As(err, new(*CloseError)) {
-		t.Error(err)
-	}
-}
-
-func TestMessagesGathersLargeFragments(t *testing.T) {
-	parts := []string{"a", strings.Repeat("b", 200000), "", strings.Repeat("c", 3<<20)}
-	stream := frames(Client, "bin+ "+parts[0]+"; cont+ "+parts[1]+"; cont+ "+parts[2]+"; cont "+parts[3])
-	var chunks [][]byte
-	for chunk := range slices.Chunk(stream, 50000) {
-		chunks = append(chunks, chunk)
-	}
-	c, s := newScripted(Client, Limits{}, chunks...)
-	got := 0
-	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) {
-		if got++; string(msg) != strings.Join(parts, "") {
-			t.Errorf("%d bytes, wrong", len(msg))
-		}
-	}, nil))
-	s.play()
-	if got != 1 {
-		t.Errorf("%d messages", got)
-	}
-}
-
-func TestMessagesDropsWhatIsCutOff(t *testing.T) {
-	c, s := newScripted(Client, Limits{}, frames(Client, "text+ cut"), frames(Client, "ping "))
-	s.err = io.EOF
-	var closed error
-	c.SetHandler(Messages(func(_ *Conn, _ Opcode, msg []byte) { t.Errorf("%q", msg) }, func(_ *Conn, err error) { closed = err }))
-	s.play()
-	if !errors.Is(closed, io.ErrUnexpectedEOF) || c.receive.msgBuf != nil {
-		t.Errorf("%v, gathered %v", closed, c.receive.msgBuf)
 	}
 }
 
@@ -460,7 +390,7 @@ func TestTheTransportEndsAConnectionWithAHandler(t *testing.T) {
 	}
 }
 
-func TestAHandlerIsNotSetOnceThePeerBrokeTheProtocol(t *testing.T) {
+func TestSetHandlerFailsAfterAProtocolError(t *testing.T) {
 	c, _ := newScripted(Client, Limits{}, frames(Client, "cont x"))
 	_, _, err := c.Recv(nil)
 	if again := c.SetHandler(&recorder{}); again != err || err != errNothingToContinue {
@@ -468,7 +398,7 @@ func TestAHandlerIsNotSetOnceThePeerBrokeTheProtocol(t *testing.T) {
 	}
 }
 
-func TestTheTimeoutOfAReceiveIsNotTheHandlers(t *testing.T) {
+func TestATimeoutOfRecvTimeoutDoesNotApplyToTheHandler(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, nil)
 	deadline := time.Now().Add(time.Hour)
 	c.SetRecvDeadline(deadline)
@@ -481,7 +411,7 @@ func TestTheTimeoutOfAReceiveIsNotTheHandlers(t *testing.T) {
 	}
 }
 
-func TestAPanicOfAHandlerGoesOnUnlessItIsToBeRecovered(t *testing.T) {
+func TestAPanicOfAHandlerContinuesWithoutRecover(t *testing.T) {
 	cause := errors.New("cause")
 	for _, recovers := range []bool{false, true} {
 		var told []any
@@ -489,7 +419,7 @@ func TestAPanicOfAHandlerGoesOnUnlessItIsToBeRecovered(t *testing.T) {
 		if recovers {
 			o.Recover = func(_ *Conn, v any) { told = append(told, v) }
 		}
-		s := &script{chunks: [][]byte{frames(Client, "bin Hello; bin World")}}
+		s := &scriptTransport{chunks: [][]byte{frames(Client, "bin Hello; bin World")}}
 		c := NewConn(s, Client, o)
 		r := &recorder{onData: func(*Conn, Header, []byte) { panic(cause) }}
 		c.SetHandler(r)
@@ -509,8 +439,8 @@ func TestAPanicOfAHandlerGoesOnUnlessItIsToBeRecovered(t *testing.T) {
 }
 
 // OnClose comes also if Options.Recover doesn't return.
-func TestOnCloseComesThoughRecoverCallsGoexit(t *testing.T) {
-	s := &script{chunks: [][]byte{frames(Client, "text x")}}
+func TestOnCloseIsCalledAlthoughRecoverCallsGoexit(t *testing.T) {
+	s := &scriptTransport{chunks: [][]byte{frames(Client, "text x")}}
 	c := NewConn(s, Client, Options{Recover: func(*Conn, any) { runtime.Goexit() }})
 	r := &recorder{onData: func(*Conn, Header, []byte) { panic("on purpose") }}
 	if err := c.SetHandler(r); err != nil {
@@ -526,4 +456,155 @@ func TestOnCloseComesThoughRecoverCallsGoexit(t *testing.T) {
 	if len(r.closed) != 1 || !errors.As(r.closed[0], &left) || left.Value != "on purpose" {
 		t.Errorf("OnClose got %v", r.closed)
 	}
+}
+
+// BenchmarkEcho measures what the engine takes to receive messages and send them back,
+// without a transport.
+func BenchmarkEcho(b *testing.B) {
+	for _, batch := range []int{1, 16} {
+		b.Run(fmt.Sprintf("%d of 128 bytes", batch), func(b *testing.B) {
+			t := &discardTransport{}
+			for range batch {
+				t.view = engine.AppendHeader(t.view, Header{Fin: true, Opcode: OpBinary, Length: 128})
+				t.view = append(t.view, make([]byte, 128)...)
+			}
+			c := NewConn(t, Client, Options{})
+			c.SetHandler(Messages(func(c *Conn, op Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
+			r := (*receiver)(c)
+			b.ReportAllocs()
+			for b.Loop() {
+				t.left = t.view
+				r.Readable()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/message")
+		})
+	}
+}
+
+func TestSetHandlerIsRefusedOnceTheConnectionEnds(t *testing.T) {
+	for name, end := range map[string]func(c *Conn){
+		"Close": func(c *Conn) { c.Close() },
+		"Abort": func(c *Conn) { c.Abort(nil) },
+	} {
+		c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
+		end(c)
+		var closed *CloseError
+		if err := c.SetHandler(&recorder{}); !errors.As(err, &closed) || !closed.Local || s.receiver != nil {
+			t.Errorf("after %s: %v, pushed %v", name, err, s.receiver != nil)
+		}
+	}
+}
+
+func TestSetHandlerIsRefusedWhileCloseLingers(t *testing.T) {
+	s := &blockedLingerTransport{lingers: make(chan struct{}), end: make(chan struct{})}
+	c := NewConn(s, Client, Options{})
+	ended := make(chan error)
+	go func() { ended <- c.Close() }()
+	<-s.lingers
+	if err := c.SetHandler(&recorder{}); !errors.Is(err, ErrClosed) || s.receiver != nil {
+		t.Errorf("%v, pushed %v", err, s.receiver != nil)
+	}
+	close(s.end)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+var errPushless = errors.New("no room for another descriptor")
+
+func TestAfterAFailedPushCloseClosesTheTransport(t *testing.T) {
+	s := &pushErrorTransport{scriptTransport{chunks: [][]byte{frames(Client, "text a")}}}
+	c := NewConn(s, Client, Options{})
+	if err := c.SetHandler(&recorder{}); err != errPushless {
+		t.Fatal(err)
+	}
+	if _, m, err := c.RecvMessage(nil); string(m) != "a" || err != nil {
+		t.Errorf("pulled %q, %v", m, err)
+	}
+	if err := c.Close(); err != nil || !s.lingered && !s.closed {
+		t.Errorf("Close: %v; the transport lingered: %v, closed: %v", err, s.lingered, s.closed)
+	}
+}
+
+func TestPauseLeavesTheRestOfTheViewToTheTransport(t *testing.T) {
+	p := &pauseTransport{}
+	c := NewConn(p, Client, Options{})
+	r := &recorder{onData: func(c *Conn, _ Header, _ []byte) { c.Pause() }}
+	if err := c.SetHandler(r); err != nil {
+		t.Fatal(err)
+	}
+	p.view = frames(Client, "text a; ping x; text b; text+ c; cont d")
+	size := uint64(len(p.view))
+	for _, want := range []string{"text a", "text a; text b", "text a; text b; text+ c", "text a; text b; text+ c; continuation d"} {
+		if err := p.receiver.Readable(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(r.events, "; "); got != want || !c.Paused() {
+			t.Errorf("%q, paused %v; want %q", got, c.Paused(), want)
+		}
+		left := uint64(len(p.view))
+		if st := c.Stats(); st.WireReceived != size-left {
+			t.Errorf("%d bytes counted, %d taken", st.WireReceived, size-left)
+		}
+		c.Resume()
+	}
+	if got := p.heard(); got != strings.TrimSpace(strings.Repeat("pause resume ", 4)) {
+		t.Errorf("the transport heard %q", got)
+	}
+}
+
+func TestOneResumeEndsRepeatedPauses(t *testing.T) {
+	p := &pauseTransport{}
+	c := NewConn(p, Client, Options{})
+	c.Pause() // there is no Handler
+	c.Resume()
+	if c.Paused() || p.heard() != "" {
+		t.Errorf("without a Handler: paused %v, %q", c.Paused(), p.heard())
+	}
+	c.SetHandler(&recorder{})
+	c.Resume() // of no pause
+	c.Pause()
+	c.Pause()
+	if !c.Paused() {
+		t.Error("not paused")
+	}
+	c.Resume()
+	c.Resume()
+	if got := p.heard(); c.Paused() || got != "pause pause resume" {
+		t.Errorf("paused %v, %q", c.Paused(), got)
+	}
+	c.Pause()
+	c.Close()
+	if got := p.heard(); !c.Paused() || got != "pause pause resume pause" {
+		t.Errorf("Close ends no pause: paused %v, %q", c.Paused(), got)
+	}
+}
+
+func TestAResumeDuringAPauseIsNotLost(t *testing.T) {
+	p := &pauseTransport{}
+	c := NewConn(p, Client, Options{})
+	c.SetHandler(&recorder{})
+	resumed := make(chan struct{})
+	p.onPause = func() {
+		go func() {
+			c.Resume()
+			close(resumed)
+		}()
+		time.Sleep(20 * time.Millisecond) // it may come in between, but not get ahead
+	}
+	c.Pause()
+	<-resumed
+	if got := p.heard(); c.Paused() || got != "pause resume" {
+		t.Errorf("paused %v, and the transport heard %q", c.Paused(), got)
+	}
+}
+
+func TestPauseWithoutAHandlerDoesNothing(t *testing.T) {
+	p := &pauseTransport{}
+	c := NewConn(p, Client, Options{})
+	c.Pause()
+	if c.Paused() || p.heard() != "" {
+		t.Errorf("paused %v, and the transport heard %q", c.Paused(), p.heard())
+	}
+	c.Resume()
 }

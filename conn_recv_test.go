@@ -11,15 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/frametest"
 	"github.com/seed004e8d11/websock/internal/race"
+	"github.com/seed004e8d11/websock/transport"
 )
-
-// newScripted returns a Conn that receives chunks.
-func newScripted(role Role, limits Limits, chunks ...[]byte) (*Conn, *script) {
-	t := &script{chunks: chunks}
-	return NewConn(t, role, Options{Limits: limits}), t
-}
 
 // recvAll receives with a buffer of the given size until an error that isn't a
 // timeout, and tells what came, frame by frame.
@@ -62,7 +58,7 @@ func withoutControl(events string) string {
 	return strings.Join(data, "; ")
 }
 
-func TestRecvGivesTheSameFramesHoweverTheStreamIsCut(t *testing.T) {
+func TestRecvReturnsTheSameFramesHoweverTheStreamIsSplit(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, test := range frametest.Streams {
 			t.Run(role.String()+"/"+test.Name, func(t *testing.T) {
@@ -126,7 +122,7 @@ func TestRecvSaysThatTheHeaderIsIncomplete(t *testing.T) {
 	}
 }
 
-func TestRecvTimeoutTellsWhereTheStreamStands(t *testing.T) {
+func TestRecvTimeoutReturnsTheCurrentHeader(t *testing.T) {
 	stream := frame(Client, OpText, true, "Hello")
 	c, s := newScripted(Client, Limits{}, nil, stream[:4], nil, stream[4:])
 	buf := make([]byte, 10)
@@ -150,7 +146,7 @@ func TestRecvTimeoutTellsWhereTheStreamStands(t *testing.T) {
 	}
 }
 
-func TestTimeoutIsAnOrdinaryTimeoutOfGo(t *testing.T) {
+func TestErrTimeoutIsANetErrorAndErrDeadlineExceeded(t *testing.T) {
 	var timeout net.Error
 	if !errors.Is(ErrTimeout, os.ErrDeadlineExceeded) || !errors.As(ErrTimeout, &timeout) || !timeout.Timeout() {
 		t.Error("ErrTimeout is none")
@@ -174,7 +170,7 @@ func TestControlFramesDoNotProlongATimeout(t *testing.T) {
 	}
 }
 
-func TestATimeoutHoldsBehindControlFramesThatAreHereAlready(t *testing.T) {
+func TestBufferedControlFramesDoNotProlongATimeout(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a; ping x"), nil)
 	buf := make([]byte, 1)
 	c.Recv(buf)
@@ -183,7 +179,7 @@ func TestATimeoutHoldsBehindControlFramesThatAreHereAlready(t *testing.T) {
 	}
 }
 
-func TestRecvTimeoutKeepsToAnEarlierRecvDeadline(t *testing.T) {
+func TestAnEarlierRecvDeadlineEndsRecvTimeout(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, nil, nil)
 	soon := time.Now().Add(time.Millisecond).Round(0)
 	c.SetRecvDeadline(soon)
@@ -220,7 +216,7 @@ func TestRecvReadsLargePayloadStraightIntoTheBuffer(t *testing.T) {
 	}
 }
 
-func TestRecvWithoutABufferTellsTheHeader(t *testing.T) {
+func TestRecvWithoutABufferReturnsTheHeader(t *testing.T) {
 	c, _ := newScripted(Client, Limits{}, frames(Client, "text Hello; bin "))
 	for range 2 {
 		if h, n, err := c.Recv(nil); h.Opcode != OpText || h.Remaining != 5 || n != 0 || err != nil {
@@ -239,7 +235,7 @@ func TestRecvWithoutABufferTellsTheHeader(t *testing.T) {
 	}
 }
 
-func TestRecvTellsHowTheStreamEnded(t *testing.T) {
+func TestRecvReturnsHowTheStreamEnded(t *testing.T) {
 	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	tests := []struct {
 		name   string
@@ -283,15 +279,10 @@ func TestRecvTellsHowTheStreamEnded(t *testing.T) {
 	}
 }
 
-// undated is a transport whose read deadline can't be set.
-type undated struct{ script }
-
-func (u *undated) SetReadDeadline(time.Time) error { return net.ErrClosed }
-
-func TestAReceiveThatCannotBeBoundedFails(t *testing.T) {
+func TestRecvTimeoutFailsIfTheDeadlineCannotBeSet(t *testing.T) {
 	large := frame(Client, OpBinary, true, strings.Repeat("x", directSize+1))
 	for _, before := range []int{0, 1} { // bytes of a frame that is large enough to be read directly
-		u := &undated{}
+		u := &noDeadlineTransport{}
 		c := NewConn(u, Client, Options{})
 		if before > 0 {
 			u.chunks = [][]byte{large[:len(large)-directSize]}
@@ -305,7 +296,7 @@ func TestAReceiveThatCannotBeBoundedFails(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadDirectlyIsChecked(t *testing.T) {
+func TestPayloadReadDirectlyIsValidated(t *testing.T) {
 	text := frame(Client, OpText, true, "x"+strings.Repeat("\xff", directSize))
 	c, s := newScripted(Client, Limits{}, text[:len(text)-directSize], text[len(text)-directSize:])
 	buf := make([]byte, directSize)
@@ -320,7 +311,7 @@ func TestWhatIsReadDirectlyIsChecked(t *testing.T) {
 	}
 }
 
-func TestPeerIsToldWhatItDidWrong(t *testing.T) {
+func TestThePeerIsSentTheReasonOfItsProtocolError(t *testing.T) {
 	tests := []struct {
 		name   string
 		limits Limits
@@ -365,7 +356,7 @@ func TestRecvAllocatesNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%v/%d", role, size), func(t *testing.T) {
 				stream := frame(role, OpText, true, strings.Repeat("x", size))
 				in := clone(stream)
-				s := &script{}
+				s := &scriptTransport{}
 				c := NewConn(s, role, Options{})
 				buf := make([]byte, size)
 				chunks := make([][]byte, 1)
@@ -385,23 +376,12 @@ func TestRecvAllocatesNothing(t *testing.T) {
 	}
 }
 
-// endless delivers the same bytes for ever.
-type endless struct {
-	script
-	stream []byte
-}
-
-func (e *endless) View() ([]byte, error)       { return e.stream, nil }
-func (e *endless) Consume(int)                 {}
-func (e *endless) Read(p []byte) (int, error)  { return len(p), nil }
-func (e *endless) Writev(bufs ...[]byte) error { return nil }
-
 func BenchmarkRecv(b *testing.B) {
 	for _, role := range []Role{Client, Server} {
 		for _, size := range []int{16, 125, 512, 4096, 65536} {
 			b.Run(fmt.Sprintf("%v/%d", role, size), func(b *testing.B) {
 				stream := []byte(strings.Repeat(string(frame(role, OpBinary, true, strings.Repeat("x", size))), 1+16000/size))
-				c := NewConn(&endless{stream: stream}, role, Options{})
+				c := NewConn(&endlessTransport{stream: stream}, role, Options{})
 				buf := make([]byte, size)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
@@ -411,6 +391,103 @@ func BenchmarkRecv(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+func TestReceivingContinuesAfterAFailedQueuedWrite(t *testing.T) {
+	broken := errors.New("broken on purpose")
+	if err := (&transport.SendError{Err: broken}); !errors.Is(err, broken) || !strings.Contains(err.Error(), broken.Error()) {
+		t.Errorf("%v", err)
+	}
+	for _, payload := range []string{"there", strings.Repeat("large", 2000)} {
+		h := engine.AppendHeader(nil, Header{Fin: true, Opcode: OpText, Length: int64(len(payload))})
+		q := &fixedQueueTransport{scriptTransport: &scriptTransport{chunks: [][]byte{h, []byte(payload)}}, failure: broken}
+		c := NewConn(q, Client, Options{})
+		buf := make([]byte, 1<<14)
+		if h, n, err := c.Recv(buf[:0]); n != 0 || err != nil || h.Remaining != int64(len(payload)) {
+			t.Fatalf("%+v %d %v", h, n, err)
+		}
+		q.failure = broken
+		if _, n, err := c.Recv(buf); string(buf[:n]) != payload || err != nil {
+			t.Errorf("received %d bytes of %d, %v", n, len(payload), err)
+		}
+		var closed *CloseError
+		if err := c.SendText(nil); !errors.As(err, &closed) || !errors.Is(err, broken) {
+			t.Errorf("a send afterwards: %v", err)
+		}
+	}
+}
+
+func TestRecvMessageAppendsWholeMessages(t *testing.T) {
+	long := strings.Repeat("0123456789", 10000)
+	stream := frames(Client, "text Hello; bin+ a; cont+ ; ping ; cont b; text ; bin "+long+"; bin+ x; cont "+long)
+	want := []struct {
+		op  Opcode
+		msg string
+	}{{OpText, "Hello"}, {OpBinary, "ab"}, {OpText, ""}, {OpBinary, long}, {OpBinary, "x" + long}}
+	for _, chunks := range [][][]byte{{stream}, everyByte(stream)} {
+		for _, room := range []int{0, 1, 5, 6, 600, 200000} {
+			c, _ := newScripted(Client, Limits{}, chunks...)
+			for i, w := range want {
+				dst := append(make([]byte, 0, room+2), "> "...)
+				op, msg, err := c.RecvMessage(dst)
+				if op != w.op || string(msg) != "> "+w.msg || err != nil {
+					t.Fatalf("room for %d, message %d: %v %.50q (%d bytes), %v", room, i, op, msg, len(msg), err)
+				}
+			}
+		}
+	}
+}
+
+func TestRecvMessageContinuesAfterATimeout(t *testing.T) {
+	stream := frames(Client, "text+ Hel; cont lo")
+	for cut := 1; cut < len(stream); cut++ {
+		c, _ := newScripted(Client, Limits{}, stream[:cut], nil, stream[cut:])
+		_, msg, err := c.RecvMessage(nil)
+		if err != ErrTimeout {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		op, msg, err := c.RecvMessage(msg)
+		if op != OpText || string(msg) != "Hello" || err != nil {
+			t.Fatalf("cut at %d: %v %q, %v", cut, op, msg, err)
+		}
+	}
+}
+
+func TestRecvMessageDoesNotAllocateWhatIsOnlyDeclared(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, engine.AppendHeader(nil, Header{Fin: true, Opcode: OpBinary, Length: DefaultMessageSize}), []byte("x"))
+	_, msg, err := c.RecvMessage(nil)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || cap(msg) > 2<<20 {
+		t.Errorf("%v with %d bytes allocated", err, cap(msg))
+	}
+}
+
+func TestReceivesAfterCloseOrAbortReturnACloseError(t *testing.T) {
+	for name, end := range map[string]func(c *Conn){
+		"Close": func(c *Conn) { c.Close() },
+		"Abort": func(c *Conn) { c.Abort(nil) },
+	} {
+		c, _ := newScripted(Client, Limits{}, frames(Client, "text a; text b; text c; bin "+strings.Repeat("d", 10000)))
+		_, r, err := c.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(c)
+		buf := make([]byte, 100)
+		for call, receive := range map[string]func() (int, error){
+			"Recv":        func() (int, error) { _, n, err := c.Recv(buf); return n, err },
+			"RecvTimeout": func() (int, error) { _, n, err := c.RecvTimeout(buf, time.Second); return n, err },
+			"RecvMessage": func() (int, error) { _, m, err := c.RecvMessage(buf[:0]); return len(m), err },
+			"NextReader":  func() (int, error) { _, _, err := c.NextReader(); return 0, err },
+			"Read":        func() (int, error) { return r.Read(buf) },
+			"NetConn":     func() (int, error) { return c.NetConn(OpText).Read(buf) },
+		} {
+			n, err := receive()
+			var closed *CloseError
+			if n != 0 || !errors.As(err, &closed) || !closed.Local || !errors.Is(err, ErrClosed) {
+				t.Errorf("%s after %s: %d bytes, %v", call, name, n, err)
+			}
 		}
 	}
 }

@@ -108,202 +108,7 @@ func TestFragmentedMessages(t *testing.T) {
 	}
 }
 
-func TestNextWriterSendsFragments(t *testing.T) {
-	big := strings.Repeat("b", fragmentSize)
-	tests := []struct {
-		name   string
-		writes []string
-		want   string
-	}{
-		{"nothing", nil, "text"},
-		{"small writes leave as one frame", []string{"He", "", "llo"}, "text Hello"},
-		{"large write", []string{big + "x", "y"}, "text+ " + big + "x; cont y"},
-		{"overflow", []string{"small", big, "end"}, "text+ small; cont+ " + big + "; cont end"},
-		{"overflow by little", []string{big[:fragmentSize-1], "xyz"}, "text+ " + big[:fragmentSize-1] + "; cont xyz"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			c, s := newScripted(Server, Limits{})
-			w, err := c.NextWriter(OpText)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := c.NextWriter(OpText); err != ErrFrameOrder {
-				t.Errorf("second writer: %v", err)
-			}
-			for _, p := range test.writes {
-				if n, err := io.WriteString(w, p); n != len(p) || err != nil {
-					t.Fatal(n, err)
-				}
-			}
-			if err := w.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if got := unframe(Server, s.out); got != test.want {
-				t.Errorf("sent %.100q, want %.100q", got, test.want)
-			}
-			if err := w.Close(); err != ErrFrameOrder {
-				t.Errorf("second Close: %v", err)
-			}
-			if _, err := w.Write(nil); err != ErrFrameOrder {
-				t.Errorf("Write after Close: %v", err)
-			}
-			if _, err := c.NextWriter(OpBinary); err != nil {
-				t.Errorf("next writer: %v", err)
-			}
-		})
-	}
-}
-
-// A part of a message must not look whole, nor have a hole.
-func TestNextWriterDoesNotEndAMessageThatLacksAPart(t *testing.T) {
-	big := strings.Repeat("b", fragmentSize)
-	for name, test := range map[string]struct {
-		writes []string
-		sent   string // before Close
-	}{
-		"small, not sent before Close":   {[]string{"\xff"}, ""},
-		"first of several":               {[]string{"\xff", big}, ""},
-		"large":                          {[]string{"small", big + "\xff"}, "text+ small"},
-		"followed by what would be good": {[]string{big, big + "\xff", "small"}, "text+ " + big},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, s := newScripted(Server, Limits{})
-			w, err := c.NextWriter(OpText)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range test.writes {
-				io.WriteString(w, p)
-			}
-			if err := w.Close(); err != ErrInvalidUTF8 {
-				t.Errorf("Close: %v", err)
-			}
-			if got := unframe(Server, s.out); got != test.sent {
-				t.Errorf("sent %.100q, want %.100q", got, test.sent)
-			}
-			if err := c.SendText(nil); (err == nil) != (test.sent == "") {
-				t.Errorf("next message: %v", err)
-			}
-		})
-	}
-}
-
-// A crowded transport has more queued than may be until the peer takes it.
-type crowded struct {
-	*script
-	queued int
-}
-
-func (c *crowded) Queued() int { return c.queued }
-
-func TestNextWriterGoesOnOnceThereIsRoom(t *testing.T) {
-	big := strings.Repeat("b", fragmentSize)
-	for _, test := range []struct {
-		when  string // the queue is full
-		parts []string
-		want  string
-	}{
-		{big, []string{"small", big, "end"}, "text+ small; cont+ " + big + "; cont end"},
-		{"end", []string{big, "end"}, "text+ " + big + "; cont end"},
-		{"Close", []string{big, "small"}, "text+ " + big + "; cont small"},
-	} {
-		s := &crowded{script: &script{}}
-		c := NewConn(s, Server, Options{Limits: Limits{WhenFull: QueueRefuses, SendQueue: 100}})
-		w, err := c.NextWriter(OpText)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write := func(p string) error { _, err := io.WriteString(w, p); return err }
-		for _, part := range test.parts {
-			if part == test.when {
-				s.queued = 1000
-				if err := write(part); err != nil && !isLimit(err) {
-					t.Fatal(err)
-				} else if err == nil {
-					continue // it was only gathered
-				}
-				s.queued = 0
-			}
-			if err := write(part); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if test.when == "Close" {
-			s.queued = 1000
-		}
-		if s.queued > 0 {
-			if err := w.Close(); !isLimit(err) {
-				t.Errorf("Close: %v", err)
-			}
-			s.queued = 0
-		}
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if got := unframe(Server, s.out); got != test.want {
-			t.Errorf("sent %.100q, want %.100q", got, test.want)
-		}
-	}
-}
-
-func TestReserveLendsMemoryForAFrame(t *testing.T) {
-	for _, role := range []Role{Client, Server} {
-		for _, n := range []int{0, 5, 200, 70000} {
-			for _, corked := range []bool{false, true} {
-				c, s := newScripted(role, Limits{SendQueue: 1 << 20})
-				sb, err := c.Reserve(n + 10)
-				if err != nil || len(sb.Bytes()) != n+10 {
-					t.Fatal(len(sb.Bytes()), err)
-				}
-				want := strings.Repeat("r", n)
-				copy(sb.Bytes(), want)
-				if corked {
-					c.Cork()
-				}
-				if err := sb.SendText(n); err != nil {
-					t.Fatal(err)
-				}
-				if sb.Bytes() != nil || sb.SendText(0) != ErrSendBuffer {
-					t.Error("the buffer can be used again")
-				}
-				if corked && len(s.out) > 0 {
-					t.Error("sent in spite of Cork")
-				}
-				if err := c.Flush(); err != nil {
-					t.Fatal(err)
-				}
-				if got := unframe(role, s.out); got != strings.TrimSuffix("text "+want, " ") {
-					t.Errorf("%v, %d bytes: sent %.100q", role, n, got)
-				}
-			}
-		}
-	}
-}
-
-func TestReservedBufferIsUsedUpByAFailure(t *testing.T) {
-	c, s := newScripted(Client, Limits{})
-	for _, send := range []func(sb *SendBuffer) error{
-		func(sb *SendBuffer) error { return sb.SendBinary(4) },
-		func(sb *SendBuffer) error { return sb.SendBinary(-1) },
-		func(sb *SendBuffer) error { return sb.SendFrame(OpContinuation, true, 1) },
-		func(sb *SendBuffer) error { copy(sb.Bytes(), "\xff"); return sb.SendText(1) },
-	} {
-		sb, err := c.Reserve(3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if send(&sb) == nil || sb.Bytes() != nil {
-			t.Error("no error, or not used up")
-		}
-		sb.Release()
-	}
-	if len(s.out) > 0 {
-		t.Errorf("%x was sent", s.out)
-	}
-}
-
-func TestCorkGathersFramesIntoOneWrite(t *testing.T) {
+func TestCorkedFramesAreWrittenTogether(t *testing.T) {
 	c, s := newScripted(Client, Limits{})
 	c.Cork()
 	for range 3 {
@@ -339,7 +144,7 @@ func TestCorkedFramesAreWrittenAtTheLimit(t *testing.T) {
 	}
 }
 
-func TestCloseFlushesWhatWasCorked(t *testing.T) {
+func TestCloseWritesCorkedFrames(t *testing.T) {
 	c, s := newScripted(Server, Limits{})
 	c.Cork()
 	c.SendText([]byte("last"))
@@ -349,21 +154,8 @@ func TestCloseFlushesWhatWasCorked(t *testing.T) {
 	}
 }
 
-// slow is a transport whose writes wait to be let through.
-type slow struct {
-	script
-	begun chan struct{}
-	free  chan struct{}
-}
-
-func (s *slow) Writev(bufs ...[]byte) error {
-	s.begun <- struct{}{}
-	<-s.free
-	return s.script.Writev(bufs...)
-}
-
-func TestFramesSentDuringAWriteLeaveTogether(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 100), free: make(chan struct{}, 100)}
+func TestFramesSentDuringAWriteAreWrittenTogether(t *testing.T) {
+	s := &gatedTransport{begun: make(chan struct{}, 100), free: make(chan struct{}, 100)}
 	c := NewConn(s, Server, Options{})
 	var senders sync.WaitGroup
 	send := func() {
@@ -391,7 +183,7 @@ func TestFramesSentDuringAWriteLeaveTogether(t *testing.T) {
 }
 
 func TestSendersWaitWhileTheBatchIsFull(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 100), free: make(chan struct{}, 100)}
+	s := &gatedTransport{begun: make(chan struct{}, 100), free: make(chan struct{}, 100)}
 	c := NewConn(s, Server, Options{Limits: Limits{SendQueue: 50}})
 	var senders sync.WaitGroup
 	for range 10 {
@@ -472,7 +264,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		for _, size := range []int{16, 125, 4096, 65536, 1 << 20} {
 			payload := []byte(strings.Repeat("x", size))
 			message := prepared(t, OpText, string(payload))
-			c := NewConn(&endless{}, role, Options{})
+			c := NewConn(&endlessTransport{}, role, Options{})
 			sends := map[string]func() error{
 				"SendText":   func() error { return c.SendText(payload) },
 				"SendBinary": func() error { return c.SendBinary(payload) },
@@ -525,7 +317,7 @@ func BenchmarkSend(b *testing.B) {
 	for _, role := range []Role{Client, Server} {
 		for _, size := range []int{16, 125, 512, 4096, 65536} {
 			b.Run(fmt.Sprintf("%v/%d", role, size), func(b *testing.B) {
-				c := NewConn(&endless{}, role, Options{})
+				c := NewConn(&endlessTransport{}, role, Options{})
 				payload := make([]byte, size)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
@@ -539,7 +331,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-func TestWhatCannotBeSentAnyMoreHoldsNoMemory(t *testing.T) {
+func TestFramesThatCannotBeWrittenReleaseTheirMemory(t *testing.T) {
 	c, s := newScripted(Client, Limits{PongRate: 1}, frames(Client, "ping a; ping b; text x"))
 	c.Cork()
 	if err := c.SendText([]byte("held back")); err != nil {
@@ -555,5 +347,13 @@ func TestWhatCannotBeSentAnyMoreHoldsNoMemory(t *testing.T) {
 	c.Recv(nil)
 	if c.batch.pending != nil || c.batch.rare.ping != nil {
 		t.Error("what waited is still there")
+	}
+}
+
+func TestSendDeadlinesAreSetOnTheTransport(t *testing.T) {
+	c, s := newScripted(Client, Limits{})
+	soon := time.Now().Add(time.Hour)
+	if err := c.SetSendDeadline(soon); err != nil || !s.writeDeadline.Equal(soon) {
+		t.Errorf("%v, %v", s.writeDeadline, err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestStatsCountWhatWentOver(t *testing.T) {
+func TestStatsCountFramesAndBytes(t *testing.T) {
 	const rounds = 5000
 	round := frames(Client, "text Hello; ping x; bin+ a; pong ; cont bc")
 	stream := []byte(strings.Repeat(string(round), rounds))
@@ -87,5 +87,30 @@ func TestStatsAddAddsEveryField(t *testing.T) {
 		if got, want := v.Field(i).Uint(), 2*uint64(i+1); got != want {
 			t.Errorf("%s is %d, want %d", v.Type().Field(i).Name, got, want)
 		}
+	}
+}
+
+func TestOutgoingCountsTakenAndWaitingBytes(t *testing.T) {
+	q := &fixedQueueTransport{scriptTransport: &scriptTransport{}, queued: 7, unacknowledged: 5}
+	c := NewConn(q, Server, Options{})
+	c.Cork()
+	if err := c.SendBinary(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, waiting := c.Outgoing(); waiting != 12+7+5 {
+		t.Errorf("%d bytes wait", waiting)
+	}
+	if queued := c.Queued(); queued != 12+7 {
+		t.Errorf("%d bytes are queued", queued)
+	}
+	c.Flush()
+	if _, waiting := c.Outgoing(); waiting != 7+5 {
+		t.Errorf("%d bytes wait after Flush", waiting)
+	}
+	if c.WritesBlock() {
+		t.Error("writes block over a Queue")
+	}
+	if !NewConn(&scriptTransport{}, Client, Options{}).WritesBlock() { // it can't try
+		t.Error("writes don't block")
 	}
 }

@@ -33,18 +33,10 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 	}
 }
 
-func TestConnTellsWhatTheHandshakeAgreed(t *testing.T) {
-	c := NewConn(&script{}, Server, Options{Subprotocol: "chat", RawHeader: []byte("X-A: 1\r\nx-a: 2\r\n")})
-	if c.Role() != Server || c.Subprotocol() != "chat" {
-		t.Errorf("%v, %q", c.Role(), c.Subprotocol())
-	}
-	if got := strings.Join(c.HandshakeHeader()["X-A"], ","); got != "1,2" {
-		t.Errorf("%q", got)
-	}
-	for _, raw := range []string{"", "no header line\r\n"} {
-		c := NewConn(&script{}, Client, Options{RawHeader: []byte(raw)})
-		if h := c.HandshakeHeader(); h == nil || len(h) != 0 {
-			t.Errorf("%q becomes %v", raw, h)
+func TestAHandlerErrorSaysHowTheHandlerEnded(t *testing.T) {
+	for want, err := range map[string]error{"runtime.Goexit": &HandlerError{}, "panicked: 7": &HandlerError{Value: 7}} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

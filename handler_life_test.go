@@ -92,7 +92,7 @@ func TestAHandlerIsNotCalledWhenDialFails(t *testing.T) {
 	}
 }
 
-func TestAfterOnCloseNothingIsLeftToClose(t *testing.T) {
+func TestAfterOnCloseTheConnectionHoldsNoResources(t *testing.T) {
 	url := newTalker(t)
 	for name, transport := range everyTransport {
 		t.Run(name, func(t *testing.T) {

@@ -497,7 +497,7 @@ func TestWithoutKeepAliveAConnectionTakesNoMemoryForIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewConn(&script{}, Client, Options{})
+	c := NewConn(&scriptTransport{}, Client, Options{})
 	if n := testing.AllocsPerRun(100, func() { keepAlive(c, policy) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

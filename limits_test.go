@@ -8,7 +8,7 @@ import (
 )
 
 func TestConnectionsShareTheirLimits(t *testing.T) {
-	limits := func(l Limits) *Limits { return NewConn(&script{}, Client, Options{Limits: l}).limits() }
+	limits := func(l Limits) *Limits { return NewConn(&scriptTransport{}, Client, Options{Limits: l}).limits() }
 	first := limits(Limits{MessageSize: 1000})
 	if limits(Limits{MessageSize: 1000}) != first || limits(Limits{MessageSize: 1000, PongRate: DefaultPongRate}) != first {
 		t.Error("the same limits are held twice")

@@ -45,7 +45,7 @@ func TestAPreparedMessageArrivesOverEveryConnection(t *testing.T) {
 						}
 					}
 					stats := c.Stats()
-					if stats.MessagesSent != 6 || stats.PayloadSent != uint64(len(strings.Join(want, ""))) || stats.WireSent != uint64(len(c.batch.t.(*script).out)) {
+					if stats.MessagesSent != 6 || stats.PayloadSent != uint64(len(strings.Join(want, ""))) || stats.WireSent != uint64(len(c.batch.t.(*scriptTransport).out)) {
 						t.Errorf("%+v", stats)
 					}
 				})
@@ -129,7 +129,7 @@ func TestManyGoroutinesSendOnePreparedMessage(t *testing.T) {
 	running.Wait()
 }
 
-func TestWhatCanNotBePreparedOrSentIsRefused(t *testing.T) {
+func TestInvalidPreparedMessagesAreRefused(t *testing.T) {
 	for _, op := range []Opcode{OpNone, OpContinuation, OpPing, OpPong, OpClose} {
 		if _, err := NewPreparedMessage(op, nil); err != ErrFrameOrder {
 			t.Errorf("%v: %v", op, err)
@@ -138,7 +138,7 @@ func TestWhatCanNotBePreparedOrSentIsRefused(t *testing.T) {
 	if _, err := NewPreparedMessage(OpText, []byte("\xff")); err != ErrInvalidUTF8 {
 		t.Error(err)
 	}
-	c := NewConn(&script{}, Client, Options{})
+	c := NewConn(&scriptTransport{}, Client, Options{})
 	pm := prepared(t, OpText, "x")
 	c.SendFrame(OpText, false, nil)
 	if err := c.SendPrepared(&PreparedMessage{}); err != ErrFrameOrder {
@@ -160,7 +160,7 @@ func TestACompressedPreparedMessageIsSentWithoutAllocating(t *testing.T) {
 	pm := prepared(t, OpText, string(document(rand.New(rand.NewPCG(1, 1)), 5000)))
 	for name, z := range settings() {
 		for _, role := range []Role{Client, Server} {
-			c := NewConn(&endless{}, role, Options{Compression: z})
+			c := NewConn(&endlessTransport{}, role, Options{Compression: z})
 			for range 50 { // until the history has its size
 				c.SendPrepared(pm)
 			}
@@ -168,21 +168,5 @@ func TestACompressedPreparedMessageIsSentWithoutAllocating(t *testing.T) {
 				t.Errorf("%s, %v: %v allocations", name, role, n)
 			}
 		}
-	}
-}
-
-func TestAConnKeepsAValue(t *testing.T) {
-	c := NewConn(&script{}, Client, Options{})
-	if v := c.Value(); v != nil {
-		t.Errorf("%v before SetValue", v)
-	}
-	c.SetValue(7)
-	c.Close()
-	if v := c.Value(); v != 7 {
-		t.Errorf("%v, want 7", v)
-	}
-	c.SetValue(nil)
-	if v := c.Value(); v != nil {
-		t.Errorf("%v after SetValue(nil)", v)
 	}
 }

@@ -132,7 +132,7 @@ func TestAfterAFailedWriteOnlySendingHasEnded(t *testing.T) {
 	}
 }
 
-func TestTheEndOfAStreamTellsWhatElseWentWrong(t *testing.T) {
+func TestTheErrorOfAStreamsEndWrapsEarlierFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		fails, byUs, timeout bool
 		want, not            error

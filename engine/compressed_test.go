@@ -37,7 +37,7 @@ func noise(n int) string {
 	return string(b)
 }
 
-func TestCompressedMessagesComeBackHoweverTheStreamIsCut(t *testing.T) {
+func TestCompressedMessagesRoundTripHoweverTheStreamIsSplit(t *testing.T) {
 	messages := []encoded{
 		{OpText, true, strings.Repeat("Hello, hello. ", 100), nil},
 		{OpText, true, "short", nil},
@@ -94,7 +94,7 @@ func TestCompressedMessagesComeBackHoweverTheStreamIsCut(t *testing.T) {
 	}
 }
 
-func TestMessagesThatDoNotBecomeSmallerAreSentAsTheyAre(t *testing.T) {
+func TestIncompressibleMessagesAreSentUncompressed(t *testing.T) {
 	e, _ := ends(Server, Compression{Level: 1, Threshold: 10})
 	for payload, compressed := range map[string]bool{noise(1000): false, "xxxxxxxxx": false, strings.Repeat("x", 1000): true} {
 		frame, err := e.Append(nil, testKey, OpBinary, true, []byte(payload))
@@ -107,7 +107,7 @@ func TestMessagesThatDoNotBecomeSmallerAreSentAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAMessageCompressedForManyReadsTheSameOnEach(t *testing.T) {
+func TestAMessageCompressedOnceInflatesOnEveryConnection(t *testing.T) {
 	c := Compression{Level: 1, SendTakeover: true}
 	payload := []byte(strings.Repeat("for all of you ", 50))
 	shared := c.Normal().AppendCompressed(nil, payload)
@@ -157,7 +157,7 @@ func deflated(t *testing.T, p string) string {
 	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
-func TestWhatInflatesWronglyIsRefused(t *testing.T) {
+func TestInvalidCompressedMessagesAreRefused(t *testing.T) {
 	large := strings.Repeat("x", 3<<20)
 	tests := map[string]struct {
 		stream []byte

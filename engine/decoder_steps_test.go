@@ -59,7 +59,7 @@ func decodeSteps(d *Decoder, stream []byte, room int) (events []string, err erro
 	return events, nil
 }
 
-func TestTheStepsOfADecoderFindTheSameAsNext(t *testing.T) {
+func TestTheStepsOfADecoderReturnTheSameAsNext(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, test := range frametest.Streams {
 			for _, room := range []int{1, 3, 1000, 1 << 17} {
@@ -84,7 +84,7 @@ func TestAFailedDecoderKeepsItsError(t *testing.T) {
 	}
 }
 
-func TestAMessageOfOneFrameCanBeCopied(t *testing.T) {
+func TestAcceptUnfragmentedToCopiesTheMessage(t *testing.T) {
 	for _, test := range []struct {
 		op      Opcode
 		payload string
@@ -109,7 +109,7 @@ func TestAMessageOfOneFrameCanBeCopied(t *testing.T) {
 	}
 }
 
-func TestADecoderKnowsWhetherPayloadOfTheMessageWasHandled(t *testing.T) {
+func TestMessageBegunReportsWhetherPayloadWasHandled(t *testing.T) {
 	d := NewDecoder(Client, Limits{})
 	for _, step := range []struct {
 		bytes string

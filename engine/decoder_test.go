@@ -46,7 +46,7 @@ func decode(d *Decoder, stream []byte, size int) (events []string, err error) {
 	return events, nil
 }
 
-func TestDecoderGivesTheSameEventsHoweverTheStreamIsCut(t *testing.T) {
+func TestDecoderReturnsTheSameEventsHoweverTheStreamIsSplit(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, test := range frametest.Streams {
 			t.Run(role.String()+"/"+test.Name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestDecoderGivesTheSameEventsHoweverTheStreamIsCut(t *testing.T) {
 	}
 }
 
-func TestDecoderRefusesBadFramesHoweverTheStreamIsCut(t *testing.T) {
+func TestDecoderRefusesInvalidFramesHoweverTheStreamIsSplit(t *testing.T) {
 	for _, test := range badHeaderTests {
 		stream := bits(t, test.bits)
 		for size := 1; size <= len(stream); size++ {
@@ -81,7 +81,7 @@ func TestDecoderRefusesBadFramesHoweverTheStreamIsCut(t *testing.T) {
 	}
 }
 
-func TestDecoderDemandsMasksOfClientsAndRefusesThemFromServers(t *testing.T) {
+func TestDecoderRequiresMasksFromClientsAndRefusesThemFromServers(t *testing.T) {
 	for _, op := range []Opcode{OpText, OpBinary, OpPing, OpPong, OpClose} {
 		if _, err := decode(NewDecoder(Client, Limits{}), frametest.Frame(Server, op, true, ""), 1); err != ErrMasked {
 			t.Errorf("masked %v from a server: %v", op, err)
@@ -127,7 +127,7 @@ func TestDecoderErrorsAreFinal(t *testing.T) {
 	}
 }
 
-func TestDecoderKeepsToItsLimits(t *testing.T) {
+func TestDecoderEnforcesItsLimits(t *testing.T) {
 	tests := []struct {
 		name   string
 		limits Limits
@@ -166,7 +166,7 @@ func fragmented(size, each int) []byte {
 	return stream
 }
 
-func TestTheDefaultAllowsLargeMessagesInHonestFragments(t *testing.T) {
+func TestTheDefaultLimitsAllowLargeMessagesInReasonableFragments(t *testing.T) {
 	for _, each := range []int{33, 64, 1024, 65536} {
 		stream := append(fragmented(4<<20, each), frametest.Frames(Client, "cont ")...)
 		if _, err := decode(NewDecoder(Client, Limits{}), stream, 4096); err != nil {

@@ -20,7 +20,7 @@ type encoded struct {
 	want    error
 }
 
-func TestEncoderRefusesFramesThatMayNotStandHere(t *testing.T) {
+func TestEncoderRefusesFramesOutOfOrder(t *testing.T) {
 	long := strings.Repeat("x", 126)
 	tests := map[string][]encoded{
 		"messages": {{OpText, true, "a", nil}, {OpBinary, true, "\xff", nil}, {OpText, true, "", nil}},
@@ -70,7 +70,7 @@ func TestEncoderRefusesFramesThatMayNotStandHere(t *testing.T) {
 	}
 }
 
-func TestWhatAnEncoderAppendsADecoderOfTheOtherRoleReads(t *testing.T) {
+func TestADecoderOfTheOtherRoleReadsWhatAnEncoderAppends(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		peer := Server
 		if role == Server {

@@ -79,7 +79,7 @@ func TestParseHeaderReadsWhatAppendHeaderWrites(t *testing.T) {
 	}
 }
 
-func TestParseHeaderAsksForMoreUntilTheHeaderIsWhole(t *testing.T) {
+func TestParseHeaderReturnsZeroUntilTheHeaderIsComplete(t *testing.T) {
 	for _, test := range headerTests {
 		t.Run(test.name, func(t *testing.T) {
 			wire := bits(t, test.bits)
@@ -115,7 +115,7 @@ var badHeaderTests = []struct {
 	{"all 64 bits set", "1 000 0010 0 1111111" + strings.Repeat("1", 64), ErrLengthOverflow},
 }
 
-func TestParseHeaderRefuses(t *testing.T) {
+func TestParseHeaderRefusesInvalidHeaders(t *testing.T) {
 	for _, test := range badHeaderTests {
 		t.Run(test.name, func(t *testing.T) {
 			_, n, err := ParseHeader(bits(t, test.bits))

@@ -2,6 +2,7 @@ package websock
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-func TestPingsAreAnsweredInside(t *testing.T) {
+func TestReceivesAnswerPings(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		stream := frames(role, "ping ; text+ a; ping "+strings.Repeat("p", 125)+"; pong x; cont b")
 		for _, chunks := range [][][]byte{{clone(stream)}, everyByte(clone(stream))} {
@@ -29,7 +30,7 @@ func TestPingsAreAnsweredInside(t *testing.T) {
 	}
 }
 
-func TestPongsLeaveTogether(t *testing.T) {
+func TestPongsAreWrittenTogether(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "ping 1; ping 2; ping 3"))
 	c.Recv(nil)
 	if got := unframe(Client, s.out); got != "pong 1; pong 2; pong 3" || s.writes != 1 {
@@ -53,8 +54,8 @@ func TestPingsAboveTheRateCollapseToTheLatest(t *testing.T) {
 	}
 }
 
-func TestReceivingGoesOnBehindABlockedWrite(t *testing.T) {
-	s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+func TestReceivingContinuesDuringABlockedWrite(t *testing.T) {
+	s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	var pings strings.Builder
 	for i := range 5 {
 		fmt.Fprintf(&pings, "ping %d; ", i)
@@ -88,7 +89,7 @@ func TestNoPongAfterClose(t *testing.T) {
 
 // A ping that can't be answered at once is answered with what is sent next. A peer that waits
 // for the pong doesn't wait for that.
-func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
+func TestAPingReceivedWhileTheQueueIsFullIsAnsweredLater(t *testing.T) {
 	limits := Limits{SendQueue: 100, WhenFull: QueueRefuses}
 	t.Run("pushed, when the transport says that there is room", func(t *testing.T) {
 		c, d := opened(Client, limits)
@@ -131,16 +132,16 @@ func TestAPingThatCameWhileTheQueueWasFullIsAnsweredLater(t *testing.T) {
 	})
 }
 
-func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
+func TestPongsHeldBackCountForTheSendQueue(t *testing.T) {
 	const most, pings = 4 << 10, 1000
 	flood := frames(Client, strings.Repeat("ping "+strings.Repeat("p", 120)+"; ", pings)+"text x; ping last")
-	for name, begin := range map[string]func(c *Conn, s *script){
-		"under Cork, pulled": func(c *Conn, s *script) {
+	for name, begin := range map[string]func(c *Conn, s *scriptTransport){
+		"under Cork, pulled": func(c *Conn, s *scriptTransport) {
 			c.Cork()
 			c.RecvMessage(nil)
 			c.RecvTimeout(nil, 0)
 		},
-		"under Cork, pushed": func(c *Conn, s *script) {
+		"under Cork, pushed": func(c *Conn, s *scriptTransport) {
 			c.Cork()
 			c.SetHandler(&recorder{})
 			s.readable = true
@@ -157,5 +158,51 @@ func TestPongsThatAreHeldBackCountAgainstTheQueue(t *testing.T) {
 		if got := unframe(Client, s.out); !strings.HasSuffix(got, "; pong last") {
 			t.Errorf("%s: the latest ping isn't answered", name)
 		}
+	}
+}
+
+// pongRecorder is a recorder that writes pongs down too.
+type pongRecorder struct{ recorder }
+
+func (r *pongRecorder) OnPong(c *Conn, payload []byte) {
+	r.events = append(r.events, "pong "+string(payload))
+}
+
+func TestOnPongIsCalledInOrderWithOnData(t *testing.T) {
+	c, s := newScripted(Client, Limits{}, everyByte(frames(Client, "text a; pong 1; text+ b; pong ; cont c; ping x"))...)
+	r := &pongRecorder{}
+	if err := c.SetHandler(r); err != nil {
+		t.Fatal(err)
+	}
+	s.play()
+	if want := []string{"text a", "pong 1", "text+ b", "pong ", "continuation c"}; !slices.Equal(r.events, want) {
+		t.Errorf("%q, want %q", r.events, want)
+	}
+}
+
+// A pinged is a Handler that is told of pings.
+type pinged struct {
+	Handler
+	told []string
+}
+
+func (p *pinged) OnPing(_ *Conn, payload []byte) { p.told = append(p.told, string(payload)) }
+
+func TestOnPingIsCalledWithThePayload(t *testing.T) {
+	stream := frames(Client, "ping ping")
+	var told []string
+	o := Options{OnPing: func(_ *Conn, payload []byte) { told = append(told, string(payload)) }}
+	NewConn(&scriptTransport{chunks: [][]byte{stream}}, Client, o).RecvMessage(nil)
+	if len(told) != 1 || told[0] != "ping" {
+		t.Errorf("pulling: told of %q", told)
+	}
+	s := &scriptTransport{chunks: [][]byte{clone(stream)}}
+	p := &pinged{Handler: Messages(func(*Conn, Opcode, []byte) {}, nil)}
+	if err := NewConn(s, Client, Options{}).SetHandler(p); err != nil {
+		t.Fatal(err)
+	}
+	s.play()
+	if len(p.told) != 1 || p.told[0] != "ping" {
+		t.Errorf("pushed: told of %q", p.told)
 	}
 }

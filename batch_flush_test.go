@@ -3,14 +3,16 @@ package websock
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed004e8d11/websock/transport"
 )
 
-func TestWhatGathersWhileBytesAreHandledLeavesInOneWrite(t *testing.T) {
+func TestFramesSentWhileBytesAreHandledAreWrittenTogether(t *testing.T) {
 	large := strings.Repeat("l", pieceSize+1)
 	tests := []struct {
 		name   string
@@ -100,7 +102,7 @@ func waitUntilGathered(c *Conn, n int) {
 }
 
 // Whoever writes a frame of its own takes along what a Handler has left meanwhile.
-func TestAFrameThatIsWrittenAloneTakesAlongWhatIsLeft(t *testing.T) {
+func TestAFrameWrittenOnItsOwnFlushesUnownedFrames(t *testing.T) {
 	for way, send := range map[string]func(c *Conn) error{
 		"lent": func(c *Conn) error {
 			sb, err := c.Reserve(3)
@@ -113,7 +115,7 @@ func TestAFrameThatIsWrittenAloneTakesAlongWhatIsLeft(t *testing.T) {
 		"large": func(c *Conn) error { return c.SendBinary(bytes.Repeat([]byte("b"), pieceSize+1)) },
 	} {
 		t.Run(way, func(t *testing.T) {
-			s := &slow{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+			s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 			s.chunks = [][]byte{frames(Server, "text a; ping p; text b")}
 			s.err = transport.ErrWouldBlock
 			c := NewConn(s, Server, Options{})
@@ -137,7 +139,7 @@ func TestAFrameThatIsWrittenAloneTakesAlongWhatIsLeft(t *testing.T) {
 
 func TestAllKindsOfSendersDuringAWriteKeepFramesWhole(t *testing.T) {
 	const senders, each = 8, 40
-	s := &script{}
+	s := &scriptTransport{}
 	c := NewConn(s, Client, Options{Limits: Limits{SendQueue: 5000}})
 	var sending sync.WaitGroup
 	for g := range senders {
@@ -187,7 +189,7 @@ func TestAllKindsOfSendersDuringAWriteKeepFramesWhole(t *testing.T) {
 	}
 }
 
-func TestAFailedFlushIsTold(t *testing.T) {
+func TestFlushReturnsTheErrorOfItsWrite(t *testing.T) {
 	c, s := newScripted(Client, Limits{})
 	c.Cork()
 	c.SendText([]byte("a"))
@@ -197,5 +199,102 @@ func TestAFailedFlushIsTold(t *testing.T) {
 	}
 	if err := c.Flush(); !errors.Is(err, s.writeErr) {
 		t.Errorf("again: %v", err)
+	}
+}
+
+func TestPongsNeverBlockTheReceiver(t *testing.T) {
+	flood := strings.Repeat("ping "+strings.Repeat("p", 100)+"; ", 50)
+	chunks := func() [][]byte {
+		return [][]byte{frames(Client, flood+"text a"), frames(Client, flood+"ping last; text b")}
+	}
+	want := strings.Repeat("pong "+strings.Repeat("p", 100)+"; ", 50) + "pong last"
+	t.Run("pulled", func(t *testing.T) {
+		c, s := newStuck(t, 1000, append(chunks(), nil)...) // a timeout
+		for _, want := range []string{"a", "b"} {
+			if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+				t.Fatalf("%q, %v", msg, err)
+			}
+		}
+		c.Recv(nil) // as does who waits for more
+		close(s.free)
+		s.sends(Client, want)
+	})
+	t.Run("pushed", func(t *testing.T) {
+		c, s := newStuck(t, 1000, chunks()...)
+		r := &recorder{}
+		c.SetHandler(r)
+		for range 2 {
+			s.readable = true
+			s.receiver.Readable()
+		}
+		if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
+			t.Fatalf("%q, want %q", r.events, want)
+		}
+		close(s.free)
+		s.sends(Client, want)
+	})
+}
+
+// What another goroutine sends while bytes are handled was not to be sent by who handles them:
+// it would not receive meanwhile, and a peer that does the same not either.
+func TestFlushingForOtherSendersNeverBlocksTheReceiver(t *testing.T) {
+	c, s := newStuck(t, 3, frames(Client, "text a"), frames(Client, "text b"))
+	r := &recorder{onData: func(c *Conn, _ Header, _ []byte) {
+		sent := make(chan error)
+		go func() { sent <- c.SendText([]byte("from another goroutine")) }()
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	}}
+	c.SetHandler(r)
+	for range 2 {
+		s.readable = true
+		s.receiver.Readable()
+	}
+	if want := []string{"text a", "text b"}; !slices.Equal(r.events, want) {
+		t.Fatalf("%q, want %q", r.events, want)
+	}
+	close(s.free)
+	s.sends(Client, "text from another goroutine; text from another goroutine")
+	if st := c.Stats(); st.Writes != 2 || st.WireSent != uint64(len(s.out)) {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestAFailedBackgroundWriteStartsTheCloseTimeout(t *testing.T) {
+	c, s := newStuck(t, 3, frames(Client, "text a"))
+	r := &recorder{onData: func(c *Conn, _ Header, payload []byte) { c.SendText(payload) }}
+	c.SetHandler(r)
+	s.err = errors.New("reset by the peer")
+	s.readable = true
+	s.receiver.Readable()
+	cause := errors.New("cable cut")
+	s.free <- cause
+	waitUntil(func() bool { return c.Err() != nil })
+	if left := time.Until(s.readDeadline); left <= 0 || left > DefaultCloseTimeout {
+		t.Errorf("the peer has %v left", left)
+	}
+	s.readable = true
+	s.receiver.Readable()
+	var closed *CloseError
+	if len(r.closed) != 1 || !errors.As(r.closed[0], &closed) || closed.Code != CloseAbnormal || !errors.Is(closed, cause) {
+		t.Errorf("OnClose got %v", r.closed)
+	}
+}
+
+func TestNothingIsWrittenAfterAPartOfAFrame(t *testing.T) {
+	c, s := newStuck(t, 3, frames(Client, "ping first; text a"), frames(Client, "ping second; text b"), frames(Client, "text c"))
+	for _, want := range []string{"a", "b", "c"} {
+		if _, msg, err := c.RecvMessage(nil); string(msg) != want || err != nil {
+			t.Fatalf("%q, %v", msg, err)
+		}
+		if want == "b" { // the second ping waits for the answer to the first
+			s.free <- errors.New("cable cut")
+			waitUntil(func() bool { return c.Err() != nil })
+			s.room = 1000
+		}
+	}
+	if len(s.out) != 3 {
+		t.Errorf("%x was sent", s.out)
 	}
 }
