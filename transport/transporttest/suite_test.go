@@ -49,11 +49,17 @@ func TestTheExampleIsATransport(t *testing.T) {
 		Parallel: !race.Enabled,
 	}
 	t.Run("ws", s.Run)
+	if race.Enabled {
+		return // with TLS it would take minutes
+	}
 	s.TLS = stdtls.VersionTLS13
 	t.Run("wss", s.Run)
 }
 
 func TestTransportsWithoutPusherOrQueuePass(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the tests of package std look for races in the same code, and these would take minutes")
+	}
 	for name, hide := range map[string]func(*std.Conn) transport.Conn{
 		"Conn":         onlyConn,
 		"Conn, Pusher": withoutQueue,
