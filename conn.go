@@ -40,59 +40,6 @@ func NewConn(t transport.Conn, role Role, o Options) *Conn {
 	return c
 }
 
-// Role returns our side of the connection.
-func (c *Conn) Role() Role { return c.enc.Role() }
-
-func (c *Conn) limits() *Limits { return &c.batch.config.limits }
-
-// Compression returns the compression that was negotiated, or the zero value if messages aren't
-// compressed.
-func (c *Conn) Compression() Compression {
-	if z := c.enc.Deflate(); z != nil {
-		return *z.Agreed()
-	}
-	return Compression{}
-}
-
-// Err returns nil while messages can be sent, and otherwise the error that a send would return: why
-// the connection has ended or is being closed. A message that failed in the middle (see NextWriter)
-// doesn't end the connection. Err may be called from any goroutine.
-func (c *Conn) Err() error {
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	return c.closing.SendErr()
-}
-
-// LocalAddr returns the local address, as the transport reports it.
-func (c *Conn) LocalAddr() net.Addr { return c.batch.t.LocalAddr() }
-
-// RemoteAddr returns the peer's address, as the transport reports it.
-func (c *Conn) RemoteAddr() net.Addr { return c.batch.t.RemoteAddr() }
-
-// TLS returns the state of the TLS connection that carries this one: version, cipher suite, peer
-// certificates, whether a session was resumed. It is nil without TLS, and if the transport can't
-// tell: if TLS ends at a proxy, or in a net.Conn of the caller's without a ConnectionState method.
-// Each call returns a new value. TLS may be called from any goroutine, even after Close.
-func (c *Conn) TLS() *tls.ConnectionState {
-	return c.batch.t.TLS()
-}
-
-// SetValue stores a value of the caller's in the connection and replaces the previous one. A
-// Handler that serves many connections can keep the state of each there. SetValue may be called
-// from any goroutine, even after Close.
-func (c *Conn) SetValue(v any) {
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	c.batch.ensureRare().value = v
-}
-
-// Value returns the last value given to SetValue, or nil. It may be called from any goroutine.
-func (c *Conn) Value() any {
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	return c.batch.rareOrZero().value
-}
-
 // Options are the parameters of NewConn besides the transport and the role. The zero value is ready
 // to use.
 type Options struct {
@@ -124,6 +71,73 @@ type Options struct {
 	RawHeader []byte
 }
 
+// Role returns our side of the connection.
+func (c *Conn) Role() Role { return c.enc.Role() }
+
+// Compression returns the compression that was negotiated, or the zero value if messages aren't
+// compressed.
+func (c *Conn) Compression() Compression {
+	if z := c.enc.Deflate(); z != nil {
+		return *z.Agreed()
+	}
+	return Compression{}
+}
+
+// Subprotocol returns the subprotocol negotiated in the opening handshake, or "" (RFC 6455 section
+// 1.9).
+func (c *Conn) Subprotocol() string { return c.handshake.Value().subprotocol }
+
+// HandshakeHeader returns the header of the peer's opening handshake: the response for a client,
+// the request for a server. It lacks Sec-WebSocket-Accept and Sec-WebSocket-Key, which have been
+// checked. Each call parses the header anew, as a connection keeps only its text.
+func (c *Conn) HandshakeHeader() http.Header {
+	lines := strings.NewReader(c.handshake.Value().header + "\r\n")
+	header, err := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
+	if err != nil {
+		return http.Header{}
+	}
+	return http.Header(header)
+}
+
+// TLS returns the state of the TLS connection that carries this one: version, cipher suite, peer
+// certificates, whether a session was resumed. It is nil without TLS, and if the transport can't
+// tell: if TLS ends at a proxy, or in a net.Conn of the caller's without a ConnectionState method.
+// Each call returns a new value. TLS may be called from any goroutine, even after Close.
+func (c *Conn) TLS() *tls.ConnectionState {
+	return c.batch.t.TLS()
+}
+
+// LocalAddr returns the local address, as the transport reports it.
+func (c *Conn) LocalAddr() net.Addr { return c.batch.t.LocalAddr() }
+
+// RemoteAddr returns the peer's address, as the transport reports it.
+func (c *Conn) RemoteAddr() net.Addr { return c.batch.t.RemoteAddr() }
+
+// Err returns nil while messages can be sent, and otherwise the error that a send would return: why
+// the connection has ended or is being closed. A message that failed in the middle (see NextWriter)
+// doesn't end the connection. Err may be called from any goroutine.
+func (c *Conn) Err() error {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.closing.SendErr()
+}
+
+// SetValue stores a value of the caller's in the connection and replaces the previous one. A
+// Handler that serves many connections can keep the state of each there. SetValue may be called
+// from any goroutine, even after Close.
+func (c *Conn) SetValue(v any) {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	c.batch.ensureRare().value = v
+}
+
+// Value returns the last value given to SetValue, or nil. It may be called from any goroutine.
+func (c *Conn) Value() any {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.batch.rareOrZero().value
+}
+
 // connConfig holds settings fixed for the life of a connection. Connections with equal settings
 // share one.
 type connConfig struct {
@@ -132,6 +146,8 @@ type connConfig struct {
 	recover       func(*Conn, any)    // Options.Recover
 	onPing        func(*Conn, []byte) // Options.OnPing
 }
+
+func (c *Conn) limits() *Limits { return &c.batch.config.limits }
 
 // recentConfig is the connConfig created last that has no functions, for connections with the same
 // limits to share.
@@ -178,22 +194,6 @@ func withoutNonce(header string) string {
 
 func isNonce(name string) bool {
 	return strings.EqualFold(name, "Sec-WebSocket-Accept") || strings.EqualFold(name, "Sec-WebSocket-Key")
-}
-
-// Subprotocol returns the subprotocol negotiated in the opening handshake, or "" (RFC 6455 section
-// 1.9).
-func (c *Conn) Subprotocol() string { return c.handshake.Value().subprotocol }
-
-// HandshakeHeader returns the header of the peer's opening handshake: the response for a client,
-// the request for a server. It lacks Sec-WebSocket-Accept and Sec-WebSocket-Key, which have been
-// checked. Each call parses the header anew, as a connection keeps only its text.
-func (c *Conn) HandshakeHeader() http.Header {
-	lines := strings.NewReader(c.handshake.Value().header + "\r\n")
-	header, err := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
-	if err != nil {
-		return http.Header{}
-	}
-	return http.Header(header)
 }
 
 // rareState holds the state that few connections need. It is allocated when it is first needed. The

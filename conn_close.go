@@ -62,6 +62,31 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	return errors.Join(err, c.shutdown())
 }
 
+// Abort ends the connection immediately, without a closing handshake: what was sent but not yet
+// written is lost, and the peer sees the stream end (RFC 6455 section 7.1.7, "Fail the WebSocket
+// Connection"). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
+// Local set and cause in its chain. A nil cause means ErrClosed. After Close or the end of the
+// connection, Abort only makes a waiting Close return.
+//
+// Abort may be called from any goroutine and from a Handler. It never waits, neither for a running
+// Handler nor for the peer. Afterwards only OnClose is called; if Abort is called from another
+// goroutine, a call of OnData that is running is the last one.
+func (c *Conn) Abort(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
+	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
+	w := &c.batch
+	w.mu.Lock()
+	c.receive.stop.Or(stopAbort)
+	c.closing.Abort(how)
+	w.corked = false
+	w.stop()
+	w.broadcast()
+	w.mu.Unlock()
+	w.t.Close()
+}
+
 // encodeCloseLocked appends a close frame, the last frame, to the pending batch, and starts the
 // close timeout.
 func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
@@ -221,29 +246,4 @@ func (c *Conn) closeWriteLocked() {
 	w.mu.Lock()
 	w.endWrite()
 	w.broadcast()
-}
-
-// Abort ends the connection immediately, without a closing handshake: what was sent but not yet
-// written is lost, and the peer sees the stream end (RFC 6455 section 7.1.7, "Fail the WebSocket
-// Connection"). Receives and sends return, and OnClose gets, a *CloseError with CloseAbnormal,
-// Local set and cause in its chain. A nil cause means ErrClosed. After Close or the end of the
-// connection, Abort only makes a waiting Close return.
-//
-// Abort may be called from any goroutine and from a Handler. It never waits, neither for a running
-// Handler nor for the peer. Afterwards only OnClose is called; if Abort is called from another
-// goroutine, a call of OnData that is running is the last one.
-func (c *Conn) Abort(cause error) {
-	if cause == nil {
-		cause = ErrClosed
-	}
-	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
-	w := &c.batch
-	w.mu.Lock()
-	c.receive.stop.Or(stopAbort)
-	c.closing.Abort(how)
-	w.corked = false
-	w.stop()
-	w.broadcast()
-	w.mu.Unlock()
-	w.t.Close()
 }

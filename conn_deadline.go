@@ -2,34 +2,6 @@ package websock
 
 import "time"
 
-// deadlines are the times at which receiving and sending end. The lock of the batchWriter guards
-// them, and is held while they are given to the transport: the transport always gets the earliest,
-// so none of them undoes another. The time of SetSendDeadline isn't kept: it may belong to a send
-// that ended long ago, and must not make the close frame fail.
-type deadlines struct {
-	recv        time.Time // of SetRecvDeadline
-	recvTimeout time.Time // of the current RecvTimeout, or the last one
-	finalRecv   time.Time // when the close timeout ends receiving
-	finalSend   time.Time // when the close timeout ends sending
-	deferred    bool      // a Handler is running: both are set again when it returns
-}
-
-// receiving returns the time at which a receive must end, or the zero time.
-func (l *deadlines) receiving() time.Time {
-	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv)
-}
-
-// earliest returns the earlier of two times. The zero time means never.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// passed reports whether a time was set and has passed.
-func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
-
 // SetRecvDeadline sets the time at which receives that wait return ErrTimeout, including the
 // current one; the zero time means never. Bytes that have already arrived are still delivered, and
 // a timeout loses nothing. With a Handler, the connection ends at that time, with ErrTimeout in
@@ -50,6 +22,23 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().deadlines.finalSend))
+}
+
+// deadlines are the times at which receiving and sending end. The lock of the batchWriter guards
+// them, and is held while they are given to the transport: the transport always gets the earliest,
+// so none of them undoes another. The time of SetSendDeadline isn't kept: it may belong to a send
+// that ended long ago, and must not make the close frame fail.
+type deadlines struct {
+	recv        time.Time // of SetRecvDeadline
+	recvTimeout time.Time // of the current RecvTimeout, or the last one
+	finalRecv   time.Time // when the close timeout ends receiving
+	finalSend   time.Time // when the close timeout ends sending
+	deferred    bool      // a Handler is running: both are set again when it returns
+}
+
+// receiving returns the time at which a receive must end, or the zero time.
+func (l *deadlines) receiving() time.Time {
+	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv)
 }
 
 // applyRecvDeadlineLocked gives the transport the time at which a receive must end.
@@ -76,15 +65,6 @@ func (c *Conn) startCloseTimeoutLocked() {
 	}
 }
 
-// applyDeferredDeadlinesLocked starts the close timeout again if it was started while the Handler
-// ran, which has returned.
-func (c *Conn) applyDeferredDeadlinesLocked() {
-	if c.batch.rareOrZero().deadlines.deferred {
-		c.batch.rare.deadlines.deferred = false
-		c.setCloseDeadlinesLocked()
-	}
-}
-
 // setCloseDeadlinesLocked sets the times at which the close timeout ends receiving and sending,
 // counted from now.
 func (c *Conn) setCloseDeadlinesLocked() {
@@ -98,6 +78,26 @@ func (c *Conn) setCloseDeadlinesLocked() {
 	c.batch.t.SetWriteDeadline(l.finalSend) // if this fails, so does the write
 	c.applyRecvDeadlineLocked()             // if this fails, the connection is closed
 }
+
+// applyDeferredDeadlinesLocked starts the close timeout again if it was started while the Handler
+// ran, which has returned.
+func (c *Conn) applyDeferredDeadlinesLocked() {
+	if c.batch.rareOrZero().deadlines.deferred {
+		c.batch.rare.deadlines.deferred = false
+		c.setCloseDeadlinesLocked()
+	}
+}
+
+// earliest returns the earlier of two times. The zero time means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// passed reports whether a time was set and has passed.
+func passed(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) }
 
 // closeTimeout returns how long a connection may take to end. Even if Close doesn't wait for the
 // peer, the close frame must be written.

@@ -67,6 +67,46 @@ func (c *Conn) SetHandler(h Handler) error {
 	return nil
 }
 
+// Pause stops calls of OnData until Resume. A call of OnData that is running is the last one; if
+// Pause is called from another goroutine, one more may follow. Data that arrives meanwhile stays
+// with the system, so the peer has to wait. This way a Handler that would block an event loop can
+// do its work on a goroutine of its own:
+//
+//	func (h *handler) OnData(c *Conn, hdr Header, payload []byte) {
+//		work := bytes.Clone(payload)
+//		c.Pause()
+//		go func() {
+//			h.slow(work)
+//			c.Resume()
+//		}()
+//	}
+//
+// During a pause, pings aren't answered and the end of the connection isn't noticed, but Abort and
+// a receive deadline take effect: they cause OnClose, without another OnData. Close doesn't end a
+// pause: data that has arrived, and the peer's close frame, are handled after Resume. Without
+// Resume, OnClose is called after Limits.CloseTimeout. Pause may be called from any goroutine;
+// without a Handler it does nothing.
+func (c *Conn) Pause() {
+	c.batch.mu.Lock() // so that a concurrent Resume comes before or after, not between
+	defer c.batch.mu.Unlock()
+	if t, ok := c.batch.t.(transport.Pusher); ok && c.receive.pushed {
+		t.Pause() // first, so that the transport calls Readable again for what is left
+		c.receive.stop.Or(stopPause)
+	}
+}
+
+// Resume ends a pause. It may be called from any goroutine, even if there is no pause.
+func (c *Conn) Resume() {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
+		c.batch.t.(transport.Pusher).Resume()
+	}
+}
+
+// Paused reports whether Pause was called, and not Resume. It may be called from any goroutine.
+func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
+
 // A receiver is a Conn as a transport.Receiver.
 type receiver Conn
 
@@ -112,44 +152,12 @@ func (r *receiver) Finish() {
 	c.shutdown() // its error was passed to OnClose
 }
 
-// callOnClose calls OnClose.
-func (c *Conn) callOnClose(err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.callRecover(recover())
-		}
-	}()
-	c.receive.handler.OnClose(c, err)
-	returned = true
+// enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.
+func (c *Conn) enterHandler() {
+	c.batch.mu.Lock()
+	c.batch.handler = goroutine.ID()
+	c.batch.mu.Unlock()
 }
-
-// handlerFailed ends the connection after OnData, OnPing or OnPong did not return, and returns its
-// error. v is the value given to panic, or nil after runtime.Goexit.
-func (c *Conn) handlerFailed(v any) error {
-	if v != nil && c.batch.config.recover == nil {
-		panic(v)
-	}
-	err := c.failProtocol(&HandlerError{Value: v})
-	c.leaveHandler()
-	defer c.callOnClose(err) // even if Options.Recover doesn't return
-	c.callRecover(v)
-	return err
-}
-
-// callRecover calls Options.Recover after a panic. Without one it panics again.
-func (c *Conn) callRecover(v any) {
-	switch f := c.batch.config.recover; {
-	case v == nil: // no panic
-	case f == nil:
-		panic(v)
-	default:
-		f(c, v)
-	}
-}
-
-// inflatedSize is how many bytes of a compressed message a Handler gets at once.
-const inflatedSize = 16 << 10
 
 // deliverBudget is how many frames, or parts of frames, one connection handles before the other
 // connections have their turn. As a few bytes can inflate to many, each inflatedPerFrame bytes of
@@ -190,36 +198,22 @@ func (c *Conn) deliverAll() error {
 	}
 }
 
-// yield leaves the rest of the view to the next Readable. It reports whether the transport supports
-// that.
-func (c *Conn) yield() bool {
-	if c.batch.t.(transport.Pusher).Yield() {
-		c.returnView()
-		return true
+// deliverUnfragmented passes a whole message to the Handler if the view begins with one, and
+// reports whether it did.
+func (c *Conn) deliverUnfragmented() bool {
+	r := &c.receive
+	op, header, n := r.dec.Unfragmented(r.view)
+	if header == 0 {
+		return false
 	}
-	c.receive.budget = deliverBudget
-	return false
-}
-
-// stopped returns the result of deliverAll if the Handler must not be called now, and otherwise
-// nil.
-func (c *Conn) stopped(stop uint32) error {
-	if stop&stopAbort != 0 {
-		return c.onReadError(ErrClosed)
+	payload := r.view[header : header+n : header+n]
+	if !r.dec.AcceptUnfragmented(op, payload) {
+		return false
 	}
-	if stop&stopCloseTimeout != 0 {
-		c.batch.mu.Lock()
-		c.applyDeferredDeadlinesLocked()
-		c.batch.mu.Unlock()
-		if c.closeDeadlinePassed() {
-			return ErrTimeout
-		}
-	}
-	if stop&stopPause != 0 {
-		c.returnView()
-		return transport.ErrWouldBlock
-	}
-	return nil
+	r.counts.addMessage(n)
+	r.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
+	c.consume(header + n)
+	return true
 }
 
 // deliverNext handles what comes next in the view: a header, payload of a data frame, or a control
@@ -262,42 +256,8 @@ func (c *Conn) deliverPayload() error {
 	return nil
 }
 
-// enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.
-func (c *Conn) enterHandler() {
-	c.batch.mu.Lock()
-	c.batch.handler = goroutine.ID()
-	c.batch.mu.Unlock()
-}
-
-// leaveHandler writes what was held back since enterHandler.
-func (c *Conn) leaveHandler() {
-	w := &c.batch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.handler = 0
-	c.receive.pongPending = false
-	c.publishCountsLocked()
-	c.applyDeferredDeadlinesLocked()
-	w.flushPending(c)
-}
-
-// deliverUnfragmented passes a whole message to the Handler if the view begins with one, and
-// reports whether it did.
-func (c *Conn) deliverUnfragmented() bool {
-	r := &c.receive
-	op, header, n := r.dec.Unfragmented(r.view)
-	if header == 0 {
-		return false
-	}
-	payload := r.view[header : header+n : header+n]
-	if !r.dec.AcceptUnfragmented(op, payload) {
-		return false
-	}
-	r.counts.addMessage(n)
-	r.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
-	c.consume(header + n)
-	return true
-}
+// inflatedSize is how many bytes of a compressed message a Handler gets at once.
+const inflatedSize = 16 << 10
 
 // deliverInflated passes what can be inflated of the current frame to the Handler.
 func (c *Conn) deliverInflated() error {
@@ -323,45 +283,37 @@ func (c *Conn) deliverInflated() error {
 	}
 }
 
-// Pause stops calls of OnData until Resume. A call of OnData that is running is the last one; if
-// Pause is called from another goroutine, one more may follow. Data that arrives meanwhile stays
-// with the system, so the peer has to wait. This way a Handler that would block an event loop can
-// do its work on a goroutine of its own:
-//
-//	func (h *handler) OnData(c *Conn, hdr Header, payload []byte) {
-//		work := bytes.Clone(payload)
-//		c.Pause()
-//		go func() {
-//			h.slow(work)
-//			c.Resume()
-//		}()
-//	}
-//
-// During a pause, pings aren't answered and the end of the connection isn't noticed, but Abort and
-// a receive deadline take effect: they cause OnClose, without another OnData. Close doesn't end a
-// pause: data that has arrived, and the peer's close frame, are handled after Resume. Without
-// Resume, OnClose is called after Limits.CloseTimeout. Pause may be called from any goroutine;
-// without a Handler it does nothing.
-func (c *Conn) Pause() {
-	c.batch.mu.Lock() // so that a concurrent Resume comes before or after, not between
-	defer c.batch.mu.Unlock()
-	if t, ok := c.batch.t.(transport.Pusher); ok && c.receive.pushed {
-		t.Pause() // first, so that the transport calls Readable again for what is left
-		c.receive.stop.Or(stopPause)
+// yield leaves the rest of the view to the next Readable. It reports whether the transport supports
+// that.
+func (c *Conn) yield() bool {
+	if c.batch.t.(transport.Pusher).Yield() {
+		c.returnView()
+		return true
 	}
+	c.receive.budget = deliverBudget
+	return false
 }
 
-// Resume ends a pause. It may be called from any goroutine, even if there is no pause.
-func (c *Conn) Resume() {
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
-		c.batch.t.(transport.Pusher).Resume()
+// stopped returns the result of deliverAll if the Handler must not be called now, and otherwise
+// nil.
+func (c *Conn) stopped(stop uint32) error {
+	if stop&stopAbort != 0 {
+		return c.onReadError(ErrClosed)
 	}
+	if stop&stopCloseTimeout != 0 {
+		c.batch.mu.Lock()
+		c.applyDeferredDeadlinesLocked()
+		c.batch.mu.Unlock()
+		if c.closeDeadlinePassed() {
+			return ErrTimeout
+		}
+	}
+	if stop&stopPause != 0 {
+		c.returnView()
+		return transport.ErrWouldBlock
+	}
+	return nil
 }
-
-// Paused reports whether Pause was called, and not Resume. It may be called from any goroutine.
-func (c *Conn) Paused() bool { return c.receive.stop.Load()&stopPause != 0 }
 
 // returnView leaves the unhandled rest of the view to the transport.
 func (c *Conn) returnView() {
@@ -370,5 +322,53 @@ func (c *Conn) returnView() {
 		r.counts.wire -= uint64(len(r.view))
 		c.batch.t.Consume(r.viewSize - len(r.view))
 		r.view, r.viewSize = nil, 0
+	}
+}
+
+// leaveHandler writes what was held back since enterHandler.
+func (c *Conn) leaveHandler() {
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handler = 0
+	c.receive.pongPending = false
+	c.publishCountsLocked()
+	c.applyDeferredDeadlinesLocked()
+	w.flushPending(c)
+}
+
+// callOnClose calls OnClose.
+func (c *Conn) callOnClose(err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.callRecover(recover())
+		}
+	}()
+	c.receive.handler.OnClose(c, err)
+	returned = true
+}
+
+// handlerFailed ends the connection after OnData, OnPing or OnPong did not return, and returns its
+// error. v is the value given to panic, or nil after runtime.Goexit.
+func (c *Conn) handlerFailed(v any) error {
+	if v != nil && c.batch.config.recover == nil {
+		panic(v)
+	}
+	err := c.failProtocol(&HandlerError{Value: v})
+	c.leaveHandler()
+	defer c.callOnClose(err) // even if Options.Recover doesn't return
+	c.callRecover(v)
+	return err
+}
+
+// callRecover calls Options.Recover after a panic. Without one it panics again.
+func (c *Conn) callRecover(v any) {
+	switch f := c.batch.config.recover; {
+	case v == nil: // no panic
+	case f == nil:
+		panic(v)
+	default:
+		f(c, v)
 	}
 }

@@ -14,10 +14,85 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// directSize is the least payload for which the transport reads straight into the caller's buffer.
-// For less, one read into the transport's buffer is cheaper, as it also gets the frames that
-// follow.
-const directSize = 4 << 10
+// Recv receives payload into buf, as much as is available, and returns the header of the frame it
+// belongs to and the number of bytes. It waits until it makes progress, which isn't always payload:
+//
+//   - h.Opcode == OpNone: some bytes of the next frame's header have arrived, but not all. This is
+//     not an error: call Recv again.
+//   - n == 0 with h.Remaining > 0: the header is complete, its payload follows.
+//   - h.Remaining > 0: this frame has more payload.
+//   - h.Fin && h.Remaining == 0: this was the end of the message.
+//
+// Recv answers pings and handles pongs (RFC 6455 section 5.5). Text is validated up to the last
+// byte returned. Large payloads are read from the transport straight into buf. While a reader of
+// NextReader has its message, Recv returns ErrReadOrder.
+//
+// ErrTimeout means that the receive deadline has passed; nothing is lost, and h describes the
+// current frame. All other errors are permanent: *CloseError after the peer's close frame, which
+// has been answered, after our own Close, and when the connection was lost; *ProtocolError and
+// *LimitError, which the peer has been told.
+func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
+	n, err = c.recv(&h, buf)
+	return h, n, err
+}
+
+// RecvTimeout is Recv that waits at most d and then returns ErrTimeout. If d is zero or negative,
+// it only takes what has arrived. A timeout changes nothing: the call can be repeated at any byte
+// of a header or payload. An earlier receive deadline has the same effect.
+func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err error) {
+	if err := c.beginRecv(); err != nil {
+		return Header{Opcode: OpNone}, 0, err
+	}
+	w := &c.receive.timeout
+	w.bounded, w.applied, w.d = true, false, d
+	n, err = c.recvNext(&h, buf)
+	return h, n, err
+}
+
+// RecvMessage receives a whole message, appends it to dst and returns its opcode (text or binary)
+// and the extended slice. With msg[:0] the memory of an earlier message is reused, with nil new
+// memory is allocated:
+//
+//	op, msg, err = c.RecvMessage(msg[:0])
+//
+// dst grows as payload arrives, up to Limits.MessageSize. If Recv has received the beginning of a
+// message, RecvMessage appends the rest.
+//
+// After ErrTimeout the slice contains the part that has arrived: pass it as dst to continue. Other
+// errors are those of Recv.
+func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
+	if err := c.beginRecv(); err != nil {
+		return OpNone, dst, err
+	}
+	for {
+		var h Header
+		n, err := c.recv(&h, dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		switch {
+		case err != nil:
+			return c.receive.dec.Message(), dst, err
+		case h.Opcode == OpNone:
+		case h.Fin && h.Remaining == 0:
+			return c.receive.dec.Message(), dst, nil
+		default:
+			dst = growMessage(dst, h.Remaining)
+		}
+	}
+}
+
+// growMessage grows the buffer of a message for the rest of a frame. Memory for more than 1 MiB is
+// only allocated as payload arrives.
+func growMessage(dst []byte, remaining int64) []byte {
+	const (
+		least = 512
+		most  = 1 << 20
+	)
+	room := cap(dst) - len(dst)
+	if room > 0 && int64(room) >= min(remaining, most) {
+		return dst
+	}
+	return slices.Grow(dst, int(max(min(remaining, most), least)))
+}
 
 // receiveState is the receiving side of a Conn. It belongs to the goroutine that receives.
 type receiveState struct {
@@ -74,6 +149,18 @@ func (r *receiveState) deactivate() {
 	}
 }
 
+// beginRecv is beginPull for calls that receive any message: while a reader of NextReader has one,
+// it returns ErrReadOrder.
+func (c *Conn) beginRecv() error {
+	if err := c.beginPull(); err != nil {
+		return err
+	}
+	if reader := c.receive.reader; reader != nil && reader.open {
+		return ErrReadOrder
+	}
+	return nil
+}
+
 // beginPull prepares for a receive without a Handler, or returns why there can be none.
 func (c *Conn) beginPull() error {
 	r := &c.receive
@@ -90,40 +177,6 @@ func (c *Conn) beginPull() error {
 	return r.dec.Err()
 }
 
-// beginRecv is beginPull for calls that receive any message: while a reader of NextReader has one,
-// it returns ErrReadOrder.
-func (c *Conn) beginRecv() error {
-	if err := c.beginPull(); err != nil {
-		return err
-	}
-	if reader := c.receive.reader; reader != nil && reader.open {
-		return ErrReadOrder
-	}
-	return nil
-}
-
-// Recv receives payload into buf, as much as is available, and returns the header of the frame it
-// belongs to and the number of bytes. It waits until it makes progress, which isn't always payload:
-//
-//   - h.Opcode == OpNone: some bytes of the next frame's header have arrived, but not all. This is
-//     not an error: call Recv again.
-//   - n == 0 with h.Remaining > 0: the header is complete, its payload follows.
-//   - h.Remaining > 0: this frame has more payload.
-//   - h.Fin && h.Remaining == 0: this was the end of the message.
-//
-// Recv answers pings and handles pongs (RFC 6455 section 5.5). Text is validated up to the last
-// byte returned. Large payloads are read from the transport straight into buf. While a reader of
-// NextReader has its message, Recv returns ErrReadOrder.
-//
-// ErrTimeout means that the receive deadline has passed; nothing is lost, and h describes the
-// current frame. All other errors are permanent: *CloseError after the peer's close frame, which
-// has been answered, after our own Close, and when the connection was lost; *ProtocolError and
-// *LimitError, which the peer has been told.
-func (c *Conn) Recv(buf []byte) (h Header, n int, err error) {
-	n, err = c.recv(&h, buf)
-	return h, n, err
-}
-
 // recv is Recv, but writes the header to h: the caller reads it there, which is faster than reading
 // a copy of what was just written.
 func (c *Conn) recv(h *Header, buf []byte) (int, error) {
@@ -138,17 +191,27 @@ func (c *Conn) recv(h *Header, buf []byte) (int, error) {
 	return c.recvNext(h, buf)
 }
 
-// RecvTimeout is Recv that waits at most d and then returns ErrTimeout. If d is zero or negative,
-// it only takes what has arrived. A timeout changes nothing: the call can be repeated at any byte
-// of a header or payload. An earlier receive deadline has the same effect.
-func (c *Conn) RecvTimeout(buf []byte, d time.Duration) (h Header, n int, err error) {
-	if err := c.beginRecv(); err != nil {
-		return Header{Opcode: OpNone}, 0, err
+// recvUnfragmented receives a whole message into buf if the view begins with one that fits, and
+// returns its size. Otherwise it returns -1.
+func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
+	r := c.receive.activeReceive
+	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
+		return -1
 	}
-	w := &c.receive.timeout
-	w.bounded, w.applied, w.d = true, false, d
-	n, err = c.recvNext(&h, buf)
-	return h, n, err
+	view := r.view
+	op, header, n := r.dec.Unfragmented(view)
+	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[header:header+n]) {
+		return -1 // if the text is invalid, UnmaskTo returns the error
+	}
+	r.counts.addMessage(n)
+	if header+n < len(view) {
+		r.view = view[header+n:]
+	} else {
+		c.consume(header + n)
+	}
+	c.sendPongs()
+	h.Fin, h.Opcode, h.Length = true, op, int64(n)
+	return n
 }
 
 // recvNext receives into buf and writes the header to h, which must be zero.
@@ -220,6 +283,11 @@ func currentHeader(d *engine.Decoder) Header {
 	return *d.Frame()
 }
 
+// directSize is the least payload for which the transport reads straight into the caller's buffer.
+// For less, one read into the transport's buffer is cheaper, as it also gets the frames that
+// follow.
+const directSize = 4 << 10
+
 // recvDirect receives payload of the current frame from the transport straight into buf.
 func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	r := &c.receive
@@ -250,6 +318,22 @@ func (c *Conn) recvDirect(h *Header, buf []byte) (int, error) {
 	return n, nil
 }
 
+// recvInflated is recvNext for the current frame of a compressed message.
+func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
+	r := &c.receive
+	payload, used, err := r.dec.Inflate(buf, r.view)
+	c.consume(used)
+	if err != nil {
+		h.Opcode = OpNone
+		return 0, c.failProtocol(err)
+	}
+	r.counts.addPayload(r.dec.Frame(), len(payload))
+	r.counts.addInflated(used, len(payload))
+	c.sendPongs()
+	*h = *r.dec.Frame()
+	return len(payload), nil
+}
+
 // awaitView sends the pongs that are due and waits for the transport's next view.
 func (c *Conn) awaitView() error {
 	c.sendPongs()
@@ -277,6 +361,17 @@ func (c *Conn) nextView() error {
 	}
 }
 
+// consume removes n bytes from the view. When none are left, it returns the view's memory to the
+// transport.
+func (c *Conn) consume(n int) {
+	r := &c.receive
+	r.view = r.view[n:]
+	if len(r.view) == 0 && r.viewSize > 0 {
+		c.batch.t.Consume(r.viewSize)
+		r.view, r.viewSize = nil, 0
+	}
+}
+
 // handleSendError reports whether err only means that the transport can't send what it has queued,
 // and if so ends sending.
 func (c *Conn) handleSendError(err error) bool {
@@ -287,17 +382,6 @@ func (c *Conn) handleSendError(err error) bool {
 		c.batch.mu.Unlock()
 	}
 	return ok
-}
-
-// consume removes n bytes from the view. When none are left, it returns the view's memory to the
-// transport.
-func (c *Conn) consume(n int) {
-	r := &c.receive
-	r.view = r.view[n:]
-	if len(r.view) == 0 && r.viewSize > 0 {
-		c.batch.t.Consume(r.viewSize)
-		r.view, r.viewSize = nil, 0
-	}
 }
 
 // onReadError returns the error of a receive for which the transport returned err. Unless err is
@@ -364,88 +448,4 @@ func (c *Conn) recvTimedOut() bool {
 		return passed(earliest(l.recv, l.recvTimeout))
 	}
 	return passed(l.recv)
-}
-
-// recvUnfragmented receives a whole message into buf if the view begins with one that fits, and
-// returns its size. Otherwise it returns -1.
-func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
-	r := c.receive.activeReceive
-	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
-		return -1
-	}
-	view := r.view
-	op, header, n := r.dec.Unfragmented(view)
-	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[header:header+n]) {
-		return -1 // if the text is invalid, UnmaskTo returns the error
-	}
-	r.counts.addMessage(n)
-	if header+n < len(view) {
-		r.view = view[header+n:]
-	} else {
-		c.consume(header + n)
-	}
-	c.sendPongs()
-	h.Fin, h.Opcode, h.Length = true, op, int64(n)
-	return n
-}
-
-// recvInflated is recvNext for the current frame of a compressed message.
-func (c *Conn) recvInflated(h *Header, buf []byte) (int, error) {
-	r := &c.receive
-	payload, used, err := r.dec.Inflate(buf, r.view)
-	c.consume(used)
-	if err != nil {
-		h.Opcode = OpNone
-		return 0, c.failProtocol(err)
-	}
-	r.counts.addPayload(r.dec.Frame(), len(payload))
-	r.counts.addInflated(used, len(payload))
-	c.sendPongs()
-	*h = *r.dec.Frame()
-	return len(payload), nil
-}
-
-// RecvMessage receives a whole message, appends it to dst and returns its opcode (text or binary)
-// and the extended slice. With msg[:0] the memory of an earlier message is reused, with nil new
-// memory is allocated:
-//
-//	op, msg, err = c.RecvMessage(msg[:0])
-//
-// dst grows as payload arrives, up to Limits.MessageSize. If Recv has received the beginning of a
-// message, RecvMessage appends the rest.
-//
-// After ErrTimeout the slice contains the part that has arrived: pass it as dst to continue. Other
-// errors are those of Recv.
-func (c *Conn) RecvMessage(dst []byte) (Opcode, []byte, error) {
-	if err := c.beginRecv(); err != nil {
-		return OpNone, dst, err
-	}
-	for {
-		var h Header
-		n, err := c.recv(&h, dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		switch {
-		case err != nil:
-			return c.receive.dec.Message(), dst, err
-		case h.Opcode == OpNone:
-		case h.Fin && h.Remaining == 0:
-			return c.receive.dec.Message(), dst, nil
-		default:
-			dst = growMessage(dst, h.Remaining)
-		}
-	}
-}
-
-// growMessage grows the buffer of a message for the rest of a frame. Memory for more than 1 MiB is
-// only allocated as payload arrives.
-func growMessage(dst []byte, remaining int64) []byte {
-	const (
-		least = 512
-		most  = 1 << 20
-	)
-	room := cap(dst) - len(dst)
-	if room > 0 && int64(room) >= min(remaining, most) {
-		return dst
-	}
-	return slices.Grow(dst, int(max(min(remaining, most), least)))
 }

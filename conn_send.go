@@ -14,10 +14,6 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// pieceSize is the largest payload that is written in one piece. A larger one is masked and written
-// piece by piece, in the memory of one piece.
-const pieceSize = 128 << 10
-
 // SendText sends p as one text message (RFC 6455 section 5.6). If p isn't UTF-8, it returns
 // ErrInvalidUTF8 and sends nothing. It neither changes nor keeps p. It may be called from any
 // goroutine.
@@ -54,6 +50,127 @@ func (c *Conn) SendFrame(op Opcode, fin bool, p []byte) error {
 	return c.sendFrame(nil, op, fin, p)
 }
 
+// TrySend sends p as one frame with FIN set and never waits, neither for the peer nor for another
+// goroutine that sends. What the system doesn't accept at once, and what is sent while another
+// goroutine writes, is queued: up to Limits.SendQueue bytes, whatever Limits.WhenFull is. If there
+// is no room, TrySend returns a *LimitError that is ErrSendQueueFull; nothing was sent, and the
+// connection continues. If nothing is queued, a message of any size is accepted and copied.
+//
+// Nil means that the frame was written or queued. If queued bytes can't be written, later sends
+// return the error. Other errors are those of SendFrame. TrySend may be called from any goroutine
+// and from a Handler. With a transport that isn't a transport.Queue, a write may wait.
+func (c *Conn) TrySend(op Opcode, p []byte) error {
+	if err := checkText(op, true, p); err != nil {
+		return err
+	}
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	return c.trySendLocked(op, p)
+}
+
+// SendContext sends p as one frame with FIN set, like TrySend, but waits for room until ctx ends.
+// It then returns ctx.Err(); nothing was sent, and the connection continues.
+//
+// For a frame larger than Limits.SendQueue, SendContext waits until at most that many bytes are
+// queued. If ctx ends meanwhile, a part of the frame may have been written. That ends sending, like
+// a send deadline: this send and all later ones return a *CloseError with CloseAbnormal that wraps
+// ctx.Err().
+//
+// SendContext may be called from any goroutine. A Handler on an event loop, which can't write while
+// the Handler waits, should call TrySend; on the Handler's own connection SendContext is TrySend.
+// If sends fail when the queue is full (see Limits.WhenFull), the sends of other goroutines may
+// take the room first.
+func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
+	if err := checkText(op, true, p); err != nil {
+		return err
+	}
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil && c.closing.MaySend() {
+		return err
+	}
+	if w.inHandler() && c.Queues() {
+		return c.trySendLocked(op, p)
+	}
+	waiter := contextWaiter{c: c, ctx: ctx}
+	defer waiter.cancel()
+	for c.closing.MaySend() && !w.hasRoom(c, len(p)) && waiter.waitLocked(len(p)) {
+	}
+	if err := ctx.Err(); err != nil && c.closing.MaySend() {
+		return err
+	}
+	batch := w.seq
+	if err := c.sendNowLocked(op, p); err != nil || len(p) <= c.limits().SendQueue {
+		return err
+	}
+	for w.state != writerStopped && !c.isTakenLocked(batch) && waiter.waitLocked(0) {
+	}
+	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTakenLocked(batch) {
+		c.writeFailedLocked(err)
+		w.t.SetWriteDeadline(time.Now()) // ends the write under way
+		return c.closing.WriteErr()
+	}
+	return c.batchErrLocked(batch)
+}
+
+// Cork holds back what any goroutine sends, until Flush, so that it is written together. A send
+// that makes the batch reach Limits.SendQueue bytes writes it, and waits for the peer like any
+// other send. Cork must be followed by Flush: pongs are held back, too, and when the batch is full
+// only the latest ping is answered.
+func (c *Conn) Cork() {
+	c.batch.mu.Lock()
+	c.batch.corked = true
+	c.batch.mu.Unlock()
+}
+
+// Flush ends Cork and writes the batch. In a Handler it also writes what the Handler has sent,
+// without waiting for the peer. Its errors are those of the sends whose frames it writes.
+func (c *Conn) Flush() error {
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.corked = false
+	if w.pending != nil && !w.heldBack() {
+		return c.commitLocked()
+	}
+	if w.pending != nil {
+		w.flushHeldBack(c)
+	}
+	return c.closing.WriteErr()
+}
+
+// Drain waits until at most most bytes are queued for the peer, the send deadline has passed, or
+// the connection has ended. After a *LimitError for SendQueue, call Drain and then send again.
+// Drain doesn't wait for what Cork or a Handler holds back. It may be called from any goroutine,
+// but not from a Handler, as it would block the event loop. Its errors are those of a send, even if
+// nothing is queued.
+func (c *Conn) Drain(most int) error {
+	most = max(most, 0)
+	var err error
+	if c.Queues() {
+		err = c.batch.t.(transport.Queue).Drain(context.Background(), most)
+	}
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		c.writeFailedLocked(err)
+	}
+	for w.state == writerBusy && !c.Queues() && w.queued() > most {
+		w.waitForWrite()
+	}
+	return c.closing.SendErr()
+}
+
+// Queues reports whether the transport queues what the peer doesn't accept at once, as those on
+// event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull is. Queues may
+// be called from any goroutine.
+func (c *Conn) Queues() bool {
+	q, ok := c.batch.t.(transport.Queue)
+	return ok && q.Queues()
+}
+
 // sendFrame is SendFrame for a message of the writer from, which may be nil.
 func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if err := checkText(op, fin, p); err != nil {
@@ -77,6 +194,10 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	c.encodeLocked(op, fin, p)
 	return c.commitLocked()
 }
+
+// pieceSize is the largest payload that is written in one piece. A larger one is masked and written
+// piece by piece, in the memory of one piece.
+const pieceSize = 128 << 10
 
 // checkText returns ErrInvalidUTF8 for an unfragmented text message that isn't UTF-8.
 func checkText(op Opcode, fin bool, p []byte) error {
@@ -148,41 +269,6 @@ func (c *Conn) commitLocked() error {
 	return c.closing.WriteErr()
 }
 
-// writeFailedLocked ends sending, as a part of a frame may have been written. Receiving continues
-// for Limits.CloseTimeout, since the peer's close frame may tell the reason.
-func (c *Conn) writeFailedLocked(err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
-	}
-	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: err})
-	c.batch.stop()
-	c.startCloseTimeoutLocked()
-}
-
-// pendingDone returns the WriteDone of a PendingWrite.
-func (c *Conn) pendingDone() transport.WriteDone { return (*writeDone)(c) }
-
-// A writeDone is a Conn as a transport.WriteDone.
-type writeDone Conn
-
-// Wrote implements transport.WriteDone.
-func (d *writeDone) Wrote(err error) {
-	c := (*Conn)(d)
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	c.batch.finishPending(c, err)
-}
-
-// sendAcceptedLocked sends a frame that was accepted and counted. If its payload is larger than
-// pieceSize, the caller has called awaitIdle.
-func (c *Conn) sendAcceptedLocked(op Opcode, fin bool, rsv uint8, p []byte) error {
-	if len(p) > pieceSize {
-		return c.writePiecesLocked(op, fin, rsv, p)
-	}
-	c.encodeCountedLocked(op, fin, rsv, p)
-	return c.commitLocked()
-}
-
 // sendDeflatedLocked compresses a frame and sends it. A message that compressing doesn't make
 // smaller is sent as it is.
 func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
@@ -202,6 +288,16 @@ func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []
 	defer out.Put()
 	rsv, p := c.enc.Compress(out.B, op, fin, p)
 	return c.sendAcceptedLocked(op, fin, rsv, p)
+}
+
+// sendAcceptedLocked sends a frame that was accepted and counted. If its payload is larger than
+// pieceSize, the caller has called awaitIdle.
+func (c *Conn) sendAcceptedLocked(op Opcode, fin bool, rsv uint8, p []byte) error {
+	if len(p) > pieceSize {
+		return c.writePiecesLocked(op, fin, rsv, p)
+	}
+	c.encodeCountedLocked(op, fin, rsv, p)
+	return c.commitLocked()
 }
 
 // sendLargeLocked sends a frame that is larger than pieceSize. Nothing else is written until all of
@@ -270,76 +366,12 @@ func (c *Conn) writeUnownedLocked() error {
 	return c.closing.WriteErr()
 }
 
-// TrySend sends p as one frame with FIN set and never waits, neither for the peer nor for another
-// goroutine that sends. What the system doesn't accept at once, and what is sent while another
-// goroutine writes, is queued: up to Limits.SendQueue bytes, whatever Limits.WhenFull is. If there
-// is no room, TrySend returns a *LimitError that is ErrSendQueueFull; nothing was sent, and the
-// connection continues. If nothing is queued, a message of any size is accepted and copied.
-//
-// Nil means that the frame was written or queued. If queued bytes can't be written, later sends
-// return the error. Other errors are those of SendFrame. TrySend may be called from any goroutine
-// and from a Handler. With a transport that isn't a transport.Queue, a write may wait.
-func (c *Conn) TrySend(op Opcode, p []byte) error {
-	if err := checkText(op, true, p); err != nil {
-		return err
-	}
-	c.batch.mu.Lock()
-	defer c.batch.mu.Unlock()
-	return c.trySendLocked(op, p)
-}
-
 // trySendLocked is TrySend for text that was checked.
 func (c *Conn) trySendLocked(op Opcode, p []byte) error {
 	if c.closing.MaySend() && !c.batch.hasRoom(c, len(p)) {
 		return c.batch.errQueueFull()
 	}
 	return c.sendNowLocked(op, p)
-}
-
-// SendContext sends p as one frame with FIN set, like TrySend, but waits for room until ctx ends.
-// It then returns ctx.Err(); nothing was sent, and the connection continues.
-//
-// For a frame larger than Limits.SendQueue, SendContext waits until at most that many bytes are
-// queued. If ctx ends meanwhile, a part of the frame may have been written. That ends sending, like
-// a send deadline: this send and all later ones return a *CloseError with CloseAbnormal that wraps
-// ctx.Err().
-//
-// SendContext may be called from any goroutine. A Handler on an event loop, which can't write while
-// the Handler waits, should call TrySend; on the Handler's own connection SendContext is TrySend.
-// If sends fail when the queue is full (see Limits.WhenFull), the sends of other goroutines may
-// take the room first.
-func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
-	if err := checkText(op, true, p); err != nil {
-		return err
-	}
-	w := &c.batch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := ctx.Err(); err != nil && c.closing.MaySend() {
-		return err
-	}
-	if w.inHandler() && c.Queues() {
-		return c.trySendLocked(op, p)
-	}
-	waiter := contextWaiter{c: c, ctx: ctx}
-	defer waiter.cancel()
-	for c.closing.MaySend() && !w.hasRoom(c, len(p)) && waiter.waitLocked(len(p)) {
-	}
-	if err := ctx.Err(); err != nil && c.closing.MaySend() {
-		return err
-	}
-	batch := w.seq
-	if err := c.sendNowLocked(op, p); err != nil || len(p) <= c.limits().SendQueue {
-		return err
-	}
-	for w.state != writerStopped && !c.isTakenLocked(batch) && waiter.waitLocked(0) {
-	}
-	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTakenLocked(batch) {
-		c.writeFailedLocked(err)
-		w.t.SetWriteDeadline(time.Now()) // ends the write under way
-		return c.closing.WriteErr()
-	}
-	return c.batchErrLocked(batch)
 }
 
 // sendNowLocked writes or queues a frame for which there is room.
@@ -420,61 +452,29 @@ func (cw *contextWaiter) cancel() {
 	}
 }
 
-// Cork holds back what any goroutine sends, until Flush, so that it is written together. A send
-// that makes the batch reach Limits.SendQueue bytes writes it, and waits for the peer like any
-// other send. Cork must be followed by Flush: pongs are held back, too, and when the batch is full
-// only the latest ping is answered.
-func (c *Conn) Cork() {
+// writeFailedLocked ends sending, as a part of a frame may have been written. Receiving continues
+// for Limits.CloseTimeout, since the peer's close frame may tell the reason.
+func (c *Conn) writeFailedLocked(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
+	}
+	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: err})
+	c.batch.stop()
+	c.startCloseTimeoutLocked()
+}
+
+// pendingDone returns the WriteDone of a PendingWrite.
+func (c *Conn) pendingDone() transport.WriteDone { return (*writeDone)(c) }
+
+// A writeDone is a Conn as a transport.WriteDone.
+type writeDone Conn
+
+// Wrote implements transport.WriteDone.
+func (d *writeDone) Wrote(err error) {
+	c := (*Conn)(d)
 	c.batch.mu.Lock()
-	c.batch.corked = true
-	c.batch.mu.Unlock()
-}
-
-// Flush ends Cork and writes the batch. In a Handler it also writes what the Handler has sent,
-// without waiting for the peer. Its errors are those of the sends whose frames it writes.
-func (c *Conn) Flush() error {
-	w := &c.batch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.corked = false
-	if w.pending != nil && !w.heldBack() {
-		return c.commitLocked()
-	}
-	if w.pending != nil {
-		w.flushHeldBack(c)
-	}
-	return c.closing.WriteErr()
-}
-
-// Drain waits until at most most bytes are queued for the peer, the send deadline has passed, or
-// the connection has ended. After a *LimitError for SendQueue, call Drain and then send again.
-// Drain doesn't wait for what Cork or a Handler holds back. It may be called from any goroutine,
-// but not from a Handler, as it would block the event loop. Its errors are those of a send, even if
-// nothing is queued.
-func (c *Conn) Drain(most int) error {
-	most = max(most, 0)
-	var err error
-	if c.Queues() {
-		err = c.batch.t.(transport.Queue).Drain(context.Background(), most)
-	}
-	w := &c.batch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err != nil {
-		c.writeFailedLocked(err)
-	}
-	for w.state == writerBusy && !c.Queues() && w.queued() > most {
-		w.waitForWrite()
-	}
-	return c.closing.SendErr()
-}
-
-// Queues reports whether the transport queues what the peer doesn't accept at once, as those on
-// event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull is. Queues may
-// be called from any goroutine.
-func (c *Conn) Queues() bool {
-	q, ok := c.batch.t.(transport.Queue)
-	return ok && q.Queues()
+	defer c.batch.mu.Unlock()
+	c.batch.finishPending(c, err)
 }
 
 // refuses reports whether sends fail, rather than wait, when the queue is full.

@@ -60,104 +60,6 @@ func (c *Conn) Stats() Stats {
 	return stats
 }
 
-// sentCounts are the counts of Stats for what was sent.
-type sentCounts struct {
-	messages, frames, payload, wire, writes, pongs uint64
-}
-
-// receivedCounts are those for what was received. Both are allocated when there is something to count, and
-// apart, since many connections only receive.
-type receivedCounts struct {
-	messages, frames, payload, wire, pings, pongs uint64
-}
-
-// ensureSent returns the counts of what was sent and allocates them if necessary.
-func (w *batchWriter) ensureSent() *sentCounts {
-	if w.sent == nil {
-		w.sent = &sentCounts{}
-	}
-	return w.sent
-}
-
-// countSent counts a frame with n bytes of payload that is being sent.
-func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
-	counts := w.ensureSent()
-	switch {
-	case op == OpPong:
-		counts.pongs++
-	case op.IsData():
-		counts.frames++
-		counts.payload += uint64(n)
-		if fin {
-			counts.messages++
-		}
-	}
-}
-
-// recvCounts counts what was received since the last call of publishCounts. Locking the counts of
-// the connection for each frame would cost more than handling it.
-type recvCounts struct {
-	messages, frames, pings, pongs uint32
-	payload, wire                  uint64 // one frame can have more than 4 GiB
-	deflated, inflated             uint64
-}
-
-// addPayload counts n bytes of payload of the data frame h.
-func (r *recvCounts) addPayload(h *Header, n int) {
-	r.payload += uint64(n)
-	if h.Remaining == 0 {
-		r.frames++
-		if h.Fin {
-			r.messages++
-		}
-	}
-}
-
-// addInflated counts compressed payload, and what it was inflated to.
-func (r *recvCounts) addInflated(deflated, inflated int) {
-	r.deflated += uint64(deflated)
-	r.inflated += uint64(inflated)
-}
-
-// publishCounts adds what was received to the counts that Stats returns.
-func (c *Conn) publishCounts() {
-	if c.receive.counts != (recvCounts{}) {
-		c.batch.mu.Lock()
-		c.publishCountsLocked()
-		c.batch.mu.Unlock()
-	}
-}
-
-// publishCountsLocked is publishCounts.
-func (c *Conn) publishCountsLocked() {
-	r := &c.receive.counts
-	if *r == (recvCounts{}) {
-		return
-	}
-	n := c.batch.received
-	if n == nil {
-		n = &receivedCounts{}
-		c.batch.received = n
-	}
-	n.messages += uint64(r.messages)
-	n.frames += uint64(r.frames)
-	n.payload += r.payload
-	n.wire += r.wire
-	n.pings += uint64(r.pings)
-	n.pongs += uint64(r.pongs)
-	if z := c.enc.Deflate(); z != nil {
-		z.CountReceived(r.deflated, r.inflated)
-	}
-	*r = recvCounts{}
-}
-
-// addMessage counts an unfragmented message of n bytes.
-func (r *recvCounts) addMessage(n int) {
-	r.messages++
-	r.frames++
-	r.payload += uint64(n)
-}
-
 // Outgoing reports how much of what was sent the peer has accepted. taken counts the bytes that
 // have left for the peer and, if the transport can tell, that its system has acknowledged; it may
 // be negative if TLS adds to them. waiting counts the others: it is 0 if nothing is outstanding.
@@ -197,4 +99,102 @@ func (c *Conn) Queued() int {
 func (c *Conn) WritesBlock() bool {
 	_, ok := c.batch.t.(transport.Queue)
 	return !ok
+}
+
+// countSent counts a frame with n bytes of payload that is being sent.
+func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
+	counts := w.ensureSent()
+	switch {
+	case op == OpPong:
+		counts.pongs++
+	case op.IsData():
+		counts.frames++
+		counts.payload += uint64(n)
+		if fin {
+			counts.messages++
+		}
+	}
+}
+
+// recvCounts counts what was received since the last call of publishCounts. Locking the counts of
+// the connection for each frame would cost more than handling it.
+type recvCounts struct {
+	messages, frames, pings, pongs uint32
+	payload, wire                  uint64 // one frame can have more than 4 GiB
+	deflated, inflated             uint64
+}
+
+// addMessage counts an unfragmented message of n bytes.
+func (r *recvCounts) addMessage(n int) {
+	r.messages++
+	r.frames++
+	r.payload += uint64(n)
+}
+
+// addPayload counts n bytes of payload of the data frame h.
+func (r *recvCounts) addPayload(h *Header, n int) {
+	r.payload += uint64(n)
+	if h.Remaining == 0 {
+		r.frames++
+		if h.Fin {
+			r.messages++
+		}
+	}
+}
+
+// addInflated counts compressed payload, and what it was inflated to.
+func (r *recvCounts) addInflated(deflated, inflated int) {
+	r.deflated += uint64(deflated)
+	r.inflated += uint64(inflated)
+}
+
+// sentCounts are the counts of Stats for what was sent.
+type sentCounts struct {
+	messages, frames, payload, wire, writes, pongs uint64
+}
+
+// receivedCounts are those for what was received. Both are allocated when there is something to count, and
+// apart, since many connections only receive.
+type receivedCounts struct {
+	messages, frames, payload, wire, pings, pongs uint64
+}
+
+// ensureSent returns the counts of what was sent and allocates them if necessary.
+func (w *batchWriter) ensureSent() *sentCounts {
+	if w.sent == nil {
+		w.sent = &sentCounts{}
+	}
+	return w.sent
+}
+
+// publishCounts adds what was received to the counts that Stats returns.
+func (c *Conn) publishCounts() {
+	if c.receive.counts != (recvCounts{}) {
+		c.batch.mu.Lock()
+		c.publishCountsLocked()
+		c.batch.mu.Unlock()
+	}
+}
+
+// publishCountsLocked is publishCounts.
+func (c *Conn) publishCountsLocked() {
+	r := &c.receive.counts
+	if *r == (recvCounts{}) {
+		return
+	}
+	n := c.batch.received
+	if n == nil {
+		n = &receivedCounts{}
+		c.batch.received = n
+	}
+	n.messages += uint64(r.messages)
+	n.frames += uint64(r.frames)
+	n.payload += r.payload
+	n.wire += r.wire
+	n.pings += uint64(r.pings)
+	n.pongs += uint64(r.pongs)
+	if z := c.enc.Deflate(); z != nil {
+		z.CountReceived(r.deflated, r.inflated)
+	}
+	*r = recvCounts{}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 )
@@ -54,5 +55,16 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
 		}
+	}
+}
+
+func TestLimitsHaveDefaultsAndCanBeLifted(t *testing.T) {
+	defaults := Limits{DefaultMessageSize, Unlimited, Unlimited, DefaultInflationRatio, 0}
+	if got := (Limits{}).WithDefaults(); got != defaults {
+		t.Errorf("%+v, want %+v", got, defaults)
+	}
+	lifted := Limits{Unlimited, Unlimited, Unlimited, math.MaxInt, math.MaxInt}
+	if got := (Limits{-1, -1, -1, -1, -1}).WithDefaults(); got != lifted || got.WithDefaults() != lifted {
+		t.Errorf("%+v, want %+v", got, lifted)
 	}
 }
