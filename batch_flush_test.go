@@ -42,7 +42,7 @@ func TestFramesSentWhileBytesAreHandledAreWrittenTogether(t *testing.T) {
 			c.SendText([]byte("a"))
 			sent := make(chan error)
 			go func() { sent <- c.SendText([]byte("b")) }()
-			<-sent // it doesn't wait for us, and takes along what we have sent
+			<-sent // it doesn't wait for the Handler, and also writes its batch
 			c.SendText([]byte("c"))
 		}, 2, "text a; text b; text c"},
 		{"Flush", 0, func(c *Conn) {
@@ -92,7 +92,7 @@ func TestFramesSentWhileBytesAreHandledAreWrittenTogether(t *testing.T) {
 	}
 }
 
-// waitUntilGathered waits until so many bytes wait to be written.
+// waitUntilGathered waits until the pending batch has n bytes.
 func waitUntilGathered(c *Conn, n int) {
 	waitUntil(func() bool {
 		c.batch.mu.Lock()
@@ -101,7 +101,7 @@ func waitUntilGathered(c *Conn, n int) {
 	})
 }
 
-// Whoever writes a frame of its own takes along what a Handler has left meanwhile.
+// A sender that writes its frame without batching it also writes what a Handler has sent meanwhile.
 func TestAFrameWrittenOnItsOwnFlushesUnownedFrames(t *testing.T) {
 	for way, send := range map[string]func(c *Conn) error{
 		"lent": func(c *Conn) error {
@@ -215,7 +215,7 @@ func TestPongsNeverBlockTheReceiver(t *testing.T) {
 				t.Fatalf("%q, %v", msg, err)
 			}
 		}
-		c.Recv(nil) // as does who waits for more
+		c.Recv(nil) // and so does the wait for more bytes
 		close(s.free)
 		s.sends(Client, want)
 	})
@@ -235,8 +235,6 @@ func TestPongsNeverBlockTheReceiver(t *testing.T) {
 	})
 }
 
-// What another goroutine sends while bytes are handled was not to be sent by who handles them:
-// it would not receive meanwhile, and a peer that does the same not either.
 func TestFlushingForOtherSendersNeverBlocksTheReceiver(t *testing.T) {
 	c, s := newStuck(t, 3, frames(Client, "text a"), frames(Client, "text b"))
 	r := &recorder{onData: func(c *Conn, _ Header, _ []byte) {

@@ -232,8 +232,8 @@ func TestAFullQueueMakesSendersWait(t *testing.T) {
 	}
 }
 
-// What others have gathered for the next write has to find room too: until it does, a sender
-// waits and doesn't ask again and again.
+// The pending batch of another sender needs room in the queue, too. Until there is some, a sender
+// waits without polling the transport.
 func TestSendersCountThePendingBatchOfOthers(t *testing.T) {
 	c, d := opened(Server, Limits{SendQueue: 1000})
 	c.SendBinary(make([]byte, 900))
@@ -284,7 +284,8 @@ func TestALargeFrameWaitsAfterEachPiece(t *testing.T) {
 	}
 }
 
-// parkedSenders has senders of all kinds wait for the peer, and returns what they get.
+// parkedSenders starts senders of all kinds that wait for the peer, and returns a channel of their
+// errors.
 func parkedSenders(c *Conn, d *queueTransport) <-chan error {
 	c.SendText(make([]byte, 100))
 	errs := make(chan error, len(ways)+1)
@@ -379,7 +380,7 @@ func TestSendersDoNotWaitForATransportWithoutQueue(t *testing.T) {
 	}
 }
 
-// What TrySend has left to a SendContext that waits is written although that gives up.
+// What TrySend has left to a waiting SendContext is written even if that is canceled.
 func TestACanceledSendContextWritesUnownedBatches(t *testing.T) {
 	c, d := opened(Client, Limits{SendQueue: 100, WhenFull: QueueWaits})
 	if err := c.TrySend(OpBinary, make([]byte, 90)); err != nil {
@@ -432,8 +433,8 @@ func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
 	}
 }
 
-// A Handler that sends something large doesn't wait for another goroutine's SendContext, which
-// waits for the peer: on an event loop it would wait for itself.
+// A Handler that sends a large frame must not wait for the SendContext of another goroutine that
+// waits for the peer: on an event loop the Handler would wait for itself.
 func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {
 	for name, send := range map[string]func(c *Conn, p []byte) error{
 		"SendBinary":   func(c *Conn, p []byte) error { return c.SendBinary(p) },

@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A batchOf owns a batchWriter over a transport, and writes down what it is told.
+// A batchOf is a batchOwner that records calls of its methods.
 type batchOf struct {
 	batchWriter
 	failed error
@@ -54,7 +54,7 @@ func (o *batchOf) put(frame string) {
 	b.B = append(b.B, frame...)
 }
 
-// send has a frame written as a sender does, and reports whether it could be.
+// send appends a frame and commits it like a sender, and reports whether that succeeded.
 func (o *batchOf) send(frame string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

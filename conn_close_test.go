@@ -252,7 +252,6 @@ func TestACloseFrameSentByAHandlerIsWrittenAtOnce(t *testing.T) {
 	s.receiver.Readable()
 }
 
-// The lock is not held when what bounds a hung Handler closes the transport.
 func TestTheCloseWatchdogClosesTheTransportWithoutTheLock(t *testing.T) {
 	r := &reentrantTransport{}
 	c := NewConn(r, Client, Options{})
@@ -272,7 +271,7 @@ func TestTheCloseWatchdogClosesTheTransportWithoutTheLock(t *testing.T) {
 	}
 }
 
-// A Handler that was set after sending had failed is bounded as any other.
+// The watchdog also runs for a Handler that was set after a send had failed.
 func TestTheCloseWatchdogRunsAfterAFailedSend(t *testing.T) {
 	p := &closeNotifyTransport{closed: make(chan struct{})}
 	p.chunks, p.writeErr = [][]byte{frames(Client, "text x")}, errors.New("broken on purpose")

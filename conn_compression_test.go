@@ -15,7 +15,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/race"
 )
 
-// settings are ways to compress.
+// settings returns compression settings by name.
 func settings() map[string]Compression {
 	all := map[string]Compression{"default": DefaultCompression}
 	for bits := 8; bits <= 15; bits++ {
@@ -28,7 +28,7 @@ func settings() map[string]Compression {
 	return all
 }
 
-// newCompressing returns a Conn that compresses.
+// newCompressing returns a Conn with compression that receives chunks.
 func newCompressing(role Role, z Compression, limits Limits, chunks ...[]byte) (*Conn, *scriptTransport) {
 	t := &scriptTransport{chunks: chunks}
 	return NewConn(t, role, Options{Compression: z, Limits: limits}), t
@@ -52,7 +52,7 @@ func noise(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// cutAtRandom cuts a stream at random.
+// cutAtRandom splits a stream into chunks of random sizes.
 func cutAtRandom(r *rand.Rand, stream []byte, most int) (chunks [][]byte) {
 	for len(stream) > 0 {
 		n := 1 + r.IntN(min(most, len(stream)))
@@ -62,7 +62,7 @@ func cutAtRandom(r *rand.Rand, stream []byte, most int) (chunks [][]byte) {
 	return chunks
 }
 
-// sentBy returns what role sends when f does the sending.
+// sentBy returns the bytes that a Conn in role writes during f.
 func sentBy(t *testing.T, role Role, z Compression, f func(c *Conn)) []byte {
 	t.Helper()
 	c, s := newCompressing(role, z, Limits{})
@@ -128,7 +128,7 @@ func headersOf(t *testing.T, sent []byte) (kinds []string, sizes []int64) {
 	return kinds, sizes
 }
 
-// receivedBy returns the messages that role makes of a stream.
+// receivedBy returns the messages that a Conn in role receives from a stream.
 func receivedBy(t *testing.T, role Role, z Compression, stream []byte) (messages []string) {
 	t.Helper()
 	c, s := newCompressing(role, z, Limits{}, clone(stream))
@@ -320,8 +320,8 @@ func TestStatsCountCompressedAndUncompressedBytes(t *testing.T) {
 	}
 }
 
-// What compressing and inflating need is lent: between messages there is the history, and
-// that only with takeover.
+// Compressors and inflaters are pooled: between messages a connection holds only the histories, and
+// those only with takeover.
 func TestAnIdleConnHoldsOnlyItsHistories(t *testing.T) {
 	message := document(rand.New(rand.NewPCG(1, 1)), 100000)
 	for bits := 8; bits <= 15; bits++ {

@@ -87,8 +87,8 @@ func TestNoPongAfterClose(t *testing.T) {
 	}
 }
 
-// A ping that can't be answered at once is answered with what is sent next. A peer that waits
-// for the pong doesn't wait for that.
+// A ping that can't be answered at once is answered together with the next send, or when the queue
+// has room: a peer that waits for the pong need not wait for a send.
 func TestAPingReceivedWhileTheQueueIsFullIsAnsweredLater(t *testing.T) {
 	limits := Limits{SendQueue: 100, WhenFull: QueueRefuses}
 	t.Run("pushed, when the transport says that there is room", func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestPongsHeldBackCountForTheSendQueue(t *testing.T) {
 	}
 }
 
-// pongRecorder is a recorder that writes pongs down too.
+// A pongRecorder is a recorder that also records pongs.
 type pongRecorder struct{ recorder }
 
 func (r *pongRecorder) OnPong(c *Conn, payload []byte) {
@@ -180,7 +180,7 @@ func TestOnPongIsCalledInOrderWithOnData(t *testing.T) {
 	}
 }
 
-// A pinged is a Handler that is told of pings.
+// A pinged is a Handler that records pings.
 type pinged struct {
 	Handler
 	told []string

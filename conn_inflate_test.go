@@ -17,7 +17,7 @@ import (
 
 var takeover = Compression{Level: 1, SendTakeover: true, RecvTakeover: true}
 
-// rawFrame makes a frame as a peer sends it to role, with reserved bits.
+// rawFrame returns a frame that a peer sends to role, with reserved bits.
 func rawFrame(role Role, op Opcode, fin bool, rsv uint8, payload string) []byte {
 	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(payload))}
 	p := []byte(payload)
@@ -29,15 +29,15 @@ func rawFrame(role Role, op Opcode, fin bool, rsv uint8, payload string) []byte 
 	return append(engine.AppendHeader(nil, h), p...)
 }
 
-// deflated makes a compressed message in one frame.
+// deflated returns a compressed message of one frame that a peer sends to role.
 func deflated(role Role, op Opcode, payload string) []byte {
 	return rawFrame(role, op, true, engine.RSV1, payload)
 }
 
-// A receiveWay of receiving returns the messages that come, until an error that isn't a timeout.
+// A receiveWay receives messages until an error that isn't a timeout.
 type receiveWay func(c *Conn, s *scriptTransport) (messages []string, err error)
 
-// receivings are all ways of receiving.
+// receivings returns all ways to receive messages.
 func receivings() map[string]receiveWay {
 	all := map[string]receiveWay{
 		"RecvMessage": func(c *Conn, _ *scriptTransport) (messages []string, err error) {
@@ -126,7 +126,7 @@ func receivings() map[string]receiveWay {
 	return all
 }
 
-// withTimeouts puts a timeout before every chunk.
+// withTimeouts inserts a timeout before each chunk.
 func withTimeouts(chunks [][]byte) (all [][]byte) {
 	for _, c := range chunks {
 		all = append(all, nil, c)
@@ -262,7 +262,7 @@ func TestInvalidCompressionEndsTheConnection(t *testing.T) {
 	}
 }
 
-// memoryInflating returns how much memory c holds to inflate a message.
+// memoryInflating returns how many bytes c holds to inflate the current message.
 func memoryInflating(c *Conn) (inflating int) {
 	if z := c.enc.Deflate(); z != nil {
 		_, _, inflating = z.Memory()
@@ -277,7 +277,7 @@ func TestErrorsOfCompressionNameTheirRFC(t *testing.T) {
 	}
 }
 
-// The wrong byte comes in the first fragment; nothing follows it.
+// The invalid byte is in the first fragment, and no other fragment follows.
 func TestInflatedTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	stream := rawFrame(Client, OpText, false, engine.RSV1, "\x00\x09\x00\xf6\xffab\xff")
 	for name, receive := range receivings() {
@@ -288,7 +288,7 @@ func TestInflatedTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	}
 }
 
-// Reading goes on while the end of the message has not come.
+// A message is inflated before its end has arrived.
 func TestACompressedMessageIsInflatedAsItArrives(t *testing.T) {
 	stream := sentBy(t, Server, takeover, func(c *Conn) {
 		c.SendFrame(OpText, false, []byte("first part, "))
@@ -305,7 +305,7 @@ func TestACompressedMessageIsInflatedAsItArrives(t *testing.T) {
 	}
 }
 
-// compressed returns the smallest that the standard library makes of a message.
+// compressed returns p as compressed by the standard library.
 func compressed(t *testing.T, p []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -360,8 +360,8 @@ func TestInflatedMessagesAreLimited(t *testing.T) {
 	}
 }
 
-// What can't be compressed takes more than it inflates to. That is no reason to refuse it,
-// but doesn't go on forever.
+// Incompressible payload is larger when compressed. It must be accepted nevertheless, up to a
+// limit.
 func TestCompressedPayloadMayBeALittleLargerThanAMessage(t *testing.T) {
 	const size = 10000
 	message := noise(rand.New(rand.NewPCG(1, 1)), size)

@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/frametest"
 )
 
-// recorder is a Handler that writes down what it is called with.
+// A recorder is a Handler that records its calls.
 type recorder struct {
 	events  []string
 	payload []byte
@@ -114,7 +114,7 @@ func TestAnswersToTheLastBytesOfAStreamAreWritten(t *testing.T) {
 	}
 }
 
-// Its sends, held back for the batch, have told it nothing.
+// The sends of a Handler are batched and return nil before they are written.
 func TestOnCloseReportsThatSentFramesWereNotWritten(t *testing.T) {
 	broken := errors.New("broken")
 	s := &scriptTransport{chunks: [][]byte{frames(Client, "text a")}, writeErr: broken}
@@ -141,7 +141,7 @@ func TestOnCloseReportsThatSentFramesWereNotWritten(t *testing.T) {
 	}
 }
 
-// A failure that a sender was told of leaves the Handler what is still to be received.
+// After a failed send the Handler still gets what the peer has sent.
 func TestHandlerGetsDataAfterAFailedSend(t *testing.T) {
 	s := &scriptTransport{chunks: [][]byte{frames(Client, "text a"), frames(Client, "text b; close "+closePayload(4000, ""))}, writeErr: errors.New("broken")}
 	c := NewConn(s, Client, Options{})
@@ -438,7 +438,6 @@ func TestAPanicOfAHandlerContinuesWithoutRecover(t *testing.T) {
 	}
 }
 
-// OnClose comes also if Options.Recover doesn't return.
 func TestOnCloseIsCalledAlthoughRecoverCallsGoexit(t *testing.T) {
 	s := &scriptTransport{chunks: [][]byte{frames(Client, "text x")}}
 	c := NewConn(s, Client, Options{Recover: func(*Conn, any) { runtime.Goexit() }})
@@ -458,8 +457,7 @@ func TestOnCloseIsCalledAlthoughRecoverCallsGoexit(t *testing.T) {
 	}
 }
 
-// BenchmarkEcho measures what the engine takes to receive messages and send them back,
-// without a transport.
+// BenchmarkEcho measures receiving messages and sending them back, without a transport.
 func BenchmarkEcho(b *testing.B) {
 	for _, batch := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d of 128 bytes", batch), func(b *testing.B) {

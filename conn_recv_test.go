@@ -17,8 +17,8 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// recvAll receives with a buffer of the given size until an error that isn't a
-// timeout, and tells what came, frame by frame.
+// recvAll receives with a buffer of the given size until an error that isn't a timeout, and returns
+// the payload of each frame.
 func recvAll(c *Conn, size int) (events []string, err error) {
 	buf := make([]byte, size)
 	var payload []byte
@@ -47,7 +47,7 @@ func recvAll(c *Conn, size int) (events []string, err error) {
 	}
 }
 
-// withoutControl drops what Recv answers inside.
+// withoutControl removes the control frames, which Recv handles itself.
 func withoutControl(events string) string {
 	var data []string
 	for e := range strings.SplitSeq(events, "; ") {

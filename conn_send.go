@@ -108,7 +108,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	}
 	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTakenLocked(batch) {
 		c.writeFailedLocked(err)
-		w.t.SetWriteDeadline(time.Now()) // ends the write under way
+		w.t.SetWriteDeadline(time.Now()) // ends the current write
 		return c.closing.WriteErr()
 	}
 	return c.batchErrLocked(batch)

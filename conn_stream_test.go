@@ -133,7 +133,7 @@ func TestNetConnErrorsAreThoseOfTheConnection(t *testing.T) {
 	}
 }
 
-// A deadline that has passed sends and takes nothing, and nothing is lost by it.
+// After a deadline calls fail without sending or receiving anything, and nothing is lost.
 func TestNetConnContinuesAfterADeadline(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "bin a; bin b"))
 	stream := c.NetConn(OpBinary)
@@ -161,7 +161,7 @@ func TestNetConnContinuesAfterADeadline(t *testing.T) {
 	}
 }
 
-// The write deadline of a stream holds whatever Limits.WhenFull says.
+// The write deadline of a NetConn applies to each QueuePolicy.
 func TestTheWriteDeadlineOfANetConnAppliesWithQueueRefuses(t *testing.T) {
 	t.Run("passed", func(t *testing.T) {
 		c, d := opened(Client, Limits{WhenFull: QueueRefuses})
@@ -243,7 +243,7 @@ func TestNextWriterSendsFragments(t *testing.T) {
 	}
 }
 
-// A part of a message must not look whole, nor have a hole.
+// The peer must not receive a part of a message as a whole one, nor a message that lacks a part.
 func TestNextWriterDoesNotCompleteAMessageThatLacksAPart(t *testing.T) {
 	big := strings.Repeat("b", fragmentSize)
 	for name, test := range map[string]struct {
@@ -327,7 +327,7 @@ func TestNextWriterContinuesWhenThereIsRoom(t *testing.T) {
 	}
 }
 
-// A writer that was closed must do nothing to the message of the next one.
+// A closed writer must not change the next message.
 func TestAWriterThatWasClosedLeavesTheNextMessageAlone(t *testing.T) {
 	c, s := newScripted(Server, Limits{})
 	old, err := c.NextWriter(OpText)
@@ -358,8 +358,8 @@ func TestAWriterThatWasClosedLeavesTheNextMessageAlone(t *testing.T) {
 	}
 }
 
-// What is sent beside an open writer may be a message before its first fragment, and control
-// frames after; nothing else gets into its message, or ends it.
+// While a writer is open, others may send messages before its first fragment, and control frames
+// after it; nothing else gets into its message, or ends it.
 func TestOtherSendersCannotInterruptAWritersMessage(t *testing.T) {
 	big := strings.Repeat("b", fragmentSize)
 	for _, compression := range []Compression{{}, takeover} {
@@ -440,7 +440,7 @@ func TestAfterAMessageFailedInTheMiddleTheConnectionCanBeClosed(t *testing.T) {
 	}
 }
 
-// Close ends a connection also while a writer is open, and the writer says so.
+// Close ends the connection while a writer is open, and the writer then returns an error.
 func TestCloseWhileAWriterIsOpen(t *testing.T) {
 	for _, part := range []string{"small", strings.Repeat("b", 2*fragmentSize)} {
 		c, _ := newScripted(Client, Limits{})
@@ -503,7 +503,7 @@ func TestAnOldReaderDoesNotReadLaterMessages(t *testing.T) {
 	})
 }
 
-// The payload of a message goes to one reader, or the other calls say that it can't be right.
+// The payload of a message is returned by one reader only; other calls return an error.
 func TestReceivingCallsMixed(t *testing.T) {
 	const stream = "text Hello; text+ wo; cont rld; text end"
 	recv := func(c *Conn, n int) (string, error) { // n bytes, or a header if that is 0
@@ -595,8 +595,8 @@ func TestReceivingCallsMixed(t *testing.T) {
 	}
 }
 
-// Nobody else can send a part of a writer's message, not even while its first fragment is being
-// written.
+// Other senders can't send a part of a writer's message, not even during the write of its first
+// fragment.
 func TestOtherSendersCannotInterruptAMessageDuringItsFirstFragment(t *testing.T) {
 	s := &gatedTransport{begun: make(chan struct{}, 10), free: make(chan struct{}, 10)}
 	c := NewConn(s, Server, Options{})

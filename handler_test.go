@@ -69,7 +69,7 @@ func TestMessagesDropsIncompleteMessages(t *testing.T) {
 	}
 }
 
-// What a Handler appends to its payload must not get into the frame behind it.
+// Appending to a payload must not overwrite the frame after it.
 func TestAppendingToAPayloadDoesNotChangeTheNext(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		stream := frames(role, "text a; text+ b; cont c; text d; ping e; text f")

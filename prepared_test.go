@@ -20,8 +20,8 @@ func prepared(t testing.TB, op Opcode, payload string) *PreparedMessage {
 	return pm
 }
 
-// One message goes to connections of every setting, between other messages of theirs, and
-// everyone receives the same.
+// One message is sent on connections with different settings, between other messages, and is
+// received the same on each.
 func TestAPreparedMessageArrivesOverEveryConnection(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, size := range []int{0, 1, 60, 125, 126, 1000, 65535, 65536, pieceSize + 1, 300000} {
@@ -81,7 +81,7 @@ func TestAPreparedMessageIsCompressedOnceForEachSetting(t *testing.T) {
 	}
 }
 
-// What is prepared keeps nothing of the caller's, and no send changes it.
+// A prepared message keeps no memory of the caller's, and no send changes it.
 func TestAPreparedMessageIsNeverChanged(t *testing.T) {
 	p := []byte("hello, hello, hello, hello, hello, hello")
 	pm, err := NewPreparedMessage(OpBinary, p)

@@ -63,7 +63,7 @@ func TestAFailedSendInvalidatesTheSendBuffer(t *testing.T) {
 	}
 }
 
-// Copies of a SendBuffer are one loan: whoever is first uses it up.
+// The first use of one copy of a SendBuffer invalidates all.
 func TestCopiesOfASendBufferAreInvalidatedTogether(t *testing.T) {
 	for name, use := range map[string]func(sb *SendBuffer){
 		"sent":             func(sb *SendBuffer) { sb.SendBinary(3) },

@@ -14,7 +14,7 @@ var (
 	ourAbort   = &CloseError{Code: CloseAbnormal, Local: true, Err: io.ErrClosedPipe}
 )
 
-// apply returns the Closing after an event, and what the event returned.
+// apply applies an event to a Closing and returns the results.
 func apply(c *Closing, e closingEvent) (frame bool, received *CloseError) {
 	switch e {
 	case sendCloseEvent:

@@ -14,7 +14,7 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
-// ends returns an Encoder and a Decoder of its peer on which c was agreed.
+// ends returns an Encoder, and a Decoder of its peer, that have negotiated c.
 func ends(role Role, c Compression) (*Encoder, *Decoder) {
 	peer, mirrored := Server, c
 	if role == Server {
@@ -129,7 +129,7 @@ func TestAMessageCompressedOnceInflatesOnEveryConnection(t *testing.T) {
 	}
 }
 
-// rawFrame makes a frame as a peer sends it to role, with reserved bits.
+// rawFrame returns a frame that a peer sends to role, with reserved bits.
 func rawFrame(role Role, op Opcode, fin bool, rsv uint8, payload string) []byte {
 	h := Header{Fin: fin, Rsv: rsv, Opcode: op, Length: int64(len(payload))}
 	p := []byte(payload)
@@ -140,7 +140,7 @@ func rawFrame(role Role, op Opcode, fin bool, rsv uint8, payload string) []byte 
 	return append(AppendHeader(nil, h), p...)
 }
 
-// deflated compresses p as a whole message, with a deflate that isn't ours.
+// deflated returns p as a whole message that compress/flate has compressed.
 func deflated(t *testing.T, p string) string {
 	t.Helper()
 	var b bytes.Buffer

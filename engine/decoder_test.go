@@ -12,8 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/frametest"
 )
 
-// decode runs a Decoder over a stream that is cut into chunks of size bytes, and
-// tells what it found: payload of one frame joined, so that the cuts don't show.
+// decode runs a Decoder over a stream that is split into chunks of size bytes, and returns what it
+// found. It joins the payload of one frame, so the result doesn't depend on the size.
 func decode(d *Decoder, stream []byte, size int) (events []string, err error) {
 	var payload []byte
 	for len(stream) > 0 {
@@ -157,7 +157,7 @@ func TestDecoderEnforcesItsLimits(t *testing.T) {
 	}
 }
 
-// fragmented begins a message, in fragments of each bytes.
+// fragmented returns the beginning of a message of size bytes in fragments of each bytes.
 func fragmented(size, each int) []byte {
 	stream := frametest.Frames(Client, "bin+ ")
 	for ; size > 0; size -= each {
@@ -238,8 +238,8 @@ func BenchmarkDecoderNext(b *testing.B) {
 	}
 }
 
-// decodeSteps is decode for a caller that has memory of its own, room bytes of it, and takes the
-// steps of a Decoder by itself.
+// decodeSteps is decode for a caller with a buffer of room bytes that takes the steps of a Decoder
+// itself.
 func decodeSteps(d *Decoder, stream []byte, room int) (events []string, err error) {
 	buf := make([]byte, room)
 	var payload []byte

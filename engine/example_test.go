@@ -6,7 +6,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
-// Decoding without any I/O: the bytes may come from anywhere, cut anywhere.
+// The Decoder does no I/O: the bytes may come from anywhere, split anywhere.
 func ExampleDecoder() {
 	d := engine.NewDecoder(engine.Client, engine.Limits{})
 	for _, chunk := range []string{"\x81", "\x05He", "llo\x89\x02hi\x82\x00"} {
@@ -42,7 +42,7 @@ func ExampleParseHeader() {
 	// 0 <nil>
 }
 
-// A frame of a client, masked, as an Encoder makes it.
+// An Encoder encodes a masked frame of a client.
 func ExampleEncoder() {
 	e := engine.NewEncoder(engine.Client, nil)
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d} // from mask.Keys, since it has to be unpredictable

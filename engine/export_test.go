@@ -1,6 +1,6 @@
 package engine
 
-// What the peer can break, for tests of the package from outside.
+// Violations of the protocol, for external tests.
 var (
 	ErrControlFragmented  = errControlFragmented
 	ErrLengthNotMinimal   = errLengthNotMinimal
@@ -15,5 +15,5 @@ var (
 	ErrPeerControlTooLong = errControlTooLong
 )
 
-// HeaderSize is headerSize.
+// HeaderSize exports headerSize.
 var HeaderSize = headerSize

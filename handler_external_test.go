@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// What a Handler is called with is the Conn that Dial returns, whichever comes first.
+// A Handler gets the Conn that Dial returns, even if it is called first.
 func TestAHandlerMayBeCalledBeforeDialReturns(t *testing.T) {
 	url := newTalker(t)
 	for name, transport := range everyTransport {
