@@ -342,11 +342,12 @@ func (w *batchWriter) quotaAfter(n int) int {
 }
 
 // drain waits until the transport's queue has room for the pending batch and n more bytes or is
-// empty, or until ctx ends. It returns false if the transport doesn't support that. No other
-// goroutine writes meanwhile, except on connections whose sends must not wait.
+// empty, or until ctx ends. It returns false if the transport doesn't support that, or if nothing
+// more is written. No other goroutine writes meanwhile, except on connections whose sends must not
+// wait.
 func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	q, ok := w.t.(transport.Queue)
-	if !ok || !q.Queues() {
+	if !ok || !q.Queues() || w.state == writerStopped {
 		return false
 	}
 	quota, alone := max(w.quotaAfter(n), 0), !w.refuses

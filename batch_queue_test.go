@@ -483,3 +483,18 @@ func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {
 		})
 	}
 }
+
+func TestNothingFollowsAFailedPieceOfALargeFrame(t *testing.T) {
+	d := &failingOnceTransport{queueTransport: newQueueTransport()}
+	c := NewConn(d, Client, Options{Limits: Limits{SendQueue: 1000, WhenFull: QueueWaits}})
+	c.Cork()
+	c.SendText([]byte("before it"))
+	var lost *CloseError
+	if err := c.SendBinary(make([]byte, 4*pieceSize)); !errors.As(err, &lost) || err != c.Err() {
+		t.Errorf("%v, then %v", err, c.Err())
+	}
+	d.let(d.Queued())
+	if got := unframe(Client, d.out); d.writes != 1 || got != "text before it" || c.batch.state != writerStopped {
+		t.Errorf("%.100q in %d writes, state %d", got, d.writes, c.batch.state)
+	}
+}

@@ -3,6 +3,7 @@ package websock
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -223,6 +224,26 @@ func newQueueTransport() *queueTransport {
 	d := &queueTransport{}
 	d.moved = sync.NewCond(&d.mu)
 	return d
+}
+
+// A failingOnceTransport is a queueTransport whose second write fails, and no other. Drain delivers
+// everything.
+type failingOnceTransport struct {
+	*queueTransport
+	failed bool
+}
+
+func (f *failingOnceTransport) Writev(bufs ...[]byte) error {
+	if f.writes == 1 && !f.failed {
+		f.failed = true
+		return errors.New("broken on purpose")
+	}
+	return f.queueTransport.Writev(bufs...)
+}
+
+func (f *failingOnceTransport) Drain(context.Context, int) error {
+	f.let(f.Queued())
+	return nil
 }
 
 // A stuckTransport accepts room bytes. A write of more waits until the test sends to free.
