@@ -498,3 +498,17 @@ func TestNothingFollowsAFailedPieceOfALargeFrame(t *testing.T) {
 		t.Errorf("%.100q in %d writes, state %d", got, d.writes, c.batch.state)
 	}
 }
+
+func TestSendContextDoesNotWaitUnderCork(t *testing.T) {
+	d := newQueueTransport()
+	c := NewConn(d, Client, Options{Limits: Limits{SendQueue: 10 << 10}, Compression: Compression{Level: 1}})
+	c.Cork()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := c.SendContext(ctx, OpBinary, make([]byte, 1<<20)); err != nil || d.calls > 0 || d.writes > 0 {
+		t.Errorf("%v, after %d calls of Drain and %d writes", err, d.calls, d.writes)
+	}
+	if err := c.Flush(); err != nil || d.writes != 1 {
+		t.Errorf("%v, %d writes", err, d.writes)
+	}
+}

@@ -101,7 +101,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 		return err
 	}
 	batch := w.seq
-	if err := c.sendNowLocked(op, p); err != nil || len(p) <= c.limits().SendQueue {
+	if err := c.sendNowLocked(op, p); err != nil || len(p) <= c.limits().SendQueue || c.pendingHeldBackLocked() {
 		return err
 	}
 	for w.state != writerStopped && !c.isTakenLocked(batch) && waiter.waitLocked(0) {
@@ -390,13 +390,20 @@ func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 	c.encodeCountedLocked(op, true, rsv, p)
 	batch := w.seq
 	switch {
-	case w.heldBack() && len(w.pending.B) < c.limits().SendQueue:
+	case c.pendingHeldBackLocked():
 	case w.state == writerBusy:
 		w.unowned = true
 	default:
 		w.writeNonBlocking(c)
 	}
 	return c.batchErrLocked(batch)
+}
+
+// pendingHeldBackLocked reports whether there is a pending batch that a flush has to write: one that
+// reaches Limits.SendQueue isn't held back.
+func (c *Conn) pendingHeldBackLocked() bool {
+	w := &c.batch
+	return w.pending != nil && len(w.pending.B) < c.limits().SendQueue && w.heldBack()
 }
 
 // batchErrLocked returns nil if a batch is or will be written, and otherwise why it can't be.
