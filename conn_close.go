@@ -45,8 +45,8 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	if !pushed {
 		c.receive.stop.Or(stopPull)
 	}
-	how := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
-	switch sends := c.closing.SendClose(how); {
+	closeErr := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
+	switch sends := c.closing.SendClose(closeErr); {
 	case sends && pushed: // the caller may be the Handler, which must not wait for the peer
 		c.encodeCloseLocked(code, reason)
 		w.flushHeldBack(c)
@@ -75,11 +75,11 @@ func (c *Conn) Abort(cause error) {
 	if cause == nil {
 		cause = ErrClosed
 	}
-	how := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
+	closeErr := &CloseError{Code: CloseAbnormal, Local: true, Err: cause}
 	w := &c.batch
 	w.mu.Lock()
 	c.receive.stop.Or(stopAbort)
-	c.closing.Abort(how)
+	c.closing.Abort(closeErr)
 	w.corked = false
 	w.stop()
 	w.broadcast()
@@ -180,14 +180,14 @@ func (c *Conn) streamEnded(err error) error {
 	w.handler = 0
 	w.flushPending(c)                                        // what was sent while the last bytes were handled
 	closesElsewhere := c.closing.Begun() || c.receive.pushed // Close does, or the transport of a Handler
-	how := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
+	closeErr := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
 	w.stop()
 	w.broadcast()
 	w.mu.Unlock()
 	if !closesElsewhere {
 		w.t.Close()
 	}
-	return how
+	return closeErr
 }
 
 // A closeWatchdog closes a connection whose Handler doesn't return. On an event loop the Handler

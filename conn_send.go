@@ -140,16 +140,16 @@ func (c *Conn) Flush() error {
 	return c.closing.WriteErr()
 }
 
-// Drain waits until at most most bytes are queued for the peer, the send deadline has passed, or
+// Drain waits until at most n bytes are queued for the peer, the send deadline has passed, or
 // the connection has ended. After a *LimitError for SendQueue, call Drain and then send again.
 // Drain doesn't wait for what Cork or a Handler holds back. It may be called from any goroutine,
 // but not from a Handler, as it would block the event loop. Its errors are those of a send, even if
 // nothing is queued.
-func (c *Conn) Drain(most int) error {
-	most = max(most, 0)
+func (c *Conn) Drain(n int) error {
+	n = max(n, 0)
 	var err error
 	if c.Queues() {
-		err = c.batch.t.(transport.Queue).Drain(context.Background(), most)
+		err = c.batch.t.(transport.Queue).Drain(context.Background(), n)
 	}
 	w := &c.batch
 	w.mu.Lock()
@@ -157,7 +157,7 @@ func (c *Conn) Drain(most int) error {
 	if err != nil {
 		c.writeFailedLocked(err)
 	}
-	for w.state == writerBusy && !c.Queues() && w.queued() > most {
+	for w.state == writerBusy && !c.Queues() && w.queued() > n {
 		w.waitForWrite()
 	}
 	return c.closing.SendErr()

@@ -74,15 +74,15 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 		taken = int64(w.sent.wire)
 	}
 	waiting = w.queued()
-	left := w.t.Queued()
+	unsent := w.t.Queued()
 	if w.state == writerBusy && w.rareOrZero().inFlight == nil {
 		waiting++ // the size of the batch isn't known here
 	}
 	if q, ok := w.t.(transport.Queue); ok {
 		n := q.Unacknowledged()
-		left, waiting = left+n, waiting+n
+		unsent, waiting = unsent+n, waiting+n
 	}
-	return taken - int64(left), waiting
+	return taken - int64(unsent), waiting
 }
 
 // Queued returns how many bytes of frames the connection and its transport hold in memory, because

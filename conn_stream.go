@@ -101,11 +101,11 @@ func (m *messageReader) Read(p []byte) (int, error) {
 const fragmentSize = 16 << 10
 
 // NextWriter begins a message of op, OpText or OpBinary, and returns a writer of its payload. The
-// writer sends fragments of at least 16 KiB as they fill, and the final one in Close (RFC 6455
-// section 5.4); a smaller message is sent as one frame. Once a fragment was sent, other goroutines
-// can send only pings and pongs until Close. The writer belongs to one goroutine. Only one can be
-// open at a time: NextWriter returns ErrFrameOrder while another is. So do the methods of a writer
-// that was closed.
+// writer buffers up to 16 KiB and sends a fragment when a Write doesn't fit, and the final fragment
+// in Close (RFC 6455 section 5.4); a smaller message is sent as one frame. Once a fragment was
+// sent, other goroutines can send only pings and pongs until Close. The writer belongs to one
+// goroutine. Only one can be open at a time: NextWriter returns ErrFrameOrder while another is. The
+// methods of a closed writer return ErrFrameOrder, too.
 //
 // Errors are those of SendFrame. A Write that fails has accepted none of its bytes. After a
 // *LimitError, Write can be called again when there is room. Close can be, too, if a fragment was
@@ -128,7 +128,7 @@ func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	return w, nil
 }
 
-// A messageWriter collects the payload of one message and sends it in fragments.
+// A messageWriter buffers the payload of one message and sends it in fragments.
 type messageWriter struct {
 	c       *Conn          // nil: closed
 	op      Opcode         // of the next fragment; written with the lock of the batchWriter held
