@@ -222,6 +222,8 @@ func Example() {
 	go func() {
 		conn, _ := listener.Accept()
 		conn.Write([]byte("\x81\x05Hello\x88\x02\x03\xe8"))
+		conn.Read(make([]byte, 8)) // the answer to the close frame
+		conn.Close()
 	}()
 	conn, _ := net.Dial("tcp", listener.Addr().String())
 	carrier, _ := websock.Attach(Factory{}, conn, nil)
