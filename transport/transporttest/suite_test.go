@@ -2,6 +2,7 @@ package transporttest_test
 
 import (
 	stdtls "crypto/tls"
+	"flag"
 	"net"
 	"testing"
 
@@ -13,7 +14,10 @@ import (
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
+	goleak.VerifyTestMain(m)
+}
 
 // A hiding is a Factory of transports that hide a part of what those of package std implement.
 type hiding struct {
