@@ -38,7 +38,7 @@ func TestStatsCountFramesAndBytes(t *testing.T) {
 				t.Error("no pong is counted")
 			}
 			got.WireSent -= 7 * got.PongsSent
-			got.Writes, got.PongsSent = want.Writes, 0 // of which some are for pongs
+			got.Writes, got.PongsSent = want.Writes, 0 // some are for pongs
 			if got != want {
 				t.Errorf("pushed %v:\n%+v, want\n%+v", push, got, want)
 			}

@@ -131,7 +131,7 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 
 // onConnect puts a new connection into its slot. It uses a Handler, not a goroutine that pulls:
 // with one message in flight the cost is the same, but of several, the replies to messages that
-// arrive in one read leave in one write.
+// arrive in one read are written together.
 func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Conn) error {
 	slot := &g.slots[s.Number()]
 	c := newEchoConn(g, s.Number(), conn)
