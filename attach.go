@@ -23,22 +23,23 @@ import (
 func Attach(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
 	if secured, ok := conn.(*stdtls.Conn); ok {
 		if t, ok := withoutReservation(f).(transport.TLSFactory); ok {
-			return t.AttachTLS(secured, early)
+			return attachOrStd(t.AttachTLS, secured, early)
 		}
 		if below, ok := tls.NetConn(secured); ok {
-			inner, err := attachPlain(f, below, nil)
+			inner, err := attachOrStd(f.Attach, below, nil)
 			if err != nil {
 				return nil, err
 			}
 			return tls.New(secured, inner, early)
 		}
 	}
-	return attachPlain(f, conn, early)
+	return attachOrStd(f.Attach, conn, early)
 }
 
-// attachPlain makes a transport of conn with f, or with transport/std if f doesn't support conn.
-func attachPlain(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
-	c, err := f.Attach(conn, early)
+// attachOrStd makes a transport of conn with attach, or with transport/std if attach doesn't support
+// conn.
+func attachOrStd(attach func(net.Conn, []byte) (transport.Conn, error), conn net.Conn, early []byte) (transport.Conn, error) {
+	c, err := attach(conn, early)
 	if errors.Is(err, transport.ErrUnsupported) {
 		return std.New(conn, early), nil
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 func TestDialOverTLS(t *testing.T) {
@@ -305,5 +306,31 @@ func TestTLSFactoryAttachesTLSConnections(t *testing.T) {
 	}
 	if _, ok := a.secured[0].(*tls.Conn); !ok {
 		t.Errorf("AttachTLS got a %T", a.secured[0])
+	}
+}
+
+func TestTLSFactoryMayDeclineTLSConnections(t *testing.T) {
+	secure, roots := tlsServer(t, echo(t, nil), nil)
+	a := tlsAttacher{tlsErr: transport.ErrUnsupported}
+	c, err := Dial(t.Context(), secure, &Config{TLS: &tls.Config{RootCAs: roots}, Transport: &a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c)
+	if len(a.plain) != 0 || len(a.secured) != 1 || c.TLS() == nil {
+		t.Errorf("attached %d plain and %d TLS connections, state %v", len(a.plain), len(a.secured), c.TLS())
+	}
+}
+
+func TestReservationsAttachTLSConnections(t *testing.T) {
+	secure, roots := tlsServer(t, echo(t, nil), nil)
+	var a tlsAttacher
+	c, err := Dial(t.Context(), secure, &Config{TLS: &tls.Config{RootCAs: roots}, Transport: tlsReserver{&a}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c)
+	if len(a.plain) != 0 || len(a.secured) != 1 {
+		t.Errorf("attached %d plain and %d TLS connections", len(a.plain), len(a.secured))
 	}
 }

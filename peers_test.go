@@ -432,7 +432,10 @@ func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 }
 
 // tlsAttacher is a TLSFactory that records the connections that it attaches.
-type tlsAttacher struct{ plain, secured []net.Conn }
+type tlsAttacher struct {
+	plain, secured []net.Conn
+	tlsErr         error // the error of AttachTLS
+}
 
 func (a *tlsAttacher) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	a.plain = append(a.plain, conn)
@@ -441,8 +444,17 @@ func (a *tlsAttacher) Attach(conn net.Conn, early []byte) (transport.Conn, error
 
 func (a *tlsAttacher) AttachTLS(conn net.Conn, early []byte) (transport.Conn, error) {
 	a.secured = append(a.secured, conn)
+	if a.tlsErr != nil {
+		return nil, a.tlsErr
+	}
 	return std.New(conn, early), nil
 }
+
+// tlsReserver is a Reserver whose Reservations are those of its tlsAttacher.
+type tlsReserver struct{ *tlsAttacher }
+
+func (r tlsReserver) Reserve() (transport.Reservation, error) { return r, nil }
+func (tlsReserver) Release()                                  {}
 
 // pausing is a Handler that pauses after every call of OnData.
 type pausing struct {

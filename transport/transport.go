@@ -210,7 +210,8 @@ type TLSFactory interface {
 	Factory
 
 	// AttachTLS is Attach for conn, which is a *tls.Conn of crypto/tls after its handshake. It
-	// is called in place of Attach.
+	// is called in place of Attach. The Reservations of a Reserver need an AttachTLS of their
+	// own, as they are called in place of the Factory.
 	AttachTLS(conn net.Conn, early []byte) (Conn, error)
 }
 
