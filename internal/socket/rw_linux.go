@@ -9,22 +9,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below don't block, so the scheduler isn't told about them: that takes a tenth of what
-// a small read takes.
-
-func sysRead(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+func sysRead(fd int, p []byte, raw bool) (int, syscall.Errno) {
+	base := unsafe.Pointer(unsafe.SliceData(p))
+	if !raw {
+		n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(base), uintptr(len(p)))
+		return int(n), errno
+	}
+	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(base), uintptr(len(p)))
 	return int(n), errno
 }
 
 // sysWrite raises no signal for a stream that is closed.
-func sysWrite(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+func sysWrite(fd int, p []byte, raw bool) (int, syscall.Errno) {
+	base := unsafe.Pointer(unsafe.SliceData(p))
+	if !raw {
+		n, _, errno := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(base), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		return int(n), errno
+	}
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(base), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
 	return int(n), errno
 }
 
 // sysWritev writes the first slices, as many as fit in a message. It raises no signal either.
-func sysWritev(fd int, bufs [][]byte) (int, syscall.Errno) {
+func sysWritev(fd int, bufs [][]byte, raw bool) (int, syscall.Errno) {
 	var vectors [8]unix.Iovec
 	bufs = bufs[:min(len(bufs), len(vectors))]
 	for i, p := range bufs {
@@ -33,6 +40,10 @@ func sysWritev(fd int, bufs [][]byte) (int, syscall.Errno) {
 	}
 	message := unix.Msghdr{Iov: &vectors[0]}
 	message.SetIovlen(len(bufs))
+	if !raw {
+		n, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
+		return int(n), errno
+	}
 	n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
 	return int(n), errno
 }

@@ -102,7 +102,7 @@ func (c *Conn) discardInput() {
 	if !c.ref.acquire() {
 		return
 	}
-	_, err := socket.Read(int(c.fd), c.loop.readBuf)
+	_, err := socket.RawRead(int(c.fd), c.loop.readBuf)
 	c.releaseFd()
 	if err == nil || err == unix.EAGAIN {
 		return

@@ -72,7 +72,7 @@ func (c *Conn) receive() {
 		c.deliverKept()
 		return
 	}
-	n, err := socket.Read(int(c.fd), c.loop.readBuf)
+	n, err := socket.RawRead(int(c.fd), c.loop.readBuf)
 	if err != unix.EAGAIN {
 		c.deliver(c.loop.readBuf[:n], err)
 	}

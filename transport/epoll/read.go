@@ -211,7 +211,7 @@ func (c *Conn) tryRead(in *input, p []byte) (n int, err error) {
 		b = buffer.Get(pullSize)
 		p = b.B[:pullSize]
 	}
-	n, err = socket.Read(int(c.fd), p)
+	n, err = socket.RawRead(int(c.fd), p)
 	if n == len(p) || in.hungUp.Load() {
 		in.ready.Store(true)
 	}

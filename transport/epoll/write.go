@@ -79,7 +79,12 @@ func (c *Conn) write(bufs [][]byte) (rest [][]byte, err error) {
 		return bufs, net.ErrClosed
 	}
 	defer c.releaseFd()
-	return socket.Writev(int(c.fd), bufs)
+	if len(bufs) == 1 { // most have one, and RawWritev costs more
+		n, err := socket.RawWrite(int(c.fd), bufs[0])
+		bufs[0] = bufs[0][n:]
+		return bufs, err
+	}
+	return socket.RawWritev(int(c.fd), bufs)
 }
 
 // enqueueLocked queues bufs, and has the loop write them when the system takes more.
@@ -176,7 +181,7 @@ func (c *Conn) writeQueueLocked() error {
 		return net.ErrClosed
 	}
 	defer c.releaseFd()
-	n, err := socket.Write(int(c.fd), c.out.queue.Bytes())
+	n, err := socket.RawWrite(int(c.fd), c.out.queue.Bytes())
 	c.out.queue.Drop(n)
 	return err
 }
