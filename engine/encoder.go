@@ -49,10 +49,14 @@ func (e *Encoder) Append(dst []byte, key [4]byte, op Opcode, fin bool, p []byte)
 	if op == OpText && fin && !utf8.Valid(p) {
 		return dst, ErrInvalidUTF8
 	}
-	if op != OpClose {
-		if err := e.Accept(op, fin, p); err != nil {
-			return dst, err
-		}
+	err := error(nil)
+	if op == OpClose {
+		err = acceptControl(fin, p)
+	} else {
+		err = e.Accept(op, fin, p)
+	}
+	if err != nil {
+		return dst, err
 	}
 	rsv := uint8(0)
 	if e.Compresses(op, fin, len(p)) {
@@ -70,17 +74,22 @@ func (e *Encoder) Accept(op Opcode, fin bool, p []byte) error {
 	case fin && e.AcceptsUnfragmented(op):
 		return nil
 	case op == OpPing || op == OpPong:
-		if !fin {
-			return ErrFrameOrder
-		}
-		if len(p) > MaxControlPayload {
-			return ErrControlTooLong
-		}
-		return nil
+		return acceptControl(fin, p)
 	case !op.IsData() || op.StartsMessage() != (e.message == OpNone):
 		return ErrFrameOrder
 	}
 	return e.acceptFragment(op, fin, p)
+}
+
+// acceptControl is Accept for a control frame.
+func acceptControl(fin bool, p []byte) error {
+	switch {
+	case !fin:
+		return ErrFrameOrder
+	case len(p) > MaxControlPayload:
+		return ErrControlTooLong
+	}
+	return nil
 }
 
 // AcceptsUnfragmented reports whether an unfragmented message can be sent after the frames accepted

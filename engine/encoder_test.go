@@ -38,6 +38,7 @@ func TestEncoderRefusesFramesOutOfOrder(t *testing.T) {
 		},
 		"control frames": {
 			{OpPing, true, long, ErrControlTooLong}, {OpPong, true, long[:125], nil}, {OpPing, false, "", ErrFrameOrder},
+			{OpClose, true, long, ErrControlTooLong}, {OpClose, true, "", nil}, {OpClose, false, "", ErrFrameOrder},
 		},
 		"opcodes that mean nothing": {{3, true, "", ErrFrameOrder}, {11, true, "", ErrFrameOrder}, {OpNone, true, "", ErrFrameOrder}},
 		"text that is not UTF-8": {
