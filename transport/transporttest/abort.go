@@ -129,7 +129,7 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 			wait(t, "sending", begun)
 			time.Sleep(20 * time.Millisecond)
 			start := time.Now()
-			returns(t, "Abort", func() { c.Abort(errCause) })
+			returns(t, "Abort, of a socket with SO_LINGER if it is TCP,", func() { c.Abort(errCause) })
 			t.Logf("%s sends: Abort took %v", sender, time.Since(start))
 			wantAborted(t, wait(t, "the blocked send", blocked))
 			if sender != "a goroutine" {

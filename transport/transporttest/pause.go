@@ -97,11 +97,11 @@ func (s Suite) testCloseDuringAPauseLosesNothing(t *testing.T) {
 		c, h, peer := s.pausing(t, network)
 		go io.WriteString(peer, "\x81\x01a\x81\x01b\x88\x02\x03\xe8")
 		wait(t, "a message", h.messages)
-		c.CloseWith(4001, "")
 		go func() {
 			peer.Read(make([]byte, 100)) // the close frame
 			peer.Close()
 		}()
+		c.CloseWith(4001, "")
 		c.Resume()
 		if got := wait(t, "a message", h.messages); got != "b" {
 			t.Errorf("%q", got)

@@ -31,8 +31,9 @@ type Suite struct {
 	// example.
 	CryptoTLS bool
 
-	// EchoAllocs is how many allocations an echo may cost on average, both peers together. Over
-	// TLS, four of crypto/tls are allowed anyway.
+	// EchoAllocs is how many allocations an echo of up to 64 KiB may cost on average, both peers
+	// together. Over TLS, four are allowed anyway. crypto/tls makes one for each read from the
+	// transport, so a transport that reads in small pieces needs more.
 	EchoAllocs float64
 
 	// NoPoll skips the test that a receive with a timeout of zero returns what has arrived:

@@ -69,9 +69,9 @@ func TestTransportsWithoutPusherOrQueuePass(t *testing.T) {
 		"Conn, Pusher": withoutQueue,
 		"Conn, Queue":  withoutPusher,
 	} {
-		s := transporttest.Suite{Factory: hiding{hide}, Networks: []string{"tcp"}, Parallel: !race.Enabled}
+		s := transporttest.Suite{Factory: hiding{hide}, Networks: []string{"tcp", "pipe"}, Parallel: !race.Enabled}
 		t.Run(name, s.Run)
-		s.TLS = stdtls.VersionTLS13
+		s.TLS, s.Networks = stdtls.VersionTLS13, []string{"tcp"}
 		t.Run(name+", over TLS", s.Run)
 	}
 }
