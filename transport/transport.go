@@ -150,7 +150,9 @@ type Receiver interface {
 
 	// End is called instead of Readable when the stream is over for the reason err, whatever
 	// the view still has: when the read deadline has passed (os.ErrDeadlineExceeded) or Close
-	// was called, also during a pause. It is called after a Readable under way.
+	// was called, also during a pause. It is called after a Readable under way. Unless there is a
+	// pause, a deadline that passes while the view is empty may be left to Readable, which gets it
+	// from View.
 	End(err error)
 
 	// Finish ends the connection after Readable returned an error, or after End. It may block
