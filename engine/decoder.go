@@ -90,6 +90,7 @@ var partialFrames = sync.Pool{New: func() any { return new(partialFrame) }}
 
 // NewDecoder returns a Decoder, without compression, for the frames that a peer sends to role:
 // unmasked ones to a Client, masked ones to a Server. Zero fields of limits mean the defaults.
+// With compression, use Init.
 func NewDecoder(role Role, limits Limits) *Decoder {
 	limits = limits.WithDefaults()
 	d := new(Decoder)

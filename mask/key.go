@@ -28,7 +28,8 @@ func NewKey() [4]byte {
 	return key
 }
 
-// Keys makes masking keys, faster than NewKey. It must not be used by several goroutines at once.
+// Keys makes masking keys, faster than NewKey. It must come from NewKeys: a zero Keys has no seed, and
+// anybody can predict its keys. It must not be used by several goroutines at once.
 type Keys struct{ source rand.ChaCha8 }
 
 // NewKeys returns a generator of masking keys: a [rand.ChaCha8], which is cryptographically
