@@ -11,6 +11,7 @@ import (
 
 	. "github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/frametest"
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/mask"
 )
 
@@ -219,5 +220,17 @@ func TestCompressionSettingsHaveTheirNormalForm(t *testing.T) {
 	z.CountReceived(1, 2)
 	if before, after := z.Received(); before != 11 || after != 102 {
 		t.Errorf("%d, %d", before, after)
+	}
+}
+
+func TestEncoderAllocatesNothingForCompressedMessages(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector makes pools forget")
+	}
+	e := NewEncoder(Client, NewPerMessageDeflate(Compression{Level: 1}))
+	msg := bytes.Repeat([]byte("Hello"), 1000)
+	var frame []byte
+	if n := testing.AllocsPerRun(100, func() { frame, _ = e.Append(frame[:0], testKey, OpText, true, msg) }); n >= 1 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/deflate"
 	"github.com/seed004e8d11/websock/internal/utf8"
 	"github.com/seed004e8d11/websock/mask"
@@ -60,7 +61,9 @@ func (e *Encoder) Append(dst []byte, key [4]byte, op Opcode, fin bool, p []byte)
 	}
 	rsv := uint8(0)
 	if e.Compresses(op, fin, len(p)) {
-		rsv, p = e.Compress(nil, op, fin, p)
+		out := buffer.Get(CompressedBound(len(p)))
+		defer out.Put()
+		rsv, p = e.Compress(out.B, op, fin, p)
 	}
 	return e.AppendFrame(dst, key, op, fin, rsv, p), nil
 }
