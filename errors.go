@@ -19,10 +19,28 @@ import (
 //   - *LimitError: something exceeds a field of Limits.
 //   - *HandlerError: a Handler did not return; the connection has ended.
 type (
+	// A HandshakeError says why connecting or the opening handshake failed (RFC 6455 section 4).
+	// There is no connection. Its fields are
+	//
+	//	Reason string      // what was wrong
+	//	Status int         // HTTP status of the response; 0 without one
+	//	Header http.Header // of the response; nil without one
+	//	Body   []byte      // the start of the response's body, at most 1 KiB
+	//	Host   string      // host and port of the server, or the path of its Unix socket
+	//	Proxy  string      // host and port of the proxy, if it failed there
+	//	Err    error       // the cause, or nil
 	HandshakeError = handshake.HandshakeError
-	CloseError     = engine.CloseError
-	ProtocolError  = engine.ProtocolError
-	LimitError     = engine.LimitError
+
+	// A CloseError says how the connection has ended, with the Code and the Reason of the close
+	// frame, and whether the end was ours (Local). See engine.CloseError.
+	CloseError = engine.CloseError
+
+	// A ProtocolError says which Section of RFC 6455 the peer has violated. The connection has
+	// ended. See engine.ProtocolError.
+	ProtocolError = engine.ProtocolError
+
+	// A LimitError names the field of Limits that was exceeded. See engine.LimitError.
+	LimitError = engine.LimitError
 )
 
 // ErrTimeout is returned by a receive that has reached its deadline. Nothing has changed: the call

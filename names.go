@@ -5,13 +5,24 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// This file declares names of package engine as aliases, so that programs need to import only this
-// package and a transport. A websock.Header is an engine.Header.
+// Names of package engine, as aliases, so that programs need to import only this package and a
+// transport.
 type (
-	Role        = engine.Role
-	Header      = engine.Header
-	Opcode      = engine.Opcode
-	CloseCode   = engine.CloseCode
+	// A Role is Client or Server.
+	Role = engine.Role
+
+	// A Header is that of a frame (RFC 6455 section 5.2), with how much of the frame is still to
+	// come: see engine.Header.
+	Header = engine.Header
+
+	// An Opcode is the kind of a frame (RFC 6455 section 5.2): OpText, OpBinary, and so on.
+	Opcode = engine.Opcode
+
+	// A CloseCode says why a connection was closed (RFC 6455 section 7.4).
+	CloseCode = engine.CloseCode
+
+	// A Compression says how messages are compressed, with permessage-deflate (RFC 7692); its
+	// zero value means not at all. engine.Compression documents its fields.
 	Compression = engine.Compression
 )
 
