@@ -193,5 +193,8 @@ func (c *Closing) next(e closingEvent) {
 
 // withCause returns a copy of e with cause as another cause.
 func (e *CloseError) withCause(cause error) *CloseError {
-	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: fmt.Errorf("%w: %w", e.Err, cause)}
+	if e.Err != nil {
+		cause = fmt.Errorf("%w: %w", e.Err, cause)
+	}
+	return &CloseError{Code: e.Code, Reason: e.Reason, Local: e.Local, Err: cause}
 }

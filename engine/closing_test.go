@@ -170,3 +170,11 @@ func TestAnOpenClosingIsSmall(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestStreamEndIsTheOnlyCauseOfACloseErrorWithoutOne(t *testing.T) {
+	var c Closing
+	c.SendClose(&CloseError{Code: CloseNormal, Local: true})
+	if err := c.StreamEnded(io.EOF, false, false); err.Err != io.EOF || err.Code != CloseNormal || !err.Local {
+		t.Errorf("%+v", err)
+	}
+}
