@@ -20,9 +20,9 @@ type Target struct {
 	// Config says how to connect. Its Handler has to be nil: the Group sets it, and also
 	// Limits.WhenFull and, if there is an Options.Recover, Recover. Its Timeout also bounds
 	// Options.Prepare and Options.OnConnect, each by itself. Its KeepAlive is best left zero: the
-	// Group sends pings itself, see Options.Ping, and a connection with both is pinged for both. What
-	// Config points to is shared by all slots that have this Target, and must not be changed while
-	// the Group runs.
+	// Group keeps connections alive itself, see Options.Ping, and KeepAlive applies in addition.
+	// What Config points to is shared by all slots that have this Target, and must not be changed
+	// while the Group runs.
 	Config websock.Config
 }
 
