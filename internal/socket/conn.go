@@ -11,3 +11,12 @@ func HasDescriptor(conn net.Conn) bool {
 	}
 	return false
 }
+
+// A TLSWire is the net.Conn that package transport/tls puts between a tls.Conn and the connection
+// below. Its Close only closes that connection.
+type TLSWire interface {
+	net.Conn
+
+	// BelowTLS returns the connection below, or nil if there is none any more.
+	BelowTLS() net.Conn
+}

@@ -77,8 +77,8 @@ func belowTLS(conn net.Conn) net.Conn {
 			return conn
 		}
 		conn = secured.NetConn()
-		if wire, ok := conn.(interface{ NetConn() net.Conn }); ok { // of package transport/tls
-			conn = wire.NetConn()
+		if wire, ok := conn.(socket.TLSWire); ok && wire.BelowTLS() != nil {
+			conn = wire.BelowTLS()
 		}
 	}
 }

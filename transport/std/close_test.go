@@ -51,6 +51,24 @@ func TestCloseOfTLSWithoutDeadlines(t *testing.T) {
 	}
 }
 
+// A program may count connections in a net.Conn of its own, below TLS.
+func TestCloseClosesTheNetConnBelowTLS(t *testing.T) {
+	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
+		"by package tls": netpair.SecuredBy,
+		"by crypto/tls":  netpair.SecuredByOthers,
+	} {
+		near, far := netpair.Sockets(t, "tcp")
+		below := wrapper{near, make(chan struct{})}
+		client, _ := securedBy(stdtls.VersionTLS13)(t, below, far)
+		std.New(client, nil).Close()
+		select {
+		case <-below.closed:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: Close went past it", name)
+		}
+	}
+}
+
 // After a closing handshake the stream must not look truncated to TLS either.
 func TestClosingHandshakeEndsWithCloseNotify(t *testing.T) {
 	const alert = 21

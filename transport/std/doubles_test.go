@@ -32,6 +32,15 @@ func (deadlineless) SetReadDeadline(time.Time) error  { return errNoDeadline }
 func (deadlineless) SetWriteDeadline(time.Time) error { return errNoDeadline }
 func (d deadlineless) Close() error                   { close(d.closed); return d.Conn.Close() }
 
+// A wrapper is a net.Conn that has a method NetConn like a tls.Conn, and records that it was closed.
+type wrapper struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func (w wrapper) NetConn() net.Conn { return w.Conn }
+func (w wrapper) Close() error      { close(w.closed); return w.Conn.Close() }
+
 // A recorder is a net.Conn that records what is read.
 type recorder struct {
 	net.Conn

@@ -6,8 +6,11 @@ import (
 	"net"
 	"os"
 
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
+
+var _ socket.TLSWire = (*wire)(nil)
 
 // A wire is the net.Conn that a tls.Conn reads from and writes to. It is backed by the net.Conn on
 // which the handshake takes place, and after switchTo by the inner transport.
@@ -70,8 +73,8 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// NetConn returns the connection underneath, or nil after switchTo.
-func (w *wire) NetConn() net.Conn { return w.conn }
+// BelowTLS implements socket.TLSWire. It returns nil after switchTo.
+func (w *wire) BelowTLS() net.Conn { return w.conn }
 
 func (w *wire) Close() error {
 	if w.moved() {
