@@ -261,7 +261,7 @@ type slowConn struct {
 }
 
 func (c slowConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	n, err := c.Conn.Read(p[:min(len(p), max(c.rate/50, 1))]) // so that no pause is long
 	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
 	return n, err
 }
