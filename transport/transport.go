@@ -202,7 +202,7 @@ type Factory interface {
 	// Attach takes over conn. early are bytes that were read from it: they are received first,
 	// and belong to the Conn. For a conn that the Factory can't carry the error is
 	// ErrUnsupported; TLS connections need not be carried, since transport/tls puts TLS over
-	// any Conn that is a Pusher. On any error conn is as it was.
+	// any Conn. On any error conn is as it was.
 	Attach(conn net.Conn, early []byte) (Conn, error)
 }
 
@@ -214,6 +214,9 @@ type TLSFactory interface {
 	// AttachTLS is Attach for conn, which is a *tls.Conn of crypto/tls after its handshake. It
 	// is called in place of Attach. The Reservations of a Reserver need an AttachTLS of their
 	// own, as they are called in place of the Factory.
+	//
+	// If the Factory is a Reserver too, AttachTLS of its Reservation is called, which must have
+	// one: without it, TLS is put over what its Attach returns.
 	AttachTLS(conn net.Conn, early []byte) (Conn, error)
 }
 
