@@ -214,9 +214,6 @@ type TLSFactory interface {
 	// AttachTLS is Attach for conn, which is a *tls.Conn of crypto/tls after its handshake. It
 	// is called in place of Attach. The Reservations of a Reserver need an AttachTLS of their
 	// own, as they are called in place of the Factory.
-	//
-	// If the Factory is a Reserver too, AttachTLS of its Reservation is called, which must have
-	// one: without it, TLS is put over what its Attach returns.
 	AttachTLS(conn net.Conn, early []byte) (Conn, error)
 }
 
