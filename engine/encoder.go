@@ -125,7 +125,7 @@ func (e *Encoder) acceptFragment(op Opcode, fin bool, p []byte) error {
 func (e *Encoder) InMessage() bool { return e.message != OpNone }
 
 // FrameSize returns the size in bytes of a frame with n bytes of payload.
-func (e *Encoder) FrameSize(n int) int { return headerSize(n, e.role == Client) + n }
+func (e *Encoder) FrameSize(n int) int { return headerSize(int64(n), e.role == Client) + n }
 
 // Header returns the header of a frame with n bytes of payload; for a client it is masked with key.
 func (e *Encoder) Header(key [4]byte, op Opcode, fin bool, rsv uint8, n int) Header {
@@ -147,11 +147,11 @@ func (e *Encoder) AppendFrame(dst []byte, key [4]byte, op Opcode, fin bool, rsv 
 	payload := frame[size-len(p):]
 	frame[0] = firstByte(op, fin, rsv)
 	if e.role == Client {
-		putLength(frame, len(p), maskBit)
+		putLength(frame, int64(len(p)), maskBit)
 		*(*[4]byte)(frame[size-len(p)-len(key):]) = key
 		mask.Copy(payload, p, key, 0)
 	} else {
-		putLength(frame, len(p), 0)
+		putLength(frame, int64(len(p)), 0)
 		copy(payload, p)
 	}
 	return dst
@@ -166,7 +166,7 @@ func (e *Encoder) PutHeader(b []byte, key [4]byte, op Opcode, fin bool) (start i
 	if h.Masked {
 		mask.XOR(payload, h.Key, 0)
 	}
-	start = MaxHeaderSize - headerSize(len(payload), h.Masked)
+	start = MaxHeaderSize - headerSize(h.Length, h.Masked)
 	appendHeader(b[start:start], &h)
 	return start
 }

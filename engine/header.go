@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 )
 
@@ -143,22 +144,15 @@ func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, &h) }
 
 // appendHeader is AppendHeader without the copy.
 func appendHeader(dst []byte, h *Header) []byte {
-	b0 := firstByte(h.Opcode, h.Fin, h.Rsv)
-	var b1 byte
+	at, size := len(dst), headerSize(h.Length, h.Masked)
+	dst = slices.Grow(dst, size)[:at+size]
+	header := dst[at:]
+	header[0] = firstByte(h.Opcode, h.Fin, h.Rsv)
 	if h.Masked {
-		b1 = maskBit
-	}
-	switch {
-	case h.Length <= maxLength7:
-		dst = append(dst, b0, b1|byte(h.Length))
-	case h.Length <= maxLength16:
-		dst = append(dst, b0, b1|length16, byte(h.Length>>8), byte(h.Length))
-	default:
-		dst = append(dst, b0, b1|length64)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(h.Length))
-	}
-	if h.Masked {
-		dst = append(dst, h.Key[:]...)
+		putLength(header, h.Length, maskBit)
+		*(*[4]byte)(header[size-len(h.Key):]) = h.Key
+	} else {
+		putLength(header, h.Length, 0)
 	}
 	return dst
 }
@@ -173,7 +167,7 @@ func firstByte(op Opcode, fin bool, rsv uint8) byte {
 }
 
 // putLength writes the payload length to a header, from its second byte on.
-func putLength(header []byte, length int, mask byte) {
+func putLength(header []byte, length int64, mask byte) {
 	switch {
 	case length <= maxLength7:
 		header[1] = mask | byte(length)
@@ -187,7 +181,7 @@ func putLength(header []byte, length int, mask byte) {
 }
 
 // headerSize returns the size in bytes of the header of a frame with a payload of that length.
-func headerSize(length int, masked bool) int {
+func headerSize(length int64, masked bool) int {
 	size := 2
 	switch {
 	case length > maxLength16:

@@ -72,7 +72,7 @@ func TestParseHeaderReadsWhatAppendHeaderWrites(t *testing.T) {
 			if err != nil || n != len(wire) || h != want {
 				t.Errorf("ParseHeader: %+v, %d, %v; want %+v, %d", h, n, err, want, len(wire))
 			}
-			if got := HeaderSize(int(want.Length), want.Masked); got != len(wire) {
+			if got := HeaderSize(want.Length, want.Masked); got != len(wire) {
 				t.Errorf("headerSize: %d, want %d", got, len(wire))
 			}
 		})
