@@ -282,7 +282,8 @@ func (w *batchWriter) broadcast() {
 	}
 }
 
-// stop ends all writing and releases the memory of what was not written.
+// stop ends all writing, releases the memory of what was not written, and wakes the goroutines that
+// wait.
 func (w *batchWriter) stop() {
 	w.state = writerStopped
 	if w.pending != nil {
@@ -290,6 +291,7 @@ func (w *batchWriter) stop() {
 		w.pending = nil
 	}
 	w.dropPing()
+	w.broadcast()
 }
 
 // waitForQuota waits until n more bytes may be queued, or returns a *LimitError if sends must not

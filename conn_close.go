@@ -82,7 +82,6 @@ func (c *Conn) Abort(cause error) {
 	c.closing.Abort(closeErr)
 	w.corked = false
 	w.stop()
-	w.broadcast()
 	w.mu.Unlock()
 	w.t.Close()
 }
@@ -182,7 +181,6 @@ func (c *Conn) streamEnded(err error) error {
 	closesElsewhere := c.closing.Begun() || c.receive.pushed // Close does, or the transport of a Handler
 	closeErr := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
 	w.stop()
-	w.broadcast()
 	w.mu.Unlock()
 	if !closesElsewhere {
 		w.t.Close()
@@ -227,7 +225,6 @@ func (b *closeWatchdog) Run() time.Duration {
 	}
 	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
 	w.stop()
-	w.broadcast()
 	w.mu.Unlock()
 	w.t.Close()
 	return 0
