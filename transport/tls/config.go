@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	"crypto/tls"
 	"runtime"
 	"strings"
@@ -18,14 +19,18 @@ var clientConfigs = struct {
 
 // A configKey is what a client's config is derived from.
 type configKey struct {
-	config weak.Pointer[tls.Config] // the caller's
-	host   string
+	config    weak.Pointer[tls.Config] // the caller's
+	host      string
+	protocols string // offered with ALPN, separated by spaces
 }
 
-// configFor returns the config for a client that connects to host. The caller's config must not be
-// modified after its first use, as crypto/tls requires too.
-func configFor(host string, config *tls.Config) *tls.Config {
-	key := configKey{weak.Make(config), host}
+// defaultProtocols is what a client offers with ALPN if the caller names nothing.
+const defaultProtocols = "http/1.1"
+
+// configFor returns the config for a client that connects to host and offers protocols. The caller's
+// config must not be modified after its first use, as crypto/tls requires too.
+func configFor(host string, config *tls.Config, protocols ...string) *tls.Config {
+	key := configKey{weak.Make(config), host, cmp.Or(strings.Join(protocols, " "), defaultProtocols)}
 	clientConfigs.Lock()
 	defer clientConfigs.Unlock()
 	if shared := clientConfigs.m[key].Value(); shared != nil {
@@ -56,7 +61,7 @@ func deriveConfig(key configKey, config *tls.Config) *tls.Config {
 	if config.ServerName == "" {
 		config.ServerName = serverName(key.host)
 	}
-	config.NextProtos = []string{"http/1.1"}
+	config.NextProtos = strings.Fields(key.protocols)
 	config.Renegotiation = tls.RenegotiateNever
 	if mayResume(config) {
 		config.ClientSessionCache = sessionCache{key}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -22,6 +23,41 @@ func TestConfigForDoesNotModifyCallersConfig(t *testing.T) {
 	}
 }
 
+func TestAClientOffersTheProtocolsThatItIsGiven(t *testing.T) {
+	own := &tls.Config{NextProtos: []string{"own"}}
+	for _, offered := range [][]string{nil, {"h2", "http/1.1"}, {"http/1.1"}} {
+		want := offered
+		if offered == nil {
+			want = []string{"http/1.1"}
+		}
+		if got := configFor("example.com", own, offered...).NextProtos; !slices.Equal(got, want) {
+			t.Errorf("%q: offers %q", offered, got)
+		}
+	}
+}
+
+func TestSessionsAreNotResumedWithOtherProtocols(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := configs(version)
+		server.NextProtos = []string{"h2", "http/1.1"}
+		for _, test := range []struct {
+			protocols []string
+			resumes   bool
+			agreed    string
+		}{
+			{nil, false, "http/1.1"},
+			{[]string{"h2", "http/1.1"}, false, "h2"},
+			{[]string{"h2", "http/1.1"}, true, "h2"},
+			{[]string{"http/1.1"}, true, "http/1.1"}, // what nil means
+		} {
+			state := connected(t, "example.com", client, server, test.protocols...)
+			if state.DidResume != test.resumes || state.NegotiatedProtocol != test.agreed {
+				t.Errorf("%q: resumed %v, %s", test.protocols, state.DidResume, state.NegotiatedProtocol)
+			}
+		}
+	})
+}
+
 func TestServerName(t *testing.T) {
 	for host, want := range map[string]string{
 		"example.com": "example.com", "example.com.": "example.com",
@@ -33,9 +69,14 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// resumed performs a handshake with host, reads what the server sends after it, and reports whether
-// a session was resumed.
+// resumed performs a handshake with host and reports whether a session was resumed.
 func resumed(t *testing.T, host string, client, server *tls.Config) bool {
+	t.Helper()
+	return connected(t, host, client, server).DidResume
+}
+
+// connected performs a handshake with host, and reads what the server sends after it.
+func connected(t *testing.T, host string, client, server *tls.Config, protocols ...string) tls.ConnectionState {
 	t.Helper()
 	a, b := memPipe()
 	defer a.Close()
@@ -46,7 +87,7 @@ func resumed(t *testing.T, host string, client, server *tls.Config) bool {
 		_, err := s.Write([]byte("x")) // after the tickets
 		done <- err
 	}()
-	c, err := Client(t.Context(), a, host, client)
+	c, err := Client(t.Context(), a, host, client, protocols...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +97,7 @@ func resumed(t *testing.T, host string, client, server *tls.Config) bool {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	return c.ConnectionState().DidResume
+	return c.ConnectionState()
 }
 
 func TestSessionsAreResumed(t *testing.T) {

@@ -5,13 +5,14 @@
 //
 // A client verifies the server's certificate for the host that it connects to, and sends the name
 // of that host in the handshake (SNI), unless its tls.Config has a ServerName. With ALPN it offers
-// only http/1.1, whatever NextProtos contains, because the opening handshake needs that protocol.
-// Renegotiation is always off. The caller's tls.Config is cloned, and never modified.
+// the protocols that are given to [Client], whatever NextProtos contains: by default only http/1.1,
+// which the opening handshake of RFC 6455 needs. Renegotiation is always off. The caller's
+// tls.Config is cloned, and never modified.
 //
 // Clients resume TLS sessions. That saves most of the computation of a handshake and, with TLS 1.2,
 // a round trip. The process keeps the 512 sessions that were used last, of about 1 KiB each beside
-// the servers' certificates. A session is resumed only for the same host and with the same
-// *tls.Config. A ClientSessionCache in the tls.Config replaces this cache. A tls.Config with
+// the servers' certificates. A session is resumed only for the same host, with the same
+// *tls.Config and the same protocols. A ClientSessionCache in the tls.Config replaces this cache. A tls.Config with
 // SessionTicketsDisabled, VerifyPeerCertificate or GetClientCertificate resumes nothing.
 //
 // # Over another transport

@@ -10,12 +10,14 @@ import (
 
 // Client performs the client side of the TLS handshake over conn. host is the host name or IP
 // address that was dialled, with or without brackets; the server's certificate must be valid for
-// it. A nil config means the system's root certificates and at least TLS 1.2.
+// it. A nil config means the system's root certificates and at least TLS 1.2. protocols are offered
+// with ALPN (RFC 7301), the preferred one first; none means http/1.1. Which of them the server has
+// chosen is in the ConnectionState of the result; a server that doesn't know ALPN chooses none.
 //
 // If ctx ends before the handshake is complete, Client closes conn and returns the error of ctx. On
 // any other error the caller closes conn. The returned connection can be moved with New.
-func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config) (*tls.Conn, error) {
-	secured := tls.Client(&wire{conn: deadline.Wrap(conn)}, configFor(host, config))
+func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config, protocols ...string) (*tls.Conn, error) {
+	secured := tls.Client(&wire{conn: deadline.Wrap(conn)}, configFor(host, config, protocols...))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
