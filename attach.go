@@ -60,6 +60,12 @@ func attach(conn net.Conn, result *handshake.Result, role Role, a attachOptions,
 		conn.Close()
 		return nil, &HandshakeError{Reason: fileLimitOr("transport refuses the connection", err), Err: err}
 	}
+	return newConn(carrier, result, role, a, o)
+}
+
+// newConn makes a Conn over carrier after the opening handshake. On an error it closes carrier. It
+// doesn't use a.transport.
+func newConn(carrier transport.Conn, result *handshake.Result, role Role, a attachOptions, o Options) (*Conn, error) {
 	o.Subprotocol = result.Subprotocol
 	o.RawHeader = result.RawHeader
 	o.Compression = result.Compression
