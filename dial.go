@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
 // Open connects to the server in cfg and performs the opening handshake (RFC 6455 section 4.1).
@@ -122,50 +123,68 @@ func (a *attempt) check(cfg *Config) error {
 	if err := a.request(cfg).Check(); err != nil {
 		return err
 	}
-	if a.to.Secure && cfg.DialTLS != nil { // which uses no proxy
-		return nil
-	}
-	_, err := proxyFor(cfg, &a.to)
+	_, err := a.route(cfg)
 	return err
+}
+
+// route returns the way to the endpoint.
+func (a *attempt) route(cfg *Config) (*route, error) {
+	r := &route{cfg: cfg, to: a.to}
+	if a.to.Secure && cfg.DialTLS != nil { // which uses no proxy
+		return r, nil
+	}
+	var err error
+	r.proxy, err = proxyFor(cfg, &a.to)
+	return r, err
 }
 
 // open makes attempts until one doesn't end in a redirect that may be followed.
 func (a *attempt) open(ctx context.Context, cfg *Config) (*Conn, error) {
 	ctx, cancel := withTimeout(ctx, cfg.Timeout)
 	defer cancel()
-	reserved, err := reserve(cfg.Transport)
-	if err != nil {
-		return nil, err
-	}
-	defer reserved.Release()
 	policy, err := cfg.KeepAlive.policy()
 	if err != nil {
 		return nil, err
 	}
 	for redirects := 0; ; redirects++ {
-		request := a.request(cfg)
-		if err := request.Check(); err != nil {
-			return nil, err
-		}
-		conn, err := dial(ctx, cfg, &a.to)
-		if err != nil {
-			return nil, err // a redirect of a proxy, too, is never followed
-		}
-		result, err := performHandshake(ctx, cfg.trace(), conn, request)
-		if err == nil {
-			return attach(conn, result, Client, attachOptions{reserved, cfg.Handler, policy}, Options{
-				Limits:  cfg.Limits,
-				Recover: cfg.Recover,
-				OnPing:  cfg.KeepAlive.OnPing,
-			})
-		}
-		if redirects >= cfg.MaxRedirects {
-			return nil, err
+		c, err := a.connect(ctx, cfg, policy)
+		if err == nil || redirects >= cfg.MaxRedirects {
+			return c, err
 		}
 		if err := a.redirect(err, cfg.RedirectHeader); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// connect connects to the endpoint and performs the opening handshake.
+func (a *attempt) connect(ctx context.Context, cfg *Config, policy *keepalive.Policy) (*Conn, error) {
+	request := a.request(cfg)
+	if err := request.Check(); err != nil {
+		return nil, err
+	}
+	r, err := a.route(cfg)
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := reserve(cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	defer reserved.Release()
+	conn, err := r.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, err := performHandshake(ctx, cfg.trace(), conn, request)
+	if err != nil {
+		return nil, err
+	}
+	return attach(conn, result, Client, attachOptions{reserved, cfg.Handler, policy}, Options{
+		Limits:  cfg.Limits,
+		Recover: cfg.Recover,
+		OnPing:  cfg.KeepAlive.OnPing,
+	})
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -207,11 +226,11 @@ func performHandshake(ctx context.Context, trace *Trace, conn net.Conn, request 
 }
 
 // redirect changes a to the endpoint that failure, the error of a handshake, redirects to. It
-// returns an error, which is failure itself if that isn't a redirect. Only the allowed headers are
-// sent to another origin.
+// returns an error, which is failure itself if that isn't a redirect of the server: one of a proxy
+// is never followed. Only the allowed headers are sent to another origin.
 func (a *attempt) redirect(failure error, allowed []string) error {
 	var refusal *HandshakeError
-	if !errors.As(failure, &refusal) || a.to.Network != "tcp" {
+	if !errors.As(failure, &refusal) || refusal.Proxy != "" || a.to.Network != "tcp" {
 		return failure
 	}
 	next, err := handshake.RedirectTarget(&a.to, refusal)

@@ -14,31 +14,34 @@ import (
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
-// dial connects to an endpoint, through a proxy if there is one, and performs the TLS handshake if
-// the endpoint demands it.
-func dial(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
-	if to.Secure && cfg.DialTLS != nil {
-		return dialTLS(ctx, cfg, to)
-	}
-	conn, err := dialNet(ctx, cfg, to)
-	if err != nil || !to.Secure {
-		return conn, err
-	}
-	return startTLS(ctx, cfg.trace(), conn, to.Host, cfg.TLS)
+// A route is the way to an endpoint.
+type route struct {
+	cfg   *Config
+	to    endpoint.Endpoint
+	proxy *proxyServer // nil: none
 }
 
-// dialNet connects to an endpoint, through a proxy if there is one, without TLS.
-func dialNet(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
-	via, err := proxyFor(cfg, to)
-	switch {
-	case err != nil:
-		return nil, err
-	case via == nil:
-		return dialDirect(ctx, cfg, to)
+// dial connects to the endpoint, through the proxy if there is one, and performs the TLS handshake
+// if the endpoint demands it.
+func (r *route) dial(ctx context.Context) (net.Conn, error) {
+	if r.to.Secure && r.cfg.DialTLS != nil {
+		return dialTLS(ctx, r.cfg, &r.to)
 	}
-	conn, err := dialProxy(ctx, cfg, via, to.Address())
+	conn, err := r.dialNet(ctx)
+	if err != nil || !r.to.Secure {
+		return conn, err
+	}
+	return startTLS(ctx, r.cfg.trace(), conn, r.to.Host, r.cfg.TLS)
+}
+
+// dialNet connects to the endpoint, through the proxy if there is one, without TLS.
+func (r *route) dialNet(ctx context.Context) (net.Conn, error) {
+	if r.proxy == nil {
+		return dialDirect(ctx, r.cfg, &r.to)
+	}
+	conn, err := dialProxy(ctx, r.cfg, r.proxy, r.to.Address())
 	if err != nil {
-		return nil, withProxy(err, via.url)
+		return nil, withProxy(err, r.proxy.url)
 	}
 	return conn, nil
 }
