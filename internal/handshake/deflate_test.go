@@ -166,7 +166,7 @@ func TestInvalidCompressionIsRejected(t *testing.T) {
 		if err := (&Request{Host: "h", Compression: z}).Check(); err == nil {
 			t.Errorf("%+v: a client may request it", z)
 		}
-		if err := (&ServerOptions{Compression: z}).check(); err == nil {
+		if err := (&ServerOptions{Compression: z}).check(1); err == nil {
 			t.Errorf("%+v: a server may support it", z)
 		}
 	}

@@ -1,5 +1,6 @@
 // Package handshake performs the opening handshake of WebSocket (RFC 6455 section 4) over an open
-// connection, in both roles, and asks HTTP proxies for a tunnel.
+// connection, in both roles, and asks HTTP proxies for a tunnel. It also makes and checks the messages
+// of the opening handshake over a stream of HTTP/2 (RFC 8441).
 //
 // A message is parsed once: a request by net/http, a response by net/textproto. (A 101 response
 // may have headers about a body, which mean nothing in it but which http.ReadResponse rejects.)
@@ -16,6 +17,11 @@
 // Its parser of extensions, gobwas/httphead, isn't used: it accepts malformed lists such as "a;"
 // and "a b", and loses characters of quoted values. Buffers come from the pools of gobwas/pool;
 // nothing that is returned refers to them.
+//
+// Of HTTP/2 this package knows messages only, as values: header lists, and requests and responses of
+// net/http. What doesn't depend on the version of HTTP is shared: subprotocols, extensions, the rules
+// for origins, the checks of the application, errors and limits. What gobwas/ws does is not needed
+// there, where no key proves that the server understands WebSocket.
 //
 // Every error is a *HandshakeError. No function keeps a goroutine or its arguments after it has
 // returned.

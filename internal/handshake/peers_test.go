@@ -12,9 +12,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // scripted is a connection to a peer that sends the same whatever it receives, in two pieces. In
@@ -210,9 +214,10 @@ func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // tlsConn is a connection with the method of a *tls.Conn that returns its state.
 type tlsConn struct{ net.Conn }
 
-func (tlsConn) ConnectionState() tls.ConnectionState {
-	return tls.ConnectionState{ServerName: "example.com"}
-}
+func (tlsConn) ConnectionState() tls.ConnectionState { return testState }
+
+// testState is the state of a TLS connection.
+var testState = tls.ConnectionState{ServerName: "example.com"}
 
 // tunnelThrough runs Tunnel against a proxy that answers as given.
 func tunnelThrough(t *testing.T, ctx context.Context, r TunnelRequest, response func(net.Conn)) (*http.Request, error) {
@@ -238,4 +243,181 @@ func tunnelThrough(t *testing.T, ctx context.Context, r TunnelRequest, response 
 // says returns a proxy that sends text.
 func says(text string) func(net.Conn) {
 	return func(conn net.Conn) { io.WriteString(conn, text) }
+}
+
+// connectRequest returns a valid request of HTTP/2 as net/http parses it.
+func connectRequest() *http.Request {
+	return &http.Request{
+		Method: "CONNECT", RequestURI: "/chat?room=1", Proto: "HTTP/2.0", ProtoMajor: 2,
+		Host: "example.com", RemoteAddr: "192.0.2.1:1234", Body: http.NoBody, ContentLength: -1,
+		Header: http.Header{":protocol": {"websocket"}, "Sec-Websocket-Version": {"13"}},
+	}
+}
+
+// streamWriter is an http.ResponseWriter whose stream can be taken. The stream is a string.
+type streamWriter struct {
+	*httptest.ResponseRecorder
+	status int         // given to TakeStream
+	header http.Header // likewise
+	err    error       // what TakeStream returns
+}
+
+func (w *streamWriter) TakeStream(status int, header http.Header) (string, error) {
+	w.status, w.header = status, header
+	return "stream", w.err
+}
+
+// wrappedWriter is an http.ResponseWriter of middleware that says what it wraps. It can't be flushed.
+type wrappedWriter struct{ http.ResponseWriter }
+
+func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// stalledWriter is an http.ResponseWriter whose client takes nothing until a deadline passes.
+type stalledWriter struct {
+	*httptest.ResponseRecorder
+	writing chan struct{} // closed by the first Write
+	expired chan struct{} // closed by a deadline that has passed
+}
+
+func newStalledWriter() *stalledWriter {
+	return &stalledWriter{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+}
+
+func (w *stalledWriter) Write([]byte) (int, error) {
+	close(w.writing)
+	<-w.expired
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (w *stalledWriter) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() && t.Before(time.Now()) {
+		close(w.expired)
+	}
+	return nil
+}
+
+// timedWriter is an http.ResponseWriter with the deadlines that were set last.
+type timedWriter struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+	flushedBy   time.Time // the deadline of a Flush
+}
+
+func (w *timedWriter) SetReadDeadline(t time.Time) error {
+	w.read = t
+	return nil
+}
+
+func (w *timedWriter) SetWriteDeadline(t time.Time) error {
+	w.write = t
+	return nil
+}
+
+func (w *timedWriter) FlushError() error {
+	w.flushedBy = w.write
+	return nil
+}
+
+// brokenWriter is an http.ResponseWriter whose client is gone.
+type brokenWriter struct{ *httptest.ResponseRecorder }
+
+func (brokenWriter) FlushError() error { return io.ErrClosedPipe }
+
+// checkHeaderIs checks that a header has these values, several of one name joined by commas, and no others.
+func checkHeaderIs(t *testing.T, got http.Header, want map[string]string) {
+	t.Helper()
+	for name, values := range got {
+		if want[name] != strings.Join(values, ",") {
+			t.Errorf("header %s: %q, want %q", name, values, want[name])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d headers, want %d: %v", len(got), len(want), got)
+	}
+}
+
+// connectFields returns the header list of a valid request of HTTP/2, with more names and values.
+func connectFields(path string, more ...string) []hpack.HeaderField {
+	list := []string{
+		":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", path, ":authority", "example.com",
+		"sec-websocket-version", "13",
+	}
+	return fieldList(append(list, more...)...)
+}
+
+// fieldList returns a header list of names and values.
+func fieldList(namesAndValues ...string) (fields []hpack.HeaderField) {
+	for i := 0; i < len(namesAndValues); i += 2 {
+		fields = append(fields, hpack.HeaderField{Name: namesAndValues[i], Value: namesAndValues[i+1]})
+	}
+	return fields
+}
+
+// An h2Client is the client's end of an HTTP/2 connection with one stream at a time.
+type h2Client struct {
+	t      *testing.T
+	conn   net.Conn
+	framer *http2.Framer
+	stream uint32 // the last one opened
+}
+
+// dialH2 begins HTTP/2 over conn, and waits for the server's consent to extended CONNECT.
+func dialH2(t *testing.T, conn net.Conn) *h2Client {
+	t.Helper()
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(time.Minute)) // a test that fails doesn't hang
+	c := &h2Client{t: t, conn: conn, framer: http2.NewFramer(conn, conn)}
+	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	io.WriteString(conn, http2.ClientPreface)
+	c.framer.WriteSettings()
+	settings, ok := c.readFrame().(*http2.SettingsFrame)
+	if !ok {
+		t.Fatal("the server didn't begin with SETTINGS")
+	}
+	if v, _ := settings.Value(http2.SettingEnableConnectProtocol); v != 1 {
+		t.Fatal("the server doesn't support extended CONNECT")
+	}
+	c.framer.WriteSettingsAck()
+	return c
+}
+
+// open opens a stream with a request.
+func (c *h2Client) open(fields []hpack.HeaderField) {
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range fields {
+		encoder.WriteField(f)
+	}
+	c.stream += 1 + c.stream&1
+	err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: c.stream, BlockFragment: block.Bytes(), EndHeaders: true})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// send sends data on the stream.
+func (c *h2Client) send(text string) {
+	if err := c.framer.WriteData(c.stream, false, []byte(text)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *h2Client) readFrame() http2.Frame {
+	c.t.Helper()
+	f, err := c.framer.ReadFrame()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return f
+}
+
+// next returns the next frame of the stream that has a meaning for the tests.
+func (c *h2Client) next() http2.Frame {
+	c.t.Helper()
+	for {
+		switch f := c.readFrame().(type) {
+		case *http2.MetaHeadersFrame, *http2.DataFrame, *http2.RSTStreamFrame:
+			return f
+		}
+	}
 }

@@ -46,9 +46,12 @@ func complete(refusal *HandshakeError) {
 	refusal.Header = h
 }
 
-// decline sends a refusal to the request of an http.Handler.
-func decline(w http.ResponseWriter, refusal *HandshakeError) *HandshakeError {
+// decline sends a refusal to the request r of an http.Handler.
+func decline(w http.ResponseWriter, r *http.Request, refusal *HandshakeError) *HandshakeError {
 	complete(refusal)
+	if r.ProtoMajor == 2 {
+		deleteConnectionSpecific(refusal.Header)
+	}
 	maps.Copy(w.Header(), refusal.Header)
 	w.WriteHeader(refusal.Status)
 	w.Write(refusal.Body)

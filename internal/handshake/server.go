@@ -29,7 +29,8 @@ type ServerOptions struct {
 	Compression engine.Compression
 
 	// Header is sent with the response that agrees, in addition to Upgrade, Connection and
-	// Sec-WebSocket-*.
+	// Sec-WebSocket-*. Over HTTP/2 it is sent with what middleware has set, and must not have what
+	// HTTP/2 forbids, such as Keep-Alive.
 	Header http.Header
 
 	// CheckOrigin decides about requests that a browser sends from a page of another site. Those
@@ -43,7 +44,8 @@ type ServerOptions struct {
 	Scheme string
 
 	// CheckRequest is called last, with a valid request, and decides about its target, host and
-	// header. An error rejects the request. If the error is a *HandshakeError with a status of
+	// header. Over HTTP/2 the request has the method CONNECT and a Header[":protocol"]. An error
+	// rejects the request. If the error is a *HandshakeError with a status of
 	// 300 to 599, the response has its Status, Header and Body, or its Reason if there is no
 	// Body. Otherwise the response has status 403. nil: every request is accepted.
 	CheckRequest func(r *http.Request) error
@@ -59,20 +61,43 @@ const writeSize = 512
 // responseTimeout bounds how long Accept tries to send its response.
 const responseTimeout = 10 * time.Second
 
-// Accept performs the opening handshake in the server role inside an http.Handler (RFC 6455
-// section 4.2) and takes over the connection. The connection has no deadline. o may be nil.
+// Accept performs the opening handshake in the server role inside an http.Handler, and takes over
+// the connection of HTTP/1.1 (RFC 6455 section 4.2), or the stream of HTTP/2 (RFC 8441). Neither has
+// a deadline. o may be nil.
+//
+// A stream of HTTP/2 remains net/http's, which ends it when the handler returns. So the handler must
+// not return before the net.Conn is closed, and after that nothing may use it. It doesn't support
+// deadlines. Our own server lets handlers take over streams: see AcceptStream.
 //
 // The error is a *HandshakeError. If it has a Status, Accept has sent a response with this status:
-// 400 for a malformed request, 403 for an origin, 405 for a method other than GET, 426 for a
-// request for something else than version 13 of WebSocket, 505 for HTTP/2 and HTTP/1.0, 500 if w
-// can't be hijacked. Without a Status, the connection was lost.
+//
+//	400  a malformed request; over HTTP/2 also one for another version than 13
+//	403  an origin that is not allowed, or a request that CheckRequest declines
+//	405  another method than GET, over HTTP/2 than CONNECT
+//	426  over HTTP/1.1, a request for something else than version 13 of WebSocket
+//	500  wrong options, or a connection or stream that w doesn't let a handler take over
+//	501  over HTTP/2, a CONNECT without :protocol, or for another protocol than websocket
+//	505  neither HTTP/1.1 nor HTTP/2
+//
+// Over HTTP/2 there is no 426, because it must name the protocol in an Upgrade header (RFC 9110
+// section 15.5.22), which HTTP/2 doesn't have (RFC 9113 section 8.6). There, an ordinary request is
+// one with the wrong method, and a response that declines another version has Sec-WebSocket-Version
+// (RFC 6455 section 4.4). 501 is what RFC 9220 section 3 advises for HTTP/3; RFC 8441 says nothing.
+// CheckRequest can also have other statuses sent. Without a Status, the connection was lost.
 func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn, *Result, error) {
 	if o == nil {
 		o = &ServerOptions{}
 	}
 	agreed, refusal := validateRequest(r, o)
 	if refusal != nil {
-		return nil, nil, decline(w, refusal)
+		return nil, nil, decline(w, r, refusal)
+	}
+	if r.ProtoMajor == 2 {
+		conn, failed := takeBody(w, r, agreed, o)
+		if failed != nil {
+			return nil, nil, failed
+		}
+		return conn, requestResult(r, agreed), nil
 	}
 	conn, rw, err := respond(w, r, agreed, o.Header, responseTimeout)
 	switch {
@@ -82,7 +107,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 		conn.Close()
 		return nil, nil, &HandshakeError{Reason: "the response can't be sent", Err: err}
 	}
-	result := &Result{Subprotocol: agreed.subprotocol, Compression: agreed.compression, RawHeader: headerLines(r)}
+	result := requestResult(r, agreed)
 	if n := rw.Reader.Buffered(); n > 0 {
 		result.Early = make([]byte, n)
 		io.ReadFull(rw.Reader, result.Early) // buffered: it can't fail
@@ -90,7 +115,13 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 	return conn, result, nil
 }
 
-// headerLines returns the lines of a request's header, with Host, which net/http keeps elsewhere.
+// requestResult returns the Result of a request that net/http, or our own server, has parsed.
+func requestResult(r *http.Request, agreed negotiated) *Result {
+	return &Result{Subprotocol: agreed.subprotocol, Compression: agreed.compression, RawHeader: headerLines(r)}
+}
+
+// headerLines returns the lines of a request's header, with Host, which net/http keeps elsewhere, and
+// without the pseudo-header fields of HTTP/2.
 func headerLines(r *http.Request) []byte {
 	var lines bytes.Buffer
 	fmt.Fprintf(&lines, "Host: %s\r\n", r.Host)
@@ -189,6 +220,9 @@ func receiveRequest(ctx context.Context, conn net.Conn, m *message) (*http.Reque
 	}
 	if err != nil {
 		return nil, &HandshakeError{Reason: "the request is not proper HTTP", Status: http.StatusBadRequest, Err: err}
+	}
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 { // 2 is that of the preface of HTTP/2
+		return nil, refuseWith(http.StatusHTTPVersionNotSupported, "the request is not HTTP/1.1")
 	}
 	if secured, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secured.ConnectionState()

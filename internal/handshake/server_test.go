@@ -242,14 +242,16 @@ func TestAcceptNeedsAHijacker(t *testing.T) {
 	}
 }
 
-func TestAcceptDeclinesHTTP2(t *testing.T) {
-	r := upgradeRequest()
-	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
-	w := httptest.NewRecorder()
-	_, _, err := Accept(w, r, nil)
-	var failed *HandshakeError
-	if !errors.As(err, &failed) || failed.Status != 505 || w.Code != 505 {
-		t.Errorf("%v, answered %d", err, w.Code)
+func TestAcceptDeclinesOtherVersionsOfHTTP(t *testing.T) {
+	for _, major := range []int{0, 3} {
+		r := upgradeRequest()
+		r.ProtoMajor = major
+		w := httptest.NewRecorder()
+		_, _, err := Accept(w, r, nil)
+		var failed *HandshakeError
+		if !errors.As(err, &failed) || failed.Status != 505 || w.Code != 505 {
+			t.Errorf("HTTP/%d: %v, answered %d", major, err, w.Code)
+		}
 	}
 }
 

@@ -24,10 +24,10 @@ type negotiated struct {
 // validateRequest checks a request by the rules of the RFC and of the application, and chooses
 // from what it offers (RFC 6455 section 4.2).
 func validateRequest(r *http.Request, o *ServerOptions) (negotiated, *HandshakeError) {
-	if err := o.check(); err != nil {
+	if err := o.check(r.ProtoMajor); err != nil {
 		return negotiated{}, &HandshakeError{Reason: "the server's options are wrong", Status: http.StatusInternalServerError, Err: err}
 	}
-	if refusal := checkUpgradeRequest(r); refusal != nil {
+	if refusal := checkProtocol(r); refusal != nil {
 		return negotiated{}, refusal
 	}
 	agreed, err := negotiate(r, o)
@@ -55,7 +55,8 @@ func negotiate(r *http.Request, o *ServerOptions) (agreed negotiated, err error)
 	return agreed, err
 }
 
-func (o *ServerOptions) check() error {
+// check rejects options that are wrong for a request of this version of HTTP.
+func (o *ServerOptions) check(protoMajor int) error {
 	if o.Scheme != "" && o.Scheme != "http" && o.Scheme != "https" {
 		return failure("scheme %q is neither http nor https", o.Scheme)
 	}
@@ -65,17 +66,29 @@ func (o *ServerOptions) check() error {
 	if err := checkCompression(o.Compression); err != nil {
 		return err
 	}
+	if protoMajor == 2 {
+		return checkStreamHeader(o.Header)
+	}
 	return checkHeader(o.Header)
+}
+
+// checkProtocol checks a request by the rules of its version of HTTP.
+func checkProtocol(r *http.Request) *HandshakeError {
+	switch {
+	case r.ProtoMajor == 1 && r.ProtoMinor > 0:
+		return checkUpgradeRequest(r)
+	case r.ProtoMajor == 2:
+		return checkConnectRequest(r)
+	}
+	return refuseWith(http.StatusHTTPVersionNotSupported, "the request is neither HTTP/1.1 nor HTTP/2")
 }
 
 // checkUpgradeRequest checks a request by the rules of RFC 6455 section 4.2.1.
 func checkUpgradeRequest(r *http.Request) *HandshakeError {
 	switch {
-	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return refuseWith(http.StatusHTTPVersionNotSupported, "the request is not HTTP/1.1")
 	case r.Method != http.MethodGet:
 		return refuseWith(http.StatusMethodNotAllowed, "the request is not a GET", "Allow", http.MethodGet)
-	case r.Host == "" || !httpguts.ValidHostHeader(r.Host):
+	case !validHost(r):
 		return refuseWith(http.StatusBadRequest, "the request's Host is missing or malformed")
 	case r.ContentLength != 0:
 		return refuseWith(http.StatusBadRequest, "the request has a body") // its bytes would be taken for frames
@@ -83,12 +96,42 @@ func checkUpgradeRequest(r *http.Request) *HandshakeError {
 		return upgradeRequired("the request's Upgrade is missing or doesn't have websocket")
 	case !hasToken(r.Header, headerConnection, "upgrade"):
 		return upgradeRequired("the request's Connection is missing or doesn't have Upgrade")
-	case !slices.Equal(r.Header[headerVersion], []string{"13"}):
+	case !validVersion(r):
 		return upgradeRequired("the request's Sec-WebSocket-Version is not 13")
 	case !validKey(r.Header[headerKey]):
 		return refuseWith(http.StatusBadRequest, "the request's Sec-WebSocket-Key is not one value of 16 bytes in base64")
 	}
 	return nil
+}
+
+// checkConnectRequest checks a request by the rules of RFC 8441 sections 4 and 5. A key is not looked
+// at: what it is for in HTTP/1.1, the :protocol is for here. The ContentLength of a stream that the
+// client hasn't ended is -1.
+func checkConnectRequest(r *http.Request) *HandshakeError {
+	forbidden := forbiddenHeader(r.Header)
+	switch {
+	case r.Method != http.MethodConnect:
+		return refuseWith(http.StatusMethodNotAllowed, "the request is not a CONNECT", "Allow", http.MethodConnect)
+	case !slices.Equal(r.Header[pseudoProtocol], []string{protocolWebSocket}):
+		return refuseWith(http.StatusNotImplemented, "the request's :protocol is missing or not websocket")
+	case !strings.HasPrefix(r.RequestURI, "/"):
+		return refuseWith(http.StatusBadRequest, "the request's :path doesn't begin with a slash")
+	case !validHost(r):
+		return refuseWith(http.StatusBadRequest, "the request's :authority is missing or malformed")
+	case forbidden != "":
+		return refuseWith(http.StatusBadRequest, "the request has the header "+forbidden+", which HTTP/2 forbids")
+	case r.ContentLength >= 0:
+		return refuseWith(http.StatusBadRequest, "the request's stream has an end, or a length")
+	case !validVersion(r):
+		return refuseWith(http.StatusBadRequest, "the request's Sec-WebSocket-Version is not 13", headerVersion, "13")
+	}
+	return nil
+}
+
+func validHost(r *http.Request) bool { return r.Host != "" && httpguts.ValidHostHeader(r.Host) }
+
+func validVersion(r *http.Request) bool {
+	return slices.Equal(r.Header[headerVersion], []string{"13"})
 }
 
 // upgradeRequired returns the refusal that names the protocol and version of this server (RFC
