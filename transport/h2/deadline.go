@@ -1,0 +1,116 @@
+package h2
+
+import (
+	"net"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/timing"
+)
+
+// An instant is a time in nanoseconds since the process began, by the monotonic clock. Zero is no
+// time.
+type instant int64
+
+var began = time.Now()
+
+func now() instant { return instant(time.Since(began)) }
+
+func instantOf(t time.Time) instant {
+	if t.IsZero() {
+		return 0
+	}
+	return max(instant(t.Sub(began)), 1)
+}
+
+// time is the inverse of instantOf.
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return began.Add(time.Duration(i))
+}
+
+// passed reports whether i is a time and not in the future.
+func (i instant) passed() bool { return i != 0 && now() >= i }
+
+// clock checks the deadlines of all streams, and keeps Sessions alive.
+var clock = timing.NewScheduler()
+
+// SetReadDeadline is that of net.Conn. After Close and Linger it returns net.ErrClosed.
+func (st *Stream) SetReadDeadline(t time.Time) error {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.has(closed | lingering) {
+		return net.ErrClosed
+	}
+	st.readDeadline = instantOf(t)
+	if st.has(pushed) {
+		st.scheduleDeadlineLocked()
+	} else if st.in != nil {
+		st.in.wake()
+	}
+	return nil
+}
+
+// SetWriteDeadline is that of net.Conn, also for what is queued.
+func (st *Stream) SetWriteDeadline(t time.Time) error {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.has(closed) {
+		return net.ErrClosed
+	}
+	st.writeDeadline = instantOf(t)
+	st.scheduleDeadlineLocked()
+	if st.out != nil {
+		st.out.broadcast() // calls of Drain keep the deadline
+	}
+	return nil
+}
+
+// scheduleDeadlineLocked has the deadlines checked when the next of them passes. A goroutine that reads
+// keeps the read deadline itself.
+func (st *Stream) scheduleDeadlineLocked() {
+	at := st.nextDeadlineLocked()
+	if at == 0 || st.checkAt != 0 && st.checkAt <= at {
+		return
+	}
+	st.checkAt = at
+	clock.Add(time.Duration(at-now()), (*deadlineTask)(st))
+}
+
+func (st *Stream) nextDeadlineLocked() (at instant) {
+	if st.has(closed) {
+		return 0
+	}
+	if st.has(pushed|lingering) && !st.has(finished) || st.has(lingering) {
+		at = st.readDeadline
+	}
+	if st.queuedLocked() > 0 && st.writeDeadline != 0 && (at == 0 || st.writeDeadline < at) {
+		at = st.writeDeadline
+	}
+	return at
+}
+
+// A deadlineTask is a Stream whose deadlines are checked.
+type deadlineTask Stream
+
+// Run makes a deadlineTask a timing.Task.
+func (t *deadlineTask) Run() (again time.Duration) {
+	st := (*Stream)(t)
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.checkAt == 0 || !st.checkAt.passed() { // it was checked, or is checked by another task
+		return 0
+	}
+	st.checkAt = 0
+	st.checkDeadlinesLocked()
+	at := st.nextDeadlineLocked()
+	if at == 0 || at.passed() {
+		return 0
+	}
+	st.checkAt = at
+	return time.Duration(at - now())
+}

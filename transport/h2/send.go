@@ -1,0 +1,535 @@
+package h2
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+)
+
+const (
+	// batchSize is how many bytes of frames are gathered before they are written, at most and but for
+	// one frame.
+	batchSize = 64 << 10
+
+	// carrierQueue is how many bytes the carrier may have queued before the streams have to wait.
+	// What a stream sends waits behind them, so it isn't much.
+	carrierQueue = 128 << 10
+
+	// mostPending is how many bytes of frames may be pending while the peer takes nothing. Streams
+	// don't add to them then, so more of them are answers that the peer asks for and doesn't read.
+	mostPending = 256 << 10
+
+	// longFrame is the largest frame that is sent while no other stream waits, and shortFrame while
+	// some do, so that all have their turn.
+	longFrame  = 64 << 10
+	shortFrame = 16 << 10
+
+	// uncopiedSize is the least payload that is written without being copied.
+	uncopiedSize = 16 << 10
+
+	// minMaxFrame is the frame size that every peer takes (RFC 9113 section 6.5.2).
+	minMaxFrame = 16 << 10
+
+	frameHeaderSize = 9
+)
+
+// preface is what a client sends first (RFC 9113 section 3.4).
+const preface = http2.ClientPreface
+
+// shutdownPing is the payload of the PING whose answer says that the peer knows of a shutdown.
+var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
+
+// An output sends the frames of a Session. It belongs to the Session's lock, and is written without it
+// by one goroutine at a time: what others send meanwhile is written by that goroutine, too.
+//
+// What the peer may be sent is bounded by the window of the stream, by that of the connection, and by
+// the room that the carrier has. What has to wait is queued by its stream. Streams that have something
+// queued and a window send in turn, a frame each.
+type output struct {
+	s       *Session
+	framer  *http2.Framer
+	encoder *hpack.Encoder
+	block   bytes.Buffer   // of encoder
+	pending *buffer.Buffer // frames that are not written yet; nil: none
+	written *buffer.Buffer // those that the carrier writes later
+	state   outputState
+	owed    bool  // the goroutine that writes has to write what is pending, too
+	corked  int   // calls of Cork without Flush
+	window  int64 // of the connection
+	sending ring  // streams that have something to send, and a window
+
+	vec   [][]byte // of an uncopied write
+	heads []byte   // the frame headers of it
+}
+
+// An outputState says what the carrier is doing.
+type outputState uint8
+
+const (
+	idle    outputState = iota
+	writing             // a goroutine writes, or the carrier does
+	full                // the carrier has queued so much that streams have to wait
+	broken              // nothing can be sent any more
+)
+
+func (o *output) init(s *Session) {
+	o.s = s
+	o.window = defaultWindow
+	o.framer = http2.NewFramer((*frameWriter)(o), nil)
+	o.encoder = hpack.NewEncoder(&o.block)
+}
+
+// begin sends what comes first on a connection (RFC 9113 section 3.4).
+func (o *output) begin() {
+	c := &o.s.config
+	settings := []http2.Setting{
+		{ID: http2.SettingInitialWindowSize, Val: uint32(c.Window)},
+		{ID: http2.SettingMaxFrameSize, Val: maxFrame},
+		{ID: http2.SettingMaxHeaderListSize, Val: uint32(c.MaxHeaderBytes)},
+	}
+	if o.s.client {
+		o.append([]byte(preface))
+		settings = append(settings, http2.Setting{ID: http2.SettingEnablePush, Val: 0})
+	} else {
+		settings = append(settings,
+			http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(c.MaxStreams)},
+			http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
+	}
+	o.framer.WriteSettings(settings...)
+	o.framer.WriteWindowUpdate(0, sessionWindow-defaultWindow)
+}
+
+// A frameWriter is an output as the io.Writer of its Framer, which writes whole frames.
+type frameWriter output
+
+func (w *frameWriter) Write(frame []byte) (int, error) {
+	o := (*output)(w)
+	o.append(frame)
+	if o.s.config.Trace != nil {
+		o.s.traceLocked(true, frame, nil)
+	}
+	return len(frame), nil
+}
+
+// append adds bytes to the pending frames.
+func (o *output) append(p []byte) {
+	if o.state == broken {
+		return
+	}
+	b := o.room(len(p))
+	b.B = append(b.B, p...)
+}
+
+// room returns the pending frames with room for n more bytes.
+func (o *output) room(n int) *buffer.Buffer {
+	if o.pending == nil {
+		o.pending = buffer.Get(max(n, 2<<10))
+	} else {
+		o.pending.Grow(n)
+	}
+	return o.pending
+}
+
+// size returns how many bytes of frames are pending.
+func (o *output) size() int {
+	if o.pending == nil {
+		return 0
+	}
+	return len(o.pending.B)
+}
+
+// writeHead sends a header list, in as many frames as necessary.
+func (o *output) writeHead(st *Stream, fields []hpack.HeaderField, endStream bool) {
+	o.block.Reset()
+	for _, f := range fields {
+		o.encoder.WriteField(f)
+	}
+	block := o.block.Bytes()
+	first := block[:min(len(block), minMaxFrame)]
+	block = block[len(first):]
+	o.framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: st.id, BlockFragment: first, EndStream: endStream, EndHeaders: len(block) == 0,
+	})
+	for len(block) > 0 {
+		next := block[:min(len(block), minMaxFrame)]
+		block = block[len(next):]
+		o.framer.WriteContinuation(st.id, len(block) == 0, next)
+	}
+	if o.block.Cap() > 4<<10 {
+		o.block = bytes.Buffer{}
+	}
+}
+
+func (o *output) writePing(ack bool, data [8]byte) { o.framer.WritePing(ack, data) }
+
+func (o *output) writeReset(id uint32, code http2.ErrCode) { o.framer.WriteRSTStream(id, code) }
+
+func (o *output) writeGoAway(last uint32, code http2.ErrCode, text string) {
+	o.framer.WriteGoAway(last, code, []byte(text))
+}
+
+func (o *output) writeWindowUpdate(id uint32, n int) { o.framer.WriteWindowUpdate(id, uint32(n)) }
+
+// putDataHeader writes the header of a DATA frame to p.
+func putDataHeader(p []byte, id uint32, size int, endStream bool) {
+	binary.BigEndian.PutUint32(p, uint32(size)<<8|uint32(http2.FrameData))
+	p[4] = 0
+	if endStream {
+		p[4] = byte(http2.FlagDataEndStream)
+	}
+	binary.BigEndian.PutUint32(p[5:], id)
+}
+
+// appendData adds a DATA frame with size bytes of bufs, and returns the rest of bufs.
+func (o *output) appendData(st *Stream, bufs [][]byte, size int, endStream bool) [][]byte {
+	b := o.room(frameHeaderSize + size)
+	start := len(b.B)
+	b.B = b.B[:start+frameHeaderSize]
+	putDataHeader(b.B[start:], st.id, size, endStream)
+	for rest := size; rest > 0; {
+		n := min(rest, len(bufs[0]))
+		b.B = append(b.B, bufs[0][:n]...)
+		rest -= n
+		if n == len(bufs[0]) {
+			bufs = bufs[1:]
+		} else {
+			bufs[0] = bufs[0][n:]
+		}
+	}
+	o.spend(st, size)
+	if o.s.config.Trace != nil {
+		o.s.traceLocked(true, b.B[start:start+frameHeaderSize], nil)
+	}
+	return bufs
+}
+
+// spend takes size bytes from both windows.
+func (o *output) spend(st *Stream, size int) {
+	st.sendWindow -= int64(size)
+	o.window -= int64(size)
+}
+
+// quota returns how large the next frame of a stream may be.
+func (o *output) quota(st *Stream) int {
+	most := longFrame
+	if !o.sending.empty() {
+		most = shortFrame
+	}
+	return int(max(min(int64(most), int64(o.s.peer.MaxFrame), st.sendWindow, o.window), 0))
+}
+
+// hasRoom reports whether streams may send at present, as far as the carrier is concerned.
+func (o *output) hasRoom() bool {
+	return o.size() < batchSize && (o.state == idle || o.state == writing)
+}
+
+// sendDataLocked sends as much of bufs as may be sent, and returns the rest. Nothing is queued by st.
+func (s *Session) sendDataLocked(st *Stream, bufs [][]byte, size int) (rest [][]byte) {
+	o := &s.out
+	for size > 0 && o.sending.empty() {
+		n := min(size, o.quota(st))
+		switch {
+		case n == 0:
+			return bufs
+		case n >= uncopiedSize && o.mayWriteUncopied():
+			bufs, n = s.writeUncopiedLocked(st, bufs, size)
+		case !o.hasRoom():
+			if !s.writeBatchLocked() {
+				return bufs
+			}
+			continue
+		default:
+			bufs = o.appendData(st, bufs, n, false)
+		}
+		size -= n
+	}
+	return bufs
+}
+
+// fillLocked gathers frames of the streams that have something queued, as long as there is room.
+func (s *Session) fillLocked() {
+	o := &s.out
+	for o.hasRoom() && o.window > 0 {
+		st := o.sending.take()
+		if st == nil {
+			return
+		}
+		n := min(st.out.queue.Len(), o.quota(st))
+		last := n == st.out.queue.Len()
+		endStream := last && st.out.ending && st.out.trailer == nil
+		o.appendData(st, [][]byte{st.out.queue.Bytes()}, n, endStream)
+		st.dequeuedLocked(n)
+		switch {
+		case !last:
+			s.enlistLocked(st)
+		case endStream:
+			s.endSentLocked(st)
+		default:
+			st.queueSentLocked()
+		}
+	}
+}
+
+// enlistLocked lets a stream send in turn, if it has something to send and a window.
+func (s *Session) enlistLocked(st *Stream) {
+	if st.queuedLocked() > 0 && st.sendWindow > 0 && !st.has(enlisted) {
+		s.out.sending.add(st)
+	}
+}
+
+// commitLocked writes what is pending, unless it is held back until the end of the turn, or until
+// Flush.
+func (s *Session) commitLocked() {
+	o := &s.out
+	if o.size() < batchSize && !o.owed && (o.corked > 0 || s.turn.isMine()) {
+		return
+	}
+	s.flushLocked()
+}
+
+// flushLocked writes what is pending, and what waits for a turn, until the carrier has no more room.
+// If another goroutine is writing, that one does it.
+func (s *Session) flushLocked() {
+	for {
+		s.fillLocked()
+		if s.out.size() == 0 || !s.writeBatchLocked() {
+			break
+		}
+	}
+	if s.out.size() > mostPending {
+		s.violatedLocked(violation(http2.ErrCodeEnhanceYourCalm, "answers are asked for and not read"))
+	}
+}
+
+// writeBatchLocked passes the pending frames to the carrier, and reports whether more may follow at
+// once. It unlocks meanwhile.
+func (s *Session) writeBatchLocked() (more bool) {
+	o := &s.out
+	o.owed = o.state == writing
+	if o.state != idle {
+		return false
+	}
+	b := o.pending
+	o.pending = nil
+	o.state = writing
+	if !s.queue.Queues() {
+		return s.tryWriteLocked(b)
+	}
+	b.Vec[0] = b.B
+	s.mu.Unlock()
+	err := s.carrier.Writev(b.Vec[:1]...)
+	s.mu.Lock()
+	b.Put()
+	return s.batchWrittenLocked(err)
+}
+
+// tryWriteLocked is writeBatchLocked for a carrier that doesn't queue. What it doesn't take at once
+// it writes in a goroutine, which then calls Wrote.
+func (s *Session) tryWriteLocked(b *buffer.Buffer) (more bool) {
+	s.mu.Unlock()
+	rest, err := s.queue.TryWrite(b.B)
+	s.mu.Lock()
+	if rest != nil && err == nil {
+		s.out.written = b
+		rest.Finish((*writeDone)(s))
+		return false
+	}
+	b.Put()
+	return s.batchWrittenLocked(err)
+}
+
+// A writeDone is a Session as the transport.WriteDone of its carrier.
+type writeDone Session
+
+// Wrote goes on after the carrier has written what it did not take at once.
+func (w *writeDone) Wrote(err error) {
+	s := (*Session)(w)
+	s.lock()
+	defer s.unlock()
+	s.out.written.Put()
+	s.out.written = nil
+	if s.batchWrittenLocked(err) {
+		s.flushLocked()
+	}
+}
+
+// batchWrittenLocked ends a write, and reports whether another may follow at once.
+func (s *Session) batchWrittenLocked(err error) (more bool) {
+	o := &s.out
+	switch {
+	case o.state == broken: // the Session has ended meanwhile
+		return false
+	case err != nil:
+		s.sendingFailedLocked(err)
+		return false
+	}
+	// The state comes first: if the carrier's queue becomes empty now, the carrier calls the Session
+	// after that, which waits for the lock.
+	o.state = full
+	if s.carrier.Queued() < carrierQueue {
+		o.state = idle
+	}
+	return o.state == idle
+}
+
+// carrierDrainedLocked is called when the carrier may have room again.
+func (s *Session) carrierDrainedLocked() {
+	if s.out.state == full && s.carrier.Queued() == 0 {
+		s.out.state = idle
+		s.notes.changed = true // Room may have been 0
+		s.flushLocked()
+	}
+}
+
+// mayWriteUncopied reports whether the carrier can be given payload without a copy. Over TLS it is
+// copied anyway, by the encryption, and small pieces would become records of their own.
+func (o *output) mayWriteUncopied() bool {
+	return o.state == idle && !o.s.secured && o.s.queue.Queues()
+}
+
+// writeUncopiedLocked writes up to size bytes of bufs with the pending frames before them, and
+// returns the rest of bufs and how many bytes it has written.
+func (s *Session) writeUncopiedLocked(st *Stream, bufs [][]byte, size int) (rest [][]byte, written int) {
+	const most = 16 // frames
+	o := &s.out
+	pending := o.pending
+	o.pending = nil
+	o.vec = o.vec[:0]
+	if pending != nil {
+		o.vec = append(o.vec, pending.B)
+	}
+	if o.heads == nil {
+		o.heads = make([]byte, most*frameHeaderSize)
+	}
+	for i := range most {
+		n := min(size-written, o.quota(st))
+		if n == 0 {
+			break
+		}
+		head := o.heads[i*frameHeaderSize:][:frameHeaderSize]
+		putDataHeader(head, st.id, n, false)
+		o.vec = append(o.vec, head)
+		for rest := n; rest > 0; {
+			p := bufs[0][:min(rest, len(bufs[0]))]
+			o.vec = append(o.vec, p)
+			rest -= len(p)
+			if bufs[0] = bufs[0][len(p):]; len(bufs[0]) == 0 {
+				bufs = bufs[1:]
+			}
+		}
+		o.spend(st, n)
+		written += n
+		if s.config.Trace != nil {
+			s.traceLocked(true, head, nil)
+		}
+	}
+	o.state = writing
+	s.mu.Unlock()
+	err := s.carrier.Writev(o.vec...)
+	s.mu.Lock()
+	clear(o.vec)
+	if pending != nil {
+		pending.Put()
+	}
+	s.batchWrittenLocked(err)
+	return bufs, written
+}
+
+// sendingFailedLocked ends sending: the carrier has failed. What the peer has sent can still be
+// received.
+func (s *Session) sendingFailedLocked(err error) {
+	s.out.stop()
+	s.phase = max(s.phase, draining)
+	s.notes.changed = true
+	for _, st := range s.streams {
+		st.sendingFailedLocked(&SessionError{Err: err})
+	}
+	s.endIfDrainedLocked()
+}
+
+// stop drops what is pending, and all that comes.
+func (o *output) stop() {
+	o.state = broken
+	if o.pending != nil {
+		o.pending.Put()
+		o.pending = nil
+	}
+}
+
+// Cork holds back what the streams send until Flush, or until 64 KiB wait. Each Cork needs a Flush.
+func (s *Session) Cork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.corked++
+}
+
+// Flush ends a Cork. What was held back is written, unless another Cork goes on.
+func (s *Session) Flush() {
+	s.lock()
+	defer s.unlock()
+	s.out.corked--
+	if s.out.corked == 0 {
+		s.commitLocked()
+	}
+}
+
+// A ring is the streams that send in turn. Those that had nothing to send before come first, since
+// what they send is likely to be short.
+type ring struct {
+	fresh, old list
+	oldNext    bool
+}
+
+// A list is a list of streams, linked by Stream.next.
+type list struct{ first, last *Stream }
+
+func (l *list) add(st *Stream) {
+	if l.first == nil {
+		l.first = st
+	} else {
+		l.last.out.next = st
+	}
+	l.last = st
+}
+
+func (l *list) take() *Stream {
+	st := l.first
+	if st != nil {
+		l.first, st.out.next = st.out.next, nil
+	}
+	return st
+}
+
+func (r *ring) empty() bool { return r.fresh.first == nil && r.old.first == nil }
+
+// add adds a stream.
+func (r *ring) add(st *Stream) {
+	st.flags |= enlisted
+	if st.out.served {
+		r.old.add(st)
+	} else {
+		r.fresh.add(st)
+	}
+}
+
+// take takes the next stream that has still something to send, or returns nil.
+func (r *ring) take() *Stream {
+	for !r.empty() {
+		from := &r.fresh
+		if r.fresh.first == nil || r.oldNext && r.old.first != nil {
+			from = &r.old
+		}
+		r.oldNext = from == &r.fresh
+		st := from.take()
+		st.flags &^= enlisted
+		if st.queuedLocked() > 0 && st.sendWindow > 0 {
+			st.out.served = true
+			return st
+		}
+	}
+	return nil
+}

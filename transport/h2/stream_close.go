@@ -1,0 +1,151 @@
+package h2
+
+import (
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// CloseWrite sends END_STREAM after what is queued. It doesn't wait. After the end of the stream it does
+// nothing.
+func (st *Stream) CloseWrite() error {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.writeErrLocked() != nil {
+		return nil
+	}
+	st.flags |= ending
+	if st.queuedLocked() > 0 {
+		st.out.ending = true
+		return nil
+	}
+	s.sendEndLocked(st)
+	s.commitLocked()
+	return nil
+}
+
+// sendEndLocked sends an empty DATA frame with END_STREAM.
+func (s *Session) sendEndLocked(st *Stream) {
+	s.out.appendData(st, nil, 0, true)
+	s.endSentLocked(st)
+}
+
+// Linger discards what still arrives, until what is queued has been sent and the peer has ended the
+// stream, or d has passed; then it closes. With a receiver it returns at once.
+func (st *Stream) Linger(d time.Duration) error {
+	s := st.s
+	s.lock()
+	if st.has(closed | lingering) {
+		s.unlock()
+		return nil
+	}
+	st.flags |= lingering
+	st.dropInputLocked()
+	st.readDeadline = instantOf(time.Now().Add(d))
+	st.scheduleDeadlineLocked()
+	waits := !st.has(pushed)
+	r := st.ensureRare()
+	if waits {
+		r.lingerDone = make(chan struct{})
+	}
+	done := r.lingerDone
+	st.lingerLocked()
+	if st.in != nil {
+		st.in.wake()
+	}
+	s.commitLocked()
+	s.unlock()
+	if !waits {
+		return nil
+	}
+	<-done
+	return r.lingerErr
+}
+
+// lingerLocked closes a stream that lingers when there is nothing more to wait for.
+func (st *Stream) lingerLocked() {
+	over := st.rare.sendErr != nil || st.err != nil && st.err != io.EOF
+	if over || st.has(remoteEnded) && st.queuedLocked() == 0 {
+		st.closeLocked(nil)
+	}
+}
+
+// closeLocked closes the stream as close(2) does a socket. err is what Linger returns.
+func (st *Stream) closeLocked(err error) {
+	if st.has(closed) {
+		return
+	}
+	s := st.s
+	lost := st.queuedLocked() > 0 || st.rare != nil && st.rare.sendErr != nil
+	st.flags |= closed
+	if s.streams[st.id] == st {
+		switch {
+		case st.has(remoteEnded) && !lost:
+			s.sendEndLocked(st)
+		case st.has(localEnded) && !s.client:
+			st.resetLocked(http2.ErrCodeNo, net.ErrClosed) // RFC 9113 section 8.1
+		default:
+			st.resetLocked(http2.ErrCodeCancel, net.ErrClosed)
+		}
+	}
+	if r := st.rare; r != nil {
+		r.onEnd = nil
+		if r.lingerDone != nil {
+			r.lingerErr = err
+			close(r.lingerDone)
+			r.lingerDone = nil
+		}
+	}
+	st.failLocked(net.ErrClosed)
+	st.dropQueueLocked()
+	if !st.has(pushed) {
+		st.dropInputLocked()
+	}
+}
+
+// Close ends the stream at once. What is queued is lost. If both sides have ended the stream, nothing
+// is sent; if only the peer has, END_STREAM; else RST_STREAM, with the code CANCEL, or NO_ERROR by a
+// server that has called CloseWrite (RFC 9113 section 8.1). The error is always nil.
+func (st *Stream) Close() error {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	st.closeLocked(nil)
+	s.commitLocked()
+	return nil
+}
+
+// Reset ends the stream as Close does, with RST_STREAM and this code, unless both sides have ended the
+// stream before.
+func (st *Stream) Reset(code http2.ErrCode) {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if s.streams[st.id] == st {
+		st.resetLocked(code, net.ErrClosed)
+	}
+	st.closeLocked(nil)
+	s.commitLocked()
+}
+
+// checkDeadlinesLocked acts on deadlines that have passed.
+func (st *Stream) checkDeadlinesLocked() {
+	if st.queuedLocked() > 0 && st.writeDeadline.passed() {
+		st.sendingFailedLocked(os.ErrDeadlineExceeded)
+	}
+	if !st.readDeadline.passed() {
+		return
+	}
+	switch {
+	case st.has(closed):
+	case st.has(lingering):
+		st.closeLocked(os.ErrDeadlineExceeded)
+		st.s.commitLocked()
+	case st.has(pushed):
+		st.s.scheduleLocked(st)
+	}
+}

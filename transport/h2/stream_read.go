@@ -1,0 +1,255 @@
+package h2
+
+import (
+	"net"
+	"os"
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// chunkSize is the size of the buffers that keep what has arrived, for all but short payload.
+const chunkSize = 16 << 10
+
+// An input has what a Stream has received and its reader has not consumed. It belongs to the lock of
+// the Session.
+type input struct {
+	chunks []*buffer.Buffer // what has arrived, oldest first
+	start  int              // of the first chunk, so much is consumed
+
+	// Of a goroutine that waits.
+	into   []byte        // where Read wants the bytes; nil: in the chunks
+	got    int           // how many bytes are there
+	signal chan struct{} // wakes the goroutine; nil: none has waited
+	timer  *time.Timer   // does so at the deadline
+}
+
+// front returns the oldest bytes, which stay where they are while others are added.
+func (in *input) front() []byte {
+	if in == nil || len(in.chunks) == 0 {
+		return nil
+	}
+	return in.chunks[0].B[in.start:]
+}
+
+// add adds a copy of p.
+func (in *input) add(p []byte) {
+	if len(in.into) > 0 && len(in.chunks) == 0 {
+		in.got = copy(in.into, p)
+		in.into = nil
+		p = p[in.got:]
+	}
+	for len(p) > 0 {
+		last := len(in.chunks) - 1
+		if last < 0 || len(in.chunks[last].B) == cap(in.chunks[last].B) {
+			in.chunks = append(in.chunks, buffer.Get(min(len(p), chunkSize)))
+			last++
+		}
+		b := in.chunks[last]
+		n := min(len(p), cap(b.B)-len(b.B))
+		b.B = append(b.B, p[:n]...)
+		p = p[n:]
+	}
+}
+
+// consume drops the n oldest bytes.
+func (in *input) consume(n int) {
+	if in.start += n; in.start < len(in.chunks[0].B) {
+		return
+	}
+	in.chunks[0].Put()
+	in.start = 0
+	in.chunks = in.chunks[:copy(in.chunks, in.chunks[1:])]
+}
+
+// drop drops all bytes, and returns how many they are.
+func (in *input) drop() (n int) {
+	for _, b := range in.chunks {
+		n += len(b.B)
+		b.Put()
+	}
+	n -= in.start
+	in.chunks, in.start = nil, 0
+	return n
+}
+
+// wake makes park return.
+func (in *input) wake() {
+	select {
+	case in.signal <- struct{}{}:
+	default: // it will return already, or no goroutine has waited
+	}
+}
+
+// park waits for a wake, or until the deadline. The lock is not held.
+func (in *input) park(deadline instant) {
+	if deadline == 0 {
+		<-in.signal
+		return
+	}
+	timeout := time.Duration(deadline - now())
+	if in.timer == nil {
+		in.timer = time.AfterFunc(timeout, in.wake)
+	} else {
+		in.timer.Reset(timeout)
+	}
+	<-in.signal
+	in.timer.Stop()
+}
+
+// deliverLocked passes payload that has arrived to the stream's receiver, or keeps it. st may be nil.
+func (s *Session) deliverLocked(st *Stream, payload []byte) {
+	switch {
+	case st == nil:
+	case st.has(closed | lingering | finished):
+		s.refundStreamLocked(st, len(payload))
+	case st.has(pushed) && !st.has(paused|scheduled) && len(st.in.front()) == 0:
+		st.view = payload
+		s.unlock()
+		st.callReceiver()
+		s.lock()
+		rest := st.view
+		st.view = nil
+		s.refundStreamLocked(st, len(payload)-len(rest))
+		s.deliverLaterLocked(st, rest)
+	default:
+		s.deliverLaterLocked(st, payload)
+	}
+}
+
+// deliverLaterLocked keeps payload until it is read, or until the receiver is called again.
+func (s *Session) deliverLaterLocked(st *Stream, payload []byte) {
+	switch {
+	case len(payload) == 0:
+		return
+	case st.has(closed | lingering | finished):
+		s.refundStreamLocked(st, len(payload))
+		return
+	case st.in == nil:
+		st.in = &input{}
+	}
+	st.in.add(payload)
+	st.in.wake()
+	if !st.has(paused) {
+		s.scheduleLocked(st)
+	}
+}
+
+// View returns bytes that were received. It waits as transport.Conn says, or returns
+// transport.ErrWouldBlock after Push. After the peer's END_STREAM it returns io.EOF, and if the stream
+// was reset or the Session has ended, a *StreamError or a *SessionError.
+func (st *Stream) View() ([]byte, error) {
+	if len(st.view) > 0 {
+		return st.view, nil
+	}
+	_, err := st.receive(nil)
+	if err != nil {
+		return nil, err
+	}
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	return st.in.front(), nil
+}
+
+// Consume drops the first n bytes of the view.
+func (st *Stream) Consume(n int) {
+	if len(st.view) > 0 {
+		st.view = st.view[n:]
+		return
+	}
+	if n == 0 {
+		return
+	}
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.in == nil || len(st.in.chunks) == 0 {
+		return // it was dropped when the stream ended
+	}
+	st.in.consume(n)
+	st.consumedLocked(n)
+}
+
+// consumedLocked gives n bytes back to the peer's window.
+func (st *Stream) consumedLocked(n int) {
+	s := st.s
+	before := s.out.size()
+	s.refundStreamLocked(st, n)
+	if s.out.size() > before {
+		s.commitLocked()
+	}
+	if st.has(pushed) && st.in != nil && len(st.in.chunks) == 0 && st.in.signal == nil {
+		st.in = nil
+	}
+}
+
+// Read reads into p. It waits as View does, and returns the same errors.
+func (st *Stream) Read(p []byte) (int, error) {
+	switch {
+	case len(st.view) > 0:
+		n := copy(p, st.view)
+		st.view = st.view[n:]
+		return n, nil
+	case len(p) == 0:
+		return 0, nil
+	}
+	return st.receive(p)
+}
+
+// receive waits for bytes. It reads them into p, or leaves them in the chunks if p is nil.
+func (st *Stream) receive(p []byte) (int, error) {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	st.flags |= pulled
+	for {
+		if st.has(closed | lingering) {
+			return 0, net.ErrClosed
+		}
+		if st.has(sendFailed) {
+			st.flags &^= sendFailed
+			return 0, &transport.SendError{Err: st.rare.sendErr}
+		}
+		if front := st.in.front(); len(front) > 0 {
+			if p == nil {
+				return 0, nil
+			}
+			n := copy(p, front)
+			st.in.consume(n)
+			st.consumedLocked(n)
+			return n, nil
+		}
+		switch {
+		case st.err != nil:
+			return 0, st.err
+		case st.has(pushed):
+			return 0, transport.ErrWouldBlock
+		case st.readDeadline.passed():
+			return 0, os.ErrDeadlineExceeded
+		}
+		if n := st.awaitLocked(p); n > 0 {
+			st.consumedLocked(n)
+			return n, nil
+		}
+	}
+}
+
+// awaitLocked waits until something has changed. It returns how many bytes have been read into p
+// meanwhile. It unlocks while it waits.
+func (st *Stream) awaitLocked(p []byte) int {
+	if st.in == nil {
+		st.in = &input{}
+	}
+	in := st.in
+	if in.signal == nil {
+		in.signal = make(chan struct{}, 1)
+	}
+	in.into, in.got = p, 0
+	deadline := st.readDeadline
+	st.s.unlock()
+	in.park(deadline)
+	st.s.lock()
+	in.into = nil
+	return in.got
+}

@@ -1,0 +1,53 @@
+package h2_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock/transport/h2"
+)
+
+func TestStreamsEcho(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, c carrier) {
+		client, _, accepted := c.sessions(t, h2.Config{}, h2.Config{})
+		for _, size := range []int{1, 100, 16 << 10, 100 << 10, 1 << 20, 5 << 20} {
+			a, b := open(t, client, accepted)
+			e := newEcho(b)
+			if err := b.Push(e); err != nil {
+				t.Fatal(err)
+			}
+			sent := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
+			if err := a.Writev(sent); err != nil {
+				t.Fatal(err)
+			}
+			if got := readFull(t, a, size); !bytes.Equal(got, sent) {
+				t.Errorf("%d bytes: others came back", size)
+			}
+			a.CloseWrite()
+			if n, err := a.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%d, %v after the end, want EOF", n, err)
+			}
+			select {
+			case err := <-e.done:
+				if err != io.EOF {
+					t.Errorf("the receiver got %v", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("the receiver got no end")
+			}
+			a.Close()
+		}
+		waitFor(t, func() bool { return client.Streams() == 0 })
+	})
+}
+
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatal("it did not happen")
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package h2
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// errWriteClosed is what a write after CloseWrite returns, as for a socket.
+var errWriteClosed error = syscall.EPIPE
+
+// A streamOutput has what a Stream needs while bytes are queued. It belongs to the lock of the Session.
+type streamOutput struct {
+	queue   buffer.Queue
+	ending  bool                // END_STREAM follows the queue
+	trailer []hpack.HeaderField // to be sent after the queue; nil: none
+	served  bool                // the stream has had its turn since the queue was empty last
+	changed *sync.Cond          // for Drain; nil: no call has waited
+	next    *Stream             // in a list of the ring
+}
+
+// queuedLocked returns how many bytes are queued.
+func (st *Stream) queuedLocked() int { return int(st.queued.Load()) }
+
+// Writev sends bufs as the windows of the stream and of the connection allow, and queues the rest. It
+// never waits. The payload of long messages isn't copied where the carrier can send it at once. The
+// errors are net.ErrClosed, os.ErrDeadlineExceeded, *StreamError, *SessionError, and syscall.EPIPE after
+// CloseWrite; they are final.
+func (st *Stream) Writev(bufs ...[]byte) error {
+	size := 0
+	for _, p := range bufs {
+		size += len(p)
+	}
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if err := st.writeErrLocked(); err != nil {
+		return err
+	}
+	if st.queuedLocked() == 0 {
+		bufs = s.sendDataLocked(st, bufs, size)
+		if len(bufs) > 0 {
+			if err := st.writeErrLocked(); err != nil { // it may have ended while the carrier was writing
+				return err
+			}
+		}
+	}
+	for _, p := range bufs {
+		st.enqueueLocked(p)
+	}
+	s.enlistLocked(st)
+	if st.queuedLocked() > 0 {
+		st.scheduleDeadlineLocked()
+	}
+	s.commitLocked()
+	return nil
+}
+
+func (st *Stream) enqueueLocked(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if st.out == nil {
+		st.out = &streamOutput{}
+	}
+	st.out.queue.Append(p)
+	st.queued.Add(int32(len(p)))
+}
+
+// writeErrLocked returns why nothing can be written, or nil.
+func (st *Stream) writeErrLocked() error {
+	switch {
+	case st.has(closed):
+		return net.ErrClosed
+	case st.rare != nil && st.rare.sendErr != nil:
+		return st.rare.sendErr
+	case st.err != nil && st.err != io.EOF:
+		return st.err
+	case st.has(ending | localEnded):
+		return errWriteClosed
+	case st.writeDeadline.passed():
+		st.sendingFailedLocked(os.ErrDeadlineExceeded)
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// dequeuedLocked drops the n oldest bytes, which were sent.
+func (st *Stream) dequeuedLocked(n int) {
+	st.out.queue.Drop(n)
+	st.queued.Add(-int32(n))
+	st.out.broadcast()
+}
+
+// dropQueueLocked drops what is queued.
+func (st *Stream) dropQueueLocked() {
+	if st.out == nil {
+		return
+	}
+	st.out.queue.Clear()
+	st.out.trailer = nil
+	st.queued.Store(0)
+	st.out.broadcast()
+}
+
+// queueSentLocked is called when all that was queued has been sent.
+func (st *Stream) queueSentLocked() {
+	if o := st.out; o != nil {
+		if trailer := o.trailer; trailer != nil {
+			o.trailer = nil
+			st.s.out.writeHead(st, trailer, true)
+			st.s.endSentLocked(st)
+			return
+		}
+		o.served = false
+		o.broadcast()
+		if o.changed == nil && !st.has(enlisted) {
+			st.out = nil
+		}
+	}
+	st.changedLocked() // the receiver may have waited for room
+}
+
+// broadcast wakes calls of Drain.
+func (o *streamOutput) broadcast() {
+	if o.changed != nil {
+		o.changed.Broadcast()
+	}
+}
+
+// Queues returns true: Writev never waits.
+func (st *Stream) Queues() bool { return true }
+
+// TryWrite is Writev.
+func (st *Stream) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, st.Writev(p) }
+
+// Queued returns how many bytes of the stream wait for a window, or for their turn. What the Session
+// has put into frames isn't counted: it is at most 64 KiB, and 128 KiB more in the carrier.
+func (st *Stream) Queued() int { return int(st.queued.Load()) }
+
+// Unacknowledged returns 0: it isn't known.
+func (st *Stream) Unacknowledged() int { return 0 }
+
+// Drain waits until at most n bytes are queued or ctx ends. If sending has failed, it returns that
+// error, which is os.ErrDeadlineExceeded if the write deadline has passed; if ctx has ended, ctx.Err().
+func (st *Stream) Drain(ctx context.Context, n int) error {
+	s := st.s
+	s.lock()
+	defer s.unlock()
+	if st.queuedLocked() <= n {
+		return st.drainErrLocked()
+	}
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, st.wakeDrains)()
+	}
+	var timer *time.Timer // fires at the write deadline
+	for at := instant(0); st.queuedLocked() > n; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if st.writeDeadline.passed() {
+			st.sendingFailedLocked(os.ErrDeadlineExceeded)
+			break
+		}
+		if st.writeDeadline != at {
+			at = st.writeDeadline
+			if timer != nil {
+				timer.Stop()
+			}
+			if at != 0 {
+				timer = time.AfterFunc(time.Until(at.time()), st.wakeDrains)
+				defer timer.Stop()
+			}
+		}
+		if st.out.changed == nil {
+			st.out.changed = sync.NewCond(&s.mu)
+		}
+		st.out.changed.Wait()
+	}
+	return st.drainErrLocked()
+}
+
+// drainErrLocked returns why nothing can be sent any more, or nil.
+func (st *Stream) drainErrLocked() error {
+	switch {
+	case st.has(closed):
+		return net.ErrClosed
+	case st.rare != nil:
+		return st.rare.sendErr
+	}
+	return nil
+}
+
+// wakeDrains makes calls of Drain check their contexts and the write deadline.
+func (st *Stream) wakeDrains() {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.out != nil {
+		st.out.broadcast()
+	}
+}
