@@ -16,6 +16,8 @@ type nuisance struct {
 }
 
 const (
+	mostSettings = 100 // of one frame
+
 	leastNuisances     = 1000 // that may come at once, if few streams are allowed
 	nuisancesPerSecond = 200
 )

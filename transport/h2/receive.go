@@ -131,8 +131,8 @@ func (s *Session) settingsLocked(f *http2.SettingsFrame) *SessionError {
 	if f.IsAck() {
 		return s.settingsAckedLocked()
 	}
-	if f.HasDuplicates() {
-		return violation(http2.ErrCodeProtocol, "SETTINGS repeat a parameter")
+	if f.NumSettings() > mostSettings {
+		return violation(http2.ErrCodeEnhanceYourCalm, "SETTINGS have too many parameters")
 	}
 	var failed *SessionError
 	f.ForeachSetting(func(setting http2.Setting) error {

@@ -62,6 +62,8 @@ type output struct {
 	window  int64 // of the connection
 	sending ring  // streams that have something to send, and a window
 
+	fields []hpack.HeaderField // of the header list that is being sent, for Config.Trace
+
 	vec   [][]byte // of an uncopied write
 	heads []byte   // the frame headers of it
 }
@@ -144,6 +146,7 @@ func (o *output) size() int {
 
 // writeHead sends a header list, in as many frames as necessary.
 func (o *output) writeHead(st *Stream, fields []hpack.HeaderField, endStream bool) {
+	o.fields = fields
 	o.block.Reset()
 	for _, f := range fields {
 		o.encoder.WriteField(f)
@@ -159,6 +162,7 @@ func (o *output) writeHead(st *Stream, fields []hpack.HeaderField, endStream boo
 		block = block[len(next):]
 		o.framer.WriteContinuation(st.id, len(block) == 0, next)
 	}
+	o.fields = nil
 	if o.block.Cap() > 4<<10 {
 		o.block = bytes.Buffer{}
 	}
@@ -396,6 +400,7 @@ func (o *output) mayWriteUncopied() bool {
 func (s *Session) writeUncopiedLocked(st *Stream, bufs [][]byte, size int) (rest [][]byte, written int) {
 	const most = 16 // frames
 	o := &s.out
+	size = min(size, carrierQueue)
 	pending := o.pending
 	o.pending = nil
 	o.vec = o.vec[:0]

@@ -60,7 +60,9 @@ func (in *input) consume(n int) {
 	}
 	in.chunks[0].Put()
 	in.start = 0
-	in.chunks = in.chunks[:copy(in.chunks, in.chunks[1:])]
+	n = copy(in.chunks, in.chunks[1:])
+	in.chunks[n] = nil
+	in.chunks = in.chunks[:n]
 }
 
 // drop drops all bytes, and returns how many they are.
@@ -104,7 +106,7 @@ func (s *Session) deliverLocked(st *Stream, payload []byte) {
 	case st == nil:
 	case st.has(closed | lingering | finished):
 		s.refundStreamLocked(st, len(payload))
-	case st.has(pushed) && !st.has(paused|scheduled) && len(st.in.front()) == 0:
+	case st.has(pushed) && !st.has(paused) && len(st.in.front()) == 0:
 		st.view = payload
 		s.unlock()
 		st.callReceiver()
@@ -143,13 +145,8 @@ func (st *Stream) View() ([]byte, error) {
 	if len(st.view) > 0 {
 		return st.view, nil
 	}
-	_, err := st.receive(nil)
-	if err != nil {
-		return nil, err
-	}
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	return st.in.front(), nil
+	view, _, err := st.receive(nil)
+	return view, err
 }
 
 // Consume drops the first n bytes of the view.
@@ -194,43 +191,40 @@ func (st *Stream) Read(p []byte) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	}
-	return st.receive(p)
+	_, n, err := st.receive(p)
+	return n, err
 }
 
-// receive waits for bytes. It reads them into p, or leaves them in the chunks if p is nil.
-func (st *Stream) receive(p []byte) (int, error) {
+// receive waits for bytes. It reads them into p, or returns a view of them if p is nil.
+func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 	s := st.s
 	s.lock()
 	defer s.unlock()
 	st.flags |= pulled
 	for {
-		if st.has(closed | lingering) {
-			return 0, net.ErrClosed
-		}
-		if st.has(sendFailed) {
+		switch front := st.in.front(); {
+		case st.has(closed | lingering):
+			return nil, 0, net.ErrClosed
+		case st.has(sendFailed):
 			st.flags &^= sendFailed
-			return 0, &transport.SendError{Err: st.rare.sendErr}
-		}
-		if front := st.in.front(); len(front) > 0 {
-			if p == nil {
-				return 0, nil
-			}
-			n := copy(p, front)
+			return nil, 0, &transport.SendError{Err: st.rare.sendErr}
+		case len(front) > 0 && p == nil:
+			return front, 0, nil
+		case len(front) > 0:
+			n = copy(p, front)
 			st.in.consume(n)
 			st.consumedLocked(n)
-			return n, nil
-		}
-		switch {
+			return nil, n, nil
 		case st.err != nil:
-			return 0, st.err
+			return nil, 0, st.err
 		case st.has(pushed):
-			return 0, transport.ErrWouldBlock
+			return nil, 0, transport.ErrWouldBlock
 		case st.readDeadline.passed():
-			return 0, os.ErrDeadlineExceeded
+			return nil, 0, os.ErrDeadlineExceeded
 		}
-		if n := st.awaitLocked(p); n > 0 {
+		if n = st.awaitLocked(p); n > 0 {
 			st.consumedLocked(n)
-			return n, nil
+			return nil, n, nil
 		}
 	}
 }
