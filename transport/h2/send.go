@@ -55,6 +55,7 @@ type output struct {
 	encoder *hpack.Encoder
 	block   bytes.Buffer   // of encoder
 	pending *buffer.Buffer // frames that are not written yet; nil: none
+	last    int            // where the last of them begins, if it is DATA; -1: it isn't
 	written *buffer.Buffer // those that the carrier writes later
 	state   outputState
 	owed    bool  // the goroutine that writes has to write what is pending, too
@@ -124,6 +125,7 @@ func (o *output) append(p []byte) {
 	}
 	b := o.room(len(p))
 	b.B = append(b.B, p...)
+	o.last = -1
 }
 
 // room returns the pending frames with room for n more bytes.
@@ -192,6 +194,7 @@ func putDataHeader(p []byte, id uint32, size int, endStream bool) {
 func (o *output) appendData(st *Stream, bufs [][]byte, size int, endStream bool) [][]byte {
 	b := o.room(frameHeaderSize + size)
 	start := len(b.B)
+	o.last = start
 	b.B = b.B[:start+frameHeaderSize]
 	putDataHeader(b.B[start:], st.id, size, endStream)
 	for rest := size; rest > 0; {
@@ -209,6 +212,20 @@ func (o *output) appendData(st *Stream, bufs [][]byte, size int, endStream bool)
 		o.s.traceLocked(true, b.B[start:start+frameHeaderSize], nil)
 	}
 	return bufs
+}
+
+// endLast adds END_STREAM to the last frame that is pending, if that is DATA of the stream. A frame that
+// Config.Trace was told of stays as it is.
+func (o *output) endLast(st *Stream) bool {
+	if o.size() == 0 || o.last < 0 || o.s.config.Trace != nil {
+		return false
+	}
+	frame := o.pending.B[o.last:]
+	if parseFrameHeader(frame).stream != st.id {
+		return false
+	}
+	frame[4] |= byte(http2.FlagDataEndStream)
+	return true
 }
 
 // spend takes size bytes from both windows.

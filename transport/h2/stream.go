@@ -168,17 +168,20 @@ func (st *Stream) Trailer() []hpack.HeaderField {
 
 // OnEnd has f called once, when the peer has reset the stream or the Session has ended, at once if that
 // has happened. It is called by any goroutine, with no lock held, and must not block. It is not called
-// after Close.
+// after Close, and not after an OnEnd with another f, or with nil.
 func (st *Stream) OnEnd(f func(err error)) {
 	s := st.s
 	s.lock()
 	defer s.unlock()
 	switch {
-	case st.has(closed):
-	case st.err != nil && st.err != io.EOF:
+	case st.has(closed) || f == nil && st.rare == nil:
+	case f != nil && st.err != nil && st.err != io.EOF:
 		s.notes.ends = append(s.notes.ends, endNote{f, st.err})
 	default:
 		st.ensureRare().onEnd = f
+		if st.rare.isEmpty() {
+			st.rare = nil
+		}
 	}
 }
 

@@ -28,9 +28,12 @@ func (st *Stream) CloseWrite() error {
 	return nil
 }
 
-// sendEndLocked sends an empty DATA frame with END_STREAM.
+// sendEndLocked sends END_STREAM, with the last DATA frame of the stream if that can still be changed, or
+// with an empty one.
 func (s *Session) sendEndLocked(st *Stream) {
-	s.out.appendData(st, nil, 0, true)
+	if !s.out.endLast(st) {
+		s.out.appendData(st, nil, 0, true)
+	}
 	s.endSentLocked(st)
 }
 
