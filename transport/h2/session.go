@@ -116,6 +116,7 @@ type Session struct {
 	client  bool
 	secured bool          // the carrier has TLS
 	ready   chan struct{} // closed with the peer's first SETTINGS, or at the end
+	done    chan struct{} // closed after the end, when the carrier is left
 
 	parser parser // of the goroutine that reads
 	turn   turn
@@ -182,6 +183,7 @@ func newSession(carrier transport.Conn, c Config, client bool) (*Session, error)
 		client:  client,
 		secured: carrier.TLS() != nil,
 		ready:   make(chan struct{}),
+		done:    make(chan struct{}),
 		streams: map[uint32]*Stream{},
 		peer:    Settings{MaxStreams: math.MaxUint32, Window: defaultWindow, MaxFrame: minMaxFrame},
 		nextID:  1,
@@ -306,6 +308,11 @@ func (s *Session) Err() error {
 	}
 	return s.err
 }
+
+// Done returns a channel that is closed after the Session has ended, when it has left its carrier: that
+// is closed, or it lingers without a goroutine. Until then what was sent last, such as a GOAWAY frame,
+// may be on its way, so a program that closes the socket itself should wait.
+func (s *Session) Done() <-chan struct{} { return s.done }
 
 // GoingAway reports whether no more streams can be opened, since a GOAWAY was sent or received or the
 // Session has ended.

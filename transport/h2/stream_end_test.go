@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -90,4 +91,26 @@ func TestOnEndCanBeTakenBack(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("no error")
 	}
+}
+
+func TestDoneComesAfterTheEnd(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, c carrier) {
+		client, server, _ := c.sessions(t, h2.Config{}, h2.Config{})
+		select {
+		case <-client.Done():
+			t.Error("done before the end")
+		default:
+		}
+		server.Shutdown()
+		for _, s := range []*h2.Session{client, server} {
+			select {
+			case <-s.Done():
+			case <-time.After(patience):
+				t.Fatal("the session is not done")
+			}
+			if s.Err() == nil {
+				t.Error("the session has not ended")
+			}
+		}
+	})
 }

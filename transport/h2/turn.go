@@ -85,6 +85,7 @@ func (r *receiver) Finish() {
 	s.orphan()
 	s.carrier.CloseWrite() // if this fails, Linger ends with a timeout
 	s.carrier.Linger(lingerTime)
+	close(s.done)
 }
 
 // beginTurn makes the calling goroutine that of the turn.
