@@ -52,7 +52,8 @@ type Limits struct {
 	WhenFull QueuePolicy
 
 	// HandshakeSize bounds the received part of the opening handshake, status line and headers, in
-	// bytes. Exceeding it is a *HandshakeError that wraps the *LimitError. Default: 64 KiB.
+	// bytes. Over HTTP/2 each header counts 32 bytes more than its name and value have (RFC 9113
+	// section 6.5.2). Exceeding it is a *HandshakeError that wraps the *LimitError. Default: 64 KiB.
 	HandshakeSize int
 
 	// CloseTimeout bounds the closing handshake (RFC 6455 section 7.1.1): from Close, or the peer's

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
 // BenchmarkHandshake measures a handshake without a network.
@@ -38,6 +40,43 @@ func BenchmarkHandshake(b *testing.B) {
 		for b.Loop() {
 			w := hijackable{httptest.NewRecorder(), &scripted{}}
 			if _, _, err := Accept(w, r, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	r := &Request{Host: "example.com", Target: "/chat", Header: header}
+	b.Run("Fields", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := r.Fields(true); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("CheckResponse", func(b *testing.B) {
+		b.ReportAllocs()
+		head := ResponseHead{Fields: fieldList(":status", "200", "server", "s", "date", "Thu, 26 Nov 2026 20:00:00 GMT")}
+		for b.Loop() {
+			if _, err := r.CheckResponse(ctx, head, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	compressed := &Request{Host: "example.com", Target: "/chat", Header: header, Compression: engine.DefaultCompression}
+	b.Run("FieldsWithCompression", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := compressed.Fields(true); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("AcceptStream", func(b *testing.B) {
+		b.ReportAllocs()
+		r := connectRequest()
+		w := &streamWriter{ResponseRecorder: httptest.NewRecorder()}
+		for b.Loop() {
+			if _, _, err := AcceptStream(w, w, r, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -143,11 +143,8 @@ func (x *exchange) receive() *HandshakeError {
 	if rejected = x.response.check(); rejected != nil {
 		return rejected
 	}
-	var err error
-	if x.compression, err = acceptResponse(x.offered, x.response.header[headerExtensions]); err != nil {
-		return &HandshakeError{Reason: "the response's Sec-WebSocket-Extensions can't be accepted", Err: err}
-	}
-	return nil
+	x.compression, rejected = x.response.acceptExtensions(x.offered)
+	return rejected
 }
 
 // failure returns the error of Client for an error of gobwas/ws.

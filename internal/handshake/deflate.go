@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/seed004e8d11/websock/engine"
 )
@@ -71,24 +70,26 @@ func windowBits(value string) (bits int, ok bool) {
 }
 
 // String returns the extension with its parameters.
-func (p deflateParams) String() string {
-	var text strings.Builder
-	text.WriteString(deflateName)
+func (p deflateParams) String() string { return string(p.appendTo(nil)) }
+
+// appendTo appends the extension with its parameters to text.
+func (p deflateParams) appendTo(text []byte) []byte {
+	text = append(text, deflateName...)
 	if p.serverNoTakeover {
-		text.WriteString("; " + serverNoTakeover)
+		text = append(text, "; "+serverNoTakeover...)
 	}
 	if p.clientNoTakeover {
-		text.WriteString("; " + clientNoTakeover)
+		text = append(text, "; "+clientNoTakeover...)
 	}
 	if p.serverBits > 0 {
-		fmt.Fprintf(&text, "; %s=%d", serverWindowBits, p.serverBits)
+		text = strconv.AppendInt(append(text, "; "+serverWindowBits+"="...), int64(p.serverBits), 10)
 	}
 	if p.clientBits > 0 {
-		fmt.Fprintf(&text, "; %s=%d", clientWindowBits, p.clientBits)
+		text = strconv.AppendInt(append(text, "; "+clientWindowBits+"="...), int64(p.clientBits), 10)
 	} else if p.clientBits == anyBits {
-		text.WriteString("; " + clientWindowBits)
+		text = append(text, "; "+clientWindowBits...)
 	}
-	return text.String()
+	return text
 }
 
 // offersOf returns what a client offers, in order of preference. A server that can't limit its
@@ -117,11 +118,15 @@ func offersOf(requested engine.Compression) []deflateParams {
 
 // offerHeader returns the value of a client's Sec-WebSocket-Extensions, "" for none.
 func offerHeader(requested engine.Compression) string {
-	var texts []string
-	for _, offer := range offersOf(requested) {
-		texts = append(texts, offer.String())
+	var memory [256]byte // enough for most offers
+	text := memory[:0]
+	for i, offer := range offersOf(requested) {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = offer.appendTo(text)
 	}
-	return strings.Join(texts, ", ")
+	return string(text)
 }
 
 // acceptResponse returns what a server's response means for a client that has requested compression

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/bounds"
@@ -69,6 +72,104 @@ func FuzzServerConn(f *testing.F) {
 			t.Fatalf("answered %v, %v; want %d", response, err, status)
 		}
 	})
+}
+
+// FuzzCheckResponse checks that the client accepts or rejects any response of HTTP/2, and returns
+// header lines that say what the response did. A response is lines "name: value".
+func FuzzCheckResponse(f *testing.F) {
+	f.Add(":status: 200\nsec-websocket-protocol: mqtt\nsec-websocket-accept: x", false, false)
+	f.Add(":status: 200\nsec-websocket-extensions: permessage-deflate; server_no_context_takeover", false, false)
+	f.Add(":status: 403\ncontent-type: text/plain\nset-cookie: a\nset-cookie: b", true, false)
+	f.Add(":status: 307\nlocation: /there", false, false)
+	f.Add(":status: 200\nconnection: close\n:path: /\nUpper: x", false, true)
+	f.Fuzz(func(t *testing.T, text string, ended, truncated bool) {
+		fields := parsedFields(text)
+		body := &streamBody{Reader: strings.NewReader(text)}
+		var result *Result
+		var err error
+		bounds.Check(t, fuzzedMemory, func() {
+			r := &Request{Host: "h", Subprotocols: []string{"mqtt"}, Compression: engine.Compression{Level: 1}, MaxSize: 4096}
+			result, err = r.CheckResponse(t.Context(), ResponseHead{Fields: fields, EndStream: ended, Truncated: truncated}, body)
+		})
+		if err != nil {
+			checkFailure(t, err)
+			return
+		}
+		if ended || truncated || !strings.HasPrefix(fields[0].Value, "2") {
+			t.Fatalf("accepted %q", text)
+		}
+		lines := strings.SplitAfter(string(result.RawHeader), "\r\n")
+		for i, field := range fields[1:] {
+			name, value, _ := strings.Cut(strings.TrimSuffix(lines[i], "\r\n"), ": ")
+			if !strings.EqualFold(name, field.Name) || value != field.Value {
+				t.Fatalf("%v became %q", field, lines[i])
+			}
+		}
+		if len(lines) != len(fields) { // the last line is empty, and :status is none
+			t.Fatalf("%v became %q", fields, lines)
+		}
+	})
+}
+
+// FuzzAcceptStream checks that the server declines any request of HTTP/2, or sends a response that a
+// client accepts that has offered the same. A request is lines "name: value".
+func FuzzAcceptStream(f *testing.F) {
+	valid := ":method: CONNECT\n:protocol: websocket\n:path: /\n:authority: h\nsec-websocket-version: 13\n"
+	f.Add(valid+"sec-websocket-key: "+testKey, int64(-1))
+	f.Add(valid+"sec-websocket-protocol: a, mqtt\norigin: http://h\ncookie: a=b", int64(-1))
+	f.Add(valid+"sec-websocket-extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=9", int64(-1))
+	f.Add(valid+"connection: close\nte: trailers", int64(-1))
+	f.Add(":method: GET\n:path: /\n:authority: h", int64(0))
+	f.Add(":method: CONNECT\n:authority: h:443", int64(-1))
+	f.Fuzz(func(t *testing.T, text string, length int64) {
+		r := requestOf(parsedFields(text))
+		r.ContentLength = length
+		w := &streamWriter{ResponseRecorder: httptest.NewRecorder()}
+		var result *Result
+		var err error
+		bounds.Check(t, fuzzedMemory, func() {
+			_, result, err = AcceptStream(w, w, r, &ServerOptions{Subprotocols: []string{"mqtt"}, Compression: engine.DefaultCompression})
+		})
+		if err != nil {
+			if failed := checkFailure(t, err); failed.Status < 400 || w.Code != failed.Status || w.status != 0 {
+				t.Fatalf("answered %d, %d; returned %v", w.Code, w.status, err)
+			}
+			return
+		}
+		fields := appendHeader(fieldList(":status", "200"), w.header)
+		everything := engine.Compression{Level: 1, SendTakeover: true, RecvTakeover: true}
+		client, err := (&Request{Host: "h", Subprotocols: []string{"mqtt"}, Compression: everything}).CheckResponse(t.Context(), ResponseHead{Fields: fields}, nil)
+		if err != nil || client.Subprotocol != result.Subprotocol || client.Compression.IsOff() != result.Compression.IsOff() {
+			t.Fatalf("%q: %v: %+v and %+v, %v", text, fields, result, client, err)
+		}
+	})
+}
+
+// parsedFields returns the header list of lines "name: value".
+func parsedFields(text string) (fields []hpack.HeaderField) {
+	for line := range strings.SplitSeq(text, "\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		fields = append(fields, hpack.HeaderField{Name: name, Value: value})
+	}
+	return fields
+}
+
+// requestOf returns a header list as a server presents it to a handler.
+func requestOf(fields []hpack.HeaderField) *http.Request {
+	r := &http.Request{ProtoMajor: 2, Header: http.Header{}}
+	for _, field := range fields {
+		switch field.Name {
+		case ":method":
+			r.Method = field.Value
+		case ":path":
+			r.RequestURI = field.Value
+		case ":authority":
+			r.Host = field.Value
+		default:
+			r.Header.Add(field.Name, field.Value)
+		}
+	}
+	return r
 }
 
 func checkFailure(t *testing.T, err error) *HandshakeError {

@@ -11,10 +11,16 @@ import (
 // expired is a deadline that has passed.
 var expired = time.Unix(1, 0)
 
+// An interruptible is a connection, or a part of one, whose calls can be made to fail.
+type interruptible interface {
+	SetDeadline(t time.Time) error
+	Close() error
+}
+
 // interrupt makes calls of conn fail as soon as ctx ends. If conn doesn't support deadlines, it is
 // closed then. release ends that and removes the deadline of conn; it returns false if ctx had
 // ended before.
-func interrupt(ctx context.Context, conn net.Conn) (release func() bool) {
+func interrupt(ctx context.Context, conn interruptible) (release func() bool) {
 	deadline, _ := ctx.Deadline()
 	conn.SetDeadline(deadline) // if it fails, so does the call below
 	interrupted := make(chan struct{})

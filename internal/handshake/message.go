@@ -56,7 +56,7 @@ func (m *message) read(r io.Reader) error {
 		case m.headSize > 0:
 			return nil
 		case m.discarded+len(m.received) >= m.maxSize:
-			return &engine.LimitError{Limit: "HandshakeSize", Max: int64(m.maxSize), Code: engine.ClosePolicyViolation}
+			return tooLarge(m.maxSize)
 		}
 		scanned = max(0, len(m.received)-len("\n\r"))
 		n, err := r.Read(m.free())
@@ -69,6 +69,11 @@ func (m *message) read(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// tooLarge returns the error for a message that is larger than its limit.
+func tooLarge(maxSize int) error {
+	return &engine.LimitError{Limit: "HandshakeSize", Max: int64(maxSize), Code: engine.ClosePolicyViolation}
 }
 
 // free returns the memory to read into, within the limit.
@@ -162,7 +167,9 @@ type Result struct {
 
 	// RawHeader holds the header lines of the peer, each "Name: value\r\n", as they were
 	// received: a line may be folded or end with a bare LF. Accept, to which net/http doesn't
-	// show them, makes them of the parsed header: Host first, the others in alphabetical order.
+	// show them, makes them of the parsed header: Host first, the others in alphabetical order. A
+	// list of HTTP/2 has lines in its order, with the names that net/http would give them, and
+	// without pseudo-header fields.
 	RawHeader []byte
 
 	// Early holds the bytes that came with the peer's message, the start of its frames; nil if

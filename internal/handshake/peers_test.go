@@ -336,6 +336,20 @@ func checkHeaderIs(t *testing.T, got http.Header, want map[string]string) {
 	}
 }
 
+// streamBody is a ResponseBody without deadlines.
+type streamBody struct {
+	io.Reader
+	io.Closer // nil: none is called
+	closed    bool
+}
+
+func (*streamBody) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+
+func (b *streamBody) Close() error {
+	b.closed = true
+	return b.Closer.Close()
+}
+
 // connectFields returns the header list of a valid request of HTTP/2, with more names and values.
 func connectFields(path string, more ...string) []hpack.HeaderField {
 	list := []string{

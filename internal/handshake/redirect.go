@@ -3,6 +3,7 @@ package handshake
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/seed004e8d11/websock/internal/endpoint"
@@ -46,11 +47,13 @@ var credentials = []string{"Authorization", "Cookie", "Cookie2", "Proxy-Authoriz
 func StripCredentials(h http.Header) http.Header {
 	stripped := h.Clone()
 	for name := range h {
-		for _, c := range credentials {
-			if strings.EqualFold(name, c) {
-				delete(stripped, name)
-			}
+		if isCredential(name) {
+			delete(stripped, name)
 		}
 	}
 	return stripped
+}
+
+func isCredential(name string) bool {
+	return slices.ContainsFunc(credentials, func(c string) bool { return strings.EqualFold(name, c) })
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/gobwas/pool/pbufio"
 	"github.com/gobwas/ws"
+
+	"github.com/seed004e8d11/websock/engine"
 )
 
 const (
@@ -81,11 +83,17 @@ func parseStatusLine(line string) (proto string, status int, err error) {
 	proto, rest, _ := strings.Cut(line, " ")
 	code, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 	_, _, ok := http.ParseHTTPVersion(proto)
-	status, err = strconv.Atoi(code)
-	if !ok || err != nil || len(code) != 3 || status < 100 {
+	status, valid := parseStatus(code)
+	if !ok || !valid {
 		return "", 0, errStatusLine
 	}
 	return proto, status, nil
+}
+
+// parseStatus parses a status of three digits, 100 or more.
+func parseStatus(code string) (status int, ok bool) {
+	status, err := strconv.Atoi(code)
+	return status, err == nil && len(code) == 3 && status >= 100
 }
 
 // interim reports whether another response follows this one (RFC 9110 section 15.2).
@@ -96,10 +104,8 @@ func (r *response) interim() bool {
 // check makes the checks of RFC 6455 section 4.1 that gobwas/ws doesn't make.
 func (r *response) check() *HandshakeError {
 	switch {
-	case isRedirect(r.status):
-		return failure("the server redirects to %.200q", r.header.Get("Location"))
 	case r.status != http.StatusSwitchingProtocols:
-		return failure("the server declines")
+		return r.declined()
 	case !hasToken(r.header, headerUpgrade, "websocket"):
 		return failure("%s", reasonOf(ws.ErrHandshakeBadUpgrade))
 	case !hasToken(r.header, headerConnection, "upgrade"):
@@ -114,6 +120,23 @@ func (r *response) check() *HandshakeError {
 		return failure("header %s is repeated in the response", headerProtocol)
 	}
 	return nil
+}
+
+// declined returns the error for a response that doesn't agree.
+func (r *response) declined() *HandshakeError {
+	if isRedirect(r.status) {
+		return failure("the server redirects to %.200q", r.header.Get("Location"))
+	}
+	return failure("the server declines")
+}
+
+// acceptExtensions returns what the response means for a client that has requested compression.
+func (r *response) acceptExtensions(requested engine.Compression) (engine.Compression, *HandshakeError) {
+	agreed, err := acceptResponse(requested, r.header[headerExtensions])
+	if err != nil {
+		return engine.Compression{}, &HandshakeError{Reason: "the response's Sec-WebSocket-Extensions can't be accepted", Err: err}
+	}
+	return agreed, nil
 }
 
 // subprotocols returns the values of Sec-WebSocket-Protocol that are not empty.
@@ -165,13 +188,16 @@ func reasonOf(err error) string {
 	return "the response is rejected: " + err.Error()
 }
 
-// bodyStart returns the start of the body, as much of it as arrives in bodyTimeout. The body
-// begins in m and continues in conn.
+// bodyStart returns the start of the body, which begins in m and continues in conn.
 func (r *response) bodyStart(ctx context.Context, m *message, conn net.Conn) []byte {
+	return startOf(ctx, r.body(io.MultiReader(bytes.NewReader(m.early()), conn)), conn)
+}
+
+// startOf returns the start of a body, as much of it as arrives through conn in bodyTimeout.
+func startOf(ctx context.Context, body io.Reader, conn interruptible) []byte {
 	ctx, cancel := context.WithTimeout(ctx, bodyTimeout)
 	defer cancel()
 	defer interrupt(ctx, conn)()
-	body := r.body(io.MultiReader(bytes.NewReader(m.early()), conn))
 	start, _ := io.ReadAll(io.LimitReader(body, bodySize)) // what came before an error counts
 	return start
 }
