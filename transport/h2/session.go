@@ -21,7 +21,7 @@ const (
 	// DefaultWindow is the receive window of a stream where Config.Window is 0.
 	DefaultWindow = 256 << 10
 
-	// DefaultMaxStreams is how many streams a client may have open where Config.MaxStreams is 0.
+	// DefaultMaxStreams is how many streams a server allows where Config.MaxStreams is 0.
 	DefaultMaxStreams = 250
 
 	// DefaultMaxHeaderBytes bounds a header list where Config.MaxHeaderBytes is 0.
@@ -50,8 +50,9 @@ type Config struct {
 	// holds at most Window bytes for each of its streams. 0: DefaultWindow.
 	Window int
 
-	// MaxStreams is how many streams a client may have open at once (RFC 9113 section 5.1.2), in the
-	// server role. 0: DefaultMaxStreams.
+	// MaxStreams is how many streams may be open at once (RFC 9113 section 5.1.2): in the server role
+	// what the client is told, and DefaultMaxStreams if it is 0; in the client role how many Open
+	// opens even if the server allows more, and 0 is no limit.
 	MaxStreams int
 
 	// MaxHeaderBytes bounds the header list of a request, a response or a trailer, as RFC 9113
@@ -75,12 +76,12 @@ type Config struct {
 	PrefaceRead bool
 }
 
-func (c *Config) setDefaults() {
+func (c *Config) setDefaults(client bool) {
 	if c.Window <= 0 {
 		c.Window = DefaultWindow
 	}
 	c.Window = min(c.Window, math.MaxInt32)
-	if c.MaxStreams <= 0 {
+	if c.MaxStreams <= 0 && !client {
 		c.MaxStreams = DefaultMaxStreams
 	}
 	if c.MaxHeaderBytes <= 0 {
@@ -176,7 +177,7 @@ func newSession(carrier transport.Conn, c Config, client bool) (*Session, error)
 		carrier.Close()
 		return nil, transport.ErrUnsupported
 	}
-	c.setDefaults()
+	c.setDefaults(client)
 	s := &Session{
 		carrier: carrier, pusher: pusher, queue: queue,
 		config:  c,
@@ -263,8 +264,9 @@ func (s *Session) initialRecvWindowLocked() int {
 	return max(s.config.Window, defaultWindow)
 }
 
-// Room returns how many more streams Open can open at present: as many as the peer allows, and 0 when
-// the Session is going away or has ended. Before the peer's SETTINGS it allows 100.
+// Room returns how many more streams Open can open at present: as many as the peer and
+// Config.MaxStreams allow, and 0 when the Session is going away or has ended. Before the peer's
+// SETTINGS it allows 100.
 func (s *Session) Room() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,6 +280,9 @@ func (s *Session) roomLocked() int {
 	most := s.peer.MaxStreams
 	if !s.hasSettingsLocked() {
 		most = roomBeforeSettings
+	}
+	if own := s.config.MaxStreams; own > 0 {
+		most = uint32(min(int64(most), int64(own)))
 	}
 	return int(int64(most) - int64(len(s.streams)))
 }
