@@ -122,13 +122,17 @@ type readDeadline struct{ ResponseBody }
 
 func (d readDeadline) SetDeadline(t time.Time) error { return d.SetReadDeadline(t) }
 
-// checkSize checks the size of a header list.
+// checkSize checks the size of a header list. Without a limit for r, one of the session's was exceeded
+// by a list that is truncated: DefaultMaxSize, unless the session was made with another one.
 func (r *Request) checkSize(head ResponseHead) error {
 	size, maxSize := 0, sizeLimit(r.MaxSize)
 	for _, f := range head.Fields {
 		size += int(f.Size())
 	}
-	if head.Truncated || size > maxSize {
+	switch {
+	case head.Truncated && r.MaxSize < 0:
+		return tooLarge(DefaultMaxSize)
+	case head.Truncated || size > maxSize:
 		return tooLarge(maxSize)
 	}
 	return nil

@@ -252,7 +252,8 @@ func TestTheSizeOfResponsesOfHTTP2IsLimited(t *testing.T) {
 		"above the limit":       {80, false, 80},
 		"the default":           {0, false, 0},
 		"no limit":              {-1, false, 0},
-		"cut by the session":    {0, true, DefaultMaxSize},
+		"cut by the session":    {1000, true, 1000},
+		"cut, without a limit":  {-1, true, DefaultMaxSize},
 	} {
 		_, err := (&Request{Host: "h", MaxSize: test.maxSize}).CheckResponse(t.Context(), ResponseHead{Fields: fields, Truncated: test.truncated}, nil)
 		var limit *engine.LimitError

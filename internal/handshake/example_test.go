@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 )
@@ -119,6 +121,38 @@ func ExampleAccept() {
 	// websock: handshake: the server declines (HTTP status 401): "who are you?"
 	// Bearer
 	// who are you?
+}
+
+// Over HTTP/2 both messages are header lists. A session of package transport/h2 carries them.
+func ExampleRequest_CheckResponse() {
+	request := &handshake.Request{Host: "example.com", Target: "/chat", Subprotocols: []string{"mqtt", "chat"}}
+	fields, err := request.Fields(true)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range fields {
+		fmt.Println(f.Name, f.Value)
+	}
+	head := handshake.ResponseHead{Fields: []hpack.HeaderField{
+		{Name: ":status", Value: "200"},
+		{Name: "sec-websocket-protocol", Value: "chat"},
+	}}
+	result, err := request.CheckResponse(context.Background(), head, nil) // without a body, since it agrees
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("agreed on", result.Subprotocol)
+	// Output:
+	// :method CONNECT
+	// :protocol websocket
+	// :scheme https
+	// :authority example.com
+	// :path /chat
+	// sec-websocket-version 13
+	// sec-websocket-protocol mqtt, chat
+	// agreed on chat
 }
 
 // A redirect is an error. The caller decides whether to follow it.
