@@ -2,6 +2,7 @@ package h2
 
 import (
 	"net"
+	"os"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/timing"
@@ -106,11 +107,27 @@ func (t *deadlineTask) Run() (again time.Duration) {
 		return 0
 	}
 	st.checkAt = 0
-	st.checkDeadlinesLocked()
-	at := st.nextDeadlineLocked()
-	if at == 0 || at.passed() {
+	if s.turn.owner != 0 { // a Handler that takes long may set other deadlines when it returns
+		s.overdue = append(s.overdue, st)
 		return 0
 	}
-	st.checkAt = at
-	return time.Duration(at - now())
+	st.checkDeadlinesLocked()
+	return 0
+}
+
+// checkDeadlinesLocked acts on deadlines that have passed.
+func (st *Stream) checkDeadlinesLocked() {
+	if st.queuedLocked() > 0 && st.writeDeadline.passed() {
+		st.sendingFailedLocked(os.ErrDeadlineExceeded)
+	}
+	switch {
+	case !st.readDeadline.passed(), st.has(closed):
+	case st.has(lingering):
+		st.closeLocked(os.ErrDeadlineExceeded)
+		st.s.commitLocked()
+	case st.has(pushed):
+		st.s.scheduleLocked(st)
+		return
+	}
+	st.scheduleDeadlineLocked()
 }

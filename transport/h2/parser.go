@@ -93,17 +93,18 @@ func parseFrameHeader(p []byte) frameHeader {
 	}
 }
 
-// parse handles the view: all of it, unless the Session ends.
+// parse handles the view: all of it, unless the Session ends. A Receiver may end the goroutine, while
+// the lock is not held.
 func (s *Session) parse() {
 	p := &s.parser
 	s.lock()
-	defer s.unlock()
 	for len(p.view) > 0 && s.phase != ended {
 		if err := s.parseNextLocked(); err != nil {
 			s.violatedLocked(err)
 		}
 	}
 	p.view = nil
+	s.unlock()
 }
 
 // parseNextLocked handles what comes next in the view, as much as there is.

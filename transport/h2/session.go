@@ -139,6 +139,7 @@ type Session struct {
 	unrefunded    int64 // what it has sent of it, and gets back
 
 	scheduled []*Stream // whose Receivers are to be called without an arrival
+	overdue   []*Stream // whose deadlines have passed during the turn
 	notes     notes
 	recent    recentResets
 	nuisance  nuisance
@@ -240,6 +241,7 @@ func (s *Session) Open(fields []hpack.HeaderField, endStream bool) (*Stream, err
 	st := s.newStreamLocked(s.nextID)
 	st.rare = &rare{opening: &opening{arrived: make(chan struct{})}}
 	s.nextID += 2
+	s.notes.changed = true
 	s.out.writeHead(st, fields, endStream)
 	if endStream {
 		s.endSentLocked(st)

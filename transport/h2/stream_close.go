@@ -3,7 +3,6 @@ package h2
 import (
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -133,22 +132,4 @@ func (st *Stream) Reset(code http2.ErrCode) {
 	}
 	st.closeLocked(nil)
 	s.commitLocked()
-}
-
-// checkDeadlinesLocked acts on deadlines that have passed.
-func (st *Stream) checkDeadlinesLocked() {
-	if st.queuedLocked() > 0 && st.writeDeadline.passed() {
-		st.sendingFailedLocked(os.ErrDeadlineExceeded)
-	}
-	if !st.readDeadline.passed() {
-		return
-	}
-	switch {
-	case st.has(closed):
-	case st.has(lingering):
-		st.closeLocked(os.ErrDeadlineExceeded)
-		st.s.commitLocked()
-	case st.has(pushed):
-		st.s.scheduleLocked(st)
-	}
 }

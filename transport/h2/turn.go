@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"errors"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -104,6 +103,7 @@ func (s *Session) endTurn() error {
 	s.lock()
 	defer s.unlock()
 	s.turn.owner = 0
+	s.checkOverdueLocked()
 	s.flushLocked()
 	if s.phase == ended {
 		return s.err
@@ -112,6 +112,15 @@ func (s *Session) endTurn() error {
 		s.wakeLocked()
 	}
 	return nil
+}
+
+// checkOverdueLocked acts on the deadlines that have passed during the turn.
+func (s *Session) checkOverdueLocked() {
+	overdue := s.overdue
+	s.overdue = nil
+	for _, st := range overdue {
+		st.checkDeadlinesLocked()
+	}
 }
 
 // callScheduled calls the Receivers that are scheduled now, and not those that these schedule.
@@ -212,17 +221,17 @@ func (s *Session) receive() error {
 		}
 		view, err := s.carrier.View()
 		if err != nil {
-			var failed *transport.SendError
-			switch {
-			case err == transport.ErrWouldBlock:
+			if err == transport.ErrWouldBlock {
 				return nil
-			case errors.As(err, &failed):
-				s.lock()
-				s.sendingFailedLocked(failed.Err)
-				s.unlock()
-				continue
 			}
-			return err
+			failed, ok := err.(*transport.SendError)
+			if !ok {
+				return err
+			}
+			s.lock()
+			s.sendingFailedLocked(failed.Err)
+			s.unlock()
+			continue
 		}
 		s.received.Add(uint64(len(view)))
 		p.view, p.viewSize = view, len(view)
