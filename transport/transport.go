@@ -124,6 +124,11 @@ type Pusher interface {
 
 	// Resume ends a pause: Readable is called again, from the Pusher's goroutine, at once and
 	// then as before.
+	//
+	// Resume has Readable called soon even if there is no pause and nothing has arrived, so that
+	// any goroutine can have the Receiver do something. It neither waits nor calls the Receiver
+	// itself. The call of Readable begins after that of Resume, so during a Readable, Resume
+	// leads to another one. Several calls of Resume may lead to a single one of Readable.
 	Resume()
 
 	// Yield has Readable called again soon, even if nothing more arrives, but only after other
