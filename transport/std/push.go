@@ -15,6 +15,9 @@ func (c *Conn) Push(r transport.Receiver) error {
 	p := &pump{c: c, r: r}
 	c.turn.Store(pumpCallsAgain)
 	c.deadlineMu.Lock() // a goroutine that closes the connection may set a deadline now
+	if c.pump != nil {  // it has ended, but conn has its deadline
+		p.recheckAt = c.pump.recheckAt
+	}
 	c.pump = p
 	c.deadlineMu.Unlock()
 	go p.run()
