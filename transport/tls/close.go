@@ -34,6 +34,7 @@ func (c *Conn) CloseWrite() error {
 // without being decrypted.
 func (c *Conn) Linger(d time.Duration) error {
 	c.closeNotify() // if it can't be sent, lingering fails too, or it does not matter
+	c.wire.out.beginLinger()
 	return c.inner.Linger(d)
 }
 

@@ -140,6 +140,27 @@ func TestLingerEndsRead(t *testing.T) {
 	}
 }
 
+func TestClosingTheTLSConnDoesNotCutLinger(t *testing.T) {
+	client, server := connect(t, tls.VersionTLS13)
+	c, m := move(t, client, nil)
+	m.stall(true)
+	c.Writev([]byte("queued"))
+	lingered := make(chan error, 1)
+	go func() { lingered <- c.Linger(time.Minute) }()
+	for !c.wire.out.lingers() {
+		time.Sleep(time.Millisecond)
+	}
+	client.Close() // as net/http does
+	m.stall(false)
+	if got, err := io.ReadAll(server); string(got) != "queued" || err != nil {
+		t.Errorf("the peer got %q, %v", got, err)
+	}
+	server.Close()
+	if err := <-lingered; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLingerTimesOut(t *testing.T) {
 	client, _ := connect(t, tls.VersionTLS13)
 	c, _ := move(t, client, nil)

@@ -38,6 +38,7 @@ type recordWriter struct {
 	batching   bool           // records wait for flush
 	writeEnded bool           // closeWrite was called: records are dropped
 	closing    bool           // inner is about to be closed
+	lingering  bool           // inner closes itself
 }
 
 // rareState is what a recordWriter needs only after the inner transport could not write at once, or
@@ -116,6 +117,20 @@ func (w *recordWriter) beginClose() {
 	w.mu.Lock()
 	w.closing = true
 	w.mu.Unlock()
+}
+
+// beginLinger is called before inner lingers.
+func (w *recordWriter) beginLinger() {
+	w.mu.Lock()
+	w.lingering = true
+	w.mu.Unlock()
+}
+
+// lingers reports whether inner closes itself.
+func (w *recordWriter) lingers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lingering
 }
 
 func (w *recordWriter) errLocked() error {

@@ -76,11 +76,16 @@ func (w *wire) Write(p []byte) (int, error) {
 // BelowTLS implements socket.TLSWire. It returns nil after switchTo.
 func (w *wire) BelowTLS() net.Conn { return w.conn }
 
+// Close is called by the tls.Conn, which a server such as net/http's may close while the inner
+// transport lingers. Then that closes itself, so that the peer receives what was sent.
 func (w *wire) Close() error {
-	if w.moved() {
-		return w.out.inner.Close()
+	switch {
+	case !w.moved():
+		return w.conn.Close()
+	case w.out.lingers():
+		return nil
 	}
-	return w.conn.Close()
+	return w.out.inner.Close()
 }
 
 func (w *wire) LocalAddr() net.Addr {
