@@ -1,0 +1,418 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport/h2"
+)
+
+// Sizes in bytes.
+const (
+	bufferSize = 4 << 10  // a response up to this size leaves in one write, unless it is flushed
+	pieceSize  = 32 << 10 // how much of a Write is queued at once
+	maxQueued  = 32 << 10 // how much may be queued when a Write returns
+)
+
+var errReturned = errors.New("http2: the handler of this response has returned")
+
+// A phase says how far a response is.
+type phase uint8
+
+const (
+	empty    phase = iota // no status yet
+	chosen                // the status and the header are fixed
+	begun                 // the header was sent
+	taken                 // the stream was taken, or lost while it was
+	finished              // the handler has returned
+)
+
+// A response is the http.ResponseWriter of a request. One goroutine at a time uses it, as net/http
+// says; Body.Read only calls sendContinue.
+type response struct {
+	conn    *Conn
+	st      *h2.Stream
+	method  string // of the request
+	header  http.Header
+	body    *buffer.Buffer // what is not sent yet; nil if nothing
+	written int64          // by the handler, in bytes
+	err     error          // of sending; final
+
+	// What was chosen.
+	status   int
+	fields   []hpack.HeaderField
+	declared int64    // Content-Length; -1: none
+	sniffed  bool     // the Content-Type is that of the first bytes
+	closes   bool     // the client should open no more streams
+	trailers []string // names of fields that belong to the trailer
+
+	mu    sync.Mutex // held while a header is sent, too: status 100 must not follow another one
+	phase phase
+}
+
+// Header returns the header, which can be changed until it is sent, and the trailer thereafter.
+func (w *response) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+	}
+	return w.header
+}
+
+// WriteHeader chooses the status, or sends an informational one. It panics if the code is not one of
+// three digits, as that of net/http does.
+func (w *response) WriteHeader(code int) {
+	if code < 100 || code > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", code))
+	}
+	if code == http.StatusSwitchingProtocols || !w.writeHeader(code) {
+		w.conn.Logf("http2: superfluous response.WriteHeader call with status %d", code) // for 101: RFC 9113 section 8.6
+	}
+}
+
+// writeHeader returns false if there is a status already.
+func (w *response) writeHeader(code int) bool {
+	session := w.st.Session()
+	session.Cork()
+	defer session.Flush() // with w unlocked
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.phase != empty:
+		return false
+	case code < 200:
+		w.st.SendHead(appendHeader(statusFields(code, len(w.header)), w.header, describesBody), false)
+	default:
+		w.chooseLocked(code)
+	}
+	return true
+}
+
+// describesBody chooses the fields that an informational response doesn't have.
+func describesBody(key string) bool { return key == "Content-Length" }
+
+// sendContinue sends status 100, unless the response has begun.
+func (w *response) sendContinue() {
+	session := w.st.Session()
+	session.Cork()
+	defer session.Flush() // with w unlocked
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phase < begun {
+		w.st.SendHead(statusFields(http.StatusContinue, 0), false)
+	}
+}
+
+// chooseLocked fixes the status and the header. Later changes of the header have no effect.
+func (w *response) chooseLocked(code int) {
+	w.phase, w.status, w.declared = chosen, code, -1
+	if n, err := strconv.ParseUint(w.header.Get("Content-Length"), 10, 63); err == nil {
+		w.declared = int64(n)
+	}
+	for _, value := range w.header["Trailer"] {
+		for name := range strings.SplitSeq(value, ",") {
+			w.announceTrailer(strings.TrimSpace(name))
+		}
+	}
+	w.fields = appendHeader(statusFields(code, len(w.header)+3), w.header, func(key string) bool {
+		return key == "Content-Length" || strings.HasPrefix(key, http.TrailerPrefix)
+	})
+	if _, ok := w.header["Date"]; !ok {
+		w.addField("date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	_, hasType := w.header["Content-Type"]
+	w.sniffed = !hasType && w.header.Get("Content-Encoding") == ""
+	w.closes = w.header.Get("Connection") == "close"
+}
+
+func (w *response) addField(name, value string) {
+	w.fields = append(w.fields, hpack.HeaderField{Name: name, Value: value})
+}
+
+func (w *response) announceTrailer(name string) {
+	key := http.CanonicalHeaderKey(name)
+	if httpguts.ValidTrailerHeader(key) && !slices.Contains(w.trailers, key) {
+		w.trailers = append(w.trailers, key)
+	}
+}
+
+// prepare prepares a write of n bytes.
+func (w *response) prepare(n int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch w.phase {
+	case empty:
+		w.chooseLocked(http.StatusOK)
+	case taken:
+		return http.ErrHijacked
+	case finished:
+		return errReturned
+	}
+	switch {
+	case !w.mayHaveBody():
+		return http.ErrBodyNotAllowed
+	case w.declared >= 0 && int64(n) > w.declared-w.written:
+		return http.ErrContentLength
+	}
+	w.written += int64(n)
+	if w.body == nil {
+		w.body = buffer.Get(bufferSize)
+	}
+	return w.err
+}
+
+// mayHaveBody reports whether the status allows a body (RFC 9110 section 6.4.1).
+func (w *response) mayHaveBody() bool {
+	return w.status != http.StatusNoContent && w.status != http.StatusNotModified
+}
+
+// Write writes to the response. Small writes are buffered. It waits for the client if that is slow.
+func (w *response) Write(p []byte) (int, error) {
+	if err := w.prepare(len(p)); err != nil {
+		return 0, err
+	}
+	n := min(len(p), bufferSize-len(w.body.B))
+	w.body.B = append(w.body.B, p[:n]...)
+	if n < len(p) {
+		if err := w.send(p[n:]); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// WriteString is Write for a string.
+func (w *response) WriteString(s string) (int, error) {
+	if err := w.prepare(len(s)); err != nil {
+		return 0, err
+	}
+	n := min(len(s), bufferSize-len(w.body.B))
+	w.body.B = append(w.body.B, s[:n]...)
+	if n < len(s) {
+		if err := w.send([]byte(s[n:])); err != nil {
+			return 0, err
+		}
+	}
+	return len(s), nil
+}
+
+// Flush is FlushError without the error.
+func (w *response) Flush() { w.FlushError() }
+
+// FlushError sends the header and what is buffered.
+func (w *response) FlushError() error {
+	w.mu.Lock()
+	switch w.phase {
+	case empty:
+		w.chooseLocked(http.StatusOK)
+	case taken, finished:
+		w.mu.Unlock()
+		return errReturned
+	}
+	w.mu.Unlock()
+	return w.send(nil)
+}
+
+// SetReadDeadline sets the deadline of reads from the request's body.
+func (w *response) SetReadDeadline(t time.Time) error {
+	if w.over() {
+		return errReturned
+	}
+	return w.st.SetReadDeadline(t)
+}
+
+// SetWriteDeadline sets the deadline of the response: what the client has not taken by then fails, and
+// the stream with it.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	if w.over() {
+		return errReturned
+	}
+	return w.st.SetWriteDeadline(t)
+}
+
+// EnableFullDuplex does nothing: the body can always be read during the response.
+func (w *response) EnableFullDuplex() error { return nil }
+
+// over reports whether the stream is the handler's no more, or only the handler's.
+func (w *response) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.phase >= taken
+}
+
+// TakeStream sends the header of a response to a CONNECT request, and gives the stream to the caller:
+// it has no deadlines then, and outlives the handler. header is the whole header, with which nothing of
+// Header is sent. After an error there is no stream.
+func (w *response) TakeStream(status int, header http.Header) (*h2.Stream, error) {
+	if !w.take(status, header) {
+		return nil, errors.New("http2: only a CONNECT request without a response can be taken over")
+	}
+	w.st.OnEnd(nil)
+	w.st.SetReadDeadline(time.Time{})
+	w.st.SetWriteDeadline(time.Time{})
+	if err := w.st.SendHead(w.fields, false); err != nil {
+		w.st.Close()
+		return nil, err
+	}
+	return w.st, nil
+}
+
+func (w *response) take(status int, header http.Header) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phase != empty || w.method != http.MethodConnect {
+		return false
+	}
+	w.header = header
+	w.chooseLocked(status)
+	w.phase = taken
+	return true
+}
+
+// release frees the buffer when the handler has returned.
+func (w *response) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.phase = finished
+	if w.body != nil {
+		w.body.Put()
+		w.body = nil
+	}
+}
+
+// send sends the header, what is buffered, and p. Then it waits until little is queued.
+func (w *response) send(p []byte) error {
+	for w.err == nil {
+		n := min(len(p), pieceSize)
+		w.fail(w.sendPiece(p[:n], false))
+		w.fail(w.st.Drain(context.Background(), maxQueued))
+		if p = p[n:]; len(p) == 0 {
+			break
+		}
+	}
+	return w.err
+}
+
+// finish sends the rest of a response whose handler has returned.
+func (w *response) finish() {
+	w.mu.Lock()
+	if w.phase == empty {
+		w.chooseLocked(http.StatusOK)
+	}
+	w.mu.Unlock()
+	if w.err == nil {
+		w.fail(w.sendPiece(nil, true))
+	}
+}
+
+// fail notes an error of sending. If the client was too slow, it ends the stream.
+func (w *response) fail(err error) {
+	if w.err != nil || err == nil {
+		return
+	}
+	w.err = err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.st.Reset(http2.ErrCodeInternal)
+	}
+}
+
+// sendPiece sends the header, what is buffered, and p, in one write. last says that the response ends
+// with them.
+func (w *response) sendPiece(p []byte, last bool) error {
+	session := w.st.Session()
+	session.Cork()
+	defer session.Flush()
+	var buffered []byte
+	if w.body != nil {
+		buffered = w.body.B
+		w.body.B = buffered[:0]
+	}
+	var trailer []hpack.HeaderField
+	if last {
+		trailer = w.trailer()
+	}
+	size, isHead := len(buffered)+len(p), w.method == http.MethodHead
+	if w.phase < begun {
+		if last {
+			w.declareLength(size)
+		}
+		w.addContentType(buffered, p)
+		alone := isHead || last && size == 0 && len(trailer) == 0
+		if err := w.sendHeader(alone); err != nil || alone {
+			return err
+		}
+	}
+	if size > 0 && !isHead {
+		if err := w.st.Writev(buffered, p); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !last || isHead:
+		return nil
+	case len(trailer) > 0:
+		return w.st.SendHead(trailer, true)
+	}
+	return w.st.CloseWrite()
+}
+
+// declareLength sets the Content-Length of a whole response whose handler hasn't.
+func (w *response) declareLength(size int) {
+	if w.declared < 0 && w.mayHaveBody() && (size > 0 || w.method != http.MethodHead) {
+		w.declared = int64(size)
+	}
+}
+
+// addContentType adds the Content-Type of a body that begins with one of these.
+func (w *response) addContentType(buffered, p []byte) {
+	if len(buffered) == 0 {
+		buffered = p
+	}
+	if w.sniffed && len(buffered) > 0 {
+		w.addField("content-type", http.DetectContentType(buffered))
+	}
+}
+
+// sendHeader sends the header that was chosen.
+func (w *response) sendHeader(endStream bool) error {
+	if w.declared >= 0 && w.status != http.StatusNoContent && !w.connects() {
+		w.addField("content-length", strconv.FormatInt(w.declared, 10))
+	}
+	if w.closes {
+		w.st.Session().Shutdown()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.phase = begun
+	return w.st.SendHead(w.fields, endStream)
+}
+
+// connects reports whether the response accepts a CONNECT. It has no length then (RFC 9110 section
+// 9.3.6).
+func (w *response) connects() bool { return w.method == http.MethodConnect && w.status < 300 }
+
+// trailer returns the fields of the trailer: those that were announced, and those with
+// http.TrailerPrefix.
+func (w *response) trailer() (list []hpack.HeaderField) {
+	for key, values := range w.header {
+		if name, ok := strings.CutPrefix(key, http.TrailerPrefix); ok && httpguts.ValidTrailerHeader(http.CanonicalHeaderKey(name)) {
+			list = appendField(list, name, values)
+		}
+	}
+	for _, key := range w.trailers {
+		list = appendField(list, key, w.header[key])
+	}
+	return list
+}

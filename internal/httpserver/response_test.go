@@ -1,0 +1,528 @@
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/seed004e8d11/websock/transport"
+)
+
+func TestResponses(t *testing.T) {
+	large := strings.Repeat("0123456789", 10_000)
+	for _, c := range []struct {
+		name    string
+		method  string
+		handler http.HandlerFunc
+		status  int
+		length  int64 // Content-Length; -1: none
+		typ     string
+		body    string
+	}{
+		{"nothing", "GET", func(w http.ResponseWriter, r *http.Request) {}, 200, 0, "", ""},
+		{"a status", "GET", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(418) }, 418, 0, "", ""},
+		{"small", "GET", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }, 200, 6, "text/html; charset=utf-8", "<html>"},
+		{"small in pieces", "GET", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("a")); io.WriteString(w, "b") }, 200, 2, "text/plain; charset=utf-8", "ab"},
+		{"large", "GET", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(large)) }, 200, -1, "text/plain; charset=utf-8", large},
+		{"large string in pieces", "GET", func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, large[:10])
+			io.WriteString(w, large[10:])
+		}, 200, -1, "text/plain; charset=utf-8", large},
+		{"flushed", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			io.WriteString(w, "a")
+		}, 200, -1, "", "a"},
+		{"own length and type", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100000")
+			w.Header().Set("Content-Type", "a/b")
+			w.Write([]byte(large))
+		}, 200, 100000, "a/b", large},
+		{"no type", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = nil
+			io.WriteString(w, "a")
+		}, 200, 1, "", "a"},
+		{"encoded", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			io.WriteString(w, "a")
+		}, 200, 1, "", "a"},
+		{"malformed length", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "x")
+			io.WriteString(w, "a")
+		}, 200, 1, "text/plain; charset=utf-8", "a"},
+		{"HEAD", "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "abc") }, 200, 3, "text/plain; charset=utf-8", ""},
+		{"HEAD of a large one", "HEAD", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(large)); w.Write([]byte(large)) }, 200, -1, "text/plain; charset=utf-8", ""},
+		{"HEAD with own length", "HEAD", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "7") }, 200, 7, "", ""},
+		{"HEAD without a body", "HEAD", func(w http.ResponseWriter, r *http.Request) {}, 200, -1, "", ""},
+		{"204", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "7")
+			w.WriteHeader(204)
+		}, 204, 0, "", ""},
+		{"304", "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "7")
+			w.WriteHeader(304)
+		}, 304, 7, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := serve(t, c.handler)
+			r, _ := http.NewRequest(c.method, s.url(), nil)
+			got, err := s.client(t).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer got.Body.Close()
+			body, err := io.ReadAll(got.Body)
+			if string(body) != c.body || err != nil && c.status != 304 { // net/http's client expects the body that is announced
+				t.Errorf("a body of %d bytes, %v", len(body), err)
+			}
+			if got.StatusCode != c.status || got.ContentLength != c.length || got.Header.Get("Content-Type") != c.typ {
+				t.Errorf("status %d, Content-Length %d, Content-Type %q", got.StatusCode, got.ContentLength, got.Header.Get("Content-Type"))
+			}
+			if _, err := http.ParseTime(got.Header.Get("Date")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatHTTP2DoesNotAllowIsNotSent(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		for _, name := range []string{"Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
+			h.Set(name, "x")
+		}
+		h["a b"] = []string{"x"}
+		h["Bad"] = []string{"a\nb", " good "}
+		h["Date"] = nil
+		h["Content-Type"] = nil
+	})
+	got, err := s.client(t).Get(s.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (http.Header{"Bad": {"good"}, "Content-Length": {"0"}}); !reflect.DeepEqual(got.Header, want) {
+		t.Errorf("%v, want %v", got.Header, want)
+	}
+}
+
+func TestWritesThatAResponseCannotHave(t *testing.T) {
+	errs := make(chan error, 3)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			w.Header().Set("Content-Length", "3")
+			_, err := io.WriteString(w, "abcd")
+			errs <- err
+			io.WriteString(w, "abc")
+			return
+		}
+		w.WriteHeader(304)
+		_, err := w.Write([]byte("a"))
+		errs <- err
+		w.WriteHeader(200)
+	})
+	c := s.client(t)
+	if got, err := c.Get(s.url()); err != nil || got.StatusCode != 304 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := await(t, errs, "error"); err != http.ErrBodyNotAllowed {
+		t.Error(err)
+	}
+	got, err := c.Get(s.url() + "long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(got.Body); string(body) != "abc" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	if err := await(t, errs, "error"); err != http.ErrContentLength {
+		t.Error(err)
+	}
+	if !strings.Contains(s.log.String(), "superfluous") {
+		t.Errorf("log %q", s.log.String())
+	}
+}
+
+func TestASmallResponseLeavesInOneWrite(t *testing.T) {
+	var mu sync.Mutex
+	writes, before := 0, 0
+	s := (&server{
+		carrier: func(c transport.Conn) transport.Conn {
+			return &countingCarrier{c, c.(transport.Pusher), c.(transport.Queue), &mu, &writes}
+		},
+		handler: func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			before = writes
+			mu.Unlock()
+			io.WriteString(w, "hello")
+		},
+	}).start(t)
+	c := s.dial(t)
+	for id := uint32(1); id < 7; id += 2 {
+		c.request(id, true, withGet())
+		c.expect(tellHead(id, "200"), tellData(id, "hello", true))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if writes != before+1 {
+		t.Errorf("%d writes", writes-before)
+	}
+}
+
+func TestBodiesInBothDirections(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("X-Length", r.Header.Get("Content-Length"))
+		io.Copy(w, r.Body)
+	})
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<17) // 2 MiB
+	for name, body := range map[string]io.Reader{"with a length": bytes.NewReader(sent), "without a length": io.MultiReader(bytes.NewReader(sent))} {
+		got, err := s.client(t).Post(s.url(), "a/b", body)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		received, err := io.ReadAll(got.Body)
+		if err != nil || !bytes.Equal(received, sent) {
+			t.Errorf("%s: %d bytes, %v", name, len(received), err)
+		}
+		if has := got.Header.Get("X-Length") != ""; has != (name == "with a length") {
+			t.Errorf("%s: %v", name, got.Header)
+		}
+	}
+}
+
+func TestTrailers(t *testing.T) {
+	received := make(chan http.Header, 1)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Digest")
+		io.Copy(w, r.Body)
+		received <- r.Trailer
+		w.Header().Set("Digest", "d")
+		w.Header().Set(http.TrailerPrefix+"More", "m")
+	})
+	r, _ := http.NewRequest("POST", s.url(), struct{ io.Reader }{strings.NewReader("abc")})
+	r.Trailer = http.Header{"Sum": {"6"}}
+	got, err := s.client(t).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(got.Body); string(body) != "abc" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	if want := (http.Header{"Digest": {"d"}, "More": {"m"}}); !reflect.DeepEqual(got.Trailer, want) {
+		t.Errorf("the client received %v, want %v", got.Trailer, want)
+	}
+	if trailer := await(t, received, "trailer"); !reflect.DeepEqual(trailer, http.Header{"Sum": {"6"}}) {
+		t.Errorf("the server received %v", trailer)
+	}
+}
+
+func TestTrailersWithoutABody(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set(http.TrailerPrefix+"A", "b") })
+	c := s.dial(t)
+	c.request(1, true, withGet())
+	c.expect(tellHead(1, "200"), "1 HEADERS  END_STREAM")
+}
+
+func TestInformationalResponses(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</a.css>")
+		w.Header().Set("Content-Length", "1")
+		w.WriteHeader(http.StatusSwitchingProtocols) // not in HTTP/2
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Link")
+		io.WriteString(w, "a")
+	})
+	var hints textproto.MIMEHeader
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+		if code != 103 || hints != nil {
+			t.Errorf("status %d", code)
+		}
+		hints = h
+		return nil
+	}})
+	r, _ := http.NewRequestWithContext(ctx, "GET", s.url(), nil)
+	got, err := s.client(t).Do(r)
+	if err != nil || got.StatusCode != 200 || got.Header.Get("Link") != "" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if want := (textproto.MIMEHeader{"Link": {"</a.css>"}}); !reflect.DeepEqual(hints, want) {
+		t.Errorf("%v, want %v", hints, want)
+	}
+}
+
+func TestStatus100IsSentWhenTheBodyIsRead(t *testing.T) {
+	read := func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }
+	declined := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(413) }
+	late := func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		io.Copy(w, r.Body)
+	}
+	for _, c := range []struct {
+		name    string
+		handler http.HandlerFunc
+		want    []string
+	}{
+		{"read", read, []string{"1 HEADERS 100", tellHead(1, "200"), tellData(1, "abc", true)}},
+		{"declined", declined, []string{"1 HEADERS 413 END_STREAM", "1 RST_STREAM NO_ERROR"}},
+		{"read after the header", late, []string{tellHead(1, "200"), tellData(1, "abc", true)}},
+	} {
+		s := serve(t, c.handler)
+		client := s.dial(t)
+		client.request(1, false, withGet("expect: 100-continue", "content-length: 3"))
+		if c.name != "declined" {
+			client.expect(c.want[0])
+			c.want = c.want[1:]
+			client.WriteData(1, true, []byte("abc"))
+		}
+		client.expect(c.want...)
+	}
+}
+
+func TestAHandlerThatReadsNoBodyEndsTheStream(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "enough") })
+	c := s.dial(t)
+	c.request(1, false, withGet())
+	c.WriteData(1, false, []byte("abc"))
+	c.expect(tellHead(1, "200"), tellData(1, "enough", true), "1 RST_STREAM NO_ERROR")
+	// net/http's client takes that as a response.
+	got, err := s.client(t).Post(s.url(), "a/b", io.MultiReader(neverEnding('x')))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(got.Body); string(body) != "enough" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+// neverEnding is a reader.
+type neverEnding byte
+
+func (b neverEnding) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(b)
+	}
+	return len(p), nil
+}
+
+func TestACancelledRequestEndsItsContextAndItsWrites(t *testing.T) {
+	started, ended := make(chan struct{}), make(chan error, 1)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		close(started)
+		<-r.Context().Done()
+		_, err := w.Write(make([]byte, 100_000))
+		ended <- err
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	r, _ := http.NewRequestWithContext(ctx, "GET", s.url(), nil)
+	got, err := s.client(t).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	await(t, started, "request")
+	cancel()
+	if err := await(t, ended, "end"); err == nil {
+		t.Error("the response can still be written")
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	results := make(chan error, 2)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		if r.URL.Path == "/read" {
+			c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, err := r.Body.Read(make([]byte, 1))
+			results <- err
+			c.SetReadDeadline(time.Time{})
+			_, err = io.ReadFull(r.Body, make([]byte, 3)) // a timeout is harmless
+			results <- err
+			return
+		}
+		c.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		var err error
+		for err == nil {
+			_, err = w.Write(make([]byte, 10_000))
+		}
+		results <- err
+	})
+	c := s.dial(t)
+	c.request(1, false, fields(":method: POST", ":scheme: http", ":authority: a", ":path: /read"))
+	if err := await(t, results, "timeout"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("read:", err)
+	}
+	c.WriteData(1, true, []byte("abc"))
+	if err := await(t, results, "body"); err != nil {
+		t.Error("read after the deadline:", err)
+	}
+	c.expect("1 HEADERS 200 END_STREAM")
+	c.request(3, true, withGet())
+	if err := await(t, results, "timeout"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("write:", err)
+	}
+	for {
+		f := c.next()
+		if _, ok := f.(*http2.DataFrame); !ok && tell(f) != tellHead(3, "200") {
+			if got := tell(f); got != "3 RST_STREAM INTERNAL_ERROR" {
+				t.Error(got)
+			}
+			break
+		}
+	}
+}
+
+func TestTimeoutsOfTheServer(t *testing.T) {
+	result := make(chan error, 1)
+	s := &server{handler: func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			_, err := io.ReadAll(r.Body)
+			result <- err
+			return
+		}
+		var err error
+		for err == nil {
+			_, err = w.Write(make([]byte, 10_000))
+		}
+		result <- err
+	}}
+	s.conn.ReadTimeout, s.conn.WriteTimeout = 5*time.Millisecond, 50*time.Millisecond
+	s.start(t)
+	c := s.dial(t)
+	c.request(1, false, fields(":method: POST", ":scheme: http", ":authority: a", ":path: /"))
+	if err := await(t, result, "ReadTimeout"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	c.request(3, true, withGet())
+	if err := await(t, result, "WriteTimeout"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestAPanicEndsTheStreamOnly(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/panic":
+			io.WriteString(w, "not to be sent")
+			panic("my reason")
+		case "/abort":
+			panic(http.ErrAbortHandler)
+		case "/goexit":
+			runtime.Goexit()
+		}
+	})
+	c := s.client(t)
+	for _, path := range []string{"abort", "goexit", "panic"} {
+		if got := s.log.String(); got != "" {
+			t.Errorf("log %q", got)
+		}
+		if _, err := c.Get(s.url() + path); codeOf(err) != "INTERNAL_ERROR" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if got := s.log.String(); !strings.Contains(got, "my reason") || !strings.Contains(got, "response_test.go") {
+		t.Errorf("log %q", got)
+	}
+	if got, err := c.Get(s.url()); err != nil || got.StatusCode != 200 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestAResponseAfterItsHandlerIsHarmless(t *testing.T) {
+	kept := make(chan http.ResponseWriter, 1)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a")
+		kept <- w
+	})
+	c := s.dial(t)
+	c.request(1, true, withGet())
+	c.expect(tellHead(1, "200"), tellData(1, "a", true))
+	w := await(t, kept, "response")
+	control := http.NewResponseController(w)
+	for i := 0; ; i++ { // the handler may not have returned quite yet
+		_, err := w.Write(nil)
+		if err == errReturned {
+			break
+		}
+		if i == 10_000 {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	w.WriteHeader(500)
+	if err := errors.Join(control.Flush(), control.SetReadDeadline(time.Now()), control.SetWriteDeadline(time.Now())); err == nil {
+		t.Error("no errors")
+	}
+}
+
+func TestConnectionCloseTellsTheClientToLeave(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close") })
+	c := s.dial(t)
+	c.request(1, true, withGet())
+	for goAway, head := false, false; !goAway || !head; {
+		switch got := tell(c.next()); got {
+		case "GOAWAY NO_ERROR":
+			goAway = true
+		case "1 HEADERS 200 END_STREAM":
+			head = true
+		default:
+			t.Fatal(got)
+		}
+	}
+}
+
+func TestAConnectRequestCanBeTaken(t *testing.T) {
+	errs := make(chan error, 3)
+	s := &server{handler: func(w http.ResponseWriter, r *http.Request) {
+		st, err := w.(*response).TakeStream(200, http.Header{"A": {"b"}})
+		if err != nil {
+			errs <- err
+			return
+		}
+		_, err = w.(*response).TakeStream(200, nil)
+		errs <- err
+		_, err = w.Write([]byte("a"))
+		errs <- err
+		w.WriteHeader(500)
+		errs <- http.NewResponseController(w).Flush()
+		go func() {
+			b := make([]byte, 3)
+			_, err := io.ReadFull(readerFunc(st.Read), b)
+			errs <- errors.Join(err, st.Writev(b), st.CloseWrite(), st.Close())
+		}()
+	}}
+	s.conn.ReadTimeout, s.conn.WriteTimeout = time.Hour, time.Hour
+	s.start(t)
+	c := s.dial(t)
+	c.request(1, false, fields(":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: a", ":path: /"))
+	f, ok := c.next().(*http2.MetaHeadersFrame)
+	if !ok || f.StreamEnded() || f.PseudoValue("status") != "200" || len(f.RegularFields()) != 2 {
+		t.Fatalf("%v", f)
+	}
+	for range 3 {
+		if err := await(t, errs, "error"); err == nil {
+			t.Error("the handler has the response")
+		}
+	}
+	c.WriteData(1, false, []byte("abc"))
+	c.expect(tellData(1, "abc", false), tellData(1, "", true), "1 RST_STREAM NO_ERROR")
+	if err := await(t, errs, "result"); err != nil {
+		t.Error(err)
+	}
+	c.request(3, true, withGet())
+	if err := await(t, errs, "error"); err == nil {
+		t.Error("a GET was taken")
+	}
+}
