@@ -4,7 +4,9 @@ import (
 	"net/http"
 
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 // AcceptOptions says what Accept agrees to. Its zero value is ready to use. Accept only reads it, so
@@ -37,19 +39,37 @@ type AcceptOptions struct {
 
 	Limits    Limits            // zero fields: the defaults
 	KeepAlive KeepAlive         // zero: no pings, and idle connections stay open
-	Transport transport.Factory // nil: std.Transport()
+	Transport transport.Factory // nil: std.Transport(); not for WebSockets over HTTP/2
 	Handler   Handler           // nil: call Recv
 
 	// Recover is called if the Handler panics: see Config.
 	Recover func(c *Conn, v any)
 }
 
-// Accept performs the opening handshake in the server role (RFC 6455 section 4.2), inside an
-// http.Handler, and takes over the connection from the HTTP server. opts may be nil. An error is a
-// *HandshakeError; Accept has then sent a response, unless the connection was lost.
+// Accept performs the opening handshake in the server role, inside an http.Handler. It takes over a
+// connection of HTTP/1.1 from the HTTP server (RFC 6455 section 4.2), or a stream of HTTP/2 (RFC 8441).
+// opts may be nil. An error is a *HandshakeError; Accept has then sent a response, unless the
+// connection was lost.
+//
+// Over HTTP/2 the server should be one of ConfigureServer. net/http's own server also works, if
+// extended CONNECT is enabled by GODEBUG=http2xconnect=1 in the environment; but there the
+// http.Handler must not return before the Conn is closed, and each Conn needs its goroutine. In both,
+// the connection belongs to the HTTP server, and AcceptOptions.Transport is not used.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
+	}
+	policy, err := opts.KeepAlive.policy()
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	if taker, ok := handshake.StreamTakerOf[*h2.Stream](w); ok {
+		st, result, err := handshake.AcceptStream(taker, w, r, opts.handshake())
+		if err != nil {
+			return nil, err
+		}
+		return newConn(st, result, Server, opts.attach(nil, policy), opts.conn())
 	}
 	reserved, err := reserve(opts.Transport)
 	if err != nil {
@@ -57,25 +77,30 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		return nil, err
 	}
 	defer reserved.Release()
-	policy, err := opts.KeepAlive.policy()
-	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return nil, err
-	}
-	conn, result, err := handshake.Accept(w, r, &handshake.ServerOptions{
-		Subprotocols: opts.Subprotocols,
-		Compression:  opts.Compression,
-		Header:       opts.Header,
-		CheckOrigin:  opts.CheckOrigin,
-		Scheme:       opts.Scheme,
-		CheckRequest: opts.CheckRequest,
-	})
+	conn, result, err := handshake.Accept(w, r, opts.handshake())
 	if err != nil {
 		return nil, err
 	}
-	return attach(conn, result, Server, attachOptions{reserved, opts.Handler, policy}, Options{
-		Limits:  opts.Limits,
-		Recover: opts.Recover,
-		OnPing:  opts.KeepAlive.OnPing,
-	})
+	return attach(conn, result, Server, opts.attach(reserved, policy), opts.conn())
+}
+
+// handshake returns the options that the opening handshake needs.
+func (o *AcceptOptions) handshake() *handshake.ServerOptions {
+	return &handshake.ServerOptions{
+		Subprotocols: o.Subprotocols,
+		Compression:  o.Compression,
+		Header:       o.Header,
+		CheckOrigin:  o.CheckOrigin,
+		Scheme:       o.Scheme,
+		CheckRequest: o.CheckRequest,
+	}
+}
+
+func (o *AcceptOptions) attach(t transport.Reservation, policy *keepalive.Policy) attachOptions {
+	return attachOptions{t, o.Handler, policy}
+}
+
+// conn returns the options that the Conn needs.
+func (o *AcceptOptions) conn() Options {
+	return Options{Limits: o.Limits, Recover: o.Recover, OnPing: o.KeepAlive.OnPing}
 }

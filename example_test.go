@@ -114,6 +114,38 @@ func ExampleAccept() {
 
 // Messages that are alike, as those of one connection mostly are, take little when each may
 // refer to those before it.
+// A page and the WebSockets that it opens share one connection of HTTP/2.
+func ExampleConfigureServer() {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/chat" {
+			websock.Accept(w, r, &websock.AcceptOptions{
+				Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+					c.SendFrame(op, true, msg)
+				}, nil),
+			})
+			return // the WebSocket goes on without a goroutine of its own
+		}
+		fmt.Fprint(w, "the page, over ", r.Proto)
+	}))
+	if err := websock.ConfigureServer(server.Config); err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.EnableHTTP2 = true // ListenAndServeTLS needs no such setting
+	server.StartTLS()
+	defer server.Close()
+
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	fmt.Println(string(page), err)
+	// Output: the page, over HTTP/2.0 <nil>
+}
+
 func ExampleConfig_compression() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: websock.DefaultCompression})

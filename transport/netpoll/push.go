@@ -34,8 +34,7 @@ const (
 func (t *Conn) Push(r transport.Receiver) error {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	t.in.push.receiver, t.in.push.phase = r, pushIdle
-	t.watchLocked()
+	t.in.push.receiver = r
 	t.scheduleLocked()
 	return nil
 }
@@ -77,7 +76,6 @@ func (t *Conn) runReceiver() {
 	}
 	returned = true
 	if finished {
-		t.dropReceived()
 		t.finish(r)
 	}
 }
@@ -138,11 +136,12 @@ func (t *Conn) runsAgain() bool {
 	return again
 }
 
-// finish ends the calls of Readable and calls Finish, which may block, or call Push.
+// finish ends the calls of Readable and calls Finish, which may block.
 func (t *Conn) finish(r transport.Receiver) {
 	i := &t.in
 	i.mu.Lock()
 	i.push.phase = pushFinished
+	i.dropReceivedLocked()
 	i.mu.Unlock()
 	r.Finish()
 }
