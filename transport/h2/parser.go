@@ -48,6 +48,10 @@ type dataFrame struct {
 	endStream bool
 }
 
+// isComplete reports whether all of a frame was received, but its end was not handled, since a Receiver
+// has ended the goroutine.
+func (d *dataFrame) isComplete() bool { return d.active && d.remaining == 0 && d.padding == 0 }
+
 // mostContinuations is how many frames a header list may have (RFC 9113 section 10.5.1).
 const mostContinuations = 64
 
@@ -98,7 +102,7 @@ func parseFrameHeader(p []byte) frameHeader {
 func (s *Session) parse() {
 	p := &s.parser
 	s.lock()
-	for len(p.view) > 0 && s.phase != ended {
+	for (len(p.view) > 0 || p.data.isComplete()) && s.phase != ended {
 		if err := s.parseNextLocked(); err != nil {
 			s.violatedLocked(err)
 		}
@@ -242,7 +246,7 @@ func (s *Session) checkFrameLocked(h frameHeader) *SessionError {
 	switch {
 	case h.length > maxFrame:
 		return violation(http2.ErrCodeFrameSize, "a frame is longer than allowed")
-	case p.phase == inSettings && h.kind != http2.FrameSettings:
+	case p.phase == inSettings && (h.kind != http2.FrameSettings || h.flags.Has(http2.FlagSettingsAck)):
 		return violation(http2.ErrCodeProtocol, "the first frame is not SETTINGS")
 	case p.list != (h.kind == http2.FrameContinuation):
 		return violation(http2.ErrCodeProtocol, "CONTINUATION is missing, or follows no header list")
@@ -273,8 +277,10 @@ func (s *Session) frameLocked(h frameHeader, frame []byte) *SessionError {
 	switch {
 	case err == nil:
 		return s.handleFrameLocked(f)
-	case errors.As(err, &ofStream):
+	case errors.As(err, &ofStream) && (h.kind != http2.FrameHeaders || ofStream.Cause != nil):
 		return s.streamViolatedLocked(ofStream)
+	case errors.As(err, &ofStream): // the list was not decompressed, so that none after it can be
+		return violation(http2.ErrCodeProtocol, "the padding is longer than the frame")
 	case errors.As(err, &ofConnection):
 		return violation(http2.ErrCode(ofConnection), ruleOf(p.framer.ErrorDetail(), "a frame is malformed"))
 	case errors.Is(err, http2.ErrFrameTooLarge):

@@ -71,13 +71,10 @@ func (s *Session) requestLocked(id uint32, head Head) *SessionError {
 		return violation(http2.ErrCodeProtocol, "a client opens a stream with an even number")
 	case id <= s.lastID:
 		return s.frameOnClosedLocked(id)
-	case s.phase == draining:
-		return s.nuisance.count() // the client will find that its stream was not processed
-	}
-	s.lastID = id
-	if len(s.streams) >= s.config.MaxStreams {
+	case s.phase == draining || len(s.streams) >= s.config.MaxStreams:
 		return s.streamViolatedLocked(http2.StreamError{StreamID: id, Code: http2.ErrCodeRefusedStream})
 	}
+	s.lastID = id
 	st := s.newStreamLocked(id)
 	s.notes.changed = true
 	if head.EndStream {
@@ -162,6 +159,10 @@ func (s *Session) settingLocked(setting http2.Setting) *SessionError {
 		return violation(code, "a value of SETTINGS is invalid")
 	}
 	switch setting.ID {
+	case http2.SettingEnablePush:
+		if s.client && setting.Val != 0 {
+			return violation(http2.ErrCodeProtocol, "a server enables PUSH_PROMISE")
+		}
 	case http2.SettingMaxConcurrentStreams:
 		s.peer.MaxStreams = setting.Val
 	case http2.SettingMaxFrameSize:
@@ -209,8 +210,11 @@ func (s *Session) settingsAckedLocked() *SessionError {
 // windowUpdateLocked handles WINDOW_UPDATE (RFC 9113 section 6.9).
 func (s *Session) windowUpdateLocked(id uint32, n int64) *SessionError {
 	if id == 0 {
-		if s.out.window += n; n == 0 || s.out.window > math.MaxInt32 {
-			return violation(http2.ErrCodeFlowControl, "WINDOW_UPDATE of 0, or beyond the largest window")
+		switch s.out.window += n; {
+		case n == 0:
+			return violation(http2.ErrCodeProtocol, "WINDOW_UPDATE of 0")
+		case s.out.window > math.MaxInt32:
+			return violation(http2.ErrCodeFlowControl, "WINDOW_UPDATE beyond the largest window")
 		}
 		return nil // the streams that wait send at the end of the turn
 	}
@@ -237,6 +241,9 @@ func (s *Session) resetLocked(f *http2.RSTStreamFrame) *SessionError {
 	case st != nil:
 		s.removeLocked(st)
 		st.peerResetLocked(f.ErrCode)
+		if s.client {
+			return nil // there are no more of them than calls of Open
+		}
 	case s.isIdleLocked(f.StreamID):
 		return violation(http2.ErrCodeProtocol, "RST_STREAM of a stream that was not opened")
 	}
@@ -268,7 +275,7 @@ func (s *Session) goAwayLocked(f *http2.GoAwayFrame) *SessionError {
 		}
 	}
 	s.endIfDrainedLocked()
-	return nil
+	return s.nuisance.count()
 }
 
 // beginDataLocked begins a DATA frame (RFC 9113 section 6.1). All of it counts for the windows, also

@@ -276,10 +276,10 @@ func (s *Session) Room() int {
 }
 
 func (s *Session) roomLocked() int {
-	if s.phase != running || !s.client || s.nextID > math.MaxInt32 || s.out.size() > batchSize && s.out.state == full {
+	if s.phase != running || !s.client || s.nextID > math.MaxInt32 || s.out.size() > batchSize && s.out.state != idle {
 		return 0
 	}
-	most := s.peer.MaxStreams
+	most := min(s.peer.MaxStreams, math.MaxInt32)
 	if !s.hasSettingsLocked() {
 		most = roomBeforeSettings
 	}
@@ -394,8 +394,19 @@ func (s *Session) violatedLocked(err *SessionError) {
 // endIfDrainedLocked ends a Session that is going away and has no more streams.
 func (s *Session) endIfDrainedLocked() {
 	if s.phase == draining && len(s.streams) == 0 {
-		s.endGentlyLocked(&SessionError{Err: net.ErrClosed})
+		s.endGentlyLocked(s.causedByGoAwayLocked(net.ErrClosed))
 	}
+}
+
+// causedByGoAwayLocked returns the error of a Session that has ended because of err. A GOAWAY that came
+// before says more about the reason.
+func (s *Session) causedByGoAwayLocked(err error) *SessionError {
+	ended := &SessionError{}
+	if s.goAway != nil {
+		*ended = *s.goAway
+	}
+	ended.Err = err
+	return ended
 }
 
 // endGentlyLocked ends the Session and has the carrier's goroutine close the carrier when what was

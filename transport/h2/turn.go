@@ -247,7 +247,7 @@ func (s *Session) keepRest() {
 	p := &s.parser
 	old := s.turn.kept
 	s.turn.kept = nil
-	if len(p.view) > 0 {
+	if len(p.view) > 0 || p.data.isComplete() {
 		s.turn.kept = buffer.Get(len(p.view))
 		s.turn.kept.B = append(s.turn.kept.B, p.view...)
 	}
@@ -266,14 +266,8 @@ func (s *Session) hasEnded() bool {
 	return s.phase == ended
 }
 
-// carrierEndedLocked ends the Session after its carrier. A GOAWAY that came before says more about the
-// reason.
+// carrierEndedLocked ends the Session after its carrier.
 func (s *Session) carrierEndedLocked(err error) {
-	failed := &SessionError{Err: err}
-	if s.goAway != nil {
-		*failed = *s.goAway
-		failed.Err = err
-	}
 	s.out.stop()
-	s.endLocked(failed)
+	s.endLocked(s.causedByGoAwayLocked(err))
 }
