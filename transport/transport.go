@@ -115,7 +115,11 @@ type Pusher interface {
 	// from one goroutine at a time: at once, and then whenever bytes, an error or a passed
 	// deadline can be read, and when the queue has become empty, since something may have
 	// waited for room. When Readable returns an error, it is not called again and
-	// r.Finish is called, from a goroutine that may block.
+	// r.Finish is called, from a goroutine that may block. If Push returns an error, r isn't
+	// called.
+	//
+	// Push is called once, and again only inside Finish after a runtime.Goexit, as Receiver
+	// says.
 	Push(r Receiver) error
 
 	// Pause makes the call of Readable under way the last one until Resume. What it leaves of
@@ -124,6 +128,11 @@ type Pusher interface {
 
 	// Resume ends a pause: Readable is called again, from the Pusher's goroutine, at once and
 	// then as before.
+	//
+	// Resume has Readable called soon even if there is no pause and nothing has arrived, so that
+	// any goroutine can have the Receiver do something. It neither waits nor calls the Receiver
+	// itself. The call of Readable begins after that of Resume, so during a Readable, Resume
+	// leads to another one. Several calls of Resume may lead to a single one of Readable.
 	Resume()
 
 	// Yield has Readable called again soon, even if nothing more arrives, but only after other
@@ -142,7 +151,10 @@ type Pusher interface {
 //
 // Readable and End may call runtime.Goexit instead of returning, when a Handler does. Then the
 // Pusher calls Finish from another goroutine, which also takes over what the lost one had to do for
-// other connections.
+// other connections. Inside this Finish, and only there, the Receiver may call Push again, which may
+// call Readable before Finish returns. If Push returns nil, the connection goes on as if Readable had
+// returned nil: what the lost call has left of the view is kept, and the Receiver is called until
+// Finish is called again.
 type Receiver interface {
 	// Readable handles the bytes that View has: all of them, or as many as are one turn, see
 	// Pusher.Yield. Nil asks for more.
@@ -155,8 +167,8 @@ type Receiver interface {
 	// from View.
 	End(err error)
 
-	// Finish ends the connection after Readable returned an error, or after End. It may block
-	// for Limits.CloseTimeout.
+	// Finish ends the connection after Readable returned an error, after End, or after
+	// runtime.Goexit in one of these. It may block for Limits.CloseTimeout.
 	Finish()
 }
 

@@ -123,6 +123,7 @@ func (l *loop) run() {
 func (l *loop) resume() {
 	if c := l.turn.calling; c != nil {
 		l.turn.calling = nil
+		c.keepInput()
 		c.finish()
 	}
 	l.run()

@@ -11,14 +11,20 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// Push has the loop call r, at once and then whenever something arrives.
+// Push has the loop call r, at once and then whenever something arrives. After Close it returns
+// net.ErrClosed.
 func (c *Conn) Push(r transport.Receiver) error {
-	if !c.ref.acquire() { // released by detach
+	if c.has(pushed) { // and finished
+		if c.ref.closed() {
+			return net.ErrClosed
+		}
+	} else if !c.ref.acquire() { // released by detach
 		return net.ErrClosed
 	}
 	c.receiver = r
 	c.mu.Lock()
 	c.state.Or(pushed)
+	c.state.And(^uint32(finished))
 	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
 	c.schedule()
@@ -85,13 +91,23 @@ func (c *Conn) deliver(view []byte, err error) {
 	in.view, in.err = view, err
 	c.in = in
 	failed := c.callReceiver()
-	c.in = nil
-	if failed == nil && !in.empty() {
-		c.in = in.clone()
+	if failed != nil {
+		in.view, in.err = nil, nil
 	}
-	in.view, in.err = nil, nil
+	c.keepInput()
 	if failed != nil {
 		c.finish()
+	}
+}
+
+// keepInput makes what the receiver has left of an input of the loop the connection's own.
+func (c *Conn) keepInput() {
+	if in := &c.loop.in; c.in == in {
+		c.in = nil
+		if !in.empty() {
+			c.in = in.clone()
+		}
+		in.view, in.err = nil, nil
 	}
 }
 
@@ -127,14 +143,18 @@ func (c *Conn) endReceiver(err error) {
 	c.finish()
 }
 
-// finish calls Finish after End, or when Readable has returned an error.
+// finish calls Finish after End, when Readable has returned an error, or when one of them has ended
+// the loop's goroutine. After that, the receiver may call Push in Finish: then runScheduled goes on.
 func (c *Conn) finish() {
+	c.state.Or(finished)
+	c.receiver.Finish() // doesn't block, since neither Linger nor Close does
+	if !c.has(finished) {
+		return
+	}
 	if c.in != nil {
 		c.in.drop()
 		c.in = nil
 	}
-	c.state.Or(finished)
-	c.receiver.Finish() // doesn't block, since neither Linger nor Close does
 	c.rearm()
 	c.detach()
 }

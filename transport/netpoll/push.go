@@ -34,7 +34,8 @@ const (
 func (t *Conn) Push(r transport.Receiver) error {
 	t.in.mu.Lock()
 	defer t.in.mu.Unlock()
-	t.in.push.receiver = r
+	t.in.push.receiver, t.in.push.phase = r, pushIdle
+	t.watchLocked()
 	t.scheduleLocked()
 	return nil
 }
@@ -76,6 +77,7 @@ func (t *Conn) runReceiver() {
 	}
 	returned = true
 	if finished {
+		t.dropReceived()
 		t.finish(r)
 	}
 }
@@ -136,12 +138,11 @@ func (t *Conn) runsAgain() bool {
 	return again
 }
 
-// finish ends the calls of Readable and calls Finish, which may block.
+// finish ends the calls of Readable and calls Finish, which may block, or call Push.
 func (t *Conn) finish(r transport.Receiver) {
 	i := &t.in
 	i.mu.Lock()
 	i.push.phase = pushFinished
-	i.dropReceivedLocked()
 	i.mu.Unlock()
 	r.Finish()
 }

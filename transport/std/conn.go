@@ -32,9 +32,9 @@ type Conn struct {
 	wake         chan struct{} // wakes a paused pump; nil: the pump has not waited for it yet
 
 	state     atomic.Uint32 // of closed and receiving
+	turn      atomic.Uint32 // a pumpTurn
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the pump must not call the Receiver
-	callAgain atomic.Bool   // the pump calls the Receiver before it reads: there was a pause, or it has yielded
 	filled    bool          // the last read filled its buffer, so there may be more
 }
 

@@ -30,6 +30,15 @@ func (c *Conn) applyReadDeadlineLocked() error {
 	return c.conn.SetReadDeadline(t)
 }
 
+// endWaitLocked makes a read of the pump time out. For the pump this is a recheck.
+func (c *Conn) endWaitLocked() {
+	if c.lingering.Load() || c.isClosed() { // which have ended it, and Linger needs its deadline
+		return
+	}
+	c.pump.recheckAt = time.Unix(1, 0)
+	c.applyReadDeadlineLocked()
+}
+
 func (c *Conn) readDeadlinePassed() bool {
 	c.deadlineMu.Lock()
 	defer c.deadlineMu.Unlock()

@@ -69,14 +69,14 @@ func (p *pump) readAvailable(fd uintptr) bool {
 			if p.goroutine == used {
 				p.goroutine = replaced
 			}
-			return p.goroutine == replaced
+			return p.goroutine == replaced || !p.c.beginWait()
 		}
 		p.deliver(b, n, err)
-		if p.c.callAgain.Load() || p.c.filled {
+		if p.c.paused.Load() || p.c.mustCallAgain() || p.c.filled {
 			return true
 		}
 		if !p.finished && p.busy() {
-			return false
+			return !p.c.beginWait()
 		}
 	}
 	return true

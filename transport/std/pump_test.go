@@ -43,7 +43,6 @@ func TestReadableIsCalledAfterPauseBeforeRead(t *testing.T) {
 	var r callCounter
 	p := &pump{c: tr, r: &r}
 	tr.Pause()
-	tr.callAgain.Store(false) // as if the pump had cleared it just after Pause
 	tr.Resume()
 	if !p.prepareRead() || r.calls != 1 {
 		t.Errorf("the receiver was called %d times", r.calls)

@@ -13,33 +13,55 @@ import (
 // Push starts a goroutine that reads, and calls r as transport.Pusher says. The error is always nil.
 func (c *Conn) Push(r transport.Receiver) error {
 	p := &pump{c: c, r: r}
+	c.turn.Store(pumpCallsAgain)
 	c.deadlineMu.Lock() // a goroutine that closes the connection may set a deadline now
+	if c.pump != nil {  // it has ended, but conn has its deadline
+		p.recheckAt = c.pump.recheckAt
+	}
 	c.pump = p
 	c.deadlineMu.Unlock()
-	go p.start()
+	go p.run()
 	return nil
 }
 
 // Pause makes the goroutine of Push call no Readable, and read nothing, until Resume.
-func (c *Conn) Pause() {
-	c.callAgain.Store(true) // a tls.Conn may hold bytes that are not in the view
-	c.paused.Store(true)
-}
+func (c *Conn) Pause() { c.paused.Store(true) }
 
 // Resume ends a pause. Readable is called again even if nothing has arrived.
 func (c *Conn) Resume() {
-	c.callAgain.Store(true) // the pump may have cleared it after Pause, when the view was empty
-	c.paused.Store(false)
+	waits := c.turn.Swap(pumpCallsAgain) == pumpWaits
+	c.paused.Store(false) // after turn, so that the pump always sees one of them, and keeps the view
 	c.deadlineMu.Lock()
+	defer c.deadlineMu.Unlock()
 	c.wakePumpLocked()
-	c.deadlineMu.Unlock()
+	if waits {
+		c.endWaitLocked()
+	}
 }
 
 // Yield makes Readable be called again before anything else is read. It returns true.
 func (c *Conn) Yield() bool {
-	c.callAgain.Store(true)
+	c.turn.Store(pumpCallsAgain)
 	return true
 }
+
+// A pumpTurn says what the pump does next, so that Resume need not end a read unless the pump waits
+// in one.
+type pumpTurn = uint32
+
+const (
+	pumpRuns       pumpTurn = iota // it calls the Receiver, or is about to look for something to do
+	pumpCallsAgain                 // it calls the Receiver before it waits
+	pumpWaits                      // it waits in a read, or is about to
+)
+
+// beginWait is called before the pump waits in a read. It returns false if the pump has to call the
+// Receiver first.
+func (c *Conn) beginWait() bool {
+	return c.turn.CompareAndSwap(pumpRuns, pumpWaits) || !c.mustCallAgain()
+}
+
+func (c *Conn) mustCallAgain() bool { return c.turn.Load() == pumpCallsAgain }
 
 // wakePumpLocked makes a paused pump check its state again.
 func (c *Conn) wakePumpLocked() {
@@ -60,7 +82,6 @@ type pump struct {
 	c         *Conn
 	r         transport.Receiver
 	goroutine goroutineState
-	inCall    bool // the Receiver is being called
 	finished  bool // the Receiver must not be called again, except Finish
 	mustClose bool // Close left the closing of conn to the pump
 
@@ -79,17 +100,19 @@ const (
 	replaced                       // it ends, and another one goes on
 )
 
-func (p *pump) start() {
-	p.callReadable()
-	p.run()
-}
-
 func (p *pump) run() {
+	returned := false
+	defer func() {
+		if !returned { // the Receiver has ended this goroutine
+			go p.r.Finish()
+		}
+	}()
 	if p.c.raw != nil {
 		p.readDescriptor()
 	} else {
 		p.readNetConn()
 	}
+	returned = true
 	switch {
 	case p.finished:
 		p.c.dropView()
@@ -106,7 +129,11 @@ func (p *pump) readNetConn() {
 		p.yieldProcessor()
 		b := buffer.Get(p.c.nextSize(waitSize, fullWaitSize))
 		n, err := p.c.conn.Read(b.B[:cap(b.B)])
-		p.deliver(b, n, err)
+		if n > 0 || !p.isWakeup(err) {
+			p.deliver(b, n, err)
+		} else {
+			b.Put()
+		}
 	}
 }
 
@@ -118,7 +145,7 @@ func (p *pump) readDescriptor() {
 	for p.goroutine != replaced && p.prepareRead() {
 		p.yieldProcessor()
 		err := p.waitReadable(read)
-		if err != nil && !p.finished && !p.c.isClosed() && !p.isRecheck(err) {
+		if err != nil && !p.finished && !p.isWakeup(err) {
 			p.deliver(buffer.Get(0), 0, err)
 		}
 	}
@@ -149,10 +176,14 @@ func (p *pump) readUnlessClosed(fd uintptr) (done bool) {
 	return p.readAvailable(fd)
 }
 
-// isRecheck reports whether err is a timeout that only ends the wait for a recheck: see busy. The
-// next read then either finds something or waits for an event.
-func (p *pump) isRecheck(err error) bool {
+// isWakeup reports whether err only ends the wait, and is not for the Receiver: after Close, which
+// prepareRead reports, or if it is a timeout for Resume or for a recheck, see busy. The next read then
+// either finds something or waits for an event.
+func (p *pump) isWakeup(err error) bool {
 	c := p.c
+	if c.isClosed() {
+		return true
+	}
 	c.deadlineMu.Lock()
 	defer c.deadlineMu.Unlock()
 	if p.recheckAt.IsZero() || !isTimeout(err) || !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
@@ -170,24 +201,14 @@ func (p *pump) deliver(b *buffer.Buffer, n int, err error) {
 }
 
 func (p *pump) callReadable() {
-	p.goroutine, p.inCall = used, true
-	defer p.finishAfterGoexit()
+	p.c.turn.Store(pumpRuns)
+	p.goroutine = used
 	p.finished = p.r.Readable() != nil
-	p.inCall = false
 }
 
 func (p *pump) callEnd(err error) {
-	p.finished, p.inCall = true, true
-	defer p.finishAfterGoexit()
+	p.finished = true
 	p.r.End(err)
-	p.inCall = false
-}
-
-// finishAfterGoexit calls Finish in another goroutine if a call of the Receiver has ended this one.
-func (p *pump) finishAfterGoexit() {
-	if p.inCall {
-		go p.r.Finish()
-	}
 }
 
 // yieldProcessor lets other goroutines run if there is more to read. A goroutine that never waits
@@ -198,7 +219,7 @@ func (p *pump) yieldProcessor() {
 	}
 }
 
-// prepareRead waits for the end of a pause, and calls the Receiver as long as callAgain is set. It
+// prepareRead waits for the end of a pause, and calls the Receiver if that has to be called again. It
 // returns false when the Receiver is finished.
 func (p *pump) prepareRead() bool {
 	for !p.finished {
@@ -207,15 +228,16 @@ func (p *pump) prepareRead() bool {
 			p.callEnd(net.ErrClosed)
 		case p.c.paused.Load():
 			p.waitWhilePaused()
-		case p.c.callAgain.Swap(false):
-			if p.c.readDeadlinePassed() {
-				p.callEnd(os.ErrDeadlineExceeded)
-				break
+		case p.c.beginWait():
+			return true
+		case p.c.readDeadlinePassed():
+			p.callEnd(os.ErrDeadlineExceeded)
+		default:
+			if isTimeout(p.c.readErr) { // the deadline was moved since
+				p.c.readErr = nil
 			}
 			runtime.Gosched() // as yieldProcessor
 			p.callReadable()
-		default:
-			return true
 		}
 	}
 	return false

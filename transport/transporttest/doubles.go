@@ -1,17 +1,20 @@
 package transporttest
 
 import (
+	"bytes"
 	stdtls "crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -176,6 +179,159 @@ func (h *callChecker) OnClose(*websock.Conn, error) {
 	defer h.begin("OnClose")()
 	h.closed.Add(1)
 	close(h.done)
+}
+
+// A byteReceiver is a Receiver, without a websock.Conn, of the stream that numbered returns parts of.
+// When it has ended a goroutine of its Pusher, it is pushed again.
+type byteReceiver struct {
+	t        testing.TB
+	conn     transport.Conn
+	most     int                  // how many bytes it consumes at once; 0: all
+	enter    func()               // called when Readable begins; may be nil
+	exits    func(n int) bool     // whether Readable calls runtime.Goexit after n bytes; may be nil
+	exitsEnd func(err error) bool // whether it does so, or End, for this error; may be nil
+	finished chan error           // gets the last error
+
+	mu       sync.Mutex // of the fields below; held during resume's call of Resume
+	received int
+	asked    int   // how often resume was called
+	answered int   // how often it had been called when the latest Readable began
+	left     int   // how often Readable and End have ended the goroutine
+	running  bool  // Readable or End is being called
+	leaving  bool  // the latest of them has ended the goroutine
+	err      error // of View, or End's
+}
+
+// push attaches conn and pushes r.
+func (s Suite) push(t testing.TB, conn net.Conn, r *byteReceiver) {
+	t.Helper()
+	r.t, r.conn, r.finished = t, s.attach(t, conn, nil), make(chan error, 2)
+	if err := r.conn.(transport.Pusher).Push(r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin is called when Readable or End begins.
+func (r *byteReceiver) begin() (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || r.leaving {
+		r.t.Error("the Receiver is called during another call, or before Finish")
+	}
+	r.running = true
+	r.answered = r.asked
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.running = false
+	}
+}
+
+func (r *byteReceiver) leave() {
+	r.mu.Lock()
+	r.left++
+	r.leaving = true
+	r.mu.Unlock()
+	runtime.Goexit()
+}
+
+func (r *byteReceiver) Readable() error {
+	defer r.begin()()
+	if r.enter != nil {
+		r.enter()
+	}
+	for {
+		view, err := r.conn.View()
+		if err == transport.ErrWouldBlock {
+			return nil
+		}
+		if err != nil {
+			return r.fail(err)
+		}
+		if r.most > 0 {
+			view = view[:min(r.most, len(view))]
+		}
+		r.mu.Lock()
+		if !bytes.Equal(view, numbered(r.received, len(view))) {
+			r.t.Errorf("%d bytes after %d are not those that were sent", len(view), r.received)
+		}
+		r.received += len(view)
+		n := r.received
+		r.mu.Unlock()
+		r.conn.Consume(len(view))
+		if r.exits != nil && r.exits(n) {
+			r.leave()
+		}
+	}
+}
+
+func (r *byteReceiver) End(err error) {
+	defer r.begin()()
+	r.fail(err)
+}
+
+func (r *byteReceiver) fail(err error) error {
+	r.mu.Lock()
+	r.err = err
+	r.mu.Unlock()
+	if r.exitsEnd != nil && r.exitsEnd(err) {
+		r.leave()
+	}
+	return err
+}
+
+func (r *byteReceiver) Finish() {
+	r.mu.Lock()
+	again, err := r.leaving, r.err
+	r.leaving = false
+	r.mu.Unlock()
+	if again && r.conn.(transport.Pusher).Push(r) == nil {
+		return
+	}
+	r.conn.Close()
+	r.finished <- err
+}
+
+// resume calls Resume, and reports whether Readable is called after that. Readable takes the lock, so
+// that Resume must not call it.
+func (r *byteReceiver) resume() bool {
+	r.mu.Lock()
+	r.asked++
+	number := r.asked
+	r.conn.(transport.Pusher).Resume()
+	r.mu.Unlock()
+	return r.becomes(func() bool { return r.answered >= number })
+}
+
+// becomes waits until what holds, and returns false if it doesn't within patience. what is called with
+// the lock held.
+func (r *byteReceiver) becomes(what func() bool) bool {
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(50 * time.Microsecond) {
+		r.mu.Lock()
+		holds := what()
+		r.mu.Unlock()
+		if holds {
+			return true
+		}
+	}
+	return false
+}
+
+// receives fails the test if r has not received n bytes within patience.
+func (r *byteReceiver) receives(t *testing.T, n int) {
+	t.Helper()
+	if !r.becomes(func() bool { return r.received >= n }) {
+		t.Fatalf("%d bytes of %d were received", r.received, n)
+	}
+}
+
+// numbered returns a part of a stream whose bytes depend on their places in it.
+func numbered(from, n int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte((from + i) % 251)
+	}
+	return p
 }
 
 // A neighbour is a connection with a Handler whose peer echoes.

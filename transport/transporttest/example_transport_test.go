@@ -177,6 +177,9 @@ func (c *Conn) mustCallAgain() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	again := c.again || len(c.view) > 0
+	if c.again && !c.ended { // after Resume
+		c.Conn.SetReadDeadline(c.deadline)
+	}
 	c.again = false
 	return again
 }
@@ -208,7 +211,15 @@ func (c *Conn) waitForTurn() error {
 
 func (c *Conn) Pause() { c.change(func() { c.paused, c.again = true, true }) }
 
-func (c *Conn) Resume() { c.change(func() { c.paused = false }) }
+// Resume also ends a read under way, by a deadline that mustCallAgain takes back.
+func (c *Conn) Resume() {
+	c.change(func() {
+		c.paused, c.again = false, true
+		if !c.ended {
+			c.Conn.SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+}
 
 func (c *Conn) Yield() bool {
 	c.change(func() { c.again = true })
