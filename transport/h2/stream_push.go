@@ -93,11 +93,15 @@ func (st *Stream) callReceiver() {
 func (st *Stream) finish() {
 	s := st.s
 	st.view = nil
-	s.lock()
+	s.mu.Lock()
 	st.flags |= finished
-	st.dropInputLocked()
-	s.unlock()
+	s.mu.Unlock()
 	st.receiver.Finish() // doesn't block, since neither Linger nor Close does
+	s.lock()
+	if st.has(finished) { // else it was pushed again
+		st.dropInputLocked()
+	}
+	s.unlock()
 }
 
 // dropInputLocked drops what has arrived, and gives it back to the peer's window.

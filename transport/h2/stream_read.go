@@ -108,16 +108,23 @@ func (s *Session) deliverLocked(st *Stream, payload []byte) {
 		s.refundStreamLocked(st, len(payload))
 	case st.has(pushed) && !st.has(paused) && len(st.in.front()) == 0:
 		st.view = payload
+		s.turn.given = len(payload)
 		s.unlock()
 		st.callReceiver()
 		s.lock()
-		rest := st.view
-		st.view = nil
-		s.refundStreamLocked(st, len(payload)-len(rest))
-		s.deliverLaterLocked(st, rest)
+		s.keepViewLocked(st)
 	default:
 		s.deliverLaterLocked(st, payload)
 	}
+}
+
+// keepViewLocked keeps what a call of the receiver has left of the payload that it was given.
+func (s *Session) keepViewLocked(st *Stream) {
+	rest := st.view
+	st.view = nil
+	s.refundStreamLocked(st, s.turn.given-len(rest))
+	s.turn.given = 0
+	s.deliverLaterLocked(st, rest)
 }
 
 // deliverLaterLocked keeps payload until it is read, or until the receiver is called again.

@@ -14,12 +14,13 @@ const lingerTime = 2 * time.Second
 // A turn is a call of the Session by its carrier, or what goes on in place of one after the carrier
 // has ended. The goroutine of the turn calls the Receivers of the streams.
 type turn struct {
-	owner    uint32 // ID of the goroutine; 0: there is no turn. Under the Session's lock, as all but the last two
+	owner    uint32 // ID of the goroutine; 0: there is no turn. Under the Session's lock, as all but the last three
 	woken    bool   // the carrier was asked for another turn
 	orphaned bool   // the carrier makes no more turns: goroutines do, one at a time
 	running  bool   // one of these goroutines runs
 
 	calling *Stream        // whose Receiver is being called
+	given   int            // bytes of payload that it was called with
 	kept    *buffer.Buffer // what a turn that a Receiver has ended has not handled; nil: nothing
 }
 
@@ -244,6 +245,11 @@ func (s *Session) receive() error {
 
 // keepRest keeps what was not handled of the view, when a Receiver has ended the goroutine.
 func (s *Session) keepRest() {
+	if st := s.turn.calling; st != nil {
+		s.lock()
+		s.keepViewLocked(st)
+		s.unlock()
+	}
 	p := &s.parser
 	old := s.turn.kept
 	s.turn.kept = nil
