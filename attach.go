@@ -58,9 +58,14 @@ func attach(conn net.Conn, result *handshake.Result, role Role, a attachOptions,
 	carrier, err := Attach(a.transport, conn, result.Early)
 	if err != nil {
 		conn.Close()
-		return nil, &HandshakeError{Reason: fileLimitOr("transport refuses the connection", err), Err: err}
+		return nil, refusedByTransport(err)
 	}
 	return newConn(carrier, result, role, a, o)
+}
+
+// refusedByTransport returns the error for one of a transport's Attach.
+func refusedByTransport(err error) error {
+	return &HandshakeError{Reason: fileLimitOr("transport refuses the connection", err), Err: err}
 }
 
 // newConn makes a Conn over carrier after the opening handshake. On an error it closes carrier. It

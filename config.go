@@ -31,7 +31,7 @@ type Config struct {
 	Secure bool // wss: TLS
 
 	// TLS is the TLS configuration for wss. It is not changed, and must not be changed once it
-	// is used. NextProtos is ignored: the client asks for http/1.1. If ServerName is "", it is
+	// is used. NextProtos is ignored: the client asks for http/1.1, and with a Mux for h2. If ServerName is "", it is
 	// Host. nil: the system's roots, TLS 1.2 or later.
 	//
 	// Connections to one host with the same tls.Config resume its TLS sessions, unless it has a
@@ -88,7 +88,11 @@ type Config struct {
 	// KeepAlive says when to send pings on an idle connection, and when to close it.
 	KeepAlive KeepAlive
 
-	// Transport carries the connection. nil: std.Transport(), which needs a goroutine for each
+	// Mux carries the WebSocket over an HTTP/2 connection that it shares with others (RFC 8441), if
+	// the server can. nil: over a connection of its own, with HTTP/1.1.
+	Mux *Mux
+
+	// Transport carries the connection; with a Mux, the one that is shared. nil: std.Transport(), which needs a goroutine for each
 	// connection that receives. Factory.Attach gets the connection after the opening handshake.
 	Transport transport.Factory
 
@@ -118,7 +122,8 @@ type Config struct {
 	// DialTLS connects for wss and performs the TLS handshake: for TLS implementations other
 	// than crypto/tls. network and addr are those of NetDial. NetDial, TLS, Dialer and Proxy are
 	// then not used; what NetDial says about contexts and deadlines applies. DialTLS must verify
-	// the peer for the host of addr, and ask for http/1.1 if it uses ALPN. If it returns a
+	// the peer for the host of addr, and ask for http/1.1 if it uses ALPN; with a Mux it may ask
+	// for h2, too, and the method ConnectionState tells what was agreed on. If it returns a
 	// *tls.Conn before its handshake, Open performs the handshake. Conn.TLS returns the state of
 	// the connection's method ConnectionState, if that is the method of a *tls.Conn. DialTLS is
 	// not used without TLS and for an https proxy. nil: crypto/tls.

@@ -12,6 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/keepalive"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Open connects to the server in cfg and performs the opening handshake (RFC 6455 section 4.1).
@@ -120,10 +121,22 @@ func (a *attempt) check(cfg *Config) error {
 	if _, err := cfg.KeepAlive.policy(); err != nil {
 		return err
 	}
-	if err := a.request(cfg).Check(); err != nil {
+	request := a.request(cfg)
+	if err := request.Check(); err != nil {
 		return err
 	}
-	_, err := a.route(cfg)
+	r, err := a.route(cfg)
+	if err != nil || cfg.Mux == nil {
+		return err
+	}
+	if err := cfg.Mux.check(); err != nil {
+		return err
+	}
+	o := &opening{route: r, request: request}
+	if !o.usesMux() {
+		return nil
+	}
+	_, _, err = o.streamRequest()
 	return err
 }
 
@@ -167,24 +180,69 @@ func (a *attempt) connect(ctx context.Context, cfg *Config, policy *keepalive.Po
 	if err != nil {
 		return nil, err
 	}
-	reserved, err := reserve(cfg.Transport)
+	o := &opening{route: r, request: request, policy: policy}
+	if cfg.Mux == nil {
+		return o.dialHTTP1(ctx)
+	}
+	if err := cfg.Mux.check(); err != nil {
+		return nil, err
+	}
+	if !o.usesMux() {
+		return o.dialHTTP1(ctx)
+	}
+	return cfg.Mux.open(ctx, o)
+}
+
+// An opening is a WebSocket to be opened.
+type opening struct {
+	route   *route
+	request *handshake.Request
+	policy  *keepalive.Policy
+}
+
+// usesMux reports whether the WebSocket becomes a stream of Config.Mux, if the server speaks HTTP/2.
+func (o *opening) usesMux() bool { return o.route.to.Secure || o.route.cfg.Mux.Cleartext }
+
+// dialHTTP1 opens the WebSocket over a connection of its own, with HTTP/1.1.
+func (o *opening) dialHTTP1(ctx context.Context) (*Conn, error) {
+	reserved, err := reserve(o.route.cfg.Transport)
 	if err != nil {
 		return nil, err
 	}
-	defer reserved.Release()
-	conn, err := r.dial(ctx)
+	conn, err := o.route.dial(ctx, protocolHTTP1)
+	if err != nil {
+		reserved.Release()
+		return nil, err
+	}
+	return (&http1Conn{conn, reserved}).open(ctx, o)
+}
+
+// An http1Conn is a connection for an opening handshake with HTTP/1.1, and what was reserved for it.
+type http1Conn struct {
+	conn     net.Conn
+	reserved transport.Reservation
+}
+
+// open opens a WebSocket over the connection.
+func (c *http1Conn) open(ctx context.Context, o *opening) (*Conn, error) {
+	defer c.reserved.Release()
+	cfg := o.route.cfg
+	result, err := performHandshake(ctx, cfg.trace(), c.conn, o.request)
 	if err != nil {
 		return nil, err
 	}
-	result, err := performHandshake(ctx, cfg.trace(), conn, request)
-	if err != nil {
-		return nil, err
-	}
-	return attach(conn, result, Client, attachOptions{reserved, cfg.Handler, policy}, Options{
-		Limits:  cfg.Limits,
-		Recover: cfg.Recover,
-		OnPing:  cfg.KeepAlive.OnPing,
-	})
+	return attach(c.conn, result, Client, attachOptions{c.reserved, cfg.Handler, o.policy}, cfg.options())
+}
+
+// close closes a connection that nobody wants.
+func (c *http1Conn) close() {
+	c.conn.Close()
+	c.reserved.Release()
+}
+
+// options returns the Options of the Conn.
+func (cfg *Config) options() Options {
+	return Options{Limits: cfg.Limits, Recover: cfg.Recover, OnPing: cfg.KeepAlive.OnPing}
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

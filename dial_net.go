@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,16 +24,16 @@ type route struct {
 }
 
 // dial connects to the endpoint, through the proxy if there is one, and performs the TLS handshake
-// if the endpoint demands it.
-func (r *route) dial(ctx context.Context) (net.Conn, error) {
+// if the endpoint demands it. protocols are offered with ALPN.
+func (r *route) dial(ctx context.Context, protocols ...string) (net.Conn, error) {
 	if r.to.Secure && r.cfg.DialTLS != nil {
-		return dialTLS(ctx, r.cfg, &r.to)
+		return r.dialTLS(ctx, protocols)
 	}
 	conn, err := r.dialNet(ctx)
 	if err != nil || !r.to.Secure {
 		return conn, err
 	}
-	return startTLS(ctx, r.cfg.trace(), conn, r.to.Host, r.cfg.TLS)
+	return startTLS(ctx, r.cfg.trace(), conn, r.to.Host, r.cfg.TLS, protocols...)
 }
 
 // dialNet connects to the endpoint, through the proxy if there is one, without TLS.
@@ -108,10 +110,11 @@ func callDial(ctx context.Context, dial dialFunc, network, addr string) (net.Con
 	}
 }
 
-// startTLS performs the TLS handshake with host over conn. On an error it closes conn.
-func startTLS(ctx context.Context, trace *Trace, conn net.Conn, host string, config *stdtls.Config) (net.Conn, error) {
+// startTLS performs the TLS handshake with host over conn, and offers protocols, or http/1.1 if there
+// are none. On an error it closes conn.
+func startTLS(ctx context.Context, trace *Trace, conn net.Conn, host string, config *stdtls.Config, protocols ...string) (net.Conn, error) {
 	trace.tlsStart(host)
-	secured, err := tls.Client(ctx, conn, host, config)
+	secured, err := tls.Client(ctx, conn, host, config, protocols...)
 	if err != nil {
 		trace.tlsDone(host, stdtls.ConnectionState{}, err)
 		conn.Close()
@@ -121,18 +124,20 @@ func startTLS(ctx context.Context, trace *Trace, conn net.Conn, host string, con
 	return secured, nil
 }
 
-// dialTLS connects to an endpoint with Config.DialTLS.
-func dialTLS(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
+// dialTLS connects to the endpoint with Config.DialTLS.
+func (r *route) dialTLS(ctx context.Context, protocols []string) (net.Conn, error) {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return callDial(ctx, cfg.dialAndHandshake, network, addr)
+		return r.dialAndHandshake(ctx, network, addr, protocols)
 	}
-	return dialTraced(ctx, cfg, dial, to)
+	return dialTraced(ctx, r.cfg, func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return callDial(ctx, dial, network, addr)
+	}, &r.to)
 }
 
 // dialAndHandshake calls DialTLS. If the TLS handshake of a connection of crypto/tls isn't done, it
-// performs it.
-func (c *Config) dialAndHandshake(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := c.DialTLS(ctx, network, addr)
+// performs it. If another protocol was negotiated than one of these, that is an error.
+func (r *route) dialAndHandshake(ctx context.Context, network, addr string, protocols []string) (net.Conn, error) {
+	conn, err := r.cfg.DialTLS(ctx, network, addr)
 	secured, ok := conn.(*stdtls.Conn)
 	if err != nil || !ok {
 		return conn, err
@@ -141,9 +146,9 @@ func (c *Config) dialAndHandshake(ctx context.Context, network, addr string) (ne
 		conn.Close()
 		return nil, err
 	}
-	if protocol := secured.ConnectionState().NegotiatedProtocol; protocol != "" && protocol != "http/1.1" {
+	if protocol := negotiated(secured); protocol != "" && !slices.Contains(protocols, protocol) {
 		conn.Close()
-		return nil, fmt.Errorf("DialTLS has negotiated the protocol %q instead of http/1.1", protocol)
+		return nil, fmt.Errorf("DialTLS has negotiated the protocol %q instead of %s", protocol, strings.Join(protocols, " or "))
 	}
 	return conn, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 // Errors are distinguished with errors.Is and errors.As:
@@ -41,6 +42,14 @@ type (
 
 	// A LimitError names the field of Limits that was exceeded. See engine.LimitError.
 	LimitError = engine.LimitError
+
+	// A StreamError says why a WebSocket over HTTP/2 has ended alone, or was not opened: the peer,
+	// or we, have reset its stream (RFC 9113 section 5.4.2). See h2.StreamError.
+	StreamError = h2.StreamError
+
+	// A SessionError says why an HTTP/2 connection has ended, with all of its WebSockets. See
+	// h2.SessionError.
+	SessionError = h2.SessionError
 )
 
 // ErrTimeout is returned by a receive that has reached its deadline. Nothing has changed: the call

@@ -285,3 +285,34 @@ func ExampleConn_Reserve() {
 	server.Close()
 	// Output: no copy <nil>
 }
+
+// A thousand WebSockets share ten connections, if the server speaks HTTP/2; with one that doesn't, as
+// here, each has its own. The program is the same.
+func ExampleMux() {
+	server := echoServer()
+	defer server.Close()
+	ctx := context.Background()
+
+	mux := &websock.Mux{StreamsPerConn: 100, MaxConns: 10}
+	defer mux.Close()
+	cfg := &websock.Config{Mux: mux}
+	url := "ws" + strings.TrimPrefix(server.URL, "http") // such as wss://feed.example/
+
+	for _, topic := range []string{"trades", "books"} {
+		conn, err := websock.Dial(ctx, url, cfg)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer conn.Close()
+		conn.SendText([]byte(topic))
+		_, msg, err := conn.RecvMessage(nil)
+		fmt.Printf("%s %v\n", msg, err)
+	}
+	stats := mux.Stats()
+	fmt.Println(stats.Streams, "streams on", stats.Conns, "connections")
+	// Output:
+	// trades <nil>
+	// books <nil>
+	// 0 streams on 0 connections
+}

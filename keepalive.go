@@ -20,6 +20,14 @@ import (
 // Without a Handler, only a receive under way reads from the network: a program that doesn't call
 // Recv for as long as Timeout loses the connection. So does a Handler that takes as long for one
 // call. A connection that is paused (Conn.Pause) is not aborted.
+//
+// With Config.Mux, Ping and Timeout are for the HTTP/2 connection: one PING frame (RFC 9113 section
+// 6.7) serves all of its WebSockets, bytes for any of them are signs of life, and when there are none
+// all of them end with an error that is ErrIdle. The shortest times that any of them has asked for
+// count, also after that one has ended. A PING is answered by the server's end of the connection,
+// which may be a proxy: that tells of the loss of what is behind it by closing the WebSocket. With a
+// Message, another Opcode than OpPing, or without Ping, the KeepAlive is for the WebSocket alone, as
+// over HTTP/1.1.
 type KeepAlive struct {
 	// Ping is the time without a sign of life after which a ping is sent (RFC 6455 section
 	// 5.5.2), exact to a quarter of it. At most one ping is under way, and sending it never waits

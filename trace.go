@@ -10,6 +10,11 @@ import (
 // They are called one after another, on the goroutine of Open or Dial, which waits until they
 // return. After a redirect the steps are repeated.
 //
+// With Config.Mux, the functions up to TLSDone are called only for the Dial that has a connection
+// dialled, before its HandshakeStart; and by a goroutine of their own, since other Dials may wait for
+// that connection. If Dial returns earlier, since its context has ended or because another connection
+// had room, they may be called afterwards. A stream that is refused has a handshake for each time.
+//
 // To observe name lookups and the addresses that are tried, put an httptrace.ClientTrace into the
 // context: net.Dialer calls it. Handler.OnClose reports the end of the connection.
 type Trace struct {
@@ -37,7 +42,8 @@ type Trace struct {
 
 	// Sent and Received are called with the bytes of the opening handshake, between
 	// HandshakeStart and HandshakeDone, possibly several times. The server's first frames may
-	// come with its response. p is valid until the call returns and must not be changed.
+	// come with its response. p is valid until the call returns and must not be changed. They are
+	// not called for a stream of HTTP/2, of which Mux.Trace is told.
 	Sent     func(p []byte)
 	Received func(p []byte)
 }
@@ -100,6 +106,12 @@ func (t *Trace) handshakeDone(host string, err error) {
 	}
 }
 
+func (t *Trace) firstByte() {
+	if t.FirstByte != nil {
+		t.FirstByte()
+	}
+}
+
 // conn returns conn with calls of FirstByte, Sent and Received.
 func (t *Trace) conn(conn net.Conn) net.Conn {
 	if t.FirstByte == nil && t.Sent == nil && t.Received == nil {
@@ -120,8 +132,8 @@ func (c *tracedConn) Read(p []byte) (int, error) {
 	if n == 0 {
 		return n, err
 	}
-	if !c.received && c.trace.FirstByte != nil {
-		c.trace.FirstByte()
+	if !c.received {
+		c.trace.firstByte()
 	}
 	c.received = true
 	if c.trace.Received != nil {
