@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
@@ -23,6 +24,14 @@ func NoProxy(*url.URL) (*url.URL, error) { return nil, nil }
 // afterwards.
 func ProxyURL(via *url.URL) func(*url.URL) (*url.URL, error) {
 	return func(*url.URL) (*url.URL, error) { return via, nil }
+}
+
+// proxyVariables name the proxies of environmentProxy, in either case.
+var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
+
+// environmentHasProxy reports whether environmentProxy may return a proxy.
+func environmentHasProxy() bool {
+	return slices.ContainsFunc(proxyVariables, func(name string) bool { return os.Getenv(name) != "" })
 }
 
 // environmentProxy is the default of Config.Proxy. It uses the variables HTTP_PROXY, for ws,
@@ -53,6 +62,9 @@ func proxyFor(cfg *Config, to *endpoint.Endpoint) (*proxyServer, error) {
 	}
 	choose := cfg.Proxy
 	if choose == nil {
+		if !environmentHasProxy() {
+			return nil, nil
+		}
 		choose = environmentProxy
 	}
 	via, err := choose(to.URL())

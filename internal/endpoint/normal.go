@@ -75,6 +75,7 @@ func target(path string) (string, error) {
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
+	b.Grow(len(s))
 	query := false
 	for i := range len(s) {
 		c := s[i]
