@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/seed004e8d11/websock/internal/endpoint"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/keepalive"
@@ -121,23 +123,12 @@ func (a *attempt) check(cfg *Config) error {
 	if _, err := cfg.KeepAlive.policy(); err != nil {
 		return err
 	}
-	request := a.request(cfg)
-	if err := request.Check(); err != nil {
-		return err
-	}
 	r, err := a.route(cfg)
-	if err != nil || cfg.Mux == nil {
+	if err != nil {
 		return err
 	}
-	if err := cfg.Mux.check(); err != nil {
-		return err
-	}
-	o := &opening{route: r, request: request}
-	if !o.usesMux() {
-		return nil
-	}
-	_, _, err = o.streamRequest()
-	return err
+	o := &opening{route: r, request: a.request(cfg)}
+	return o.check()
 }
 
 // route returns the way to the endpoint.
@@ -172,25 +163,18 @@ func (a *attempt) open(ctx context.Context, cfg *Config) (*Conn, error) {
 
 // connect connects to the endpoint and performs the opening handshake.
 func (a *attempt) connect(ctx context.Context, cfg *Config, policy *keepalive.Policy) (*Conn, error) {
-	request := a.request(cfg)
-	if err := request.Check(); err != nil {
-		return nil, err
-	}
 	r, err := a.route(cfg)
 	if err != nil {
 		return nil, err
 	}
-	o := &opening{route: r, request: request, policy: policy}
-	if cfg.Mux == nil {
-		return o.dialHTTP1(ctx)
-	}
-	if err := cfg.Mux.check(); err != nil {
+	o := &opening{route: r, request: a.request(cfg), policy: policy}
+	switch err := o.check(); {
+	case err != nil:
 		return nil, err
+	case o.usesMux():
+		return cfg.Mux.open(ctx, o)
 	}
-	if !o.usesMux() {
-		return o.dialHTTP1(ctx)
-	}
-	return cfg.Mux.open(ctx, o)
+	return o.dialHTTP1(ctx)
 }
 
 // An opening is a WebSocket to be opened.
@@ -198,10 +182,36 @@ type opening struct {
 	route   *route
 	request *handshake.Request
 	policy  *keepalive.Policy
+
+	// Of a stream of Config.Mux: which connections it can use, and its request.
+	key    muxKey
+	fields []hpack.HeaderField
 }
 
 // usesMux reports whether the WebSocket becomes a stream of Config.Mux, if the server speaks HTTP/2.
-func (o *opening) usesMux() bool { return o.route.to.Secure || o.route.cfg.Mux.Cleartext }
+func (o *opening) usesMux() bool {
+	mux := o.route.cfg.Mux
+	return mux != nil && (o.route.to.Secure || mux.Cleartext)
+}
+
+// check returns why the WebSocket can't be opened at all, or nil. If it is to be a stream, it also
+// prepares that.
+func (o *opening) check() error {
+	if mux := o.route.cfg.Mux; mux != nil {
+		if err := mux.check(); err != nil {
+			return err
+		}
+	}
+	if !o.usesMux() {
+		return o.request.Check()
+	}
+	var err error
+	if o.key, err = o.route.muxKey(o.request.Host); err != nil {
+		return err
+	}
+	o.fields, err = o.request.Fields(o.route.to.Secure)
+	return err
+}
 
 // dialHTTP1 opens the WebSocket over a connection of its own, with HTTP/1.1.
 func (o *opening) dialHTTP1(ctx context.Context) (*Conn, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -29,13 +30,9 @@ const maxRefusals = 4
 // open opens a WebSocket as a stream of a connection of the pool, or over an HTTP/1.1 connection if the
 // server speaks nothing else.
 func (m *Mux) open(ctx context.Context, o *opening) (*Conn, error) {
-	key, fields, err := o.streamRequest()
-	if err != nil {
-		return nil, err
-	}
 	var refuser *muxConn
 	for refusals := 0; ; {
-		lease, err := m.acquire(ctx, key, o, refuser)
+		lease, err := m.acquire(ctx, o.key, o, refuser)
 		switch {
 		case err != nil:
 			return nil, err
@@ -44,12 +41,12 @@ func (m *Mux) open(ctx context.Context, o *opening) (*Conn, error) {
 		case lease.conn == nil:
 			return o.dialHTTP1(ctx)
 		}
-		c, err := o.openStream(ctx, lease.conn.session, fields)
+		c, err := o.openStream(ctx, lease.conn.session)
 		switch {
 		case err == nil:
 			return c, nil
 		case requiresHTTP1(err):
-			m.rememberHTTP1(key)
+			m.rememberHTTP1(o.key)
 			continue
 		case errors.Is(err, h2.ErrNoRoom) && !lease.conn.session.GoingAway():
 			continue // another Dial was faster
@@ -60,16 +57,6 @@ func (m *Mux) open(ctx context.Context, o *opening) (*Conn, error) {
 			return nil, err
 		}
 	}
-}
-
-// streamRequest returns the key of connections for the WebSocket, and the request for a stream.
-func (o *opening) streamRequest() (muxKey, []hpack.HeaderField, error) {
-	key, err := o.route.muxKey(o.request.Host)
-	if err != nil {
-		return key, nil, err
-	}
-	fields, err := o.request.Fields(o.route.to.Secure)
-	return key, fields, err
 }
 
 // requiresHTTP1 reports whether err says that the server wants the request over HTTP/1.1 (RFC 9113
@@ -91,14 +78,14 @@ func (m *Mux) rememberHTTP1(key muxKey) {
 }
 
 // openStream opens a WebSocket as a stream of s.
-func (o *opening) openStream(ctx context.Context, s muxSession, fields []hpack.HeaderField) (*Conn, error) {
+func (o *opening) openStream(ctx context.Context, s muxSession) (*Conn, error) {
 	cfg, policy := o.route.cfg, o.policy
 	if policy.Ping > 0 && policy.Opcode == OpPing && policy.Payload == nil { // one PING serves all streams
 		s.KeepAlive(policy.Ping, policy.Timeout, ErrIdle)
 		policy = &keepalive.Policy{}
 	}
 	cfg.trace().handshakeStart(o.request.Host)
-	stream, result, err := o.performOverStream(ctx, s, fields)
+	stream, result, err := o.performOverStream(ctx, s)
 	cfg.trace().handshakeDone(o.request.Host, err)
 	if err != nil {
 		return nil, err
@@ -107,8 +94,8 @@ func (o *opening) openStream(ctx context.Context, s muxSession, fields []hpack.H
 }
 
 // performOverStream performs the opening handshake on a new stream of s (RFC 8441 section 5).
-func (o *opening) performOverStream(ctx context.Context, s muxSession, fields []hpack.HeaderField) (*h2.Stream, *handshake.Result, error) {
-	stream, err := s.Open(fields, false)
+func (o *opening) performOverStream(ctx context.Context, s muxSession) (*h2.Stream, *handshake.Result, error) {
+	stream, err := openTogether(s, o.fields)
 	if err != nil {
 		// Nothing was sent, and the request can be sent on another connection.
 		return nil, nil, &HandshakeError{Reason: "the request can't be sent", Err: fmt.Errorf("%w: %w", h2.ErrRefused, err)}
@@ -119,6 +106,18 @@ func (o *opening) performOverStream(ctx context.Context, s muxSession, fields []
 		return nil, nil, err
 	}
 	return stream, result, nil
+}
+
+// openTogether opens a stream. If other goroutines can run, and open streams of the same session, their
+// requests leave in one write.
+func openTogether(s muxSession, fields []hpack.HeaderField) (*h2.Stream, error) {
+	s.Cork()
+	defer s.Flush()
+	stream, err := s.Open(fields, false)
+	if err == nil {
+		runtime.Gosched()
+	}
+	return stream, err
 }
 
 // receiveOverStream receives the response.

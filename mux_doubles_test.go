@@ -33,11 +33,16 @@ type fakeSession struct {
 	corks     int
 	flushes   int
 	shutdowns int
+
+	corkedOpens int // calls of Open under a Cork
 }
 
 func (s *fakeSession) Open([]hpack.HeaderField, bool) (*h2.Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.corks > 0 {
+		s.corkedOpens++
+	}
 	if s.err != nil {
 		return nil, s.err
 	}

@@ -3,7 +3,6 @@ package websock
 import (
 	"net"
 	"net/url"
-	"reflect"
 	"unsafe"
 
 	stdtls "crypto/tls"
@@ -44,7 +43,7 @@ func (r *route) muxKey(authority string) (muxKey, error) {
 	if k.transport == nil {
 		k.transport = std.Transport()
 	}
-	if !reflect.ValueOf(k.transport).Comparable() {
+	if !isComparable(k.transport) {
 		return k, &HandshakeError{Reason: "the Transport can't be compared with others, as a Mux must"}
 	}
 	if r.to.Secure {
@@ -63,6 +62,13 @@ func (r *route) muxKey(authority string) (muxKey, error) {
 		}
 	}
 	return k, nil
+}
+
+// isComparable reports whether f can be compared with others.
+func isComparable(f transport.Factory) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	same := f
+	return f == same // panics if it can't
 }
 
 // stats returns the names of the host.

@@ -521,3 +521,19 @@ func TestShutdownOfAMuxWaitsForTheStreams(t *testing.T) {
 		}
 	})
 }
+
+func TestAStreamIsOpenedUnderACork(t *testing.T) {
+	pool(t, func(p *poolTest) {
+		p.open(p.Context(), 1)
+		s := p.dialled().opens(2)
+		p.opened(1)
+		for _, want := range []error{nil, h2.ErrNoRoom} {
+			if _, err := openTogether(s, nil); err != want {
+				p.Errorf("%v, want %v", err, want)
+			}
+		}
+		if s.corks != 0 || s.flushes != 2 || s.corkedOpens != 2 {
+			p.Errorf("corked %d times, flushed %d times; %d streams were opened under a cork", s.corks, s.flushes, s.corkedOpens)
+		}
+	})
+}
