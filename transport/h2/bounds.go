@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -44,7 +45,7 @@ func (n *nuisance) count() *SessionError {
 
 // recentResets are the streams that we have reset last. Frames of these may be under way.
 type recentResets struct {
-	ids  [32]uint32
+	ids  [128]uint32
 	next int
 }
 
@@ -53,11 +54,10 @@ func (r *recentResets) add(id uint32) {
 	r.next = (r.next + 1) % len(r.ids)
 }
 
-func (r *recentResets) has(id uint32) bool {
-	for _, known := range r.ids {
-		if known == id {
-			return true
-		}
+func (r *recentResets) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
+
+func (r *recentResets) remove(id uint32) {
+	if i := slices.Index(r.ids[:], id); i >= 0 {
+		r.ids[i] = 0
 	}
-	return false
 }

@@ -69,8 +69,10 @@ func (s *Session) requestLocked(id uint32, head Head) *SessionError {
 	switch {
 	case id%2 == 0:
 		return violation(http2.ErrCodeProtocol, "a client opens a stream with an even number")
+	case id <= s.lastID && s.recent.has(id): // a trailer that was under way
+		return s.nuisance.count()
 	case id <= s.lastID:
-		return s.frameOnClosedLocked(id)
+		return violation(http2.ErrCodeStreamClosed, "HEADERS of a stream that has ended")
 	case s.phase == draining || len(s.streams) >= s.config.MaxStreams:
 		return s.streamViolatedLocked(http2.StreamError{StreamID: id, Code: http2.ErrCodeRefusedStream})
 	}
@@ -246,6 +248,8 @@ func (s *Session) resetLocked(f *http2.RSTStreamFrame) *SessionError {
 		}
 	case s.isIdleLocked(f.StreamID):
 		return violation(http2.ErrCodeProtocol, "RST_STREAM of a stream that was not opened")
+	default:
+		s.recent.remove(f.StreamID) // nothing more may be under way
 	}
 	return s.nuisance.count()
 }

@@ -53,7 +53,10 @@ func TestViolationsEndTheStreamOrTheSession(t *testing.T) {
 		// 6.2 HEADERS, 5.1.1 numbers of streams
 		{"HEADERS of no stream", server, []sentFrame{headers(0, false, connect...)}, []string{"GOAWAY 1 PROTOCOL_ERROR"}},
 		{"a request of an even stream", server, []sentFrame{request(2, false)}, []string{"GOAWAY 1 PROTOCOL_ERROR"}},
-		{"a request with a number that is too low", server, []sentFrame{request(5, false), request(3, false)}, []string{"HEADERS 5 :status=200", "RST_STREAM 3 STREAM_CLOSED"}},
+		{"a request with a number that is too low", server, []sentFrame{request(5, false), request(3, false)}, []string{"HEADERS 5 :status=200", "GOAWAY 5 STREAM_CLOSED"}},
+		{"HEADERS after RST_STREAM", server, []sentFrame{rst(1, 8), headers(1, true)}, []string{"GOAWAY 1 STREAM_CLOSED"}},
+		{"a trailer of a stream that was reset", server, []sentFrame{windowUpdate(1, 0), headers(1, true)}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}},
+		{"DATA of a stream that both have reset", server, []sentFrame{windowUpdate(1, 0), rst(1, 8), data(1, "x")}, []string{"RST_STREAM 1 PROTOCOL_ERROR", "RST_STREAM 1 STREAM_CLOSED"}},
 		{"HEADERS after END_STREAM", server, []sentFrame{data(1, "", end), headers(1, true)}, []string{"RST_STREAM 1 STREAM_CLOSED"}},
 		{"HEADERS of a stream that we have not opened", client, []sentFrame{headers(3, false, status("200")...)}, []string{"GOAWAY 0 PROTOCOL_ERROR"}},
 		{"HEADERS of an even stream", client, []sentFrame{headers(2, false, status("200")...)}, []string{"GOAWAY 0 PROTOCOL_ERROR"}},
