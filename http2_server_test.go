@@ -521,3 +521,45 @@ func TestHTTP1IsServedBesideHTTP2(t *testing.T) {
 		roundTrip(t, c)
 	}
 }
+
+func TestAClientIsToldWhyItsConnectionEnds(t *testing.T) {
+	eachHTTP2Server(t, func() *http.Server { return &http.Server{Handler: pageOrEcho(t, nil)} }, func(t *testing.T, s *runningServer) {
+		for range 20 {
+			conn, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.roots != nil {
+				conn = stdtls.Client(conn, &stdtls.Config{RootCAs: s.roots, ServerName: "127.0.0.1", NextProtos: []string{"h2"}})
+			}
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			io.WriteString(conn, http2.ClientPreface)
+			framer := http2.NewFramer(conn, conn)
+			framer.WriteSettings()
+			for settings := 0; settings < 2; { // one of them is an acknowledgement
+				f, err := framer.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, ok := f.(*http2.SettingsFrame); ok {
+					settings++
+				}
+			}
+			framer.WriteWindowUpdate(0, 1<<31-1) // beyond the largest window
+			framer.WriteWindowUpdate(0, 1<<31-1)
+			for {
+				f, err := framer.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if goAway, ok := f.(*http2.GoAwayFrame); ok {
+					if goAway.ErrCode != http2.ErrCodeFlowControl {
+						t.Error(goAway.ErrCode)
+					}
+					break
+				}
+			}
+			conn.Close()
+		}
+	})
+}

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 
 	"golang.org/x/net/http2"
@@ -58,10 +59,11 @@ type output struct {
 	last    int            // where the last of them begins, if it is DATA; -1: it isn't
 	written *buffer.Buffer // those that the carrier writes later
 	state   outputState
-	owed    bool  // the goroutine that writes has to write what is pending, too
-	corked  int   // calls of Cork without Flush
-	window  int64 // of the connection
-	sending ring  // streams that have something to send, and a window
+	wrote   chan struct{} // closed when the write under way has ended; nil: nobody waits for that
+	owed    bool          // the goroutine that writes has to write what is pending, too
+	corked  int           // calls of Cork without Flush
+	window  int64         // of the connection
+	sending ring          // streams that have something to send, and a window
 
 	fields []hpack.HeaderField // of the header list that is being sent, for Config.Trace
 
@@ -381,6 +383,10 @@ func (w *writeDone) Wrote(err error) {
 // batchWrittenLocked ends a write, and reports whether another may follow at once.
 func (s *Session) batchWrittenLocked(err error) (more bool) {
 	o := &s.out
+	if o.wrote != nil {
+		close(o.wrote)
+		o.wrote = nil
+	}
 	switch {
 	case o.state == broken: // the Session has ended meanwhile
 		return false
@@ -403,6 +409,37 @@ func (s *Session) carrierDrainedLocked() {
 		s.out.state = idle
 		s.notes.changed = true // Room may have been 0
 		s.flushLocked()
+	}
+}
+
+// deliver waits until the carrier has taken what was pending when the Session ended, such as a GOAWAY
+// frame or the last response, but not for longer than lingerTime.
+func (s *Session) deliver() {
+	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		s.lock()
+		s.carrierDrainedLocked()
+		s.flushLocked()
+		o := &s.out
+		if o.state == writing && o.wrote == nil {
+			o.wrote = make(chan struct{})
+		}
+		state, wrote, left := o.state, o.wrote, o.size()
+		s.unlock()
+		switch {
+		case state == writing:
+			select {
+			case <-wrote:
+			case <-ctx.Done():
+			}
+		case state == full && left > 0:
+			if s.queue.Drain(ctx, 0) != nil {
+				return
+			}
+		default:
+			return
+		}
 	}
 }
 

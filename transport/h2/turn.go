@@ -83,6 +83,7 @@ func (r *receiver) Finish() {
 		s.unlock()
 	}
 	s.orphan()
+	s.deliver()
 	s.carrier.CloseWrite() // if this fails, Linger ends with a timeout
 	s.carrier.Linger(lingerTime)
 	close(s.done)
