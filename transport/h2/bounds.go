@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"slices"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -43,21 +42,54 @@ func (n *nuisance) count() *SessionError {
 	return nil
 }
 
-// recentResets are the streams that we have reset last. Frames of these may be under way.
+// recentResets are the streams that we have reset last, as many as were open at once. Frames of these
+// may be under way: as much payload as their windows had room for isn't a nuisance.
 type recentResets struct {
-	ids  [128]uint32
-	next int
+	all  []recentReset
+	next int // where the oldest is
 }
 
-func (r *recentResets) add(id uint32) {
-	r.ids[r.next] = id
-	r.next = (r.next + 1) % len(r.ids)
+type recentReset struct {
+	id     uint32
+	window int32 // how much payload may be under way
 }
 
-func (r *recentResets) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
+const leastResets = 32
 
+func (r *recentResets) add(id uint32, window int64, peak int) {
+	reset := recentReset{id, int32(max(window, 0))}
+	if len(r.all) < max(leastResets, peak) {
+		r.all = append(r.all, reset)
+		return
+	}
+	r.all[r.next] = reset
+	r.next = (r.next + 1) % len(r.all)
+}
+
+// find returns the entry of a stream, or nil.
+func (r *recentResets) find(id uint32) *recentReset {
+	for i := range r.all {
+		if r.all[i].id == id {
+			return &r.all[i]
+		}
+	}
+	return nil
+}
+
+// allows reports whether so much payload of a stream may have been under way when it was reset.
+func (r *recentResets) allows(id uint32, size int) bool {
+	size = max(size, 1) // of END_STREAM alone
+	reset := r.find(id)
+	if reset == nil || int(reset.window) < size {
+		return false
+	}
+	reset.window -= int32(size)
+	return true
+}
+
+// remove forgets a stream: nothing of it is under way any more.
 func (r *recentResets) remove(id uint32) {
-	if i := slices.Index(r.ids[:], id); i >= 0 {
-		r.ids[i] = 0
+	if reset := r.find(id); reset != nil {
+		*reset = recentReset{}
 	}
 }

@@ -153,13 +153,14 @@ type wire struct {
 	closed   bool
 
 	sent    []byte
-	writes  int           // calls that have written something
-	room    int           // bytes that are taken at once; what is beyond that is queued or pending
-	queued  int           // bytes
-	pending *pendingWrite // of TryWrite
-	waits   bool          // Queues returns false
-	failure error         // of writes
-	during  func()        // called during the next write
+	writes  int            // calls that have written something
+	room    int            // bytes that are taken at once; what is beyond that is queued or pending
+	queued  int            // bytes
+	pending *pendingWrite  // of TryWrite
+	waits   bool           // Queues returns false
+	failure error          // of writes
+	during  func()         // called during the next write
+	seen    func([][]byte) // called with the buffers of each Writev; may be nil
 	secured *tls.ConnectionState
 }
 
@@ -191,6 +192,9 @@ func (w *wire) Consume(n int)              { w.view = w.view[n:] }
 func (w *wire) Read(p []byte) (int, error) { panic("a Session doesn't call Read") }
 
 func (w *wire) Writev(bufs ...[]byte) error {
+	if w.seen != nil {
+		w.seen(bufs)
+	}
 	p := slices.Concat(bufs...)
 	rest, err := w.write(p)
 	w.mu.Lock()

@@ -69,7 +69,7 @@ func (s *Session) requestLocked(id uint32, head Head) *SessionError {
 	switch {
 	case id%2 == 0:
 		return violation(http2.ErrCodeProtocol, "a client opens a stream with an even number")
-	case id <= s.lastID && s.recent.has(id): // a trailer that was under way
+	case id <= s.lastID && s.recent.find(id) != nil: // a trailer that was under way
 		return s.nuisance.count()
 	case id <= s.lastID:
 		return violation(http2.ErrCodeStreamClosed, "HEADERS of a stream that has ended")
@@ -94,10 +94,16 @@ func (s *Session) frameOnClosedLocked(id uint32) *SessionError {
 	switch {
 	case s.isIdleLocked(id):
 		return violation(http2.ErrCodeProtocol, "a frame is of a stream that was not opened")
-	case s.recent.has(id):
+	case s.recent.find(id) != nil:
 		return s.nuisance.count()
 	}
 	return s.streamViolatedLocked(http2.StreamError{StreamID: id, Code: http2.ErrCodeStreamClosed})
+}
+
+// writeResetLocked resets a stream of which so much payload may be under way.
+func (s *Session) writeResetLocked(id uint32, code http2.ErrCode, window int64) {
+	s.out.writeReset(id, code)
+	s.recent.add(id, window, s.peak)
 }
 
 // isIdleLocked reports whether no stream with this number was opened yet (RFC 9113 section 5.1).
@@ -119,8 +125,7 @@ func (s *Session) streamViolatedLocked(err http2.StreamError) *SessionError {
 	if st := s.streams[err.StreamID]; st != nil {
 		st.resetLocked(err.Code, &StreamError{Code: err.Code, Rule: ruleOf(err.Cause, "a frame that must not come now")})
 	} else {
-		s.out.writeReset(err.StreamID, err.Code)
-		s.recent.add(err.StreamID)
+		s.writeResetLocked(err.StreamID, err.Code, int64(s.initialRecvWindowLocked()))
 	}
 	return s.nuisance.count()
 }
@@ -249,7 +254,7 @@ func (s *Session) resetLocked(f *http2.RSTStreamFrame) *SessionError {
 	case s.isIdleLocked(f.StreamID):
 		return violation(http2.ErrCodeProtocol, "RST_STREAM of a stream that was not opened")
 	default:
-		s.recent.remove(f.StreamID) // nothing more may be under way
+		s.recent.remove(f.StreamID)
 	}
 	return s.nuisance.count()
 }
@@ -306,6 +311,7 @@ func (s *Session) beginDataLocked(h frameHeader) *SessionError {
 	s.refundSessionLocked(h.length)
 	st := d.stream
 	switch {
+	case st == nil && s.recent.allows(h.stream, h.length):
 	case st == nil:
 		if err := s.frameOnClosedLocked(h.stream); err != nil {
 			return err

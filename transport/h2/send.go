@@ -20,9 +20,11 @@ const (
 	// What a stream sends waits behind them, so it isn't much.
 	carrierQueue = 128 << 10
 
-	// mostPending is how many bytes of frames may be pending while the peer takes nothing. Streams
-	// don't add to them then, so more of them are answers that the peer asks for and doesn't read.
-	mostPending = 256 << 10
+	// mostPending and mostPendingOfStream are how many bytes of frames may be pending while the peer
+	// takes nothing, and how many more for each stream that there may be: its head and its end. Payload
+	// doesn't add to them then, so more are answers that the peer asks for and doesn't read.
+	mostPending         = 256 << 10
+	mostPendingOfStream = 1 << 10
 
 	// longFrame is the largest frame that is sent while no other stream waits, and shortFrame while
 	// some do, so that all have their turn.
@@ -253,7 +255,7 @@ func (o *output) hasRoom() bool {
 // sendDataLocked sends as much of bufs as may be sent, and returns the rest. Nothing is queued by st.
 func (s *Session) sendDataLocked(st *Stream, bufs [][]byte, size int) (rest [][]byte) {
 	o := &s.out
-	for size > 0 && o.sending.empty() {
+	for size > 0 && o.sending.empty() && s.streams[st.id] == st { // it may end while the carrier writes
 		n := min(size, o.quota(st))
 		switch {
 		case n == 0:
@@ -283,7 +285,7 @@ func (s *Session) fillLocked() {
 		}
 		n := min(st.out.queue.Len(), o.quota(st))
 		last := n == st.out.queue.Len()
-		endStream := last && st.out.ending && st.out.trailer == nil
+		endStream := last && st.has(ending) && st.out.trailer == nil
 		o.appendData(st, [][]byte{st.out.queue.Bytes()}, n, endStream)
 		st.dequeuedLocked(n)
 		switch {
@@ -323,7 +325,7 @@ func (s *Session) flushLocked() {
 			break
 		}
 	}
-	if s.out.size() > mostPending {
+	if s.out.size() > mostPending+mostPendingOfStream*max(s.peak, s.config.MaxStreams) {
 		s.violatedLocked(violation(http2.ErrCodeEnhanceYourCalm, "answers are asked for and not read"))
 	}
 }
@@ -400,6 +402,7 @@ func (s *Session) batchWrittenLocked(err error) (more bool) {
 	if s.carrier.Queued() < carrierQueue {
 		o.state = idle
 	}
+	s.endIfDrainedLocked()
 	return o.state == idle
 }
 

@@ -133,6 +133,7 @@ type Session struct {
 	peer    Settings
 	nextID  uint32 // client: of the next stream
 	lastID  uint32 // of the peer's last stream
+	peak    int    // most streams that were open at once
 
 	settingsAcked bool  // the peer has acknowledged our SETTINGS
 	recvWindow    int64 // what the peer may still send
@@ -254,6 +255,7 @@ func (s *Session) Open(fields []hpack.HeaderField, endStream bool) (*Stream, err
 func (s *Session) newStreamLocked(id uint32) *Stream {
 	st := &Stream{s: s, id: id, sendWindow: int64(s.peer.Window), recvWindow: int64(s.initialRecvWindowLocked())}
 	s.streams[id] = st
+	s.peak = max(s.peak, len(s.streams))
 	return st
 }
 
@@ -391,9 +393,10 @@ func (s *Session) violatedLocked(err *SessionError) {
 	s.endGentlyLocked(err)
 }
 
-// endIfDrainedLocked ends a Session that is going away and has no more streams.
+// endIfDrainedLocked ends a Session that is going away, has no more streams, and has passed to the
+// carrier what they have sent.
 func (s *Session) endIfDrainedLocked() {
-	if s.phase == draining && len(s.streams) == 0 {
+	if s.phase == draining && len(s.streams) == 0 && s.out.size() == 0 && s.out.state != writing {
 		s.endGentlyLocked(s.causedByGoAwayLocked(net.ErrClosed))
 	}
 }

@@ -46,7 +46,7 @@ type streamFlags uint16
 const (
 	remoteEnded streamFlags = 1 << iota // the peer has sent END_STREAM
 	localEnded                          // we have
-	ending                              // CloseWrite was called: END_STREAM follows the queue
+	ending                              // END_STREAM follows the queue: CloseWrite was called, or SendHead
 	closed                              // Close was called
 	lingering                           // what arrives is discarded
 	pushed                              // Push was called: the turn calls the receiver
@@ -56,6 +56,7 @@ const (
 	enlisted                            // in the ring of streams that send in turn
 	sendFailed                          // queued bytes can't be sent, and the reader doesn't know yet
 	pulled                              // View or Read were called
+	writev                              // Writev sends, and may have unlocked meanwhile
 )
 
 // has reports whether any of the flags is set.
@@ -142,9 +143,9 @@ func (st *Stream) SendHead(fields []hpack.HeaderField, endStream bool) error {
 	if err := st.writeErrLocked(); err != nil {
 		return err
 	}
-	if st.queuedLocked() > 0 && endStream {
+	if endStream && (st.queuedLocked() > 0 || st.has(writev)) {
 		st.flags |= ending
-		st.out.trailer = fields
+		st.ensureOutput().trailer = fields
 		return nil
 	}
 	s.out.writeHead(st, fields, endStream)
@@ -175,8 +176,8 @@ func (st *Stream) OnEnd(f func(err error)) {
 	defer s.unlock()
 	switch {
 	case st.has(closed) || f == nil && st.rare == nil:
-	case f != nil && st.err != nil && st.err != io.EOF:
-		s.notes.ends = append(s.notes.ends, endNote{f, st.err})
+	case f != nil && s.streams[st.id] != st && st.endErrLocked() != nil:
+		s.notes.ends = append(s.notes.ends, endNote{f, st.endErrLocked()})
 	default:
 		st.ensureRare().onEnd = f
 		if st.rare.isEmpty() {
@@ -260,8 +261,7 @@ func (st *Stream) sendingFailedLocked(err error) {
 func (st *Stream) resetLocked(code http2.ErrCode, err error) {
 	s := st.s
 	if s.streams[st.id] == st {
-		s.out.writeReset(st.id, code)
-		s.recent.add(st.id)
+		s.writeResetLocked(st.id, code, st.recvWindow)
 		s.removeLocked(st)
 	}
 	st.failLocked(err)

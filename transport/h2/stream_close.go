@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"io"
 	"net"
 	"time"
 
@@ -18,9 +17,8 @@ func (st *Stream) CloseWrite() error {
 		return nil
 	}
 	st.flags |= ending
-	if st.queuedLocked() > 0 {
-		st.out.ending = true
-		return nil
+	if st.queuedLocked() > 0 || st.has(writev) {
+		return nil // END_STREAM follows
 	}
 	s.sendEndLocked(st)
 	s.commitLocked()
@@ -70,8 +68,7 @@ func (st *Stream) Linger(d time.Duration) error {
 
 // lingerLocked closes a stream that lingers when there is nothing more to wait for.
 func (st *Stream) lingerLocked() {
-	over := st.rare.sendErr != nil || st.err != nil && st.err != io.EOF
-	if over || st.has(remoteEnded) && st.queuedLocked() == 0 {
+	if st.endErrLocked() != nil || st.has(remoteEnded) && st.queuedLocked() == 0 {
 		st.closeLocked(nil)
 	}
 }

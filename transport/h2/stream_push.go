@@ -100,6 +100,7 @@ func (st *Stream) finish() {
 	s.lock()
 	if st.has(finished) { // else it was pushed again
 		st.dropInputLocked()
+		st.releaseViewLocked()
 	}
 	s.unlock()
 }
@@ -110,7 +111,16 @@ func (st *Stream) dropInputLocked() {
 		return
 	}
 	st.s.refundStreamLocked(st, st.in.drop())
-	if st.in.signal == nil {
+	if st.in.signal == nil && !st.in.viewed {
 		st.in = nil
+	}
+}
+
+// releaseViewLocked drops the chunk of which the reader had a view. What it has was given back to the
+// peer's window.
+func (st *Stream) releaseViewLocked() {
+	if st.in != nil && st.in.viewed {
+		st.in.viewed = false
+		st.in.drop()
 	}
 }

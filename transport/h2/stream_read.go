@@ -17,6 +17,7 @@ const chunkSize = 16 << 10
 type input struct {
 	chunks []*buffer.Buffer // what has arrived, oldest first
 	start  int              // of the first chunk, so much is consumed
+	viewed bool             // the reader has a view of the first chunk
 
 	// Of a goroutine that waits.
 	into   []byte        // where Read wants the bytes; nil: in the chunks
@@ -43,7 +44,11 @@ func (in *input) add(p []byte) {
 	for len(p) > 0 {
 		last := len(in.chunks) - 1
 		if last < 0 || len(in.chunks[last].B) == cap(in.chunks[last].B) {
-			in.chunks = append(in.chunks, buffer.Get(min(len(p), chunkSize)))
+			size := len(p)
+			if last >= 0 {
+				size = max(size, 2*cap(in.chunks[last].B)) // many short frames need few chunks
+			}
+			in.chunks = append(in.chunks, buffer.Get(min(size, chunkSize)))
 			last++
 		}
 		b := in.chunks[last]
@@ -59,20 +64,27 @@ func (in *input) consume(n int) {
 		return
 	}
 	in.chunks[0].Put()
-	in.start = 0
+	in.start, in.viewed = 0, false
 	n = copy(in.chunks, in.chunks[1:])
 	in.chunks[n] = nil
 	in.chunks = in.chunks[:n]
 }
 
-// drop drops all bytes, and returns how many they are.
+// drop drops all bytes, and returns how many they are. The chunk of which the reader has a view is kept
+// until the reader comes back.
 func (in *input) drop() (n int) {
-	for _, b := range in.chunks {
+	n = -in.start
+	for i, b := range in.chunks {
 		n += len(b.B)
-		b.Put()
+		if i > 0 || !in.viewed {
+			b.Put()
+		}
 	}
-	n -= in.start
-	in.chunks, in.start = nil, 0
+	if in.viewed {
+		in.chunks = in.chunks[:1]
+	} else {
+		in.chunks, in.start = nil, 0
+	}
 	return n
 }
 
@@ -172,7 +184,9 @@ func (st *Stream) Consume(n int) {
 		return // it was dropped when the stream ended
 	}
 	st.in.consume(n)
-	st.consumedLocked(n)
+	if !st.has(closed | lingering) { // else it was given back when the stream was closed
+		st.consumedLocked(n)
+	}
 }
 
 // consumedLocked gives n bytes back to the peer's window.
@@ -211,11 +225,13 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 	for {
 		switch front := st.in.front(); {
 		case st.has(closed | lingering):
+			st.releaseViewLocked()
 			return nil, 0, net.ErrClosed
 		case st.has(sendFailed):
 			st.flags &^= sendFailed
 			return nil, 0, &transport.SendError{Err: st.rare.sendErr}
 		case len(front) > 0 && p == nil:
+			st.in.viewed = true
 			return front, 0, nil
 		case len(front) > 0:
 			n = copy(p, front)

@@ -21,7 +21,6 @@ var errWriteClosed error = syscall.EPIPE
 // A streamOutput has what a Stream needs while bytes are queued. It belongs to the lock of the Session.
 type streamOutput struct {
 	queue   buffer.Queue
-	ending  bool                // END_STREAM follows the queue
 	trailer []hpack.HeaderField // to be sent after the queue; nil: none
 	served  bool                // the stream has had its turn since the queue was empty last
 	changed *sync.Cond          // for Drain; nil: no call has waited
@@ -47,37 +46,47 @@ func (st *Stream) Writev(bufs ...[]byte) error {
 		return err
 	}
 	if st.queuedLocked() == 0 {
+		st.flags |= writev
 		bufs = s.sendDataLocked(st, bufs, size)
-		if len(bufs) > 0 {
-			if err := st.writeErrLocked(); err != nil { // it may have ended while the carrier was writing
-				return err
-			}
+		st.flags &^= writev
+		if err := st.endErrLocked(); err != nil && len(bufs) > 0 { // it has ended while the carrier was writing
+			s.commitLocked()
+			return err
 		}
 	}
 	for _, p := range bufs {
 		st.enqueueLocked(p)
 	}
 	s.enlistLocked(st)
-	if st.queuedLocked() > 0 {
+	switch {
+	case st.queuedLocked() > 0:
 		st.scheduleDeadlineLocked()
+	case st.has(ending) && st.out != nil && st.out.trailer != nil: // SendHead was called meanwhile
+		st.queueSentLocked()
+	case st.has(ending): // or CloseWrite
+		s.sendEndLocked(st)
 	}
 	s.commitLocked()
 	return nil
+}
+
+func (st *Stream) ensureOutput() *streamOutput {
+	if st.out == nil {
+		st.out = &streamOutput{}
+	}
+	return st.out
 }
 
 func (st *Stream) enqueueLocked(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	if st.out == nil {
-		st.out = &streamOutput{}
-	}
-	st.out.queue.Append(p)
+	st.ensureOutput().queue.Append(p)
 	st.queued.Add(int32(len(p)))
 }
 
-// writeErrLocked returns why nothing can be written, or nil.
-func (st *Stream) writeErrLocked() error {
+// endErrLocked returns why the stream has ended, or nil.
+func (st *Stream) endErrLocked() error {
 	switch {
 	case st.has(closed):
 		return net.ErrClosed
@@ -85,6 +94,15 @@ func (st *Stream) writeErrLocked() error {
 		return st.rare.sendErr
 	case st.err != nil && st.err != io.EOF:
 		return st.err
+	}
+	return nil
+}
+
+// writeErrLocked returns why nothing can be written, or nil.
+func (st *Stream) writeErrLocked() error {
+	switch err := st.endErrLocked(); {
+	case err != nil:
+		return err
 	case st.has(ending | localEnded):
 		return errWriteClosed
 	case st.writeDeadline.passed():
@@ -153,6 +171,7 @@ func (st *Stream) Unacknowledged() int { return 0 }
 // Drain waits until at most n bytes are queued or ctx ends. If sending has failed, it returns that
 // error, which is os.ErrDeadlineExceeded if the write deadline has passed; if ctx has ended, ctx.Err().
 func (st *Stream) Drain(ctx context.Context, n int) error {
+	n = max(n, 0)
 	s := st.s
 	s.lock()
 	defer s.unlock()

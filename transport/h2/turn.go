@@ -84,6 +84,7 @@ func (r *receiver) Finish() {
 	}
 	s.orphan()
 	s.deliver()
+	s.release()
 	s.carrier.CloseWrite() // if this fails, Linger ends with a timeout
 	s.carrier.Linger(lingerTime)
 	close(s.done)
@@ -179,6 +180,18 @@ func (s *Session) orphan() {
 		s.wakeLocked()
 	}
 	s.mu.Unlock()
+}
+
+// release gives back the buffers, when nothing more is sent or received.
+func (s *Session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.stop()
+	s.parser.drop()
+	if s.turn.kept != nil {
+		s.turn.kept.Put()
+		s.turn.kept = nil
+	}
 }
 
 // runOrphaned makes the turns after the carrier has ended, as long as Receivers are scheduled.
