@@ -286,17 +286,26 @@ func ExampleConn_Reserve() {
 	// Output: no copy <nil>
 }
 
-// A thousand WebSockets share ten connections, if the server speaks HTTP/2; with one that doesn't, as
-// here, each has its own. The program is the same.
+// Two WebSockets share a connection, as would a thousand ten, with a server that speaks HTTP/2 as this
+// one does. With another server, each has a connection of its own.
 func ExampleMux() {
-	server := echoServer()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+				c.SendFrame(op, true, msg)
+			}, nil),
+		})
+	}))
+	websock.ConfigureServer(server.Config)
+	server.TLS = server.Config.TLSConfig
+	server.StartTLS()
 	defer server.Close()
 	ctx := context.Background()
 
 	mux := &websock.Mux{StreamsPerConn: 100, MaxConns: 10}
 	defer mux.Close()
-	cfg := &websock.Config{Mux: mux}
-	url := "ws" + strings.TrimPrefix(server.URL, "http") // such as wss://feed.example/
+	cfg := &websock.Config{Mux: mux, TLS: server.Client().Transport.(*http.Transport).TLSClientConfig}
+	url := "wss" + strings.TrimPrefix(server.URL, "https")
 
 	for _, topic := range []string{"trades", "books"} {
 		conn, err := websock.Dial(ctx, url, cfg)
@@ -310,9 +319,9 @@ func ExampleMux() {
 		fmt.Printf("%s %v\n", msg, err)
 	}
 	stats := mux.Stats()
-	fmt.Println(stats.Streams, "streams on", stats.Conns, "connections")
+	fmt.Println(stats.Streams, "WebSockets over", stats.Conns, "connection")
 	// Output:
 	// trades <nil>
 	// books <nil>
-	// 0 streams on 0 connections
+	// 2 WebSockets over 1 connection
 }

@@ -57,6 +57,9 @@ const (
 // new ones go to another connection. A Dial whose stream the server has certainly not processed is
 // repeated on another connection, up to three times within its Timeout.
 //
+// Limits.HandshakeSize bounds the response of each Dial. What is larger than 64 KiB, and than the
+// HandshakeSize of the Dial that had the connection dialled, ends the whole connection.
+//
 // The goroutine that reads a connection calls the Handlers of all its WebSockets. A Handler must not
 // call Dial or Open with the same Mux: the response would have to be read by the goroutine that
 // waits for it.

@@ -25,15 +25,13 @@ import (
 type fakeSession struct {
 	conn *muxConn
 
-	mu        sync.Mutex
-	most      int // streams that the peer allows
-	streams   int
-	goingAway bool
-	err       error
-	corks     int
-	flushes   int
-	shutdowns int
-
+	mu          sync.Mutex
+	most        int // streams that the peer allows
+	streams     int
+	goingAway   bool
+	err         error
+	corks       int
+	flushes     int
 	corkedOpens int // calls of Open under a Cork
 }
 
@@ -104,7 +102,6 @@ func (s *fakeSession) changeAndTell(f func()) {
 
 func (s *fakeSession) Shutdown() {
 	s.changeAndTell(func() {
-		s.shutdowns++
 		s.goingAway = true
 		if s.streams == 0 {
 			s.err = &h2.SessionError{}

@@ -754,3 +754,62 @@ func TestAServerThatGoesSilentIsNoticedByOnePing(t *testing.T) {
 
 func positive(n int) bool { return n > 0 }
 func zero(n int) bool     { return n == 0 }
+
+// Whatever a server does, each Dial returns, and in the end nothing is left.
+func TestAMuxSurvivesACapriciousServer(t *testing.T) {
+	var asked atomic.Int32
+	s := newStreamServer(t, streamServerConfig{h2: h2.Config{MaxStreams: 4, Request: func(st *h2.Stream, h h2.Head) {
+		switch n := asked.Add(1); {
+		case n%50 == 0:
+			st.Session().Close(http2.ErrCodeInternal, nil)
+		case n%30 == 0:
+			st.Session().Shutdown()
+			echoStream(st, h)
+		case n%10 == 1:
+			st.Reset(http2.ErrCodeRefusedStream)
+		case n%10 == 3:
+			st.Reset(http2.ErrCodeCancel)
+		case n%10 == 5:
+			respond(st, "503", true)
+		case n%10 == 7: // no answer
+		default:
+			echoStream(st, h)
+		}
+	}}})
+	for name, carrier := range muxCarriers {
+		t.Run(name, func(t *testing.T) {
+			m := closing(t, &Mux{StreamsPerConn: 5, MaxConns: 3, IdleTimeout: 20 * time.Millisecond})
+			cfg := s.config(m)
+			cfg.Transport, cfg.Timeout = carrier, 200*time.Millisecond
+			var dials sync.WaitGroup
+			var echoes atomic.Int32
+			for range 20 {
+				dials.Go(func() {
+					for range 20 {
+						c, err := Dial(t.Context(), s.url(), cfg)
+						if err != nil {
+							if !errors.As(err, new(*HandshakeError)) {
+								t.Error(err)
+							}
+							continue
+						}
+						if c.SendText([]byte("Hello")) == nil {
+							if _, msg, err := c.RecvMessage(nil); err == nil && string(msg) == "Hello" {
+								echoes.Add(1)
+							}
+						}
+						c.Close()
+					}
+				})
+			}
+			mustReturn(t, "a Dial", dials.Wait)
+			if echoes.Load() == 0 {
+				t.Error("not one WebSocket was opened")
+			}
+			waitUntil(func() bool {
+				stats := m.Stats()
+				return stats.Streams == 0 && stats.Conns == 0 && stats.Dialing == 0 && stats.Waiting == 0 && len(stats.Hosts) == 0
+			})
+		})
+	}
+}
