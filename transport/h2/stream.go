@@ -55,7 +55,6 @@ const (
 	finished                            // the receiver isn't called any more
 	enlisted                            // in the ring of streams that send in turn
 	sendFailed                          // queued bytes can't be sent, and the reader doesn't know yet
-	pulled                              // View or Read were called
 	writev                              // Writev sends, and may have unlocked meanwhile
 )
 

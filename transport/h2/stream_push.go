@@ -20,9 +20,7 @@ func (st *Stream) Push(r transport.Receiver) error {
 	st.flags |= pushed
 	st.flags &^= finished // the receiver goes on after it has ended a goroutine
 	st.scheduleDeadlineLocked()
-	if st.has(pulled) || len(st.in.front()) > 0 || st.err != nil { // else there is nothing to be called for
-		s.scheduleLocked(st)
-	}
+	s.scheduleLocked(st)
 	return nil
 }
 

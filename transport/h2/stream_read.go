@@ -221,7 +221,6 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 	s := st.s
 	s.lock()
 	defer s.unlock()
-	st.flags |= pulled
 	for {
 		switch front := st.in.front(); {
 		case st.has(closed | lingering):

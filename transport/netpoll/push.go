@@ -180,12 +180,19 @@ func (t *Conn) Resume() {
 // many workers as Receivers being called, and one more.
 type workerPool struct {
 	mu         sync.Mutex
-	head, tail *Conn // the connections whose Receivers are to be called
-	starting   bool  // a worker was started and has not taken a connection yet
+	head, tail *Conn  // the connections whose Receivers are to be called
+	starting   bool   // a worker was started and has not taken a connection yet
+	run        func() // work, made once: starting a goroutine then allocates nothing
 }
 
 // workers call the Receivers of all connections.
-var workers workerPool
+var workers = newWorkerPool()
+
+func newWorkerPool() *workerPool {
+	p := &workerPool{}
+	p.run = p.work
+	return p
+}
 
 // submit has the Receiver of t called.
 func (p *workerPool) submit(t *Conn) {
@@ -204,7 +211,7 @@ func (p *workerPool) submit(t *Conn) {
 func (p *workerPool) startLocked() {
 	if p.head != nil && !p.starting {
 		p.starting = true
-		go p.work()
+		go p.run()
 	}
 }
 
