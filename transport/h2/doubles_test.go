@@ -47,6 +47,8 @@ func eachCarrier(t *testing.T, f func(t *testing.T, c carrier)) {
 
 const tls13 = 0x0304
 
+var noTime time.Time
+
 // A carrier makes pairs of sessions.
 type carrier struct {
 	factory transport.Factory
