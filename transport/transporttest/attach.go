@@ -25,6 +25,9 @@ func (s Suite) testAttachLeavesWhatItRefuses(t *testing.T) {
 			return hidden{conn}, peer
 		},
 	}
+	if s.Over != nil {
+		kinds["a stream"] = func(t *testing.T) (conn, peer net.Conn) { return s.sockets(t, s.Networks[0]) }
+	}
 	for kind, connect := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			conn, peer := connect(t)

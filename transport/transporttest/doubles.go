@@ -455,8 +455,12 @@ func socketOf(conn net.Conn) net.Conn {
 	return secured.NetConn()
 }
 
-// reset closes a TCP connection so that its peer sees a reset.
+// reset closes a TCP connection so that its peer sees a reset. It only closes a stream that
+// Suite.Over has returned.
 func reset(conn net.Conn) {
-	socketOf(conn).(*net.TCPConn).SetLinger(0)
-	socketOf(conn).Close()
+	conn = socketOf(conn)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	conn.Close()
 }

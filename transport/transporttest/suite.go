@@ -31,6 +31,14 @@ type Suite struct {
 	// example.
 	CryptoTLS bool
 
+	// Over, unless nil, puts something over the two ends of a connection that has several streams,
+	// such as HTTP/2, and returns the two ends of a stream. This comes after TLS. Factory gets
+	// these ends in place of sockets and must carry them. For peers, tests use them as they use
+	// sockets: Write waits for the peer, which may not read, Close does not wait for long, and a
+	// method CloseWrite is used if there is one. Over ends what it began in a Cleanup of t. Tests
+	// of what only sockets have, such as descriptors, are skipped.
+	Over func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn)
+
 	// EchoAllocs is how many allocations an echo of up to 64 KiB may cost on average, both peers
 	// together. Over TLS, four are allowed anyway. crypto/tls makes one for each read from the
 	// transport, so a transport that reads in small pieces needs more.
@@ -51,9 +59,10 @@ type Suite struct {
 type need uint8
 
 const (
-	pusher need = 1 << iota // a transport.Pusher
-	queue                   // a transport.Queue
-	alone                   // no other test beside it, since it measures the process
+	pusher  need = 1 << iota // a transport.Pusher
+	queue                    // a transport.Queue
+	alone                    // no other test beside it, since it measures the process
+	sockets                  // a socket for each connection
 )
 
 // Run runs all tests, each as a subtest. Those of what the transport does not implement are skipped:
@@ -96,7 +105,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AbortDoesNotWaitForAHandler", s.testAbortDoesNotWaitForAHandler, pusher},
 		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer, 0},
 		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines, pusher | alone},
-		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, pusher | alone},
+		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, pusher | alone | sockets},
 		{"OnCloseComesOnceWhateverIsCalled", s.testOnCloseComesOnceWhateverIsCalled, pusher},
 		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther, pusher},
 		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort, pusher},
@@ -108,7 +117,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AReceiverIsPushedAgainAfterGoexit", s.testAReceiverIsPushedAgainAfterGoexit, pusher},
 		{"EachCallMayEndItsGoroutine", s.testEachCallMayEndItsGoroutine, pusher},
 		{"GoexitAtTheEndOfAReceiver", s.testGoexitAtTheEndOfAReceiver, pusher},
-		{"AReceiverPushedAgainFreesTheDescriptor", s.testAReceiverPushedAgainFreesTheDescriptor, pusher | alone},
+		{"AReceiverPushedAgainFreesTheDescriptor", s.testAReceiverPushedAgainFreesTheDescriptor, pusher | alone | sockets},
 		{"TrySendNeverBlocks", s.testTrySendNeverBlocks, queue},
 		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds, queue},
 		{"CancellingSendContextInTheMiddleOfAFrameIsFatal", s.testCancellingSendContextInTheMiddleOfAFrameIsFatal, queue},
@@ -121,7 +130,7 @@ func (s Suite) Run(t *testing.T) {
 		{"CallsAfterTheEndReturnACloseError", s.testCallsAfterTheEndReturnACloseError, 0},
 		{"BlockedSendersReturnAtTheEnd", s.testBlockedSendersReturnAtTheEnd, 0},
 		{"ConcurrentCallsEndEachConnectionOnce", s.testConcurrentCallsEndEachConnectionOnce, pusher | queue},
-		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler, pusher},
+		{"ASendErrorWithoutAnEventReachesTheHandler", s.testASendErrorWithoutAnEventReachesTheHandler, pusher | sockets},
 		{"EveryAcceptedMessageArrivesOnce", s.testEveryAcceptedMessageArrivesOnce, queue},
 		{"NextReaderLosesNothingAtTimeouts", s.testNextReaderLosesNothingAtTimeouts, 0},
 		{"AHandlerContinuesAfterRecv", s.testAHandlerContinuesAfterRecv, pusher},
@@ -160,7 +169,7 @@ func (s *Suite) inspect(t testing.TB) {
 	_, s.queues = c.(transport.Queue)
 }
 
-// require skips a test of what the transport does not implement.
+// require skips a test of what the transport does not implement or have.
 func (s Suite) require(t testing.TB, needs need) {
 	t.Helper()
 	if needs&pusher != 0 && !s.pushes {
@@ -168,6 +177,9 @@ func (s Suite) require(t testing.TB, needs need) {
 	}
 	if needs&queue != 0 && !s.queues {
 		t.Skip("the transport is not a transport.Queue")
+	}
+	if needs&sockets != 0 && s.Over != nil {
+		t.Skip("the streams that Over returns have no sockets of their own")
 	}
 }
 
@@ -200,7 +212,13 @@ func (s Suite) eachRole(t *testing.T, f func(t *testing.T, role websock.Role)) {
 // attach makes a transport that is closed when the test ends.
 func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) transport.Conn {
 	t.Helper()
-	c, err := websock.Attach(s.Factory, conn, early)
+	attach := s.Factory.Attach // not of transport/std instead
+	if s.Over == nil {
+		attach = func(conn net.Conn, early []byte) (transport.Conn, error) {
+			return websock.Attach(s.Factory, conn, early)
+		}
+	}
+	c, err := attach(conn, early)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +226,8 @@ func (s Suite) attach(t testing.TB, conn net.Conn, early []byte) transport.Conn 
 	return c
 }
 
-// sockets returns the two ends of a connection over a network, and of TLS over it.
+// sockets returns the two ends of a connection over a network, of TLS over it, and of what Over puts
+// over that.
 func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
 	t.Helper()
 	client, server = netpair.Sockets(t, network)
@@ -218,6 +237,9 @@ func (s Suite) sockets(t testing.TB, network string) (client, server net.Conn) {
 		client, server = netpair.SecuredByOthers(s.TLS)(t, client, server)
 	default:
 		client, server = netpair.SecuredBy(s.TLS)(t, client, server)
+	}
+	if s.Over != nil {
+		client, server = s.Over(t, client, server)
 	}
 	return client, server
 }

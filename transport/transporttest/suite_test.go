@@ -4,10 +4,12 @@ import (
 	stdtls "crypto/tls"
 	"flag"
 	"net"
+	"runtime"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -56,6 +58,40 @@ func TestTheExampleIsATransport(t *testing.T) {
 	if race.Enabled {
 		return // with TLS it would take minutes
 	}
+	s.TLS = stdtls.VersionTLS13
+	t.Run("wss", s.Run)
+}
+
+// A stream is a net.Conn in the place of one of several streams that a connection has.
+type stream struct{ net.Conn }
+
+func (s stream) CloseWrite() error { return s.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
+// streams is a Factory that carries streams only.
+type streams struct{}
+
+func (streams) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	s, ok := conn.(stream)
+	if !ok {
+		return nil, transport.ErrUnsupported
+	}
+	return websock.Attach(std.Transport(), s.Conn, early)
+}
+
+func TestStreamsOverAConnectionPass(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the tests of package std look for races in the same code, and these would take minutes")
+	}
+	s := transporttest.Suite{
+		Factory:  streams{},
+		Networks: []string{"tcp", "unix"},
+		Over: func(_ testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
+			return stream{client}, stream{server}
+		},
+		NoPoll:   runtime.GOOS == "windows",
+		Parallel: true,
+	}
+	t.Run("ws", s.Run)
 	s.TLS = stdtls.VersionTLS13
 	t.Run("wss", s.Run)
 }
