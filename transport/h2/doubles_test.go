@@ -642,12 +642,13 @@ type recorder struct {
 }
 
 // record pushes a recorder.
-func record(t testing.TB, st *h2.Stream) *recorder {
-	t.Helper()
+func (p *peer) record(st *h2.Stream) *recorder {
+	p.t.Helper()
 	r := &recorder{st: st}
 	if err := st.Push(r); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
+	p.wire.run()
 	return r
 }
 

@@ -422,7 +422,7 @@ func TestGoAway(t *testing.T) {
 	second, _ := p.session.Open(connect, false)
 	third, _ := p.session.Open(connect, false)
 	third.OnEnd(func(err error) { ended = append(ended, err) })
-	r := record(t, first)
+	r := p.record(first)
 	p.frames()
 	p.send(goAway(1<<31-1, 0, ""), headers(3, false, status("200")...))
 	if !p.session.GoingAway() || p.session.Room() != 0 {

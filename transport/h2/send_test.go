@@ -71,7 +71,7 @@ func TestSendingGoesOnWhenTheReasonToWaitIsOver(t *testing.T) {
 				}
 				payload := numbered(size)
 				if where == "within a turn" {
-					record(t, st).on = func([]byte) { st.Writev(payload) }
+					p.record(st).on = func([]byte) { st.Writev(payload) }
 					p.send(data(1, "go"))
 				} else if err := st.Writev(payload); err != nil {
 					t.Fatal(err)

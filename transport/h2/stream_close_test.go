@@ -176,7 +176,7 @@ func TestLinger(t *testing.T) {
 				st := p.open()
 				p.frames()
 				if pushed {
-					record(t, st)
+					p.record(st)
 				}
 				if test.before != nil {
 					test.before(p, st)
@@ -277,7 +277,7 @@ func TestEachStreamOfALostSessionGetsTheError(t *testing.T) {
 			ended := make(chan error, 2)
 			watched := p.open()
 			watched.OnEnd(func(err error) { ended <- err })
-			pushed, paused, buffered := record(t, p.open()), record(t, p.open()), p.open()
+			pushed, paused, buffered := p.record(p.open()), p.record(p.open()), p.open()
 			paused.st.Pause()
 			p.send(data(buffered.ID(), "abc"), data(paused.st.ID(), "def"))
 			changed := p.session.Done()

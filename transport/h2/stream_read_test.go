@@ -20,9 +20,9 @@ func TestWindowsAreRefunded(t *testing.T) {
 	const window = 16 << 20
 	p := newPeer(t, newWire(), server, h2.Config{Window: window})
 	paused, read, pushed := p.open(), p.open(), p.open()
-	record(t, paused)
+	p.record(paused)
 	paused.Pause()
-	r := record(t, pushed)
+	r := p.record(pushed)
 	p.frames()
 	frame := strings.Repeat("x", 64<<10)
 	for range 8 << 20 / len(frame) {
@@ -69,10 +69,10 @@ func TestAPausedStreamHoldsItsWindow(t *testing.T) {
 			p := newPeer(t, newWire(), client, h2.Config{Window: window})
 			slow, other := p.open(), p.open()
 			if how == "paused" {
-				record(t, slow)
+				p.record(slow)
 				slow.Pause()
 			}
-			r := record(t, other)
+			r := p.record(other)
 			p.frames()
 			sent := numbered(window)
 			p.send(data(1, string(sent[:60<<10])), data(1, string(sent[60<<10:])), data(3, "abc"))
@@ -173,7 +173,7 @@ func TestASmallWindowHoldsFromTheAcknowledgementOn(t *testing.T) {
 func TestWhatIsDiscardedIsRefunded(t *testing.T) {
 	p := newPeer(t, newWire(), client, h2.Config{Window: 1000})
 	st := p.open()
-	record(t, st)
+	p.record(st)
 	st.Pause()
 	p.frames()
 	p.send(data(1, strings.Repeat("x", 900)))
