@@ -117,7 +117,7 @@ func ExampleAccept() {
 // A page and the WebSockets that it opens share one connection of HTTP/2.
 func ExampleConfigureServer() {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/chat" {
+		if r.URL.Path == "/echo" {
 			websock.Accept(w, r, &websock.AcceptOptions{
 				Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 					c.SendFrame(op, true, msg)
@@ -143,7 +143,22 @@ func ExampleConfigureServer() {
 	defer response.Body.Close()
 	page, err := io.ReadAll(response.Body)
 	fmt.Println(string(page), err)
-	// Output: the page, over HTTP/2.0 <nil>
+
+	mux := &websock.Mux{}
+	defer mux.Close()
+	cfg := &websock.Config{Mux: mux, TLS: server.Client().Transport.(*http.Transport).TLSClientConfig}
+	conn, err := websock.Dial(context.Background(), "wss"+strings.TrimPrefix(server.URL, "https")+"/echo", cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	conn.SendText([]byte("Hello"))
+	op, msg, err := conn.RecvMessage(nil)
+	fmt.Println(op, string(msg), err)
+	// Output:
+	// the page, over HTTP/2.0 <nil>
+	// text Hello <nil>
 }
 
 func ExampleConfig_compression() {

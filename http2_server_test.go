@@ -11,15 +11,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/h2"
@@ -77,9 +80,13 @@ func testCertificate(t testing.TB) (stdtls.Certificate, *x509.CertPool) {
 	s := httptest.NewUnstartedServer(nil)
 	s.StartTLS()
 	defer s.Close()
+	return s.TLS.Certificates[0], rootsOf(s)
+}
+
+func rootsOf(s *httptest.Server) *x509.CertPool {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	return s.TLS.Certificates[0], roots
+	return roots
 }
 
 func startHTTP2(t testing.TB, p *HTTP2Server, s *http.Server, roots *x509.CertPool, serve func(net.Listener) error) *runningServer {
@@ -160,17 +167,22 @@ func (s *runningServer) session(t testing.TB) *h2.Session {
 	return session
 }
 
-// open opens a WebSocket on a Session, with these fields more.
-func (s *runningServer) open(t testing.TB, session *h2.Session, more ...hpack.HeaderField) *Conn {
-	t.Helper()
-	st, err := session.Open(append([]hpack.HeaderField{
+// connect returns the request of a WebSocket.
+func (s *runningServer) connect() []hpack.HeaderField {
+	return []hpack.HeaderField{
 		{Name: ":method", Value: "CONNECT"},
 		{Name: ":protocol", Value: "websocket"},
 		{Name: ":scheme", Value: s.scheme()},
 		{Name: ":authority", Value: s.addr},
 		{Name: ":path", Value: "/"},
 		{Name: "sec-websocket-version", Value: "13"},
-	}, more...), false)
+	}
+}
+
+// open opens a WebSocket on a Session, with these fields more.
+func (s *runningServer) open(t testing.TB, session *h2.Session, more ...hpack.HeaderField) *Conn {
+	t.Helper()
+	st, err := session.Open(append(s.connect(), more...), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,6 +268,34 @@ func TestAHandlerMayReturnBeforeItsWebSocketEnds(t *testing.T) {
 	})
 }
 
+func TestAWebSocketKeepsNeitherAGoroutineNorItsRequest(t *testing.T) {
+	const streams = 50
+	requests := make(chan weak.Pointer[http.Request], streams)
+	s := serverStarts["cleartext"](t, &HTTP2Server{Transport: epoll.Transport()}, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests <- weak.Make(r)
+		Accept(w, r, &AcceptOptions{Handler: Messages(func(c *Conn, op Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil)})
+	})})
+	session := s.session(t)
+	roundTrip(t, s.open(t, session))
+	<-requests
+	before := runtime.NumGoroutine()
+	var conns []*Conn
+	for range streams {
+		conns = append(conns, s.open(t, session))
+	}
+	waitUntil(func() bool { return runtime.NumGoroutine() <= before })
+	for range streams {
+		r := <-requests
+		waitUntil(func() bool {
+			runtime.GC()
+			return r.Value() == nil || race.Enabled // the race detector keeps some
+		})
+	}
+	for _, c := range conns {
+		roundTrip(t, c)
+	}
+}
+
 // wrapped is a ResponseWriter of middleware.
 type wrapped struct{ http.ResponseWriter }
 
@@ -293,10 +333,7 @@ func TestAcceptNegotiatesOverHTTP2(t *testing.T) {
 		"rejected": {hpack.HeaderField{Name: "x-denied", Value: "1"}, "401"},
 		"origin":   {hpack.HeaderField{Name: "origin", Value: "https://elsewhere.example"}, "403"},
 	} {
-		st, err := session.Open([]hpack.HeaderField{
-			{Name: ":method", Value: "CONNECT"}, {Name: ":protocol", Value: "websocket"}, {Name: ":scheme", Value: "https"},
-			{Name: ":authority", Value: s.addr}, {Name: ":path", Value: "/"}, {Name: "sec-websocket-version", Value: "13"}, c.field,
-		}, false)
+		st, err := session.Open(append(s.connect(), c.field), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -504,9 +541,7 @@ func TestHTTPTestServersSpeakHTTP2(t *testing.T) {
 	if body, _ := io.ReadAll(got.Body); string(body) != "page over HTTP/2.0" {
 		t.Errorf("%q", body)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	running := &runningServer{Server: s.Config, addr: s.Listener.Addr().String(), roots: roots}
+	running := &runningServer{Server: s.Config, addr: s.Listener.Addr().String(), roots: rootsOf(s)}
 	session := running.session(t)
 	roundTrip(t, running.open(t, session))
 }
@@ -560,6 +595,28 @@ func TestAClientIsToldWhyItsConnectionEnds(t *testing.T) {
 				}
 			}
 			conn.Close()
+		}
+	})
+}
+
+func TestWebSocketsOfAMuxShareAConnectionToAConfiguredServer(t *testing.T) {
+	eachHTTP2Server(t, func() *http.Server { return &http.Server{Handler: pageOrEcho(t, nil)} }, func(t *testing.T, s *runningServer) {
+		m := &Mux{Cleartext: s.roots == nil}
+		defer m.Close()
+		url, config := strings.Replace(s.url(), "http", "ws", 1), &stdtls.Config{RootCAs: s.roots}
+		var conns []*Conn
+		for range 20 {
+			c, err := Dial(t.Context(), url, &Config{Mux: m, TLS: config})
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, c)
+		}
+		if stats := m.Stats(); stats.Conns != 1 || stats.Streams != 20 {
+			t.Errorf("%+v", stats)
+		}
+		for _, c := range conns {
+			roundTrip(t, c)
 		}
 	})
 }

@@ -1,0 +1,102 @@
+package websock
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// netHTTPsOwnServer is set in the environment of the process that runs the tests of net/http's own
+// HTTP/2 server, which reads GODEBUG when a process begins.
+const netHTTPsOwnServer = "WEBSOCK_TEST_NET_HTTPS_OWN_SERVER"
+
+func TestAcceptUnderNetHTTPsOwnServer(t *testing.T) {
+	if os.Getenv(netHTTPsOwnServer) == "" {
+		program, err := os.Executable()
+		if err != nil {
+			t.Skip(err)
+		}
+		cmd := exec.Command(program, "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), netHTTPsOwnServer+"=1", "GODEBUG=http2xconnect=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	s := httptest.NewUnstartedServer(pageOrEcho(t, nil))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	running := &runningServer{Server: s.Config, addr: s.Listener.Addr().String(), roots: rootsOf(s)}
+	session := running.session(t)
+	c, other := running.open(t, session), running.open(t, session)
+	if h, _, err := other.RecvTimeout(make([]byte, 1), 10*time.Millisecond); err != ErrTimeout {
+		t.Errorf("%v, %v", h, err)
+	}
+	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	if err := c.SendBinary(large); err != nil {
+		t.Fatal(err)
+	}
+	if op, msg, err := c.RecvMessage(nil); op != OpBinary || !bytes.Equal(msg, large) || err != nil {
+		t.Errorf("%v, %d bytes, %v", op, len(msg), err)
+	}
+	roundTrip(t, c)
+	roundTrip(t, other)
+	if err := session.Err(); err != nil {
+		t.Error(err)
+	}
+	session.Close(http2.ErrCodeNo, nil)
+}
+
+// A server of WebSockets over HTTP/2 ends a stream with END_STREAM and then RST_STREAM: Chromium takes
+// the close for unclean otherwise.
+func TestTheClosingHandshakeEndsAStreamCleanly(t *testing.T) {
+	pushed := func(w http.ResponseWriter, r *http.Request) {
+		Accept(w, r, &AcceptOptions{Handler: Messages(func(*Conn, Opcode, []byte) {}, nil)})
+	}
+	serverCloses := func(w http.ResponseWriter, r *http.Request) {
+		limits := Limits{CloseTimeout: 50 * time.Millisecond} // the client doesn't end the stream
+		if c, err := Accept(w, r, &AcceptOptions{Limits: limits}); err == nil {
+			c.CloseWith(CloseNormal, "")
+		}
+	}
+	closeFrame := "\x88\x82\x00\x00\x00\x00\x03\xe8" // masked with zeros
+	for name, handler := range map[string]http.HandlerFunc{"pulled": echo(t, nil), "pushed": pushed, "the server closes": serverCloses} {
+		t.Run(name, func(t *testing.T) {
+			s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: handler})
+			client := rawHTTP2(t, s.addr)
+			var block bytes.Buffer
+			encoder := hpack.NewEncoder(&block)
+			for _, f := range s.connect() {
+				encoder.WriteField(f)
+			}
+			client.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
+			client.WriteData(1, false, []byte(closeFrame))
+			var received []byte
+			ended := false
+			for {
+				f, err := client.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch f := f.(type) {
+				case *http2.DataFrame:
+					received = append(received, f.Data()...)
+					ended = ended || f.StreamEnded()
+				case *http2.RSTStreamFrame:
+					if string(received) != "\x88\x02\x03\xe8" || !ended || f.ErrCode != http2.ErrCodeNo {
+						t.Errorf("%q, END_STREAM %v, %v", received, ended, f.ErrCode)
+					}
+					return
+				}
+			}
+		})
+	}
+}
