@@ -75,19 +75,22 @@ func target(path string) (string, error) {
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	b.Grow(len(s))
-	query := false
+	query, copied := false, 0
 	for i := range len(s) {
 		c := s[i]
 		query = query || c == '?'
 		if c >= 0x80 || strings.IndexByte(` "<>`, c) >= 0 || !query && strings.IndexByte("\\^`{|}", c) >= 0 {
+			b.WriteString(s[copied:i])
 			b.WriteByte('%')
 			b.WriteByte(hex[c>>4])
 			b.WriteByte(hex[c&15])
-			continue
+			copied = i + 1
 		}
-		b.WriteByte(c)
 	}
+	if copied == 0 { // as usual
+		return s
+	}
+	b.WriteString(s[copied:])
 	return b.String()
 }
 
