@@ -12,6 +12,9 @@
 //	conn.SendText([]byte(`{"subscribe":"trades"}`))
 //	op, msg, err := conn.RecvMessage(nil)
 //
+// With Config.Mux, many WebSockets to a host share few HTTP/2 connections (RFC 8441), if the server
+// can do that.
+//
 // A timeout of a receive is not a failure: the receive returns ErrTimeout, nothing is lost, and the
 // call can be repeated. Limits bounds everything that a peer can make a connection use.
 //
