@@ -447,7 +447,7 @@ func (s *Session) deliver() {
 }
 
 // mayWriteUncopied reports whether the carrier can be given payload without a copy. Over TLS it is
-// copied anyway, by the encryption, and small pieces would become records of their own.
+// copied anyway, by the encryption.
 func (o *output) mayWriteUncopied() bool {
 	return o.state == idle && !o.s.secured && o.s.queue.Queues()
 }

@@ -59,17 +59,23 @@ func receive(c *Conn) {
 	}
 }
 
-// BenchmarkWritev measures writing one message.
+// BenchmarkWritev measures writing one message, and the payload of frames behind their headers.
 func BenchmarkWritev(b *testing.B) {
-	for _, size := range []int{128, 16 << 10, 128 << 10} {
-		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+	for _, sizes := range [][]int{{128}, {16 << 10}, {128 << 10}, {14, 128 << 10}, {9, 100, 9, 100, 9, 100}, {9, 16 << 10, 9, 16 << 10}} {
+		b.Run(fmt.Sprint(sizes), func(b *testing.B) {
 			client, _ := connect(b, tls.VersionTLS13)
 			c, m := move(b, client, nil)
-			message := plaintext(size)
-			b.SetBytes(int64(size))
+			c.Writev(make([]byte, 1<<20)) // records grow to their full size
+			var bufs [][]byte
+			total := 0
+			for _, size := range sizes {
+				bufs = append(bufs, plaintext(size))
+				total += size
+			}
+			b.SetBytes(int64(total))
 			b.ReportAllocs()
 			for b.Loop() {
-				c.Writev(message)
+				c.Writev(bufs...)
 				m.out.data = m.out.data[:0]
 			}
 		})

@@ -96,6 +96,16 @@ func (s *stream) read(p []byte) (int, error) {
 	}
 }
 
+// records returns how many TLS records the data has.
+func (s *stream) records() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for rest := s.data; len(rest) >= 5; n++ {
+		rest = rest[min(len(rest), 5+int(binary.BigEndian.Uint16(rest[3:]))):]
+	}
+	return n
+}
+
 // take removes and returns all data, without waiting.
 func (s *stream) take() (data []byte) {
 	s.change(func() { data, s.data = s.data, nil })

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -14,31 +15,98 @@ const maxBatch = 240 << 10
 
 // Writev encrypts bufs and passes the records to the inner transport, in one Writev for every 240
 // KiB. It waits for the peer only if that Writev does. An error is final.
+//
+// Neighbouring small elements of bufs share a record, for which they are copied. Whole records of a
+// large element are encrypted without a copy.
 func (c *Conn) Writev(bufs ...[]byte) error {
-	remaining := 0
+	w := recordFiller{c: c, room: maxBatch}
 	for _, p := range bufs {
-		remaining += len(p)
+		w.left += len(p)
 	}
-	room := maxBatch
-	c.wire.out.beginBatch(min(remaining, room))
-	for _, p := range bufs {
-		for len(p) > 0 {
-			if room == 0 {
-				if err := c.wire.out.flush(); err != nil {
-					return err
-				}
-				room = maxBatch
-				c.wire.out.beginBatch(min(remaining, room))
-			}
-			n := min(len(p), room)
-			if _, err := c.tls.Write(p[:n]); err != nil {
-				return cmp.Or(c.wire.out.flush(), err)
-			}
-			p = p[n:]
-			remaining, room = remaining-n, room-n
+	c.wire.out.beginBatch(min(w.left, w.room))
+	var err error
+	for i := 0; i < len(bufs) && err == nil; i++ {
+		err = w.add(bufs[i])
+	}
+	if w.joined != nil {
+		w.joined.Put()
+	}
+	return cmp.Or(c.wire.out.flush(), err)
+}
+
+// A recordFiller is a Writev under way.
+type recordFiller struct {
+	c      *Conn
+	left   int            // bytes that are not encrypted yet
+	room   int            // bytes that the batch can still take
+	joined *buffer.Buffer // the beginning of a record, which what follows fills; nil: none yet
+}
+
+// add encrypts p, or copies what does not fill a record to the one that is joined.
+func (w *recordFiller) add(p []byte) error {
+	for len(p) > 0 {
+		joined := 0
+		if w.joined != nil {
+			joined = len(w.joined.B)
 		}
+		last := w.left == joined+len(p)
+		n := len(p)
+		switch rest := len(p) % maxPlaintext; {
+		case joined == 0 && last:
+			return w.encrypt(p)
+		case joined == 0 && len(p) >= maxPlaintext:
+			n -= rest
+			if err := w.encrypt(p[:n]); err != nil {
+				return err
+			}
+		default:
+			if n = min(n, maxPlaintext-joined); last && rest < n {
+				n = rest // what follows fills records
+			}
+			if err := w.join(p[:n], last); err != nil {
+				return err
+			}
+		}
+		p = p[n:]
 	}
-	return c.wire.out.flush()
+	return nil
+}
+
+// join adds p to the record that is joined, and encrypts it if it is full or nothing more comes.
+func (w *recordFiller) join(p []byte, last bool) error {
+	if w.joined == nil {
+		w.joined = buffer.Get(min(w.left, maxPlaintext))
+	}
+	b := w.joined
+	b.B = append(b.B, p...)
+	if len(b.B) < maxPlaintext && !last {
+		return nil
+	}
+	err := w.encrypt(b.B)
+	b.B = b.B[:0]
+	return err
+}
+
+// encrypt passes the records of p to the batch, and those of a batch that is full to the inner
+// transport.
+func (w *recordFiller) encrypt(p []byte) error {
+	out := &w.c.wire.out
+	for len(p) > 0 {
+		if w.room == 0 {
+			if err := out.flush(); err != nil {
+				return err
+			}
+			w.room = maxBatch
+			out.beginBatch(min(w.left, w.room))
+		}
+		n := min(len(p), w.room)
+		if _, err := w.c.tls.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+		w.left, w.room = w.left-n, w.room-n
+	}
+	return nil
 }
 
 // TryWrite encrypts all of p and passes the records to the inner transport's TryWrite. If that

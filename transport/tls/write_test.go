@@ -10,6 +10,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 func TestWritevIsOneInnerWrite(t *testing.T) {
@@ -39,6 +41,68 @@ func TestWritevIsOneInnerWrite(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Records take 16 KiB. Small elements share them, and large ones fill them.
+func TestWritevFillsRecords(t *testing.T) {
+	const full = maxPlaintext
+	tests := []struct {
+		sizes   []int
+		records int
+	}{
+		{[]int{9, 100}, 1},
+		{[]int{9, 100, 9, 5, 0, 9, 3000}, 1},
+		{[]int{0, full, 0}, 1},
+		{[]int{full, full}, 2},
+		{[]int{9, full - 9}, 1},
+		{[]int{9, full - 8}, 2},
+		{[]int{14, 8 * full}, 9},
+		{[]int{14, 8*full + 100}, 9},
+		{[]int{9, full, 9, full, 9, full}, 4},
+		{[]int{9, 3 * full, 9, 100}, 4},
+		{[]int{3*full + 1, 1, 1}, 4},
+		{[]int{100, 15 * full, 100}, 16},
+	}
+	eachVersion(t, func(t *testing.T, version uint16) {
+		client, server := connect(t, version)
+		c, m := move(t, client, nil)
+		c.Writev(make([]byte, 1<<20)) // records grow to their full size
+		io.CopyN(io.Discard, server, 1<<20)
+		for _, test := range tests {
+			var bufs [][]byte
+			var want []byte
+			for _, size := range test.sizes {
+				bufs = append(bufs, plaintext(size))
+				want = append(want, plaintext(size)...)
+			}
+			if err := c.Writev(bufs...); err != nil {
+				t.Fatal(err)
+			}
+			if n := m.out.records(); n != test.records {
+				t.Errorf("%v bytes take %d records, want %d", test.sizes, n, test.records)
+			}
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(server, got); !bytes.Equal(got, want) || err != nil {
+				t.Errorf("%v bytes: the peer received others, or %v", test.sizes, err)
+			}
+		}
+	})
+}
+
+func TestWritevAllocatesNothing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("sync.Pool drops objects at random under the race detector")
+	}
+	client, _ := connect(t, tls.VersionTLS13)
+	c, m := move(t, client, nil)
+	bufs := [][]byte{plaintext(9), plaintext(100), plaintext(20 << 10), plaintext(9)}
+	allocs := testing.AllocsPerRun(200, func() {
+		c.Writev(bufs...)
+		m.out.data = m.out.data[:0]
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
 }
 
 func TestEmptyWritevWritesNothing(t *testing.T) {
