@@ -335,6 +335,14 @@ func (w *wire) Queued() int {
 	return w.queued
 }
 
+// Drain doesn't wait: a wire that is full remains so.
+func (w *wire) Drain(ctx context.Context, n int) error {
+	if w.Queued() > n {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 func (w *wire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -342,7 +350,6 @@ func (w *wire) Close() error {
 	return nil
 }
 
-func (w *wire) Drain(context.Context, int) error   { return nil }
 func (w *wire) Unacknowledged() int                { return 0 }
 func (w *wire) CloseWrite() error                  { return nil }
 func (w *wire) Linger(time.Duration) error         { return w.Close() }
@@ -360,6 +367,8 @@ type peer struct {
 	session *h2.Session
 	client  bool // the Session is one
 	opened  chan *h2.Stream
+
+	requests uint32 // that open has sent
 
 	block   bytes.Buffer
 	encoder *hpack.Encoder
@@ -438,7 +447,8 @@ func (p *peer) sendBytes(bytes []byte) {
 func (p *peer) open() *h2.Stream {
 	p.t.Helper()
 	if !p.client {
-		p.send(request(uint32(2*p.session.Streams()+1), false))
+		p.requests++
+		p.send(request(2*p.requests-1, false))
 		return p.accepted()
 	}
 	st, err := p.session.Open(connect, false)

@@ -116,16 +116,18 @@ func (s *Session) isIdleLocked(id uint32) bool {
 
 // streamViolatedLocked resets a stream because of what the peer has done.
 func (s *Session) streamViolatedLocked(err http2.StreamError) *SessionError {
+	window := 0 // of payload that may be under way
 	if s.isIdleLocked(err.StreamID) {
 		if ours := err.StreamID%2 == 1 == s.client; ours || err.StreamID%2 == 0 {
 			return violation(err.Code, ruleOf(err.Cause, "a frame is of a stream that was not opened"))
 		}
-		s.lastID = err.StreamID // a request that is malformed
+		s.lastID = err.StreamID // a request that is malformed, or refused
+		window = s.initialRecvWindowLocked()
 	}
 	if st := s.streams[err.StreamID]; st != nil {
 		st.resetLocked(err.Code, &StreamError{Code: err.Code, Rule: ruleOf(err.Cause, "a frame that must not come now")})
 	} else {
-		s.writeResetLocked(err.StreamID, err.Code, int64(s.initialRecvWindowLocked()))
+		s.writeResetLocked(err.StreamID, err.Code, int64(window))
 	}
 	return s.nuisance.count()
 }

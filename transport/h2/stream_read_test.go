@@ -219,8 +219,11 @@ func TestPayloadOfClosedStreamsIsDropped(t *testing.T) {
 // A view belongs to its reader, also when another goroutine closes the stream.
 func TestAViewStaysValidAfterClose(t *testing.T) {
 	for name, end := range map[string]func(st *h2.Stream){
-		"Close":  func(st *h2.Stream) { st.Close() },
-		"Linger": func(st *h2.Stream) { go st.Linger(patience); waitFor(t, func() bool { return st.SetReadDeadline(noTime) != nil }) },
+		"Close": func(st *h2.Stream) { st.Close() },
+		"Linger": func(st *h2.Stream) {
+			go st.Linger(patience)
+			waitFor(t, func() bool { return st.SetReadDeadline(noTime) != nil })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, newWire(), client, h2.Config{})
