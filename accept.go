@@ -69,7 +69,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		if err != nil {
 			return nil, err
 		}
-		return newConn(st, result, Server, opts.attach(nil, policy), opts.conn())
+		return newConn(st, result, Server, opts.attach(nil, keepSessionAlive(st.Session(), policy)), opts.conn())
 	}
 	reserved, err := reserve(opts.Transport)
 	if err != nil {

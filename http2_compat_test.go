@@ -2,6 +2,7 @@ package websock
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -55,6 +56,50 @@ func TestAcceptUnderNetHTTPsOwnServer(t *testing.T) {
 	session.Close(http2.ErrCodeNo, nil)
 }
 
+// openRaw sends the request of a WebSocket.
+func (s *runningServer) openRaw(client *http2.Framer, id uint32) {
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range s.connect() {
+		encoder.WriteField(f)
+	}
+	client.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true})
+}
+
+func TestOnePingServesAllWebSocketsOfAConnection(t *testing.T) {
+	ends := make(chan error, 2)
+	s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Accept(w, r, &AcceptOptions{
+			KeepAlive: KeepAlive{Ping: 30 * time.Millisecond, Timeout: 300 * time.Millisecond},
+			Handler:   Messages(nil, func(c *Conn, err error) { ends <- err }),
+		})
+	})})
+	client := rawHTTP2(t, s.addr)
+	s.openRaw(client, 1)
+	s.openRaw(client, 3)
+	pings := 0
+	for {
+		f, err := client.ReadFrame() // and answer no PING
+		if err != nil {
+			break
+		}
+		switch f.(type) {
+		case *http2.PingFrame:
+			pings++
+		case *http2.DataFrame:
+			t.Error("a ping of WebSocket was sent")
+		}
+	}
+	if pings == 0 {
+		t.Error("no PING")
+	}
+	for range 2 {
+		if err := <-ends; !errors.Is(err, ErrIdle) {
+			t.Error(err)
+		}
+	}
+}
+
 // A server of WebSockets over HTTP/2 ends a stream with END_STREAM and then RST_STREAM: Chromium takes
 // the close for unclean otherwise.
 func TestTheClosingHandshakeEndsAStreamCleanly(t *testing.T) {
@@ -72,12 +117,7 @@ func TestTheClosingHandshakeEndsAStreamCleanly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: handler})
 			client := rawHTTP2(t, s.addr)
-			var block bytes.Buffer
-			encoder := hpack.NewEncoder(&block)
-			for _, f := range s.connect() {
-				encoder.WriteField(f)
-			}
-			client.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
+			s.openRaw(client, 1)
 			client.WriteData(1, false, []byte(closeFrame))
 			var received []byte
 			ended := false

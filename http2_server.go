@@ -73,10 +73,6 @@ func (p *HTTP2Server) Configure(s *http.Server) error {
 		s.TLSNextProto = map[string]func(*http.Server, *stdtls.Conn, http.Handler){}
 	}
 	s.TLSNextProto[nextProtoHTTP2] = func(s *http.Server, conn *stdtls.Conn, h http.Handler) {
-		if err := checkTLS(conn.ConnectionState()); err != nil {
-			logf(s, "websock: %v: %v", conn.RemoteAddr(), err)
-			return
-		}
 		p.serve(conn, s, h, false)
 	}
 	s.TLSNextProto[nextProtoCleartext] = func(s *http.Server, conn *stdtls.Conn, h http.Handler) {
@@ -126,9 +122,9 @@ func fitForHTTP2(suite uint16) bool {
 func checkTLS(state stdtls.ConnectionState) error {
 	switch {
 	case state.Version < stdtls.VersionTLS12:
-		return errors.New("HTTP/2 needs TLS 1.2 or later")
+		return errors.New("websock: HTTP/2 needs TLS 1.2 or later")
 	case state.Version == stdtls.VersionTLS12 && !fitForHTTP2(state.CipherSuite):
-		return fmt.Errorf("HTTP/2 does not allow the cipher suite %s", stdtls.CipherSuiteName(state.CipherSuite))
+		return fmt.Errorf("websock: HTTP/2 does not allow the cipher suite %s", stdtls.CipherSuiteName(state.CipherSuite))
 	}
 	return nil
 }
@@ -136,7 +132,8 @@ func checkTLS(state stdtls.ConnectionState) error {
 // ServeConn serves a connection on which both sides have agreed upon HTTP/2: by prior knowledge, or with
 // ALPN in a TLS handshake that is complete. It needs no http.Server that runs: s has the Handler (nil:
 // http.DefaultServeMux) and the settings that Configure names. It owns conn, and returns when the
-// connection has ended, with the reason: a *h2.SessionError, or the error of Transport.
+// connection has ended, with the reason: a *SessionError, that of TLS which HTTP/2 doesn't allow, or the
+// error of Transport.
 func (p *HTTP2Server) ServeConn(conn net.Conn, s *http.Server) error {
 	h := s.Handler
 	if h == nil {
@@ -153,7 +150,7 @@ func (p *HTTP2Server) Close() { p.sessions.close() }
 func (p *HTTP2Server) serve(conn net.Conn, s *http.Server, h http.Handler, prefaceRead bool) error {
 	carrier, err := p.attach(conn)
 	if err != nil {
-		logf(s, "websock: %v: %v", conn.RemoteAddr(), err)
+		logf(s, "http2: %v: %v", conn.RemoteAddr(), err)
 		return err
 	}
 	ctx, cancel := context.WithCancel(contextOf(conn, s, h))
@@ -184,6 +181,11 @@ func (p *HTTP2Server) serve(conn net.Conn, s *http.Server, h http.Handler, prefa
 
 // attach makes the transport that carries the session of a connection.
 func (p *HTTP2Server) attach(conn net.Conn) (transport.Conn, error) {
+	if secured, ok := conn.(*stdtls.Conn); ok {
+		if err := checkTLS(secured.ConnectionState()); err != nil {
+			return nil, err
+		}
+	}
 	f := p.Transport
 	if f == nil {
 		f = std.Transport()

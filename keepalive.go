@@ -21,10 +21,10 @@ import (
 // Recv for as long as Timeout loses the connection. So does a Handler that takes as long for one
 // call. A connection that is paused (Conn.Pause) is not aborted.
 //
-// With Config.Mux, Ping and Timeout are for the HTTP/2 connection: one PING frame (RFC 9113 section
+// Over HTTP/2, with Config.Mux or ConfigureServer, Ping and Timeout are for the connection: one PING frame (RFC 9113 section
 // 6.7) serves all of its WebSockets, bytes for any of them are signs of life, and when there are none
 // all of them end with an error that is ErrIdle. The shortest times that any of them has asked for
-// count, also after that one has ended. A PING is answered by the server's end of the connection,
+// count, also after that one has ended. A PING is answered by the other end of the connection,
 // which may be a proxy: that tells of the loss of what is behind it by closing the WebSocket. With a
 // Message, another Opcode than OpPing, or without Ping, the KeepAlive is for the WebSocket alone, as
 // over HTTP/1.1.
@@ -87,6 +87,18 @@ func keepAlive(c *Conn, p *keepalive.Policy) {
 	}
 	k := &keptAlive{conn: weak.Make(c), policy: p}
 	idleConns.Add(k.monitor.Start(heartbeatConn{c}, p, time.Since(start), p.Ping), k)
+}
+
+// keepSessionAlive has one PING serve all WebSockets of a session, if the policy allows it, and returns
+// the policy that remains for the WebSocket.
+func keepSessionAlive(s interface {
+	KeepAlive(ping, timeout time.Duration, cause error)
+}, p *keepalive.Policy) *keepalive.Policy {
+	if p.Ping <= 0 || p.Opcode != OpPing || p.Payload != nil {
+		return p
+	}
+	s.KeepAlive(p.Ping, p.Timeout, ErrIdle)
+	return &keepalive.Policy{}
 }
 
 // A keptAlive is a connection in idleConns, which doesn't keep the connection in memory.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/handshake"
-	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
@@ -79,11 +78,7 @@ func (m *Mux) rememberHTTP1(key muxKey) {
 
 // openStream opens a WebSocket as a stream of s.
 func (o *opening) openStream(ctx context.Context, s muxSession) (*Conn, error) {
-	cfg, policy := o.route.cfg, o.policy
-	if policy.Ping > 0 && policy.Opcode == OpPing && policy.Payload == nil { // one PING serves all streams
-		s.KeepAlive(policy.Ping, policy.Timeout, ErrIdle)
-		policy = &keepalive.Policy{}
-	}
+	cfg, policy := o.route.cfg, keepSessionAlive(s, o.policy)
 	cfg.trace().handshakeStart(o.request.Host)
 	stream, result, err := o.performOverStream(ctx, s)
 	cfg.trace().handshakeDone(o.request.Host, err)
