@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -166,7 +167,7 @@ type wire struct {
 	secured *tls.ConnectionState
 }
 
-const muchRoom = 1 << 40
+const muchRoom = math.MaxInt32
 
 func newWire() *wire { return &wire{room: muchRoom} }
 

@@ -139,7 +139,7 @@ type Session struct {
 	recvWindow    int64 // what the peer may still send
 	unrefunded    int64 // what it has sent of it, and gets back
 
-	scheduled []*Stream // whose Receivers are to be called without an arrival
+	scheduled runQueue  // whose Receivers are to be called without an arrival
 	overdue   []*Stream // whose deadlines have passed during the turn
 	notes     notes
 	recent    recentResets

@@ -150,6 +150,36 @@ func (r *pickyReceiver) Readable() error {
 func (r *pickyReceiver) End(err error) { r.err = err }
 func (r *pickyReceiver) Finish()       { r.st.Close() }
 
+// Streams that yield all the time take turns.
+func TestStreamsThatYieldTakeTurns(t *testing.T) {
+	const streams, calls = 5, 10_000
+	p := newPeer(t, newWire(), client, h2.Config{})
+	var order []uint32
+	left := calls
+	var frames []sentFrame
+	for range streams {
+		st := p.open()
+		st.Push(&pickyReceiver{st: st, take: func(view []byte) int {
+			if left--; left > 0 {
+				order = append(order, st.ID())
+				return 0
+			}
+			return len(view)
+		}})
+		frames = append(frames, data(st.ID(), "x"))
+	}
+	p.wire.run()
+	p.send(frames...)
+	for i := streams; i < len(order); i++ {
+		if order[i] != order[i-streams] {
+			t.Fatalf("the order is %v", order[i-streams:i+1])
+		}
+	}
+	if len(order) < calls/2 {
+		t.Errorf("%d calls", len(order))
+	}
+}
+
 // Before the peer has acknowledged our SETTINGS, it may use the window that the RFC gives it.
 func TestASmallWindowHoldsFromTheAcknowledgementOn(t *testing.T) {
 	p := newSilentPeer(t, newWire(), server, h2.Config{Window: 1000})

@@ -111,7 +111,7 @@ func (s *Session) endTurn() error {
 	if s.phase == ended {
 		return s.err
 	}
-	if len(s.scheduled) > 0 && !s.pusher.Yield() {
+	if s.scheduled.len() > 0 && !s.pusher.Yield() {
 		s.wakeLocked()
 	}
 	return nil
@@ -129,30 +129,62 @@ func (s *Session) checkOverdueLocked() {
 // callScheduled calls the Receivers that are scheduled now, and not those that these schedule.
 func (s *Session) callScheduled() {
 	s.mu.Lock()
-	n := len(s.scheduled)
+	n := s.scheduled.len()
 	s.mu.Unlock()
 	for ; n > 0; n-- {
 		s.mu.Lock()
-		if len(s.scheduled) == 0 {
-			s.mu.Unlock()
+		st := s.scheduled.take()
+		s.mu.Unlock()
+		if st == nil {
 			return
 		}
-		st := s.scheduled[0]
-		s.scheduled[0] = nil
-		s.scheduled = s.scheduled[1:]
-		if len(s.scheduled) == 0 {
-			s.scheduled = nil
-		}
-		s.mu.Unlock()
 		st.run()
 	}
+}
+
+// A runQueue has the streams whose Receivers are to be called, in order.
+type runQueue struct {
+	streams []*Stream
+	first   int // those before it were taken
+}
+
+// keptQueue is the size of a runQueue that is kept while it is empty.
+const keptQueue = 64
+
+func (q *runQueue) len() int { return len(q.streams) - q.first }
+
+func (q *runQueue) add(st *Stream) {
+	if len(q.streams) == cap(q.streams) && q.first > len(q.streams)/2 { // it need not be empty ever
+		n := copy(q.streams, q.streams[q.first:])
+		clear(q.streams[n:])
+		q.streams, q.first = q.streams[:n], 0
+	}
+	q.streams = append(q.streams, st)
+}
+
+// take returns the first stream, or nil if there is none.
+func (q *runQueue) take() *Stream {
+	if q.len() == 0 {
+		return nil
+	}
+	st := q.streams[q.first]
+	q.streams[q.first] = nil
+	q.first++
+	switch {
+	case q.len() > 0:
+	case cap(q.streams) > keptQueue:
+		*q = runQueue{}
+	default:
+		q.streams, q.first = q.streams[:0], 0
+	}
+	return st
 }
 
 // scheduleLocked has the Receiver of a stream called soon.
 func (s *Session) scheduleLocked(st *Stream) {
 	if st.has(pushed) && !st.has(scheduled|finished) {
 		st.flags |= scheduled
-		s.scheduled = append(s.scheduled, st)
+		s.scheduled.add(st)
 		s.wakeLocked()
 	}
 }
@@ -176,7 +208,7 @@ func (s *Session) wakeLocked() {
 func (s *Session) orphan() {
 	s.mu.Lock()
 	s.turn.orphaned = true
-	if len(s.scheduled) > 0 {
+	if s.scheduled.len() > 0 {
 		s.wakeLocked()
 	}
 	s.mu.Unlock()
@@ -219,7 +251,7 @@ func (s *Session) resumeOrphaned() {
 func (s *Session) orphanedGoesOn() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.turn.running = len(s.scheduled) > 0
+	s.turn.running = s.scheduled.len() > 0
 	return s.turn.running
 }
 
