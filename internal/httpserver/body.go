@@ -29,8 +29,8 @@ var (
 	errBodyShort = errors.New("http2: the request's body is shorter than its Content-Length")
 )
 
-// Read reads from the body. A read that has passed the read deadline can be repeated.
-func (b *body) Read(p []byte) (int, error) {
+// Read reads from the body. After the read deadline it can be repeated.
+func (b *body) Read(p []byte) (n int, err error) {
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -38,36 +38,39 @@ func (b *body) Read(p []byte) (int, error) {
 		b.expectsContinue = false
 		b.w.sendContinue()
 	}
-	n, err := b.read(p)
-	return n, err
-}
-
-func (b *body) read(p []byte) (n int, err error) {
 	if !b.closed.Load() {
 		n, err = b.st.Read(p)
 	}
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	switch {
-	case b.unread >= 0 && int64(n) > b.unread:
-		n, b.err = int(b.unread), errBodyLong
-	case err == io.EOF && b.unread > int64(n):
-		b.err = errBodyShort
-	case err == io.EOF:
+	if err == io.EOF {
 		b.setTrailer()
 		b.err = io.EOF
 	}
 	if b.unread >= 0 {
-		b.unread -= int64(n)
-	}
-	if b.err == errBodyLong || b.err == errBodyShort {
-		b.st.Reset(http2.ErrCodeProtocol)
+		n = b.checkLength(n)
 	}
 	if b.err != nil {
 		return n, b.err
 	}
 	return n, err
+}
+
+// checkLength compares the body with its Content-Length after n more bytes, and returns how many of
+// these belong to it.
+func (b *body) checkLength(n int) int {
+	switch {
+	case int64(n) > b.unread:
+		n, b.err = int(b.unread), errBodyLong
+	case b.err == io.EOF && int64(n) < b.unread:
+		b.err = errBodyShort
+	default:
+		b.unread -= int64(n)
+		return n
+	}
+	b.st.Reset(http2.ErrCodeProtocol)
+	return n
 }
 
 // setTrailer sets those values of Request.Trailer that the header has announced, as net/http does.

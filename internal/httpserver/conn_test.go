@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -24,26 +23,6 @@ func TestAMalformedRequestIsReset(t *testing.T) {
 	c.expect("3 RST_STREAM PROTOCOL_ERROR")
 }
 
-func TestABodyOfAnotherLengthIsReset(t *testing.T) {
-	errs := make(chan error, 2)
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.ReadAll(r.Body)
-		errs <- err
-	})
-	c := s.dial(t)
-	c.request(1, false, withGet("content-length: 3"))
-	c.WriteData(1, true, []byte("ab"))
-	c.expect("1 RST_STREAM PROTOCOL_ERROR")
-	c.request(3, false, withGet("content-length: 3"))
-	c.WriteData(3, false, []byte("abcd"))
-	c.expect("3 RST_STREAM PROTOCOL_ERROR")
-	for range 2 {
-		if err := await(t, errs, "error"); err == nil {
-			t.Error("no error")
-		}
-	}
-}
-
 func TestAHeaderThatIsTooLargeGets431(t *testing.T) {
 	s := &server{config: h2.Config{MaxHeaderBytes: 1000}, handler: func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header["A"]) > 0 {
@@ -58,27 +37,6 @@ func TestAHeaderThatIsTooLargeGets431(t *testing.T) {
 	c.expect("3 HEADERS 431 END_STREAM", "3 RST_STREAM NO_ERROR")
 	c.request(5, true, withGet())
 	c.expect("5 HEADERS 200 END_STREAM")
-}
-
-func TestClosingTheBodyEndsARead(t *testing.T) {
-	result := make(chan error, 1)
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		reading := make(chan struct{})
-		read := make(chan error, 1)
-		go func() {
-			close(reading)
-			_, err := r.Body.Read(make([]byte, 1))
-			read <- err
-		}()
-		<-reading
-		r.Body.Close()
-		result <- <-read
-	})
-	c := s.dial(t)
-	c.request(1, false, withGet())
-	if err := await(t, result, "end of Read"); err != http.ErrBodyReadAfterClose {
-		t.Error(err)
-	}
 }
 
 // A gate is a handler that counts the requests in it, and lets them go on one by one.
