@@ -2,6 +2,7 @@ package h2
 
 import (
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -66,9 +67,13 @@ func (st *Stream) Linger(d time.Duration) error {
 	return r.lingerErr
 }
 
-// lingerLocked closes a stream that lingers when there is nothing more to wait for.
+// lingerLocked closes a stream that lingers when there is nothing more to wait for. If the peer has not
+// taken in time what was queued, that is what Linger returns.
 func (st *Stream) lingerLocked() {
-	if st.endErrLocked() != nil || st.has(remoteEnded) && st.queuedLocked() == 0 {
+	switch err := st.endErrLocked(); {
+	case err == os.ErrDeadlineExceeded:
+		st.closeLocked(err)
+	case err != nil, st.has(remoteEnded) && st.queuedLocked() == 0:
 		st.closeLocked(nil)
 	}
 }

@@ -3,10 +3,12 @@ package h2_test
 import (
 	"bytes"
 	"io"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/transport/h2"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 func TestStreamsEcho(t *testing.T) {
@@ -49,5 +51,19 @@ func waitFor(t testing.TB, done func() bool) {
 		if time.Since(start) > patience {
 			t.Fatal("it did not happen")
 		}
+	}
+}
+
+// What the peer doesn't take until the write deadline is not delivered, and Linger says so.
+func TestLingerReportsAWriteDeadlineThatPasses(t *testing.T) {
+	client, _, accepted := carrier{factory: std.Transport()}.sessions(t, h2.Config{}, h2.Config{})
+	a, _ := open(t, client, accepted)
+	if err := a.Writev(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return a.Queued() > 0 })
+	a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	if err := a.Linger(patience); err != os.ErrDeadlineExceeded {
+		t.Errorf("Linger returned %v", err)
 	}
 }
