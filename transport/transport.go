@@ -198,8 +198,8 @@ type Queue interface {
 // A PendingWrite is what TryWrite could not write without waiting.
 type PendingWrite interface {
 	// Finish has a goroutine of the transport wait for the peer, write the rest, and call
-	// done.Wrote. Until then the bytes given to TryWrite belong to the transport, and nothing
-	// else may be written to it.
+	// done.Wrote, once, also when the connection ends. Until then the bytes given to TryWrite
+	// belong to the transport, and nothing else may be written to it.
 	Finish(done WriteDone)
 }
 

@@ -334,6 +334,65 @@ func numbered(from, n int) []byte {
 	return p
 }
 
+// A tryWriter writes a numbered stream with TryWrite, also inside Wrote.
+type tryWriter struct {
+	t            testing.TB
+	queue        transport.Queue
+	size         int        // of the stream
+	beforeFinish func()     // may be nil
+	done         chan error // gets the result
+
+	sent     int          // bytes given to TryWrite
+	finished int          // how many PendingWrites there were
+	waits    atomic.Bool  // for Wrote
+	writes   atomic.Int64 // how often TryWrite was called
+}
+
+func newTryWriter(t testing.TB, c transport.Conn, size int) *tryWriter {
+	return &tryWriter{t: t, queue: c.(transport.Queue), size: size, done: make(chan error, 2)}
+}
+
+func (w *tryWriter) write() {
+	for w.sent < w.size {
+		p := numbered(w.sent, min(40_000, w.size-w.sent))
+		w.sent += len(p)
+		w.writes.Add(1)
+		rest, err := w.queue.TryWrite(p)
+		if err != nil {
+			w.done <- err
+			return
+		}
+		if rest != nil {
+			w.finished++
+			if w.beforeFinish != nil {
+				w.beforeFinish()
+			}
+			w.waits.Store(true)
+			rest.Finish(w)
+			return // Wrote goes on
+		}
+	}
+	w.done <- nil
+}
+
+func (w *tryWriter) Wrote(err error) {
+	switch {
+	case !w.waits.Swap(false):
+		w.t.Error("Wrote is called without a Finish")
+	case err != nil:
+		w.done <- err
+	default:
+		w.write()
+	}
+}
+
+// stalls waits until all is sent or nothing more is taken for a moment.
+func (w *tryWriter) stalls() {
+	for last := int64(-1); w.writes.Load() != last; time.Sleep(20 * time.Millisecond) {
+		last = w.writes.Load()
+	}
+}
+
 // A neighbour is a connection with a Handler whose peer echoes.
 type neighbour struct {
 	conn *websock.Conn

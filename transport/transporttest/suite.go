@@ -119,6 +119,8 @@ func (s Suite) Run(t *testing.T) {
 		{"GoexitAtTheEndOfAReceiver", s.testGoexitAtTheEndOfAReceiver, pusher},
 		{"AReceiverPushedAgainFreesTheDescriptor", s.testAReceiverPushedAgainFreesTheDescriptor, pusher | alone | sockets},
 		{"TrySendNeverBlocks", s.testTrySendNeverBlocks, queue},
+		{"APendingWriteIsFinishedAndFollowed", s.testAPendingWriteIsFinishedAndFollowed, queue},
+		{"APendingWriteEndsWithItsConnection", s.testAPendingWriteEndsWithItsConnection, queue},
 		{"SendContextSendsNothingWhenItsContextEnds", s.testSendContextSendsNothingWhenItsContextEnds, queue},
 		{"CancellingSendContextInTheMiddleOfAFrameIsFatal", s.testCancellingSendContextInTheMiddleOfAFrameIsFatal, queue},
 		{"AHandlerNeverBlocksOnItsOwnQueue", s.testAHandlerNeverBlocksOnItsOwnQueue, pusher | queue},
