@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/timing"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 // Close closes the connection with CloseNormal. See CloseWith.
@@ -97,7 +98,9 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 }
 
 // shutdown closes the transport as RFC 6455 section 7.1.1 demands: the server closes first,
-// immediately if it has the peer's close frame; the client when the server has closed.
+// immediately if it has the peer's close frame; the client when the server has closed. A stream of
+// HTTP/2 is ended by both sides without waiting for the other: it leaves no port in TIME_WAIT, and a
+// proxy may end it only after its client.
 func (c *Conn) shutdown() error {
 	w := &c.batch
 	w.mu.Lock()
@@ -110,7 +113,8 @@ func (c *Conn) shutdown() error {
 	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
 	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()
-	if c.Role() == Server && !again && !failed {
+	_, isStream := w.t.(*h2.Stream)
+	if (isStream || c.Role() == Server) && !again && !failed {
 		c.batch.t.CloseWrite() // if this fails, the wait below ends with a timeout
 	}
 	switch {

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/h2"
@@ -812,5 +813,30 @@ func TestAMuxSurvivesACapriciousServer(t *testing.T) {
 				return stats.Streams == 0 && stats.Conns == 0 && stats.Dialing == 0 && stats.Waiting == 0 && len(stats.Hosts) == 0
 			})
 		})
+	}
+}
+
+// Apache's proxy forwards the end of a WebSocket's stream only to a client that has ended it.
+func TestClientEndsItsStreamFirst(t *testing.T) {
+	s := newStreamServer(t, streamServerConfig{cleartext: true, h2: h2.Config{Request: func(st *h2.Stream, _ h2.Head) {
+		respond(st, "200", false)
+		go func() {
+			var frame [8]byte // of the client: a close frame with a code
+			io.ReadFull(st, frame[:])
+			st.Writev(engine.AppendClose([]byte{0x88, 2}, CloseNormal, ""))
+			io.Copy(io.Discard, st) // to END_STREAM
+			st.CloseWrite()
+		}()
+	}}})
+	m := closing(t, &Mux{})
+	for name, handler := range map[string]Handler{"Recv": nil, "Handler": Messages(nil, nil)} {
+		cfg := s.config(m)
+		cfg.Handler = handler
+		cfg.Limits.CloseTimeout = 2 * time.Minute
+		c := dialMux(t, s.url(), cfg)
+		if err := c.Close(); err != nil {
+			t.Error(name, err)
+		}
+		waitUntil(func() bool { return m.Stats().Streams == 0 })
 	}
 }
