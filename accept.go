@@ -51,7 +51,8 @@ type AcceptOptions struct {
 // opts may be nil. An error is a *HandshakeError; Accept has then sent a response, unless the
 // connection was lost.
 //
-// Over HTTP/2 the server should be one of ConfigureServer. net/http's own server also works, if
+// Over HTTP/2 the request's method is CONNECT, so a pattern of http.ServeMux must not begin with GET.
+// The server should be one of ConfigureServer. net/http's own server also works, if
 // extended CONNECT is enabled by GODEBUG=http2xconnect=1 in the environment; but there the
 // http.Handler must not return before the Conn is closed, and each Conn needs its goroutine. In both,
 // the connection belongs to the HTTP server, and AcceptOptions.Transport is not used.

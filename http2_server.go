@@ -23,7 +23,9 @@ func ConfigureServer(s *http.Server) error { return new(HTTP2Server).Configure(s
 // An HTTP2Server serves HTTP/2 connections of http.Servers, in place of net/http's own HTTP/2 server,
 // which by default doesn't offer WebSockets and needs a goroutine for each. Ordinary requests are
 // served with the server's Handler, as net/http does. Accept in such a Handler accepts WebSockets: a
-// Handler may return then. A WebSocket with a websock.Handler has no goroutine of its own.
+// Handler may return then. A WebSocket with a websock.Handler has no goroutine of its own: the
+// goroutine that reads the connection calls the websock.Handlers of all its WebSockets, and reads
+// their requests, too. So a websock.Handler must not block.
 //
 // The fields are set before the first use. The zero value is ready to use.
 type HTTP2Server struct {

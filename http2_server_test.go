@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
@@ -344,6 +345,18 @@ func TestAcceptNegotiatesOverHTTP2(t *testing.T) {
 	}
 }
 
+func TestPatternsOfServeMuxMatchBothVersions(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", echo(t, nil))
+	s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: mux})
+	roundTrip(t, s.open(t, s.session(t)))
+	c, err := Dial(t.Context(), "ws://"+s.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c)
+}
+
 func TestConnStateOverHTTP2(t *testing.T) {
 	var mu sync.Mutex
 	states := map[string][]http.ConnState{}
@@ -619,4 +632,17 @@ func TestWebSocketsOfAMuxShareAConnectionToAConfiguredServer(t *testing.T) {
 			roundTrip(t, c)
 		}
 	})
+}
+
+func TestServeConnReturnsWhyTheConnectionEnded(t *testing.T) {
+	client, server := netpair.Sockets(t, "tcp")
+	result := make(chan error, 1)
+	go func() { result <- new(HTTP2Server).ServeConn(server, &http.Server{Handler: pageOrEcho(t, nil)}) }()
+	io.WriteString(client, "GET / HTTP/1.1\r\n\r\n")
+	io.Copy(io.Discard, client)
+	client.Close()
+	var failed *SessionError
+	if err := <-result; !errors.As(err, &failed) || failed.Code != http2.ErrCodeProtocol {
+		t.Errorf("%v", err)
+	}
 }
