@@ -47,10 +47,7 @@ func overLoopback(b *testing.B, kind loopback.Kind) {
 		if c.Kind != kind || c.Long && !*full {
 			continue
 		}
-		for _, contestant := range client.Contestants() {
-			if contestant.Variant {
-				continue
-			}
+		for _, contestant := range c.Contestants() {
 			name := strings.TrimPrefix(c.String(), string(kind)+"/")
 			b.Run(name+"/"+contestant.Name, func(b *testing.B) { runCase(b, lab, c, contestant) })
 		}

@@ -15,6 +15,7 @@ type Contestant struct {
 	Name    string
 	Ours    bool // a failure is a bug of this repository
 	Variant bool // compared only on request
+	Shares  bool // WebSockets share connections as Work.Shared says
 	New     func(*Work) (Client, error)
 }
 
@@ -30,6 +31,12 @@ func Contestants() []Contestant {
 		pulled.Ours, pulled.Variant = true, true
 		all = append(all, pulled)
 	}
+	for _, name := range slices.Sorted(maps.Keys(transports)) {
+		all = append(all, Contestant{Name: "websock-" + name + "-h2", Ours: true, Shares: true, New: func(w *Work) (Client, error) {
+			return newShared(w, transports[name]), nil
+		}})
+	}
+	all = append(all, Contestant{Name: "xnet-h2", Shares: true, New: newXnetShared})
 	return append(all,
 		pulledBy("gorilla", dialGorilla),
 		Contestant{Name: "coder", New: newCoder},

@@ -14,6 +14,7 @@ type Work struct {
 	TLS     *tls.Config // for wss
 	Payload []byte      // of each message sent; messages received have the same length
 	Window  int         // messages in flight on each connection; 0: only receive
+	Shared  int         // how many WebSockets share a connection, if the client can
 	Meter   *Meter
 }
 

@@ -34,6 +34,7 @@ func run(args []string) error {
 	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
+	ranges := flags.Bool("ranges", false, "print the least and the largest figures, in place of medians")
 	list := flags.Bool("list", false, "only list cases and contestants")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,7 +43,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	contestants, err := choose(*names)
+	contestants, err := find(*names)
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,10 @@ func run(args []string) error {
 	timing := loopback.Timing{Warmup: *warmup, Window: *window}
 	for _, c := range chosen {
 		t := loopback.NewTable(c, contestants)
+		if contestants == nil {
+			t = loopback.NewTable(c, c.Contestants())
+		}
+		t.Ranges = *ranges
 		for range *rounds {
 			t.AddRound(lab, timing)
 		}
@@ -68,18 +73,19 @@ func run(args []string) error {
 	return nil
 }
 
-func choose(names string) (chosen []client.Contestant, err error) {
+// find returns the contestants of these names, or nil if there is no name.
+func find(names string) (found []client.Contestant, err error) {
 	if names == "" {
-		return slices.DeleteFunc(client.Contestants(), func(c client.Contestant) bool { return c.Variant }), nil
+		return nil, nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		c, err := client.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		chosen = append(chosen, c)
+		found = append(found, c)
 	}
-	return chosen, nil
+	return found, nil
 }
 
 func printNames(cases []loopback.Case) {

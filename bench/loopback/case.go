@@ -2,7 +2,12 @@
 
 package loopback
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/seed004e8d11/websock/bench/client"
+)
 
 // A Kind is what the connections of a case do.
 type Kind string
@@ -13,6 +18,8 @@ const (
 	Broadcast Kind = "broadcast" // the server sends one to each, repeatedly
 	Idle      Kind = "idle"      // none, after each has received one
 	Dial      Kind = "dial"      // only the opening handshakes are measured
+	Beside    Kind = "beside"    // as Echo, and small messages beside them are measured
+	Stalled   Kind = "stalled"   // as Echo, without and with one more that receives nothing
 )
 
 // A Case is the work that contestants are compared by.
@@ -22,6 +29,7 @@ type Case struct {
 	Conns  int
 	Window int // messages in flight on each connection
 	Size   int // of a message's payload, in bytes; 0: messageSize
+	Shared int // how many share a connection, if the contestant can: HTTP/2; 0: they don't
 	Long   bool
 }
 
@@ -42,8 +50,27 @@ func (c Case) String() string {
 	if c.Size > 0 {
 		s += fmt.Sprintf("/size=%d", c.Size)
 	}
+	if c.Shared > 0 {
+		s += fmt.Sprintf("/shared=%d", c.Shared)
+	}
 	return s
 }
+
+// Contestants returns those that are compared unless others are asked for.
+func (c Case) Contestants() []client.Contestant {
+	return slices.DeleteFunc(client.Contestants(), func(one client.Contestant) bool {
+		switch {
+		case c.Shared == 0:
+			return one.Variant || one.Shares
+		case one.Shares:
+			return c.timesMessages() && !one.Ours
+		}
+		return one.Name != "websock-epoll" || c.timesMessages()
+	})
+}
+
+// timesMessages reports whether the client measures the times of single messages.
+func (c Case) timesMessages() bool { return c.Kind == Beside || c.Kind == Stalled }
 
 // Cases has all cases.
 var Cases = []Case{
@@ -64,4 +91,29 @@ var Cases = []Case{
 	{Kind: Idle, Conns: 4000, Secure: true, Long: true},
 	{Kind: Dial, Conns: 2000, Long: true},
 	{Kind: Dial, Conns: 500, Secure: true, Long: true},
+
+	{Kind: Idle, Conns: 10000, Secure: true, Shared: 10, Long: true},
+	{Kind: Idle, Conns: 10000, Secure: true, Shared: 100, Long: true},
+	{Kind: Idle, Conns: 10000, Secure: true, Shared: 1000, Long: true},
+	{Kind: Idle, Conns: 10000, Shared: 100, Long: true},
+	{Kind: Dial, Conns: 2000, Secure: true, Shared: 100, Long: true},
+	{Kind: Dial, Conns: 2000, Shared: 100, Long: true},
+	{Kind: Echo, Conns: 100, Window: 1, Secure: true, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 100, Window: 1, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 1000, Window: 1, Secure: true, Shared: 10, Long: true},
+	{Kind: Echo, Conns: 1000, Window: 1, Shared: 10, Long: true},
+	{Kind: Echo, Conns: 10000, Window: 1, Secure: true, Shared: 100, Long: true},
+	{Kind: Echo, Conns: 10000, Window: 1, Shared: 100, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Secure: true, Size: 64 << 10, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Size: 64 << 10, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Secure: true, Size: 64 << 10, Shared: 10, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Size: 64 << 10, Shared: 10, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Secure: true, Size: 1 << 20, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Size: 1 << 20, Shared: 1, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Secure: true, Size: 1 << 20, Shared: 10, Long: true},
+	{Kind: Echo, Conns: 20, Window: 1, Size: 1 << 20, Shared: 10, Long: true},
+	{Kind: Beside, Conns: 20, Window: 1, Secure: true, Size: 1 << 20, Shared: 21, Long: true},
+	{Kind: Beside, Conns: 20, Window: 1, Size: 1 << 20, Shared: 21, Long: true},
+	{Kind: Stalled, Conns: 100, Window: 1, Secure: true, Shared: 101, Long: true},
+	{Kind: Stalled, Conns: 100, Window: 1, Shared: 101, Long: true},
 }

@@ -31,10 +31,50 @@ func (t *task) idle(ctx context.Context) (Result, error) {
 	runtime.KeepAlive(first)
 	runtime.KeepAlive(second)
 	conns := float64(t.Case.Conns)
+	timers, err := t.timers(ctx)
+	if err != nil {
+		return Result{}, err
+	}
 	return Result{
 		BytesPerConn:      float64(bytesNow-bytes) / conns,
 		GoroutinesPerConn: float64(goroutinesNow-goroutines) / conns,
+		TimersPerConn:     timers,
 	}, nil
+}
+
+// timers returns how many time.Timers there are for an idle connection.
+func (t *task) timers(ctx context.Context) (float64, error) {
+	conns := max(200, t.Case.Shared)
+	rate := runtime.MemProfileRate
+	runtime.MemProfileRate = 1
+	c, err := t.settle(ctx, conns)
+	runtime.MemProfileRate = rate
+	if err != nil {
+		return 0, err
+	}
+	occupied()
+	runtime.KeepAlive(c)
+	return float64(timersInUse()) / float64(conns), nil
+}
+
+// timersInUse returns how many time.Timers are in use of those whose allocation was recorded.
+func timersInUse() (n int64) {
+	var records []runtime.MemProfileRecord
+	for size, ok := 1000, false; !ok; size *= 2 {
+		records = make([]runtime.MemProfileRecord, size)
+		if size, ok = runtime.MemProfile(records, false); ok {
+			records = records[:size]
+		}
+	}
+	for _, r := range records {
+		for _, pc := range r.Stack() {
+			if f := runtime.FuncForPC(pc); f != nil && (f.Name() == "time.newTimer" || f.Name() == "time.NewTimer" || f.Name() == "time.AfterFunc") {
+				n += r.InUseObjects()
+				break
+			}
+		}
+	}
+	return n
 }
 
 // settle opens n connections and lets the server send a message to each.

@@ -21,6 +21,7 @@ const messageSize = 128
 type Lab struct {
 	server    *process
 	addresses server.Addresses
+	shared    server.Addresses // for connections that WebSockets share
 	clientCPU int
 	runs      int
 
@@ -50,6 +51,9 @@ func Open(pinned bool) (*Lab, error) {
 	if err := p.ask(messageSize, &l.addresses); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	if err := p.answers.Decode(&l.shared); err != nil {
+		return nil, p.failure(err)
+	}
 	return l, nil
 }
 
@@ -76,16 +80,20 @@ func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
 
 func (l *Lab) task(contestant string, c Case, timing Timing) task {
 	l.runs++
-	address := l.addresses.Secure
+	addresses := l.addresses
+	if c.Shared > 0 {
+		addresses = l.shared
+	}
+	address := addresses.Secure
 	if !c.Secure {
-		address = l.addresses.Plain[l.runs%len(l.addresses.Plain)]
+		address = addresses.Plain[l.runs%len(addresses.Plain)]
 	}
 	t := task{
 		Contestant:  contestant,
 		Case:        c,
 		Timing:      timing,
 		Address:     address,
-		Certificate: l.addresses.Certificate,
+		Certificate: addresses.Certificate,
 		Size:        cmp.Or(c.Size, messageSize),
 	}
 	if l.Profiles != "" {
@@ -111,8 +119,17 @@ func serve(tasks *json.Decoder, answers *json.Encoder) error {
 	if err != nil {
 		return err
 	}
-	if err := answers.Encode(s.Addresses()); err != nil {
+	shared, err := server.ListenShared(size)
+	if err != nil {
 		return err
 	}
-	return s.Serve()
+	for _, addresses := range []server.Addresses{s.Addresses(), shared.Addresses()} {
+		if err := answers.Encode(addresses); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve() }()
+	go func() { failed <- shared.Serve() }()
+	return <-failed
 }

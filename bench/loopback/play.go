@@ -54,6 +54,8 @@ func (t *task) run() (Result, error) {
 		return t.idle(ctx)
 	case Dial:
 		return t.dial(ctx)
+	case Beside, Stalled:
+		return t.latencies(ctx)
 	}
 	return t.echo(ctx)
 }
@@ -65,7 +67,7 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if t.Case.Kind != Echo || t.Case.Secure { // the server measures turnarounds only of ws with one message in flight
+	if !t.Case.hasTurnaround() {
 		if err := t.begin(meter, c); err != nil {
 			return Result{}, err
 		}
@@ -97,6 +99,14 @@ func (t *task) dial(ctx context.Context) (r Result, err error) {
 	c, err := t.open(ctx, meter, warmup)
 	if err != nil {
 		return r, err
+	}
+	if sharing, ok := c.(client.Sharing); ok { // what is measured begins on connections that are open
+		if err := dialAll(ctx, c, t.Case.Conns-warmup); err != nil {
+			return r, err
+		}
+		if err := sharing.CloseStreams(ctx); err != nil {
+			return r, err
+		}
 	}
 	r.Cost, err = client.Measure(t.Case.Conns, func() error { return dialAll(ctx, c, t.Case.Conns) })
 	runtime.KeepAlive(c)
@@ -130,6 +140,32 @@ func (t *task) broadcast(ctx context.Context) (Result, error) {
 			return wait(ctx, meter)
 		}
 	}
+}
+
+// latencies measures the times of single messages.
+func (t *task) latencies(ctx context.Context) (r Result, err error) {
+	meter := client.NewMeter(1, 0, 0, 24*time.Hour)
+	c, err := t.open(ctx, meter, t.Case.Conns)
+	if err != nil {
+		return r, err
+	}
+	sharing, ok := c.(client.Sharing)
+	if !ok {
+		return r, fmt.Errorf("%s can't do that", t.Contestant)
+	}
+	measure := sharing.Beside
+	if t.Case.Kind == Stalled {
+		measure = sharing.Stalled
+	}
+	if err := t.begin(meter, c); err != nil {
+		return r, err
+	}
+	defer pprof.StopCPUProfile()
+	if err := client.Sleep(ctx, t.Timing.Warmup); err != nil {
+		return r, err
+	}
+	r.Latencies, err = measure(ctx, t.Timing.Window)
+	return r, err
 }
 
 func (t *task) begin(meter *client.Meter, c client.Client) error {
@@ -169,6 +205,7 @@ func (t *task) open(ctx context.Context, meter *client.Meter, n int) (client.Cli
 		TLS:     t.tls(),
 		Payload: make([]byte, t.Size),
 		Window:  t.Case.Window,
+		Shared:  t.Case.Shared,
 		Meter:   meter,
 	})
 	if err != nil {

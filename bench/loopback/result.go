@@ -15,6 +15,8 @@ type Result struct {
 	Turnaround        server.Turnaround // of Echo over ws
 	BytesPerConn      float64
 	GoroutinesPerConn float64
+	TimersPerConn     float64
+	Latencies         client.Latencies // of Beside and Stalled
 	Error             string
 }
 
@@ -31,7 +33,11 @@ func (c Case) Figures() []Figure {
 		return []Figure{
 			{"B/conn", "%.0f", func(r Result) float64 { return r.BytesPerConn }},
 			{"goroutines/conn", "%.2f", func(r Result) float64 { return r.GoroutinesPerConn }},
+			{"timers/conn", "%.2f", func(r Result) float64 { return r.TimersPerConn }},
 		}
+	}
+	if c.timesMessages() {
+		return c.latencyFigures()
 	}
 	perMessage := func(of func(Result) float64) func(Result) float64 {
 		return func(r Result) float64 { return of(r) / float64(r.Messages) }
@@ -49,13 +55,41 @@ func (c Case) Figures() []Figure {
 		{"writes/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Writes) })},
 		{"allocs/msg", "%.2f", allocs},
 	}
-	if c.Kind == Echo && !c.Secure {
+	if c.hasTurnaround() {
 		micro := func(of func(server.Turnaround) time.Duration) func(Result) float64 {
 			return func(r Result) float64 { return of(r.Turnaround).Seconds() * 1e6 }
 		}
 		figures = append(figures,
 			Figure{"µs-p50", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P50 })},
 			Figure{"µs-p99", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P99 })})
+	}
+	return figures
+}
+
+// hasTurnaround reports whether the server measures the turnaround: that of ws with one message in
+// flight and a connection for each.
+func (c Case) hasTurnaround() bool { return c.Kind == Echo && !c.Secure && c.Shared == 0 }
+
+// latencyFigures returns the figures of a case that times single messages.
+func (c Case) latencyFigures() []Figure {
+	micro := func(of func(client.Latencies) time.Duration) func(Result) float64 {
+		return func(r Result) float64 { return of(r.Latencies).Seconds() * 1e6 }
+	}
+	all := map[string]func(client.Latencies) time.Duration{
+		"p50": func(l client.Latencies) time.Duration { return l.Measured.P50 },
+		"p99": func(l client.Latencies) time.Duration { return l.Measured.P99 },
+	}
+	base := map[string]func(client.Latencies) time.Duration{
+		"p50": func(l client.Latencies) time.Duration { return l.Base.P50 },
+		"p99": func(l client.Latencies) time.Duration { return l.Base.P99 },
+	}
+	var figures []Figure
+	for _, q := range []string{"p50", "p99"} {
+		now, before := micro(all[q]), micro(base[q])
+		figures = append(figures,
+			Figure{"µs-" + q, "%.0f", now},
+			Figure{"base-µs-" + q, "%.0f", before},
+			Figure{q + "/base", "%.2f", func(r Result) float64 { return now(r) / before(r) }})
 	}
 	return figures
 }

@@ -15,8 +15,9 @@ import (
 
 // A Table has the results of one case, a row for each contestant. The rows are compared with the first.
 type Table struct {
-	Case Case
-	Rows []Row
+	Case   Case
+	Rows   []Row
+	Ranges bool // Cells has the least and the largest figures, in place of medians
 }
 
 // A Row has the results of a contestant.
@@ -89,9 +90,9 @@ func (t *Table) Cells() (lines [][]string) {
 	for _, row := range t.Rows {
 		cells := []string{row.Name}
 		for i, f := range figures {
-			cells = append(cells, format(f.Format, row.Median(f)))
+			cells = append(cells, t.cell(f.Format, row.figures(f)))
 			if i == 0 {
-				cells = append(cells, format("%.2f", median(row.ratios)))
+				cells = append(cells, t.cell("%.2f", row.ratios))
 			}
 		}
 		lines = append(lines, cells)
@@ -99,13 +100,24 @@ func (t *Table) Cells() (lines [][]string) {
 	return lines
 }
 
+// cell returns the text for a figure in all rounds.
+func (t *Table) cell(as string, values []float64) string {
+	if t.Ranges && len(values) > 0 {
+		return format(as, slices.Min(values)) + "–" + format(as, slices.Max(values))
+	}
+	return format(as, median(values))
+}
+
 // Median returns the median of a figure over the rounds, or NaN if there is none.
-func (r *Row) Median(f Figure) float64 {
+func (r *Row) Median(f Figure) float64 { return median(r.figures(f)) }
+
+// figures returns a figure in all rounds.
+func (r *Row) figures(f Figure) []float64 {
 	values := make([]float64, len(r.results))
 	for i, result := range r.results {
 		values[i] = f.Of(result)
 	}
-	return median(values)
+	return values
 }
 
 func median(x []float64) float64 {

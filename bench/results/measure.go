@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed004e8d11/websock/bench/client"
 	"github.com/seed004e8d11/websock/bench/loopback"
 	"golang.org/x/perf/benchfmt"
 )
@@ -132,12 +131,11 @@ func measureOverLoopback(e extent) (tables []*loopback.Table, err error) {
 		return nil, err
 	}
 	defer lab.Close()
-	contestants := slices.DeleteFunc(client.Contestants(), func(c client.Contestant) bool { return c.Variant })
 	for _, c := range loopback.Cases {
 		if !e.cases(c) {
 			continue
 		}
-		t := loopback.NewTable(c, contestants)
+		t := loopback.NewTable(c, c.Contestants())
 		for range e.turns {
 			t.AddRound(lab, e.timing)
 		}

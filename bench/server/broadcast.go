@@ -31,7 +31,7 @@ func NewTrigger(conn net.Conn) *Trigger { return &Trigger{conn, bufio.NewReader(
 
 // Pull makes the server broadcast, and returns when the message was sent to all connections.
 func (t *Trigger) Pull() error {
-	if _, err := fmt.Fprintf(t.conn, "GET %s HTTP/1.1\r\n\r\n", broadcastPath); err != nil {
+	if _, err := fmt.Fprintf(t.conn, "GET %s HTTP/1.1\r\nHost: server\r\n\r\n", broadcastPath); err != nil {
 		return err
 	}
 	response, err := http.ReadResponse(t.answer, nil)
