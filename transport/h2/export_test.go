@@ -1,0 +1,14 @@
+package h2
+
+// Unread makes p what is received first.
+func (st *Stream) Unread(p []byte) {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.in == nil {
+		st.in = &input{}
+	}
+	later := st.in.chunks
+	st.in.chunks = nil
+	st.in.add(p)
+	st.in.chunks = append(st.in.chunks, later...)
+}
