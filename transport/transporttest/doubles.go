@@ -342,10 +342,9 @@ type tryWriter struct {
 	beforeFinish func()     // may be nil
 	done         chan error // gets the result
 
-	sent     int          // bytes given to TryWrite
-	finished int          // how many PendingWrites there were
-	waits    atomic.Bool  // for Wrote
-	writes   atomic.Int64 // how often TryWrite was called
+	sent     int         // bytes given to TryWrite
+	finished int         // how many PendingWrites there were
+	waits    atomic.Bool // for Wrote
 }
 
 func newTryWriter(t testing.TB, c transport.Conn, size int) *tryWriter {
@@ -356,7 +355,6 @@ func (w *tryWriter) write() {
 	for w.sent < w.size {
 		p := numbered(w.sent, min(40_000, w.size-w.sent))
 		w.sent += len(p)
-		w.writes.Add(1)
 		rest, err := w.queue.TryWrite(p)
 		if err != nil {
 			w.done <- err
@@ -386,10 +384,13 @@ func (w *tryWriter) Wrote(err error) {
 	}
 }
 
-// stalls waits until all is sent or nothing more is taken for a moment.
-func (w *tryWriter) stalls() {
-	for last := int64(-1); w.writes.Load() != last; time.Sleep(20 * time.Millisecond) {
-		last = w.writes.Load()
+// stalls waits until a write is pending, or all is sent.
+func (w *tryWriter) stalls(t *testing.T) {
+	t.Helper()
+	for start := time.Now(); !w.waits.Load() && len(w.done) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatal("TryWrite neither sends nor leaves anything")
+		}
 	}
 }
 

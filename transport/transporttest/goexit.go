@@ -31,8 +31,8 @@ func (s Suite) testAReceiverIsPushedAgainAfterGoexit(t *testing.T) {
 			}
 		}()
 		r.receives(t, size)
-		if r.left < size/5000-1 {
-			t.Errorf("it has ended %d goroutines", r.left)
+		if !r.becomes(func() bool { return r.left >= size/5000-1 }) {
+			t.Error("it has not ended a goroutine for every 5000 bytes")
 		}
 		if !r.resume() {
 			t.Error("Resume does not wake the Receiver that was pushed again")

@@ -15,7 +15,7 @@ import (
 // A stream is sent with TryWrite, beside a Receiver that is called all the time, and what could not be
 // written without waiting is followed by a TryWrite inside Wrote.
 func (s Suite) testAPendingWriteIsFinishedAndFollowed(t *testing.T) {
-	const size, received = 8 << 20, 1 << 20 // more than the system's buffers take
+	const size, received = 16 << 20, 1 << 20 // more than the system's buffers take
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		client, server := s.sockets(t, network)
 		r := &byteReceiver{most: 1000}
@@ -31,7 +31,7 @@ func (s Suite) testAPendingWriteIsFinishedAndFollowed(t *testing.T) {
 		}
 		w := newTryWriter(t, r.conn, size)
 		go w.write()
-		w.stalls()
+		w.stalls(t)
 		got := make([]byte, size)
 		returns(t, "the peer's read", func() {
 			if n, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, numbered(0, size)) {
@@ -75,7 +75,7 @@ func (s Suite) testAPendingWriteEndsWithItsConnection(t *testing.T) {
 				w := newTryWriter(t, c, 64<<20)
 				if first == "Finish" {
 					go w.write()
-					w.stalls()
+					w.stalls(t)
 					test.end(c, server)
 				} else {
 					w.beforeFinish = func() { test.end(c, server) }
