@@ -26,6 +26,10 @@ const (
 	mostPending         = 256 << 10
 	mostPendingOfStream = 1 << 10
 
+	// mostPendingHeads is how many bytes of frames may be pending when Open adds another head. Payload
+	// alone never comes up to that.
+	mostPendingHeads = 192 << 10
+
 	// longFrame is the largest frame that is sent while no other stream waits, and shortFrame while
 	// some do, so that all have their turn.
 	longFrame  = 64 << 10

@@ -278,7 +278,7 @@ func (s *Session) Room() int {
 }
 
 func (s *Session) roomLocked() int {
-	if s.phase != running || !s.client || s.nextID > math.MaxInt32 || s.out.size() > batchSize && s.out.state != idle {
+	if s.phase != running || !s.client || s.nextID > math.MaxInt32 || s.out.size() > mostPendingHeads {
 		return 0
 	}
 	most := min(s.peer.MaxStreams, math.MaxInt32)

@@ -109,7 +109,7 @@ func (st *Stream) dropInputLocked() {
 		return
 	}
 	st.s.refundStreamLocked(st, st.in.drop())
-	if st.in.signal == nil && !st.in.viewed {
+	if st.in.signal == nil && st.in.viewed == 0 {
 		st.in = nil
 	}
 }
@@ -117,8 +117,8 @@ func (st *Stream) dropInputLocked() {
 // releaseViewLocked drops the chunk of which the reader had a view. What it has was given back to the
 // peer's window.
 func (st *Stream) releaseViewLocked() {
-	if st.in != nil && st.in.viewed {
-		st.in.viewed = false
+	if st.in != nil && st.in.viewed > 0 {
+		st.in.viewed = 0
 		st.in.drop()
 	}
 }

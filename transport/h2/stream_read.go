@@ -17,7 +17,7 @@ const chunkSize = 16 << 10
 type input struct {
 	chunks []*buffer.Buffer // what has arrived, oldest first
 	start  int              // of the first chunk, so much is consumed
-	viewed bool             // the reader has a view of the first chunk
+	viewed int              // of the first chunk, so much has the reader in a view
 
 	// Of a goroutine that waits.
 	into   []byte        // where Read wants the bytes; nil: in the chunks
@@ -60,11 +60,12 @@ func (in *input) add(p []byte) {
 
 // consume drops the n oldest bytes.
 func (in *input) consume(n int) {
+	in.viewed = max(in.viewed-n, 0)
 	if in.start += n; in.start < len(in.chunks[0].B) {
 		return
 	}
 	in.chunks[0].Put()
-	in.start, in.viewed = 0, false
+	in.start = 0
 	n = copy(in.chunks, in.chunks[1:])
 	in.chunks[n] = nil
 	in.chunks = in.chunks[:n]
@@ -76,11 +77,11 @@ func (in *input) drop() (n int) {
 	n = -in.start
 	for i, b := range in.chunks {
 		n += len(b.B)
-		if i > 0 || !in.viewed {
+		if i > 0 || in.viewed == 0 {
 			b.Put()
 		}
 	}
-	if in.viewed {
+	if in.viewed > 0 {
 		in.chunks = in.chunks[:1]
 	} else {
 		in.chunks, in.start = nil, 0
@@ -184,8 +185,11 @@ func (st *Stream) Consume(n int) {
 		return // it was dropped when the stream ended
 	}
 	st.in.consume(n)
-	if !st.has(closed | lingering) { // else it was given back when the stream was closed
+	switch {
+	case !st.has(closed | lingering):
 		st.consumedLocked(n)
+	case st.in.viewed == 0: // what is left was given back to the peer's window when the stream was closed
+		st.in.drop()
 	}
 }
 
@@ -230,7 +234,7 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 			st.flags &^= sendFailed
 			return nil, 0, &transport.SendError{Err: st.rare.sendErr}
 		case len(front) > 0 && p == nil:
-			st.in.viewed = true
+			st.in.viewed = len(front)
 			return front, 0, nil
 		case len(front) > 0:
 			n = copy(p, front)

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"net"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -318,8 +319,12 @@ func (s *Session) hasEnded() bool {
 	return s.phase == ended
 }
 
-// carrierEndedLocked ends the Session after its carrier.
+// carrierEndedLocked ends the Session after its carrier. When it is going away and has no streams,
+// the peer may be the first to close it.
 func (s *Session) carrierEndedLocked(err error) {
+	if s.phase != running && len(s.streams) == 0 {
+		err = net.ErrClosed
+	}
 	s.out.stop()
 	s.endLocked(s.causedByGoAwayLocked(err))
 }
