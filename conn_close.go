@@ -102,8 +102,13 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 // HTTP/2 is ended by both sides without waiting for the other: it leaves no port in TIME_WAIT, and a
 // proxy may end it only after its client.
 func (c *Conn) shutdown() error {
+	c.batch.mu.Lock()
+	return c.shutdownLocked()
+}
+
+// shutdownLocked is shutdown. It unlocks.
+func (c *Conn) shutdownLocked() error {
 	w := &c.batch
-	w.mu.Lock()
 	again := c.receive.shuttingDown
 	c.receive.shuttingDown = true
 	if !again {

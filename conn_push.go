@@ -147,9 +147,18 @@ func (r *receiver) End(err error) {
 }
 
 // Finish ends the connection after OnClose.
+//
+// Where the transport queues, its goroutine serves other connections, too. It must not wait for a
+// sender, which may wait for the peer: on a stream, until that goroutine has received a WINDOW_UPDATE.
 func (r *receiver) Finish() {
 	c := (*Conn)(r)
-	c.shutdown() // its error was passed to OnClose
+	c.batch.mu.Lock()
+	if c.batch.state == writerBusy && c.Queues() {
+		c.batch.mu.Unlock()
+		go c.shutdown()
+		return
+	}
+	c.shutdownLocked() // its error was passed to OnClose
 }
 
 // enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.

@@ -840,3 +840,40 @@ func TestClientEndsItsStreamFirst(t *testing.T) {
 		waitUntil(func() bool { return m.Stats().Streams == 0 })
 	}
 }
+
+// A sender waits for the peer of one WebSocket, whose end must not wait for it: the goroutine of the
+// transport serves the others, too.
+func TestAWaitingSenderHoldsUpNoOtherWebSocket(t *testing.T) {
+	for name, carrier := range muxCarriers {
+		t.Run(name, func(t *testing.T) {
+			accepted := make(chan *Conn, 2)
+			s := newStreamServer(t, streamServerConfig{cleartext: true, h2: h2.Config{Request: func(st *h2.Stream, h h2.Head) {
+				respond(st, "200", false)
+				c := NewConn(st, Server, Options{Limits: Limits{WhenFull: QueueWaits, CloseTimeout: time.Minute}})
+				c.SetHandler(Messages(func(c *Conn, op Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil))
+				accepted <- c
+			}}})
+			cfg := s.config(closing(t, &Mux{Window: 1000}))
+			cfg.Transport = carrier
+			slow := dialMux(t, s.url(), cfg) // receives nothing
+			sender := <-accepted
+			other := dialMux(t, s.url(), cfg)
+			go func() {
+				for sender.SendBinary(make([]byte, 100_000)) == nil {
+				}
+			}()
+			waitUntil(func() bool { // it waits
+				sender.batch.mu.Lock()
+				defer sender.batch.mu.Unlock()
+				return sender.batch.state == writerBusy && sender.batch.t.Queued() > 0
+			})
+			slow.batch.mu.Lock()
+			slow.encodeCloseLocked(CloseNormal, "") // slow.Close would discard what arrives
+			slow.batch.flushHeldBack(slow)
+			slow.batch.mu.Unlock()
+			waitUntil(func() bool { return sender.Err() != nil })
+			other.SetRecvDeadline(time.Now().Add(20 * time.Second))
+			roundTrip(t, other)
+		})
+	}
+}
