@@ -24,12 +24,15 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/mask"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/h2"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -44,9 +47,11 @@ type testServer struct {
 	OnRequest   func(r *http.Request) error
 	OnConn      func(c *websock.Conn)
 	OnMessage   func(c *websock.Conn, op websock.Opcode, msg []byte)
+	MaxStreams  int // of a connection with HTTP/2; 0: the default
 
 	mu       sync.Mutex
 	http     *http.Server
+	streams  *websock.HTTP2Server
 	conns    map[*websock.Conn]struct{}
 	arrivals []time.Time
 	accepted atomic.Uint64
@@ -72,9 +77,16 @@ func (s *testServer) start() {
 		l, err = net.Listen("tcp", s.addr)
 		return err == nil
 	})
-	server := &http.Server{Handler: http.HandlerFunc(s.accept)}
+	server := &http.Server{Handler: http.HandlerFunc(s.accept), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: s.MaxStreams}
+	streams := &websock.HTTP2Server{Transport: epoll.Transport()}
+	if err := streams.Configure(server); err != nil {
+		s.t.Fatal(err)
+	}
 	s.mu.Lock()
-	s.addr, s.http = l.Addr().String(), server
+	s.addr, s.http, s.streams = l.Addr().String(), server, streams
 	s.mu.Unlock()
 	go server.Serve(l)
 }
@@ -137,13 +149,22 @@ func (s *testServer) takeArrivals() []time.Time {
 	return arrivals
 }
 
+// cutStreams ends the connections with HTTP/2 that there are.
+func (s *testServer) cutStreams() {
+	s.mu.Lock()
+	streams := s.streams
+	s.mu.Unlock()
+	streams.Close()
+}
+
 // kill stops listening and aborts all connections.
 func (s *testServer) kill() {
 	s.mu.Lock()
-	server := s.http
+	server, streams := s.http, s.streams
 	s.http = nil
 	s.mu.Unlock()
 	server.Close()
+	streams.Close()
 	for _, c := range s.all() {
 		c.Abort(nil)
 	}
@@ -276,6 +297,72 @@ type pullOnly struct{}
 
 func (pullOnly) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 	return struct{ transport.Conn }{std.New(conn, early)}, nil
+}
+
+// A muxed is a Transport that carries the connections of a Mux, for targetsFor.
+type muxed struct {
+	websock.Transport
+	mux *websock.Mux
+}
+
+// newMux returns a Mux without TLS, which is closed when the test ends.
+func newMux(t testing.TB) *websock.Mux {
+	m := &websock.Mux{Cleartext: true}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// A countingConn counts the writes.
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A pingCounter is a Trace of a Mux that counts the PING frames sent.
+type pingCounter struct{ sent atomic.Int64 }
+
+func (c *pingCounter) trace(_ net.Addr, f h2.Frame) {
+	if f.Sent && f.Header.Type == http2.FramePing && !f.Header.Flags.Has(http2.FlagPingAck) {
+		c.sent.Add(1)
+	}
+}
+
+// streamServer is a server of HTTP/2 without TLS that calls request for each stream.
+func streamServer(t *testing.T, request func(st *h2.Stream, h h2.Head)) (url string) {
+	return serveConns(t, func(conn net.Conn) {
+		carrier, err := std.Transport().Attach(conn, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		session, err := h2.NewServer(carrier, h2.Config{Request: request})
+		if err == nil {
+			<-session.Done()
+		}
+	})
+}
+
+// silentStreamServer is a server of HTTP/2 that agrees to every request and then sends nothing.
+func silentStreamServer(t *testing.T) (url string) {
+	return serveConns(t, func(conn net.Conn) {
+		io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
+		f := http2.NewFramer(conn, conn)
+		f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if h, ok := frame.(*http2.HeadersFrame); ok {
+				f.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true}) // :status 200
+			}
+		}
+	})
 }
 
 // dialSmallBuffer connects with a small send buffer, so that it is soon full if the peer doesn't

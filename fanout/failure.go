@@ -9,7 +9,10 @@ import (
 	"os"
 	"syscall"
 
+	"golang.org/x/net/http2"
+
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // A Reason says for which of three reasons a slot went down.
@@ -63,13 +66,15 @@ type Failure string
 // The kinds of failures. If an error is of several kinds, the first one counts.
 const (
 	FailedShutdown Failure = "shutdown" // Shutdown, or the end of a context, has ended the attempt
+	FailedFull     Failure = "full"     // no stream of the Mux was free in time: see websock.ErrNoStream
 	FailedTimeout  Failure = "timeout"  // a time limit was exceeded
 	FailedLocal    Failure = "local"    // too many files are open, in this process or system
 	FailedResolve  Failure = "resolve"  // the host name was not resolved
 	FailedTLS      Failure = "tls"      // the TLS handshake failed
 	FailedProxy    Failure = "proxy"    // the proxy can't be reached, or refuses
-	FailedStatus   Failure = "status"   // the server answered with an HTTP status other than 101
-	FailedConnect  Failure = "connect"  // no connection to the host
+	FailedStatus   Failure = "status"   // the server answered with an HTTP status other than 101, or 2xx over HTTP/2
+	FailedRefused  Failure = "refused"  // the server has reset the stream, or ended the HTTP/2 connection
+	FailedConnect  Failure = "connect"  // no connection to the host, or it was lost
 	FailedProtocol Failure = "protocol" // the server's answer is no valid opening handshake
 	FailedSetUp    Failure = "setup"    // Prepare or OnConnect returned an error
 
@@ -82,6 +87,7 @@ const (
 func FailureOf(err error) Failure {
 	var handshake *websock.HandshakeError
 	var op *net.OpError
+	var session *websock.SessionError
 	reason := ReasonOf(err)
 	switch {
 	case reason == ShutDown:
@@ -90,7 +96,9 @@ func FailureOf(err error) Failure {
 		return FailedLost
 	case reason == 0 && (errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)):
 		return FailedShutdown
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, websock.ErrNoStream):
+		return FailedFull
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, websock.ErrIdle):
 		return FailedTimeout
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return FailedLocal
@@ -104,10 +112,19 @@ func FailureOf(err error) Failure {
 		return FailedProxy
 	case handshake.Status != 0:
 		return FailedStatus
-	case errors.As(err, &op):
+	case refused(err):
+		return FailedRefused
+	case errors.As(err, &op), errors.As(err, &session) && session.Code == http2.ErrCodeNo:
 		return FailedConnect
 	}
 	return FailedProtocol
+}
+
+// refused reports whether the server doesn't want a stream, or the whole HTTP/2 connection.
+func refused(err error) bool {
+	var stream *websock.StreamError
+	var session *websock.SessionError
+	return errors.As(err, &stream) && stream.Remote || errors.As(err, &session) && session.Remote
 }
 
 // endsConnection reports whether err is one with which connections end.
@@ -162,8 +179,10 @@ func closeCodeOf(err error) websock.CloseCode {
 
 // Permanent reports whether another attempt would fail in the same way: the server, or a proxy,
 // answered with status 401, 403, 404, 407 or 410; the server's certificate is not trusted, or ours is
-// refused; or the Target can't be used at all. It returns false for everything else, such as a host
-// that refuses connections or answers with status 500. It is the default of Options.Permanent.
+// refused; TLS is not safe enough for its HTTP/2 (INADEQUATE_SECURITY, RFC 9113 section 9.2); or the
+// Target can't be used at all. It returns false for everything else, such as a host that refuses
+// connections, answers with status 500, resets a stream of HTTP/2 or ends the connection (GOAWAY), and
+// a Mux without a free stream. It is the default of Options.Permanent.
 //
 // Status 401 and 403 are permanent since an attempt with the same credentials gets the same answer.
 // If that isn't so, because Options.Prepare fetches fresh credentials or the server answers like
@@ -181,7 +200,16 @@ func Permanent(err error) bool {
 	if errors.As(err, &failed) && permanentStatus(failed.Status) {
 		return true
 	}
-	return errors.As(err, new(*tls.CertificateVerificationError)) || certificateRefused(err) || errors.As(err, new(*targetError))
+	return errors.As(err, new(*tls.CertificateVerificationError)) || certificateRefused(err) || requiresSafety(err) ||
+		errors.As(err, new(*targetError)) || errors.Is(err, transport.ErrUnsupported)
+}
+
+// requiresSafety reports whether the server wants other versions or parameters of TLS for HTTP/2.
+func requiresSafety(err error) bool {
+	var stream *websock.StreamError
+	var session *websock.SessionError
+	return errors.As(err, &stream) && stream.Remote && stream.Code == http2.ErrCodeInadequateSecurity ||
+		errors.As(err, &session) && session.Remote && session.Code == http2.ErrCodeInadequateSecurity
 }
 
 func permanentStatus(status int) bool {

@@ -20,7 +20,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 func TestPermanentClassifiesErrors(t *testing.T) {
@@ -96,7 +101,7 @@ func TestARefusedClientCertificateIsPermanent(t *testing.T) {
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		for what, certificates := range map[string][]tls.Certificate{"missing": nil, "untrusted": {selfSigned(t)}} {
 			t.Run(name+"/"+what, func(t *testing.T) {
-				eachTransport(t, func(t *testing.T, transport websock.Transport) {
+				eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 					server := httptest.NewUnstartedServer(http.NotFoundHandler())
 					server.Config.ErrorLog = log.New(io.Discard, "", 0)
 					server.TLS = &tls.Config{MinVersion: version, MaxVersion: version, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
@@ -227,4 +232,76 @@ func TestOnDownGetsTheReason(t *testing.T) {
 			t.Errorf("%v, want %v", kinds, want)
 		}
 	})
+}
+
+func TestFailuresOverHTTP2(t *testing.T) {
+	respond := func(st *h2.Stream, status string) {
+		st.SendHead([]hpack.HeaderField{{Name: ":status", Value: status}}, true)
+	}
+	for name, test := range map[string]struct {
+		request   func(st *h2.Stream, h h2.Head)
+		want      Failure
+		permanent bool
+	}{
+		"status":             {func(st *h2.Stream, _ h2.Head) { respond(st, "500") }, FailedStatus, false},
+		"forbidden":          {func(st *h2.Stream, _ h2.Head) { respond(st, "403") }, FailedStatus, true},
+		"refused":            {func(st *h2.Stream, _ h2.Head) { st.Reset(http2.ErrCodeRefusedStream) }, FailedRefused, false},
+		"reset":              {func(st *h2.Stream, _ h2.Head) { st.Reset(http2.ErrCodeInternal) }, FailedRefused, false},
+		"TLS is too weak":    {func(st *h2.Stream, _ h2.Head) { st.Reset(http2.ErrCodeInadequateSecurity) }, FailedRefused, true},
+		"connection ended":   {func(st *h2.Stream, _ h2.Head) { st.Session().Close(http2.ErrCodeEnhanceYourCalm, nil) }, FailedRefused, false},
+		"connection is weak": {func(st *h2.Stream, _ h2.Head) { st.Session().Close(http2.ErrCodeInadequateSecurity, nil) }, FailedRefused, true},
+		"silent":             {func(*h2.Stream, h2.Head) {}, FailedTimeout, false},
+		"malformed": {func(st *h2.Stream, _ h2.Head) {
+			st.SendHead([]hpack.HeaderField{{Name: "x", Value: "no status"}}, true)
+		}, FailedProtocol, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := streamServer(t, test.request)
+			targets := targetsFor(muxed{epoll.Transport(), newMux(t)}, url)
+			targets[0].Config.Timeout = 200 * time.Millisecond
+			failed := make(chan error, 1)
+			g := startGroup(t, Options{
+				Targets: targets,
+				Backoff: Backoff{Base: time.Hour},
+				OnDown: func(_ *Slot, err error, _ time.Duration) {
+					if ReasonOf(err) == AttemptFailed {
+						failed <- err
+					}
+				},
+			})
+			err := <-failed
+			if FailureOf(err) != test.want || Permanent(err) != test.permanent || g.Stats().Failed[test.want] != 1 {
+				t.Errorf("%q, permanent %v: %v", FailureOf(err), Permanent(err), err)
+			}
+		})
+	}
+}
+
+func TestFailuresOfConnectionsOfAMux(t *testing.T) {
+	lost := serveConns(t, func(net.Conn) {})
+	http1 := statusServer(t, 400, nil)
+	for name, test := range map[string]struct {
+		url       string
+		transport websock.Transport
+		want      Failure
+		permanent bool
+	}{
+		"nobody there":          {"ws://127.0.0.1:1/", epoll.Transport(), FailedConnect, false},
+		"lost":                  {lost, epoll.Transport(), FailedConnect, false},
+		"HTTP/1.1":              {http1, epoll.Transport(), FailedProtocol, false},
+		"no carrier for a Mux":  {lost, pullOnly{}, FailedProtocol, true},
+		"TLS with a plain peer": {"wss" + strings.TrimPrefix(http1, "ws"), epoll.Transport(), FailedTLS, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failed := make(chan error, 1)
+			startGroup(t, Options{
+				Targets: targetsFor(muxed{test.transport, newMux(t)}, test.url),
+				Backoff: Backoff{Base: time.Hour},
+				OnDown:  func(_ *Slot, err error, _ time.Duration) { failed <- err },
+			})
+			if err := <-failed; FailureOf(err) != test.want || Permanent(err) != test.permanent {
+				t.Errorf("%q, permanent %v: %v", FailureOf(err), Permanent(err), err)
+			}
+		})
+	}
 }

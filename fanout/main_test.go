@@ -31,6 +31,16 @@ func eachTransport(t *testing.T, f func(t *testing.T, transport websock.Transpor
 	}
 }
 
+// eachCarrier is eachTransport, and also calls f with a muxed Transport.
+func eachCarrier(t *testing.T, f func(t *testing.T, transport websock.Transport)) {
+	eachTransport(t, f)
+	t.Run("mux", func(t *testing.T) {
+		m := newMux(t)
+		m.StreamsPerConn = 7
+		f(t, muxed{epoll.Transport(), m})
+	})
+}
+
 // startGroup starts a Group that is shut down when the test ends. It dials at once and again soon,
 // unless o says otherwise.
 func startGroup(t testing.TB, o Options) *Group {
@@ -95,7 +105,11 @@ func waitUntil(t testing.TB, what string, condition func() bool) {
 
 // targetsFor returns one Target, with a URL and a transport, which nil makes the default.
 func targetsFor(transport websock.Transport, url string) []Target {
-	return []Target{{URL: url, Config: websock.Config{Transport: transport, Proxy: websock.NoProxy}}}
+	t := Target{URL: url, Config: websock.Config{Transport: transport, Proxy: websock.NoProxy}}
+	if over, ok := transport.(muxed); ok {
+		t.Config.Transport, t.Config.Mux = over.Transport, over.mux
+	}
+	return []Target{t}
 }
 
 func totalLost(s Stats) (n uint64) {
