@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -201,8 +202,40 @@ func (a *attempt) open() (err error) {
 	if g.options.Trace != nil {
 		trace = g.options.Trace(a.slot)
 	}
+	if trace == nil {
+		trace = a.target.Config.Trace
+	}
+	if a.target.Config.Mux != nil {
+		trace = a.traceSharing(trace)
+	}
 	a.conn, err = a.target.dial(g.dialCtx, a.slot, trace)
 	return err
+}
+
+// traceSharing returns a Trace that also tells the dialQueue if the attempt dials no connection of its
+// own. t may be nil.
+func (a *attempt) traceSharing(t *websock.Trace) *websock.Trace {
+	own := websock.Trace{}
+	if t != nil {
+		own = *t
+	}
+	dialStart, handshakeStart := own.DialStart, own.HandshakeStart
+	var dials atomic.Bool // is set by another goroutine
+	own.DialStart = func(network, addr string) {
+		dials.Store(true)
+		if dialStart != nil {
+			dialStart(network, addr)
+		}
+	}
+	own.HandshakeStart = func(host string) {
+		if !dials.Load() {
+			a.slot.group.dials.sharesConn(a)
+		}
+		if handshakeStart != nil {
+			handshakeStart(host)
+		}
+	}
+	return &own
 }
 
 // prepare lets the application change the Target.
@@ -239,7 +272,7 @@ func (a *attempt) setUp(ctx context.Context, stopTimeout func() bool) error {
 			return err
 		}
 	}
-	l := newLink(s, conn, a.target.Config.Limits.WithDefaults())
+	l := newLink(s, conn, a.target)
 	for {
 		kept, err := s.publish(l, stopTimeout)
 		switch {

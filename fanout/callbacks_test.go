@@ -15,7 +15,7 @@ import (
 )
 
 func TestCallsForASlotAreSequential(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots = 20
 		server := newTestServer(t)
 		server.OnMessage = func(c *websock.Conn, op websock.Opcode, msg []byte) {
@@ -95,7 +95,7 @@ func TestCallsBeforeStartReturnsCanReachTheGroup(t *testing.T) {
 }
 
 func TestOnConnectSendsAndReceivesFirst(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var mu sync.Mutex
 		first := map[*websock.Conn]string{}
@@ -182,7 +182,7 @@ func TestTimeoutBoundsPrepareAndOnConnect(t *testing.T) {
 }
 
 func TestOnDataGetsPayloadAsItArrives(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var got atomic.Int64
 		g := startGroup(t, Options{
@@ -248,7 +248,7 @@ var optionsThatDoNotReturn = map[string]func(o *Options, leave func(*Slot)){
 }
 
 func TestAPanicOrGoexitEndsOnlyItsAttemptOrConnection(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		for how, leave := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("on purpose") }} {
 			for name, set := range optionsThatDoNotReturn {
 				t.Run(name+"/"+how, func(t *testing.T) {

@@ -46,6 +46,7 @@ type dialState struct {
 	began    time.Time
 	progress progress
 	probe    bool // it is to a silent host
+	shares   bool // it doesn't count against Pace.PerHost, since it doesn't dial
 	settled  bool // it has connected, or has failed to
 }
 
@@ -64,7 +65,7 @@ type host struct {
 	name        string
 	waiting     []*attempt
 	begun       int  // attempts that have begun and not ended
-	connecting  int  // of these: are not connected yet
+	connecting  int  // of these: count against Pace.PerHost
 	probing     bool // one of these is a probe
 	list        hostList
 	silent      bool      // an attempt was overdue, and none has got an answer since
@@ -369,6 +370,20 @@ func (q *dialQueue) onTimer() {
 	q.startReadyLocked()
 }
 
+// sharesConn is called when an attempt has got a stream of a connection that another one has dialled.
+func (q *dialQueue) sharesConn(a *attempt) {
+	q.mu.Lock()
+	defer q.unlock()
+	d := &a.dial
+	if d.shares || d.settled {
+		return
+	}
+	d.shares = true
+	d.host.connecting--
+	q.listLocked(d.host)
+	q.startReadyLocked()
+}
+
 // connected is called when an attempt has connected, or has failed to.
 func (q *dialQueue) connected(a *attempt, ok bool) {
 	q.mu.Lock()
@@ -382,7 +397,9 @@ func (q *dialQueue) connectedLocked(d *dialState, ok bool) {
 		return
 	}
 	d.settled = true
-	d.host.connecting--
+	if !d.shares {
+		d.host.connecting--
+	}
 	if d.host.silent && (ok || d.progress == progressCounted) { // it answers
 		d.host.silent = false
 		q.unlistLocked(d.host)

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -114,6 +115,9 @@ func (t *teardown) countLocked() {
 	}
 	traffic := l.conn.Stats()
 	g.counts.lost(traffic, t.err)
+	if l.keptAlive && errors.Is(t.err, websock.ErrIdle) {
+		g.counts.pingTimeout()
+	}
 	if g.options.Backoff.endsRow(t.err, traffic.FramesReceived, g.now()-l.upSince) {
 		s.failures = 0
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 func TestBroadcastsReachAllSlotsInOrder(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, rounds = 50, 20
 		server := newTestServer(t)
 		var came [slots]atomic.Int32
@@ -89,7 +89,7 @@ func TestFindKnowsNumbersAsKeys(t *testing.T) {
 }
 
 func TestLostSlotsAreDialedAgain(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var downs atomic.Int32
 		g := startGroup(t, Options{
@@ -115,7 +115,7 @@ func TestLostSlotsAreDialedAgain(t *testing.T) {
 }
 
 func TestABroadcastOverTLS(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, rounds = 10, 10
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			websock.Accept(w, r, &websock.AcceptOptions{Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
@@ -164,7 +164,7 @@ func TestAnIdleGroupHasNoGoroutines(t *testing.T) {
 }
 
 func TestAGroupIsCollectedAfterShutdown(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		freed := make(chan struct{})
 		func() {

@@ -194,7 +194,7 @@ func TestAPeerThatSendsNothingIsDropped(t *testing.T) {
 }
 
 func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }

@@ -20,7 +20,9 @@ type link struct {
 	sendQueue    int             // limit of the bytes that wait in the outbox, where the connection can't queue
 	closeTimeout time.Duration   // for sending the last of these
 	charged      atomic.Int64    // to the budget, for what waits in the connection
+	mux          *websock.Mux    // whose connections the slot's may be a stream of; nil: none
 	queues       bool            // a send doesn't wait for the peer
+	keptAlive    bool            // not by the Group, but by the KeepAlive of conn
 
 	// The slot's lock guards these.
 	awaitingPong bool
@@ -32,13 +34,16 @@ type link struct {
 	lostErr      error // with which the connection has ended while a worker was sending
 }
 
-func newLink(s *Slot, conn *websock.Conn, limits websock.Limits) *link {
+func newLink(s *Slot, conn *websock.Conn, t *Target) *link {
+	limits := t.Config.Limits.WithDefaults()
 	l := &link{
 		slot:         s,
 		conn:         conn,
 		queues:       conn.Queues(),
 		sendQueue:    limits.SendQueue,
 		closeTimeout: max(limits.CloseTimeout, 0),
+		mux:          t.Config.Mux,
+		keptAlive:    s.group.options.leavesKeepAliveTo(t.Config.Mux),
 	}
 	if s.group.options.OnMessage != nil {
 		l.messages = websock.Messages(l.onMessage, nil)
@@ -93,7 +98,7 @@ func (l *link) OnPong(_ *websock.Conn, payload []byte) {
 // startKeepAliveLocked begins to watch a new link.
 func (s *Slot) startKeepAliveLocked() {
 	p := s.group.heartbeat
-	if p.Ping == 0 {
+	if p.Ping == 0 || s.link.keptAlive {
 		return
 	}
 	// Links that came up together are not pinged together.

@@ -44,12 +44,18 @@ type Options struct {
 	// Ping is the time between two pings on a connection, which measure the round trip. At most
 	// one is under way, and sending one never waits for the peer. 0: DefaultPing. Negative: no
 	// pings.
+	//
+	// Where the Target has a Mux, one PING frame of an HTTP/2 connection serves for all of its slots. It
+	// is sent when nothing was received on the connection for Ping, and doesn't measure the round trip.
+	// Config.KeepAlive, unless it is zero, then takes the place of Ping and PingTimeout. See
+	// websock.KeepAlive; for a ping of each slot, set PingMessage.
 	Ping time.Duration
 
 	// PingTimeout is the time after a ping without a sign of life, after which the connection is
 	// aborted; the error of OnDown then has websock.ErrIdle in its chain. A sign of life is
 	// anything received, not only a pong, and that the peer takes what is sent while more of it
-	// waits. 0: DefaultPingTimeout. Negative: no connection is aborted.
+	// waits. 0: DefaultPingTimeout. Negative: no connection is aborted. With a Mux the connection
+	// ends, with all of its slots, when nothing was received on it for Ping and PingTimeout together.
 	PingTimeout time.Duration
 
 	// PingMessage, unless it is nil, is sent in place of a ping, for servers that expect a
@@ -69,7 +75,8 @@ type Options struct {
 	// buffers. With a QueueBudget of 64 MiB, 15 of these sends are accepted. What waits in a
 	// connection that compresses is counted as compressed. What is sent through Slot.Conn is
 	// counted when something else is sent on that slot. A broadcast counts for every slot on which
-	// it waits, although the Group keeps one copy.
+	// it waits, although the Group keeps one copy. With a Mux up to 192 KiB may wait in each HTTP/2
+	// connection in addition.
 	QueueBudget int64
 
 	// SendBuffer is how many bytes of messages a slot keeps while it isn't connected; each message
@@ -89,7 +96,8 @@ type Options struct {
 	OnConnect func(ctx context.Context, s *Slot, c *websock.Conn) error
 
 	// OnMessage is called with every message received. msg is valid until it returns, and may be
-	// changed. On an event loop it must not block, since all connections of the loop would wait.
+	// changed. On an event loop it must not block, since all connections of the loop would wait, nor
+	// with a Mux, since all slots of the connection would.
 	// Messages that it sends on the slot are written together when it returns.
 	OnMessage func(s *Slot, op websock.Opcode, msg []byte)
 
@@ -199,6 +207,21 @@ func (o *Options) heartbeat() (*keepalive.Policy, error) {
 		return nil, fmt.Errorf("fanout: Options.PingMessage can't be sent: %w", err)
 	}
 	return p, nil
+}
+
+// leavesKeepAliveTo reports whether one PING of m for all slots of a connection serves in place of a
+// heartbeat for each slot. m may be nil.
+func (o *Options) leavesKeepAliveTo(m *websock.Mux) bool {
+	return m != nil && o.Ping > 0 && o.PingMessage == nil && (o.PingOpcode == 0 || o.PingOpcode == websock.OpPing)
+}
+
+// muxKeepAlive returns what has a Mux do what Ping and PingTimeout ask for.
+func (o *Options) muxKeepAlive() websock.KeepAlive {
+	k := websock.KeepAlive{Ping: o.Ping, Timeout: o.Ping + o.PingTimeout}
+	if o.PingTimeout == 0 {
+		k.Timeout = -1
+	}
+	return k
 }
 
 // orDefault replaces a zero value by a default.

@@ -79,7 +79,7 @@ func arrivalsPerTenth(since time.Time, arrivals []time.Time) (counts []int) {
 }
 
 func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const burst = 10
 		slots, rate := *manySlots, float64(*manySlots)
 		server := newTestServer(t)

@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"bytes"
-	"sync"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/utf8"
@@ -47,87 +46,9 @@ func (g *Group) Send(key string, op websock.Opcode, p []byte) error {
 	return s.Send(op, p)
 }
 
-// A Delivery counts the slots of a Group by what a broadcast has done to them.
-type Delivery struct {
-	Sent    int // the message was given to the connection
-	Kept    int // it is kept for the next connection: see Options.SendBuffer
-	Down    int // the slot isn't up and keeps no messages
-	Refused int // too many bytes wait already, or the message can't be sent
-}
-
-// Broadcast sends p as one message, websock.OpText or websock.OpBinary, to all slots, each as
-// Slot.Send does. It never waits for a peer, and neither changes nor keeps p. Options.OnUnsent is
-// called for each slot that is passed over, before Broadcast returns.
-//
-// Each copy is masked with a key of its own. On connections that compress each message by itself
-// (websock.Compression.SendTakeover is false), the message is compressed once for all of them.
-func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
-	var d Delivery
-	var shared *sharedMessage
-	for i := range g.slots {
-		s := &g.slots[i]
-		kept, err := s.send(op, p, &shared)
-		switch {
-		case err == nil && kept:
-			d.Kept++
-		case err == nil:
-			d.Sent++
-		default:
-			if err == ErrDown || err == ErrClosed {
-				d.Down++
-			} else {
-				d.Refused++
-			}
-			s.reportPassedOver(err)
-		}
-	}
-	g.counts.broadcast(&d)
-	return d
-}
-
-// reportPassedOver calls OnUnsent for a broadcast that was not sent to the slot.
-func (s *Slot) reportPassedOver(err error) {
-	defer s.recoverPanic()
-	if g := s.group; g.options.OnUnsent != nil && !g.over() {
-		g.options.OnUnsent(s, 1, err)
-	}
-}
-
-// A sharedMessage is a message that is sent on many slots.
-type sharedMessage struct {
-	payload []byte // a copy of the Group's own
-
-	once     sync.Once
-	prepared *websock.PreparedMessage // nil: it can't be sent
-}
-
-// share returns the message in *shared, which is made when the first slot needs it.
-func share(shared **sharedMessage, p []byte) *sharedMessage {
-	if *shared == nil {
-		*shared = &sharedMessage{payload: append(make([]byte, 0, len(p)+1), p...)} // not nil, even if empty
-	}
-	return *shared
-}
-
-// send sends the message so that it is compressed once for all connections.
-func (m *sharedMessage) send(c *websock.Conn, op websock.Opcode) error {
-	m.once.Do(func() { m.prepared, _ = websock.NewPreparedMessage(op, m.payload) })
-	if m.prepared == nil {
-		return websock.ErrInvalidUTF8
-	}
-	return c.SendPrepared(m.prepared)
-}
-
-// compressesAlone reports whether each message is compressed without regard to earlier ones, and so
-// in the same way on all connections.
-func compressesAlone(c *websock.Conn) bool {
-	z := c.Compression()
-	return z.Level != 0 && !z.SendTakeover
-}
-
 // send gives p to the connection, or puts a copy into the outbox; kept says that the slot is down
-// and keeps it. A message for many slots has its copy in *shared; otherwise shared is nil.
-func (s *Slot) send(op websock.Opcode, p []byte, shared **sharedMessage) (kept bool, err error) {
+// and keeps it. b is nil unless p is the message of a broadcast.
+func (s *Slot) send(op websock.Opcode, p []byte, b *broadcast) (kept bool, err error) {
 	switch {
 	case s.group.closing():
 		return false, ErrClosed
@@ -138,7 +59,7 @@ func (s *Slot) send(op websock.Opcode, p []byte, shared **sharedMessage) (kept b
 	l := s.link
 	if l != nil && l.queues {
 		s.mu.Unlock()
-		return false, s.sendOn(l, op, p, shared)
+		return false, s.sendOn(l, op, p, b)
 	}
 	defer s.mu.Unlock()
 	if err := s.checkKeepLocked(op, p); err != nil {
@@ -148,10 +69,10 @@ func (s *Slot) send(op websock.Opcode, p []byte, shared **sharedMessage) (kept b
 		return false, err
 	}
 	m := message{op: op}
-	if shared == nil {
+	if b == nil {
 		m.payload = bytes.Clone(p)
 	} else {
-		m.shared = share(shared, p)
+		m.shared = b.share()
 		m.payload = m.shared.payload
 	}
 	s.keepLocked(m)
@@ -162,15 +83,16 @@ func (s *Slot) send(op websock.Opcode, p []byte, shared **sharedMessage) (kept b
 const maxFrameHeader = 14
 
 // sendOn sends p on a connection that queues what the peer doesn't take.
-func (s *Slot) sendOn(l *link, op websock.Opcode, p []byte, shared **sharedMessage) error {
+func (s *Slot) sendOn(l *link, op websock.Opcode, p []byte, b *broadcast) error {
 	size := len(p) + maxFrameHeader
-	b := &s.group.budget
-	if err := b.reserve(size); err != nil {
+	budget := &s.group.budget
+	if err := budget.reserve(size); err != nil {
 		return err
 	}
-	defer b.charge(l, size)
-	if shared != nil && compressesAlone(l.conn) {
-		return share(shared, p).send(l.conn, op)
+	defer budget.charge(l, size)
+	b.cork(l.mux)
+	if b != nil && compressesAlone(l.conn) {
+		return b.share().send(l.conn, op)
 	}
 	return l.conn.SendFrame(op, true, p)
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func TestPeersThatDoNotReadDoNotDelayOthers(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, stalled, rounds, size = 300, 12, 60, 16 << 10
 		server := newTestServer(t)
 		var received [rounds]atomic.Int32
@@ -136,7 +136,7 @@ func TestBroadcastsDoNotWaitForBlockedWorkers(t *testing.T) {
 }
 
 func TestKeptMessagesAreSentBeforeNewerOnes(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		var mu sync.Mutex
 		var got []string
@@ -233,7 +233,7 @@ func TestMessagesKeptInVainAreReported(t *testing.T) {
 }
 
 func TestInvalidMessagesAreRefused(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		g := startGroup(t, Options{Targets: targetsFor(transport, server.url())})
 		s := g.Slot(0)
@@ -278,7 +278,7 @@ func TestABroadcastAllocatesNothing(t *testing.T) {
 
 // Compressing this message takes milliseconds, each time.
 func TestABroadcastIsCompressedOnce(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		for _, takeover := range []bool{false, true} {
 			const slots = 10
 			server := newTestServer(t)
@@ -296,18 +296,16 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 			targets[0].Config.Compression.SendTakeover = takeover
 			g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1})
 			waitAllUp(t, g)
-			var shared *sharedMessage
-			for s := range g.Slots() {
-				if _, err := s.send(websock.OpText, message, &shared); err != nil {
-					t.Fatal(err)
-				}
+			b := &broadcast{group: g, op: websock.OpText, payload: message}
+			if b.send(); b.delivery.Sent != slots {
+				t.Fatalf("%+v", b.delivery)
 			}
 			for range slots {
 				if !<-got {
 					t.Error("another message arrived")
 				}
 			}
-			if prepared := shared != nil && shared.prepared != nil; prepared == takeover {
+			if prepared := b.shared != nil && b.shared.prepared != nil; prepared == takeover {
 				t.Errorf("takeover %v: prepared for all: %v", takeover, prepared)
 			}
 			traffic := func() websock.Stats { return g.Stats().Traffic }
@@ -320,7 +318,7 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 }
 
 func TestTheQueueBudgetLimitsAllSlotsTogether(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, size, most = 20, 1 << 20, 8 << 20
 		server := newTestServer(t)
 		read := make(chan struct{})

@@ -28,6 +28,8 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // returned. So such a function may itself call Shutdown with a ctx that ends: Shutdown then
 // doesn't wait for that function.
 //
+// A Mux stays open, as others may use it: end it with Mux.Shutdown or Mux.Close afterwards.
+//
 // Another call waits as the first one does. After Shutdown nothing keeps the Group in memory.
 func (g *Group) Shutdown(ctx context.Context) error {
 	g.beginShutdown()

@@ -15,7 +15,7 @@ import (
 )
 
 func TestShutdownSendsWaitingMessagesAndCloses(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, messages = 20, 50
 		server := newTestServer(t)
 		var got atomic.Int32
@@ -152,7 +152,7 @@ func TestShutdownEndsAttemptsAtEveryStage(t *testing.T) {
 }
 
 func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
@@ -176,7 +176,7 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 }
 
 func TestShutdownWaitsAtMostForCloseTimeout(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
@@ -273,7 +273,7 @@ var optionsThatHang = map[string]func(o *Options, hang func()){
 }
 
 func TestShutdownDoesNotWaitForAHangingFunction(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		for name, set := range optionsThatHang {
 			t.Run(name, func(t *testing.T) {
 				server := newTestServer(t)
@@ -311,7 +311,7 @@ func TestShutdownDoesNotWaitForAHangingFunction(t *testing.T) {
 }
 
 func TestNoFunctionIsCalledAfterShutdown(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) {
 			for range 100 {
@@ -378,7 +378,7 @@ func TestNoFunctionIsCalledAfterAPrepareThatOutlivesShutdown(t *testing.T) {
 }
 
 func TestFunctionsOfOptionsMayCallShutdown(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		for _, where := range []string{"OnConnect", "OnMessage", "OnDown"} {
 			t.Run(where, func(t *testing.T) {
 				server := newTestServer(t)
@@ -418,7 +418,7 @@ func TestFunctionsOfOptionsMayCallShutdown(t *testing.T) {
 }
 
 func TestShutdownAtAnyMoment(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		faulty, good := faultyServer(t), newTestServer(t)
 		targets := append(targetsFor(transport, good.url()), targetsFor(transport, faulty)...)
 		for round := range 40 {

@@ -3,6 +3,7 @@ package fanout
 import (
 	"maps"
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // Stats counts what a Group has done since Start, but for the first four fields, which say what its
-// slots are doing now.
+// slots are doing now, and Mux, which says what there is now.
 type Stats struct {
 	Waiting, Connecting, Up, Stopped int // slots in each State
 
@@ -21,7 +22,7 @@ type Stats struct {
 	Failed map[Failure]uint64           // attempts that failed, by reason
 	Lost   map[websock.CloseCode]uint64 // connections that were up and have ended, by close code; without one 1006
 
-	PingsSent    uint64 // or PingMessages in their place
+	PingsSent    uint64 // or PingMessages in their place; those of a Mux are not counted
 	PingTimeouts uint64 // connections aborted because of Options.PingTimeout
 
 	Broadcasts        uint64
@@ -30,9 +31,14 @@ type Stats struct {
 	Dropped           uint64 // messages that a slot had kept and that were not sent
 
 	Handshake Histogram // from the beginning of an attempt to the end of its opening handshake
-	RoundTrip Histogram // from a ping to its pong
+	RoundTrip Histogram // from a ping to its pong; those of a Mux are not measured
 
 	Traffic websock.Stats // of all connections together
+
+	// Mux sums up the Stats of each Config.Mux of Targets, and of those that connected slots have
+	// from Choose or Prepare: the HTTP/2 connections and their streams, also those that others than
+	// this Group use.
+	Mux websock.MuxStats
 }
 
 // counters is what Stats is made of.
@@ -51,15 +57,19 @@ func (g *Group) Stats() Stats {
 	c := &g.counts
 	c.moving.Lock()
 	defer c.moving.Unlock()
+	muxes := g.targetMuxes()
 	var live websock.Stats
 	for i := range g.slots {
-		live.Add(g.slots[i].liveTraffic())
+		traffic, m := g.slots[i].liveTraffic()
+		live.Add(traffic)
+		muxes = addMux(muxes, m)
 	}
 	c.mu.Lock()
 	stats := c.stats
 	stats.Failed, stats.Lost = maps.Clone(stats.Failed), maps.Clone(stats.Lost)
 	c.mu.Unlock()
 	stats.Traffic.Add(live)
+	stats.Mux = sumOf(muxes)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
@@ -67,14 +77,43 @@ func (g *Group) Stats() Stats {
 	return stats
 }
 
-// liveTraffic returns the traffic of the connection, if the slot is up.
-func (s *Slot) liveTraffic() (traffic websock.Stats) {
+// liveTraffic returns the traffic of the connection, if the slot is up, and its Mux.
+func (s *Slot) liveTraffic() (traffic websock.Stats, m *websock.Mux) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == up {
-		traffic = s.link.conn.Stats()
+		traffic, m = s.link.conn.Stats(), s.link.mux
 	}
-	return traffic
+	return traffic, m
+}
+
+// targetMuxes returns the Muxes of Targets.
+func (g *Group) targetMuxes() (muxes []*websock.Mux) {
+	for i := range g.options.Targets {
+		muxes = addMux(muxes, g.options.Targets[i].Config.Mux)
+	}
+	return muxes
+}
+
+// addMux adds m, unless it is nil or one of muxes.
+func addMux(muxes []*websock.Mux, m *websock.Mux) []*websock.Mux {
+	if m == nil || slices.Contains(muxes, m) {
+		return muxes
+	}
+	return append(muxes, m)
+}
+
+// sumOf sums up the Stats of Muxes.
+func sumOf(muxes []*websock.Mux) (sum websock.MuxStats) {
+	for _, m := range muxes {
+		s := m.Stats()
+		sum.Conns += s.Conns
+		sum.Streams += s.Streams
+		sum.Dialing += s.Dialing
+		sum.Waiting += s.Waiting
+		sum.Hosts = append(sum.Hosts, s.Hosts...)
+	}
+	return sum
 }
 
 func (c *counters) update(change func(*Stats)) {

@@ -20,7 +20,8 @@ type Target struct {
 	// Config says how to connect. Its Handler has to be nil: the Group sets it, and also
 	// Limits.WhenFull and, if there is an Options.Recover, Recover. Its Timeout also bounds
 	// Options.Prepare and Options.OnConnect, each by itself. Its KeepAlive is best left zero: the
-	// Group keeps connections alive itself, see Options.Ping, and KeepAlive applies in addition.
+	// Group keeps connections alive itself, see Options.Ping, and KeepAlive applies in addition. With
+	// its Mux slots share HTTP/2 connections: see the package's documentation.
 	// What Config points to is shared by all slots that have this Target, and must not be changed
 	// while the Group runs.
 	Config websock.Config
@@ -78,14 +79,17 @@ func (t *Target) endpoint() (endpoint.Endpoint, error) {
 	return endpoint.New(c.Host, c.Port, c.Path, c.Secure)
 }
 
-// dial connects. trace may be nil.
+// dial connects. trace, which may be nil, takes the place of Config.Trace.
 func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*websock.Conn, error) {
 	cfg := t.Config
 	if f := s.group.options.Recover; f != nil {
 		cfg.Recover = func(_ *websock.Conn, v any) { f(s, v) }
 	}
-	if trace != nil {
-		cfg.Trace = trace
+	cfg.Trace = trace
+	if k := &cfg.KeepAlive; s.group.options.leavesKeepAliveTo(cfg.Mux) && k.Ping <= 0 && k.Timeout <= 0 && k.Message == nil {
+		onPing := k.OnPing
+		*k = s.group.options.muxKeepAlive()
+		k.OnPing = onPing
 	}
 	cfg.Limits.WhenFull = websock.QueueDefault // sends wait in OnConnect, and are refused afterwards
 	if t.URL != "" {

@@ -1,0 +1,135 @@
+package fanout
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/seed004e8d11/websock"
+)
+
+// A Delivery counts the slots of a Group by what a broadcast has done to them.
+type Delivery struct {
+	Sent    int // the message was given to the connection
+	Kept    int // it is kept for the next connection: see Options.SendBuffer
+	Down    int // the slot isn't up and keeps no messages
+	Refused int // too many bytes wait already, or the message can't be sent
+}
+
+// Broadcast sends p as one message, websock.OpText or websock.OpBinary, to all slots, each as
+// Slot.Send does. It never waits for a peer, and neither changes nor keeps p. Options.OnUnsent is
+// called for each slot that was passed over, before Broadcast returns.
+//
+// Each copy is masked with a key of its own. On connections that compress each message by itself
+// (websock.Compression.SendTakeover is false), the message is compressed once for all of them. What is
+// sent to slots that share an HTTP/2 connection (Config.Mux) leaves in as few writes as possible.
+func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
+	b := &broadcast{group: g, op: op, payload: p}
+	b.send()
+	for _, r := range b.passedOver {
+		r.slot.reportPassedOver(r.err)
+	}
+	g.counts.broadcast(&b.delivery)
+	return b.delivery
+}
+
+// A broadcast is a message on its way to all slots.
+type broadcast struct {
+	group      *Group
+	op         websock.Opcode
+	payload    []byte
+	shared     *sharedMessage // nil: no slot has needed it
+	corked     []*websock.Mux
+	delivery   Delivery
+	passedOver []refusal // that OnUnsent is to be told of, when nothing is corked any more
+}
+
+// A refusal says why a slot was passed over.
+type refusal struct {
+	slot *Slot
+	err  error
+}
+
+// send sends the message to all slots.
+func (b *broadcast) send() {
+	defer b.flush()
+	for i := range b.group.slots {
+		s := &b.group.slots[i]
+		kept, err := s.send(b.op, b.payload, b)
+		switch {
+		case err == nil && kept:
+			b.delivery.Kept++
+		case err == nil:
+			b.delivery.Sent++
+		default:
+			b.refused(s, err)
+		}
+	}
+}
+
+// refused counts a slot that is passed over.
+func (b *broadcast) refused(s *Slot, err error) {
+	if err == ErrDown || err == ErrClosed {
+		b.delivery.Down++
+	} else {
+		b.delivery.Refused++
+	}
+	if b.group.options.OnUnsent != nil {
+		b.passedOver = append(b.passedOver, refusal{s, err})
+	}
+}
+
+// cork has what is sent on the connections of m written together. m may be nil. b is nil if the message
+// is for one slot.
+func (b *broadcast) cork(m *websock.Mux) {
+	if b != nil && m != nil && !slices.Contains(b.corked, m) {
+		b.corked = append(b.corked, m)
+		m.Cork()
+	}
+}
+
+// flush writes what was held back.
+func (b *broadcast) flush() {
+	for _, m := range b.corked {
+		m.Flush()
+	}
+}
+
+// share returns the message as one that many slots have, which is made when the first of them needs it.
+func (b *broadcast) share() *sharedMessage {
+	if b.shared == nil {
+		b.shared = &sharedMessage{payload: append(make([]byte, 0, len(b.payload)+1), b.payload...)} // not nil, even if empty
+	}
+	return b.shared
+}
+
+// reportPassedOver calls OnUnsent for a broadcast that was not sent to the slot.
+func (s *Slot) reportPassedOver(err error) {
+	defer s.recoverPanic()
+	if g := s.group; !g.over() {
+		g.options.OnUnsent(s, 1, err)
+	}
+}
+
+// A sharedMessage is a message that is sent on many slots.
+type sharedMessage struct {
+	payload []byte // a copy of the Group's own
+
+	once     sync.Once
+	prepared *websock.PreparedMessage // nil: it can't be sent
+}
+
+// send sends the message so that it is compressed once for all connections.
+func (m *sharedMessage) send(c *websock.Conn, op websock.Opcode) error {
+	m.once.Do(func() { m.prepared, _ = websock.NewPreparedMessage(op, m.payload) })
+	if m.prepared == nil {
+		return websock.ErrInvalidUTF8
+	}
+	return c.SendPrepared(m.prepared)
+}
+
+// compressesAlone reports whether each message is compressed without regard to earlier ones, and so
+// in the same way on all connections.
+func compressesAlone(c *websock.Conn) bool {
+	z := c.Compression()
+	return z.Level != 0 && !z.SendTakeover
+}
