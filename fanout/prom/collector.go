@@ -28,6 +28,9 @@ type Collector struct {
 	wire        *prometheus.Desc
 	deflate     *prometheus.Desc
 	inflate     *prometheus.Desc
+	sessions    *prometheus.Desc
+	streams     *prometheus.Desc
+	waiting     *prometheus.Desc
 	handshake   *prometheus.Desc
 	roundTrip   *prometheus.Desc
 	description []*prometheus.Desc
@@ -58,6 +61,9 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	c.wire = desc("wire_bytes_total", "Bytes sent and received, frame headers included, TLS and TCP not.", "direction")
 	c.deflate = desc("deflate_bytes_total", "Payload of compressed messages sent, before and after compressing.", "stage")
 	c.inflate = desc("inflate_bytes_total", "Payload of compressed messages received, before and after inflating.", "stage")
+	c.sessions = desc("http2_connections", "HTTP/2 connections of all Muxes, by what they are doing.", "state")
+	c.streams = desc("http2_streams", "WebSockets that are open on them, or being opened.")
+	c.waiting = desc("http2_waiting", "Attempts that wait until a Mux has a free stream.")
 	c.handshake = desc("handshake_seconds", "Time from the beginning of an attempt to the end of its opening handshake.")
 	c.roundTrip = desc("round_trip_seconds", "Time between ping and pong.")
 	return c
@@ -108,6 +114,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.deflate, s.Traffic.AfterDeflate, "after")
 	counter(c.inflate, s.Traffic.BeforeInflate, "before")
 	counter(c.inflate, s.Traffic.AfterInflate, "after")
+	gauge(c.sessions, s.Mux.Dialing, "dialing")
+	gauge(c.sessions, s.Mux.Conns, "open")
+	gauge(c.streams, s.Mux.Streams)
+	gauge(c.waiting, s.Mux.Waiting)
 	ch <- histogram(c.handshake, &s.Handshake)
 	ch <- histogram(c.roundTrip, &s.RoundTrip)
 }

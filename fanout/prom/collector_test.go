@@ -98,6 +98,56 @@ websock_fanout_broadcast_passed_over_total{feed="test",reason="refused"} 0
 	}
 }
 
+func TestMetricsOfAMux(t *testing.T) {
+	server := echoServer()
+	defer server.Close()
+	over := httptest.NewUnstartedServer(server.Config.Handler)
+	if err := websock.ConfigureServer(over.Config); err != nil {
+		t.Fatal(err)
+	}
+	over.TLS = over.Config.TLSConfig
+	over.StartTLS()
+	defer over.Close()
+	m := &websock.Mux{StreamsPerConn: 4, MaxConns: 2}
+	defer m.Close()
+	g, err := fanout.Start(fanout.Options{
+		Targets: []fanout.Target{{
+			URL:    "wss" + strings.TrimPrefix(over.URL, "https"),
+			Config: websock.Config{Mux: m, TLS: over.Client().Transport.(*http.Transport).TLSClientConfig},
+		}},
+		Size: 9,
+		Pace: fanout.Pace{Rate: -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Shutdown(t.Context())
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if s := g.Stats(); s.Up == 8 && s.Mux.Waiting == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v", g.Stats())
+		}
+	}
+	want := `
+# HELP websock_fanout_http2_connections HTTP/2 connections of all Muxes, by what they are doing.
+# TYPE websock_fanout_http2_connections gauge
+websock_fanout_http2_connections{state="dialing"} 0
+websock_fanout_http2_connections{state="open"} 2
+# HELP websock_fanout_http2_streams WebSockets that are open on them, or being opened.
+# TYPE websock_fanout_http2_streams gauge
+websock_fanout_http2_streams 8
+# HELP websock_fanout_http2_waiting Attempts that wait until a Mux has a free stream.
+# TYPE websock_fanout_http2_waiting gauge
+websock_fanout_http2_waiting 1
+`
+	if err := testutil.CollectAndCompare(prom.NewCollector(g, nil), strings.NewReader(want),
+		"websock_fanout_http2_connections", "websock_fanout_http2_streams", "websock_fanout_http2_waiting"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHistogramsAreCumulative(t *testing.T) {
 	server := echoServer()
 	defer server.Close()
