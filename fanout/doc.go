@@ -27,6 +27,40 @@
 // failures, such as status 401, 403 and 404 and certificates that are not trusted, the slot stops:
 // see Permanent.
 //
+// # HTTP/2
+//
+// With a Config.Mux in its Target, a slot's WebSocket is a stream of an HTTP/2 connection that it
+// shares with other slots of the host (RFC 8441), up to Mux.StreamsPerConn of them:
+//
+//	mux := &websock.Mux{StreamsPerConn: 100}
+//	g, err := fanout.Start(fanout.Options{
+//		Targets: []fanout.Target{{
+//			URL:    "wss://a.example/feed",
+//			Config: websock.Config{Mux: mux, Transport: epoll.Transport()},
+//		}},
+//		Size: 10000, // on 100 connections
+//	})
+//
+// All of the package works as it does with a connection for each slot, but for this:
+//   - Pace counts WebSockets, not connections, except PerHost: see there. An attempt for which no
+//     connection has a stream has one dialled, or waits for one that is being dialled.
+//   - When a connection is lost, each of its slots goes down with an error of its own, and comes back
+//     after its own Backoff and at the Pace of the Group. The first one has a connection dialled, which
+//     the others share.
+//   - One PING keeps all slots of a connection alive: see Options.Ping.
+//   - What Broadcast sends to the slots of a connection leaves in as few writes as possible.
+//   - The goroutine that reads a connection calls OnMessage of all its slots, on every transport: while
+//     one of these calls blocks, the other slots wait.
+//   - If Mux.MaxConns allows fewer streams than there are slots, the attempts of the rest fail after
+//     Config.Timeout (FailedFull) and are repeated with Backoff.
+//   - The Mux belongs to the caller. Shutdown closes the WebSockets of the Group, and leaves the
+//     connections to Mux.IdleTimeout, or to other users of the Mux; Mux.Shutdown or Mux.Close, after the
+//     Group's Shutdown, ends them. If the Mux is closed before, the slots go down, and their attempts
+//     fail until Shutdown.
+//
+// Which Targets share connections is said at websock.Mux. Prepare may change the header and the path of
+// each attempt; if it also makes another *tls.Config or function, the attempt shares no connection.
+//
 // # Delivery
 //
 // Messages are delivered at most once. A message that Send or Broadcast has accepted is lost if the
@@ -43,7 +77,8 @@
 //
 // A Group has one timer and no permanent goroutine. While connections are being opened, each has a
 // goroutine: at most Pace.Handshakes, and those that wait for hosts that don't answer. With
-// transport/epoll there are no others. Transports that can't queue, such as transport/std, have one
+// transport/epoll there are no others, and with a Mux as many as its connections have, whatever
+// the number of slots. Transports that can't queue, such as transport/std, have one
 // for each connection; for these the Group keeps the queue, and writes it in goroutines that exist
 // while something waits: a few, and one more for each peer that blocks one.
 package fanout

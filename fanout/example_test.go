@@ -82,6 +82,49 @@ func ExampleGroup_Broadcast() {
 	// Output: {Sent:10 Kept:0 Down:0 Refused:0}
 }
 
+// With a Mux, a hundred WebSockets share a connection.
+func Example_mux() {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{Handler: websock.Messages(nil, nil)})
+	}))
+	if err := websock.ConfigureServer(server.Config); err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.TLS = server.Config.TLSConfig
+	server.StartTLS()
+	defer server.Close()
+
+	mux := &websock.Mux{StreamsPerConn: 100}
+	defer mux.Close() // after Shutdown of the Group
+	g, err := fanout.Start(fanout.Options{
+		Targets: []fanout.Target{{
+			URL: "wss" + strings.TrimPrefix(server.URL, "https"),
+			Config: websock.Config{
+				Mux:       mux,
+				Transport: epoll.Transport(),
+				TLS:       server.Client().Transport.(*http.Transport).TLSClientConfig,
+			},
+		}},
+		Size: 300,
+		Pace: fanout.Pace{Rate: 5000},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := g.Stats()
+	fmt.Println(s.Up, "slots are up on", s.Mux.Conns, "connections")
+	// Output: 300 slots are up on 3 connections
+}
+
 // A server that bans clients for a while answers with status 403, too.
 func ExamplePermanent() {
 	permanent := func(err error) bool {
