@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -315,4 +316,84 @@ func (s *stream) play(c *websock.Conn) {
 		}
 	}
 	s.receiver.Finish()
+}
+
+// A pieceCarrier is a transport.Conn that queues what is written, and calls its Receiver when a test
+// says so, on the goroutine of the test.
+type pieceCarrier struct {
+	stream
+	err     error // of View, after the view; nil: transport.ErrWouldBlock
+	full    bool  // what is written stays in the queue
+	queued  int
+	resumed bool
+	ended   bool
+}
+
+func (c *pieceCarrier) View() ([]byte, error) {
+	switch {
+	case c.closed:
+		return nil, net.ErrClosed
+	case len(c.view) > 0:
+		return c.view, nil
+	case c.err != nil:
+		return nil, c.err
+	}
+	return nil, transport.ErrWouldBlock
+}
+
+func (c *pieceCarrier) Writev(bufs ...[]byte) error {
+	for _, b := range bufs {
+		c.sent = append(c.sent, b...)
+		if c.full {
+			c.queued += len(b)
+		}
+	}
+	return nil
+}
+
+func (c *pieceCarrier) Queued() int                      { return c.queued }
+func (c *pieceCarrier) Queues() bool                     { return true }
+func (c *pieceCarrier) Unacknowledged() int              { return 0 }
+func (c *pieceCarrier) Linger(time.Duration) error       { return c.Close() }
+func (c *pieceCarrier) Resume()                          { c.resumed = true }
+func (c *pieceCarrier) Yield() bool                      { c.resumed = true; return true }
+func (c *pieceCarrier) Drain(context.Context, int) error { return net.ErrClosed }
+
+func (c *pieceCarrier) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, c.Writev(p) }
+
+func (c *pieceCarrier) Close() error {
+	c.closed, c.resumed = true, true
+	return nil
+}
+
+// turn calls the Receiver, unless it has ended.
+func (c *pieceCarrier) turn() {
+	c.resumed = false
+	switch {
+	case c.ended:
+		return
+	case c.closed:
+		c.receiver.End(net.ErrClosed)
+	case c.receiver.Readable() == nil:
+		return
+	}
+	c.ended = true
+	c.receiver.Finish()
+}
+
+// run calls the Receiver as long as it asks for that, or has waited for the queue.
+func (c *pieceCarrier) run() {
+	for !c.ended && (c.resumed || !c.full && c.queued > 0) {
+		if !c.full {
+			c.queued = 0
+		}
+		c.turn()
+	}
+}
+
+// take returns what was written since the last call.
+func (c *pieceCarrier) take() []byte {
+	sent := c.sent
+	c.sent = nil
+	return sent
 }
