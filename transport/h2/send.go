@@ -550,10 +550,11 @@ type ring struct {
 	oldNext    bool
 }
 
-// A list is a list of streams, linked by Stream.next.
+// A list is a list of streams, linked by their outputs.
 type list struct{ first, last *Stream }
 
 func (l *list) add(st *Stream) {
+	st.out.in, st.out.prev = l, l.last
 	if l.first == nil {
 		l.first = st
 	} else {
@@ -562,12 +563,19 @@ func (l *list) add(st *Stream) {
 	l.last = st
 }
 
-func (l *list) take() *Stream {
-	st := l.first
-	if st != nil {
-		l.first, st.out.next = st.out.next, nil
+func (l *list) remove(st *Stream) {
+	o := st.out
+	if o.prev == nil {
+		l.first = o.next
+	} else {
+		o.prev.out.next = o.next
 	}
-	return st
+	if o.next == nil {
+		l.last = o.prev
+	} else {
+		o.next.out.prev = o.prev
+	}
+	o.in, o.prev, o.next = nil, nil, nil
 }
 
 func (r *ring) empty() bool { return r.fresh.first == nil && r.old.first == nil }
@@ -582,7 +590,13 @@ func (r *ring) add(st *Stream) {
 	}
 }
 
-// take takes the next stream that has still something to send, or returns nil.
+// remove removes a stream. It must be one of the ring.
+func (r *ring) remove(st *Stream) {
+	st.out.in.remove(st)
+	st.flags &^= enlisted
+}
+
+// take takes the next stream that may send, or returns nil. The peer may have closed the window of others.
 func (r *ring) take() *Stream {
 	for !r.empty() {
 		from := &r.fresh
@@ -590,9 +604,9 @@ func (r *ring) take() *Stream {
 			from = &r.old
 		}
 		r.oldNext = from == &r.fresh
-		st := from.take()
-		st.flags &^= enlisted
-		if st.queuedLocked() > 0 && st.sendWindow > 0 {
+		st := from.first
+		r.remove(st)
+		if st.sendWindow > 0 {
 			st.out.served = true
 			return st
 		}

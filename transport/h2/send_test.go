@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"weak"
 
 	"golang.org/x/net/http2"
 
@@ -541,4 +543,26 @@ func TestASessionEndsAfterTheLastByte(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Streams that wait for the window of the connection are forgotten when they end.
+func TestStreamsThatWaitAreFreedWhenTheyEnd(t *testing.T) {
+	p := newPeer(t, newWire(), server, h2.Config{})
+	first := p.open()
+	first.Writev(make([]byte, 65535)) // the whole window
+	var ended []weak.Pointer[h2.Stream]
+	for range 100 {
+		st := p.open()
+		st.Writev([]byte("x"))
+		ended = append(ended, weak.Make(st))
+		p.send(rst(st.ID(), http2.ErrCodeCancel))
+	}
+	p.frames()
+	waitFor(t, func() bool {
+		runtime.GC()
+		return !slices.ContainsFunc(ended, func(st weak.Pointer[h2.Stream]) bool { return st.Value() != nil })
+	})
+	first.Writev([]byte("y"))
+	p.send(windowUpdate(0, 10), windowUpdate(1, 10))
+	p.gets(`DATA 1 "y"`)
 }

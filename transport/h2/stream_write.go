@@ -24,7 +24,9 @@ type streamOutput struct {
 	trailer []hpack.HeaderField // to be sent after the queue; nil: none
 	served  bool                // the stream has had its turn since the queue was empty last
 	changed *sync.Cond          // for Drain; nil: no call has waited
-	next    *Stream             // in a list of the ring
+	in      *list               // of the ring; nil: none
+	prev    *Stream             // in that list
+	next    *Stream
 }
 
 // queuedLocked returns how many bytes are queued.
@@ -124,6 +126,9 @@ func (st *Stream) dropQueueLocked() {
 	if st.out == nil {
 		return
 	}
+	if st.has(enlisted) {
+		st.s.out.sending.remove(st)
+	}
 	st.out.queue.Clear()
 	st.out.trailer = nil
 	st.queued.Store(0)
@@ -141,7 +146,7 @@ func (st *Stream) queueSentLocked() {
 		}
 		o.served = false
 		o.broadcast()
-		if o.changed == nil && !st.has(enlisted) {
+		if o.changed == nil {
 			st.out = nil
 		}
 	}
