@@ -84,7 +84,7 @@ func (st *Stream) closeLocked(err error) {
 		return
 	}
 	s := st.s
-	lost := st.queuedLocked() > 0 || st.rare != nil && st.rare.sendErr != nil
+	lost := st.queuedLocked() > 0 || st.has(writev) || st.rare != nil && st.rare.sendErr != nil
 	st.flags |= closed
 	if s.streams[st.id] == st {
 		switch {

@@ -421,3 +421,34 @@ func TestChangedIsCalled(t *testing.T) {
 		}
 	}
 }
+
+// Another goroutine ends the stream while Writev writes.
+func TestEndingsDuringAWrite(t *testing.T) {
+	for name, test := range map[string]struct {
+		size   int
+		ends   func(st *h2.Stream)
+		want   string // the last frame of the stream
+		failed bool
+	}{
+		"CloseWrite":                  {20 << 10, func(st *h2.Stream) { st.CloseWrite() }, `DATA 1 "" END_STREAM`, false},
+		"Close":                       {20 << 10, func(st *h2.Stream) { st.Close() }, "RST_STREAM 1 CANCEL", false},
+		"CloseWrite and Close":        {20 << 10, func(st *h2.Stream) { st.CloseWrite(); st.Close() }, "RST_STREAM 1 CANCEL", false},
+		"Close before all is written": {200 << 10, func(st *h2.Stream) { st.Close() }, "RST_STREAM 1 CANCEL", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWire()
+			p := newPeer(t, w, client, h2.Config{})
+			st := p.open()
+			p.send(data(1, "", endStream))
+			p.frames()
+			w.during = func() { test.ends(st) }
+			if err := st.Writev(numbered(test.size)); (err != nil) != test.failed {
+				t.Error(err)
+			}
+			frames := p.frames()
+			if last := frames[len(frames)-1]; last != test.want {
+				t.Errorf("%q", frames)
+			}
+		})
+	}
+}

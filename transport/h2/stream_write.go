@@ -51,8 +51,11 @@ func (st *Stream) Writev(bufs ...[]byte) error {
 		st.flags |= writev
 		bufs = s.sendDataLocked(st, bufs, size)
 		st.flags &^= writev
-		if err := st.endErrLocked(); err != nil && len(bufs) > 0 { // it has ended while the carrier was writing
+		if err := st.endErrLocked(); err != nil { // it has ended while the carrier was writing
 			s.commitLocked()
+			if len(bufs) == 0 {
+				return nil
+			}
 			return err
 		}
 	}
