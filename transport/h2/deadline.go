@@ -107,7 +107,7 @@ func (t *deadlineTask) Run() (again time.Duration) {
 		return 0
 	}
 	st.checkAt = 0
-	if s.turn.owner != 0 { // a Handler that takes long may set other deadlines when it returns
+	if s.turn.owner != 0 && st.has(pushed) && !st.has(lingering) { // a Handler that takes long may set other deadlines when it returns
 		s.overdue = append(s.overdue, st)
 		return 0
 	}

@@ -216,3 +216,25 @@ func TestDrain(t *testing.T) {
 		}
 	}
 }
+
+// A Receiver that doesn't return holds up only the streams that have one.
+func TestLingerKeepsItsTimeWhileAReceiverHangs(t *testing.T) {
+	client, _, accepted := carrier{factory: carriers["std"]}.sessions(t, h2.Config{}, h2.Config{})
+	a, b := open(t, client, accepted)
+	other, _ := open(t, client, accepted)
+	goOn, hangs := make(chan bool), make(chan bool)
+	defer close(goOn)
+	a.Push(&pickyReceiver{st: a, take: func(view []byte) int { close(hangs); <-goOn; return len(view) }})
+	b.Writev([]byte("x"))
+	<-hangs
+	lingered := make(chan error, 1)
+	go func() { lingered <- other.Linger(soon) }()
+	select {
+	case err := <-lingered:
+		if err != os.ErrDeadlineExceeded {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("Linger still waits")
+	}
+}
