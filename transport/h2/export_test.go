@@ -12,3 +12,10 @@ func (st *Stream) Unread(p []byte) {
 	st.in.add(p)
 	st.in.chunks = append(st.in.chunks, later...)
 }
+
+// SkipTo makes id the number of the next stream.
+func (s *Session) SkipTo(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextID = id
+}

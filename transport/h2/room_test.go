@@ -3,7 +3,13 @@ package h2_test
 import (
 	"errors"
 	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strings"
 	"testing"
+
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/seed004e8d11/websock/transport/h2"
 )
@@ -36,5 +42,46 @@ func TestAClientOpensAsManyStreamsAsBothSidesAllow(t *testing.T) {
 				t.Errorf("room for %d after one was closed", room)
 			}
 		})
+	}
+}
+
+// What is opened while much waits to be written has to wait, too. The user is told when that is over.
+func TestChangedTellsOfRoomAfterAWrite(t *testing.T) {
+	w := newWire()
+	w.waits = true
+	told := 0 // the room there was when Changed was called last
+	p := newPeer(t, w, client, h2.Config{Changed: func(s *h2.Session) { told = s.Room() }})
+	p.frames()
+	w.room = 0
+	long := append(slices.Clone(connect), hpack.HeaderField{Name: "long", Value: strings.Repeat("x", 20_000), Sensitive: true})
+	for p.session.Room() > 0 {
+		if _, err := p.session.Open(long, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told != 0 {
+		t.Errorf("room for %d was told of", told)
+	}
+	w.drain()
+	if room := p.session.Room(); room == 0 || told != room {
+		t.Errorf("room for %d, and for %d was told of", room, told)
+	}
+}
+
+// A client that has used the last number goes away when its streams end.
+func TestAClientWithoutNumbersGoesAway(t *testing.T) {
+	p := newPeer(t, newWire(), client, h2.Config{})
+	p.session.SkipTo(math.MaxInt32)
+	st := p.open()
+	p.gets("HEADERS 2147483647"+listed(connect), "GOAWAY 0 NO_ERROR")
+	if !p.session.GoingAway() || p.session.Room() != 0 {
+		t.Errorf("room for %d", p.session.Room())
+	}
+	p.send(data(st.ID(), "abc"))
+	readFull(t, st, 3)
+	st.Close()
+	p.wire.run()
+	if err := p.session.Err(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the session has ended with %v", err)
 	}
 }

@@ -342,6 +342,9 @@ func (s *Session) writeBatchLocked() (more bool) {
 	if o.state != idle {
 		return false
 	}
+	if o.size() > mostPendingHeads {
+		s.notes.changed = true // Room was 0
+	}
 	b := o.pending
 	o.pending = nil
 	o.state = writing

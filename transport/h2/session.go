@@ -248,6 +248,9 @@ func (s *Session) Open(fields []hpack.HeaderField, endStream bool) (*Stream, err
 		s.endSentLocked(st)
 	}
 	s.commitLocked()
+	if s.phase == running && s.nextID > math.MaxInt32 { // it can't open another stream ever (RFC 9113 section 5.1.1)
+		s.drainLocked()
+	}
 	return st, nil
 }
 
