@@ -32,7 +32,7 @@ func (n *nuisance) init(maxStreams int) {
 func (n *nuisance) count() *SessionError {
 	if n.left == 0 {
 		now := time.Now()
-		n.left = min(int(now.Sub(n.since).Seconds()*nuisancesPerSecond), n.most)
+		n.left = int(min(now.Sub(n.since).Seconds()*nuisancesPerSecond, float64(n.most)))
 		if n.left == 0 {
 			return violation(http2.ErrCodeEnhanceYourCalm, "too many frames that bring nothing")
 		}

@@ -40,8 +40,8 @@ var clock = timing.NewScheduler()
 // SetReadDeadline is that of net.Conn. After Close and Linger it returns net.ErrClosed.
 func (st *Stream) SetReadDeadline(t time.Time) error {
 	s := st.s
-	s.lock()
-	defer s.unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if st.has(closed | lingering) {
 		return net.ErrClosed
 	}
@@ -57,8 +57,8 @@ func (st *Stream) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline is that of net.Conn, also for what is queued.
 func (st *Stream) SetWriteDeadline(t time.Time) error {
 	s := st.s
-	s.lock()
-	defer s.unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if st.has(closed) {
 		return net.ErrClosed
 	}

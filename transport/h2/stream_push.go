@@ -33,8 +33,8 @@ func (st *Stream) Pause() {
 
 // Resume ends a pause. Without one, it has the receiver called soon.
 func (st *Stream) Resume() {
-	st.s.lock()
-	defer st.s.unlock()
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
 	st.flags &^= paused
 	st.s.scheduleLocked(st)
 }
