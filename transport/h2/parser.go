@@ -240,14 +240,22 @@ func (p *parser) checkList(most int) *SessionError {
 	return nil
 }
 
+// The beginnings of a response of HTTP/1.1, taken for the header of a frame.
+var (
+	beginHTTP11 = parseFrameHeader([]byte("HTTP/1.1 "))
+	beginHTTP10 = parseFrameHeader([]byte("HTTP/1.0 "))
+)
+
 // checkFrameLocked checks the header of a frame (RFC 9113 sections 4.2 and 6.10).
 func (s *Session) checkFrameLocked(h frameHeader) *SessionError {
 	p := &s.parser
 	switch {
-	case h.length > maxFrame:
-		return violation(http2.ErrCodeFrameSize, "a frame is longer than allowed")
+	case p.phase == inSettings && (h == beginHTTP11 || h == beginHTTP10):
+		return violation(http2.ErrCodeProtocol, "the peer speaks HTTP/1.1")
 	case p.phase == inSettings && (h.kind != http2.FrameSettings || h.flags.Has(http2.FlagSettingsAck)):
 		return violation(http2.ErrCodeProtocol, "the first frame is not SETTINGS")
+	case h.length > maxFrame:
+		return violation(http2.ErrCodeFrameSize, "a frame is longer than allowed")
 	case p.list != (h.kind == http2.FrameContinuation):
 		return violation(http2.ErrCodeProtocol, "CONTINUATION is missing, or follows no header list")
 	case p.list && h.stream != parseFrameHeader(p.partial.B).stream:

@@ -183,6 +183,22 @@ func TestTheFirstFrameMustBeSettings(t *testing.T) {
 	}
 }
 
+// A client that begins with HTTP/2 may meet a server that doesn't know it.
+func TestTheErrorTellsWhatIsNoHTTP2(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 400 Bad Request\r\n\r\n": "the peer speaks HTTP/1.1",
+		"HTTP/1.0 505 No\r\n\r\n":          "the peer speaks HTTP/1.1",
+		"<!DOCTYPE HTML>":                  "the first frame is not SETTINGS",
+	} {
+		p := newSilentPeer(t, newWire(), client, h2.Config{})
+		p.sendBytes([]byte(answer))
+		var err *h2.SessionError
+		if !errors.As(p.session.Err(), &err) || err.Code != http2.ErrCodeProtocol || err.Remote || err.Rule != want {
+			t.Errorf("%q: %v", answer, p.session.Err())
+		}
+	}
+}
+
 func TestTheClientsPrefaceIsChecked(t *testing.T) {
 	for _, test := range []struct {
 		name, sent string
