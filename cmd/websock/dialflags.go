@@ -27,6 +27,9 @@ var transports = map[string]websock.Transport{
 	"std":     std.Transport(),
 }
 
+// maxStreams bounds the WebSockets on an HTTP/2 connection.
+const maxStreams = 1 << 20
+
 // defaultTransport is the cheapest one.
 const defaultTransport = "epoll"
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/serve"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 type serveCommand struct {
@@ -25,9 +26,10 @@ func newServeCommand(s stdio) *ffcli.Command {
 		Name:       "serve",
 		ShortUsage: "websock serve [flags]",
 		ShortHelp:  "echo messages, or with -push send to everybody",
-		LongHelp:   "The first line printed is the URL of the server. An interrupt closes all\nconnections with code 1001.",
-		FlagSet:    fs,
-		Exec:       c.exec,
+		LongHelp: "The first line printed is the URL of the server. An interrupt closes all\nconnections with code 1001. " +
+			"With TLS, clients may choose HTTP/2, in which many\nWebSockets share a connection.",
+		FlagSet: fs,
+		Exec:    c.exec,
 	}
 }
 
@@ -39,6 +41,8 @@ func (c *serveCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&o.TLS, "tls", false, "speak TLS (wss), with a self-signed certificate unless -tls-cert names one")
 	fs.StringVar(&o.CertFile, "tls-cert", "", "PEM `file` with the certificate, for wss")
 	fs.StringVar(&o.KeyFile, "tls-key", "", "PEM `file` with its key")
+	fs.BoolVar(&o.H2C, "h2c", false, "speak HTTP/2 also without TLS, to clients that begin with it (prior knowledge)")
+	fs.IntVar(&o.MaxStreams, "streams", h2.DefaultMaxStreams, "WebSockets that a client may have on one HTTP/2 connection")
 	fs.DurationVar(&o.Push, "push", 0, "send a message to all connections at this interval, and echo nothing")
 	fs.IntVar(&o.MessageSize, "size", 128, "bytes of a pushed message")
 	fs.StringVar(&c.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
@@ -52,6 +56,10 @@ func (c *serveCommand) exec(ctx context.Context, args []string) error {
 		return c.usageError("serve takes no arguments, but there is %q", args[0])
 	case (o.CertFile == "") != (o.KeyFile == ""):
 		return c.usageError("-tls-cert and -tls-key go together")
+	case o.H2C && (o.TLS || o.CertFile != ""):
+		return c.usageError("-h2c is for a server without TLS: with TLS, clients choose HTTP/2 in the handshake")
+	case o.MaxStreams < 1 || o.MaxStreams > maxStreams:
+		return c.usageError("-streams is 1 to %d", maxStreams)
 	case transports[c.transport] == nil:
 		return c.usageError("there is no transport %q; there is: %s", c.transport, transportNames())
 	case !isListenAddr(o.Addr):

@@ -13,33 +13,55 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 )
 
-// A connSet holds the open connections of a server.
+// A connSet holds the connections of a server that are open, and counts those that are being opened.
 type connSet struct {
 	mu      sync.Mutex
 	conns   map[*websock.Conn]struct{}
+	opening int
 	closing bool
-	empty   chan struct{} // closed when closing is set and the last connection is removed
+	empty   chan struct{} // closed when closing is set and there is no connection left
 }
 
 func newConnSet() *connSet {
 	return &connSet{conns: map[*websock.Conn]struct{}{}, empty: make(chan struct{})}
 }
 
-// add returns false when the set is closing.
-func (s *connSet) add(conn *websock.Conn) bool {
+// begin returns false when the set is closing. Otherwise opened must be called.
+func (s *connSet) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closing {
+	if s.closing {
+		return false
+	}
+	s.opening++
+	return true
+}
+
+// opened adds a connection, unless it is nil because it could not be opened. It returns false when the
+// set is closing, so that the connection must be closed.
+func (s *connSet) opened(conn *websock.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opening--
+	if conn != nil {
 		s.conns[conn] = struct{}{}
 	}
+	s.signalLocked()
 	return !s.closing
 }
 
 func (s *connSet) remove(conn *websock.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, conn)
-	if s.closing && len(s.conns) == 0 {
+	if _, ok := s.conns[conn]; ok {
+		delete(s.conns, conn)
+		s.signalLocked()
+	}
+}
+
+// signalLocked ends the wait of close if there is no connection left.
+func (s *connSet) signalLocked() {
+	if s.closing && s.opening == 0 && len(s.conns) == 0 {
 		close(s.empty)
 	}
 }
@@ -54,11 +76,8 @@ func (s *connSet) all() []*websock.Conn {
 func (s *connSet) close(code websock.CloseCode) {
 	s.mu.Lock()
 	s.closing = true
-	n := len(s.conns)
+	s.signalLocked()
 	s.mu.Unlock()
-	if n == 0 {
-		return
-	}
 	for _, conn := range s.all() {
 		go conn.CloseWith(code, "")
 	}

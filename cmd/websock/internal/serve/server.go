@@ -27,6 +27,8 @@ type Options struct {
 	TLS         bool          // with a certificate of its own, unless there is a CertFile
 	CertFile    string        // PEM, for TLS
 	KeyFile     string        // PEM, for TLS
+	H2C         bool          // HTTP/2 without TLS, too
+	MaxStreams  int           // that a client may have open on an HTTP/2 connection
 	Push        time.Duration // interval of messages to all; 0: echo
 	MessageSize int           // of those messages
 	Transport   websock.Transport
@@ -66,6 +68,7 @@ type server struct {
 	Options
 	console.Streams
 	conns *connSet
+	http2 websock.HTTP2Server
 }
 
 // createCertificate makes a certificate for the host to listen on, and tells where it is.
@@ -84,15 +87,19 @@ func (s *server) createCertificate() (*Certificate, error) {
 }
 
 func (s *server) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{
-		Handler:           http.HandlerFunc(s.accept),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(s.Err, "websock: ", 0),
+	defer listener.Close()
+	server, err := s.httpServer()
+	if err != nil {
+		return err
 	}
-	server.Protocols = new(http.Protocols)
-	server.Protocols.SetHTTP1(true) // an opening handshake is HTTP/1.1
+	url := "ws://" + listener.Addr().String() + "/"
+	if server.TLSConfig != nil {
+		url = "wss" + url[len("ws"):]
+		listener = tls.NewListener(listener, server.TLSConfig) // its connections can move to an event loop
+	}
+	fmt.Fprintln(s.Out, url)
 	failed := make(chan error, 1)
-	go func() { failed <- s.listen(server, listener) }()
+	go func() { failed <- server.Serve(listener) }()
 	if s.Push > 0 {
 		go s.push(ctx)
 	}
@@ -101,45 +108,63 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	server.Close()
+	server.Shutdown(ctx) // accepts nothing more, and returns at once since ctx has ended
 	<-failed
 	s.conns.close(websock.CloseGoingAway)
+	s.http2.Close()
+	server.Close()
 	return nil
 }
 
-func (s *server) listen(server *http.Server, listener net.Listener) error {
-	url := "ws://" + listener.Addr().String() + "/"
-	if s.CertFile == "" {
-		fmt.Fprintln(s.Out, url)
-		return server.Serve(listener)
+// httpServer returns a server of HTTP/1.1, and of HTTP/2 on the same port if there is TLS or H2C.
+func (s *server) httpServer() (*http.Server, error) {
+	server := &http.Server{
+		Handler:           http.HandlerFunc(s.accept),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(s.Err, "websock: ", 0),
+		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.MaxStreams},
 	}
-	certificate, err := stdtls.LoadX509KeyPair(s.CertFile, s.KeyFile)
-	if err != nil {
-		return err
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(s.H2C)
+	if s.CertFile != "" {
+		certificate, err := stdtls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		server.TLSConfig = &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: stdtls.VersionTLS12}
+		server.Protocols.SetHTTP2(true)
 	}
-	config := &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: stdtls.VersionTLS12}
-	fmt.Fprintln(s.Out, "wss"+url[len("ws"):])
-	return server.Serve(tls.NewListener(listener, config)) // its connections can move to an event loop
+	if !server.Protocols.HTTP2() && !s.H2C {
+		return server, nil
+	}
+	s.http2.Transport = s.Transport
+	return server, s.http2.Configure(server)
 }
 
 // accept upgrades a request to a connection. Its goroutine ends with the request, since the
 // transport calls the handler.
 func (s *server) accept(w http.ResponseWriter, r *http.Request) {
+	if !s.conns.begin() {
+		http.Error(w, "the server is ending", http.StatusServiceUnavailable)
+		return
+	}
 	options := &websock.AcceptOptions{Transport: s.Transport}
 	if s.Compress {
 		options.Compression = websock.DefaultCompression
 	}
 	conn, err := websock.Accept(w, r, options)
+	goesOn := s.conns.opened(conn)
 	if err != nil {
 		return // Accept has sent an error response
-	}
-	if !s.conns.add(conn) {
-		conn.CloseWith(websock.CloseGoingAway, "")
-		return
 	}
 	if err := conn.SetHandler(websock.Messages(s.onMessage, s.onClose)); err != nil {
 		conn.Close()
 		s.conns.remove(conn)
+		return
+	}
+	if !goesOn {
+		go conn.CloseWith(websock.CloseGoingAway, "")
 	}
 }
 
