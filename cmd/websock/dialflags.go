@@ -44,6 +44,7 @@ type dialFlags struct {
 	insecure     bool
 	ca           string
 	compress     bool
+	h2           bool
 	timeout      time.Duration
 }
 
@@ -53,6 +54,7 @@ func (d *dialFlags) register(fs *flag.FlagSet) {
 	fs.Func("subprotocol", "`name` of a subprotocol to offer (repeatable, in order of preference)", d.addSubprotocol)
 	fs.BoolVar(&d.insecure, "insecure", false, "accept any certificate of the server")
 	fs.BoolVar(&d.compress, "compress", false, "offer the server compression (permessage-deflate)")
+	fs.BoolVar(&d.h2, "h2", false, "open WebSockets over HTTP/2 (RFC 8441): with wss if the server offers it, with ws by prior knowledge")
 	fs.StringVar(&d.ca, "ca", "", "`file` of PEM certificates to trust, instead of the system's")
 }
 
@@ -75,6 +77,7 @@ func (d *dialFlags) config() (websock.Config, error) {
 	if d.compress {
 		cfg.Compression = websock.DefaultCompression
 	}
+	cfg.Mux = d.mux()
 	var roots *x509.CertPool // nil: the system's
 	if d.ca != "" {
 		var err error
@@ -84,6 +87,14 @@ func (d *dialFlags) config() (websock.Config, error) {
 	}
 	cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecure, RootCAs: roots}
 	return cfg, nil
+}
+
+// mux returns a new Mux for -h2, and nil without it.
+func (d *dialFlags) mux() *websock.Mux {
+	if !d.h2 {
+		return nil
+	}
+	return &websock.Mux{Cleartext: true}
 }
 
 // readCertificates reads a PEM file.
@@ -106,7 +117,7 @@ func (d *dialFlags) check(rawURL string) error {
 	if errors.As(cfg.Check(rawURL), &refused) {
 		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, refused.Err)
 	}
-	cfg.Header, cfg.Subprotocols = d.header, d.subprotocols
+	cfg.Header, cfg.Subprotocols, cfg.Mux = d.header, d.subprotocols, d.mux()
 	if errors.As(cfg.Check(rawURL), &refused) {
 		refused.Host = "" // it was not contacted
 		return errors.New(console.ErrorText(refused))

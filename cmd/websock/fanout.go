@@ -41,6 +41,7 @@ type fanoutCommand struct {
 	proxy     string
 	procs     int
 	part      int // number of the first connection of a worker process; -1: it is none
+	streams   int // of an HTTP/2 connection; 0: the default
 	reconnect bool
 	tls       bool
 	text      bool
@@ -78,6 +79,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	fs.StringVar(&c.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: from the environment)")
 	fs.IntVar(&c.procs, "procs", 1, "processes that share the connections: the limit of open files is one for each")
 	fs.Func("source", "`addresses` to connect from, in turn, separated by commas: each has ports for some 28,000 connections to a server, 14,000 of which are found quickly", c.addSources)
+	fs.IntVar(&c.streams, "streams", 0, fmt.Sprintf("with -h2, WebSockets that share a connection, if the server allows as many (0: %d)", websock.DefaultStreamsPerConn))
 	fs.BoolVar(&c.reconnect, "reconnect", false, "dial again, after a while, what fails or is lost")
 	fs.BoolVar(&c.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
@@ -122,6 +124,10 @@ func (c *fanoutCommand) check(args []string) error {
 		return c.usageError("-procs is at least 1, and at most %d", maxProcesses)
 	case c.part < -1 || c.part > payload.MaxConnections:
 		return c.usageError("-part is -1 to %d", payload.MaxConnections)
+	case c.streams != 0 && !c.h2:
+		return c.usageError("-streams needs -h2: with HTTP/1.1 every WebSocket has a connection of its own")
+	case c.streams < 0 || c.streams > maxStreams:
+		return c.usageError("-streams is 0 to %d", maxStreams)
 	case c.proxy != "" && !isProxyURL(c.proxy):
 		return c.usageError("-proxy is no URL of an http, https, socks5 or socks5h proxy: %q", c.proxy)
 	case transports[c.transport] == nil:
@@ -186,7 +192,9 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 	c.procs = min(c.procs, n)
 	server := "given"
 	if len(c.urls) == 0 {
-		servers, err := serve.StartChildren(c.Err, c.procs, c.transport, c.compress, c.tls)
+		servers, err := serve.StartChildren(c.Err, c.procs, serve.ChildOptions{
+			Transport: c.transport, Compress: c.compress, TLS: c.tls, Streams: c.streamsPerConn(),
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +211,7 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 	defer stop()
 	r := &report.Report{
 		URLs: c.allURLs(), Server: server, Transport: c.transport, Processes: c.procs,
-		Asked: c.n, Size: c.size, Window: c.window,
+		Asked: c.n, Size: c.size, Window: c.window, StreamsAsked: c.streamsPerConn(),
 	}
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
@@ -217,10 +225,20 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 	}, r)
 }
 
+// streamsPerConn returns how many WebSockets may share a connection, and 0 for HTTP/1.1.
+func (c *fanoutCommand) streamsPerConn() int {
+	if c.h2 && c.streams == 0 {
+		return websock.DefaultStreamsPerConn
+	}
+	return c.streams
+}
+
 // fitConnections returns how many connections the limit of open files allows. It prints a
-// warning if they are fewer than the user asked for.
+// warning if they are fewer than the user asked for. With -h2 they share files, but the limit is
+// raised for the case that the server doesn't offer HTTP/2.
 func (c *fanoutCommand) fitConnections() int {
 	each := process.FitConnections((c.n + c.procs - 1) / c.procs)
+	each *= max(c.streamsPerConn(), 1)
 	n := min(c.n, each*c.procs)
 	if n < c.n {
 		fmt.Fprintf(c.Err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
@@ -252,12 +270,16 @@ func (c *fanoutCommand) workerArgs(first, connections int) []string {
 }
 
 func (c *fanoutCommand) loadGen(n int) (*loadgen.LoadGen, error) {
-	targets, err := c.targets()
+	config, err := c.config()
 	if err != nil {
 		return nil, err
 	}
+	if config.Mux != nil {
+		config.Mux.StreamsPerConn = c.streamsPerConn()
+	}
 	return loadgen.New(loadgen.Config{
-		Targets:     targets,
+		Targets:     c.targets(config),
+		Mux:         config.Mux,
 		Connections: n,
 		First:       max(c.part, 0),
 		Message:     payload.New(c.text, c.size),
@@ -268,11 +290,7 @@ func (c *fanoutCommand) loadGen(n int) (*loadgen.LoadGen, error) {
 }
 
 // targets returns every URL, from every source address.
-func (c *fanoutCommand) targets() (targets []fanout.Target, err error) {
-	config, err := c.config()
-	if err != nil {
-		return nil, err
-	}
+func (c *fanoutCommand) targets(config websock.Config) (targets []fanout.Target) {
 	config.Transport = transports[c.transport]
 	if c.proxy != "" {
 		via, _ := url.Parse(c.proxy) // check has parsed it
@@ -286,7 +304,7 @@ func (c *fanoutCommand) targets() (targets []fanout.Target, err error) {
 			targets = append(targets, fanout.From(target, c.sources...)...)
 		}
 	}
-	return targets, nil
+	return targets
 }
 
 func (c *fanoutCommand) allURLs() []string { return slices.Concat(c.urls, c.childURLs) }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,20 +105,29 @@ func startServerWithStderr(t *testing.T, stderr *syncBuffer, args ...string) (ur
 	return strings.TrimSpace(url), interrupt
 }
 
-// withEveryServer runs f with a server of every transport, without and with TLS.
+// withEveryServer runs f with a server of every transport, without and with TLS, over HTTP/1.1 and
+// over HTTP/2, for which dial has a Mux.
 func withEveryServer(t *testing.T, f func(t *testing.T, transport, url string, dial websock.Config), args ...string) {
 	cert, key := writeCertificate(t)
+	secure := []string{"-tls-cert", cert, "-tls-key", key}
 	for transport := range transports {
-		for scheme, tlsFlags := range map[string][]string{"ws": nil, "wss": {"-tls-cert", cert, "-tls-key", key}} {
-			t.Run(transport+" "+scheme, func(t *testing.T) {
-				url, _ := startServer(t, append(append([]string{"-transport", transport}, args...), tlsFlags...)...)
-				if !strings.HasPrefix(url, scheme+"://") {
+		for _, test := range []struct {
+			scheme string
+			h2     bool
+			flags  []string
+		}{{"ws", false, nil}, {"wss", false, secure}, {"ws", true, []string{"-h2c"}}, {"wss", true, secure}} {
+			t.Run(fmt.Sprintf("%s %s HTTP/2 %v", transport, test.scheme, test.h2), func(t *testing.T) {
+				url, _ := startServer(t, slices.Concat([]string{"-transport", transport}, args, test.flags)...)
+				if !strings.HasPrefix(url, test.scheme+"://") {
 					t.Errorf("the URL is %s", url)
 				}
-				d := dialFlags{ca: cert}
+				d := dialFlags{ca: cert, h2: test.h2}
 				config, err := d.config()
 				if err != nil {
 					t.Fatal(err)
+				}
+				if test.h2 {
+					t.Cleanup(config.Mux.Close)
 				}
 				f(t, transport, url, config)
 			})

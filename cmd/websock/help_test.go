@@ -34,6 +34,9 @@ var completionTests = []struct {
 	{"websock fanout -transport ", []string{"epoll", "netpoll", "std"}},
 	{"websock connect -hi", []string{"-history"}},
 	{"websock serve -tls-", []string{"-tls-cert", "-tls-key"}},
+	{"websock serve -h2", []string{"-h2c"}},
+	{"websock fanout -str", []string{"-streams"}},
+	{"websock connect -h2", []string{"-h2"}},
 	{"websock completion ", shells},
 	{"websock help conn", []string{"connect"}},
 }

@@ -3,6 +3,7 @@
 //	websock fanout            1,000 connections to an echo server of its own, then a table
 //	websock fanout -url wss://example.com/echo -n 5000 -window 16
 //	websock fanout -url wss://example.com/echo -rate 200 -reconnect -report out.html
+//	websock fanout -url wss://example.com/echo -n 10000 -h2
 //	websock connect wss://example.com/feed
 //	echo hello | websock connect ws://127.0.0.1:8080/
 //	websock serve             an echo server

@@ -18,7 +18,7 @@ import (
 // A display shows the events of a session.
 type display interface {
 	refused(err error)
-	opened(c *websock.Conn)
+	opened(c *websock.Conn, protocol string)
 	message(op websock.Opcode, msg []byte) error
 	closed(err error) // nil: closed by us
 }
@@ -29,6 +29,8 @@ type textDisplay struct {
 	prefix   string // of a message
 	escape   bool   // messages go to a terminal, which they must not control
 	announce bool   // tell when the connection is open
+
+	wantsHTTP2 bool // tell if the server wants otherwise
 }
 
 func (d *textDisplay) refused(err error) {
@@ -48,13 +50,19 @@ func (d *textDisplay) refused(err error) {
 	}
 }
 
-func (d *textDisplay) opened(c *websock.Conn) {
+func (d *textDisplay) opened(c *websock.Conn, protocol string) {
+	if d.wantsHTTP2 && protocol == protocolHTTP1 {
+		fmt.Fprintln(d.Err, "HTTP/1.1: the server offers no WebSockets over HTTP/2")
+	}
 	if !d.announce {
 		return
 	}
 	fmt.Fprint(d.Err, "connected to ", c.RemoteAddr())
 	if name := c.Subprotocol(); name != "" {
 		fmt.Fprint(d.Err, ", subprotocol ", name)
+	}
+	if protocol != protocolHTTP1 {
+		fmt.Fprint(d.Err, ", ", protocol)
 	}
 	fmt.Fprintln(d.Err)
 }
@@ -113,6 +121,7 @@ type event struct {
 	Binary *[]byte `json:"binary,omitempty"` // of a binary message, in base64
 
 	Remote      string      `json:"remote,omitempty"`      // address
+	Protocol    string      `json:"protocol,omitempty"`    // below: HTTP/1.1 or HTTP/2
 	Subprotocol string      `json:"subprotocol,omitempty"` // negotiated
 	Status      int         `json:"status,omitempty"`      // HTTP status of a refusal
 	Header      http.Header `json:"header,omitempty"`      // of the response
@@ -138,8 +147,8 @@ func (d jsonDisplay) refused(err error) {
 	d.write(e)
 }
 
-func (d jsonDisplay) opened(c *websock.Conn) {
-	d.write(event{Event: "open", Remote: c.RemoteAddr().String(), Subprotocol: c.Subprotocol(), Header: c.HandshakeHeader()})
+func (d jsonDisplay) opened(c *websock.Conn, protocol string) {
+	d.write(event{Event: "open", Remote: c.RemoteAddr().String(), Protocol: protocol, Subprotocol: c.Subprotocol(), Header: c.HandshakeHeader()})
 }
 
 func (d jsonDisplay) message(op websock.Opcode, msg []byte) error {

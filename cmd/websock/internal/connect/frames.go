@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"golang.org/x/net/http2"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
@@ -16,7 +19,7 @@ import (
 )
 
 // A frameLogger is a transport that also writes every frame to out in a readable form, each in
-// one call.
+// one call. Of an HTTP/2 connection these are its frames, and the WebSocket frames in them.
 type frameLogger struct {
 	websock.Transport
 	out io.Writer
@@ -24,8 +27,8 @@ type frameLogger struct {
 
 // Attach logs what passes between conn and the transport.
 func (l frameLogger) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	c := &loggedConn{Conn: conn, sent: frameLog{mark: ">", out: l.out}, received: frameLog{mark: "<", out: l.out}}
-	c.received.add(early)
+	c := &loggedConn{Conn: conn, out: l.out}
+	c.log(false, early)
 	return l.Transport.Attach(c, early)
 }
 
@@ -38,19 +41,43 @@ func (l frameLogger) AttachTLS(conn net.Conn, early []byte) (transport.Conn, err
 // A loggedConn is a connection whose frames are logged.
 type loggedConn struct {
 	net.Conn
-	sent, received frameLog
+	out io.Writer
+
+	mu             sync.Mutex
+	sent, received interface{ add(p []byte) } // nil: nothing has passed
 }
 
 func (c *loggedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.received.add(p[:n])
+	c.log(false, p[:n])
 	return n, err
 }
 
 // Write logs before it writes, so that the log never shows a reply before its request.
 func (c *loggedConn) Write(p []byte) (int, error) {
-	c.sent.add(p)
+	c.log(true, p)
 	return c.Conn.Write(p)
+}
+
+// log logs bytes that were sent or received.
+func (c *loggedConn) log(sent bool, p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.sent != nil:
+	case beginsHTTP2(sent, p):
+		c.sent, c.received = newHTTP2Log(">", c.out, http2.ClientPreface), newHTTP2Log("<", c.out, "")
+	default:
+		c.sent, c.received = &frameLog{mark: ">", out: c.out}, &frameLog{mark: "<", out: c.out}
+	}
+	if sent {
+		c.sent.add(p)
+	} else {
+		c.received.add(p)
+	}
 }
 
 // maxShown is how many bytes of a payload are shown.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *session) chooseInterface() (restore func(), err error) {
 	}
 	if !console.IsTerminal(s.In) || !console.IsTerminal(s.Out) {
 		s.lines = newPipe(s.In)
-		s.display = &textDisplay{Streams: s.Streams, escape: console.IsTerminal(s.Out), announce: console.IsTerminal(s.Err)}
+		s.display = &textDisplay{Streams: s.Streams, escape: console.IsTerminal(s.Out), announce: console.IsTerminal(s.Err), wantsHTTP2: s.Config.Mux != nil}
 		return func() {}, nil
 	}
 	terminal, err := openTerminal(s.Streams, s.History)
@@ -84,7 +85,7 @@ func (s *session) chooseInterface() (restore func(), err error) {
 		return nil, err
 	}
 	s.lines, s.Out, s.Err = terminal, terminal, terminal
-	s.display = &textDisplay{Streams: s.Streams, prefix: "< ", escape: true, announce: true}
+	s.display = &textDisplay{Streams: s.Streams, prefix: "< ", escape: true, announce: true, wantsHTTP2: s.Config.Mux != nil}
 	return terminal.restore, nil
 }
 
@@ -95,6 +96,9 @@ func (s *session) run(ctx context.Context) (outcome Outcome, err error) {
 		config.Trace = verboseTrace(s.Err)
 		config.Transport = frameLogger{std.Transport(), s.Err}
 	}
+	if config.Mux != nil {
+		defer closeMux(config.Mux)
+	}
 	reached := recordHandshakeStart(config.Trace)
 	s.conn, err = websock.Dial(ctx, s.URL, &config)
 	if err != nil {
@@ -102,7 +106,7 @@ func (s *session) run(ctx context.Context) (outcome Outcome, err error) {
 		return failedDial(ctx, err, *reached), nil
 	}
 	defer s.conn.Close()
-	s.display.opened(s.conn)
+	s.display.opened(s.conn, s.protocol())
 	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
 	go s.sendLines()
 	outcome, err = s.receive()
@@ -110,6 +114,29 @@ func (s *session) run(ctx context.Context) (outcome Outcome, err error) {
 		return InterruptedByUser, nil
 	}
 	return outcome, err
+}
+
+// closeMux closes the connection of a Mux after its WebSocket.
+func closeMux(mux *websock.Mux) {
+	const limit = time.Second // for what has been sent last
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	mux.Shutdown(ctx)
+	mux.Close()
+}
+
+// The protocols below a WebSocket.
+const (
+	protocolHTTP1 = "HTTP/1.1"
+	protocolHTTP2 = "HTTP/2"
+)
+
+// protocol returns the protocol below the WebSocket.
+func (s *session) protocol() string {
+	if s.Config.Mux == nil || slices.ContainsFunc(s.Config.Mux.Stats().Hosts, func(h websock.MuxHostStats) bool { return h.HTTP1 }) {
+		return protocolHTTP1
+	}
+	return protocolHTTP2
 }
 
 // recordHandshakeStart makes the trace also record whether an opening handshake was started,
@@ -131,10 +158,17 @@ func failedDial(ctx context.Context, err error, reached bool) Outcome {
 	switch {
 	case ctx.Err() != nil:
 		return InterruptedByUser
-	case reached && !isUnanswered(err):
+	case (reached || hasSessionError(err)) && !isUnanswered(err):
 		return Refused
 	}
 	return Unreachable
+}
+
+// hasSessionError reports whether a server was reached, but an HTTP/2 connection with it has ended before
+// the opening handshake.
+func hasSessionError(err error) bool {
+	var ended *websock.SessionError
+	return errors.As(err, &ended)
 }
 
 // isUnanswered reports whether a dial timed out before an answer, of a server or a proxy, said

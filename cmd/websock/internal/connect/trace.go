@@ -2,10 +2,12 @@ package connect
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -29,14 +31,14 @@ func verboseTrace(out io.Writer) *websock.Trace {
 		ProxyStart: func(proxy *url.URL, addr string) { note("asking the proxy %s for %s", proxy.Redacted(), addr) },
 		TLSDone: func(_ string, state tls.ConnectionState, err error) {
 			if err == nil {
-				note("%s, %s, after %v", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), since(begin))
+				note("%s, %s, %s, after %v", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite), cmp.Or(state.NegotiatedProtocol, "no ALPN"), since(begin))
 				noteCertificate(note, state)
 			}
 		},
-		Sent: func(p []byte) { writeLines(out, ">", p) },
+		Sent: func(p []byte) { writeHead(out, ">", p) },
 		Received: func(p []byte) {
 			if head := response.add(p); head != nil {
-				writeLines(out, "<", head)
+				writeHead(out, "<", head)
 			}
 		},
 		HandshakeDone: func(_ string, err error) {
@@ -79,6 +81,30 @@ func (h *responseHead) add(p []byte) []byte {
 	}
 	h.complete = true
 	return h.bytes[:i+len(end)]
+}
+
+// writeHead writes the head of a request or a response without the credentials in it.
+func writeHead(out io.Writer, mark string, head []byte) {
+	var b bytes.Buffer
+	for line := range bytes.Lines(head) {
+		if name, value, ok := bytes.Cut(trimLine(line), []byte(": ")); ok && isCredential(string(name)) && len(value) > 0 {
+			line = fmt.Appendf(nil, "%s: %s\r\n", name, hidden)
+		}
+		b.Write(line)
+	}
+	writeLines(out, mark, b.Bytes())
+}
+
+// hidden is shown instead of a credential, as instead of the password of a proxy.
+const hidden = "xxxxx"
+
+// isCredential reports whether a header field has a password or something like one.
+func isCredential(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie":
+		return true
+	}
+	return false
 }
 
 // writeLines writes lines with a mark before each. It escapes them, since a server may have

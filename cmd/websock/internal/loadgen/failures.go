@@ -50,11 +50,14 @@ func (f *failures) total() int64 {
 func dialFailure(err error) string {
 	var refusal *websock.HandshakeError
 	var dial *net.OpError
+	var stream *websock.StreamError
 	switch {
 	case errors.As(err, &refusal) && refusal.Proxy != "":
 		return "proxy failed"
 	case errors.As(err, &refusal) && refusal.Status != 0 && refusal.Status != http.StatusSwitchingProtocols:
 		return fmt.Sprintf("handshake status %d", refusal.Status)
+	case errors.As(err, &stream):
+		return resetFailure(stream)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "dial refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
@@ -72,6 +75,7 @@ func closeFailure(err error) string {
 	var protocol *websock.ProtocolError
 	var limit *websock.LimitError
 	var closed *websock.CloseError
+	var stream *websock.StreamError
 	switch {
 	case errors.As(err, &protocol):
 		return "protocol error"
@@ -79,9 +83,14 @@ func closeFailure(err error) string {
 		return "limit exceeded"
 	case errors.As(err, &closed) && closed.Code != websock.CloseAbnormal:
 		return fmt.Sprintf("close code %d", closed.Code)
+	case errors.As(err, &stream):
+		return resetFailure(stream)
 	}
 	return "connection lost"
 }
+
+// resetFailure returns the kind of the end of an HTTP/2 stream whose connection goes on.
+func resetFailure(err *websock.StreamError) string { return fmt.Sprintf("stream reset %v", err.Code) }
 
 // closedByUs reports whether a connection ended because we closed it.
 func closedByUs(err error) bool {

@@ -18,6 +18,7 @@ import (
 // Config says what a LoadGen does.
 type Config struct {
 	Targets     []fanout.Target
+	Mux         *websock.Mux // of the Targets; New owns it. nil: they use HTTP/1.1
 	Connections int
 	First       int // number of the first connection, in its messages
 	Message     *payload.Message
@@ -106,7 +107,7 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 	if rate == 0 {
 		rate = -1
 	}
-	memory := process.LiveMemory()
+	memory, cpu := process.LiveMemory(), process.CPUTime()
 	var err error
 	g.group, err = fanout.Start(fanout.Options{
 		Targets:   g.Targets,
@@ -124,7 +125,11 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 	case <-g.allAttempted:
 	case <-ctx.Done():
 	}
-	g.result.Connections = g.up.Load()
+	g.result.Connections, g.result.DialCPU = g.up.Load(), process.CPUTime()-cpu
+	if g.Mux != nil {
+		stats := g.Mux.Stats()
+		g.result.Sessions, g.result.Streams = int64(stats.Conns), int64(stats.Streams)
+	}
 	g.result.IdleMemory = process.LiveMemory() - memory
 	return nil
 }
@@ -241,6 +246,9 @@ func (g *LoadGen) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	g.group.Shutdown(ctx) // onDown gets the errors
+	if g.Mux != nil {
+		g.Mux.Close()
+	}
 }
 
 func (g *LoadGen) inFlight() (n int64) {

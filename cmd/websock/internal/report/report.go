@@ -37,6 +37,7 @@ type Report struct {
 	MessagesPerSecond float64          `json:"messages_per_second"`
 	Latency           Percentiles      `json:"latency_us"`
 	CPUPerMessage     float64          `json:"cpu_us_per_message"`
+	CPUPerOpen        float64          `json:"cpu_us_per_open"`
 	BytesPerConn      int64            `json:"bytes_per_connection"`
 	Memory            int64            `json:"resident_bytes"`
 	Errors            map[string]int64 `json:"errors"`
@@ -44,8 +45,19 @@ type Report struct {
 
 	FirstErrors map[string]string `json:"first_errors,omitempty"` // by kind
 
+	StreamsAsked int    `json:"streams_per_connection,omitempty"` // at most; 0: HTTP/2 was not asked for
+	HTTP2        *HTTP2 `json:"http2,omitempty"`                  // nil: it was not asked for
+
 	samples   []Sample
 	latencies *Histogram
+}
+
+// HTTP2 tells the connections from the WebSockets on them, when dialing was done. What the Report has
+// for each connection is for each WebSocket.
+type HTTP2 struct {
+	Connections int64 `json:"connections"` // TCP connections with HTTP/2
+	Streams     int64 `json:"streams"`     // WebSockets on them
+	HTTP1       int64 `json:"http1"`       // WebSockets with a TCP connection each: the server offers no HTTP/2
 }
 
 // SetResult fills in what a run has measured: its result, how long it dialed, and the samples
@@ -55,6 +67,10 @@ func (r *Report) SetResult(result Result, dialing time.Duration, samples []Sampl
 	r.DialRate = rounded(float64(r.Connections) / dialing.Seconds())
 	if r.Connections > 0 {
 		r.BytesPerConn = max(result.IdleMemory, 0) / int64(r.Connections)
+		r.CPUPerOpen = rounded(float64(result.DialCPU.Nanoseconds()) / 1000 / float64(r.Connections))
+	}
+	if r.StreamsAsked > 0 {
+		r.HTTP2 = &HTTP2{result.Sessions, result.Streams, max(result.Connections-result.Streams, 0)}
 	}
 	r.Memory = result.Memory
 	r.Seconds = rounded(result.Elapsed.Seconds())
@@ -97,20 +113,30 @@ func (r *Report) rows() (rows []row) {
 	add := func(label, format string, args ...any) {
 		rows = append(rows, row{label, fmt.Sprintf(format, args...)})
 	}
+	unit := "connection" // what the numbers are for
+	if r.HTTP2 != nil {
+		unit = "WebSocket"
+	}
 	add("server", "%s (%s)", strings.Join(r.URLs, " "), r.Server)
 	add("transport", "%s", r.Transport)
+	if r.HTTP2 != nil {
+		add("protocol", "%s", r.protocol())
+	}
 	if r.Processes > 1 {
 		add("processes", "%d", r.Processes)
 	}
 	if len(r.Sources) > 0 {
 		add("source addresses", "%s", strings.Join(r.Sources, " "))
 	}
-	add("connections", "%s of %s", console.Grouped(r.Connections), console.Grouped(r.Asked))
+	add(unit+"s", "%s of %s", console.Grouped(r.Connections), console.Grouped(r.Asked))
+	if h := r.HTTP2; h != nil {
+		add("TCP connections", "%s", h.tcpConnections())
+	}
 	add("dial rate", "%s a second", console.Grouped(r.DialRate))
 	if r.Reconnects > 0 {
 		add("reconnected", "%s times", console.Grouped(r.Reconnects))
 	}
-	add("messages sent", "%s of %s bytes, %d in flight on each connection", console.Grouped(r.Sent), console.Grouped(r.Size), r.Window)
+	add("messages sent", "%s of %s bytes, %d in flight on each %s", console.Grouped(r.Sent), console.Grouped(r.Size), r.Window, unit)
 	add("messages received", "%s", console.Grouped(r.Received))
 	add("messages a second", "%s for %.1f s", console.Grouped(r.MessagesPerSecond), r.Seconds)
 	add("latency p50", "%v", microseconds(r.Latency.P50))
@@ -118,13 +144,43 @@ func (r *Report) rows() (rows []row) {
 	add("latency p99", "%v", microseconds(r.Latency.P99))
 	add("latency max", "%v", microseconds(r.Latency.Max))
 	add("client CPU per message", "%.2f µs", r.CPUPerMessage)
-	add(MemoryLabel, "%s bytes", console.Grouped(r.BytesPerConn))
+	add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
+	add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
 	add("memory in total", "%s MB", console.Grouped(float64(r.Memory)/1e6))
 	add("errors", "%s", console.Grouped(r.ErrorsTotal))
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
 		add("  "+kind, "%s", console.Grouped(r.Errors[kind])+r.firstError(kind))
 	}
 	return rows
+}
+
+// protocol says over which version of HTTP the WebSockets are.
+func (r *Report) protocol() string {
+	const declined = "the server offers no WebSockets over HTTP/2"
+	switch h := r.HTTP2; {
+	case h.HTTP1 == 0:
+		return fmt.Sprintf("HTTP/2, up to %s WebSockets a connection", console.Grouped(r.StreamsAsked))
+	case h.Streams == 0:
+		return "HTTP/1.1: " + declined
+	default:
+		return fmt.Sprintf("HTTP/2, up to %s WebSockets a connection; HTTP/1.1 for %s WebSockets: %s",
+			console.Grouped(r.StreamsAsked), console.Grouped(h.HTTP1), strings.Replace(declined, "the server", "their server", 1))
+	}
+}
+
+// tcpConnections says how many connections carry how many WebSockets.
+func (h *HTTP2) tcpConnections() string {
+	var parts []string
+	if h.Connections > 0 {
+		parts = append(parts, fmt.Sprintf("%s with HTTP/2 for %s WebSockets", console.Grouped(h.Connections), console.Grouped(h.Streams)))
+	}
+	if h.HTTP1 > 0 {
+		parts = append(parts, console.Grouped(h.HTTP1)+" with HTTP/1.1")
+	}
+	if parts == nil {
+		return "0"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // firstError returns the first error of a kind for the table, or "" if none was kept.

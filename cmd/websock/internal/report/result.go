@@ -22,7 +22,10 @@ func (s *Snapshot) Add(other Snapshot) {
 
 // A Result is what a run has measured in the end. Worker processes send theirs as JSON.
 type Result struct {
-	Connections int64             // open when dialing was done
+	Connections int64             // WebSockets that were open when dialing was done
+	Sessions    int64             // HTTP/2 connections that were open then
+	Streams     int64             // WebSockets on those
+	DialCPU     time.Duration     // CPU time used until then
 	IdleMemory  int64             // bytes that they took before messages were exchanged
 	Memory      int64             // bytes of the process at the end of the exchange
 	Exchanged   int64             // messages received by the end of the exchange
@@ -42,6 +45,9 @@ func NewResult() Result {
 // Add adds the result of another process that ran at the same time.
 func (r *Result) Add(other Result) {
 	r.Connections += other.Connections
+	r.Sessions += other.Sessions
+	r.Streams += other.Streams
+	r.DialCPU += other.DialCPU
 	r.IdleMemory += other.IdleMemory
 	r.Memory += other.Memory
 	r.Exchanged += other.Exchanged

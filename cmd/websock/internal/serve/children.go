@@ -18,11 +18,28 @@ type Children struct {
 	children    []*process.Child
 }
 
+// ChildOptions are the settings of Children.
+type ChildOptions struct {
+	Transport string
+	Compress  bool
+	TLS       bool
+	Streams   int // of an HTTP/2 connection; 0: clients use HTTP/1.1
+}
+
+// flags returns the arguments of a server.
+func (o *ChildOptions) flags() []string {
+	flags := []string{"serve", "-addr", "127.0.0.1:0", "-stdin", "-transport", o.Transport, "-compress=" + strconv.FormatBool(o.Compress)}
+	if o.Streams > 0 {
+		flags = append(flags, "-streams", strconv.Itoa(o.Streams), "-h2c="+strconv.FormatBool(!o.TLS))
+	}
+	return flags
+}
+
 // StartChildren starts n servers. Stop must be called on them.
-func StartChildren(stderr io.Writer, n int, transport string, compress, tls bool) (*Children, error) {
+func StartChildren(stderr io.Writer, n int, o ChildOptions) (*Children, error) {
 	c := &Children{}
-	flags := []string{"serve", "-addr", "127.0.0.1:0", "-stdin", "-transport", transport, "-compress=" + strconv.FormatBool(compress)}
-	if tls {
+	flags := o.flags()
+	if o.TLS {
 		var err error
 		if c.Certificate, err = NewCertificate(""); err != nil {
 			return nil, err
