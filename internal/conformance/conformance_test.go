@@ -28,6 +28,9 @@ func places(t *testing.T) []place {
 	on := func(factory transport.Factory, secure bool) func(*stream) error {
 		return newNetwork(t, factory, secure).converseInEveryWay
 	}
+	overHTTP2 := func(factory transport.Factory, secure bool) func(*stream) error {
+		return newStreams(t, factory, secure).converseInEveryWay
+	}
 	return []place{
 		{name: "Decoder", run: decodeInEveryWay},
 		{name: "Conn, pulled", run: func(s *stream) error { return converseInEveryWay(s, true) }},
@@ -36,6 +39,8 @@ func places(t *testing.T) []place {
 		{name: "epoll", run: on(epoll.Transport(), false)},
 		{name: "std over TLS", run: on(std.Transport(), true)},
 		{name: "epoll over TLS", run: on(epoll.Transport(), true)},
+		{name: "HTTP/2", run: overHTTP2(epoll.Transport(), false)},
+		{name: "HTTP/2 over TLS", run: overHTTP2(epoll.Transport(), true)},
 	}
 }
 

@@ -52,7 +52,9 @@
 //     large buffers and with timeouts in between, and pushed to both kinds of Handler. Each answer
 //     must have been sent before the Conn receives more than it needs for it;
 //   - over sockets with transport/std and transport/epoll, with and without TLS, pulled and
-//     pushed, with a peer that waits for each answer and with one that sends everything at once.
+//     pushed, with a peer that waits for each answer and with one that sends everything at once;
+//   - in the same way over HTTP/2, without TLS and with it, where the connections of all cases in a role
+//     are streams of the same session. The peer uses golang.org/x/net's Framer.
 //
 // The first two get the stream whole, frame by frame, byte by byte, and in two parts: split at
 // every byte if it is short, at random if it is long.

@@ -29,7 +29,8 @@ const patience = time.Minute
 type network struct {
 	factory  transport.Factory
 	listener net.Listener
-	tls      *stdtls.Config // for both roles; nil: without TLS
+	tls      *stdtls.Config            // for both roles; nil: without TLS
+	sessions map[websock.Role]*session // whose streams are the connections; nil: each has a socket
 }
 
 func newNetwork(t *testing.T, factory transport.Factory, secure bool) *network {
@@ -117,19 +118,35 @@ func (n *network) secure(role websock.Role, ours, peer net.Conn) (net.Conn, net.
 	return secured, theirs, errors.Join(secured.Handshake(), <-shaken)
 }
 
+// open is connect with a transport.
+func (n *network) open(role websock.Role) (ours transport.Conn, peer net.Conn, err error) {
+	if n.sessions != nil {
+		st, peer, err := n.sessions[role].open()
+		if err != nil {
+			return nil, nil, err
+		}
+		peer.SetDeadline(time.Now().Add(patience))
+		return st, peer, nil
+	}
+	conn, peer, err := n.connect(role)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ours, err = websock.Attach(n.factory, conn, nil); err != nil {
+		conn.Close()
+		peer.Close()
+	}
+	return ours, peer, err
+}
+
 // converse runs an application on a connection to the peer of a stream, and checks what the peer
 // received and how the connection ended.
 func (n *network) converse(s *stream, a application, play peerScript) error {
-	ours, peer, err := n.connect(s.role)
+	transport, peer, err := n.open(s.role)
 	if err != nil {
 		return err
 	}
 	defer peer.Close()
-	transport, err := websock.Attach(n.factory, ours, nil)
-	if err != nil {
-		ours.Close()
-		return err
-	}
 	limits := s.row.limits
 	limits.SendQueue = 2 * largest // no echo of a Handler is refused
 	c := websock.NewConn(transport, s.role, websock.Options{Limits: limits, Compression: s.row.compression})

@@ -209,7 +209,12 @@ func TestLinger(t *testing.T) {
 					t.Errorf("Linger returned %v, want %v", err, want)
 				}
 				waitFor(t, func() bool { return p.session.Streams() == 0 })
-				if got := strings.Join(p.frames(), ", "); got != test.want {
+				var got []string
+				waitFor(t, func() bool { // the goroutine that has ended it may still be writing
+					got = append(got, p.frames()...)
+					return len(strings.Join(got, ", ")) >= len(test.want)
+				})
+				if got := strings.Join(got, ", "); got != test.want {
 					t.Errorf("the peer got %q, want %q", got, test.want)
 				}
 				if _, err := st.View(); err != net.ErrClosed {
