@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed004e8d11/websock"
@@ -60,6 +61,9 @@ func TestReportsTellConnectionsFromWebSockets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out.html")
 	got := command(t.Context(), "", "fanout", "-h2", "-streams", "5", "-url", url, "-n", "10", "-duration", "100ms", "-report", file)
 	page, err := os.ReadFile(file)
+	if !strings.Contains(string(page), "WebSockets up") {
+		t.Error("the chart is of connections")
+	}
 	if got.code != 0 || err != nil {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -149,6 +153,28 @@ func TestFanoutCountsFailuresOverHTTP2ByKind(t *testing.T) {
 	teapot := startHTTP2Server(t, new(websock.HTTP2Server), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	if r, got := runFanout(t, "-h2", "-url", teapot, "-n", "3"); got.code != 1 || r.Errors["handshake status 418"] != 3 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// All that share a connection are lost with it.
+func TestFanoutReconnectsOverHTTP2(t *testing.T) {
+	var overHTTP2 websock.HTTP2Server
+	var accepted atomic.Int32
+	url := startHTTP2Server(t, &overHTTP2, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if accepted.Add(1) == 3 {
+			overHTTP2.Close()
+			return
+		}
+		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
+	})
+	r, got := runFanout(t, "-h2", "-url", url, "-n", "3", "-reconnect", "-duration", "2s")
+	if got.code != 1 || r.ErrorsTotal != 3 || accepted.Load() != 6 || r.Received == 0 {
+		t.Errorf("%d WebSockets, %+v", accepted.Load(), got)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -104,6 +105,10 @@ func TestFanoutOpensAsManyAsTheLimitOfOpenFilesAllows(t *testing.T) {
 		f := &fanoutCommand{stdio: stdio{console.Streams{Err: &said}}, n: many, procs: procs}
 		if got := f.fitConnections(); got != procs*each {
 			t.Errorf("%d of %d", got, limit)
+		}
+		shared := &fanoutCommand{stdio: stdio{console.Streams{Err: io.Discard}}, dialFlags: dialFlags{h2: true}, streams: 10, n: many, procs: procs}
+		if got := shared.fitConnections(); got != procs*each*10 {
+			t.Errorf("%d WebSockets with 10 on each connection", got)
 		}
 		for _, number := range []int{many, each, procs * each} {
 			if !strings.Contains(said.String(), console.Grouped(number)) {

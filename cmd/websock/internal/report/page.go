@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/go-analyze/charts"
 )
@@ -36,12 +37,13 @@ func (r *Report) WritePage(w io.Writer) error {
 // charts draws the charts of the page, each as an SVG element.
 func (r *Report) charts() (svgs []template.HTML, err error) {
 	t := newTimeline(r.samples)
+	units := r.unit() + "s"
 	for _, draw := range []func() ([]byte, error){
 		func() ([]byte, error) {
 			return lineChart("Messages received", "messages a second", t, series{"", t.messageRates()})
 		},
 		func() ([]byte, error) {
-			return lineChart("Connections up", "connections", t, series{"", t.values(func(s Sample) int64 { return s.Up })})
+			return lineChart(strings.ToUpper(units[:1])+units[1:]+" up", units, t, series{"", t.values(func(s Sample) int64 { return s.Up })})
 		},
 		func() ([]byte, error) {
 			return lineChart("Errors and reconnections, so far", "errors, reconnections", t,

@@ -113,10 +113,7 @@ func (r *Report) rows() (rows []row) {
 	add := func(label, format string, args ...any) {
 		rows = append(rows, row{label, fmt.Sprintf(format, args...)})
 	}
-	unit := "connection" // what the numbers are for
-	if r.HTTP2 != nil {
-		unit = "WebSocket"
-	}
+	unit := r.unit()
 	add("server", "%s (%s)", strings.Join(r.URLs, " "), r.Server)
 	add("transport", "%s", r.Transport)
 	if r.HTTP2 != nil {
@@ -152,6 +149,14 @@ func (r *Report) rows() (rows []row) {
 		add("  "+kind, "%s", console.Grouped(r.Errors[kind])+r.firstError(kind))
 	}
 	return rows
+}
+
+// unit returns what the numbers are of.
+func (r *Report) unit() string {
+	if r.HTTP2 != nil {
+		return "WebSocket"
+	}
+	return "connection"
 }
 
 // protocol says over which version of HTTP the WebSockets are.
