@@ -7,10 +7,10 @@ func (st *Stream) Unread(p []byte) {
 	if st.in == nil {
 		st.in = &input{}
 	}
-	later := st.in.chunks
-	st.in.chunks = nil
+	later := st.in.kept.list
+	st.in.kept.list = nil
 	st.in.add(p)
-	st.in.chunks = append(st.in.chunks, later...)
+	st.in.kept.list = append(st.in.kept.list, later...)
 }
 
 // SkipTo makes id the number of the next stream.

@@ -35,8 +35,10 @@ const (
 	longFrame  = 64 << 10
 	shortFrame = 16 << 10
 
-	// uncopiedSize is the least payload that is written without being copied.
+	// uncopiedSize is the least payload that is written at once, since it need not be copied then, and
+	// longSize that of what is queued that isn't copied into a batch.
 	uncopiedSize = 16 << 10
+	longSize     = 8 << 10
 
 	// minMaxFrame is the frame size that every peer takes (RFC 9113 section 6.5.2).
 	minMaxFrame = 16 << 10
@@ -60,10 +62,10 @@ type output struct {
 	s       *Session
 	framer  *http2.Framer
 	encoder *hpack.Encoder
-	block   bytes.Buffer   // of encoder
-	pending *buffer.Buffer // frames that are not written yet; nil: none
-	last    int            // where the last of them begins, if it is DATA; -1: it isn't
-	written *buffer.Buffer // those that the carrier writes later
+	block   bytes.Buffer // of encoder
+	pending batch        // frames that are not written yet
+	current batch        // those that are being written; empty: no write is under way
+	vec     [][]byte     // the parts of current
 	state   outputState
 	wrote   chan struct{} // closed when the write under way has ended; nil: nobody waits for that
 	owed    bool          // the goroutine that writes has to write what is pending, too
@@ -72,9 +74,6 @@ type output struct {
 	sending ring          // streams that have something to send, and a window
 
 	fields []hpack.HeaderField // of the header list that is being sent, for Config.Trace
-
-	vec   [][]byte // of an uncopied write
-	heads []byte   // the frame headers of it
 }
 
 // An outputState says what the carrier is doing.
@@ -131,28 +130,12 @@ func (o *output) append(p []byte) {
 	if o.state == broken {
 		return
 	}
-	b := o.room(len(p))
-	b.B = append(b.B, p...)
-	o.last = -1
-}
-
-// room returns the pending frames with room for n more bytes.
-func (o *output) room(n int) *buffer.Buffer {
-	if o.pending == nil {
-		o.pending = buffer.Get(max(n, 2<<10))
-	} else {
-		o.pending.Grow(n)
-	}
-	return o.pending
+	o.pending.add(p)
+	o.pending.last = -1
 }
 
 // size returns how many bytes of frames are pending.
-func (o *output) size() int {
-	if o.pending == nil {
-		return 0
-	}
-	return len(o.pending.B)
-}
+func (o *output) size() int { return o.pending.size }
 
 // writeHead sends a header list, in as many frames as necessary.
 func (o *output) writeHead(st *Stream, fields []hpack.HeaderField, endStream bool) {
@@ -198,48 +181,82 @@ func putDataHeader(p []byte, id uint32, size int, endStream bool) {
 	binary.BigEndian.PutUint32(p[5:], id)
 }
 
-// appendData adds a DATA frame with size bytes of bufs, and returns the rest of bufs.
-func (o *output) appendData(st *Stream, bufs [][]byte, size int, endStream bool) [][]byte {
-	b := o.room(frameHeaderSize + size)
+// appendDataHeader adds the header of a DATA frame with size bytes of payload, which the caller adds.
+func (o *output) appendDataHeader(st *Stream, size int, endStream bool) {
+	b := o.pending.room(frameHeaderSize)
 	start := len(b.B)
-	o.last = start
+	o.pending.last = start
 	b.B = b.B[:start+frameHeaderSize]
 	putDataHeader(b.B[start:], st.id, size, endStream)
-	for rest := size; rest > 0; {
-		n := min(rest, len(bufs[0]))
-		b.B = append(b.B, bufs[0][:n]...)
-		rest -= n
-		if n == len(bufs[0]) {
-			bufs = bufs[1:]
+	st.sendWindow -= int64(size)
+	o.window -= int64(size)
+	if o.s.config.Trace != nil {
+		o.s.traceLocked(true, b.B[start:], nil)
+	}
+}
+
+// appendData adds a DATA frame with size bytes of bufs, and returns the rest of bufs. long says that
+// the caller writes the batch at once, so that long payload need not be copied.
+func (o *output) appendData(st *Stream, bufs [][]byte, size int, long bool) [][]byte {
+	o.appendDataHeader(st, size, false)
+	for size > 0 {
+		p := bufs[0][:min(size, len(bufs[0]))]
+		if long && len(p) >= 1<<10 {
+			o.pending.addLong(p, nil)
 		} else {
-			bufs[0] = bufs[0][n:]
+			o.pending.add(p)
+		}
+		size -= len(p)
+		if bufs[0] = bufs[0][len(p):]; len(bufs[0]) == 0 {
+			bufs = bufs[1:]
 		}
 	}
-	o.spend(st, size)
-	if o.s.config.Trace != nil {
-		o.s.traceLocked(true, b.B[start:start+frameHeaderSize], nil)
-	}
 	return bufs
+}
+
+// appendQueued adds a DATA frame with the size oldest bytes that a stream has queued.
+func (o *output) appendQueued(st *Stream, size int, endStream bool) {
+	o.appendDataHeader(st, size, endStream)
+	for size > 0 {
+		front := st.out.queue.front()
+		p := front[:min(size, len(front))]
+		size -= len(p)
+		owner := st.out.queue.take(len(p))
+		if len(p) >= longSize && o.s.queue.Queues() {
+			o.pending.addLong(p, owner)
+			continue
+		}
+		o.pending.add(p)
+		if owner != nil { // earlier bytes of it may be in a batch that isn't written yet
+			o.retire(owner)
+		}
+	}
+}
+
+// retire gives b back when the batches that may refer to it were written.
+func (o *output) retire(b *buffer.Buffer) {
+	switch {
+	case o.pending.size > 0:
+		o.pending.addLong(nil, b)
+	case o.current.size > 0:
+		o.current.addLong(nil, b)
+	default:
+		b.Put()
+	}
 }
 
 // endLast adds END_STREAM to the last frame that is pending, if that is DATA of the stream. A frame that
 // Config.Trace was told of stays as it is.
 func (o *output) endLast(st *Stream) bool {
-	if o.size() == 0 || o.last < 0 || o.s.config.Trace != nil {
+	if o.size() == 0 || o.pending.last < 0 || o.s.config.Trace != nil {
 		return false
 	}
-	frame := o.pending.B[o.last:]
+	frame := o.pending.frames.B[o.pending.last:]
 	if parseFrameHeader(frame).stream != st.id {
 		return false
 	}
 	frame[4] |= byte(http2.FlagDataEndStream)
 	return true
-}
-
-// spend takes size bytes from both windows.
-func (o *output) spend(st *Stream, size int) {
-	st.sendWindow -= int64(size)
-	o.window -= int64(size)
 }
 
 // quota returns how large the next frame of a stream may be.
@@ -287,10 +304,10 @@ func (s *Session) fillLocked() {
 		if st == nil {
 			return
 		}
-		n := min(st.out.queue.Len(), o.quota(st))
-		last := n == st.out.queue.Len()
+		n := min(st.queuedLocked(), o.quota(st))
+		last := n == st.queuedLocked()
 		endStream := last && st.has(ending) && st.out.trailer == nil
-		o.appendData(st, [][]byte{st.out.queue.Bytes()}, n, endStream)
+		o.appendQueued(st, n, endStream)
 		st.dequeuedLocked(n)
 		switch {
 		case !last:
@@ -345,32 +362,29 @@ func (s *Session) writeBatchLocked() (more bool) {
 	if o.size() > mostPendingHeads {
 		s.notes.changed = true // Room was 0
 	}
-	b := o.pending
-	o.pending = nil
+	o.pending, o.current = o.current, o.pending
 	o.state = writing
 	if !s.queue.Queues() {
-		return s.tryWriteLocked(b)
+		return s.tryWriteLocked()
 	}
-	b.Vec[0] = b.B
+	o.vec = o.current.appendTo(o.vec[:0])
 	s.mu.Unlock()
-	err := s.carrier.Writev(b.Vec[:1]...)
+	err := s.carrier.Writev(o.vec...)
 	s.mu.Lock()
-	b.Put()
 	return s.batchWrittenLocked(err)
 }
 
 // tryWriteLocked is writeBatchLocked for a carrier that doesn't queue. What it doesn't take at once
 // it writes in a goroutine, which then calls Wrote.
-func (s *Session) tryWriteLocked(b *buffer.Buffer) (more bool) {
+func (s *Session) tryWriteLocked() (more bool) {
+	frames := s.out.current.frames.B
 	s.mu.Unlock()
-	rest, err := s.queue.TryWrite(b.B)
+	rest, err := s.queue.TryWrite(frames)
 	s.mu.Lock()
 	if rest != nil && err == nil {
-		s.out.written = b
 		rest.Finish((*writeDone)(s))
 		return false
 	}
-	b.Put()
 	return s.batchWrittenLocked(err)
 }
 
@@ -382,8 +396,6 @@ func (w *writeDone) Wrote(err error) {
 	s := (*Session)(w)
 	s.lock()
 	defer s.unlock()
-	s.out.written.Put()
-	s.out.written = nil
 	if s.batchWrittenLocked(err) {
 		s.flushLocked()
 	}
@@ -392,6 +404,8 @@ func (w *writeDone) Wrote(err error) {
 // batchWrittenLocked ends a write, and reports whether another may follow at once.
 func (s *Session) batchWrittenLocked(err error) (more bool) {
 	o := &s.out
+	o.current.release()
+	clear(o.vec)
 	if o.wrote != nil {
 		close(o.wrote)
 		o.wrote = nil
@@ -462,49 +476,16 @@ func (o *output) mayWriteUncopied() bool {
 // writeUncopiedLocked writes up to size bytes of bufs with the pending frames before them, and
 // returns the rest of bufs and how many bytes it has written.
 func (s *Session) writeUncopiedLocked(st *Stream, bufs [][]byte, size int) (rest [][]byte, written int) {
-	const most = 16 // frames
 	o := &s.out
-	size = min(size, carrierQueue)
-	pending := o.pending
-	o.pending = nil
-	o.vec = o.vec[:0]
-	if pending != nil {
-		o.vec = append(o.vec, pending.B)
-	}
-	if o.heads == nil {
-		o.heads = make([]byte, most*frameHeaderSize)
-	}
-	for i := range most {
+	for size = min(size, carrierQueue); written < size; {
 		n := min(size-written, o.quota(st))
 		if n == 0 {
 			break
 		}
-		head := o.heads[i*frameHeaderSize:][:frameHeaderSize]
-		putDataHeader(head, st.id, n, false)
-		o.vec = append(o.vec, head)
-		for rest := n; rest > 0; {
-			p := bufs[0][:min(rest, len(bufs[0]))]
-			o.vec = append(o.vec, p)
-			rest -= len(p)
-			if bufs[0] = bufs[0][len(p):]; len(bufs[0]) == 0 {
-				bufs = bufs[1:]
-			}
-		}
-		o.spend(st, n)
+		bufs = o.appendData(st, bufs, n, true)
 		written += n
-		if s.config.Trace != nil {
-			s.traceLocked(true, head, nil)
-		}
 	}
-	o.state = writing
-	s.mu.Unlock()
-	err := s.carrier.Writev(o.vec...)
-	s.mu.Lock()
-	clear(o.vec)
-	if pending != nil {
-		pending.Put()
-	}
-	s.batchWrittenLocked(err)
+	s.writeBatchLocked()
 	return bufs, written
 }
 
@@ -523,9 +504,10 @@ func (s *Session) sendingFailedLocked(err error) {
 // stop drops what is pending, and all that comes.
 func (o *output) stop() {
 	o.state = broken
-	if o.pending != nil {
-		o.pending.Put()
-		o.pending = nil
+	if o.current.size > 0 { // what the write under way refers to may be owned by pending
+		o.current.moveOwned(&o.pending)
+	} else {
+		o.pending.release()
 	}
 }
 

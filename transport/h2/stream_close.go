@@ -30,7 +30,7 @@ func (st *Stream) CloseWrite() error {
 // with an empty one.
 func (s *Session) sendEndLocked(st *Stream) {
 	if !s.out.endLast(st) {
-		s.out.appendData(st, nil, 0, true)
+		s.out.appendDataHeader(st, 0, true)
 	}
 	s.endSentLocked(st)
 }

@@ -5,19 +5,17 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// chunkSize is the size of the buffers that keep what has arrived, for all but short payload.
-const chunkSize = 16 << 10
+// keptSize is the size of the buffers that keep what has arrived, for all but short payload.
+const keptSize = 16 << 10
 
 // An input has what a Stream has received and its reader has not consumed. It belongs to the lock of
 // the Session.
 type input struct {
-	chunks []*buffer.Buffer // what has arrived, oldest first
-	start  int              // of the first chunk, so much is consumed
-	viewed int              // of the first chunk, so much has the reader in a view
+	kept   chunks // what has arrived
+	viewed int    // of the first chunk, so much has the reader in a view
 
 	// Of a goroutine that waits.
 	into   []byte        // where Read wants the bytes; nil: in the chunks
@@ -28,63 +26,45 @@ type input struct {
 
 // front returns the oldest bytes, which stay where they are while others are added.
 func (in *input) front() []byte {
-	if in == nil || len(in.chunks) == 0 {
+	if in == nil {
 		return nil
 	}
-	return in.chunks[0].B[in.start:]
+	return in.kept.front()
 }
 
 // add adds a copy of p.
 func (in *input) add(p []byte) {
-	if len(in.into) > 0 && len(in.chunks) == 0 {
+	if len(in.into) > 0 && in.kept.empty() {
 		in.got = copy(in.into, p)
 		in.into = nil
 		p = p[in.got:]
 	}
-	for len(p) > 0 {
-		last := len(in.chunks) - 1
-		if last < 0 || len(in.chunks[last].B) == cap(in.chunks[last].B) {
-			size := len(p)
-			if last >= 0 {
-				size = max(size, 2*cap(in.chunks[last].B)) // many short frames need few chunks
-			}
-			in.chunks = append(in.chunks, buffer.Get(min(size, chunkSize)))
-			last++
-		}
-		b := in.chunks[last]
-		n := min(len(p), cap(b.B)-len(b.B))
-		b.B = append(b.B, p[:n]...)
-		p = p[n:]
-	}
+	in.kept.add(p, keptSize)
 }
 
 // consume drops the n oldest bytes.
 func (in *input) consume(n int) {
 	in.viewed = max(in.viewed-n, 0)
-	if in.start += n; in.start < len(in.chunks[0].B) {
-		return
+	if b := in.kept.take(n); b != nil {
+		b.Put()
 	}
-	in.chunks[0].Put()
-	in.start = 0
-	n = copy(in.chunks, in.chunks[1:])
-	in.chunks[n] = nil
-	in.chunks = in.chunks[:n]
 }
 
 // drop drops all bytes, and returns how many they are. The chunk of which the reader has a view is kept
 // until the reader comes back.
 func (in *input) drop() (n int) {
-	n = -in.start
-	for i, b := range in.chunks {
+	list := in.kept.list
+	n = -in.kept.start
+	for i, b := range list {
 		n += len(b.B)
 		if i > 0 || in.viewed == 0 {
 			b.Put()
 		}
 	}
 	if in.viewed > 0 {
-		in.chunks = in.chunks[:1]
+		in.kept.list = list[:1]
 	} else {
-		in.chunks, in.start = nil, 0
+		in.kept = chunks{}
 	}
 	return n
 }
@@ -181,7 +161,7 @@ func (st *Stream) Consume(n int) {
 	s := st.s
 	s.lock()
 	defer s.unlock()
-	if st.in == nil || len(st.in.chunks) == 0 {
+	if st.in == nil || st.in.kept.empty() {
 		return // it was dropped when the stream ended
 	}
 	st.in.consume(n)
@@ -201,7 +181,7 @@ func (st *Stream) consumedLocked(n int) {
 	if s.out.size() > before {
 		s.commitLocked()
 	}
-	if st.has(pushed) && st.in != nil && len(st.in.chunks) == 0 && st.in.signal == nil {
+	if st.has(pushed) && st.in != nil && st.in.kept.empty() && st.in.signal == nil {
 		st.in = nil
 	}
 }

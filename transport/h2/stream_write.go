@@ -11,16 +11,19 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport"
 )
 
 // errWriteClosed is what a write after CloseWrite returns, as for a socket.
 var errWriteClosed error = syscall.EPIPE
 
+// queuedSize is the size of the buffers of what is queued, for all but short payload. A frame can have
+// as much.
+const queuedSize = longFrame
+
 // A streamOutput has what a Stream needs while bytes are queued. It belongs to the lock of the Session.
 type streamOutput struct {
-	queue   buffer.Queue
+	queue   chunks
 	trailer []hpack.HeaderField // to be sent after the queue; nil: none
 	served  bool                // the stream has had its turn since the queue was empty last
 	changed *sync.Cond          // for Drain; nil: no call has waited
@@ -86,7 +89,7 @@ func (st *Stream) enqueueLocked(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	st.ensureOutput().queue.Append(p)
+	st.ensureOutput().queue.add(p, queuedSize)
 	st.queued.Add(int32(len(p)))
 }
 
@@ -117,9 +120,8 @@ func (st *Stream) writeErrLocked() error {
 	return nil
 }
 
-// dequeuedLocked drops the n oldest bytes, which were sent.
+// dequeuedLocked is called when the n oldest bytes were sent.
 func (st *Stream) dequeuedLocked(n int) {
-	st.out.queue.Drop(n)
 	st.queued.Add(-int32(n))
 	st.out.broadcast()
 }
@@ -132,7 +134,10 @@ func (st *Stream) dropQueueLocked() {
 	if st.has(enlisted) {
 		st.s.out.sending.remove(st)
 	}
-	st.out.queue.Clear()
+	for _, b := range st.out.queue.list {
+		st.s.out.retire(b) // a frame with the beginning of the first may not be written yet
+	}
+	st.out.queue = chunks{}
 	st.out.trailer = nil
 	st.queued.Store(0)
 	st.out.broadcast()
