@@ -391,6 +391,9 @@ func newPeer(t testing.TB, w *wire, client bool, c h2.Config) *peer {
 func newSilentPeer(t testing.TB, w *wire, client bool, c h2.Config) *peer {
 	t.Helper()
 	p := &peer{t: t, wire: w, client: client, opened: make(chan *h2.Stream, 10000)}
+	if c.ConnWindow == 0 { // else it depends on the time that the SETTINGS take
+		c.ConnWindow = 16 << 20
+	}
 	p.encoder = hpack.NewEncoder(&p.block)
 	p.framer = http2.NewFramer(nil, &p.in)
 	p.framer.SetMaxReadFrameSize(1 << 20)

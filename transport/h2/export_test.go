@@ -1,5 +1,7 @@
 package h2
 
+import "time"
+
 // Unread makes p what is received first.
 func (st *Stream) Unread(p []byte) {
 	st.s.mu.Lock()
@@ -18,4 +20,12 @@ func (s *Session) SkipTo(id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID = id
+}
+
+// GrowConnWindow does what the answer to our SETTINGS does that has taken roundTrip.
+func (s *Session) GrowConnWindow(roundTrip time.Duration) {
+	s.lock()
+	defer s.unlock()
+	s.growConnWindowLocked(roundTrip)
+	s.commitLocked()
 }

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"math"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -213,7 +214,21 @@ func (s *Session) settingsAckedLocked() *SessionError {
 	for _, st := range s.streams {
 		st.recvWindow += int64(change)
 	}
+	if s.config.ConnWindow == 0 {
+		s.growConnWindowLocked(time.Duration(now() - s.settingsSent))
+	}
 	return nil
+}
+
+// growConnWindowLocked makes the receive window of the connection large enough for the round-trip
+// time.
+func (s *Session) growConnWindowLocked(roundTrip time.Duration) {
+	enough := min(int(min(roundTrip, time.Second)*connRate/time.Second), mostConnWindow)
+	if more := enough - s.connWindow; more > 0 {
+		s.connWindow += more
+		s.recvWindow += int64(more)
+		s.out.writeWindowUpdate(0, more)
+	}
 }
 
 // windowUpdateLocked handles WINDOW_UPDATE (RFC 9113 section 6.9).
@@ -393,7 +408,7 @@ func (s *Session) endDataLocked() *SessionError {
 // refundSessionLocked gives the peer back n bytes of the connection's window, at the latest when half
 // of it is used.
 func (s *Session) refundSessionLocked(n int) {
-	if s.unrefunded += int64(n); s.unrefunded < sessionWindow/2 {
+	if s.unrefunded += int64(n); s.unrefunded < int64(s.connWindow/2) {
 		return
 	}
 	s.out.writeWindowUpdate(0, int(s.unrefunded))

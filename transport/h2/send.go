@@ -110,7 +110,10 @@ func (o *output) begin() {
 			http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
 	}
 	o.framer.WriteSettings(settings...)
-	o.framer.WriteWindowUpdate(0, sessionWindow-defaultWindow)
+	o.s.settingsSent = now()
+	if more := o.s.connWindow - defaultWindow; more > 0 {
+		o.writeWindowUpdate(0, more)
+	}
 }
 
 // A frameWriter is an output as the io.Writer of its Framer, which writes whole frames.

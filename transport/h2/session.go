@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,9 +28,13 @@ const (
 	// DefaultMaxHeaderBytes bounds a header list where Config.MaxHeaderBytes is 0.
 	DefaultMaxHeaderBytes = 64 << 10
 
-	// sessionWindow is the receive window of a Session. What arrives is refunded at once, since the
-	// windows of the streams bound what is kept; so it only bounds what is under way.
-	sessionWindow = 16 << 20
+	// leastConnWindow and mostConnWindow bound the receive window of a connection. What arrives is
+	// refunded at once, since the windows of the streams bound what is kept; so that of the connection
+	// only bounds what is under way. It should not be large, since what is sent on one stream waits
+	// behind that, but it must be enough for connRate bytes a second.
+	leastConnWindow = 512 << 10
+	mostConnWindow  = 16 << 20
+	connRate        = 128 << 20
 
 	// defaultWindow is the window of a stream and of a connection before it is changed (RFC 9113
 	// section 6.9.2).
@@ -49,6 +54,11 @@ type Config struct {
 	// 5.2), at least 1. A stream that is paused, or not read, holds as many at most, so a Session
 	// holds at most Window bytes for each of its streams. 0: DefaultWindow.
 	Window int
+
+	// ConnWindow is how many bytes of all streams together the peer may have under way, at least 65535
+	// (RFC 9113 section 6.9.1). Those that have arrived don't count. 0: from 512 KiB to 16 MiB, enough
+	// for 128 MiB a second by the round-trip time at the beginning.
+	ConnWindow int
 
 	// MaxStreams is how many streams may be open at once (RFC 9113 section 5.1.2): in the server role
 	// what the client is told, and DefaultMaxStreams if it is 0; in the client role how many Open
@@ -81,6 +91,9 @@ func (c *Config) setDefaults(client bool) {
 		c.Window = DefaultWindow
 	}
 	c.Window = min(c.Window, math.MaxInt32)
+	if c.ConnWindow > 0 {
+		c.ConnWindow = min(max(c.ConnWindow, defaultWindow), math.MaxInt32)
+	}
 	if c.MaxStreams <= 0 && !client {
 		c.MaxStreams = DefaultMaxStreams
 	}
@@ -135,7 +148,9 @@ type Session struct {
 	lastID  uint32 // of the peer's last stream
 	peak    int    // most streams that were open at once
 
+	settingsSent  instant
 	settingsAcked bool  // the peer has acknowledged our SETTINGS
+	connWindow    int   // the receive window of the connection
 	recvWindow    int64 // what the peer may still send
 	unrefunded    int64 // what it has sent of it, and gets back
 
@@ -191,7 +206,8 @@ func newSession(carrier transport.Conn, c Config, client bool) (*Session, error)
 		peer:    Settings{MaxStreams: math.MaxUint32, Window: defaultWindow, MaxFrame: minMaxFrame},
 		nextID:  1,
 	}
-	s.recvWindow = sessionWindow
+	s.connWindow = cmp.Or(c.ConnWindow, leastConnWindow)
+	s.recvWindow = int64(s.connWindow)
 	s.nuisance.init(c.MaxStreams)
 	s.out.init(s)
 	s.parser.init(s)

@@ -109,9 +109,7 @@ func (st *Stream) dropInputLocked() {
 		return
 	}
 	st.s.refundStreamLocked(st, st.in.drop())
-	if st.in.signal == nil && st.in.viewed == 0 {
-		st.in = nil
-	}
+	st.releaseInputLocked()
 }
 
 // releaseViewLocked drops the chunk of which the reader had a view. What it has was given back to the

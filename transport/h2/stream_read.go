@@ -3,6 +3,7 @@ package h2
 import (
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/seed004e8d11/websock/transport"
@@ -128,10 +129,8 @@ func (s *Session) deliverLaterLocked(st *Stream, payload []byte) {
 	case st.has(closed | lingering | finished):
 		s.refundStreamLocked(st, len(payload))
 		return
-	case st.in == nil:
-		st.in = &input{}
 	}
-	st.in.add(payload)
+	st.ensureInput().add(payload)
 	st.in.wake()
 	if !st.has(paused) {
 		s.scheduleLocked(st)
@@ -181,9 +180,30 @@ func (st *Stream) consumedLocked(n int) {
 	if s.out.size() > before {
 		s.commitLocked()
 	}
-	if st.has(pushed) && st.in != nil && st.in.kept.empty() && st.in.signal == nil {
-		st.in = nil
+	if st.has(pushed) {
+		st.releaseInputLocked()
 	}
+}
+
+// inputs has those of streams that have nothing kept any more.
+var inputs = sync.Pool{New: func() any { return new(input) }}
+
+func (st *Stream) ensureInput() *input {
+	if st.in == nil {
+		st.in = inputs.Get().(*input)
+	}
+	return st.in
+}
+
+// releaseInputLocked releases the input, unless it has something, or a goroutine waits with it.
+func (st *Stream) releaseInputLocked() {
+	in := st.in
+	if in == nil || !in.kept.empty() || in.signal != nil || in.viewed > 0 {
+		return
+	}
+	st.in = nil
+	*in = input{kept: chunks{list: in.kept.list}}
+	inputs.Put(in)
 }
 
 // Read reads into p. It waits as View does, and returns the same errors.
@@ -238,10 +258,7 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 // awaitLocked waits until something has changed. It returns how many bytes have been read into p
 // meanwhile. It unlocks while it waits.
 func (st *Stream) awaitLocked(p []byte) int {
-	if st.in == nil {
-		st.in = &input{}
-	}
-	in := st.in
+	in := st.ensureInput()
 	if in.signal == nil {
 		in.signal = make(chan struct{}, 1)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -49,6 +50,23 @@ func TestWindowsAreRefunded(t *testing.T) {
 	paused.Resume()
 	p.wire.run()
 	p.gets("WINDOW_UPDATE 1 8388608")
+}
+
+// The window of the connection is what arrives at the rate of a fast network in a round trip.
+func TestTheWindowOfTheConnectionFitsTheRoundTrip(t *testing.T) {
+	const least = 512 << 10
+	for _, test := range []struct {
+		roundTrip time.Duration
+		frames    []string
+	}{
+		{time.Millisecond, nil},
+		{5 * time.Millisecond, []string{fmt.Sprintf("WINDOW_UPDATE %d", 128<<20*5/1000-least)}},
+		{time.Minute, []string{fmt.Sprintf("WINDOW_UPDATE %d", 16<<20-least)}},
+	} {
+		p := newPeer(t, newWire(), client, h2.Config{ConnWindow: least})
+		p.session.GrowConnWindow(test.roundTrip)
+		p.gets(test.frames...)
+	}
 }
 
 // Padding is given back, too, and its length.

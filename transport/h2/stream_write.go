@@ -80,10 +80,13 @@ func (st *Stream) Writev(bufs ...[]byte) error {
 
 func (st *Stream) ensureOutput() *streamOutput {
 	if st.out == nil {
-		st.out = &streamOutput{}
+		st.out = streamOutputs.Get().(*streamOutput)
 	}
 	return st.out
 }
+
+// streamOutputs has those of streams that have nothing queued any more.
+var streamOutputs = sync.Pool{New: func() any { return new(streamOutput) }}
 
 func (st *Stream) enqueueLocked(p []byte) {
 	if len(p) == 0 {
@@ -156,6 +159,8 @@ func (st *Stream) queueSentLocked() {
 		o.broadcast()
 		if o.changed == nil {
 			st.out = nil
+			*o = streamOutput{queue: chunks{list: o.queue.list}}
+			streamOutputs.Put(o)
 		}
 	}
 	st.changedLocked() // the receiver may have waited for room
