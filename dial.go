@@ -215,13 +215,8 @@ func (o *opening) check() error {
 
 // dialHTTP1 opens the WebSocket over a connection of its own, with HTTP/1.1.
 func (o *opening) dialHTTP1(ctx context.Context) (*Conn, error) {
-	reserved, err := reserve(o.route.cfg.Transport)
+	conn, reserved, err := o.route.dialReserved(ctx, protocolHTTP1)
 	if err != nil {
-		return nil, err
-	}
-	conn, err := o.route.dial(ctx, protocolHTTP1)
-	if err != nil {
-		reserved.Release()
 		return nil, err
 	}
 	return (&http1Conn{conn, reserved}).open(ctx, o)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
 
@@ -34,6 +35,27 @@ func (r *route) dial(ctx context.Context, protocols ...string) (net.Conn, error)
 		return conn, err
 	}
 	return startTLS(ctx, r.cfg.trace(), conn, r.to.Host, r.cfg.TLS, protocols...)
+}
+
+// dialReserved is dial, with a place reserved for the connection at the Transport. Nothing stays reserved
+// after an error, nor if a function of the Config panics or calls runtime.Goexit.
+func (r *route) dialReserved(ctx context.Context, protocols ...string) (net.Conn, transport.Reservation, error) {
+	reserved, err := reserve(r.cfg.Transport)
+	if err != nil {
+		return nil, nil, err
+	}
+	dialled := false
+	defer func() {
+		if !dialled {
+			reserved.Release()
+		}
+	}()
+	conn, err := r.dial(ctx, protocols...)
+	if err != nil {
+		return nil, nil, err
+	}
+	dialled = true
+	return conn, reserved, nil
 }
 
 // dialNet connects to the endpoint, through the proxy if there is one, without TLS.

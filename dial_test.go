@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -448,5 +449,23 @@ func TestCheckReturnsTheErrorOfDialWithoutDialing(t *testing.T) {
 				t.Errorf("a %T", checked)
 			}
 		})
+	}
+}
+
+func TestNothingStaysReservedAfterAFunctionOfAConfigEndsItsGoroutine(t *testing.T) {
+	for _, m := range []*Mux{nil, {Cleartext: true}} {
+		reserver := &countingReserver{}
+		cfg := &Config{Transport: reserver, Mux: m, Proxy: NoProxy}
+		cfg.NetDial = func(context.Context, string, string) (net.Conn, error) {
+			runtime.Goexit()
+			return nil, nil
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			Dial(t.Context(), "ws://127.0.0.1:1/", cfg)
+		}()
+		<-ended
+		waitUntil(func() bool { return reserver.reserved.Load() == 0 })
 	}
 }

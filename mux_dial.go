@@ -161,13 +161,8 @@ func (m *Mux) dial(ctx context.Context, c *muxConn, r *route) {
 // connect connects to the server. It returns a session that can be used; or a connection with HTTP/1.1,
 // which the server has chosen; or neither, if it has chosen HTTP/2 but wants HTTP/1.1 for a WebSocket.
 func (m *Mux) connect(ctx context.Context, c *muxConn, r *route) (*h2.Session, *http1Conn, error) {
-	reserved, err := reserve(r.cfg.Transport)
+	conn, reserved, err := r.dialReserved(ctx, protocolHTTP2, protocolHTTP1)
 	if err != nil {
-		return nil, nil, err
-	}
-	conn, err := r.dial(ctx, protocolHTTP2, protocolHTTP1)
-	if err != nil {
-		reserved.Release()
 		return nil, nil, err
 	}
 	if r.to.Secure && negotiated(conn) != protocolHTTP2 {

@@ -510,3 +510,19 @@ func mustReturn(t *testing.T, what string, f func()) {
 		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
 	}
 }
+
+// countingReserver is a Transport that counts the reservations that were not released.
+type countingReserver struct{ reserved atomic.Int64 }
+
+func (r *countingReserver) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return std.Transport().Attach(conn, early)
+}
+
+func (r *countingReserver) Reserve() (transport.Reservation, error) {
+	r.reserved.Add(1)
+	return countedReservation{r}, nil
+}
+
+type countedReservation struct{ *countingReserver }
+
+func (r countedReservation) Release() { r.reserved.Add(-1) }
