@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -205,37 +204,13 @@ func (a *attempt) open() (err error) {
 	if trace == nil {
 		trace = a.target.Config.Trace
 	}
-	if a.target.Config.Mux != nil {
-		trace = a.traceSharing(trace)
+	if a.target.Config.Mux == nil {
+		a.conn, err = a.target.dial(g.dialCtx, a.slot, trace)
+		return err
 	}
-	a.conn, err = a.target.dial(g.dialCtx, a.slot, trace)
-	return err
-}
-
-// traceSharing returns a Trace that also tells the dialQueue if the attempt dials no connection of its
-// own. t may be nil.
-func (a *attempt) traceSharing(t *websock.Trace) *websock.Trace {
-	own := websock.Trace{}
-	if t != nil {
-		own = *t
-	}
-	dialStart, handshakeStart := own.DialStart, own.HandshakeStart
-	var dials atomic.Bool // is set by another goroutine
-	own.DialStart = func(network, addr string) {
-		dials.Store(true)
-		if dialStart != nil {
-			dialStart(network, addr)
-		}
-	}
-	own.HandshakeStart = func(host string) {
-		if !dials.Load() {
-			a.slot.group.dials.sharesConn(a)
-		}
-		if handshakeStart != nil {
-			handshakeStart(host)
-		}
-	}
-	return &own
+	d := &dialTrace{attempt: a}
+	a.conn, err = a.target.dial(g.dialCtx, a.slot, d.wrap(trace))
+	return d.end(err)
 }
 
 // prepare lets the application change the Target.

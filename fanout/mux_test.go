@@ -2,9 +2,11 @@ package fanout
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -382,4 +384,132 @@ func TestAGroupWhoseMuxIsClosedTriesAgain(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func TestFunctionsOfDialingAreNotCalledAfterTheAttempt(t *testing.T) {
+	calls := 0
+	d := &dialTrace{}
+	w := d.wrap(&websock.Trace{
+		DialStart:  func(string, string) { calls++ },
+		DialDone:   func(string, string, net.Conn, error) { calls++ },
+		ProxyStart: func(*url.URL, string) { calls++ },
+		ProxyDone:  func(*url.URL, string, error) { calls++ },
+		TLSStart:   func(string) { calls++ },
+		TLSDone:    func(string, tls.ConnectionState, error) { calls++ },
+	})
+	dial := func() {
+		w.DialStart("", "")
+		w.DialDone("", "", nil, nil)
+		w.ProxyStart(nil, "")
+		w.ProxyDone(nil, "", nil)
+		w.TLSStart("")
+		w.TLSDone("", tls.ConnectionState{}, nil)
+	}
+	if dial(); calls != 6 {
+		t.Errorf("%d calls", calls)
+	}
+	d.end(nil)
+	if dial(); calls != 6 {
+		t.Errorf("%d calls after the end", calls-6)
+	}
+}
+
+func TestAPanicOfATraceEndsTheAttemptThatDials(t *testing.T) {
+	server := newTestServer(t)
+	down := make(chan error, 1)
+	var recovered, panicked atomic.Int64
+	g := startGroup(t, Options{
+		Targets: targetsFor(muxed{epoll.Transport(), newMux(t)}, server.url()),
+		Trace: func(*Slot) *websock.Trace {
+			return &websock.Trace{DialStart: func(string, string) {
+				if panicked.Add(1) == 1 {
+					panic("oops")
+				}
+			}}
+		},
+		Recover: func(*Slot, any) { recovered.Add(1) },
+		OnDown:  func(_ *Slot, err error, _ time.Duration) { down <- err },
+	})
+	var failed *websock.HandlerError
+	if err := <-down; !errors.As(err, &failed) || failed.Value != "oops" {
+		t.Error(err)
+	}
+	waitAllUp(t, g)
+	if recovered.Load() != 1 {
+		t.Errorf("recovered %d times", recovered.Load())
+	}
+	shutdown(t, g)
+	<-down
+}
+
+func TestShutdownEndsADialThatSlotsShare(t *testing.T) {
+	const slots = 20
+	targets := targetsFor(muxed{epoll.Transport(), newMux(t)}, "ws://127.0.0.1:1/")
+	var dialling atomic.Int64
+	targets[0].Config.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		dialling.Add(1)
+		defer dialling.Add(-1)
+		return dialSilent(ctx)
+	}
+	g := startGroup(t, Options{Targets: targets, Size: slots})
+	waitUntil(t, "all wait for one dial", func() bool { return g.Stats().Connecting == slots && dialling.Load() == 1 })
+	shutdown(t, g)
+	if s := g.Stats(); s.Failed[FailedShutdown] != slots {
+		t.Errorf("%+v", s)
+	}
+	waitUntil(t, "the dial has ended", func() bool { return dialling.Load() == 0 })
+}
+
+// The peer of some slots takes nothing any more: their whole connection is blocked.
+func TestABlockedConnectionHoldsUpNoOther(t *testing.T) {
+	const slots, rounds, size = 40, 30, 16 << 10
+	server := newTestServer(t)
+	blocked := silentStreamServer(t)
+	var received atomic.Int64
+	server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) { received.Add(1) }
+	m := newMux(t)
+	targets := append(targetsFor(muxed{epoll.Transport(), m}, server.url()), targetsFor(muxed{epoll.Transport(), m}, blocked)...)
+	for i := range targets {
+		targets[i].Config.Limits.SendQueue = 64 << 10
+		targets[i].Config.Limits.CloseTimeout = 100 * time.Millisecond
+	}
+	g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1})
+	waitAllUp(t, g)
+	refused := 0
+	for i := range rounds {
+		d := g.Broadcast(websock.OpBinary, make([]byte, size))
+		refused += d.Refused
+		if d.Sent < slots/2 {
+			t.Errorf("%+v", d)
+		}
+		waitUntil(t, "all others receive", func() bool { return received.Load() == int64(i+1)*slots/2 })
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	held := 0
+	for s := range g.Slots() {
+		held += s.Conn().Queued()
+	}
+	if held > slots/2*(64<<10+size+maxFrameHeader) {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+func TestSlotsOfOneConnectionBroadcastWithinOnMessage(t *testing.T) {
+	const slots = 20
+	server := newTestServer(t)
+	var received atomic.Int64
+	g := startGroup(t, Options{
+		Targets: targetsFor(muxed{epoll.Transport(), newMux(t)}, server.url()),
+		Size:    slots,
+		OnMessage: func(s *Slot, op websock.Opcode, msg []byte) {
+			if received.Add(1); string(msg) == "all" {
+				s.Group().Broadcast(op, []byte("one"))
+			}
+		},
+	})
+	waitAllUp(t, g)
+	g.Broadcast(websock.OpText, []byte("all"))
+	waitUntil(t, "all echoes", func() bool { return received.Load() == slots+slots*slots })
 }
