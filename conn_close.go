@@ -98,9 +98,9 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 }
 
 // shutdown closes the transport as RFC 6455 section 7.1.1 demands: the server closes first,
-// immediately if it has the peer's close frame; the client when the server has closed. A stream of
-// HTTP/2 is ended by both sides without waiting for the other: it leaves no port in TIME_WAIT, and a
-// proxy may end it only after its client.
+// immediately if it has the peer's close frame; the client when the server has closed. Over HTTP/2 the
+// client ends its stream without waiting: a stream leaves no port in TIME_WAIT, and a proxy may end it
+// only after its client.
 func (c *Conn) shutdown() error {
 	c.batch.mu.Lock()
 	return c.shutdownLocked()
@@ -116,10 +116,11 @@ func (c *Conn) shutdownLocked() error {
 	}
 	failed := w.state == writerStopped
 	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
+	stream, isStream := w.t.(*h2.Stream)
+	awaitsAnswer := isStream && c.Role() == Server && c.closing.MayReceive()
 	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()
-	_, isStream := w.t.(*h2.Stream)
-	if (isStream || c.Role() == Server) && !again && !failed {
+	if (isStream || c.Role() == Server) && !awaitsAnswer && !again && !failed {
 		c.batch.t.CloseWrite() // if this fails, the wait below ends with a timeout
 	}
 	switch {
@@ -131,7 +132,11 @@ func (c *Conn) shutdownLocked() error {
 		c.batch.t.Close()
 		return errNotCompleted
 	}
-	err := c.batch.t.Linger(timeout)
+	linger := c.batch.t.Linger
+	if awaitsAnswer {
+		linger = stream.LingerForAnswer
+	}
+	err := linger(timeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errNotCompleted
 	}

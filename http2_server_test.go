@@ -646,3 +646,38 @@ func TestServeConnReturnsWhyTheConnectionEnded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Firefox takes END_STREAM for the end of both directions, and doesn't answer a close frame that comes
+// with it.
+func TestServerEndsItsStreamAfterTheAnswer(t *testing.T) {
+	eachHTTP2Server(t, func() *http.Server {
+		return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, err := Accept(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := c.CloseWith(4001, "bye"); err != nil {
+				t.Error(err)
+			}
+		})}
+	}, func(t *testing.T, s *runningServer) {
+		st, err := s.session(t).Open(s.connect(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var frame [7]byte
+		if _, err := io.ReadFull(st, frame[:]); err != nil {
+			t.Fatal(err)
+		}
+		st.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := st.View(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("before the answer: %v", err)
+		}
+		st.SetReadDeadline(time.Now().Add(20 * time.Second))
+		st.Writev([]byte{0x88, 0x82, 0, 0, 0, 0, 4001 >> 8, 4001 & 0xff})
+		if _, err := st.View(); err != io.EOF {
+			t.Errorf("after the answer: %v", err)
+		}
+	})
+}

@@ -123,6 +123,9 @@ func (st *Stream) checkDeadlinesLocked() {
 	switch {
 	case !st.readDeadline.passed(), st.has(closed):
 	case st.has(lingering):
+		if st.has(awaitsAnswer) {
+			st.endWriteLocked()
+		}
 		st.closeLocked(os.ErrDeadlineExceeded)
 		st.s.commitLocked()
 	case st.has(pushed):

@@ -14,16 +14,20 @@ func (st *Stream) CloseWrite() error {
 	s := st.s
 	s.lock()
 	defer s.unlock()
+	st.endWriteLocked()
+	s.commitLocked()
+	return nil
+}
+
+func (st *Stream) endWriteLocked() {
 	if st.writeErrLocked() != nil {
-		return nil
+		return
 	}
 	st.flags |= ending
 	if st.queuedLocked() > 0 || st.has(writev) {
-		return nil // END_STREAM follows
+		return // END_STREAM follows
 	}
-	s.sendEndLocked(st)
-	s.commitLocked()
-	return nil
+	st.s.sendEndLocked(st)
 }
 
 // sendEndLocked sends END_STREAM, with the last DATA frame of the stream if that can still be changed, or
@@ -37,14 +41,23 @@ func (s *Session) sendEndLocked(st *Stream) {
 
 // Linger discards what still arrives, until what is queued has been sent and the peer has ended the
 // stream, or d has passed; then it closes. With a receiver it returns at once.
-func (st *Stream) Linger(d time.Duration) error {
+func (st *Stream) Linger(d time.Duration) error { return st.linger(d, lingering) }
+
+// LingerForAnswer is Linger for a server whose last message the peer answers, as it does the close frame
+// of a WebSocket. What arrives next, or has arrived and was not read, is taken for the answer: then
+// END_STREAM is sent, and the stream closed. If END_STREAM were sent before, some clients would not
+// answer, as they take it for the end of both directions.
+func (st *Stream) LingerForAnswer(d time.Duration) error { return st.linger(d, lingering|awaitsAnswer) }
+
+func (st *Stream) linger(d time.Duration, way streamFlags) error {
 	s := st.s
 	s.lock()
 	if st.has(closed | lingering) {
 		s.unlock()
 		return nil
 	}
-	st.flags |= lingering
+	unread := len(st.in.front()) > 0
+	st.flags |= way
 	st.dropInputLocked()
 	st.readDeadline = instantOf(time.Now().Add(d))
 	st.scheduleDeadlineLocked()
@@ -55,6 +68,9 @@ func (st *Stream) Linger(d time.Duration) error {
 	}
 	done := r.lingerDone
 	st.lingerLocked()
+	if unread {
+		st.answeredLocked()
+	}
 	if st.in != nil {
 		st.in.wake()
 	}
@@ -74,6 +90,14 @@ func (st *Stream) lingerLocked() {
 	case err == os.ErrDeadlineExceeded:
 		st.closeLocked(err)
 	case err != nil, st.has(remoteEnded) && st.queuedLocked() == 0:
+		st.closeLocked(nil)
+	}
+}
+
+// answeredLocked is called when data was discarded. It closes a stream that lingers for an answer.
+func (st *Stream) answeredLocked() {
+	if st.has(awaitsAnswer) && st.queuedLocked() == 0 {
+		st.endWriteLocked()
 		st.closeLocked(nil)
 	}
 }

@@ -209,20 +209,83 @@ func TestLinger(t *testing.T) {
 					t.Errorf("Linger returned %v, want %v", err, want)
 				}
 				waitFor(t, func() bool { return p.session.Streams() == 0 })
-				var got []string
-				waitFor(t, func() bool { // the goroutine that has ended it may still be writing
-					got = append(got, p.frames()...)
-					return len(strings.Join(got, ", ")) >= len(test.want)
-				})
-				if got := strings.Join(got, ", "); got != test.want {
-					t.Errorf("the peer got %q, want %q", got, test.want)
-				}
+				p.waitForFrames(t, test.want)
 				if _, err := st.View(); err != net.ErrClosed {
 					t.Errorf("View: %v", err)
 				}
 			})
 		}
 	}
+}
+
+// waitForFrames waits for the frames of a stream that another goroutine has ended, which may still be
+// writing.
+func (p *peer) waitForFrames(t *testing.T, want string) {
+	t.Helper()
+	var got []string
+	waitFor(t, func() bool {
+		got = append(got, p.frames()...)
+		return len(strings.Join(got, ", ")) >= len(want)
+	})
+	if got := strings.Join(got, ", "); got != want {
+		t.Errorf("the peer got %q, want %q", got, want)
+	}
+}
+
+func TestLingerForAnswer(t *testing.T) {
+	ended := `DATA 1 "" END_STREAM, RST_STREAM 1 NO_ERROR`
+	for _, test := range []struct {
+		name    string
+		before  func(p *peer, st *h2.Stream)
+		answers []string // what the peer sends; the last ends the stream
+		want    string
+	}{
+		{"the answer", nil, []string{"x"}, ended},
+		{"END_STREAM", nil, []string{""}, `DATA 1 "" END_STREAM`},
+		{"the answer, unread", func(p *peer, st *h2.Stream) { p.send(data(1, "x")) }, nil, ended},
+		{"data from before the last message has left", func(p *peer, st *h2.Stream) {
+			p.send(settings(4, 1))
+			st.Writev([]byte("ab"))
+		}, []string{"too early", "the answer"}, `SETTINGS ACK, DATA 1 "a", DATA 1 "b", ` + ended},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPeer(t, newWire(), server, h2.Config{})
+			st := p.open()
+			p.frames()
+			if test.before != nil {
+				test.before(p, st)
+			}
+			result := make(chan error, 1)
+			go func() { result <- st.LingerForAnswer(time.Hour) }()
+			waitFor(t, func() bool { return st.SetReadDeadline(noTime) == net.ErrClosed })
+			for i, answer := range test.answers {
+				if i > 0 {
+					p.send(windowUpdate(1, 10))
+				}
+				if p.session.Streams() != 1 {
+					t.Fatal("it ended too early")
+				}
+				if answer == "" {
+					p.send(data(1, "", endStream))
+				} else {
+					p.send(data(1, answer))
+				}
+			}
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+			if got := strings.Join(p.frames(), ", "); got != test.want {
+				t.Errorf("the peer got %q, want %q", got, test.want)
+			}
+		})
+	}
+	p := newPeer(t, newWire(), server, h2.Config{})
+	st := p.open()
+	p.frames()
+	if err := st.LingerForAnswer(time.Millisecond); err != os.ErrDeadlineExceeded {
+		t.Errorf("without an answer: %v", err)
+	}
+	p.waitForFrames(t, ended)
 }
 
 // A goroutine that reads while another lingers gets net.ErrClosed.

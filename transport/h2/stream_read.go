@@ -100,6 +100,9 @@ func (s *Session) deliverLocked(st *Stream, payload []byte) {
 	case st == nil:
 	case st.has(closed | lingering | finished):
 		s.refundStreamLocked(st, len(payload))
+		if len(payload) > 0 {
+			st.answeredLocked()
+		}
 	case st.has(pushed) && !st.has(paused) && len(st.in.front()) == 0:
 		st.view = payload
 		s.turn.given = len(payload)
