@@ -38,7 +38,7 @@ type broadcast struct {
 	op         websock.Opcode
 	payload    []byte
 	shared     *sharedMessage // nil: no slot has needed it
-	corked     []*websock.Mux
+	corks      corks
 	delivery   Delivery
 	passedOver []refusal // that OnUnsent is to be told of, when nothing is corked any more
 }
@@ -51,7 +51,7 @@ type refusal struct {
 
 // send sends the message to all slots.
 func (b *broadcast) send() {
-	defer b.flush()
+	defer b.corks.flush()
 	for i := range b.group.slots {
 		s := &b.group.slots[i]
 		kept, err := s.send(b.op, b.payload, b)
@@ -78,18 +78,20 @@ func (b *broadcast) refused(s *Slot, err error) {
 	}
 }
 
-// cork has what is sent on the connections of m written together. m may be nil. b is nil if the message
-// is for one slot.
-func (b *broadcast) cork(m *websock.Mux) {
-	if b != nil && m != nil && !slices.Contains(b.corked, m) {
-		b.corked = append(b.corked, m)
+// corks are the Muxes that hold back what is sent on their connections, so that it is written together.
+type corks []*websock.Mux
+
+// add corks m, unless it is nil or corked already.
+func (k *corks) add(m *websock.Mux) {
+	if m != nil && !slices.Contains(*k, m) {
+		*k = append(*k, m)
 		m.Cork()
 	}
 }
 
 // flush writes what was held back.
-func (b *broadcast) flush() {
-	for _, m := range b.corked {
+func (k *corks) flush() {
+	for _, m := range *k {
 		m.Flush()
 	}
 }

@@ -48,7 +48,7 @@
 //     after its own Backoff and at the Pace of the Group. The first one has a connection dialled, which
 //     the others share.
 //   - One PING keeps all slots of a connection alive: see Options.Ping.
-//   - What Broadcast sends to the slots of a connection leaves in as few writes as possible.
+//   - What Broadcast and Shutdown send to the slots of a connection leaves in as few writes as possible.
 //   - The goroutine that reads a connection calls OnMessage of all its slots, on every transport: while
 //     one of these calls blocks, the other slots wait.
 //   - If Mux.MaxConns allows fewer streams than there are slots, the attempts of the rest fail after

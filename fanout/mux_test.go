@@ -167,7 +167,7 @@ func TestKeepAliveOfATargetTakesThePlaceOfPing(t *testing.T) {
 	waitUntil(t, "pings", func() bool { return pings.sent.Load() >= 3 })
 }
 
-func TestABroadcastLeavesInOneWritePerConnection(t *testing.T) {
+func TestBroadcastsAndShutdownWriteOncePerConnection(t *testing.T) {
 	const slots, streams = 100, 25
 	server := newTestServer(t)
 	var received, writes atomic.Int64
@@ -179,18 +179,29 @@ func TestABroadcastLeavesInOneWritePerConnection(t *testing.T) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		return countingConn{conn, &writes}, err
 	}
-	g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1})
+	g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
 	waitAllUp(t, g)
+	const conns = slots / streams
 	for i := range 5 {
 		before := writes.Load()
 		if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
 			t.Errorf("%+v", d)
 		}
 		waitUntil(t, "all receive", func() bool { return received.Load() == int64(i+1)*slots })
-		if n := writes.Load() - before; n != slots/streams {
-			t.Errorf("%d writes on %d connections", n, slots/streams)
+		if n := writes.Load() - before; n != conns {
+			t.Errorf("%d writes on %d connections", n, conns)
 		}
 	}
+	before := writes.Load()
+	var k corks
+	for s := range g.Slots() {
+		s.close(&k) // as Shutdown does
+	}
+	if n := writes.Load() - before; n != 0 {
+		t.Errorf("%d writes before all close frames are there", n)
+	}
+	k.flush()
+	waitUntil(t, "all are closed", func() bool { return totalLost(g.Stats()) == slots })
 }
 
 func TestOnUnsentIsCalledWhenABroadcastHasLeft(t *testing.T) {

@@ -60,8 +60,10 @@ func (g *Group) beginShutdown() {
 
 func (g *Group) closeSlots() {
 	defer g.doneRunning()
+	var k corks
+	defer k.flush()
 	for i := range g.slots {
-		g.slots[i].close()
+		g.slots[i].close(&k)
 	}
 }
 
@@ -113,8 +115,8 @@ func (g *Group) moreEnded() bool {
 }
 
 // close stops the slot if it isn't connected, and else closes its connection. An attempt ends by
-// itself, since dialCtx has ended.
-func (s *Slot) close() {
+// itself, since dialCtx has ended. The close frame may be held back by k.
+func (s *Slot) close(k *corks) {
 	s.mu.Lock()
 	l := s.link
 	if l != nil && !l.queues {
@@ -133,6 +135,7 @@ func (s *Slot) close() {
 		go s.reportDropped(dropped)
 	}
 	if l != nil && l.queues {
+		k.add(l.mux)
 		l.conn.CloseWith(websock.CloseGoingAway, "") // doesn't wait
 	}
 }
