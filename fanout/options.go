@@ -75,7 +75,7 @@ type Options struct {
 	// buffers. With a QueueBudget of 64 MiB, 15 of these sends are accepted. What waits in a
 	// connection that compresses is counted as compressed. What is sent through Slot.Conn is
 	// counted when something else is sent on that slot. A broadcast counts for every slot on which
-	// it waits, although the Group keeps one copy. With a Mux up to 192 KiB may wait in each HTTP/2
+	// it waits, although the Group keeps one copy. With a Mux about 256 KiB may wait in each HTTP/2
 	// connection in addition.
 	QueueBudget int64
 
