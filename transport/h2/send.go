@@ -2,8 +2,8 @@ package h2
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -439,32 +439,31 @@ func (s *Session) carrierDrainedLocked() {
 	}
 }
 
-// deliver waits until the carrier has taken what was pending when the Session ended, such as a GOAWAY
-// frame or the last response, but not for longer than lingerTime.
+// deliver passes what was pending when the Session ended, such as a GOAWAY frame or the last response,
+// to the carrier, which lingers until that is sent. It waits only for a write under way: on a carrier that
+// queues that does not wait for the peer, and on others not for longer than lingerTime.
 func (s *Session) deliver() {
-	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
-	defer cancel()
-	for ctx.Err() == nil {
+	timeout := time.NewTimer(lingerTime)
+	defer timeout.Stop()
+	for {
 		s.lock()
-		s.carrierDrainedLocked()
-		s.flushLocked()
 		o := &s.out
-		if o.state == writing && o.wrote == nil {
+		if o.state == full {
+			o.state = idle // nothing more follows, so the carrier's queue does not grow
+		}
+		s.flushLocked()
+		if o.state != writing {
+			s.unlock()
+			return
+		}
+		if o.wrote == nil {
 			o.wrote = make(chan struct{})
 		}
-		state, wrote, left := o.state, o.wrote, o.size()
+		wrote := o.wrote
 		s.unlock()
-		switch {
-		case state == writing:
-			select {
-			case <-wrote:
-			case <-ctx.Done():
-			}
-		case state == full && left > 0:
-			if s.queue.Drain(ctx, 0) != nil {
-				return
-			}
-		default:
+		select {
+		case <-wrote:
+		case <-timeout.C:
 			return
 		}
 	}

@@ -545,6 +545,24 @@ func TestASessionEndsAfterTheLastByte(t *testing.T) {
 	}
 }
 
+// The last frame of a Session goes to the queue of a carrier that is full, without waiting for the peer.
+func TestTheReasonOfTheEndIsQueuedBehindWhatThePeerDoesNotTake(t *testing.T) {
+	p := newPeer(t, newWire(), server, h2.Config{})
+	st := p.open()
+	p.send(settings(4, 1<<24), windowUpdate(0, 1<<24))
+	p.wire.room = 0
+	st.Writev(make([]byte, 1<<20))
+	queued := p.wire.Queued()
+	p.send(data(0, "violation"))
+	if !p.wire.closed {
+		t.Error("the carrier is not closed")
+	}
+	all := p.frames()
+	if last := all[len(all)-1]; last != "GOAWAY 1 PROTOCOL_ERROR" || p.wire.Queued() <= queued {
+		t.Errorf("the last frame is %q", last)
+	}
+}
+
 // Streams that wait for the window of the connection are forgotten when they end.
 func TestStreamsThatWaitAreFreedWhenTheyEnd(t *testing.T) {
 	p := newPeer(t, newWire(), server, h2.Config{})
