@@ -239,6 +239,8 @@ func (o *output) appendQueued(st *Stream, size int, endStream bool) {
 // retire gives b back when the batches that may refer to it were written.
 func (o *output) retire(b *buffer.Buffer) {
 	switch {
+	case !o.s.queue.Queues(): // all payload is copied
+		b.Put()
 	case o.pending.size > 0:
 		o.pending.addLong(nil, b)
 	case o.current.size > 0:

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
 
@@ -583,4 +584,28 @@ func TestStreamsThatWaitAreFreedWhenTheyEnd(t *testing.T) {
 	first.Writev([]byte("y"))
 	p.send(windowUpdate(0, 10), windowUpdate(1, 10))
 	p.gets(`DATA 1 "y"`)
+}
+
+// While the peer takes nothing, what ended streams have queued is given back all the same.
+func TestWhatEndedStreamsHaveQueuedIsFreed(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		w := newWire()
+		w.waits = waits
+		p := newPeer(t, w, server, h2.Config{})
+		p.frames()
+		first := p.open()
+		w.room = 0
+		p.send(windowUpdate(0, 1<<20), windowUpdate(1, 1<<20))
+		first.Writev(make([]byte, 300<<10)) // now the carrier is full
+		p.send(ping("12345678"))            // an answer waits
+		lent := buffer.Lent()
+		for range 50 {
+			st := p.open()
+			st.Writev(make([]byte, 60<<10))
+			p.send(rst(st.ID(), http2.ErrCodeCancel))
+		}
+		if got := buffer.Lent(); got > lent+5 { // they are counted under the race detector
+			t.Errorf("%d buffers more are in use", got-lent)
+		}
+	}
 }

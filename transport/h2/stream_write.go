@@ -137,8 +137,13 @@ func (st *Stream) dropQueueLocked() {
 	if st.has(enlisted) {
 		st.s.out.sending.remove(st)
 	}
-	for _, b := range st.out.queue.list {
-		st.s.out.retire(b) // a frame with the beginning of the first may not be written yet
+	queue := st.out.queue
+	for i, b := range queue.list {
+		if i == 0 && queue.start > 0 { // a frame with its beginning may not be written yet
+			st.s.out.retire(b)
+		} else {
+			b.Put()
+		}
 	}
 	st.out.queue = chunks{}
 	st.out.trailer = nil
