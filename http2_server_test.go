@@ -681,3 +681,14 @@ func TestServerEndsItsStreamAfterTheAnswer(t *testing.T) {
 		}
 	})
 }
+
+// As with net/http, a BaseContext that has ended is a matter of the handlers.
+func TestRequestsAreServedAfterTheEndOfTheBaseContext(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := serverStarts["cleartext"](t, &HTTP2Server{}, &http.Server{
+		Handler:     pageOrEcho(t, nil),
+		BaseContext: func(net.Listener) context.Context { return ended },
+	})
+	getPage(t, s, s.client(t))
+}

@@ -53,8 +53,8 @@ func (c *Conn) Request(st *h2.Stream, h h2.Head) {
 		return
 	}
 	x := newExchange(c, st, r, expectsContinue)
+	st.OnEnd(x.lost) // before the handler may take the stream
 	c.schedule(x)
-	st.OnEnd(x.lost)
 }
 
 // schedule has a request served, now or when a handler has returned.

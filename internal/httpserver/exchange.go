@@ -43,7 +43,7 @@ func (x *exchange) lost(error) {
 
 // serve calls the handler, and ends the response.
 func (x *exchange) serve() {
-	if x.r.Context().Err() != nil {
+	if x.r.Context().Err() != nil && x.conn.Context.Err() == nil {
 		return // lost before it began
 	}
 	if t := x.conn.ReadTimeout; t > 0 {
