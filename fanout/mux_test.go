@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -523,4 +524,52 @@ func TestSlotsOfOneConnectionBroadcastWithinOnMessage(t *testing.T) {
 	waitAllUp(t, g)
 	g.Broadcast(websock.OpText, []byte("all"))
 	waitUntil(t, "all echoes", func() bool { return received.Load() == slots+slots*slots })
+}
+
+// Streams are reset and closed all the time, and now and then all connections are lost.
+func TestCountsAddUpOverAMuxWhateverTheServerDoes(t *testing.T) {
+	const slots = 100
+	losses := uint64(streamSlots() / 10)
+	for name, carrier := range map[string]websock.Transport{"epoll": epoll.Transport(), "std": std.Transport()} {
+		t.Run(name, func(t *testing.T) {
+			server := newTestServer(t)
+			var calm atomic.Bool
+			server.OnMessage = func(c *websock.Conn, op websock.Opcode, msg []byte) {
+				switch n := rand.N(100); {
+				case calm.Load() || n > 1:
+					c.SendFrame(op, true, msg)
+				case n == 0:
+					c.Abort(nil)
+				default:
+					c.CloseWith(websock.CloseNormal, "")
+				}
+			}
+			m := newMux(t)
+			m.StreamsPerConn, m.MaxConns = 20, 7
+			g := startGroup(t, Options{
+				Targets: targetsFor(muxed{carrier, m}, server.url()),
+				Size:    slots,
+				OnConnect: func(_ context.Context, _ *Slot, c *websock.Conn) error {
+					if err := c.SendText([]byte("log in")); err != nil {
+						return err
+					}
+					_, _, err := c.RecvMessage(nil)
+					return err
+				},
+				OnMessage: func(*Slot, websock.Opcode, []byte) {},
+			})
+			broadcasts := 0
+			waitUntil(t, "many are lost", func() bool {
+				if broadcasts++; broadcasts%50 == 0 {
+					server.cutStreams()
+				}
+				g.Broadcast(websock.OpBinary, make([]byte, rand.N(3000)))
+				return totalLost(g.Stats()) > losses
+			})
+			calm.Store(true)
+			waitUntil(t, "all are back", func() bool { return g.Stats().Up == slots && len(server.all()) == slots })
+			checkCounts(t, g.Stats(), slots)
+			waitUntil(t, "only the slots have streams", func() bool { return m.Stats().Streams == slots })
+		})
+	}
 }
