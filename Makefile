@@ -39,11 +39,13 @@ vet: ## gofmt and go vet in every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go vet in $$m"; go vet ./...); done
 
-# Linters are built once for each of their versions and each version of Go, and kept.
+# Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
 STATICCHECK = $(TOOLS)/v0.8.2/staticcheck
 GOLANGCI    = $(TOOLS)/v2.15.0/golangci-lint
 GOVULNCHECK = $(TOOLS)/v1.9.0/govulncheck
+CADDY       = $(TOOLS)/v2.11.9/caddy
+H2SPEC      = $(TOOLS)/v2.2.1+incompatible/h2spec
 build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
 
 $(TOOLS)/%/staticcheck:
@@ -54,6 +56,12 @@ $(TOOLS)/%/golangci-lint:
 
 $(TOOLS)/%/govulncheck:
 	$(call build-tool,golang.org/x/vuln/cmd/govulncheck)
+
+$(TOOLS)/%/caddy:
+	$(call build-tool,github.com/caddyserver/caddy/v2/cmd/caddy)
+
+$(TOOLS)/%/h2spec:
+	$(call build-tool,github.com/summerwind/h2spec/cmd/h2spec)
 
 staticcheck: vet $(STATICCHECK) ## gofmt, go vet and staticcheck in every module
 	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(STATICCHECK) ./...); done
@@ -100,8 +108,8 @@ generate: ## the assembly for amd64
 	cd internal/gen && go run ./utf8 -pkg utf8 -out ../utf8/valid_amd64.s -stubs ../utf8/valid_amd64.go
 	cd internal/gen && go run ./unmask -pkg utf8 -out ../utf8/unmask_amd64.s -stubs ../utf8/unmask_amd64.go
 
-interop: ## against servers of others; interop/README.md says what to install
-	cd interop && go test -count=1 ./...
+interop: $(CADDY) $(H2SPEC) ## against programs of others; interop/README.md says what to install
+	cd interop && PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing
 	go test -cover ./engine ./mask ./internal/handshake ./transport/... .

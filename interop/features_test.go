@@ -9,32 +9,44 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A feature is tested in a conversation with an echoing peer.
+// A feature is tested in a conversation with an echoing peer, or in several at once.
 type feature struct {
 	name    string
 	variant variant
 	check   func(c *websock.Conn) error
+	several func(open func() (*websock.Conn, error)) error
 }
 
-// features are the columns of the matrix, tested in order on each connection; the last one closes it.
-var features = []feature{
-	{"text", plain, func(c *websock.Conn) error { return echoed(c, websock.OpText, []byte("Grüße, 世界 🙂")) }},
-	{"binary", plain, func(c *websock.Conn) error { return echoed(c, websock.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
-	{"fragmented", plain, fragmented},
-	{"ping", plain, ping},
-	{"1 MiB", plain, func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(1<<20)) }},
-	{"subprotocol", plain, subprotocol},
-	{"close with code", plain, func(c *websock.Conn) error { return c.CloseWith(4001, "that is all") }},
-	{"compressed", compressed, compressedBothWays},
-	{"wss", secure, func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(100_000)) }},
+// conversation has features that are tested in order on one connection; the last one closes it.
+func conversation(v variant) []feature {
+	return []feature{
+		{name: "text", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpText, []byte("Grüße, 世界 🙂")) }},
+		{name: "binary", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
+		{name: "fragmented", variant: v, check: fragmented},
+		{name: "ping", variant: v, check: ping},
+		{name: "1 MiB", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(1<<20)) }},
+		{name: "subprotocol", variant: v, check: subprotocol},
+		{name: "close with code", variant: v, check: func(c *websock.Conn) error { return c.CloseWith(4001, "that is all") }},
+	}
 }
+
+// features are the columns of the matrix for connections of their own.
+var features = append(conversation(plain),
+	feature{name: "compressed", variant: compressed, check: compressedBothWays},
+	feature{name: "wss", variant: secure, check: func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(100_000)) }},
+)
 
 // errCannot is returned by a check if the peer doesn't have the feature.
 var errCannot = errors.New("not offered")
 
+// A remark is returned by a check that has passed, and becomes a note.
+type remark string
+
+func (r remark) Error() string { return string(r) }
+
 // errOneWay is returned by a check of compression if only our messages were compressed, which RFC 7692
 // allows.
-var errOneWay = errors.New("understands compressed messages, and sends none")
+const errOneWay = remark("understands compressed messages, and sends none")
 
 func echoed(c *websock.Conn, op websock.Opcode, p []byte) error {
 	sent := make(chan error, 1)

@@ -52,22 +52,16 @@ var clients = []partner{
 	{name: "Chromium", opens: chromium},
 }
 
-type opener = func(t *testing.T, v variant) *websock.Conn
+// An opener opens a connection to a partner, or waits for one from it. Several goroutines may call it.
+type opener = func(t *testing.T, v variant) (*websock.Conn, error)
 
 // dialing returns an opener for a server with these URLs.
 func dialing(c *certificate, urls map[variant]string) opener {
-	return func(t *testing.T, v variant) *websock.Conn {
-		t.Helper()
-		conn, err := v.dial(t, c, urls[v], "chat")
-		if err != nil {
-			t.Fatal(v, err)
-		}
-		return conn
-	}
+	return func(t *testing.T, v variant) (*websock.Conn, error) { return v.dial(t, c, urls[v], "chat") }
 }
 
 // goServer starts a server in Go that accepts compression.
-func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
+func goServer(echo http.HandlerFunc) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(echo)
 		t.Cleanup(server.Close)
@@ -109,7 +103,7 @@ func (gwsPartner) OnPing(conn *gws.Conn, payload []byte) { conn.WritePong(payloa
 
 // scriptServer starts a program with the arguments port and, for TLS, certificate and key. Compression
 // has a program of its own.
-func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
+func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
 		start := func(args ...string) string {
@@ -126,19 +120,15 @@ func scriptServer(need func(*testing.T), interpreter, echo, compressing string) 
 	}
 }
 
-func libwebsocketsServer(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
+func libwebsocketsServer(t *testing.T, c *certificate) opener {
 	url := libwebsockets(t)
-	return func(t *testing.T, v variant) *websock.Conn {
-		conn, err := v.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conn
+	return func(t *testing.T, v variant) (*websock.Conn, error) {
+		return v.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
 	}
 }
 
 // behind starts a server with an intermediary in front.
-func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
+func behind(start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		server := httptest.NewServer(http.HandlerFunc(gorillaCompressingEcho))
 		t.Cleanup(server.Close)
@@ -148,17 +138,17 @@ func behind(start func(t *testing.T, dir string, c *certificate, backend string)
 }
 
 // goClient runs a client in Go that echoes until the connection is closed.
-func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
+func goClient(echo func(ctx context.Context, url string, c *certificate) error) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		r := newAcceptor(t, c)
-		return func(t *testing.T, v variant) *websock.Conn {
+		return func(t *testing.T, v variant) (*websock.Conn, error) {
 			ctx := t.Context()
 			go func() {
 				if err := echo(ctx, r.urls[v], c); err != nil {
 					t.Error(v, err)
 				}
 			}()
-			return r.await(t, v)
+			return r.await(v)
 		}
 	}
 }
@@ -206,13 +196,13 @@ func gwsEchoingClient(_ context.Context, url string, c *certificate) error {
 }
 
 // scriptClient runs a program with the arguments URL and CA certificate.
-func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) func(*testing.T, variant) *websock.Conn {
+func scriptClient(need func(*testing.T), interpreter, file string) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
 		r := newAcceptor(t, c)
-		return func(t *testing.T, v variant) *websock.Conn {
+		return func(t *testing.T, v variant) (*websock.Conn, error) {
 			run(t, exec.Command(interpreter, file, r.urls[v], c.files["cert"]))
-			return r.await(t, v)
+			return r.await(v)
 		}
 	}
 }
@@ -225,30 +215,33 @@ func needJava(t *testing.T) {
 }
 
 // nodeBuiltIn runs Node.js's own WebSocket, which needs no flag since version 22.
-func nodeBuiltIn(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
+func nodeBuiltIn(t *testing.T, c *certificate) opener {
 	needNode(t)
 	r := newAcceptor(t, c)
-	return func(t *testing.T, v variant) *websock.Conn {
+	return func(t *testing.T, v variant) (*websock.Conn, error) {
 		cmd := exec.Command("node", "--experimental-websocket", "clients/browser.js", r.urls[v])
 		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+c.files["cert"])
 		run(t, cmd)
-		return r.await(t, v)
+		return r.await(v)
 	}
 }
 
-func chromium(t *testing.T, c *certificate) func(*testing.T, variant) *websock.Conn {
-	if _, err := exec.LookPath("chromium"); err != nil {
-		missing(t, "chromium", "run `apt-get install chromium`")
-	}
+func chromium(t *testing.T, c *certificate) opener {
 	r := newAcceptor(t, c)
-	return func(t *testing.T, v variant) *websock.Conn {
-		profile, err := os.MkdirTemp("", "chromium")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(profile) }) // processes that still run may keep files
-		run(t, exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-			"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, r.pages[v]+r.urls[v]))
-		return r.await(t, v)
+	return func(t *testing.T, v variant) (*websock.Conn, error) {
+		runChromium(t, r.pages[v]+r.urls[v])
+		return r.await(v)
 	}
+}
+
+// runChromium opens a page.
+func runChromium(t *testing.T, page string) {
+	program := debian(t, "chromium", "chromium")
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(profile) }) // processes that still run may keep files
+	run(t, exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, page))
 }

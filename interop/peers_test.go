@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -74,6 +75,10 @@ func gobwasEcho(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
+	gobwasEchoes(conn)
+}
+
+func gobwasEchoes(conn io.ReadWriter) {
 	for {
 		msg, op, err := wsutil.ReadClientData(conn)
 		if err != nil {
