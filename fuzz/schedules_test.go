@@ -20,6 +20,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/h2"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
 )
@@ -28,14 +29,21 @@ var schedules = flag.Int("schedules", 2000, "how many schedules TestSchedules pl
 
 // TestSchedules plays random schedules, each seeded with its number, and checks what FuzzPair checks.
 // -run TestSchedules/^number$ plays one again.
-func TestSchedules(t *testing.T) {
+func TestSchedules(t *testing.T) { playSchedules(t, *schedules, false) }
+
+// TestSchedulesOverHTTP2 is TestSchedules for streams of HTTP/2, each of its own session.
+func TestSchedulesOverHTTP2(t *testing.T) { playSchedules(t, *schedules/2, true) }
+
+func playSchedules(t *testing.T, n int, http2 bool) {
 	ends := map[string]int{}
-	for number := range *schedules {
+	for number := range n {
 		t.Run(strconv.Itoa(number), func(t *testing.T) {
 			lent := buffer.Lent()
 			bounds.Check(t, 64<<20, func() {
 				synctest.Test(t, func(t *testing.T) {
-					client, server := draw(number).run(t)
+					s := draw(number)
+					s.http2 = http2
+					client, server := s.run(t)
 					ends["client: "+client.describeEnd(t)]++
 					ends["server: "+server.describeEnd(t)]++
 				})
@@ -60,7 +68,7 @@ func TestSchedulesOverSockets(t *testing.T) {
 				t.Parallel()
 				near, far := netpair.Sockets(t, "tcp")
 				s := draw(number)
-				s.transport = transport
+				s.transport, s.http2 = transport, number%2 == 1
 				bounds.Check(t, math.MaxUint64, func() { s.play(t, &link{}, near, far) })
 			})
 		}
@@ -145,7 +153,11 @@ func (p *peer) cause(t *testing.T, end error) string {
 			return cause.Error()
 		}
 	}
-	if p.cut {
+	var reset *h2.StreamError
+	switch {
+	case errors.As(end, &reset) && reset.Remote:
+		return "reset by the peer"
+	case p.cut:
 		return "aborted"
 	}
 	t.Errorf("%v has no documented cause", end)

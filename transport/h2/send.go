@@ -67,6 +67,7 @@ type output struct {
 	current batch        // those that are being written; empty: no write is under way
 	vec     [][]byte     // the parts of current
 	state   outputState
+	err     error         // of the carrier
 	wrote   chan struct{} // closed when the write under way has ended; nil: nobody waits for that
 	owed    bool          // the goroutine that writes has to write what is pending, too
 	corked  int           // calls of Cork without Flush
@@ -493,16 +494,18 @@ func (s *Session) writeUncopiedLocked(st *Stream, bufs [][]byte, size int) (rest
 	return bufs, written
 }
 
-// sendingFailedLocked ends sending: the carrier has failed. What the peer has sent can still be
-// received.
+// sendingFailedLocked ends sending: the carrier has failed. The next turn receives what has arrived, and
+// then ends the Session: the peer would wait for what was lost.
 func (s *Session) sendingFailedLocked(err error) {
 	s.out.stop()
+	s.out.err = err
 	s.phase = max(s.phase, draining)
 	s.notes.changed = true
 	for _, st := range s.streams {
 		st.sendingFailedLocked(&SessionError{Err: err})
 	}
 	s.endIfDrainedLocked()
+	s.wakeLocked()
 }
 
 // stop drops what is pending, and all that comes.

@@ -609,3 +609,39 @@ func TestWhatEndedStreamsHaveQueuedIsFreed(t *testing.T) {
 		}
 	}
 }
+
+// When the carrier can't send any more, what has arrived is received, and then the Session ends: the peer
+// would wait for what was lost.
+func TestASessionThatCannotSendEnds(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprint("queues: ", !waits), func(t *testing.T) {
+			p := newPeer(t, newWire(), client, h2.Config{})
+			p.wire.waits = waits
+			idle, pushed, writer := p.open(), p.record(p.open()), p.open()
+			opening, _ := p.session.Open(connect, true)
+			p.wire.view = p.bytes(data(idle.ID(), "abc"), data(pushed.st.ID(), "def"))
+			p.wire.failure = syscall.EPIPE
+			writer.Writev([]byte("lost"))
+			p.wire.run()
+			if view, err := idle.View(); string(view) != "abc" || err != nil {
+				t.Errorf("View: %q, %v", view, err)
+			}
+			idle.Consume(3)
+			if _, err := idle.View(); !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("then %v", err)
+			}
+			if len(pushed.events) != 2 || pushed.events[0] != `"def"` || !strings.Contains(pushed.events[1], "broken pipe") {
+				t.Errorf("the Receiver got %q", pushed.events)
+			}
+			if _, err := opening.Head(t.Context()); !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("Head: %v", err)
+			}
+			if err := writer.Writev([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("Writev: %v", err)
+			}
+			if err := p.session.Err(); !errors.Is(err, syscall.EPIPE) || p.session.Streams() != 0 || !p.wire.closed {
+				t.Errorf("the end is %v", err)
+			}
+		})
+	}
+}

@@ -270,7 +270,7 @@ func (s *Session) receive() error {
 		view, err := s.carrier.View()
 		if err != nil {
 			if err == transport.ErrWouldBlock {
-				return nil
+				return s.sendErr()
 			}
 			failed, ok := err.(*transport.SendError)
 			if !ok {
@@ -288,6 +288,13 @@ func (s *Session) receive() error {
 		p.viewSize = 0
 	}
 	return nil
+}
+
+// sendErr returns why the carrier can't send any more, or nil.
+func (s *Session) sendErr() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.err
 }
 
 // keepRest keeps what was not handled of the view, when a Receiver has ended the goroutine.
