@@ -52,10 +52,11 @@ type AcceptOptions struct {
 // connection was lost.
 //
 // Over HTTP/2 the request's method is CONNECT, so a pattern of http.ServeMux must not begin with GET.
-// The server should be one of ConfigureServer. net/http's own server also works, if
-// extended CONNECT is enabled by GODEBUG=http2xconnect=1 in the environment; but there the
-// http.Handler must not return before the Conn is closed, and each Conn needs its goroutine. In both,
-// the connection belongs to the HTTP server, and AcceptOptions.Transport is not used.
+// The server should be one of ConfigureServer. net/http's own server also works, if extended CONNECT is
+// enabled by GODEBUG=http2xconnect=1 in the environment; but there the http.Handler must not return
+// before the Conn is closed, or OnClose of its Handler was called, and each Conn needs its goroutine. In
+// both, the connection belongs to the HTTP server, and AcceptOptions.Transport is not used. An
+// http.ResponseWriter of middleware must have the method Unwrap, see http.ResponseController.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}

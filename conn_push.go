@@ -6,7 +6,9 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/goroutine"
+	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // SetHandler makes h receive the data from now on, in place of Recv: first what has already
@@ -346,8 +348,14 @@ func (c *Conn) leaveHandler() {
 	w.flushPending(c)
 }
 
-// callOnClose calls OnClose.
+// callOnClose calls OnClose, after the last write if the stream ends when the http.Handler returns: that
+// may return as soon as OnClose was called, and the close frame would be lost.
 func (c *Conn) callOnClose(err error) {
+	if t, ok := c.batch.t.(*std.Conn); ok && handshake.EndsWithHandler(t.NetConn()) {
+		c.batch.mu.Lock()
+		c.batch.awaitIdle(c)
+		c.batch.mu.Unlock()
+	}
 	returned := false
 	defer func() {
 		if !returned {

@@ -3,6 +3,7 @@ package websock
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,24 +19,67 @@ import (
 // HTTP/2 server, which reads GODEBUG when a process begins.
 const netHTTPsOwnServer = "WEBSOCK_TEST_NET_HTTPS_OWN_SERVER"
 
-func TestAcceptUnderNetHTTPsOwnServer(t *testing.T) {
-	if os.Getenv(netHTTPsOwnServer) == "" {
-		program, err := os.Executable()
-		if err != nil {
-			t.Skip(err)
-		}
-		cmd := exec.Command(program, "-test.run=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), netHTTPsOwnServer+"=1", "GODEBUG=http2xconnect=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
+// inNetHTTPsOwnServer runs the test in such a process, and returns true there.
+func inNetHTTPsOwnServer(t *testing.T) bool {
+	if os.Getenv(netHTTPsOwnServer) != "" {
+		return true
 	}
-	s := httptest.NewUnstartedServer(pageOrEcho(t, nil))
+	program, err := os.Executable()
+	if err != nil {
+		t.Skip(err)
+	}
+	cmd := exec.Command(program, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), netHTTPsOwnServer+"=1", "GODEBUG=http2xconnect=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// startNetHTTPsOwnServer starts the server of net/http, with TLS.
+func startNetHTTPsOwnServer(t *testing.T, h http.Handler) *runningServer {
+	s := httptest.NewUnstartedServer(h)
 	s.EnableHTTP2 = true
 	s.StartTLS()
-	defer s.Close()
-	running := &runningServer{Server: s.Config, addr: s.Listener.Addr().String(), roots: rootsOf(s)}
+	t.Cleanup(s.Close)
+	return &runningServer{Server: s.Config, addr: s.Listener.Addr().String(), roots: rootsOf(s)}
+}
+
+// An http.Handler of net/http's own server must not return before the WebSocket has ended, and OnClose
+// is what tells it.
+func TestTheCloseFrameIsSentBeforeOnClose(t *testing.T) {
+	if !inNetHTTPsOwnServer(t) {
+		return
+	}
+	s := startNetHTTPsOwnServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		closed := make(chan struct{})
+		if _, err := Accept(w, r, &AcceptOptions{Handler: Messages(nil, func(*Conn, error) { close(closed) })}); err != nil {
+			t.Error(err)
+			return
+		}
+		<-closed
+	}))
+	session := s.session(t)
+	for range 20 {
+		st, err := session.Open(s.connect(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Writev([]byte("\x88\x82\x00\x00\x00\x00\x03\xe8"))
+		st.SetReadDeadline(time.Now().Add(20 * time.Second))
+		var frame [4]byte
+		if _, err := io.ReadFull(st, frame[:]); err != nil || string(frame[:]) != "\x88\x02\x03\xe8" {
+			t.Errorf("% x, %v", frame, err)
+		}
+		st.Close()
+	}
+}
+
+func TestAcceptUnderNetHTTPsOwnServer(t *testing.T) {
+	if !inNetHTTPsOwnServer(t) {
+		return
+	}
+	running := startNetHTTPsOwnServer(t, pageOrEcho(t, nil))
 	session := running.session(t)
 	c, other := running.open(t, session), running.open(t, session)
 	if h, _, err := other.RecvTimeout(make([]byte, 1), 10*time.Millisecond); err != ErrTimeout {

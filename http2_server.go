@@ -18,6 +18,10 @@ import (
 
 // ConfigureServer makes s speak HTTP/2 in which Accept takes WebSockets (RFC 8441), so that a page and
 // its WebSockets share one connection. It is the Configure of an HTTP2Server with default settings.
+//
+// A browser that has an HTTP/2 connection to s then opens every WebSocket over it, and does not try
+// HTTP/1.1 if that fails. So each handler of WebSockets must call Accept, and be reached by the method
+// CONNECT: routes with GET, and handlers of libraries that know HTTP/1.1 only, decline them.
 func ConfigureServer(s *http.Server) error { return new(HTTP2Server).Configure(s) }
 
 // An HTTP2Server serves HTTP/2 connections of http.Servers, in place of net/http's own HTTP/2 server,

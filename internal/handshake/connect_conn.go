@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -25,7 +26,7 @@ func takeBody(w http.ResponseWriter, r *http.Request, agreed negotiated, o *Serv
 	below := innermost(w)
 	if _, ok := below.(http.Flusher); !ok {
 		refusal := refuseWith(http.StatusInternalServerError, "the stream can't be taken over")
-		refusal.Err = http.ErrNotSupported
+		refusal.Err = hiddenBy(below)
 		return nil, decline(w, r, refusal)
 	}
 	header := streamHeader(below.Header(), r, agreed, o)
@@ -55,6 +56,11 @@ func takeBody(w http.ResponseWriter, r *http.Request, agreed negotiated, o *Serv
 	return conn, nil
 }
 
+// hiddenBy returns the error for a ResponseWriter below which the server's is not found.
+func hiddenBy(w http.ResponseWriter) error {
+	return fmt.Errorf("%T hides the http.ResponseWriter of the server, and has no method Unwrap: %w", w, http.ErrNotSupported)
+}
+
 // A bodyConn is a stream of HTTP/2 as a net.Conn, made of what net/http gives a handler. It has no
 // deadlines: those of net/http end the stream. Package internal/deadline adds harmless ones.
 //
@@ -70,6 +76,15 @@ type bodyConn struct {
 
 	state   atomic.Uint32 // one of the states below
 	writing sync.Mutex    // held during a Write
+}
+
+// EndsWithHandler reports whether conn is a stream that ends when the handler returns that called Accept.
+func EndsWithHandler(conn net.Conn) bool {
+	switch conn.(type) {
+	case *bodyConn, *securedBodyConn:
+		return true
+	}
+	return false
 }
 
 // The states of a bodyConn. It only goes on to later ones.

@@ -171,6 +171,9 @@ func TestAcceptNeedsAWriterThatCanBeFlushed(t *testing.T) {
 	if !errors.As(err, &failed) || failed.Status != 500 || w.Code != 500 || !errors.Is(err, http.ErrNotSupported) {
 		t.Errorf("%v, answered %d", err, w.Code)
 	}
+	if !strings.Contains(err.Error(), "struct { http.ResponseWriter } hides") || strings.Contains(w.Body.String(), "hides") {
+		t.Errorf("the error %q doesn't name the writer, or the client sees it: %q", err, w.Body)
+	}
 }
 
 func TestAcceptReportsAStreamThatIsLost(t *testing.T) {
