@@ -31,9 +31,9 @@ const (
 	mostPendingHeads = 192 << 10
 
 	// longFrame is the largest frame that is sent while no other stream waits, and shortFrame while
-	// some do, so that all have their turn.
-	longFrame  = 64 << 10
-	shortFrame = 16 << 10
+	// some do, so that all have their turn. With their headers they fill records of TLS.
+	longFrame  = 64<<10 - frameHeaderSize
+	shortFrame = 16<<10 - frameHeaderSize
 
 	// uncopiedSize is the least payload that is written at once, since it need not be copied then, and
 	// longSize that of what is queued that isn't copied into a batch.
@@ -472,10 +472,9 @@ func (s *Session) deliver() {
 	}
 }
 
-// mayWriteUncopied reports whether the carrier can be given payload without a copy. Over TLS it is
-// copied anyway, by the encryption.
+// mayWriteUncopied reports whether the carrier can be given payload without a copy.
 func (o *output) mayWriteUncopied() bool {
-	return o.state == idle && !o.s.secured && o.s.queue.Queues()
+	return o.state == idle && o.s.queue.Queues()
 }
 
 // writeUncopiedLocked writes up to size bytes of bufs with the pending frames before them, and

@@ -128,7 +128,6 @@ type Session struct {
 	queue   transport.Queue  // the carrier
 	config  Config
 	client  bool
-	secured bool          // the carrier has TLS
 	ready   chan struct{} // closed with the peer's first SETTINGS, or at the end
 	done    chan struct{} // closed after the end, when the carrier is left
 
@@ -199,7 +198,6 @@ func newSession(carrier transport.Conn, c Config, client bool) (*Session, error)
 		carrier: carrier, pusher: pusher, queue: queue,
 		config:  c,
 		client:  client,
-		secured: carrier.TLS() != nil,
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
 		streams: map[uint32]*Stream{},
