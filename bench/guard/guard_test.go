@@ -48,16 +48,27 @@ var works = []work{
 	{"send text", "websock-buffer", websock.OpText, 125, memory.Client.Send},
 	{"send 64 KiB", "websock-buffer", websock.OpBinary, 64 << 10, memory.Client.Send},
 	{"reply by handler", "websock-handler", websock.OpBinary, 125, memory.Client.Reply},
+	{"receive by handler, shared", sharing, websock.OpBinary, 125, memory.Client.Receive},
+	{"reply by handler, shared", sharing, websock.OpBinary, 125, memory.Client.Reply},
+	{"reply by handler, shared, 64 KiB", sharing, websock.OpBinary, 64 << 10, memory.Client.Reply},
 }
+
+// sharing is the contestant whose WebSockets share a connection.
+const sharing = "websock-h2"
 
 // prepare returns a function that does the work times times, and its network.
 func (w *work) prepare(times int) (func() error, *memory.Network, error) {
 	const text = "Grüße! "
 	payload := []byte(strings.Repeat(text, w.size/len(text)) + strings.Repeat(".", w.size%len(text)))
+	task := memory.Work{Op: w.op, Payload: payload, Times: times}
+	if w.contestant == sharing {
+		client, network, err := memory.DialStreams(task)
+		return func() error { return w.do(client) }, network, err
+	}
 	network := memory.New(w.op, payload, times, false)
 	for _, c := range memory.Contestants {
 		if c.Name == w.contestant {
-			client, err := c.Dial(network, memory.Work{Op: w.op, Payload: payload, Times: times})
+			client, err := c.Dial(network, task)
 			return func() error { return w.do(client) }, network, err
 		}
 	}
