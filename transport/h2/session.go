@@ -77,8 +77,8 @@ type Config struct {
 	// ended. It is called by any goroutine, with no lock held, and must not block.
 	Changed func(s *Session)
 
-	// Trace, unless nil, is called with each frame that was sent or received, with no lock held.
-	// Those of one goroutine come in order.
+	// Trace, unless nil, is called with each frame that was sent or received, in order, by one goroutine
+	// at a time and with no lock held. Frames that come while it is called are kept for the next calls.
 	Trace func(f Frame)
 
 	// PrefaceRead says that the client's connection preface (RFC 9113 section 3.4) was already read
@@ -156,6 +156,7 @@ type Session struct {
 	scheduled runQueue  // whose Receivers are to be called without an arrival
 	overdue   []*Stream // whose deadlines have passed during the turn
 	notes     notes
+	tracing   bool // a goroutine calls Config.Trace
 	recent    recentResets
 	nuisance  nuisance
 	keepAlive keepAlive
@@ -485,15 +486,43 @@ func (s *Session) unlock() {
 		return
 	}
 	n := s.notes
-	s.notes = notes{}
+	s.notes = notes{frames: n.frames}
+	traces := len(n.frames) > 0 && !s.tracing
+	s.tracing = s.tracing || traces
 	s.mu.Unlock()
+	if traces {
+		s.trace()
+	}
 	n.call(s)
+}
+
+// trace calls Config.Trace for all frames that there are.
+func (s *Session) trace() {
+	over := false
+	defer func() {
+		if !over { // Trace has ended the goroutine
+			s.mu.Lock()
+			s.tracing = false
+			s.mu.Unlock()
+		}
+	}()
+	for !over {
+		s.mu.Lock()
+		frames := s.notes.frames
+		s.notes.frames = nil
+		over = len(frames) == 0
+		s.tracing = !over
+		s.mu.Unlock()
+		for _, f := range frames {
+			s.config.Trace(f)
+		}
+	}
 }
 
 // notes are calls that must not be made with the lock held.
 type notes struct {
 	changed bool    // Config.Changed
-	frames  []Frame // Config.Trace
+	frames  []Frame // Config.Trace, which the goroutine that is tracing takes
 	ends    []endNote
 }
 
@@ -506,9 +535,6 @@ type endNote struct {
 func (n *notes) any() bool { return n.changed || n.frames != nil || n.ends != nil }
 
 func (n *notes) call(s *Session) {
-	for _, f := range n.frames {
-		s.config.Trace(f)
-	}
 	for _, e := range n.ends {
 		e.f(e.err)
 	}

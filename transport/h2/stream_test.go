@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/transport/h2"
 	"github.com/seed004e8d11/websock/transport/std"
+	"golang.org/x/net/http2"
 )
 
 func TestStreamsEcho(t *testing.T) {
@@ -65,5 +68,43 @@ func TestLingerReportsAWriteDeadlineThatPasses(t *testing.T) {
 	a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 	if err := a.Linger(patience); err != os.ErrDeadlineExceeded {
 		t.Errorf("Linger returned %v", err)
+	}
+}
+
+// Trace is called with the frames in the order in which they are sent, whichever goroutines send them.
+func TestTraceTellsFramesInOrder(t *testing.T) {
+	var traced []uint32
+	calls := make(chan struct{}, 1) // of one goroutine at a time
+	w := newWire()
+	p := newPeer(t, w, client, h2.Config{Trace: func(f h2.Frame) {
+		select {
+		case calls <- struct{}{}:
+		default:
+			t.Error("two goroutines call Trace")
+		}
+		if f.Sent && f.Header.Type == http2.FrameData {
+			traced = append(traced, f.Header.StreamID)
+		}
+		<-calls
+	}})
+	const streams, messages = 8, 200
+	var senders sync.WaitGroup
+	for range streams {
+		st := p.open()
+		senders.Go(func() {
+			for range messages {
+				st.Writev([]byte("x"))
+			}
+		})
+	}
+	senders.Wait()
+	var sent []uint32
+	for p.in.Write(w.take()); p.in.Len() > 0; {
+		if f := p.next(); f.Header().Type == http2.FrameData {
+			sent = append(sent, f.Header().StreamID)
+		}
+	}
+	if len(sent) != streams*messages || !slices.Equal(traced, sent) {
+		t.Errorf("%d frames were sent, and told in another order", len(sent))
 	}
 }
