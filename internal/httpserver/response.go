@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -259,11 +260,24 @@ func (w *response) TakeStream(status int, header http.Header) (*h2.Stream, error
 	w.st.OnEnd(nil)
 	w.st.SetReadDeadline(time.Time{})
 	w.st.SetWriteDeadline(time.Time{})
-	if err := w.st.SendHead(w.fields, false); err != nil {
+	if err := w.sendHeadTogether(); err != nil {
 		w.st.Close()
 		return nil, err
 	}
 	return w.st, nil
+}
+
+// sendHeadTogether sends the header. If the handlers of other requests of the connection can run, their
+// headers leave in the same write.
+func (w *response) sendHeadTogether() error {
+	session := w.st.Session()
+	session.Cork()
+	defer session.Flush()
+	err := w.st.SendHead(w.fields, false)
+	if err == nil {
+		runtime.Gosched()
+	}
+	return err
 }
 
 func (w *response) take(status int, header http.Header) bool {
