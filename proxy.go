@@ -61,10 +61,10 @@ func proxyFor(cfg *Config, to *endpoint.Endpoint) (*proxyServer, error) {
 		return nil, nil
 	}
 	choose := cfg.Proxy
-	if choose == nil {
-		if !environmentHasProxy() {
-			return nil, nil
-		}
+	switch {
+	case choose == nil && !environmentHasProxy(), idOf(choose) == idOf(NoProxy):
+		return nil, nil // without making the URL
+	case choose == nil:
 		choose = environmentProxy
 	}
 	via, err := choose(to.URL())
