@@ -108,6 +108,10 @@ func (t *task) dial(ctx context.Context) (r Result, err error) {
 			return r, err
 		}
 	}
+	if err := t.profile(); err != nil {
+		return r, err
+	}
+	defer pprof.StopCPUProfile()
 	r.Cost, err = client.Measure(t.Case.Conns, func() error { return dialAll(ctx, c, t.Case.Conns) })
 	runtime.KeepAlive(c)
 	return r, err
@@ -169,18 +173,24 @@ func (t *task) latencies(ctx context.Context) (r Result, err error) {
 }
 
 func (t *task) begin(meter *client.Meter, c client.Client) error {
-	if t.Profile != "" {
-		file, err := os.Create(t.Profile)
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return err
-		}
+	if err := t.profile(); err != nil {
+		return err
 	}
 	meter.Begin()
 	c.Start()
 	return nil
+}
+
+// profile begins a CPU profile, if one is wanted.
+func (t *task) profile() error {
+	if t.Profile == "" {
+		return nil
+	}
+	file, err := os.Create(t.Profile)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(file)
 }
 
 func wait(ctx context.Context, meter *client.Meter) (r Result, err error) {
