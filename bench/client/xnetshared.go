@@ -1,5 +1,7 @@
 //go:build linux
 
+//lint:file-ignore SA1019 net/http's client, which is to be used instead, can't send the field :protocol
+
 package client
 
 import (
