@@ -144,8 +144,11 @@ func (s *Session) deliverLaterLocked(st *Stream, payload []byte) {
 // transport.ErrWouldBlock after Push. After the peer's END_STREAM it returns io.EOF, and if the stream
 // was reset or the Session has ended, a *StreamError or a *SessionError.
 func (st *Stream) View() ([]byte, error) {
-	if len(st.view) > 0 {
+	switch {
+	case len(st.view) > 0:
 		return st.view, nil
+	case st.view != nil: // its Receiver has consumed what it was called for, and is called again for anything else
+		return nil, transport.ErrWouldBlock
 	}
 	view, _, err := st.receive(nil)
 	return view, err
