@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -39,6 +40,7 @@ type Latency struct{ P50, P99 time.Duration }
 // shared is pushed with a Mux.
 type shared struct {
 	*pushed
+	timed  atomic.Bool
 	timing sync.Mutex // guards the times
 	times  *hdrhistogram.Histogram
 }
@@ -50,9 +52,18 @@ func newShared(w *Work, t websock.Transport) Client {
 	return c
 }
 
-// deliver notes the time since the message was sent, if times are measured.
+// deliver is that of pushed, and notes the time if times are measured.
 func (c *shared) deliver(conn *websock.Conn, op websock.Opcode, msg []byte) {
+	if c.timed.Load() {
+		c.addTime(conn)
+	}
+	c.pushed.deliver(conn, op, msg)
+}
+
+// addTime notes the time since the last message of conn was sent.
+func (c *shared) addTime(conn *websock.Conn) {
 	c.timing.Lock()
+	defer c.timing.Unlock()
 	if sent, ok := conn.Value().(*time.Time); ok {
 		now := time.Now()
 		if !sent.IsZero() {
@@ -60,8 +71,6 @@ func (c *shared) deliver(conn *websock.Conn, op websock.Opcode, msg []byte) {
 		}
 		*sent = now
 	}
-	c.timing.Unlock()
-	c.pushed.deliver(conn, op, msg)
 }
 
 func (c *shared) finish(conn *websock.Conn, err error) {
@@ -154,11 +163,13 @@ func (c *shared) stall(ctx context.Context) (*websock.Conn, error) {
 func (c *shared) addTimes(ctx context.Context, to *hdrhistogram.Histogram, d time.Duration) error {
 	c.timing.Lock()
 	c.times = to
+	c.timed.Store(true)
 	for _, conn := range c.conns {
 		conn.SetValue(new(time.Time))
 	}
 	c.timing.Unlock()
 	err := Sleep(ctx, d)
+	c.timed.Store(false)
 	c.timing.Lock()
 	defer c.timing.Unlock()
 	for _, conn := range c.conns {
