@@ -59,8 +59,12 @@ const (
 // many handlers run at once for one connection; MaxReceiveBufferPerStream (0: h2.DefaultWindow);
 // SendPingTimeout and PingTimeout (0: 15 s). s.MaxHeaderBytes bounds the header of a request (0:
 // h2.DefaultMaxHeaderBytes). ReadTimeout and WriteTimeout apply to each request, and end when a
-// WebSocket is accepted. IdleTimeout, or else ReadTimeout, ends a connection without streams. ErrorLog,
-// BaseContext, ConnContext and ConnState have their usual meaning.
+// WebSocket is accepted. IdleTimeout, or else ReadTimeout, ends a connection without streams; without
+// both, it may stay for ever. ErrorLog, BaseContext, ConnContext and ConnState have their usual meaning.
+//
+// A connection holds received data of at most MaxConcurrentStreams times MaxReceiveBufferPerStream bytes,
+// 62 MiB by default, if none of its handlers and WebSockets reads. MaxReceiveBufferPerConnection is not
+// used.
 //
 // Shutdown of s lets the open streams end, and waits for them. WebSockets don't end by that: close
 // them, for example in a function given to RegisterOnShutdown. Close of s ends all connections, except

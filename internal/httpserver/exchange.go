@@ -26,7 +26,7 @@ func newExchange(c *Conn, st *h2.Stream, r *http.Request, expectsContinue bool) 
 	ctx, cancel := context.WithCancel(c.Context)
 	x.cancel = cancel
 	r.RemoteAddr, r.TLS, r.Body = c.RemoteAddr, c.TLS, http.NoBody
-	x.w = response{conn: c, st: st, method: r.Method}
+	x.w = response{conn: c, st: st, method: r.Method, served: ctx}
 	x.r = r.WithContext(ctx)
 	if r.ContentLength != 0 {
 		x.body = body{st: st, r: x.r, w: &x.w, unread: r.ContentLength, expectsContinue: expectsContinue}

@@ -161,7 +161,7 @@ func takeHost(pseudo pseudoFields, header http.Header) (string, error) {
 		return "", errors.New("there are several Host fields")
 	case len(hosts) == 1 && host == "":
 		host = hosts[0]
-	case len(hosts) == 1 && host != hosts[0]:
+	case len(hosts) == 1 && !strings.EqualFold(host, hosts[0]):
 		return "", errors.New("the fields Host and :authority differ")
 	}
 	delete(header, "Host")

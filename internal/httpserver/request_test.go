@@ -61,6 +61,7 @@ func TestFormsOfTheTarget(t *testing.T) {
 		host, uri string
 	}{
 		{"the host in Host", []string{":method: GET", ":scheme: http", ":path: /", "host: a:1"}, "a:1", "/"},
+		{"a host is the same in other case", []string{":method: GET", ":scheme: http", ":authority: a", ":path: /", "host: A"}, "a", "/"},
 		{"the same host twice", []string{":method: GET", ":scheme: http", ":authority: a", ":path: /", "host: a"}, "a", "/"},
 		{"all of the server", []string{":method: OPTIONS", ":scheme: http", ":authority: a", ":path: *"}, "a", "*"},
 		{"CONNECT", []string{":method: CONNECT", ":authority: a:1"}, "a:1", "a:1"},

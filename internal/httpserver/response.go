@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,7 +44,8 @@ const (
 type response struct {
 	conn    *Conn
 	st      *h2.Stream
-	method  string // of the request
+	method  string          // of the request
+	served  context.Context // of the request
 	header  http.Header
 	body    *buffer.Buffer // what is not sent yet; nil if nothing
 	written int64          // by the handler, in bytes
@@ -238,6 +240,14 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 		return errReturned
 	}
 	return w.st.SetWriteDeadline(t)
+}
+
+// CloseNotify returns a channel that gets a value when the context of the request ends. It is deprecated,
+// but net/http's own server has it, and wrappers of middleware call it without asking.
+func (w *response) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(w.served, func() { gone <- true })
+	return gone
 }
 
 // EnableFullDuplex does nothing: the body can always be read during the response.
