@@ -503,7 +503,6 @@ func (s *Session) sendingFailedLocked(err error) {
 	for _, st := range s.streams {
 		st.sendingFailedLocked(&SessionError{Err: err})
 	}
-	s.endIfDrainedLocked()
 	s.wakeLocked()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -600,6 +601,18 @@ func TestWhatEndedStreamsHaveQueuedIsFreed(t *testing.T) {
 		if got := buffer.Lent(); got > lent+5 { // they are counted under the race detector
 			t.Errorf("%d buffers more are in use", got-lent)
 		}
+	}
+}
+
+// The reason is told also if there is no stream.
+func TestASessionWithoutStreamsThatCannotSendEnds(t *testing.T) {
+	p := newSilentPeer(t, newWire(), client, h2.Config{})
+	p.wire.failure = syscall.EPIPE
+	p.send(settings())
+	p.wire.viewErr = io.EOF
+	p.wire.turn()
+	if err := p.session.Err(); !errors.Is(err, syscall.EPIPE) || !p.wire.closed {
+		t.Errorf("the end is %v", err)
 	}
 }
 

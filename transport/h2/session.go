@@ -415,13 +415,20 @@ func (s *Session) violatedLocked(err *SessionError) {
 // carrier what they have sent.
 func (s *Session) endIfDrainedLocked() {
 	if s.phase == draining && len(s.streams) == 0 && s.out.size() == 0 && s.out.state != writing {
-		s.endGentlyLocked(s.causedByGoAwayLocked(net.ErrClosed))
+		s.endGentlyLocked(s.causeLocked(net.ErrClosed))
 	}
 }
 
-// causedByGoAwayLocked returns the error of a Session that has ended because of err. A GOAWAY that came
-// before says more about the reason.
-func (s *Session) causedByGoAwayLocked(err error) *SessionError {
+// causeLocked returns the error of a Session that has ended because of err. A failure to send, and a
+// GOAWAY that came before, say more about the reason. When the Session is going away and has no
+// streams, either side may be the first to close the connection.
+func (s *Session) causeLocked(err error) *SessionError {
+	switch {
+	case s.out.err != nil:
+		err = s.out.err
+	case s.phase != running && len(s.streams) == 0:
+		err = net.ErrClosed
+	}
 	ended := &SessionError{}
 	if s.goAway != nil {
 		*ended = *s.goAway

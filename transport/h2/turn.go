@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"net"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
@@ -326,12 +325,8 @@ func (s *Session) hasEnded() bool {
 	return s.phase == ended
 }
 
-// carrierEndedLocked ends the Session after its carrier. When it is going away and has no streams,
-// the peer may be the first to close it.
+// carrierEndedLocked ends the Session after its carrier.
 func (s *Session) carrierEndedLocked(err error) {
-	if s.phase != running && len(s.streams) == 0 {
-		err = net.ErrClosed
-	}
 	s.out.stop()
-	s.endLocked(s.causedByGoAwayLocked(err))
+	s.endLocked(s.causeLocked(err))
 }
