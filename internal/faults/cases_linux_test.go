@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"golang.org/x/net/http2"
 )
 
 // A fault is what a server, or the network in between, does to a client.
@@ -19,6 +20,10 @@ type fault struct {
 	serve  func(s *server)       // after the client's first message
 	closes bool                  // the server closes the connection at the client's close frame
 	unread bool                  // the server reads nothing until it has sent everything
+
+	// With HTTP/2.
+	settings []http2.Setting // of the server
+	head     func(s *server) // sends the response; nil: a valid one
 
 	// deadline is the one that ends the connection; nil: none.
 	deadline *deadline

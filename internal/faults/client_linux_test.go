@@ -21,6 +21,7 @@ type setting struct {
 	transport string // "std" or "epoll"
 	mode      string // "pull" or "push"
 	scheme    string // "ws" or "wss"
+	http2     bool
 }
 
 var (
@@ -30,12 +31,12 @@ var (
 	factories  = map[string]websock.Transport{"std": std.Transport(), "epoll": epoll.Transport()}
 )
 
-// settings returns all settings.
-func settings() (all []setting) {
+// settings returns all settings, with HTTP/2 or without.
+func settings(http2 bool) (all []setting) {
 	for _, transport := range transports {
 		for _, mode := range modes {
 			for _, scheme := range schemes {
-				all = append(all, setting{transport, mode, scheme})
+				all = append(all, setting{transport, mode, scheme, http2})
 			}
 		}
 	}
@@ -58,9 +59,13 @@ type result struct {
 
 // run connects a client to the server at an address and returns how the connection ended.
 func run(t *testing.T, f fault, s setting, addr string) (r result) {
-	started := time.Now()
 	c := &client{pushed: s.mode == "push", ended: make(chan error, 2)}
 	cfg := c.config(f, s)
+	if s.http2 {
+		cfg.Mux = &websock.Mux{Cleartext: true}
+		defer cfg.Mux.Close()
+	}
+	started := time.Now()
 	if c.Conn, r.err = websock.Dial(t.Context(), s.scheme+"://"+addr, cfg); r.err != nil {
 		r.took = time.Since(started)
 		return r

@@ -29,7 +29,7 @@ type outcome struct {
 func try(t *testing.T, f fault, s setting) (o outcome) {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
-	server := start(t, f, s.scheme == "wss")
+	server := start(t, f, s)
 	peak := watchMemory()
 	r := run(t, f, s, server.proxy.Addr())
 	if grown := peak(); grown > f.mebibytes()<<20 && !race.Enabled { // under race, pools drop buffers
@@ -139,10 +139,26 @@ func name(err error) string {
 	case errors.As(err, &broken):
 		parts = append(parts, fmt.Sprintf("`ProtocolError` %d: %s", broken.Code, broken.Rule))
 	}
+	var reset *websock.StreamError
+	var lost *websock.SessionError
+	if errors.As(err, &reset) {
+		parts = append(parts, fmt.Sprintf("`StreamError` %v%s", reset.Code, by(reset.Remote)))
+	}
+	if errors.As(err, &lost) {
+		parts = append(parts, fmt.Sprintf("`SessionError` %v%s", lost.Code, by(lost.Remote)))
+	}
 	if errors.As(err, &limit) {
 		parts = append(parts, fmt.Sprintf("`LimitError` %d: %s", limit.Code, limit.Limit))
 	}
 	return strings.Join(append(parts, causes(err)...), ", ")
+}
+
+// by tells who has ended a stream or a session.
+func by(remote bool) string {
+	if remote {
+		return " of the server"
+	}
+	return ""
 }
 
 // causes names the other errors in the chain.

@@ -29,6 +29,8 @@ type server struct {
 	opened chan struct{} // closed when the client's first message arrived
 	served chan struct{} // closed when fault.serve returned
 	code   string        // close code that the client sent
+
+	http2Server
 }
 
 // certificate is that of servers, and clients trust roots.
@@ -41,7 +43,7 @@ var certificate, roots = func() (stdtls.Certificate, *x509.CertPool) {
 }()
 
 // start starts a server with a fault.
-func start(t *testing.T, f fault, secure bool) *server {
+func start(t *testing.T, f fault, s setting) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,13 +53,17 @@ func start(t *testing.T, f fault, secure bool) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secure {
-		l = stdtls.NewListener(l, &stdtls.Config{Certificates: []stdtls.Certificate{certificate}})
+	if s.scheme == "wss" {
+		config := &stdtls.Config{Certificates: []stdtls.Certificate{certificate}}
+		if s.http2 {
+			config.NextProtos = []string{"h2"}
+		}
+		l = stdtls.NewListener(l, config)
 	}
 	proxy.Begin(f.early)
-	s := &server{listener: l, proxy: proxy, fault: f, opened: make(chan struct{}), served: make(chan struct{}), code: "–"}
-	s.running.Go(s.serve)
-	return s
+	started := &server{listener: l, proxy: proxy, fault: f, opened: make(chan struct{}), served: make(chan struct{}), code: "–"}
+	started.running.Go(func() { started.serve(s.http2) })
+	return started
 }
 
 // stop stops what start has started.
@@ -67,12 +73,16 @@ func (s *server) stop() {
 	s.running.Wait()
 }
 
-func (s *server) serve() {
+func (s *server) serve(http2 bool) {
 	var err error
 	if s.conn, err = s.listener.Accept(); err != nil {
 		return
 	}
 	defer s.conn.Close()
+	if http2 {
+		s.serveHTTP2()
+		return
+	}
 	if s.fault.answer != nil {
 		if _, err := http.ReadRequest(bufio.NewReader(s.conn)); err == nil {
 			s.fault.answer(s.conn)
@@ -141,8 +151,14 @@ func (s *server) handle(e engine.Event) {
 	}
 }
 
-// say sends bytes unchanged.
-func (s *server) say(p string) { io.WriteString(s.conn, p) }
+// say sends bytes, over HTTP/2 as DATA.
+func (s *server) say(p string) {
+	if s.framer != nil {
+		s.framer.WriteData(s.stream, false, []byte(p))
+		return
+	}
+	io.WriteString(s.conn, p)
+}
 
 // repeat sends bytes n times, or until a write fails if n is 0.
 func (s *server) repeat(p string, n int) {

@@ -18,23 +18,9 @@ func TestFaults(t *testing.T) {
 	warmUp(t)
 	var table strings.Builder
 	table.WriteString(preamble)
-	for _, f := range faults {
-		t.Run(f.what, func(t *testing.T) {
-			results := map[outcome][]setting{}
-			var order []outcome
-			for _, s := range settings() {
-				o := try(t, f, s)
-				if results[o] == nil {
-					order = append(order, o)
-				}
-				results[o] = append(results[o], s)
-			}
-			for _, o := range order {
-				row := []string{f.what, where(results[o]), o.err, o.sent, o.noticed, fmt.Sprintf("< %d MiB", f.mebibytes()), o.left}
-				fmt.Fprintf(&table, "| %s |\n", strings.Join(row, " | "))
-			}
-		})
-	}
+	tabulate(t, &table, faults, false)
+	table.WriteString(http2Preamble)
+	tabulate(t, &table, http2Faults, true)
 	if *update {
 		if err := os.WriteFile(tableFile, []byte(table.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -48,10 +34,34 @@ func TestFaults(t *testing.T) {
 	compare(t, strings.Split(table.String(), "\n"), strings.Split(string(documented), "\n"))
 }
 
+// tabulate runs faults, and writes a row for each outcome.
+func tabulate(t *testing.T, table *strings.Builder, faults []fault, http2 bool) {
+	for _, f := range faults {
+		t.Run(f.what, func(t *testing.T) {
+			results := map[outcome][]setting{}
+			var order []outcome
+			for _, s := range settings(http2) {
+				o := try(t, f, s)
+				if results[o] == nil {
+					order = append(order, o)
+				}
+				results[o] = append(results[o], s)
+			}
+			for _, o := range order {
+				row := []string{f.what, where(results[o]), o.err, o.sent, o.noticed, fmt.Sprintf("< %d MiB", f.mebibytes()), o.left}
+				fmt.Fprintf(table, "| %s |\n", strings.Join(row, " | "))
+			}
+		})
+	}
+}
+
 // warmUp starts goroutines that live as long as the process.
 func warmUp(t *testing.T) {
-	for _, s := range settings() {
+	for _, s := range settings(false) {
 		try(t, faults[0], s)
+	}
+	for _, s := range settings(true) {
+		try(t, http2Faults[0], s)
 	}
 }
 
@@ -75,7 +85,7 @@ func where(some []setting) string {
 	for _, transport := range append([]string{""}, transports...) {
 		for _, mode := range append([]string{""}, modes...) {
 			for _, scheme := range append([]string{""}, schemes...) {
-				group := with(transport, mode, scheme)
+				group := with(some[0].http2, transport, mode, scheme)
 				if contains(some, group) && !allCovered(covered, group) {
 					parts = append(parts, words(transport, mode, scheme))
 					for _, s := range group {
@@ -89,8 +99,8 @@ func where(some []setting) string {
 }
 
 // with returns the settings with these properties; "" is any.
-func with(transport, mode, scheme string) (group []setting) {
-	for _, s := range settings() {
+func with(http2 bool, transport, mode, scheme string) (group []setting) {
+	for _, s := range settings(http2) {
 		if (transport == "" || s.transport == transport) && (mode == "" || s.mode == mode) && (scheme == "" || s.scheme == scheme) {
 			group = append(group, s)
 		}
@@ -131,6 +141,16 @@ outcome with this table, and writes the table:
   were too long to matter.
 - **Memory**: an upper bound of the growth of the heap, server and proxy included.
 - **Left**: goroutines and descriptors that remained at the end.
+
+| The server, or the network | With | Error | Close code | Noticed | Memory | Left |
+|---|---|---|---|---|---|---|
+`
+
+const http2Preamble = `
+## HTTP/2
+
+The same for a WebSocket that is a stream of HTTP/2, the only one of its connection: with
+` + "`Config.Mux`" + `, over h2c and over TLS.
 
 | The server, or the network | With | Error | Close code | Noticed | Memory | Left |
 |---|---|---|---|---|---|---|
