@@ -106,13 +106,17 @@ func (s *Session) endTurn() error {
 	s.lock()
 	defer s.unlock()
 	s.turn.owner = 0
+	s.turn.woken = true // what is scheduled meanwhile is seen below
 	s.checkOverdueLocked()
 	s.flushLocked()
+	s.turn.woken = false
 	if s.phase == ended {
 		return s.err
 	}
-	if s.scheduled.len() > 0 && !s.pusher.Yield() {
-		s.wakeLocked()
+	if s.scheduled.len() > 0 {
+		if s.turn.woken = s.pusher.Yield(); !s.turn.woken {
+			s.wakeLocked()
+		}
 	}
 	return nil
 }
