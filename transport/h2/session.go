@@ -32,7 +32,7 @@ const (
 	// refunded at once, since the windows of the streams bound what is kept; so that of the connection
 	// only bounds what is under way. It should not be large, since what is sent on one stream waits
 	// behind that, but it must be enough for connRate bytes a second.
-	leastConnWindow = 512 << 10
+	leastConnWindow = 256 << 10
 	mostConnWindow  = 16 << 20
 	connRate        = 128 << 20
 
@@ -56,7 +56,7 @@ type Config struct {
 	Window int
 
 	// ConnWindow is how many bytes of all streams together the peer may have under way, at least 65535
-	// (RFC 9113 section 6.9.1). Those that have arrived don't count. 0: from 512 KiB to 16 MiB, enough
+	// (RFC 9113 section 6.9.1). Those that have arrived don't count. 0: from 256 KiB to 16 MiB, enough
 	// for 128 MiB a second by the round-trip time at the beginning.
 	ConnWindow int
 
