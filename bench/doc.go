@@ -34,6 +34,10 @@
 //	go run ./compare -rounds 9 -cases 'echo/ws/' -contestants raw,websock-std,gorilla
 //	go run ./compare -unpinned
 //
+// Where WebSockets share connections, with HTTP/2, HTTP2.md has results:
+//
+//	go run ./compare -rounds 3 -ranges -cases shared
+//
 // raw is the bound, not a WebSocket client: an epoll loop that checks nothing or, over TLS, a
 // goroutine for each connection that checks nothing. Its variants differ in how they make system
 // calls. To add a transport of websock, add it to client/websock.go.
