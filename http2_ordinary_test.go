@@ -187,7 +187,9 @@ func (r *ordinaryRequest) receive(framer *http2.Framer) string {
 		case *http2.RSTStreamFrame:
 			return end("reset with " + f.ErrCode.String())
 		case *http2.GoAwayFrame:
-			heads.WriteString("GOAWAY " + f.ErrCode.String() + "\n")
+			if f.ErrCode != http2.ErrCodeNo { // which may come after the end
+				return end("GOAWAY with " + f.ErrCode.String())
+			}
 		}
 		if ended && !r.open { // if it is open, a reset follows
 			return end("END_STREAM")
