@@ -99,6 +99,9 @@ func (l *http2Log) addFrame(frame []byte) {
 	}
 	b.WriteByte('\n')
 	for _, field := range l.decompress(f) {
+		if field.Name == ":status" && field.Value >= "3" {
+			l.stream(f.Header().StreamID).invalid = true // what follows is a page, and no WebSocket
+		}
 		fmt.Fprintf(&b, "%s   %s: %s\n", l.mark, console.Printable([]byte(field.Name)), console.Printable([]byte(shown(field))))
 	}
 	io.WriteString(l.out, b.String())

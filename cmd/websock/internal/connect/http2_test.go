@@ -69,6 +69,10 @@ func TestHTTP2FramesAreLoggedHoweverTheyAreSplit(t *testing.T) {
 			f.WriteData(3, false, frame(true, websock.OpText, "other"))
 			f.WriteDataPadded(1, true, frame(true, websock.OpText, "hello")[4:], []byte{0, 0})
 		}, "< HTTP/2 DATA, stream 1, 4 bytes\n< HTTP/2 DATA, stream 3, 7 bytes\n< text, 5 bytes: \"other\"\n< HTTP/2 DATA, stream 1, END_STREAM, PADDED, 6 bytes\n< text, 5 bytes: \"hello\"\n"},
+		{"DATA of a response that declines", func(f *http2.Framer) {
+			f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: compressed(hpack.HeaderField{Name: ":status", Value: "404"}), EndHeaders: true})
+			f.WriteData(1, true, []byte("Me"))
+		}, size + ", 2 bytes\n<   :status: 404\n< HTTP/2 DATA, stream 1, END_STREAM, 2 bytes\n"},
 		{"an unknown frame", func(f *http2.Framer) { f.WriteRawFrame(0x42, 0xff, 9, []byte("x")) }, "< HTTP/2 UNKNOWN_FRAME_TYPE_66, stream 9, 1 bytes\n"},
 		{"a malformed frame", func(f *http2.Framer) {
 			f.WriteRawFrame(http2.FramePing, 0, 0, []byte("x"))
