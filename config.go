@@ -31,8 +31,8 @@ type Config struct {
 	Secure bool // wss: TLS
 
 	// TLS is the TLS configuration for wss. It is not changed, and must not be changed once it
-	// is used. NextProtos is ignored: the client asks for http/1.1, and with a Mux for h2. If ServerName is "", it is
-	// Host. nil: the system's roots, TLS 1.2 or later.
+	// is used. NextProtos is ignored: the client asks for http/1.1, and with a Mux for h2, too. If
+	// ServerName is "", it is Host. nil: the system's roots, TLS 1.2 or later.
 	//
 	// Connections to one host with the same tls.Config resume its TLS sessions, unless it has a
 	// ClientSessionCache, SessionTicketsDisabled, VerifyPeerCertificate or
@@ -92,8 +92,9 @@ type Config struct {
 	// the server can. nil: over a connection of its own, with HTTP/1.1.
 	Mux *Mux
 
-	// Transport carries the connection; with a Mux, the one that is shared. nil: std.Transport(), which needs a goroutine for each
-	// connection that receives. Factory.Attach gets the connection after the opening handshake.
+	// Transport carries the connection; with a Mux, the one that is shared. nil: std.Transport(),
+	// which needs a goroutine for each connection that receives. Factory.Attach gets the connection
+	// after the opening handshake.
 	Transport transport.Factory
 
 	// Handler receives data by callback, from the first byte. It may be called before Dial or
