@@ -132,15 +132,29 @@ func (c *Conn) shutdownLocked() error {
 		c.batch.t.Close()
 		return errNotCompleted
 	}
-	linger := c.batch.t.Linger
+	var err error
 	if awaitsAnswer {
-		linger = stream.LingerForAnswer
+		err = stream.LingerForAnswer(timeout, endsWithClose)
+	} else {
+		err = c.batch.t.Linger(timeout)
 	}
-	err := linger(timeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errNotCompleted
 	}
 	return err
+}
+
+// endsWithClose reports whether p ends with the close frame of a client, by the look of it: what comes
+// before isn't parsed. Nothing follows that frame, and if it is taken for something else, Close waits for
+// the end of the stream.
+func endsWithClose(p []byte) bool {
+	const header = 2 + 4 // with the masking key
+	for n := 0; n <= engine.MaxControlPayload && header+n <= len(p); n++ {
+		if frame := p[len(p)-header-n:]; frame[0] == 0x80|byte(OpClose) && frame[1] == 0x80|byte(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // errNotCompleted is returned by Close if the peer doesn't complete the closing handshake in time.

@@ -674,6 +674,11 @@ func TestServerEndsItsStreamAfterTheAnswer(t *testing.T) {
 		if _, err := st.View(); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("before the answer: %v", err)
 		}
+		st.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		st.Writev([]byte{0x82, 0x81, 0, 0, 0, 0, 'x'}) // it was under way
+		if _, err := st.View(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("before the answer: %v", err)
+		}
 		st.SetReadDeadline(time.Now().Add(20 * time.Second))
 		st.Writev([]byte{0x88, 0x82, 0, 0, 0, 0, 4001 >> 8, 4001 & 0xff})
 		if _, err := st.View(); err != io.EOF {

@@ -123,7 +123,7 @@ func (st *Stream) checkDeadlinesLocked() {
 	switch {
 	case !st.readDeadline.passed(), st.has(closed):
 	case st.has(lingering):
-		if st.has(awaitsAnswer) {
+		if st.awaitsAnswer() {
 			st.endWriteLocked()
 		}
 		st.closeLocked(os.ErrDeadlineExceeded)

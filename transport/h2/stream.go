@@ -44,19 +44,18 @@ type Stream struct {
 type streamFlags uint16
 
 const (
-	remoteEnded  streamFlags = 1 << iota // the peer has sent END_STREAM
-	localEnded                           // we have
-	ending                               // END_STREAM follows the queue: CloseWrite was called, or SendHead
-	closed                               // Close was called
-	lingering                            // what arrives is discarded
-	awaitsAnswer                         // and ends the stream: LingerForAnswer
-	pushed                               // Push was called: the turn calls the receiver
-	paused                               // until Resume, the receiver isn't called
-	scheduled                            // the turn calls run soon
-	finished                             // the receiver isn't called any more
-	enlisted                             // in the ring of streams that send in turn
-	sendFailed                           // queued bytes can't be sent, and the reader doesn't know yet
-	writev                               // Writev sends, and may have unlocked meanwhile
+	remoteEnded streamFlags = 1 << iota // the peer has sent END_STREAM
+	localEnded                          // we have
+	ending                              // END_STREAM follows the queue: CloseWrite was called, or SendHead
+	closed                              // Close was called
+	lingering                           // what arrives is discarded
+	pushed                              // Push was called: the turn calls the receiver
+	paused                              // until Resume, the receiver isn't called
+	scheduled                           // the turn calls run soon
+	finished                            // the receiver isn't called any more
+	enlisted                            // in the ring of streams that send in turn
+	sendFailed                          // queued bytes can't be sent, and the reader doesn't know yet
+	writev                              // Writev sends, and may have unlocked meanwhile
 )
 
 // has reports whether any of the flags is set.
@@ -67,13 +66,14 @@ type rare struct {
 	opening    *opening            // the response has not come
 	trailer    []hpack.HeaderField // of the peer
 	onEnd      func(error)
-	sendErr    error         // why nothing can be sent any more, though the stream goes on
-	lingerDone chan struct{} // closed when lingering ends
-	lingerErr  error         // the result of Linger
+	sendErr    error                     // why nothing can be sent any more, though the stream goes on
+	lingerDone chan struct{}             // closed when lingering ends
+	lingerErr  error                     // the result of Linger
+	isAnswer   func(payload []byte) bool // of LingerForAnswer; else nil
 }
 
 func (r *rare) isEmpty() bool {
-	return r.opening == nil && r.trailer == nil && r.onEnd == nil && r.sendErr == nil && r.lingerDone == nil
+	return r.opening == nil && r.trailer == nil && r.onEnd == nil && r.sendErr == nil && r.lingerDone == nil && r.isAnswer == nil
 }
 
 func (st *Stream) ensureRare() *rare {

@@ -41,34 +41,38 @@ func (s *Session) sendEndLocked(st *Stream) {
 
 // Linger discards what still arrives, until what is queued has been sent and the peer has ended the
 // stream, or d has passed; then it closes. With a receiver it returns at once.
-func (st *Stream) Linger(d time.Duration) error { return st.linger(d, lingering) }
+func (st *Stream) Linger(d time.Duration) error { return st.linger(d, nil) }
 
 // LingerForAnswer is Linger for a server whose last message the peer answers, as it does the close frame
-// of a WebSocket. What arrives next, or has arrived and was not read, is taken for the answer: then
-// END_STREAM is sent, and the stream closed. If END_STREAM were sent before, some clients would not
-// answer, as they take it for the end of both directions.
-func (st *Stream) LingerForAnswer(d time.Duration) error { return st.linger(d, lingering|awaitsAnswer) }
+// of a WebSocket. isAnswer says whether payload ends with the answer; it gets what arrives, and what has
+// arrived and was not read. Then END_STREAM is sent, and the stream closed. If END_STREAM were sent
+// before, some clients would not answer, as they take it for the end of both directions. isAnswer is
+// called with the lock of the Session held.
+func (st *Stream) LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error {
+	return st.linger(d, isAnswer)
+}
 
-func (st *Stream) linger(d time.Duration, way streamFlags) error {
+func (st *Stream) linger(d time.Duration, isAnswer func(payload []byte) bool) error {
 	s := st.s
 	s.lock()
 	if st.has(closed | lingering) {
 		s.unlock()
 		return nil
 	}
-	unread := len(st.in.front()) > 0
-	st.flags |= way
+	answered := isAnswer != nil && isAnswer(st.in.back())
+	st.flags |= lingering
 	st.dropInputLocked()
 	st.readDeadline = instantOf(time.Now().Add(d))
 	st.scheduleDeadlineLocked()
 	waits := !st.has(pushed)
 	r := st.ensureRare()
+	r.isAnswer = isAnswer
 	if waits {
 		r.lingerDone = make(chan struct{})
 	}
 	done := r.lingerDone
 	st.lingerLocked()
-	if unread {
+	if answered {
 		st.answeredLocked()
 	}
 	if st.in != nil {
@@ -94,9 +98,12 @@ func (st *Stream) lingerLocked() {
 	}
 }
 
-// answeredLocked is called when data was discarded. It closes a stream that lingers for an answer.
+// awaitsAnswer reports whether LingerForAnswer was called.
+func (st *Stream) awaitsAnswer() bool { return st.rare != nil && st.rare.isAnswer != nil }
+
+// answeredLocked closes a stream that has got its answer.
 func (st *Stream) answeredLocked() {
-	if st.has(awaitsAnswer) && st.queuedLocked() == 0 {
+	if st.queuedLocked() == 0 {
 		st.endWriteLocked()
 		st.closeLocked(nil)
 	}

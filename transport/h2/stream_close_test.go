@@ -1,6 +1,7 @@
 package h2_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -233,6 +234,7 @@ func (p *peer) waitForFrames(t *testing.T, want string) {
 }
 
 func TestLingerForAnswer(t *testing.T) {
+	isAnswer := func(payload []byte) bool { return bytes.HasSuffix(payload, []byte("answer")) }
 	ended := `DATA 1 "" END_STREAM, RST_STREAM 1 NO_ERROR`
 	for _, test := range []struct {
 		name    string
@@ -240,13 +242,15 @@ func TestLingerForAnswer(t *testing.T) {
 		answers []string // what the peer sends; the last ends the stream
 		want    string
 	}{
-		{"the answer", nil, []string{"x"}, ended},
+		{"the answer", nil, []string{"answer"}, ended},
+		{"the answer after other data", nil, []string{"x", "y", "z and the answer"}, ended},
 		{"END_STREAM", nil, []string{""}, `DATA 1 "" END_STREAM`},
-		{"the answer, unread", func(p *peer, st *h2.Stream) { p.send(data(1, "x")) }, nil, ended},
+		{"the answer, unread", func(p *peer, st *h2.Stream) { p.send(data(1, "x and the answer")) }, nil, ended},
+		{"other data, unread", func(p *peer, st *h2.Stream) { p.send(data(1, "x")) }, []string{"answer"}, ended},
 		{"data from before the last message has left", func(p *peer, st *h2.Stream) {
 			p.send(settings(4, 1))
 			st.Writev([]byte("ab"))
-		}, []string{"too early", "the answer"}, `SETTINGS ACK, DATA 1 "a", DATA 1 "b", ` + ended},
+		}, []string{"too early an answer", "the answer"}, `SETTINGS ACK, DATA 1 "a", DATA 1 "b", ` + ended},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPeer(t, newWire(), server, h2.Config{})
@@ -256,7 +260,7 @@ func TestLingerForAnswer(t *testing.T) {
 				test.before(p, st)
 			}
 			result := make(chan error, 1)
-			go func() { result <- st.LingerForAnswer(time.Hour) }()
+			go func() { result <- st.LingerForAnswer(time.Hour, isAnswer) }()
 			waitFor(t, func() bool { return st.SetReadDeadline(noTime) == net.ErrClosed })
 			for i, answer := range test.answers {
 				if i > 0 {
@@ -282,7 +286,7 @@ func TestLingerForAnswer(t *testing.T) {
 	p := newPeer(t, newWire(), server, h2.Config{})
 	st := p.open()
 	p.frames()
-	if err := st.LingerForAnswer(time.Millisecond); err != os.ErrDeadlineExceeded {
+	if err := st.LingerForAnswer(time.Millisecond, isAnswer); err != os.ErrDeadlineExceeded {
 		t.Errorf("without an answer: %v", err)
 	}
 	p.waitForFrames(t, ended)

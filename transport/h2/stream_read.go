@@ -33,6 +33,17 @@ func (in *input) front() []byte {
 	return in.kept.front()
 }
 
+// back returns the latest bytes, as far as they are in one piece.
+func (in *input) back() []byte {
+	switch {
+	case in == nil || in.kept.empty():
+		return nil
+	case len(in.kept.list) == 1:
+		return in.kept.front()
+	}
+	return in.kept.list[len(in.kept.list)-1].B
+}
+
 // add adds a copy of p.
 func (in *input) add(p []byte) {
 	if len(in.into) > 0 && in.kept.empty() {
@@ -100,7 +111,7 @@ func (s *Session) deliverLocked(st *Stream, payload []byte) {
 	case st == nil:
 	case st.has(closed | lingering | finished):
 		s.refundStreamLocked(st, len(payload))
-		if len(payload) > 0 {
+		if st.awaitsAnswer() && st.rare.isAnswer(payload) {
 			st.answeredLocked()
 		}
 	case st.has(pushed) && !st.has(paused) && len(st.in.front()) == 0:
