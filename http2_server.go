@@ -153,7 +153,7 @@ func (p *HTTP2Server) ServeConn(conn net.Conn, s *http.Server) error {
 	return p.serve(conn, s, h, false)
 }
 
-// Close ends all connections now.
+// Close ends all connections now, and those that come later.
 func (p *HTTP2Server) Close() { p.sessions.close() }
 
 // serve serves a connection until it ends. net/http closes it then.

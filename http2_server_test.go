@@ -697,3 +697,20 @@ func TestRequestsAreServedAfterTheEndOfTheBaseContext(t *testing.T) {
 	})
 	getPage(t, s, s.client(t))
 }
+
+// A connection that is ready only after Close is ended, too.
+func TestCloseOfAnHTTP2ServerEndsWhatComesLater(t *testing.T) {
+	var p HTTP2Server
+	p.Close()
+	client, server := netpair.Sockets(t, "tcp")
+	go p.ServeConn(server, &http.Server{})
+	session, err := h2.NewClient(std.New(client, nil), h2.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close(0, nil)
+	waitUntil(func() bool { return session.Err() != nil })
+	if session.Err() == nil {
+		t.Error("it goes on")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"weak"
 
 	"golang.org/x/net/http2"
 
@@ -16,20 +17,26 @@ import (
 
 // sessions are the sessions of an HTTP2Server, each with its http.Server.
 type sessions struct {
-	mu   sync.Mutex
-	of   map[*h2.Session]*http.Server
-	down map[*http.Server]bool // Shutdown was called
+	mu     sync.Mutex
+	of     map[*h2.Session]*http.Server
+	down   map[weak.Pointer[http.Server]]bool // Shutdown was called
+	closed bool                               // close was called
 }
 
+// add adds a session. Its connection may have been accepted before Shutdown or Close was called, and be
+// ready only now.
 func (l *sessions) add(session *h2.Session, s *http.Server) {
 	l.mu.Lock()
 	if l.of == nil {
-		l.of, l.down = map[*h2.Session]*http.Server{}, map[*http.Server]bool{}
+		l.of = map[*h2.Session]*http.Server{}
 	}
 	l.of[session] = s
-	down := l.down[s]
+	down, closed := l.down[weak.Make(s)], l.closed
 	l.mu.Unlock()
-	if down { // its connection was accepted before, and is ready only now
+	switch {
+	case closed:
+		session.Close(http2.ErrCodeNo, nil)
+	case down:
 		session.Shutdown()
 	}
 }
@@ -42,31 +49,30 @@ func (l *sessions) remove(session *h2.Session) {
 
 // shutdown has the sessions of s end when their streams have ended.
 func (l *sessions) shutdown(s *http.Server) {
-	for session, of := range l.snapshot(s) {
+	l.mu.Lock()
+	if l.down == nil {
+		l.down = map[weak.Pointer[http.Server]]bool{}
+	}
+	maps.DeleteFunc(l.down, func(s weak.Pointer[http.Server], _ bool) bool { return s.Value() == nil })
+	l.down[weak.Make(s)] = true
+	sessions := maps.Clone(l.of)
+	l.mu.Unlock()
+	for session, of := range sessions {
 		if of == s {
 			session.Shutdown()
 		}
 	}
 }
 
-// close ends all sessions.
+// close ends all sessions, and those that are added later.
 func (l *sessions) close() {
-	for session := range l.snapshot(nil) {
+	l.mu.Lock()
+	l.closed = true
+	sessions := maps.Clone(l.of)
+	l.mu.Unlock()
+	for session := range sessions {
 		session.Close(http2.ErrCodeNo, nil)
 	}
-}
-
-// snapshot returns the sessions, and notes that down is being shut down, unless it is nil.
-func (l *sessions) snapshot(down *http.Server) map[*h2.Session]*http.Server {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.of == nil {
-		l.of, l.down = map[*h2.Session]*http.Server{}, map[*http.Server]bool{}
-	}
-	if down != nil {
-		l.down[down] = true
-	}
-	return maps.Clone(l.of)
 }
 
 // Causes of the end of a session.

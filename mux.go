@@ -60,9 +60,9 @@ const (
 // Limits.HandshakeSize bounds the response of each Dial. What is larger than 64 KiB, and than the
 // HandshakeSize of the Dial that had the connection dialled, ends the whole connection.
 //
-// The goroutine that reads a connection calls the Handlers of all its WebSockets. A Handler must not
-// call Dial or Open with the same Mux: the response would have to be read by the goroutine that
-// waits for it.
+// The goroutine that reads a connection calls the Handlers of all its WebSockets, so a Handler must not
+// wait for anything that comes on the same connection: not call Dial or Open with the same Mux, nor Drain,
+// nor a send that waits for room (see Limits.WhenFull), also not of another WebSocket.
 type Mux struct {
 	// StreamsPerConn is how many WebSockets share a connection, if the server allows as many
 	// (SETTINGS_MAX_CONCURRENT_STREAMS); the next ones get another connection. 0:

@@ -29,3 +29,6 @@ func (s *Session) GrowConnWindow(roundTrip time.Duration) {
 	s.growConnWindowLocked(roundTrip)
 	s.commitLocked()
 }
+
+// PretendQueued makes the stream believe that n bytes are queued.
+func (st *Stream) PretendQueued(n int32) { st.queued.Store(n) }

@@ -3,6 +3,7 @@ package h2_test
 import (
 	"bytes"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -106,5 +107,19 @@ func TestTraceTellsFramesInOrder(t *testing.T) {
 	}
 	if len(sent) != streams*messages || !slices.Equal(traced, sent) {
 		t.Errorf("%d frames were sent, and told in another order", len(sent))
+	}
+}
+
+// A stream refuses what it could not count, and sends nothing more.
+func TestWritevRefusesWhatItCannotCount(t *testing.T) {
+	p := newPeer(t, newWire(), client, h2.Config{})
+	st := p.open()
+	st.PretendQueued(math.MaxInt32 - 1)
+	if err := st.Writev([]byte("xx")); err == nil {
+		t.Error("it was taken")
+	}
+	st.PretendQueued(0)
+	if err := st.Writev([]byte("x")); err == nil {
+		t.Error("a part of what was refused could be missing")
 	}
 }

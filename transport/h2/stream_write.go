@@ -2,7 +2,9 @@ package h2
 
 import (
 	"context"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -20,6 +22,9 @@ var errWriteClosed error = syscall.EPIPE
 // queuedSize is the size of the buffers of what is queued, for all but short payload. A frame can have
 // as much.
 const queuedSize = longFrame
+
+// errQueue is what a write returns that would queue more than a Stream can count.
+var errQueue = errors.New("websock: HTTP/2: more than 2 GiB are queued")
 
 // A streamOutput has what a Stream needs while bytes are queued. It belongs to the lock of the Session.
 type streamOutput struct {
@@ -49,6 +54,10 @@ func (st *Stream) Writev(bufs ...[]byte) error {
 	defer s.unlock()
 	if err := st.writeErrLocked(); err != nil {
 		return err
+	}
+	if size > math.MaxInt32-st.queuedLocked() {
+		st.sendingFailedLocked(errQueue)
+		return errQueue
 	}
 	if st.queuedLocked() == 0 {
 		st.flags |= writev
