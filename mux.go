@@ -25,7 +25,7 @@ const (
 // A Mux opens WebSockets as streams of HTTP/2 connections that many of them share (RFC 8441): with
 // Config.Mux, Open and Dial use a connection that the Mux has, and dial another one only if no
 // stream is free. A stream takes a small part of the memory of a connection, and no TLS handshake;
-// what is sent on several streams at the same time leaves in one write.
+// what is sent on several streams at the same time is written at once.
 //
 // The zero value is ready to use. A Mux is used by pointer, must not be copied, and may be shared
 // by any number of Configs and goroutines; its fields must not be changed once it is used.

@@ -104,7 +104,7 @@ func (o *opening) performOverStream(ctx context.Context, s muxSession) (*h2.Stre
 }
 
 // openTogether opens a stream. If other goroutines can run, and open streams of the same session, their
-// requests leave in one write.
+// requests are written together.
 func openTogether(s muxSession, fields []hpack.HeaderField) (*h2.Stream, error) {
 	s.Cork()
 	defer s.Flush()

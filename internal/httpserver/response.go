@@ -21,7 +21,7 @@ import (
 
 // Sizes in bytes.
 const (
-	bufferSize = 4 << 10  // a response up to this size leaves in one write, unless it is flushed
+	bufferSize = 4 << 10  // a response up to this size is sent with one write, unless it is flushed
 	pieceSize  = 32 << 10 // how much of a Write is queued at once
 	maxQueued  = 32 << 10 // how much may be queued when a Write returns
 )

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // Close ends the stream at once. What is queued is lost. The error is always nil. The socket is
@@ -37,7 +38,7 @@ func (c *Conn) close() {
 		close(c.out.lingerDone)
 	}
 	if c.has(pulled) && !c.has(pushed) {
-		c.in.wake()
+		c.in.waiter.Wake()
 	}
 	c.mu.Unlock()
 	if others {
@@ -74,13 +75,13 @@ func (c *Conn) Linger(d time.Duration) error {
 		return nil
 	}
 	c.state.Or(lingering)
-	c.readDeadline = instantOf(time.Now().Add(d))
+	c.readDeadline = timing.InstantOf(time.Now().Add(d))
 	waits := !c.has(pushed)
 	done := make(chan struct{})
 	if waits {
 		c.ensureOutputLocked().lingerDone = done
 		if c.has(pulled) {
-			c.in.wake()
+			c.in.waiter.Wake()
 		}
 	}
 	c.scheduleDeadlineLocked()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // linger calls Linger in a goroutine, waits until it has begun, and returns a channel with its
@@ -375,7 +376,7 @@ func TestDeadlineAfterLingerChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
-	c.readDeadline = now()
+	c.readDeadline = timing.Now()
 	c.mu.Unlock()
 	c.checkDeadlines()
 	if c.out.lingerErr != nil {

@@ -29,8 +29,8 @@ type Conn struct {
 
 	mu            sync.Mutex // of the fields below, but for those that say otherwise
 	out           *output    // nil: nothing is queued
-	readDeadline  instant
-	writeDeadline instant
+	readDeadline  timing.Instant
+	writeDeadline timing.Instant
 	fd            int32         // constant
 	ref           fdRef         // atomic
 	state         atomic.Uint32 // of the flags below

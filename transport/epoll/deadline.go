@@ -12,41 +12,15 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// An instant is a time in nanoseconds since the process began, by the monotonic clock. Zero is no
-// time.
-type instant int64
-
-var began = time.Now()
-
-func now() instant { return instant(time.Since(began)) }
-
-func instantOf(t time.Time) instant {
-	if t.IsZero() {
-		return 0
-	}
-	return max(instant(t.Sub(began)), 1)
-}
-
-// time is the inverse of instantOf.
-func (i instant) time() time.Time {
-	if i == 0 {
-		return time.Time{}
-	}
-	return began.Add(time.Duration(i))
-}
-
-// passed reports whether i is a time and not in the future.
-func (i instant) passed() bool { return i != 0 && now() >= i }
-
 // tick is the resolution of the deadlines that a loop keeps.
-const tick = instant(10 * time.Millisecond)
+const tick = timing.Instant(10 * time.Millisecond)
 
 // A deadlineQueue has the connections of a loop that have a deadline, each to be checked when the
 // deadline may have passed. Moving a deadline into the future costs nothing until then. A deadline
 // beyond a revolution of the wheel is checked once a revolution. Any goroutine may call add; the
 // other methods belong to the loop.
 type deadlineQueue struct {
-	clock   func() instant
+	clock   func() timing.Instant
 	entries atomic.Int32 // in the wheel
 	mu      sync.Mutex   // of the fields below, and of the place of each Conn
 	wheel   timing.Wheel[*Conn]
@@ -55,7 +29,7 @@ type deadlineQueue struct {
 
 // add has c checked at the given time or earlier. It reports whether the loop has to be woken,
 // since it may sleep for longer.
-func (q *deadlineQueue) add(c *Conn, at instant) (wakeup bool) {
+func (q *deadlineQueue) add(c *Conn, at timing.Instant) (wakeup bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	due := int64(at/tick) + 1
@@ -87,13 +61,13 @@ func (q *deadlineQueue) due() []*Conn {
 }
 
 // next returns when the loop has to call due; 0: not at all.
-func (q *deadlineQueue) next() instant {
+func (q *deadlineQueue) next() timing.Instant {
 	if q.entries.Load() == 0 {
 		return 0
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return max(instant(q.wheel.Next())*tick, 1)
+	return max(timing.Instant(q.wheel.Next())*tick, 1)
 }
 
 // SetReadDeadline is that of net.Conn. After Close and Linger it returns net.ErrClosed.
@@ -103,11 +77,11 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	if c.has(lingering) || c.ref.closed() {
 		return net.ErrClosed
 	}
-	c.readDeadline = instantOf(t)
+	c.readDeadline = timing.InstantOf(t)
 	if c.has(pushed) {
 		c.scheduleDeadlineLocked()
 	} else if c.has(pulled) {
-		c.in.wake()
+		c.in.waiter.Wake()
 	}
 	return nil
 }
@@ -119,7 +93,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.ref.closed() {
 		return net.ErrClosed
 	}
-	c.writeDeadline = instantOf(t)
+	c.writeDeadline = timing.InstantOf(t)
 	c.scheduleDeadlineLocked()
 	if c.out != nil {
 		c.out.broadcast() // calls of Drain keep the deadline
@@ -133,7 +107,7 @@ func (c *Conn) scheduleDeadlineLocked() {
 	if c.ref.closed() { // else its last deadline would keep it in memory
 		return
 	}
-	at := instant(0)
+	at := timing.Instant(0)
 	if c.has(pushed | lingering) {
 		at = c.readDeadline
 	}
@@ -148,11 +122,11 @@ func (c *Conn) scheduleDeadlineLocked() {
 // checkDeadlines acts on deadlines that have passed. The loop calls it.
 func (c *Conn) checkDeadlines() {
 	c.mu.Lock()
-	writing := c.out.queued() > 0 && c.writeDeadline.passed()
+	writing := c.out.queued() > 0 && c.writeDeadline.Passed()
 	if writing {
 		c.failQueueLocked(os.ErrDeadlineExceeded)
 	}
-	reading := c.readDeadline.passed() && c.has(pushed|lingering)
+	reading := c.readDeadline.Passed() && c.has(pushed|lingering)
 	if !reading {
 		c.scheduleDeadlineLocked()
 	}

@@ -14,12 +14,12 @@ import (
 type testQueue struct {
 	deadlineQueue
 	t   *testing.T
-	now instant
+	now timing.Instant
 }
 
 func newTestQueue(t *testing.T) *testQueue {
 	w := &testQueue{t: t, now: 12345 * tick}
-	w.clock = func() instant { return w.now }
+	w.clock = func() timing.Instant { return w.now }
 	return w
 }
 
@@ -28,7 +28,7 @@ func newTestQueue(t *testing.T) *testQueue {
 func (w *testQueue) expect(ticks int, want map[*Conn]int) {
 	w.t.Helper()
 	begin := w.now
-	for w.now < begin+instant(ticks)*tick {
+	for w.now < begin+timing.Instant(ticks)*tick {
 		w.now += tick
 		for _, c := range w.due() {
 			at, ok := want[c]
@@ -46,7 +46,7 @@ func (w *testQueue) expect(ticks int, want map[*Conn]int) {
 func TestDeadlinesAreCheckedAtTheEndOfTheirTick(t *testing.T) {
 	tests := []struct {
 		name string
-		in   instant
+		in   timing.Instant
 		want int // ticks
 	}{
 		{"long ago", -1000 * tick, 1}, // at the end of the present tick
@@ -108,7 +108,7 @@ func TestMovedDeadlines(t *testing.T) {
 	w.add(later, w.now+50*tick) // it is checked at the earlier time
 	w.add(sooner, w.now+50*tick)
 	w.add(sooner, w.now+5*tick) // and isn't taken again at the later time
-	for i := range instant(40) {
+	for i := range timing.Instant(40) {
 		w.add(often, w.now+(45-i)*tick)
 	}
 	w.expect(timing.Slots, map[*Conn]int{later: 6, sooner: 6, often: 7})
@@ -174,7 +174,7 @@ func TestLoopSleepsUntilTheNextDeadline(t *testing.T) {
 // more than a tick late.
 func TestDeadlinesAtRandom(t *testing.T) {
 	w := newTestQueue(t)
-	deadlines := map[*Conn]instant{}
+	deadlines := map[*Conn]timing.Instant{}
 	var conns []*Conn
 	for range 50 {
 		conns = append(conns, &Conn{})

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 	// yieldInterval is how long a loop runs before it lets other goroutines run. One that
 	// computes without end then runs for 10 ms, so a shorter interval would leave too little to
 	// the loop.
-	yieldInterval = instant(500 * time.Microsecond)
+	yieldInterval = timing.Instant(500 * time.Microsecond)
 )
 
 // A loop waits for events of its connections and handles them, one after another, in one
@@ -40,7 +41,7 @@ type loop struct {
 	in         input  // of the connection whose receiver is being called
 	deadlines  deadlineQueue
 	turn       turn
-	lastYield  instant // when other goroutines could run last
+	lastYield  timing.Instant // when other goroutines could run last
 
 	mu          sync.Mutex
 	scheduled   []*Conn // to be run without an event
@@ -92,7 +93,7 @@ func newLoop(g *loopGroup, index int) (*loop, error) {
 		p.close()
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{group: g, index: index, poller: p, wakeFd: wakeFd, deadlines: deadlineQueue{clock: now}}
+	l := &loop{group: g, index: index, poller: p, wakeFd: wakeFd, deadlines: deadlineQueue{clock: timing.Now}}
 	if err := p.control(unix.EPOLL_CTL_ADD, wakeFd, unix.EPOLLIN|edgeTriggered); err != nil {
 		p.close()
 		unix.Close(wakeFd)
@@ -171,16 +172,16 @@ func (l *loop) runTurn() {
 // A loop that has always something to do doesn't park, and the runtime would let it run for 10 ms
 // before other goroutines of its processor, so it yields.
 func (l *loop) waitEvents() []unix.EpollEvent {
-	if now()-l.lastYield > yieldInterval {
+	if timing.Now()-l.lastYield > yieldInterval {
 		runtime.Gosched()
-		l.lastYield = now()
+		l.lastYield = timing.Now()
 	}
 	if len(l.turn.yielded) > 0 {
 		return l.poller.poll()
 	}
 	events, parked := l.poller.wait(l.deadlines.next())
 	if parked {
-		l.lastYield = now()
+		l.lastYield = timing.Now()
 	}
 	return events
 }

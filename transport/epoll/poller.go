@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,9 +29,9 @@ type poller struct {
 	raw      syscall.RawConn    // of file
 	attempt  func(uintptr) bool // for raw
 	events   []unix.EpollEvent
-	n        int     // how many of events were taken
-	attempts int     // of the wait under way
-	deadline instant // of file; 0: none
+	n        int            // how many of events were taken
+	attempts int            // of the wait under way
+	deadline timing.Instant // of file; 0: none
 }
 
 // A ctlFunc is unix.EpollCtl, or what a test puts in its place.
@@ -76,10 +77,10 @@ func (p *poller) control(op, fd int, events uint32) error {
 // If there are no events, the goroutine parks like one that reads from a network connection. If it
 // blocked in the kernel it would hold a thread, and until the scheduler notices also a processor,
 // whose goroutines would have to wait.
-func (p *poller) wait(deadline instant) (events []unix.EpollEvent, parked bool) {
+func (p *poller) wait(deadline timing.Instant) (events []unix.EpollEvent, parked bool) {
 	if deadline != p.deadline {
 		p.deadline = deadline
-		p.file.SetReadDeadline(deadline.time())
+		p.file.SetReadDeadline(deadline.Time())
 	}
 	p.n, p.attempts = 0, 0
 	p.raw.Read(p.attempt) // an error means that the deadline has passed

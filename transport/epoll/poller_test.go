@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 func TestPassedDeadlineHidesNoEvents(t *testing.T) {
@@ -31,7 +32,7 @@ func TestPassedDeadlineHidesNoEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		events, parked := p.wait(now() - instant(time.Second))
+		events, parked := p.wait(timing.Now() - timing.Instant(time.Second))
 		if len(events) != 1 || parked {
 			t.Errorf("%d events, it parked: %v", len(events), parked)
 		}

@@ -6,12 +6,12 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -27,10 +27,9 @@ type input struct {
 	err    error          // what comes after the view
 
 	// For a goroutine that reads.
-	ready  atomic.Bool   // there may be something to read
-	hungUp atomic.Bool   // the peer has ended the stream, or it broke
-	signal chan struct{} // wakes the goroutine
-	timer  *time.Timer   // does so at the deadline
+	ready  atomic.Bool // there may be something to read
+	hungUp atomic.Bool // the peer has ended the stream, or it broke
+	waiter timing.Waiter
 }
 
 // consume drops n bytes of the view, and gives its memory back after the last one.
@@ -69,31 +68,7 @@ func (in *input) onEvents(events uint32) {
 		in.hungUp.Store(true)
 	}
 	in.ready.Store(true)
-	in.wake()
-}
-
-// wake makes park return. It may be called from any goroutine.
-func (in *input) wake() {
-	select {
-	case in.signal <- struct{}{}:
-	default: // it will return already
-	}
-}
-
-// park waits for a wake, or until the deadline.
-func (in *input) park(deadline instant) {
-	if deadline == 0 {
-		<-in.signal
-		return
-	}
-	timeout := time.Duration(deadline - now())
-	if in.timer == nil {
-		in.timer = time.AfterFunc(timeout, in.wake)
-	} else {
-		in.timer.Reset(timeout)
-	}
-	<-in.signal
-	in.timer.Stop()
+	in.waiter.Wake()
 }
 
 // View returns the bytes that were received, or waits for some. With a receiver it returns
@@ -159,7 +134,7 @@ func (c *Conn) wait(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if deadline.passed() {
+		if deadline.Passed() {
 			// An event may not have been handled yet.
 			n, err := c.tryRead(in, p)
 			if err == unix.EAGAIN {
@@ -167,7 +142,7 @@ func (c *Conn) wait(p []byte) (int, error) {
 			}
 			return n, err
 		}
-		in.park(deadline)
+		in.waiter.Wait(deadline)
 	}
 }
 
@@ -178,7 +153,7 @@ func (c *Conn) beginPull() *input {
 		if c.in == nil {
 			c.in = &input{}
 		}
-		c.in.signal = make(chan struct{}, 1)
+		c.in.waiter.Init()
 		c.in.ready.Store(true)
 		c.state.Or(pulled)
 		c.mu.Unlock()
@@ -188,7 +163,7 @@ func (c *Conn) beginPull() *input {
 
 // armForWait has epoll report what arrives, and returns the deadline until which the caller may
 // wait for it.
-func (c *Conn) armForWait() (instant, error) {
+func (c *Conn) armForWait() (timing.Instant, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ref.closed() || c.has(lingering) {

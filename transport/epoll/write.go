@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -54,7 +55,7 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	switch {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
-	case c.writeDeadline.passed():
+	case c.writeDeadline.Passed():
 		if c.out.queued() == 0 { // else the loop does it, and the receiver gets the error too
 			c.failLocked(os.ErrDeadlineExceeded)
 		}
@@ -119,7 +120,7 @@ func (c *Conn) failQueueLocked(err error) {
 	c.failLocked(err)
 	c.state.Or(sendFailed)
 	if c.has(pulled) && !c.has(pushed) {
-		c.in.wake()
+		c.in.waiter.Wake()
 	}
 }
 
@@ -218,11 +219,11 @@ func (c *Conn) Drain(ctx context.Context, most int) error {
 		defer context.AfterFunc(ctx, c.wakeDrains)()
 	}
 	var timer *time.Timer // fires at the write deadline
-	for at := instant(0); c.out.queued() > most; {
+	for at := timing.Instant(0); c.out.queued() > most; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if c.writeDeadline.passed() {
+		if c.writeDeadline.Passed() {
 			c.failQueueLocked(os.ErrDeadlineExceeded)
 			if c.has(pushed) {
 				defer c.schedule() // so that the receiver gets the error
@@ -235,7 +236,7 @@ func (c *Conn) Drain(ctx context.Context, most int) error {
 				timer.Stop()
 			}
 			if at != 0 {
-				timer = time.AfterFunc(time.Until(at.time()), c.wakeDrains)
+				timer = time.AfterFunc(time.Until(at.Time()), c.wakeDrains)
 				defer timer.Stop()
 			}
 		}

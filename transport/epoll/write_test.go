@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -295,7 +296,7 @@ func TestWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	s := push(t, c)
 	fill(t, c)
 	c.mu.Lock()
-	c.writeDeadline = now() // the loop doesn't know yet
+	c.writeDeadline = timing.Now() // the loop doesn't know yet
 	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -4,7 +4,7 @@ import (
 	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
-// A batch is frames that leave in one write. Long payload is not copied into it.
+// A batch is frames that are written together. Long payload is not copied into it.
 type batch struct {
 	frames *buffer.Buffer // the frames without their long payload; nil: none
 	long   []longPayload  // in order

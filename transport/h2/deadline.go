@@ -8,32 +8,6 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// An instant is a time in nanoseconds since the process began, by the monotonic clock. Zero is no
-// time.
-type instant int64
-
-var began = time.Now()
-
-func now() instant { return instant(time.Since(began)) }
-
-func instantOf(t time.Time) instant {
-	if t.IsZero() {
-		return 0
-	}
-	return max(instant(t.Sub(began)), 1)
-}
-
-// time is the inverse of instantOf.
-func (i instant) time() time.Time {
-	if i == 0 {
-		return time.Time{}
-	}
-	return began.Add(time.Duration(i))
-}
-
-// passed reports whether i is a time and not in the future.
-func (i instant) passed() bool { return i != 0 && now() >= i }
-
 // clock checks the deadlines of all streams, and keeps Sessions alive.
 var clock = timing.NewScheduler()
 
@@ -45,11 +19,11 @@ func (st *Stream) SetReadDeadline(t time.Time) error {
 	if st.has(closed | lingering) {
 		return net.ErrClosed
 	}
-	st.readDeadline = instantOf(t)
+	st.readDeadline = timing.InstantOf(t)
 	if st.has(pushed) {
 		st.scheduleDeadlineLocked()
 	} else if st.in != nil {
-		st.in.wake()
+		st.in.waiter.Wake()
 	}
 	return nil
 }
@@ -62,7 +36,7 @@ func (st *Stream) SetWriteDeadline(t time.Time) error {
 	if st.has(closed) {
 		return net.ErrClosed
 	}
-	st.writeDeadline = instantOf(t)
+	st.writeDeadline = timing.InstantOf(t)
 	st.scheduleDeadlineLocked()
 	if st.out != nil {
 		st.out.broadcast() // calls of Drain keep the deadline
@@ -78,10 +52,10 @@ func (st *Stream) scheduleDeadlineLocked() {
 		return
 	}
 	st.checkAt = at
-	clock.Add(time.Duration(at-now()), (*deadlineTask)(st))
+	clock.Add(time.Duration(at-timing.Now()), (*deadlineTask)(st))
 }
 
-func (st *Stream) nextDeadlineLocked() (at instant) {
+func (st *Stream) nextDeadlineLocked() (at timing.Instant) {
 	if st.has(closed) {
 		return 0
 	}
@@ -103,7 +77,7 @@ func (t *deadlineTask) Run() (again time.Duration) {
 	s := st.s
 	s.lock()
 	defer s.unlock()
-	if st.checkAt == 0 || !st.checkAt.passed() { // it was checked, or is checked by another task
+	if st.checkAt == 0 || !st.checkAt.Passed() { // it was checked, or is checked by another task
 		return 0
 	}
 	st.checkAt = 0
@@ -117,11 +91,11 @@ func (t *deadlineTask) Run() (again time.Duration) {
 
 // checkDeadlinesLocked acts on deadlines that have passed.
 func (st *Stream) checkDeadlinesLocked() {
-	if st.queuedLocked() > 0 && st.writeDeadline.passed() {
+	if st.queuedLocked() > 0 && st.writeDeadline.Passed() {
 		st.sendingFailedLocked(os.ErrDeadlineExceeded)
 	}
 	switch {
-	case !st.readDeadline.passed(), st.has(closed):
+	case !st.readDeadline.Passed(), st.has(closed):
 	case st.has(lingering):
 		if st.awaitsAnswer() {
 			st.endWriteLocked()

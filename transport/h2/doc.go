@@ -21,7 +21,7 @@
 //
 // A write of a stream never waits. What it sends is put into frames as far as the windows of the stream
 // and the connection allow and the carrier takes it; the rest is queued by the stream. What Receivers
-// send during a turn leaves in one write at its end, together with what is sent meanwhile for other streams.
+// send during a turn is written at its end, together with what is sent meanwhile for other streams.
 // Streams that have something queued send a frame each in turn.
 //
 // # Cost

@@ -1,15 +1,19 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/internal/timing"
+)
 
 // A keepAlive says when a PING is sent and when the peer is dead. It belongs to the Session's lock.
 type keepAlive struct {
 	ping, timeout time.Duration // 0: none
 	cause         error
-	received      uint64  // bytes, at the last look
-	lastSign      instant // when something was received, as far as was looked
-	lastPing      instant
-	checkAt       instant // of the next look; 0: none is due
+	received      uint64         // bytes, at the last look
+	lastSign      timing.Instant // when something was received, as far as was looked
+	lastPing      timing.Instant
+	checkAt       timing.Instant // of the next look; 0: none is due
 }
 
 // KeepAlive has a PING frame sent when nothing was received for ping (RFC 9113 section 6.7), and the
@@ -20,17 +24,17 @@ func (s *Session) KeepAlive(ping, timeout time.Duration, cause error) {
 	defer s.unlock()
 	k := &s.keepAlive
 	if k.ping == 0 && k.timeout == 0 {
-		k.lastSign, k.received = now(), s.received.Load()
+		k.lastSign, k.received = timing.Now(), s.received.Load()
 		if k.cause = cause; cause == nil {
 			k.cause = ErrPing
 		}
 	}
 	k.ping, k.timeout = shortest(k.ping, ping), shortest(k.timeout, timeout)
 	next := k.interval()
-	if next == 0 || s.phase == ended || k.checkAt != 0 && k.checkAt <= now()+instant(next) {
+	if next == 0 || s.phase == ended || k.checkAt != 0 && k.checkAt <= timing.Now()+timing.Instant(next) {
 		return
 	}
-	k.checkAt = now() + instant(next)
+	k.checkAt = timing.Now() + timing.Instant(next)
 	clock.Add(next, (*keepAliveTask)(s))
 }
 
@@ -54,23 +58,23 @@ func (t *keepAliveTask) Run() (again time.Duration) {
 	s.lock()
 	defer s.unlock()
 	k := &s.keepAlive
-	if s.phase == ended || !k.checkAt.passed() { // or another task looks sooner
+	if s.phase == ended || !k.checkAt.Passed() { // or another task looks sooner
 		return 0
 	}
 	if received := s.received.Load(); received != k.received {
-		k.received, k.lastSign = received, now()
+		k.received, k.lastSign = received, timing.Now()
 	}
-	silent := time.Duration(now() - k.lastSign)
+	silent := time.Duration(timing.Now() - k.lastSign)
 	switch {
 	case k.timeout > 0 && silent >= k.timeout:
 		s.closeLocked(&SessionError{Err: k.cause})
 		return 0
-	case k.ping > 0 && silent >= k.ping && time.Duration(now()-max(k.lastPing, k.lastSign)) >= k.ping:
-		k.lastPing = now()
+	case k.ping > 0 && silent >= k.ping && time.Duration(timing.Now()-max(k.lastPing, k.lastSign)) >= k.ping:
+		k.lastPing = timing.Now()
 		s.out.writePing(false, [8]byte{})
 		s.flushLocked()
 	}
 	next := max(k.interval(), 1)
-	k.checkAt = now() + instant(next)
+	k.checkAt = timing.Now() + timing.Instant(next)
 	return next
 }

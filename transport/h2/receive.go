@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/net/http2"
 )
 
@@ -215,7 +216,7 @@ func (s *Session) settingsAckedLocked() *SessionError {
 		st.recvWindow += int64(change)
 	}
 	if s.config.ConnWindow == 0 {
-		s.growConnWindowLocked(time.Duration(now() - s.settingsSent))
+		s.growConnWindowLocked(time.Duration(timing.Now() - s.settingsSent))
 	}
 	return nil
 }

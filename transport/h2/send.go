@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 const (
@@ -111,7 +112,7 @@ func (o *output) begin() {
 			http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
 	}
 	o.framer.WriteSettings(settings...)
-	o.s.settingsSent = now()
+	o.s.settingsSent = timing.Now()
 	if more := o.s.connWindow - defaultWindow; more > 0 {
 		o.writeWindowUpdate(0, more)
 	}

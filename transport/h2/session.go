@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -147,7 +148,7 @@ type Session struct {
 	lastID  uint32 // of the peer's last stream
 	peak    int    // most streams that were open at once
 
-	settingsSent  instant
+	settingsSent  timing.Instant
 	settingsAcked bool  // the peer has acknowledged our SETTINGS
 	connWindow    int   // the receive window of the connection
 	recvWindow    int64 // what the peer may still send

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -35,9 +36,9 @@ type Stream struct {
 	in            *input
 	out           *streamOutput
 	rare          *rare
-	readDeadline  instant
-	writeDeadline instant
-	checkAt       instant // when the deadlines are checked next; 0: not at all
+	readDeadline  timing.Instant
+	writeDeadline timing.Instant
+	checkAt       timing.Instant // when the deadlines are checked next; 0: not at all
 }
 
 // streamFlags are the state of a Stream.
@@ -273,7 +274,7 @@ func (st *Stream) changedLocked() {
 		st.lingerLocked()
 	}
 	if st.in != nil {
-		st.in.wake()
+		st.in.waiter.Wake()
 	}
 	st.s.scheduleLocked(st)
 }

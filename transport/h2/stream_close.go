@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/net/http2"
 )
 
@@ -62,7 +63,7 @@ func (st *Stream) linger(d time.Duration, isAnswer func(payload []byte) bool) er
 	answered := isAnswer != nil && isAnswer(st.in.back())
 	st.flags |= lingering
 	st.dropInputLocked()
-	st.readDeadline = instantOf(time.Now().Add(d))
+	st.readDeadline = timing.InstantOf(time.Now().Add(d))
 	st.scheduleDeadlineLocked()
 	waits := !st.has(pushed)
 	r := st.ensureRare()
@@ -76,7 +77,7 @@ func (st *Stream) linger(d time.Duration, isAnswer func(payload []byte) bool) er
 		st.answeredLocked()
 	}
 	if st.in != nil {
-		st.in.wake()
+		st.in.waiter.Wake()
 	}
 	s.commitLocked()
 	s.unlock()

@@ -59,7 +59,7 @@ func (st *Stream) run() {
 		return
 	case st.has(closed):
 		end = net.ErrClosed
-	case st.readDeadline.passed():
+	case st.readDeadline.Passed():
 		end = os.ErrDeadlineExceeded
 	case st.has(paused):
 		s.mu.Unlock()

@@ -4,8 +4,8 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -19,10 +19,9 @@ type input struct {
 	viewed int    // of the first chunk, so much has the reader in a view
 
 	// Of a goroutine that waits.
-	into   []byte        // where Read wants the bytes; nil: in the chunks
-	got    int           // how many bytes are there
-	signal chan struct{} // wakes the goroutine; nil: none has waited
-	timer  *time.Timer   // does so at the deadline
+	into   []byte // where Read wants the bytes; nil: in the chunks
+	got    int    // how many bytes are there
+	waiter timing.Waiter
 }
 
 // front returns the oldest bytes, which stay where they are while others are added.
@@ -81,30 +80,6 @@ func (in *input) drop() (n int) {
 	return n
 }
 
-// wake makes park return.
-func (in *input) wake() {
-	select {
-	case in.signal <- struct{}{}:
-	default: // it will return already, or no goroutine has waited
-	}
-}
-
-// park waits for a wake, or until the deadline. The lock is not held.
-func (in *input) park(deadline instant) {
-	if deadline == 0 {
-		<-in.signal
-		return
-	}
-	timeout := time.Duration(deadline - now())
-	if in.timer == nil {
-		in.timer = time.AfterFunc(timeout, in.wake)
-	} else {
-		in.timer.Reset(timeout)
-	}
-	<-in.signal
-	in.timer.Stop()
-}
-
 // deliverLocked passes payload that has arrived to the stream's receiver, or keeps it. st may be nil.
 func (s *Session) deliverLocked(st *Stream, payload []byte) {
 	switch {
@@ -145,7 +120,7 @@ func (s *Session) deliverLaterLocked(st *Stream, payload []byte) {
 		return
 	}
 	st.ensureInput().add(payload)
-	st.in.wake()
+	st.in.waiter.Wake()
 	if !st.has(paused) {
 		s.scheduleLocked(st)
 	}
@@ -215,7 +190,7 @@ func (st *Stream) ensureInput() *input {
 // releaseInputLocked releases the input, unless it has something, or a goroutine waits with it.
 func (st *Stream) releaseInputLocked() {
 	in := st.in
-	if in == nil || !in.kept.empty() || in.signal != nil || in.viewed > 0 {
+	if in == nil || !in.kept.empty() || in.waiter.IsUsed() || in.viewed > 0 {
 		return
 	}
 	st.in = nil
@@ -262,7 +237,7 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 			return nil, 0, st.err
 		case st.has(pushed):
 			return nil, 0, transport.ErrWouldBlock
-		case st.readDeadline.passed():
+		case st.readDeadline.Passed():
 			return nil, 0, os.ErrDeadlineExceeded
 		}
 		if n = st.awaitLocked(p); n > 0 {
@@ -276,13 +251,11 @@ func (st *Stream) receive(p []byte) (view []byte, n int, err error) {
 // meanwhile. It unlocks while it waits.
 func (st *Stream) awaitLocked(p []byte) int {
 	in := st.ensureInput()
-	if in.signal == nil {
-		in.signal = make(chan struct{}, 1)
-	}
+	in.waiter.Init()
 	in.into, in.got = p, 0
 	deadline := st.readDeadline
 	st.s.unlock()
-	in.park(deadline)
+	in.waiter.Wait(deadline)
 	st.s.lock()
 	in.into = nil
 	return in.got

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -125,7 +126,7 @@ func (st *Stream) writeErrLocked() error {
 		return err
 	case st.has(ending | localEnded):
 		return errWriteClosed
-	case st.writeDeadline.passed():
+	case st.writeDeadline.Passed():
 		st.sendingFailedLocked(os.ErrDeadlineExceeded)
 		return os.ErrDeadlineExceeded
 	}
@@ -214,11 +215,11 @@ func (st *Stream) Drain(ctx context.Context, n int) error {
 		defer context.AfterFunc(ctx, st.wakeDrains)()
 	}
 	var timer *time.Timer // fires at the write deadline
-	for at := instant(0); st.queuedLocked() > n; {
+	for at := timing.Instant(0); st.queuedLocked() > n; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if st.writeDeadline.passed() {
+		if st.writeDeadline.Passed() {
 			st.sendingFailedLocked(os.ErrDeadlineExceeded)
 			break
 		}
@@ -228,7 +229,7 @@ func (st *Stream) Drain(ctx context.Context, n int) error {
 				timer.Stop()
 			}
 			if at != 0 {
-				timer = time.AfterFunc(time.Until(at.time()), st.wakeDrains)
+				timer = time.AfterFunc(time.Until(at.Time()), st.wakeDrains)
 				defer timer.Stop()
 			}
 		}
