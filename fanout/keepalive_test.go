@@ -193,8 +193,9 @@ func TestAPeerThatSendsNothingIsDropped(t *testing.T) {
 	})
 }
 
+// Over a Mux the peer is the connection, which is read whatever its WebSockets do.
 func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
-	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }

@@ -163,7 +163,7 @@ func (n *network) converse(s *stream, a application, play peerScript) error {
 		return err
 	}
 	defer c.Close()
-	if err := playPeer(peer, s, play); err != nil {
+	if err := playPeer(peer, s, play, n.sessions != nil); err != nil {
 		return err
 	}
 	select {
@@ -174,13 +174,14 @@ func (n *network) converse(s *stream, a application, play peerScript) error {
 	}
 }
 
-// playPeer plays the peer until the connection has ended.
-func playPeer(peer net.Conn, s *stream, play peerScript) error {
+// playPeer plays the peer until the connection has ended. isStream says that it is a stream of HTTP/2.
+func playPeer(peer net.Conn, s *stream, play peerScript, isStream bool) error {
 	in := bufio.NewReader(peer)
 	if err := play(peer, in, s); err != nil {
 		return err
 	}
-	if s.role == websock.Client { // the server closes first (RFC 6455 section 7.1.1)
+	// The server closes first (RFC 6455 section 7.1.1), but a client ends its stream without waiting.
+	if s.role == websock.Client || isStream {
 		peer.(interface{ CloseWrite() error }).CloseWrite()
 	}
 	// A connection that is closed with unread bytes is reset, which is a valid end.
