@@ -140,7 +140,7 @@ var ordinaryResponses = []ordinaryRequest{
 		panic(http.ErrAbortHandler)
 	}},
 	{name: "panic after write", handler: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x"); panic(http.ErrAbortHandler) }},
-	{name: "redirect", handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "../x", 302) }},
+	{name: "redirect", handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "../x", http.StatusFound) }},
 	{name: "error", handler: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 404) }},
 	{name: "hijack", handler: func(w http.ResponseWriter, r *http.Request) {
 		_, _, err := http.NewResponseController(w).Hijack()
@@ -150,7 +150,7 @@ var ordinaryResponses = []ordinaryRequest{
 		_, flusher := w.(http.Flusher)
 		_, hijacker := w.(http.Hijacker)
 		_, pusher := w.(http.Pusher)
-		_, cn := w.(http.CloseNotifier)
+		_, cn := w.(interface{ CloseNotify() <-chan bool })
 		_, sw := w.(io.StringWriter)
 		_, rf := w.(io.ReaderFrom)
 		fmt.Fprint(w, flusher, hijacker, pusher, cn, sw, rf)
@@ -187,7 +187,7 @@ var ordinaryResponses = []ordinaryRequest{
 	{name: "body open 413", fields: ":method: POST", body: []string{"hello"}, open: true, handler: func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 3)
 		_, err := io.ReadAll(r.Body)
-		http.Error(w, fmt.Sprint(err), 413)
+		http.Error(w, fmt.Sprint(err), http.StatusRequestEntityTooLarge)
 	}},
 	{name: "body closed", fields: ":method: POST", body: []string{"hello"}, handler: func(w http.ResponseWriter, r *http.Request) {
 		e := r.Body.Close()
