@@ -153,7 +153,7 @@ func (p *HTTP2Server) ServeConn(conn net.Conn, s *http.Server) error {
 	return p.serve(conn, s, h, false)
 }
 
-// Close ends all connections now, and those that come later.
+// Close ends all connections now. Those that come later are served.
 func (p *HTTP2Server) Close() { p.sessions.close() }
 
 // serve serves a connection until it ends. net/http closes it then.
@@ -180,11 +180,12 @@ func (p *HTTP2Server) serve(conn net.Conn, s *http.Server, h http.Handler, prefa
 	settings.Request = requests.Request
 	settings.Changed = watch.changed
 	settings.PrefaceRead = prefaceRead
+	closes := p.sessions.begin()
 	session, err := h2.NewServer(carrier, settings)
 	if err != nil {
 		return err
 	}
-	p.sessions.add(session, s)
+	p.sessions.add(session, s, closes)
 	defer p.sessions.remove(session)
 	return watch.wait(session)
 }

@@ -698,19 +698,23 @@ func TestRequestsAreServedAfterTheEndOfTheBaseContext(t *testing.T) {
 	getPage(t, s, s.client(t))
 }
 
-// A connection that is ready only after Close is ended, too.
-func TestCloseOfAnHTTP2ServerEndsWhatComesLater(t *testing.T) {
-	var p HTTP2Server
-	p.Close()
-	client, server := netpair.Sockets(t, "tcp")
-	go p.ServeConn(server, &http.Server{})
-	session, err := h2.NewClient(std.New(client, nil), h2.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close(0, nil)
-	waitUntil(func() bool { return session.Err() != nil })
-	if session.Err() == nil {
-		t.Error("it goes on")
+// A session that is being made while Close is called is ended, too.
+func TestCloseEndsASessionThatIsBeingMade(t *testing.T) {
+	var l sessions
+	for _, duringClose := range []bool{true, false} {
+		_, server := netpair.Sockets(t, "tcp")
+		closes := l.begin()
+		session, err := h2.NewServer(std.New(server, nil), h2.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close(0, nil)
+		if duringClose {
+			l.close()
+		}
+		l.add(session, &http.Server{}, closes)
+		if ended := session.Err() != nil; ended != duringClose {
+			t.Errorf("it was ended: %v", ended)
+		}
 	}
 }

@@ -20,18 +20,25 @@ type sessions struct {
 	mu     sync.Mutex
 	of     map[*h2.Session]*http.Server
 	down   map[weak.Pointer[http.Server]]bool // Shutdown was called
-	closed bool                               // close was called
+	closes int                                // calls of close
 }
 
-// add adds a session. Its connection may have been accepted before Shutdown or Close was called, and be
-// ready only now.
-func (l *sessions) add(session *h2.Session, s *http.Server) {
+// begin is called before a session is made. add gets its result.
+func (l *sessions) begin() (closes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closes
+}
+
+// add adds a session. Shutdown may have been called since its connection was accepted, and close since
+// begin.
+func (l *sessions) add(session *h2.Session, s *http.Server, closes int) {
 	l.mu.Lock()
 	if l.of == nil {
 		l.of = map[*h2.Session]*http.Server{}
 	}
 	l.of[session] = s
-	down, closed := l.down[weak.Make(s)], l.closed
+	down, closed := l.down[weak.Make(s)], l.closes != closes
 	l.mu.Unlock()
 	switch {
 	case closed:
@@ -64,10 +71,10 @@ func (l *sessions) shutdown(s *http.Server) {
 	}
 }
 
-// close ends all sessions, and those that are added later.
+// close ends all sessions, and those that are being made.
 func (l *sessions) close() {
 	l.mu.Lock()
-	l.closed = true
+	l.closes++
 	sessions := maps.Clone(l.of)
 	l.mu.Unlock()
 	for session := range sessions {
