@@ -303,35 +303,20 @@ func fieldOf(h h2.Head, name string) string {
 
 // deafStreamServer runs a server that agrees to every request, answers nothing else, and sends the
 // headers of the frames that it gets to frames. It returns its address.
-func deafStreamServer(t testing.TB, frames chan<- http2.FrameHeader) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+func deafStreamServer(t *testing.T, frames chan<- http2.FrameHeader) string {
+	return rawServer(t, func(conn net.Conn) {
+		io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
+		f := http2.NewFramer(conn, conn)
+		f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
 		for {
-			conn, err := l.Accept()
+			frame, err := f.ReadFrame()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
-				f := http2.NewFramer(conn, conn)
-				f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
-				for {
-					frame, err := f.ReadFrame()
-					if err != nil {
-						return
-					}
-					frames <- frame.Header()
-					if h, ok := frame.(*http2.HeadersFrame); ok {
-						f.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true}) // :status 200
-					}
-				}
-			}()
+			frames <- frame.Header()
+			if h, ok := frame.(*http2.HeadersFrame); ok {
+				f.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true}) // :status 200
+			}
 		}
-	}()
-	return l.Addr().String()
+	})
 }
