@@ -204,10 +204,6 @@ func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 		func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Now().Add(time.Hour)) },
 		func(c *websock.Conn, _ net.Conn) { c.SetRecvDeadline(time.Time{}) },
 		func(c *websock.Conn, _ net.Conn) { c.SetSendDeadline(time.Now().Add(time.Hour)) },
-		func(_ *websock.Conn, peer net.Conn) {
-			peer.SetReadDeadline(time.Now().Add(time.Millisecond))
-			io.CopyN(io.Discard, peer, 1<<10)
-		},
 		func(c *websock.Conn, peer net.Conn) {
 			peer.Write(bytes.Repeat([]byte("\x82\x05hello"), rand.IntN(500)))
 		},
@@ -230,7 +226,14 @@ func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 			c := s.conn(t, client, websock.Client, limits)
 			h := &callChecker{done: make(chan struct{})}
 			peer.SetWriteDeadline(time.Now().Add(5 * patience))
-			var racing sync.WaitGroup
+			var racing, reading sync.WaitGroup
+			var raced atomic.Bool
+			reading.Go(func() { // so slowly that sends wait for it, but none forever
+				for !raced.Load() {
+					peer.SetReadDeadline(time.Now().Add(time.Millisecond))
+					io.CopyN(io.Discard, peer, 1<<10)
+				}
+			})
 			for range callers {
 				racing.Go(func() {
 					for range rand.IntN(20) {
@@ -245,6 +248,8 @@ func (s Suite) testConcurrentCallsEndEachConnectionOnce(t *testing.T) {
 				}
 			})
 			racing.Wait()
+			raced.Store(true)
+			reading.Wait()
 			ends[i%len(ends)](c, peer)
 			select {
 			case <-h.done:
