@@ -85,20 +85,21 @@ func (t *Conn) finishLinger() {
 	}
 	i := &t.in
 	i.mu.Lock()
-	done := i.state == stateLingering && (i.hungUp || i.readErr != nil)
-	if done {
+	if i.state == stateLingering {
 		t.discardRestLocked()
 	}
+	done := i.state == stateLingering && i.readErr != nil
 	i.mu.Unlock()
 	if done {
 		t.Close()
 	}
 }
 
-// discardRestLocked reads to the end of the stream. If a socket is closed while the system still
-// has bytes that were received, it resets the connection, and the peer loses what we have sent.
+// discardRestLocked reads to the end of the stream after a hang-up. If a socket is closed while the
+// system still has bytes that were received, it resets the connection, and the peer loses what we have
+// sent.
 func (t *Conn) discardRestLocked() {
-	for t.in.readErr == nil {
+	for t.in.hungUp && t.in.readErr == nil {
 		t.readRestLocked()
 	}
 }

@@ -39,8 +39,7 @@ func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Errorf("never: %s", what)
-			return
+			t.Fatalf("never: %s", what)
 		}
 	}
 }
@@ -155,4 +154,20 @@ func fillQueue(t *testing.T, tr *Conn) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// hangUp does what the poller does when it has found that the peer has ended the stream.
+func hangUp(t *testing.T, tr *Conn) {
+	t.Helper()
+	waitUntil(t, "the descriptor is watched", tr.isWatched)
+	r := tr.in.registration
+	r.operator.Control(netpoll.PollDetach)
+	r.onHup(tr.poll)
+}
+
+// isWatched reports whether the poller watches the descriptor.
+func (t *Conn) isWatched() bool {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	return t.in.registration != nil
 }

@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"cmp"
 	"io"
 	"sync"
 	"testing"
@@ -95,5 +96,60 @@ func TestCloseDuringAPollerCallbackDoesNotStopThePoller(t *testing.T) {
 	io.WriteString(server, "alive")
 	if view, err := tr.View(); string(view) != "alive" || err != nil {
 		t.Errorf("%q, %v", view, err)
+	}
+}
+
+// Built with the race detector, netpoll takes the event of a descriptor that was closed for one of the
+// next that has its number.
+func TestAHangupOfAnotherConnectionEndsNothing(t *testing.T) {
+	const size = 64 << 10 // so little that the descriptor stays watched
+	reads := map[string]func(tr *Conn) (got []byte, err error){
+		"View": func(tr *Conn) (got []byte, err error) {
+			for {
+				view, err := tr.View()
+				if err != nil {
+					return got, err
+				}
+				got = append(got, view...)
+				tr.Consume(len(view))
+			}
+		},
+		"a Receiver": func(tr *Conn) ([]byte, error) {
+			r := &gatherer{t: tr, done: make(chan struct{})}
+			tr.Push(r)
+			<-r.done
+			return r.got, io.EOF
+		},
+		"Linger": func(tr *Conn) ([]byte, error) {
+			err := tr.Linger(20 * time.Second)
+			return make([]byte, size), cmp.Or(err, io.EOF)
+		},
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			client, server := netpair.Sockets(t, "tcp")
+			tr := attached(t, client, nil)
+			tr.SetReadDeadline(time.Now().Add(20 * time.Second))
+			type result struct {
+				got []byte
+				err error
+			}
+			ended := make(chan result, 1)
+			go func() {
+				got, err := read(tr)
+				ended <- result{got, err}
+			}()
+			for range 2 {
+				hangUp(t, tr)
+				if _, err := server.Write(make([]byte, size/2)); err != nil {
+					t.Error(err)
+				}
+				waitUntil(t, "the descriptor is watched again", tr.isWatched)
+			}
+			server.Close()
+			if r := <-ended; len(r.got) != size || r.err != io.EOF {
+				t.Errorf("%d bytes of %d, %v", len(r.got), size, r.err)
+			}
+		})
 	}
 }

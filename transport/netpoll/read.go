@@ -3,7 +3,6 @@
 package netpoll
 
 import (
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -35,7 +34,7 @@ type input struct {
 	state        connState
 	registration *registration  // nil: the poller doesn't watch the descriptor
 	received     *buffer.Buffer // bytes that come after the view; nil: none
-	hungUp       bool           // nothing more will arrive, but the system may still have bytes
+	hungUp       bool           // the poller says that nothing more will arrive; the system may still have bytes
 	readErr      error          // why nothing more can be read
 	sendErr      error          // why queued bytes could not be sent; nil: it is no news
 	lingerErr    error          // the result of Linger
@@ -187,11 +186,14 @@ func (t *Conn) View() ([]byte, error) {
 	}
 }
 
-// readRestLocked reads some of what the system still has after a hang-up. When there is no more,
-// the stream has ended.
+// readRestLocked reads some of what the system still has after a hang-up, or the end of the stream.
+// If the system has neither, the hang-up was that of a connection whose descriptor had the same number:
+// built with the race detector, netpoll looks for the operator of an event by that. Then the
+// descriptor is watched again.
 func (t *Conn) readRestLocked() {
 	if !t.readLocked() && t.in.readErr == nil {
-		t.in.readErr = io.EOF // as the poller has reported
+		t.in.hungUp = false
+		t.watchLocked()
 	}
 }
 
