@@ -34,11 +34,22 @@
 //	go run ./compare -rounds 9 -cases 'echo/ws/' -contestants raw,websock-std,gorilla
 //	go run ./compare -unpinned
 //
+// As echo servers, websock and others are compared in the cases whose names begin with server. All have
+// the same client, raw, and each is a process of its own, whose processor time and memory are measured.
+// A program in any language can take part:
+//
+//	go run ./compare -rounds 5 -cases '^server/'
+//	go run ./compare -rounds 5 -cases '^server/' -program './EchoServer' -program 'websock serve -addr 127.0.0.1:PORT'
+//
+// The turnaround is then what the client sees from one echo to the next. Servers in Go free what they
+// can before their memory is measured; a program is given time until its memory stays as it is.
+//
 // Where WebSockets share connections, with HTTP/2, HTTP2.md has results:
 //
 //	go run ./compare -rounds 3 -ranges -cases shared
 //
-// raw is the bound, not a WebSocket client: an epoll loop that checks nothing or, over TLS, a
+// raw is the bound, not a WebSocket client or server: an epoll loop that checks nothing or, over TLS, a
 // goroutine for each connection that checks nothing. Its variants differ in how they make system
-// calls. To add a transport of websock, add it to client/websock.go.
+// calls. To add a transport of websock, add it to client/websock.go and
+// echo/websock.go.
 package bench

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed004e8d11/websock/bench/client"
 	"github.com/seed004e8d11/websock/bench/loopback"
 )
 
@@ -24,41 +23,51 @@ func TestMain(m *testing.M) {
 }
 
 // BenchmarkEcho sends a message on each connection when the previous one was echoed.
-func BenchmarkEcho(b *testing.B) { overLoopback(b, loopback.Echo) }
+func BenchmarkEcho(b *testing.B) { overLoopback(b, clients(loopback.Echo)) }
 
 // BenchmarkPipelined keeps several messages in flight on each connection.
-func BenchmarkPipelined(b *testing.B) { overLoopback(b, loopback.Pipelined) }
+func BenchmarkPipelined(b *testing.B) { overLoopback(b, clients(loopback.Pipelined)) }
 
 // BenchmarkBroadcast receives a message on each connection, repeatedly.
-func BenchmarkBroadcast(b *testing.B) { overLoopback(b, loopback.Broadcast) }
+func BenchmarkBroadcast(b *testing.B) { overLoopback(b, clients(loopback.Broadcast)) }
 
 // BenchmarkIdle measures the memory of idle connections.
-func BenchmarkIdle(b *testing.B) { overLoopback(b, loopback.Idle) }
+func BenchmarkIdle(b *testing.B) { overLoopback(b, clients(loopback.Idle)) }
+
+// BenchmarkServer compares echo servers.
+func BenchmarkServer(b *testing.B) {
+	overLoopback(b, func(c loopback.Case) bool { return c.Server })
+}
+
+// clients returns a function that chooses the cases of a kind in which clients are compared.
+func clients(kind loopback.Kind) func(loopback.Case) bool {
+	return func(c loopback.Case) bool { return c.Kind == kind && !c.Server }
+}
 
 // openLab opens a lab that is closed when this process ends.
 var openLab = sync.OnceValues(func() (*loopback.Lab, error) { return loopback.Open(true) })
 
-func overLoopback(b *testing.B, kind loopback.Kind) {
+func overLoopback(b *testing.B, chosen func(loopback.Case) bool) {
 	lab, err := openLab()
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, c := range loopback.Cases {
-		if c.Kind != kind || c.Long && !*full {
+		if !chosen(c) || c.Long && !*full {
 			continue
 		}
 		for _, contestant := range c.Contestants() {
-			name := strings.TrimPrefix(c.String(), string(kind)+"/")
+			name := strings.TrimPrefix(c.String(), strings.ToLower(strings.TrimPrefix(b.Name(), "Benchmark"))+"/")
 			b.Run(name+"/"+contestant.Name, func(b *testing.B) { runCase(b, lab, c, contestant) })
 		}
 	}
 }
 
 // runCase reports medians of b.N runs. A failure of another library skips the benchmark.
-func runCase(b *testing.B, lab *loopback.Lab, c loopback.Case, contestant client.Contestant) {
+func runCase(b *testing.B, lab *loopback.Lab, c loopback.Case, contestant loopback.Contestant) {
 	var results []loopback.Result
 	for range b.N {
-		r, err := lab.Run(contestant.Name, c, loopback.Timing{Warmup: *warmup, Window: *window})
+		r, err := lab.Run(contestant, c, loopback.Timing{Warmup: *warmup, Window: *window})
 		switch {
 		case err == nil:
 			results = append(results, r)

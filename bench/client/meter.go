@@ -16,6 +16,7 @@ type Meter struct {
 	warm    int64 // messages of the warm-up
 	warmup  time.Duration
 	window  time.Duration
+	pid     int // of the process whose cost is measured
 	steps   chan struct{}
 	done    chan struct{}
 	total   atomic.Int64
@@ -43,6 +44,9 @@ func NewMeter(step, warm int, warmup, window time.Duration) *Meter {
 	m.next.Store(m.step)
 	return m
 }
+
+// Watch makes m measure the cost of another process. It is called before Begin.
+func (m *Meter) Watch(pid int) { m.pid = pid }
 
 // Begin starts the warm-up.
 func (m *Meter) Begin() {
@@ -90,11 +94,11 @@ func (m *Meter) complete(total int64) {
 	}
 	switch now := time.Now(); {
 	case m.started && now.Sub(m.start.time) >= m.window:
-		m.end = takeSnapshot(total)
+		m.end = takeSnapshot(m.pid, total)
 		m.finishLocked(nil)
 	case !m.started && now.Sub(m.began) >= m.warmup && total >= m.warm:
 		m.started = true
-		m.start = takeSnapshot(total)
+		m.start = takeSnapshot(m.pid, total)
 	}
 	m.next.Store(total - total%m.step + m.step)
 	select {

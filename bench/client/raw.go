@@ -6,19 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 )
 
 // raw is the least that any client has to do: a hand-written epoll loop, which checks nothing and reads
 // into the same buffer for all connections. It is level-triggered, with one read for each event and
-// one write for all messages of that read.
+// one write for all messages of that read. Against servers that are compared, it is the neutral client.
 type raw struct {
 	*Work
 	calls  rawCalls
@@ -65,6 +68,7 @@ func dialRaw(ctx context.Context, to string) (fd int, err error) {
 		return 0, err
 	}
 	defer conn.Close()
+	conn.(*net.TCPConn).SetLinger(0) // else thousands of connections would be in TIME_WAIT
 	if err := rawHandshake(conn); err != nil {
 		return 0, err
 	}
@@ -99,6 +103,7 @@ func (r *raw) loop() error {
 	events := make([]unix.EpollEvent, 256)
 	in := make([]byte, rawBuffer)
 	part := make([]int32, slices.Max(r.fds)+1) // by descriptor: size of an incomplete frame
+	times := newRawTimes(r.Work, len(part))
 	for {
 		ready, err := r.calls.wait(r.epoll, events)
 		if err != nil {
@@ -117,6 +122,7 @@ func (r *raw) loop() error {
 			if frames == 0 {
 				continue
 			}
+			times.received(e.Fd)
 			if r.Window > 0 {
 				if err := r.send(e.Fd, frames); err != nil {
 					return err
@@ -137,4 +143,65 @@ func (r *raw) send(fd int32, frames int) error {
 		return fmt.Errorf("write: %d bytes of %d", n, len(out))
 	}
 	return nil
+}
+
+// rawTimes measures the time from one message of a connection to the next, until the Meter is done.
+type rawTimes struct {
+	all  *hdrhistogram.Histogram // nil: nothing is measured
+	done <-chan struct{}
+	last []time.Time // by descriptor
+}
+
+func newRawTimes(w *Work, descriptors int) rawTimes {
+	if w.Turnaround == nil {
+		return rawTimes{}
+	}
+	return rawTimes{w.Turnaround, w.Meter.Done(), make([]time.Time, descriptors)}
+}
+
+// received records the time since the previous message, whose answer was sent at once.
+func (t *rawTimes) received(fd int32) {
+	if t.all == nil {
+		return
+	}
+	select {
+	case <-t.done:
+		t.all = nil
+		return
+	default:
+	}
+	now := time.Now()
+	if last := t.last[fd]; !last.IsZero() {
+		t.all.RecordValue(int64(now.Sub(last))) // more than a minute is ignored
+	}
+	t.last[fd] = now
+}
+
+// OpenRaw opens a connection on which the server at address has echoed a message, and which is then
+// idle. Closing it resets it.
+func OpenRaw(ctx context.Context, address string, message []byte) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	conn.(*net.TCPConn).SetLinger(0) // else thousands of connections would be in TIME_WAIT
+	if err := rawEcho(conn, message); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func rawEcho(conn net.Conn, message []byte) error {
+	if err := rawHandshake(conn); err != nil {
+		return err
+	}
+	conn.SetDeadline(time.Now().Add(rawPatience))
+	defer conn.SetDeadline(time.Time{})
+	if _, err := conn.Write(appendFrame(nil, message, true)); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(conn, appendFrame(nil, message, false))
+	return err
 }

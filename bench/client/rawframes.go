@@ -67,10 +67,12 @@ func appendFrame(b, payload []byte, masked bool) []byte {
 	return b
 }
 
+// rawPatience is how long a connection waits for the server.
+const rawPatience = 10 * time.Second
+
 // rawHandshake doesn't check the response.
 func rawHandshake(conn net.Conn) error {
-	const limit = 10 * time.Second
-	conn.SetDeadline(time.Now().Add(limit))
+	conn.SetDeadline(time.Now().Add(rawPatience))
 	defer conn.SetDeadline(time.Time{})
 
 	const request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Work is what a client has to do.
@@ -16,6 +18,10 @@ type Work struct {
 	Window  int         // messages in flight on each connection; 0: only receive
 	Shared  int         // how many WebSockets share a connection, if the client can
 	Meter   *Meter
+
+	// Turnaround, if not nil, gets the nanoseconds from sending a message to receiving its echo, with
+	// one message in flight on each connection. Only raw measures them, until Meter is done.
+	Turnaround *hdrhistogram.Histogram
 }
 
 // A Client is a number of connections of one contestant.

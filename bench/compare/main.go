@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/echo"
 	"github.com/seed004e8d11/websock/bench/loopback"
 )
 
@@ -34,16 +35,18 @@ func run(args []string) error {
 	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
+	var programs []loopback.Contestant
+	flags.Func("program", "`command` of another server to compare: its last argument is a free port, unless one ends with PORT; can be repeated", func(command string) error {
+		program, err := loopback.Program(command)
+		programs = append(programs, program)
+		return err
+	})
 	ranges := flags.Bool("ranges", false, "print the least and the largest figures, in place of medians")
 	list := flags.Bool("list", false, "only list cases and contestants")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	pattern, err := regexp.Compile(*cases)
-	if err != nil {
-		return err
-	}
-	contestants, err := find(*names)
 	if err != nil {
 		return err
 	}
@@ -60,10 +63,14 @@ func run(args []string) error {
 	lab.Profiles = *profiles
 	timing := loopback.Timing{Warmup: *warmup, Window: *window}
 	for _, c := range chosen {
-		t := loopback.NewTable(c, contestants)
-		if contestants == nil {
-			t = loopback.NewTable(c, c.Contestants())
+		contestants, err := find(c, *names)
+		if err != nil {
+			return err
 		}
+		if c.Server {
+			contestants = append(contestants, programs...)
+		}
+		t := loopback.NewTable(c, contestants)
 		t.Ranges = *ranges
 		for range *rounds {
 			t.AddRound(lab, timing)
@@ -73,17 +80,17 @@ func run(args []string) error {
 	return nil
 }
 
-// find returns the contestants of these names, or nil if there is no name.
-func find(names string) (found []client.Contestant, err error) {
+// find returns the contestants of these names, or without names those of the case.
+func find(c loopback.Case, names string) (found []loopback.Contestant, err error) {
 	if names == "" {
-		return nil, nil
+		return c.Contestants(), nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
-		c, err := client.Find(name)
+		one, err := c.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, c)
+		found = append(found, one)
 	}
 	return found, nil
 }
@@ -94,6 +101,10 @@ func printNames(cases []loopback.Case) {
 	}
 	fmt.Println()
 	for _, c := range client.Contestants() {
+		fmt.Println(c.Name)
+	}
+	fmt.Println("\nservers:")
+	for _, c := range echo.Contestants() {
 		fmt.Println(c.Name)
 	}
 }

@@ -2,12 +2,7 @@
 
 package loopback
 
-import (
-	"fmt"
-	"slices"
-
-	"github.com/seed004e8d11/websock/bench/client"
-)
+import "fmt"
 
 // A Kind is what the connections of a case do.
 type Kind string
@@ -16,7 +11,7 @@ const (
 	Echo      Kind = "echo"      // one message in flight on each
 	Pipelined Kind = "pipelined" // several messages in flight on each
 	Broadcast Kind = "broadcast" // the server sends one to each, repeatedly
-	Idle      Kind = "idle"      // none, after each has received one
+	Idle      Kind = "idle"      // none, after each has received one, or a server has echoed one on each
 	Dial      Kind = "dial"      // only the opening handshakes are measured
 	Beside    Kind = "beside"    // as Echo, and small messages beside them are measured
 	Stalled   Kind = "stalled"   // as Echo, without and with one more that receives nothing
@@ -27,9 +22,10 @@ type Case struct {
 	Kind   Kind
 	Secure bool // wss
 	Conns  int
-	Window int // messages in flight on each connection
-	Size   int // of a message's payload, in bytes; 0: messageSize
-	Shared int // how many share a connection, if the contestant can: HTTP/2; 0: they don't
+	Window int  // messages in flight on each connection
+	Size   int  // of a message's payload, in bytes; 0: messageSize
+	Shared int  // how many share a connection, if the contestant can: HTTP/2; 0: they don't
+	Server bool // servers are compared, by one client: raw
 	Long   bool
 }
 
@@ -44,6 +40,9 @@ func (c Case) Scheme() string {
 // String returns the name of the case.
 func (c Case) String() string {
 	s := fmt.Sprintf("%s/%s/conns=%d", c.Kind, c.Scheme(), c.Conns)
+	if c.Server {
+		s = "server/" + s
+	}
 	if c.Kind == Pipelined {
 		s += fmt.Sprintf("x%d", c.Window)
 	}
@@ -54,19 +53,6 @@ func (c Case) String() string {
 		s += fmt.Sprintf("/shared=%d", c.Shared)
 	}
 	return s
-}
-
-// Contestants returns those that are compared unless others are asked for.
-func (c Case) Contestants() []client.Contestant {
-	return slices.DeleteFunc(client.Contestants(), func(one client.Contestant) bool {
-		switch {
-		case c.Shared == 0:
-			return one.Variant || one.Shares
-		case one.Shares:
-			return c.timesMessages() && !one.Ours
-		}
-		return one.Name != "websock-epoll" || c.timesMessages()
-	})
 }
 
 // timesMessages reports whether the client measures the times of single messages.
@@ -91,6 +77,14 @@ var Cases = []Case{
 	{Kind: Idle, Conns: 4000, Secure: true, Long: true},
 	{Kind: Dial, Conns: 2000, Long: true},
 	{Kind: Dial, Conns: 500, Secure: true, Long: true},
+
+	{Server: true, Kind: Echo, Conns: 1, Window: 1, Long: true},
+	{Server: true, Kind: Echo, Conns: 64, Window: 1},
+	{Server: true, Kind: Echo, Conns: 1000, Window: 1},
+	{Server: true, Kind: Echo, Conns: 5000, Window: 1, Long: true},
+	{Server: true, Kind: Pipelined, Conns: 64, Window: 16},
+	{Server: true, Kind: Idle, Conns: 1000},
+	{Server: true, Kind: Idle, Conns: 5000, Long: true},
 
 	{Kind: Idle, Conns: 10000, Secure: true, Shared: 10, Long: true},
 	{Kind: Idle, Conns: 10000, Secure: true, Shared: 100, Long: true},

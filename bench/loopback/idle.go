@@ -4,6 +4,7 @@ package loopback
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -109,13 +110,13 @@ func occupied() (bytes int64, goroutines int) {
 	runtime.GC()                      // twice: pools are emptied in two steps
 	runtime.GC()
 	debug.FreeOSMemory()
-	return resident(), runtime.NumGoroutine()
+	return resident(os.Getpid()), runtime.NumGoroutine()
 }
 
-// resident returns the resident memory in bytes. Other files in /proc are inaccurate by some hundred
-// kilobytes.
-func resident() int64 {
-	rollup, _ := os.ReadFile("/proc/self/smaps_rollup")
+// resident returns the resident memory of a process in bytes. Other files in /proc are inaccurate by
+// some hundred kilobytes.
+func resident(pid int) int64 {
+	rollup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	for line := range strings.Lines(string(rollup)) {
 		if fields := strings.Fields(line); fields[0] == "Rss:" {
 			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)

@@ -17,12 +17,14 @@ import (
 // messageSize is the default size of payloads in bytes.
 const messageSize = 128
 
-// A Lab has a server that one client after another connects to.
+// A Lab has a server that one client after another connects to. Servers that are compared it starts one
+// after another.
 type Lab struct {
 	server    *process
 	addresses server.Addresses
 	shared    server.Addresses // for connections that WebSockets share
 	clientCPU int
+	serverCPU int
 	runs      int
 
 	// Profiles is a directory for CPU profiles of the clients; "": none.
@@ -47,7 +49,7 @@ func Open(pinned bool) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{server: p, clientCPU: clientCPU}
+	l := &Lab{server: p, clientCPU: clientCPU, serverCPU: serverCPU}
 	if err := p.ask(messageSize, &l.addresses); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
@@ -61,15 +63,23 @@ func Open(pinned bool) (*Lab, error) {
 func (l *Lab) Close() { l.server.end() }
 
 // Run runs a case.
-func (l *Lab) Run(contestant string, c Case, t Timing) (Result, error) {
+func (l *Lab) Run(contestant Contestant, c Case, t Timing) (Result, error) {
+	if c.Server {
+		return l.runServer(contestant, c, t)
+	}
+	return l.play(l.task(contestant.Name, c, t))
+}
+
+// play runs a task in a client's process.
+func (l *Lab) play(t task) (Result, error) {
 	const patience = 5 * time.Second // the client's own limit has a better error
-	p, err := start("client", l.clientCPU, timeLimit(c, t)+patience)
+	p, err := start("client", l.clientCPU, timeLimit(t.Case, t.Timing)+patience)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.end()
 	var r Result
-	if err := p.ask(l.task(contestant, c, t), &r); err != nil {
+	if err := p.ask(t, &r); err != nil {
 		return Result{}, err
 	}
 	if r.Error != "" {

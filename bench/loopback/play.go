@@ -29,6 +29,7 @@ type task struct {
 	Certificate []byte // of the server
 	Size        int    // of a message's payload
 	Profile     string // file for a CPU profile; "": none
+	Watch       int    // process id of a server whose cost is measured; 0: the client's cost is
 }
 
 // play runs a client in its process.
@@ -47,6 +48,9 @@ func play(tasks *json.Decoder, answers *json.Encoder) error {
 func (t *task) run() (Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeLimit(t.Case, t.Timing))
 	defer cancel()
+	if t.Case.Server {
+		return t.load(ctx)
+	}
 	switch t.Case.Kind {
 	case Broadcast:
 		return t.broadcast(ctx)
@@ -210,18 +214,22 @@ func (t *task) open(ctx context.Context, meter *client.Meter, n int) (client.Cli
 	if err != nil {
 		return nil, err
 	}
-	c, err := contestant.New(&client.Work{
+	c, err := contestant.New(t.work(meter))
+	if err != nil {
+		return nil, err
+	}
+	return c, dialAll(ctx, c, n)
+}
+
+func (t *task) work(meter *client.Meter) *client.Work {
+	return &client.Work{
 		URL:     t.Case.Scheme() + "://" + t.Address + "/",
 		TLS:     t.tls(),
 		Payload: make([]byte, t.Size),
 		Window:  t.Case.Window,
 		Shared:  t.Case.Shared,
 		Meter:   meter,
-	})
-	if err != nil {
-		return nil, err
 	}
-	return c, dialAll(ctx, c, n)
 }
 
 func (t *task) tls() *tls.Config {

@@ -18,10 +18,11 @@ import (
 // roleVariable is the environment variable with the role of a process.
 const roleVariable = "WEBSOCK_BENCH_ROLE"
 
-// roles has the functions of child processes. Each reads one task and writes one or more answers.
+// roles has the functions of child processes. Each reads tasks and writes answers.
 var roles = map[string]func(task *json.Decoder, answers *json.Encoder) error{
 	"server": serve,
 	"client": play,
+	"echo":   serveEcho,
 }
 
 // Main returns in the parent process. In a child process it runs the function of its role and exits.
@@ -98,7 +99,7 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 	return cmd.Start()
 }
 
-// ask sends the process its task and waits for the next answer.
+// ask sends the process a task and waits for the next answer.
 func (p *process) ask(task, answer any) error {
 	if err := p.tasks.Encode(task); err != nil {
 		return p.failure(err)

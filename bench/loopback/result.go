@@ -12,7 +12,7 @@ import (
 // Result is the result of a run.
 type Result struct {
 	client.Cost                         // of all but Idle
-	Turnaround        server.Turnaround // of Echo over ws
+	Turnaround        server.Turnaround // of Echo over ws; with Server, as the client sees it
 	BytesPerConn      float64
 	GoroutinesPerConn float64
 	TimersPerConn     float64
@@ -29,6 +29,12 @@ type Figure struct {
 
 // Figures returns the figures of the case. Contestants are compared by the first.
 func (c Case) Figures() []Figure {
+	if c.Server && c.Kind == Idle {
+		return []Figure{
+			{"B/conn", "%.0f", func(r Result) float64 { return r.BytesPerConn }},
+			{"goroutines/conn", "%.2f", func(r Result) float64 { return r.GoroutinesPerConn }},
+		}
+	}
 	if c.Kind == Idle {
 		return []Figure{
 			{"B/conn", "%.0f", func(r Result) float64 { return r.BytesPerConn }},
@@ -51,9 +57,12 @@ func (c Case) Figures() []Figure {
 	figures := []Figure{
 		{"µs-cpu/msg", "%.2f", cpu},
 		{"msg/s", "%.0f", rate},
-		{"reads/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Reads) })},
-		{"writes/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Writes) })},
-		{"allocs/msg", "%.2f", allocs},
+	}
+	if !c.Server { // whose heap is another process's, and programs may use other system calls
+		figures = append(figures,
+			Figure{"reads/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Reads) })},
+			Figure{"writes/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Writes) })},
+			Figure{"allocs/msg", "%.2f", allocs})
 	}
 	if c.hasTurnaround() {
 		micro := func(of func(server.Turnaround) time.Duration) func(Result) float64 {
@@ -66,8 +75,8 @@ func (c Case) Figures() []Figure {
 	return figures
 }
 
-// hasTurnaround reports whether the server measures the turnaround: that of ws with one message in
-// flight and a connection for each.
+// hasTurnaround reports whether the server, or the client of servers that are compared, measures the
+// turnaround: that of ws with one message in flight and a connection for each.
 func (c Case) hasTurnaround() bool { return c.Kind == Echo && !c.Secure && c.Shared == 0 }
 
 // latencyFigures returns the figures of a case that times single messages.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/seed004e8d11/websock/bench/client"
 )
 
 // A Table has the results of one case, a row for each contestant. The rows are compared with the first.
@@ -22,7 +20,7 @@ type Table struct {
 
 // A Row has the results of a contestant.
 type Row struct {
-	Name    string
+	Contestant
 	Failure error // the last error, or nil
 
 	results []Result
@@ -30,10 +28,10 @@ type Row struct {
 }
 
 // NewTable returns a table without results.
-func NewTable(c Case, contestants []client.Contestant) *Table {
+func NewTable(c Case, contestants []Contestant) *Table {
 	t := &Table{Case: c}
 	for _, c := range contestants {
-		t.Rows = append(t.Rows, Row{Name: c.Name})
+		t.Rows = append(t.Rows, Row{Contestant: c})
 	}
 	return t
 }
@@ -45,7 +43,7 @@ func (t *Table) AddRound(lab *Lab, timing Timing) {
 	var first float64
 	for i := range t.Rows {
 		row := &t.Rows[i]
-		result, err := lab.Run(row.Name, t.Case, timing)
+		result, err := lab.Run(row.Contestant, t.Case, timing)
 		if err != nil {
 			row.Failure = err
 			continue

@@ -1,0 +1,84 @@
+//go:build linux
+
+package loopback
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/echo"
+)
+
+// A Contestant is a client, or in cases with Server an echo server.
+type Contestant struct {
+	Name    string
+	Ours    bool // a failure is a bug of this repository
+	command []string
+}
+
+// portWord stands for the port in a command.
+const portWord = "PORT"
+
+// Program returns a server that is a program. It is started with a free port of 127.0.0.1 as its last
+// argument, or wherever an argument ends with PORT.
+func Program(command string) (Contestant, error) {
+	words := strings.Fields(command)
+	if len(words) == 0 {
+		return Contestant{}, fmt.Errorf("no program in %q", command)
+	}
+	if !slices.ContainsFunc(words[1:], hasPort) {
+		words = append(words, portWord)
+	}
+	return Contestant{Name: filepath.Base(words[0]), command: words}, nil
+}
+
+func hasPort(argument string) bool { return strings.HasSuffix(argument, portWord) }
+
+// commandFor returns the program and its arguments for a port.
+func (c Contestant) commandFor(port string) []string {
+	words := slices.Clone(c.command)
+	for i := 1; i < len(words); i++ {
+		if hasPort(words[i]) {
+			words[i] = strings.TrimSuffix(words[i], portWord) + port
+		}
+	}
+	return words
+}
+
+// Find returns the contestant of that name.
+func (c Case) Find(name string) (Contestant, error) {
+	if c.Server {
+		found, err := echo.Find(name)
+		return Contestant{Name: found.Name, Ours: found.Ours}, err
+	}
+	found, err := client.Find(name)
+	return Contestant{Name: found.Name, Ours: found.Ours}, err
+}
+
+// Contestants returns those that are compared unless others are asked for.
+func (c Case) Contestants() (all []Contestant) {
+	if c.Server {
+		for _, one := range echo.Contestants() {
+			all = append(all, Contestant{Name: one.Name, Ours: one.Ours})
+		}
+		return all
+	}
+	for _, one := range slices.DeleteFunc(client.Contestants(), c.leavesOut) {
+		all = append(all, Contestant{Name: one.Name, Ours: one.Ours})
+	}
+	return all
+}
+
+// leavesOut reports whether a client is compared only if it is asked for.
+func (c Case) leavesOut(one client.Contestant) bool {
+	switch {
+	case c.Shared == 0:
+		return one.Variant || one.Shares
+	case one.Shares:
+		return c.timesMessages() && !one.Ours
+	}
+	return one.Name != "websock-epoll" || c.timesMessages()
+}
