@@ -84,6 +84,9 @@ func (c *cqe) result() Result {
 }
 
 // setup makes a ring. Its descriptor is closed when another program is executed.
+//
+// It sets no flags. IORING_SETUP_COOP_TASKRUN, SUBMIT_ALL and NO_SQARRAY make a batch less than 1 %
+// faster, as does a ring that belongs to one thread, which a goroutine doesn't.
 func setup(entries int) (fd int, p *params, err error) {
 	p = new(params)
 	r, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)

@@ -124,7 +124,7 @@ func (r *Ring) Close() {
 // Go memory: as the Ring keeps it, a local array is allocated on the heap.
 func (r *Ring) Recv(fd int, p []byte, tag uint32) {
 	race.Write(p)
-	r.prepare(sqe{opcode: opRecv, fd: int32(fd), msgFlags: recvFlags, userData: uint64(tag)}, p)
+	r.prepare(opRecv, 0, recvFlags, fd, p, tag)
 }
 
 // Send adds a send of p, which must not be empty, to the batch. There is no result if all of p is
@@ -139,19 +139,22 @@ func (r *Ring) Send(fd int, p []byte, tag uint32) {
 	if len(p) > maxLength {
 		flags = 0
 	}
-	r.prepare(sqe{opcode: opSend, flags: flags, fd: int32(fd), msgFlags: sendFlags, userData: uint64(tag)}, p)
+	r.prepare(opSend, flags, sendFlags, fd, p, tag)
 }
 
 // prepare adds a request with the buffer p to the batch.
-func (r *Ring) prepare(s sqe, p []byte) {
-	if len(r.memory) == cap(r.memory) {
+func (r *Ring) prepare(opcode, flags uint8, msgFlags uint32, fd int, p []byte, tag uint32) {
+	n := len(r.memory)
+	if n == cap(r.memory) {
 		panic("ring: more requests than entries")
 	}
 	base := unsafe.SliceData(p)
-	r.memory = append(r.memory, base)
-	s.addr = uint64(uintptr(unsafe.Pointer(base)))
-	s.length = uint32(min(len(p), maxLength))
-	r.sqes[r.tail&uint32(len(r.sqes)-1)] = s
+	r.memory = r.memory[:n+1]
+	r.memory[n] = base
+	s := &r.sqes[r.tail&uint32(len(r.sqes)-1)]
+	s.opcode, s.flags, s.msgFlags = opcode, flags, msgFlags
+	s.fd, s.userData = int32(fd), uint64(tag)
+	s.addr, s.length = uint64(uintptr(unsafe.Pointer(base))), uint32(min(len(p), maxLength))
 	r.tail++
 }
 

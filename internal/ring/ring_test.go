@@ -33,12 +33,14 @@ var requests = []struct {
 	{"receive after a reset", tcp, wasReset, (*Ring).Recv, 100, &Result{Errno: unix.ECONNRESET}},
 	{"receive from what is closed", all, closed, (*Ring).Recv, 100, &Result{Errno: unix.EBADF}},
 	{"receive from what is no socket", all, noSocket, (*Ring).Recv, 100, &Result{Errno: unix.ENOTSOCK}},
+	{"receive from a socket that blocks", all, blocking, (*Ring).Recv, 100, &Result{Errno: unix.EAGAIN}},
 	{"send all", all, nothing, (*Ring).Send, 100, nil},
 	{"send to a peer that has ended", tcp, ended, (*Ring).Send, 100, nil},
 	{"send after the own end", all, shut, (*Ring).Send, 100, &Result{Errno: unix.EPIPE}},
 	{"send to a peer that is gone", unixOnly, ended, (*Ring).Send, 100, &Result{Errno: unix.EPIPE}},
 	{"send after a reset", tcp, wasReset, (*Ring).Send, 100, &Result{Errno: unix.ECONNRESET}},
 	{"send to what is full", all, full, (*Ring).Send, 100, &Result{Errno: unix.EAGAIN}},
+	{"send to a full socket that blocks", all, fullAndBlocking, (*Ring).Send, 100, &Result{Errno: unix.EAGAIN}},
 	{"send to what is closed", all, closed, (*Ring).Send, 100, &Result{Errno: unix.EBADF}},
 	{"send to what is no socket", all, noSocket, (*Ring).Send, 100, &Result{Errno: unix.ENOTSOCK}},
 }
@@ -64,6 +66,17 @@ func full(t *testing.T, a, b *descriptor) {
 	}
 }
 
+func blocking(t *testing.T, a, _ *descriptor) {
+	if err := unix.SetNonblock(a.fd, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fullAndBlocking(t *testing.T, a, b *descriptor) {
+	full(t, a, b)
+	blocking(t, a, b)
+}
+
 func noSocket(t *testing.T, a, _ *descriptor) {
 	a.close()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -73,7 +86,7 @@ func noSocket(t *testing.T, a, _ *descriptor) {
 	a.fd = fd
 }
 
-// All requests of one kernel go in one batch, so that failures don't touch their neighbours.
+// All requests of a network are one batch, so failures would touch their neighbours.
 func TestEachRequestOfABatchHasItsOwnResult(t *testing.T) {
 	for _, network := range all {
 		for _, how := range []string{"by the ring", "by system calls", "half by the ring"} {
