@@ -34,6 +34,12 @@
 //	go run ./compare -rounds 9 -cases 'echo/ws/' -contestants raw,websock-std,gorilla
 //	go run ./compare -unpinned
 //
+// On a machine that does other work, let clients run at the same time in short turns, so that it
+// disturbs all alike. This is also how two builds are compared:
+//
+//	go build -o /tmp/before ./compare # and, after a change
+//	go run ./compare -slice 50ms -cases 'echo/ws/' -contestants raw,websock-epoll,/tmp/before:websock-epoll
+//
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have
 // the same client, raw, and each is a process of its own, whose processor time and memory are measured.
 // A program in any language can take part:

@@ -39,6 +39,29 @@ func BenchmarkServer(b *testing.B) {
 	overLoopback(b, func(c loopback.Case) bool { return c.Server })
 }
 
+func TestClientsTakeTurnsInSlices(t *testing.T) {
+	lab, err := openLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := loopback.Case{Kind: loopback.Echo, Conns: 3, Window: 1}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	contestants := []loopback.Contestant{{Name: "raw"}, {Name: program + ":websock-epoll"}, {Name: "nobody"}}
+	timing := loopback.Timing{Warmup: 5 * time.Millisecond, Window: 20 * time.Millisecond}
+	results, errs := lab.RunSliced(contestants, c, timing, time.Millisecond)
+	for i := range 2 {
+		if errs[i] != nil || results[i].Messages == 0 || results[i].CPU == 0 {
+			t.Errorf("%s: %d messages, %v of CPU time, %v", contestants[i].Name, results[i].Messages, results[i].CPU, errs[i])
+		}
+	}
+	if errs[2] == nil {
+		t.Error("an unknown contestant has a result")
+	}
+}
+
 // clients returns a function that chooses the cases of a kind in which clients are compared.
 func clients(kind loopback.Kind) func(loopback.Case) bool {
 	return func(c loopback.Case) bool { return c.Kind == kind && !c.Server }

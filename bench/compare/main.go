@@ -30,9 +30,10 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "number of rounds; in each, every contestant has a turn")
 	cases := flags.String("cases", "", "regular expression of `names`; all if empty")
-	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first")
+	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first. With -slice, PROGRAM:NAME is that of another build of this command")
 	warmup := flags.Duration("warmup", 200*time.Millisecond, "time before each measurement")
 	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
+	slice := flags.Duration("slice", 0, "clients that echo run at the same time, in turns of this `time`, so that other load disturbs all alike; 0: one after another")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
 	var programs []loopback.Contestant
@@ -73,7 +74,11 @@ func run(args []string) error {
 		t := loopback.NewTable(c, contestants)
 		t.Ranges = *ranges
 		for range *rounds {
-			t.AddRound(lab, timing)
+			if *slice > 0 && c.CanSlice() {
+				t.AddSlicedRound(lab, timing, *slice)
+			} else {
+				t.AddRound(lab, timing)
+			}
 		}
 		t.Print(os.Stdout)
 	}
@@ -86,10 +91,11 @@ func find(c loopback.Case, names string) (found []loopback.Contestant, err error
 		return c.Contestants(), nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
-		one, err := c.Find(name)
+		one, err := c.Find(name[strings.LastIndexByte(name, ':')+1:])
 		if err != nil {
 			return nil, err
 		}
+		one.Name = name
 		found = append(found, one)
 	}
 	return found, nil

@@ -78,7 +78,11 @@ func (l *Lab) play(t task) (Result, error) {
 		return Result{}, err
 	}
 	defer p.end()
-	var r Result
+	return p.play(t)
+}
+
+// play runs a task in the process of a client.
+func (p *process) play(t task) (r Result, err error) {
 	if err := p.ask(t, &r); err != nil {
 		return Result{}, err
 	}
@@ -102,6 +106,7 @@ func (l *Lab) task(contestant string, c Case, timing Timing) task {
 		Contestant:  contestant,
 		Case:        c,
 		Timing:      timing,
+		Limit:       timeLimit(c, timing),
 		Address:     address,
 		Certificate: addresses.Certificate,
 		Size:        cmp.Or(c.Size, messageSize),

@@ -56,9 +56,15 @@ type process struct {
 
 // start starts a process on the processor cpu, or on any if that is negative. It is killed after limit.
 func start(role string, cpu int, limit time.Duration) (*process, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
+	return startProgram("", role, cpu, limit)
+}
+
+// startProgram is start for another build of this program, or for this one if program is empty.
+func startProgram(program, role string, cpu int, limit time.Duration) (_ *process, err error) {
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	p := &process{cmd: exec.Command(program)}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // A Table has the results of one case, a row for each contestant. The rows are compared with the first.
@@ -39,13 +40,30 @@ func NewTable(c Case, contestants []Contestant) *Table {
 // AddRound gives every contestant a turn. Ratios are computed for each round, so that other load slows
 // both contestants.
 func (t *Table) AddRound(lab *Lab, timing Timing) {
+	results, errs := make([]Result, len(t.Rows)), make([]error, len(t.Rows))
+	for i, row := range t.Rows {
+		results[i], errs[i] = lab.Run(row.Contestant, t.Case, timing)
+	}
+	t.add(results, errs)
+}
+
+// AddSlicedRound is AddRound by RunSliced.
+func (t *Table) AddSlicedRound(lab *Lab, timing Timing, slice time.Duration) {
+	var contestants []Contestant
+	for _, row := range t.Rows {
+		contestants = append(contestants, row.Contestant)
+	}
+	t.add(lab.RunSliced(contestants, t.Case, timing, slice))
+}
+
+// add adds the results of a round, one for each row.
+func (t *Table) add(results []Result, errs []error) {
 	compared := t.Case.Figures()[0].Of
 	var first float64
-	for i := range t.Rows {
+	for i, result := range results {
 		row := &t.Rows[i]
-		result, err := lab.Run(row.Contestant, t.Case, timing)
-		if err != nil {
-			row.Failure = err
+		if errs[i] != nil {
+			row.Failure = errs[i]
 			continue
 		}
 		row.results = append(row.results, result)

@@ -1,0 +1,94 @@
+//go:build linux
+
+package loopback
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/bench/server"
+)
+
+// CanSlice reports whether RunSliced can run the case: each client goes on by itself, and it is the
+// clients that are compared.
+func (c Case) CanSlice() bool { return !c.Server && (c.Kind == Echo || c.Kind == Pipelined) }
+
+// A sliced is a client that runs in slices of time.
+type sliced struct {
+	*process
+	done   chan struct{} // closed when there is a result
+	result Result
+	err    error
+}
+
+// RunSliced runs a case for all contestants at the same time, of which one has each slice of time, in
+// turns. Whatever else the machine does then disturbs all of them alike. What is measured is the CPU time
+// of each, which passes in its own slices only. The times of messages mean nothing and are left out.
+func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.Duration) ([]Result, []error) {
+	t.Warmup *= time.Duration(len(contestants))
+	t.Window *= time.Duration(len(contestants))
+	all := make([]*sliced, len(contestants))
+	for i, contestant := range contestants {
+		all[i] = l.startSliced(contestant, c, t, len(contestants))
+	}
+	for running := true; running; {
+		running = false
+		for _, s := range all {
+			running = s.takeTurn(slice) || running
+		}
+	}
+	results, errs := make([]Result, len(all)), make([]error, len(all))
+	for i, s := range all {
+		s.result.Turnaround = server.Turnaround{}
+		results[i], errs[i] = s.result, s.err
+		if s.process != nil {
+			s.end()
+		}
+	}
+	return results, errs
+}
+
+// startSliced starts a client, one of several, and stops it until its turn.
+func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) *sliced {
+	s := &sliced{done: make(chan struct{})}
+	program, name := splitProgram(contestant.Name)
+	task := l.task(name, c, t)
+	task.Limit = timeLimit(c, t) * time.Duration(several)
+	if s.process, s.err = startProgram(program, "client", l.clientCPU, task.Limit); s.err != nil {
+		close(s.done)
+		return s
+	}
+	s.signal(unix.SIGSTOP)
+	go func() {
+		defer close(s.done)
+		s.result, s.err = s.play(task)
+	}()
+	return s
+}
+
+// takeTurn lets the client run for a slice, or until it has a result. It returns false if it has one.
+func (s *sliced) takeTurn(slice time.Duration) bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+	}
+	s.signal(unix.SIGCONT)
+	select {
+	case <-s.done:
+		return false
+	case <-time.After(slice):
+		s.signal(unix.SIGSTOP)
+		return true
+	}
+}
+
+func (p *process) signal(number unix.Signal) { p.cmd.Process.Signal(number) }
+
+// splitProgram splits the name of a contestant of another build of this program: PROGRAM:NAME.
+func splitProgram(contestant string) (program, name string) {
+	i := strings.LastIndexByte(contestant, ':')
+	return contestant[:max(i, 0)], contestant[i+1:]
+}
