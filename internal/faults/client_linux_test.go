@@ -13,8 +13,9 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// wait is the time of the deadline that a fault is about. All other deadlines are too long to matter.
-const wait = 100 * time.Millisecond
+// wait is the time of the deadline that a fault is about, within which a busy machine sends a frame. All
+// other deadlines are too long to matter.
+const wait = 500 * time.Millisecond
 
 // A setting is a configuration of a client.
 type setting struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdtls "crypto/tls"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -59,9 +60,9 @@ var http2Faults = []fault{
 		s.conn.Close()
 	}},
 	{what: "sends PING without end", serve: func(s *server) { repeatFrames(func() error { return s.framer.WritePing(false, [8]byte{}) }) }},
-	{what: "sends SETTINGS without end", serve: func(s *server) { repeatFrames(func() error { return s.framer.WriteSettings() }) }},
-	{what: "sends empty DATA without end", serve: func(s *server) { repeatFrames(func() error { return s.framer.WriteData(s.stream, false, nil) }) }},
-	{what: "sends unknown frames without end", serve: func(s *server) { repeatFrames(func() error { return s.framer.WriteRawFrame(99, 0, 0, nil) }) }},
+	{what: "sends SETTINGS without end", serve: func(s *server) { s.repeatUntilGoAway(func() error { return s.framer.WriteSettings() }) }},
+	{what: "sends empty DATA without end", serve: func(s *server) { s.repeatUntilGoAway(func() error { return s.framer.WriteData(s.stream, false, nil) }) }},
+	{what: "sends unknown frames without end", serve: func(s *server) { s.repeatUntilGoAway(func() error { return s.framer.WriteRawFrame(99, 0, 0, nil) }) }},
 	{what: "sends a frame that is too long", serve: func(s *server) { s.framer.WriteRawFrame(http2.FrameData, 0, s.stream, make([]byte, 1<<20)) }, memory: 4},
 	{what: "sends padding longer than the frame", serve: func(s *server) {
 		s.framer.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, s.stream, []byte("\xffabc"))
@@ -78,7 +79,8 @@ type http2Server struct {
 	framer  *http2.Framer
 	block   bytes.Buffer
 	encoder *hpack.Encoder
-	stream  uint32 // of the client
+	stream  uint32        // of the client
+	ended   chan struct{} // closed when the client has sent GOAWAY, or its connection has ended
 }
 
 // serveHTTP2 serves one connection with HTTP/2.
@@ -95,18 +97,18 @@ func (s *server) serveHTTP2() {
 	s.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	s.encoder = hpack.NewEncoder(&s.block)
 	s.framer.WriteSettings(append(s.fault.settings, http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})...)
-	receiving := make(chan struct{})
+	s.ended = make(chan struct{})
 	go func() {
-		defer close(receiving)
+		defer close(s.ended)
 		s.receiveFrames()
 	}()
 	select {
 	case <-s.opened:
 		s.fault.serve(s)
-	case <-receiving:
+	case <-s.ended:
 	}
 	close(s.served)
-	<-receiving
+	<-s.ended
 }
 
 // receiveFrames handles what the client sends until the connection ends. It writes frames only until the
@@ -171,6 +173,19 @@ func (s *server) endlessList(size int) {
 func repeatFrames(write func() error) {
 	for write() == nil {
 	}
+}
+
+// repeatUntilGoAway calls write until it fails, or the client has sent GOAWAY. A server that goes on after
+// that is read for a while, which takes the test its time.
+func (s *server) repeatUntilGoAway(write func() error) {
+	repeatFrames(func() error {
+		select {
+		case <-s.ended:
+			return net.ErrClosed
+		default:
+			return write()
+		}
+	})
 }
 
 // conversesInFrames is converses over HTTP/2, with DATA of its own for the first message.

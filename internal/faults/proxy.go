@@ -96,7 +96,7 @@ func (p *Proxy) Close() {
 	})
 	p.mu.Lock()
 	for _, l := range p.links {
-		l.setDeadline(time.Now().Add(time.Second))
+		l.setDeadline(time.Now().Add(10 * time.Second))
 	}
 	p.mu.Unlock()
 	p.running.Wait()
