@@ -105,9 +105,9 @@ func startServerWithStderr(t *testing.T, stderr *syncBuffer, args ...string) (ur
 	return strings.TrimSpace(url), interrupt
 }
 
-// withEveryServer runs f with a server of every transport, without and with TLS, over HTTP/1.1 and
-// over HTTP/2, for which dial has a Mux.
-func withEveryServer(t *testing.T, f func(t *testing.T, transport, url string, dial websock.Config), args ...string) {
+// withEveryServer runs f for a server of every transport, without and with TLS, over HTTP/1.1 and
+// over HTTP/2, for which dial has a Mux. start starts the server.
+func withEveryServer(t *testing.T, f func(t *testing.T, transport string, start func(args ...string) (url string), dial websock.Config)) {
 	cert, key := writeCertificate(t)
 	secure := []string{"-tls-cert", cert, "-tls-key", key}
 	for transport := range transports {
@@ -117,19 +117,21 @@ func withEveryServer(t *testing.T, f func(t *testing.T, transport, url string, d
 			flags  []string
 		}{{"ws", false, nil}, {"wss", false, secure}, {"ws", true, []string{"-h2c"}}, {"wss", true, secure}} {
 			t.Run(fmt.Sprintf("%s %s HTTP/2 %v", transport, test.scheme, test.h2), func(t *testing.T) {
-				url, _ := startServer(t, slices.Concat([]string{"-transport", transport}, args, test.flags)...)
-				if !strings.HasPrefix(url, test.scheme+"://") {
-					t.Errorf("the URL is %s", url)
-				}
 				d := dialFlags{ca: cert, h2: test.h2}
 				config, err := d.config()
 				if err != nil {
 					t.Fatal(err)
 				}
-				if test.h2 {
-					t.Cleanup(config.Mux.Close)
-				}
-				f(t, transport, url, config)
+				f(t, transport, func(args ...string) string {
+					url, _ := startServer(t, slices.Concat([]string{"-transport", transport}, args, test.flags)...)
+					if !strings.HasPrefix(url, test.scheme+"://") {
+						t.Errorf("the URL is %s", url)
+					}
+					if test.h2 {
+						t.Cleanup(config.Mux.Close)
+					}
+					return url
+				}, config)
 			})
 		}
 	}

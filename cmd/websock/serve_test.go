@@ -142,21 +142,27 @@ func TestServersShareAPort(t *testing.T) {
 // A client that doesn't read must neither fill the server's memory nor block messages to other
 // clients.
 func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
-	const enough = 100 // messages, more than the system's buffers hold
-	withEveryServer(t, func(t *testing.T, transport, url string, config websock.Config) {
+	withEveryServer(t, func(t *testing.T, transport string, start func(args ...string) string, config websock.Config) {
+		// Messages, more than the system's buffers hold, and at a pace of which a client that reads
+		// never falls behind by as much.
+		enough, pace := 100, "20ms"
+		slowConfig := config
+		if config.Mux == nil {
+			slowConfig.NetDial = dialWithSmallBuffer
+		} else { // the two share a connection: their streams have windows and queues, for a few messages
+			enough, pace = 6, "300ms"
+		}
+		url := start("-push", pace, "-size", "100000")
+		slow, err := websock.Dial(t.Context(), url, &slowConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
 		fast, err := websock.Dial(t.Context(), url, &config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer fast.Close()
-		if config.Mux == nil {
-			config.NetDial = dialWithSmallBuffer // else the two share a connection
-		}
-		slow, err := websock.Dial(t.Context(), url, &config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer slow.Close()
 		for range enough {
 			if _, _, err := fast.RecvMessage(nil); err != nil {
 				t.Fatal(err)
@@ -178,14 +184,14 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 		if _, _, err := fast.RecvMessage(nil); err != nil {
 			t.Errorf("the other one: %v", err)
 		}
-	}, "-push", "20ms", "-size", "100000") // slow enough for the fast client on a slow machine
+	})
 }
 
 // A client that sends without reading its echoes has to wait, and receives all of them in the end.
 func TestServeEchoesToAClientThatReadsLate(t *testing.T) {
 	const messages, size = 8000, 10 << 10 // more than the system's buffers hold in both directions
-	withEveryServer(t, func(t *testing.T, _, url string, config websock.Config) {
-		conn, err := websock.Dial(t.Context(), url, &config)
+	withEveryServer(t, func(t *testing.T, _ string, start func(args ...string) string, config websock.Config) {
+		conn, err := websock.Dial(t.Context(), start(), &config)
 		if err != nil {
 			t.Fatal(err)
 		}
