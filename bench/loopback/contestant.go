@@ -32,7 +32,9 @@ func Program(command string) (Contestant, error) {
 	if !slices.ContainsFunc(words[1:], hasPort) {
 		words = append(words, portWord)
 	}
-	return Contestant{Name: filepath.Base(words[0]), command: words}, nil
+	name := slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == portWord })
+	name[0] = filepath.Base(name[0])
+	return Contestant{Name: strings.Join(name, " "), command: words}, nil
 }
 
 func hasPort(argument string) bool { return strings.HasSuffix(argument, portWord) }

@@ -82,9 +82,10 @@ func (t *task) load(ctx context.Context) (Result, error) {
 }
 
 // idle measures the memory of connections that have echoed a message, so that everything they allocate
-// is included. Others connect first, so that one-time allocations aren't.
+// is included. As many connect first, and stay, as it takes for a heap to grow to the size at which it is
+// collected, so that one-time allocations aren't.
 func (s *echoServer) idle(ctx context.Context, conns int) (r Result, err error) {
-	const warmup = 64
+	const warmup = 1000
 	first, err := s.connect(ctx, warmup)
 	defer closeAll(first)
 	if err != nil {

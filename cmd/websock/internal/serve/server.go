@@ -12,6 +12,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -38,6 +40,9 @@ type Options struct {
 // Run serves until ctx ends. It prints the URL as the first line of standard output.
 func Run(ctx context.Context, streams console.Streams, o Options) error {
 	s := &server{Options: o, Streams: streams, conns: newConnSet()}
+	s.handler = websock.Messages(s.onMessage, s.onClose)
+	s.calm = time.AfterFunc(calmTime, debug.FreeOSMemory)
+	defer s.calm.Stop()
 	if s.TLS && s.CertFile == "" {
 		certificate, err := s.createCertificate()
 		if err != nil {
@@ -67,9 +72,20 @@ func Run(ctx context.Context, streams console.Streams, o Options) error {
 type server struct {
 	Options
 	console.Streams
-	conns *connSet
-	http2 websock.HTTP2Server
+	conns   *connSet
+	handler websock.Handler // of all connections
+	http2   websock.HTTP2Server
+
+	accepted atomic.Int64
+	calm     *time.Timer // frees memory after a burst of handshakes
 }
+
+// A handshake leaves about 14 KB of garbage, most of it net/http's. If thousands of connections come
+// and are then idle, it would stay for minutes, until the runtime's next collection.
+const (
+	burst    = 256 // handshakes
+	calmTime = time.Second
+)
 
 // createCertificate makes a certificate for the host to listen on, and tells where it is.
 func (s *server) createCertificate() (*Certificate, error) {
@@ -158,10 +174,13 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has sent an error response
 	}
-	if err := conn.SetHandler(websock.Messages(s.onMessage, s.onClose)); err != nil {
+	if err := conn.SetHandler(s.handler); err != nil {
 		conn.Close()
 		s.conns.remove(conn)
 		return
+	}
+	if s.accepted.Add(1)%burst == 0 {
+		s.calm.Reset(calmTime)
 	}
 	if !goesOn {
 		go conn.CloseWith(websock.CloseGoingAway, "")
