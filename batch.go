@@ -76,14 +76,16 @@ func (w *batchWriter) heldBack() bool { return w.corked || w.inHandler() }
 // inHandler reports whether the calling goroutine is the one on which the Handler runs.
 func (w *batchWriter) inHandler() bool { return w.handler != 0 && w.handler == goroutine.ID() }
 
-// grow returns the pending batch with room for size more bytes. If more frames are likely to
-// follow, a new batch has room for some of them.
+// gatheredSize is the size of a new batch if more frames are likely to follow.
+const gatheredSize = 2 << 10
+
+// grow returns the pending batch with room for size more bytes.
 func (w *batchWriter) grow(size int) *buffer.Buffer {
 	switch {
 	case w.pending != nil:
 		w.pending.Grow(size)
 	case w.gathers():
-		w.pending = buffer.Get(max(size, 2<<10))
+		w.pending = buffer.Get(max(size, gatheredSize))
 	default:
 		w.pending = buffer.Get(size)
 	}
@@ -93,7 +95,7 @@ func (w *batchWriter) grow(size int) *buffer.Buffer {
 // commit makes sure that the pending batch is written, by this sender or another, unless it is held
 // back. It returns false if the batch can't be written.
 func (w *batchWriter) commit(o batchOwner) bool {
-	if few := len(w.pending.B) < w.config.limits.SendQueue; few && w.heldBack() {
+	if few := len(w.pending.B) < w.config.limits.SendQueue; few && (w.corked || w.inHandler()) { // heldBack
 		return true
 	} else if few && w.handler != 0 { // the Handler may be waiting for this send, so it must not wait for the peer
 		w.flushHeldBack(o)
@@ -142,7 +144,18 @@ func (w *batchWriter) flushHeldBack(o batchOwner) {
 // writePending writes the pending batch and the pong that is due.
 func (w *batchWriter) writePending(o batchOwner) {
 	b := w.takePending(o)
-	w.finishBatch(b, w.write(o, b, b.B, nil))
+	w.writeBatch(o, b)
+	b.Put()
+}
+
+// writeBatch passes a batch to the transport.
+func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer) {
+	w.state = writerBusy
+	w.mu.Unlock()
+	b.Vec[0] = b.B
+	err := w.t.Writev(b.Vec[:1]...)
+	w.mu.Lock()
+	w.recordBatch(o, b, err)
 }
 
 // writeUnowned writes the batches that no sender waits for. It returns false if they can't be
@@ -168,13 +181,13 @@ func (w *batchWriter) takePending(o batchOwner) *buffer.Buffer {
 	return b
 }
 
-// finishBatch counts a batch that was written and releases its memory. It succeeded if err is nil,
-// even if the connection has ended meanwhile.
-func (w *batchWriter) finishBatch(b *buffer.Buffer, err error) {
+// recordBatch records that the write of a batch has ended with err. It succeeded if err is nil, even
+// if the connection has ended meanwhile.
+func (w *batchWriter) recordBatch(o batchOwner, b *buffer.Buffer, err error) {
+	w.recordWrite(o, len(b.B), err)
 	if err == nil {
 		w.written++
 	}
-	b.Put()
 }
 
 // write passes one or two slices to the transport. It uses vec.Vec during the call.
@@ -215,8 +228,13 @@ func (w *batchWriter) endWrite() {
 // writeNonBlocking writes the pending batch, which must not be nil, and what is appended meanwhile.
 // It doesn't wait for the peer if the transport supports that. The state must be writerIdle.
 func (w *batchWriter) writeNonBlocking(o batchOwner) {
+	if w.config.queues {
+		w.writePending(o)
+		w.writeUnowned(o)
+		return
+	}
 	q, ok := w.t.(transport.Queue)
-	if !ok || q.Queues() {
+	if !ok {
 		w.writePending(o)
 		w.writeUnowned(o)
 		return
@@ -236,8 +254,8 @@ func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
 	rest, err := q.TryWrite(b.B)
 	w.mu.Lock()
 	if rest == nil || err != nil {
-		w.recordWrite(o, len(b.B), err)
-		w.finishBatch(b, err)
+		w.recordBatch(o, b, err)
+		b.Put()
 		return
 	}
 	w.ensureRare().inFlight = b
@@ -249,8 +267,8 @@ func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
 func (w *batchWriter) finishPending(o batchOwner, err error) {
 	b := w.rare.inFlight
 	w.rare.inFlight = nil
-	w.recordWrite(o, len(b.B), err)
-	w.finishBatch(b, err)
+	w.recordBatch(o, b, err)
+	b.Put()
 	w.writeUnowned(o)
 }
 
@@ -348,8 +366,7 @@ func (w *batchWriter) quotaAfter(n int) int {
 // more is written. No other goroutine writes meanwhile, except on connections whose sends must not
 // wait.
 func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
-	q, ok := w.t.(transport.Queue)
-	if !ok || !q.Queues() || w.state == writerStopped {
+	if !w.config.queues || w.state == writerStopped {
 		return false
 	}
 	quota, alone := max(w.quotaAfter(n), 0), !w.refuses
@@ -357,7 +374,7 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 		w.state = writerBusy
 	}
 	w.mu.Unlock()
-	err := q.Drain(ctx, quota)
+	err := w.t.(transport.Queue).Drain(ctx, quota)
 	w.mu.Lock()
 	if alone {
 		w.endWrite()

@@ -21,7 +21,7 @@ type batchOf struct {
 
 func newBatch(t transport.Conn, limits Limits) *batchOf {
 	o := &batchOf{}
-	o.t, o.config = t, newConnConfig(&Options{Limits: limits})
+	o.t, o.config = t, newConnConfig(&Options{Limits: limits}, t)
 	return o
 }
 

@@ -32,7 +32,7 @@ type Conn struct {
 // NewConn returns a connection over a transport, after the opening handshake. The Conn owns t.
 // Attach makes a transport from a net.Conn.
 func NewConn(t transport.Conn, role Role, o Options) *Conn {
-	config := newConnConfig(&o)
+	config := newConnConfig(&o, t)
 	c := &Conn{handshake: newHandshakeResult(&o)}
 	c.batch.t, c.batch.config = t, config
 	c.batch.refuses = config.limits.WhenFull == QueueRefuses
@@ -143,25 +143,32 @@ func (c *Conn) Value() any {
 type connConfig struct {
 	limits        Limits              // with defaults applied
 	decoderLimits engine.Limits       // the part of limits that the Decoder needs
+	queues        bool                // the transport queues: its Writev never waits for the peer
 	recover       func(*Conn, any)    // Options.Recover
 	onPing        func(*Conn, []byte) // Options.OnPing
 }
 
 func (c *Conn) limits() *Limits { return &c.batch.config.limits }
 
-// recentConfig is the connConfig created last that has no functions, for connections with the same
-// limits to share.
-var recentConfig atomic.Pointer[connConfig]
+// recentConfigs has the connConfigs created last that have no functions, for connections with the
+// same limits to share: one for transports that queue, and one for others.
+var recentConfigs struct{ queuing, waiting atomic.Pointer[connConfig] }
 
-func newConnConfig(o *Options) *connConfig {
+func newConnConfig(o *Options, t transport.Conn) *connConfig {
+	q, ok := t.(transport.Queue)
+	queues := ok && q.Queues()
+	recent := &recentConfigs.waiting
+	if queues {
+		recent = &recentConfigs.queuing
+	}
 	limits := o.Limits.WithDefaults()
 	shared := o.Recover == nil && o.OnPing == nil
-	if recent := recentConfig.Load(); shared && recent != nil && recent.limits == limits {
-		return recent
+	if c := recent.Load(); shared && c != nil && c.limits == limits {
+		return c
 	}
-	c := &connConfig{limits: limits, decoderLimits: limits.engineLimits(), recover: o.Recover, onPing: o.OnPing}
+	c := &connConfig{limits: limits, decoderLimits: limits.engineLimits(), queues: queues, recover: o.Recover, onPing: o.OnPing}
 	if shared {
-		recentConfig.Store(c)
+		recent.Store(c)
 	}
 	return c
 }

@@ -116,8 +116,6 @@ type receiver Conn
 func (r *receiver) Readable() (err error) {
 	c := (*Conn)(r)
 	c.enterHandler()
-	c.activate()
-	defer c.receive.deactivate()
 	returned := false
 	defer func() {
 		if !returned {
@@ -130,10 +128,10 @@ func (r *receiver) Readable() (err error) {
 		err = c.streamEnded(err)
 	}
 	c.leaveHandler()
-	if err == transport.ErrWouldBlock {
-		return nil
+	if err != nil {
+		c.callOnClose(err)
 	}
-	c.callOnClose(err)
+	c.receive.deactivate()
 	return err
 }
 
@@ -165,6 +163,7 @@ func (r *receiver) Finish() {
 
 // enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.
 func (c *Conn) enterHandler() {
+	c.activate()
 	c.batch.mu.Lock()
 	c.batch.handler = goroutine.ID()
 	c.batch.mu.Unlock()
@@ -179,30 +178,27 @@ const (
 )
 
 // deliverAll passes the payload that has arrived to the Handler, until deliverBudget is used up or
-// the connection is paused or aborted.
+// the connection is paused or aborted. Its error ends the connection.
 func (c *Conn) deliverAll() error {
-	r := &c.receive
-	if r.stop.Load()&stopAbort != 0 {
-		return c.stopped(stopAbort)
-	}
-	r.budget = deliverBudget
-	for {
+	r := c.receive.activeReceive
+	stop := c.receive.stop.Load() & stopAbort
+	for r.budget = deliverBudget; ; stop = c.receive.stop.Load() {
+		if stop != 0 {
+			if wait, err := c.stopped(stop); wait || err != nil {
+				return err
+			}
+		}
 		if len(r.view) == 0 && !r.dec.CanInflate() {
-			if err := c.nextView(); err != nil {
+			if wait, err := c.nextView(); wait || err != nil {
 				return err
 			}
 		}
 		if r.budget <= 0 && c.yield() {
-			return transport.ErrWouldBlock
+			return nil
 		}
 		r.budget--
 		if !c.deliverUnfragmented() {
 			if err := c.deliverNext(); err != nil {
-				return err
-			}
-		}
-		if stop := r.stop.Load(); stop != 0 {
-			if err := c.stopped(stop); err != nil {
 				return err
 			}
 		}
@@ -212,18 +208,24 @@ func (c *Conn) deliverAll() error {
 // deliverUnfragmented passes a whole message to the Handler if the view begins with one, and
 // reports whether it did.
 func (c *Conn) deliverUnfragmented() bool {
-	r := &c.receive
-	op, header, n := r.dec.Unfragmented(r.view)
-	if header == 0 {
+	r := c.receive.activeReceive
+	op, payload, size := r.dec.Unfragmented(r.view)
+	if size == 0 {
 		return false
 	}
-	payload := r.view[header : header+n : header+n]
-	if !r.dec.AcceptUnfragmented(op, payload) {
-		return false
-	}
+	n := len(payload)
 	r.counts.addMessage(n)
-	r.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
-	c.consume(header + n)
+	if c.Role() == Client {
+		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
+	} else { // assigning to a Header and passing that would copy what was just written
+		key := maskingKey(r.view[:size-n])
+		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(n)}, payload)
+	}
+	if size < len(r.view) {
+		r.view = r.view[size:]
+	} else {
+		c.consume(size)
+	}
 	return true
 }
 
@@ -305,25 +307,24 @@ func (c *Conn) yield() bool {
 	return false
 }
 
-// stopped returns the result of deliverAll if the Handler must not be called now, and otherwise
-// nil.
-func (c *Conn) stopped(stop uint32) error {
+// stopped reports whether the Handler must not be called now. An error ends the connection.
+func (c *Conn) stopped(stop uint32) (wait bool, err error) {
 	if stop&stopAbort != 0 {
-		return c.onReadError(ErrClosed)
+		return false, c.onReadError(ErrClosed)
 	}
 	if stop&stopCloseTimeout != 0 {
 		c.batch.mu.Lock()
 		c.applyDeferredDeadlinesLocked()
 		c.batch.mu.Unlock()
 		if c.closeDeadlinePassed() {
-			return ErrTimeout
+			return false, ErrTimeout
 		}
 	}
 	if stop&stopPause != 0 {
 		c.returnView()
-		return transport.ErrWouldBlock
+		return true, nil
 	}
-	return nil
+	return false, nil
 }
 
 // returnView leaves the unhandled rest of the view to the transport.
@@ -340,12 +341,21 @@ func (c *Conn) returnView() {
 func (c *Conn) leaveHandler() {
 	w := &c.batch
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.handler = 0
 	c.receive.pongPending = false
 	c.publishCountsLocked()
 	c.applyDeferredDeadlinesLocked()
-	w.flushPending(c)
+	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked {
+		b := w.takePending(c)
+		w.writeBatch(c, b)
+		c.receive.replies.Put(b)
+		if w.unowned || w.rare != nil {
+			w.writeUnowned(c)
+		}
+	} else {
+		w.flushPending(c)
+	}
+	w.mu.Unlock()
 }
 
 // callOnClose calls OnClose, after the last write if the stream ends when the http.Handler returns: that

@@ -117,14 +117,20 @@ const (
 
 // An activeReceive is the state of a connection that is receiving a message.
 type activeReceive struct {
-	dec        engine.Decoder
-	view       []byte // received bytes that were not handled yet
-	viewSize   int    // size of the transport's view, of which view is the end
-	counts     recvCounts
+	dec      engine.Decoder
+	view     []byte // received bytes that were not handled yet
+	viewSize int    // size of the transport's view, of which view is the end
+	counts   recvCounts
+	budget   int          // frames that may still be handled in this turn: see deliverBudget
+	replies  buffer.Spare // for what a Handler sends
+	receiveInProgress
+}
+
+// A receiveInProgress is what an activeReceive keeps from one call to the next.
+type receiveInProgress struct {
 	msgBuf     *buffer.Buffer // the incomplete message of a Handler of Messages
-	budget     int            // frames that may still be handled in this turn: see deliverBudget
-	timeout    recvTimeout    // of the current receive
 	reader     *messageReader // the latest reader of NextReader, or nil
+	timeout    recvTimeout    // of the current receive
 	midMessage bool           // the Handler was set in the middle of a message, which has not ended
 }
 
@@ -140,13 +146,17 @@ func (c *Conn) activate() {
 }
 
 // deactivate returns the activeReceive to the pool, unless a message is incomplete or the
-// connection has ended.
+// connection has ended. Its counts were published. What isn't cleared here is set when it is used
+// again.
 func (r *receiveState) deactivate() {
-	if len(r.view) == 0 && r.dec.Idle() {
-		*r.activeReceive = activeReceive{}
-		activeReceives.Put(r.activeReceive)
-		r.activeReceive = nil
+	a := r.activeReceive
+	if len(a.view) > 0 || !a.dec.Idle() {
+		a.replies.Drop()
+		return
 	}
+	a.receiveInProgress = receiveInProgress{}
+	activeReceives.Put(a)
+	r.activeReceive = nil
 }
 
 // beginRecv is beginPull for calls that receive any message: while a reader of NextReader has one,
@@ -199,20 +209,26 @@ func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 		return -1
 	}
 	view := r.view
-	op, header, n := r.dec.Unfragmented(view)
-	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[header:header+n]) {
-		return -1 // if the text is invalid, UnmaskTo returns the error
+	op, n, size := r.dec.UnfragmentedTo(buf, view)
+	if size == 0 {
+		return -1
 	}
 	r.counts.addMessage(n)
-	if header+n < len(view) {
-		r.view = view[header+n:]
+	h.Fin, h.Opcode, h.Length = true, op, int64(n)
+	if c.Role() == Server {
+		h.Masked, h.Key = true, maskingKey(view[:size-n])
+	}
+	if size < len(view) {
+		r.view = view[size:]
 	} else {
-		c.consume(header + n)
+		c.consume(size)
 	}
 	c.sendPongs()
-	h.Fin, h.Opcode, h.Length = true, op, int64(n)
 	return n
 }
+
+// maskingKey returns the masking key that ends a header (RFC 6455 section 5.2).
+func maskingKey(header []byte) [4]byte { return [4]byte(header[len(header)-4:]) }
 
 // recvNext receives into buf and writes the header to h, which must be zero.
 func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {
@@ -341,22 +357,27 @@ func (c *Conn) awaitView() error {
 	if err := c.applyRecvTimeout(); err != nil {
 		return c.onReadError(err)
 	}
-	return c.nextView()
+	_, err := c.nextView()
+	return err
 }
 
-// nextView gets the transport's next view. Its stack frame is small, like those of its callers:
-// together with what View needs they fit into the first 2 KiB of a goroutine's stack.
-func (c *Conn) nextView() error {
+// nextView gets the transport's next view. With a Handler there may be none yet: then wait is true.
+// Its stack frame is small, like those of its callers: together with what View needs they fit into
+// the first 2 KiB of a goroutine's stack.
+func (c *Conn) nextView() (wait bool, err error) {
 	for {
 		view, err := c.batch.t.View()
 		if err == nil {
-			r := &c.receive
+			r := c.receive.activeReceive
 			r.view, r.viewSize = view, len(view)
 			r.counts.wire += uint64(len(view))
-			return nil
+			return false, nil
+		}
+		if err == transport.ErrWouldBlock {
+			return true, nil
 		}
 		if !c.handleSendError(err) {
-			return c.onReadError(err)
+			return false, c.onReadError(err)
 		}
 	}
 }
@@ -364,7 +385,7 @@ func (c *Conn) nextView() error {
 // consume removes n bytes from the view. When none are left, it returns the view's memory to the
 // transport.
 func (c *Conn) consume(n int) {
-	r := &c.receive
+	r := c.receive.activeReceive
 	r.view = r.view[n:]
 	if len(r.view) == 0 && r.viewSize > 0 {
 		c.batch.t.Consume(r.viewSize)
@@ -388,8 +409,6 @@ func (c *Conn) handleSendError(err error) bool {
 // only a timeout, it ends the connection.
 func (c *Conn) onReadError(err error) error {
 	switch {
-	case err == transport.ErrWouldBlock:
-		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if !c.closeTimedOut() {
 			return ErrTimeout

@@ -166,32 +166,40 @@ func (c *Conn) Drain(n int) error {
 // Queues reports whether the transport queues what the peer doesn't accept at once, as those on
 // event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull is. Queues may
 // be called from any goroutine.
-func (c *Conn) Queues() bool {
-	q, ok := c.batch.t.(transport.Queue)
-	return ok && q.Queues()
-}
+func (c *Conn) Queues() bool { return c.batch.config.queues }
 
 // sendFrame is SendFrame for a message of the writer from, which may be nil.
 func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if err := checkText(op, fin, p); err != nil {
 		return err
 	}
+	c.batch.mu.Lock()
+	err := c.sendFrameLocked(from, op, fin, p)
+	c.batch.mu.Unlock()
+	return err
+}
+
+// sendFrameLocked is sendFrame for text that was checked.
+func (c *Conn) sendFrameLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	w := &c.batch
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if c.enc.Compresses(op, fin, len(p)) {
 		return c.sendDeflatedLocked(from, op, fin, p)
 	}
 	if len(p) > pieceSize {
 		return c.sendLargeLocked(from, op, fin, p)
 	}
-	if err := w.waitForQuota(c, len(p)); err != nil {
-		return c.quotaErrLocked(err)
+	if w.state != writerIdle || w.t.Queued() > 0 {
+		if err := w.waitForQuota(c, len(p)); err != nil {
+			return c.quotaErrLocked(err)
+		}
 	}
-	if err := c.acceptLocked(from, op, fin, p); err != nil {
-		return err
+	if !c.closing.MaySend() || !fin || !c.enc.AcceptsUnfragmented(op) {
+		if err := c.acceptLocked(from, op, fin, p); err != nil {
+			return err
+		}
 	}
-	c.encodeLocked(op, fin, p)
+	w.countSent(op, fin, len(p))
+	c.encodeCountedLocked(op, fin, 0, p)
 	return c.commitLocked()
 }
 
@@ -240,17 +248,31 @@ func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) 
 	return nil
 }
 
-// encodeLocked counts a frame and appends it to the pending batch.
+// encodeLocked counts a frame and appends it to the pending batch: it copies and masks the payload
+// in one pass.
 func (c *Conn) encodeLocked(op Opcode, fin bool, p []byte) {
 	c.batch.countSent(op, fin, len(p))
 	c.encodeCountedLocked(op, fin, 0, p)
 }
 
-// encodeCountedLocked appends a frame to the pending batch: it copies and masks the payload in one
-// pass.
+// encodeCountedLocked appends a frame that was counted.
 func (c *Conn) encodeCountedLocked(op Opcode, fin bool, rsv uint8, p []byte) {
-	b := c.batch.grow(c.enc.FrameSize(len(p)))
+	b := c.batch.pending
+	if size := c.enc.FrameSize(len(p)); b == nil || cap(b.B)-len(b.B) < size {
+		b = c.growLocked(size)
+	}
 	b.B = c.enc.AppendFrame(b.B, c.newKey(b), op, fin, rsv, p)
+}
+
+// growLocked is grow of the batchWriter. The Handler's goroutine takes the memory that its last batch
+// has left: it belongs to the activeReceive, so other goroutines can't.
+func (c *Conn) growLocked(size int) *buffer.Buffer {
+	w := &c.batch
+	if w.pending != nil || !w.inHandler() {
+		return w.grow(size)
+	}
+	w.pending = c.receive.replies.Get(max(size, gatheredSize))
+	return w.pending
 }
 
 // newKey returns the masking key for a frame in b (RFC 6455 section 5.3). A server needs none.

@@ -179,7 +179,7 @@ func (c *Conn) publishCounts() {
 // publishCountsLocked is publishCounts.
 func (c *Conn) publishCountsLocked() {
 	r := &c.receive.counts
-	if *r == (recvCounts{}) {
+	if r.wire == 0 && *r == (recvCounts{}) {
 		return
 	}
 	n := c.batch.received

@@ -119,13 +119,13 @@ func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
 // copying an Event that was just written takes as long as parsing a short message.
 func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	*e = Event{}
-	if op, header, n := d.Unfragmented(src); header > 0 {
-		payload := src[header : header+n : header+n]
-		if d.AcceptUnfragmented(op, payload) {
-			e.Kind, e.Payload = EventData, payload
-			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(n)
-			return header + n, nil
+	if op, payload, size := d.Unfragmented(src); size > 0 {
+		e.Kind, e.Payload = EventData, payload
+		e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(len(payload))
+		if d.role == Server {
+			e.Header.Masked, e.Header.Key = true, maskingKey(src[:size-len(payload)])
 		}
+		return size, nil
 	}
 	e.Header.Opcode = OpNone
 	if d.closed {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -312,27 +313,59 @@ func TestAFailedDecoderKeepsItsError(t *testing.T) {
 	}
 }
 
-func TestAcceptUnfragmentedToCopiesTheMessage(t *testing.T) {
+func TestUnfragmentedTakesOnlyWholeValidMessages(t *testing.T) {
+	const next = "next"
+	long := strings.Repeat("long ", 100)
 	for _, test := range []struct {
 		op      Opcode
 		payload string
-		want    bool
+		taken   bool
 	}{
 		{OpText, "grüß dich", true},
 		{OpText, "", true},
+		{OpText, long, true},
 		{OpText, "\xff", false},
 		{OpText, "\xc3", false},
 		{OpBinary, "\xff", true},
+		{OpBinary, "", true},
+		{OpBinary, long, true},
+		{OpPing, "ping", false},
+		{OpContinuation, "more", false},
 	} {
-		d := NewDecoder(Client, Limits{})
-		src := append(frametest.Frame(Client, test.op, true, test.payload), "next"...)
-		op, header, n := d.Unfragmented(src)
-		if op != test.op || header != 2 || n != len(test.payload) {
-			t.Fatalf("%v %q: %v, %d, %d", test.op, test.payload, op, header, n)
-		}
-		dst := make([]byte, 20)
-		if ok := d.AcceptUnfragmentedTo(dst, op, src[header:header+n]); ok != test.want || ok && string(dst[:n]) != test.payload {
-			t.Errorf("%v %q: %v, %q", test.op, test.payload, ok, dst[:n])
+		for _, role := range []Role{Client, Server} {
+			t.Run(fmt.Sprintf("%v %v %.10q", role, test.op, test.payload), func(t *testing.T) {
+				frame := frametest.Frame(role, test.op, true, test.payload)
+				src := append(slices.Clone(frame), next...)
+				dst := make([]byte, len(test.payload)+3)
+				d := NewDecoder(role, Limits{})
+				if test.taken {
+					if _, _, size := d.UnfragmentedTo(dst[:max(len(test.payload), 1)-1], src); size != 0 && test.payload != "" {
+						t.Errorf("without room, %d bytes were taken", size)
+					}
+				}
+				op, n, size := d.UnfragmentedTo(dst, src)
+				if !bytes.Equal(src, append(slices.Clone(frame), next...)) {
+					t.Errorf("UnfragmentedTo changed the source to % x", src)
+				}
+				if taken := size > 0; taken != test.taken || taken && (op != test.op || size != len(frame) || string(dst[:n]) != test.payload) {
+					t.Errorf("UnfragmentedTo: %v, %q, %d", op, dst[:n], size)
+				}
+				op, payload, size := d.Unfragmented(src)
+				if taken := size > 0; taken != test.taken || taken && (op != test.op || size != len(frame) || string(payload) != test.payload) {
+					t.Errorf("Unfragmented: %v, %q, %d", op, payload, size)
+				}
+				if !test.taken && !bytes.Equal(src, append(slices.Clone(frame), next...)) {
+					t.Errorf("Unfragmented changed the source to % x", src)
+				}
+				if test.taken && d.Message() != test.op {
+					t.Errorf("the message is %v", d.Message())
+				}
+				for n := range frame {
+					if _, _, size := d.Unfragmented(frame[:n:n]); size != 0 {
+						t.Errorf("a frame of which %d bytes have arrived was taken", n)
+					}
+				}
+			})
 		}
 	}
 }

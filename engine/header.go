@@ -36,6 +36,8 @@ const (
 	length64    = 127 // the length is in the next eight bytes
 	maxLength7  = 125
 	maxLength16 = 1<<16 - 1
+
+	maskingKeySize = 4
 )
 
 // ParseHeader parses a frame header at the start of b. n is its size in bytes; n == 0 without an

@@ -60,9 +60,13 @@ func (b *Buffer) NewKey() [4]byte {
 
 // Get returns a buffer with length 0 and a capacity of at least n. It is safe for concurrent use.
 func Get(n int) *Buffer {
-	if race.Enabled {
-		lent.Add(1)
-	}
+	b := take(n)
+	b.borrowed()
+	return b
+}
+
+// take takes a buffer from its pool, or allocates one.
+func take(n int) *Buffer {
 	k := class(n)
 	if k > largestClass {
 		return &Buffer{B: make([]byte, 0, n)}
@@ -76,16 +80,28 @@ func Get(n int) *Buffer {
 // Put returns the buffer to its pool; it must not be used afterwards. Very large buffers are left to the
 // garbage collector.
 func (b *Buffer) Put() {
-	if race.Enabled {
-		lent.Add(-1)
-	}
+	b.returned()
 	size := cap(b.B)
 	if size < smallest || size > largest {
 		return
 	}
+	pools[bits.Len(uint(size))-1].Put(b) // after append the capacity may be no power of two
+}
+
+// borrowed counts b as lent.
+func (b *Buffer) borrowed() {
+	if race.Enabled {
+		lent.Add(1)
+	}
+}
+
+// returned empties b and counts it as no longer lent.
+func (b *Buffer) returned() {
+	if race.Enabled {
+		lent.Add(-1)
+	}
 	b.B = b.B[:0]
 	b.Vec = [2][]byte{}
-	pools[bits.Len(uint(size))-1].Put(b) // after append the capacity may be no power of two
 }
 
 // Grow makes room for n more bytes at the end of B.
