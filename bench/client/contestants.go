@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"syscall"
+
+	"github.com/seed004e8d11/websock/bench/rawcall"
 )
 
 // A Contestant is a client library in one configuration.
@@ -62,18 +63,18 @@ func bound(w *Work) (Client, error) {
 	if w.secure() {
 		return newRawSecure(w), nil
 	}
-	return newRaw(w, rawCalls{wait: waitYielding, io: syscall.RawSyscall})
+	return newRaw(w, rawcall.Yield, rawcall.Raw)
 }
 
 func rawVariants() (all []Contestant) {
-	for _, wait := range slices.Sorted(maps.Keys(rawWaits)) {
-		for _, io := range slices.Sorted(maps.Keys(rawIO)) {
+	for _, wait := range slices.Sorted(maps.Keys(rawcall.Waits)) {
+		for _, io := range slices.Sorted(maps.Keys(rawcall.IOs)) {
 			all = append(all, Contestant{
 				Name:    fmt.Sprintf("raw-%s-%s", wait, io),
 				Ours:    true,
 				Variant: true,
 				New: func(w *Work) (Client, error) {
-					return newRaw(w, rawCalls{wait: rawWaits[wait](), io: rawIO[io]})
+					return newRaw(w, rawcall.Waits[wait](), rawcall.IOs[io])
 				},
 			})
 		}

@@ -11,38 +11,33 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/bench/rawcall"
 )
 
-// raw is the least that any client has to do: a hand-written epoll loop, which checks nothing and reads
-// into the same buffer for all connections. It is level-triggered, with one read for each event and
-// one write for all messages of that read. Against servers that are compared, it is the neutral client.
+// raw is the least that any client has to do: a hand-written epoll loop, which checks nothing and receives
+// into the same buffer for all connections. It is level-triggered, with one receive for each event and
+// one send for all messages of that. Against servers that are compared, it is the neutral client.
 type raw struct {
 	*Work
-	calls  rawCalls
+	wait   rawcall.Wait
+	io     rawcall.IO
 	frames rawFrames
 	epoll  int
 	mu     sync.Mutex
 	fds    []int
 }
 
-// rawCalls is how the loop makes system calls.
-type rawCalls struct {
-	wait rawWait
-	io   func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno)
-}
-
-func newRaw(w *Work, calls rawCalls) (*raw, error) {
+func newRaw(w *Work, wait rawcall.Wait, io rawcall.IO) (*raw, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	return &raw{Work: w, calls: calls, frames: newRawFrames(w.Payload), epoll: epoll}, nil
+	return &raw{Work: w, wait: wait, io: io, frames: newRawFrames(w.Payload), epoll: epoll}, nil
 }
 
 func (r *raw) Dial(ctx context.Context) error {
@@ -99,48 +94,56 @@ func (r *raw) Start() {
 	go func() { r.Meter.Fail(r.loop()) }()
 }
 
+// loop receives from all connections that are ready, and then sends to them.
 func (r *raw) loop() error {
-	events := make([]unix.EpollEvent, 256)
+	events := make([]unix.EpollEvent, rawcall.Events)
+	complete := make([]int, len(events)) // by event: frames that were received
 	in := make([]byte, rawBuffer)
 	part := make([]int32, slices.Max(r.fds)+1) // by descriptor: size of an incomplete frame
 	times := newRawTimes(r.Work, len(part))
 	for {
-		ready, err := r.calls.wait(r.epoll, events)
+		ready, err := r.wait(r.epoll, events)
 		if err != nil {
 			return err
 		}
-		for _, e := range events[:ready] {
-			n, _, errno := r.calls.io(unix.SYS_READ, uintptr(e.Fd), uintptr(unsafe.Pointer(&in[0])), uintptr(len(in)))
+		total := 0
+		for i, e := range events[:ready] {
+			n, errno := r.io.Recv(e.Fd, in)
 			if errno != 0 {
-				return fmt.Errorf("read: %w", errno)
+				return fmt.Errorf("receiving: %w", errno)
 			}
 			if n == 0 {
 				return errRawEnd
 			}
-			frames, rest := r.frames.complete(int(part[e.Fd]), int(n))
+			frames, rest := r.frames.complete(int(part[e.Fd]), n)
 			part[e.Fd] = int32(rest)
-			if frames == 0 {
-				continue
+			complete[i] = frames
+			if total += frames; frames > 0 {
+				times.received(e.Fd)
 			}
-			times.received(e.Fd)
-			if r.Window > 0 {
-				if err := r.send(e.Fd, frames); err != nil {
+		}
+		if r.Window > 0 {
+			for i, e := range events[:ready] {
+				if err := r.send(e.Fd, complete[i]); err != nil {
 					return err
 				}
 			}
-			r.Meter.Add(frames)
 		}
+		r.Meter.Add(total)
 	}
 }
 
 func (r *raw) send(fd int32, frames int) error {
-	out := r.frames.some(frames)
-	n, _, errno := r.calls.io(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&out[0])), uintptr(len(out)))
-	if errno != 0 {
-		return fmt.Errorf("write: %w", errno)
+	if frames == 0 {
+		return nil
 	}
-	if int(n) < len(out) {
-		return fmt.Errorf("write: %d bytes of %d", n, len(out))
+	out := r.frames.some(frames)
+	n, errno := r.io.Send(fd, out)
+	if errno != 0 {
+		return fmt.Errorf("sending: %w", errno)
+	}
+	if n < len(out) {
+		return fmt.Errorf("sending: %d bytes of %d", n, len(out))
 	}
 	return nil
 }

@@ -30,10 +30,10 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "number of rounds; in each, every contestant has a turn")
 	cases := flags.String("cases", "", "regular expression of `names`; all if empty")
-	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first. With -slice, PROGRAM:NAME is that of another build of this command")
+	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first. With -slice, and in cases of servers, PROGRAM:NAME is that of another build of this command")
 	warmup := flags.Duration("warmup", 200*time.Millisecond, "time before each measurement")
 	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
-	slice := flags.Duration("slice", 0, "clients that echo run at the same time, in turns of this `time`, so that other load disturbs all alike; 0: one after another")
+	slice := flags.Duration("slice", 0, "contestants that echo run at the same time, in turns of this `time`, so that other load disturbs all alike; 0: one after another")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
 	var programs []loopback.Contestant

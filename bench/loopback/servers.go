@@ -43,9 +43,14 @@ func (l *Lab) runServer(contestant Contestant, c Case, timing Timing) (r Result,
 	if c.Kind == Idle {
 		return s.idle(ctx, c.Conns)
 	}
+	return l.play(l.taskFor(s, c, timing))
+}
+
+// taskFor returns the task of the client of a server that is compared.
+func (l *Lab) taskFor(s *echoServer, c Case, timing Timing) task {
 	t := l.task("raw", c, timing)
 	t.Address, t.Watch = s.address, s.pid
-	return l.play(t)
+	return t
 }
 
 // load measures the cost of a server that is compared, and in cases that have one the turnaround.
@@ -133,7 +138,8 @@ func (l *Lab) startEcho(contestant Contestant, limit time.Duration) (*echoServer
 	if contestant.command != nil {
 		return contestant.start(l.serverCPU, limit)
 	}
-	p, err := start("echo", l.serverCPU, limit)
+	program, name := splitProgram(contestant.Name)
+	p, err := startProgram(program, "echo", l.serverCPU, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +148,7 @@ func (l *Lab) startEcho(contestant Contestant, limit time.Duration) (*echoServer
 		err = p.ask(struct{}{}, &goroutines)
 		return goroutines, err
 	}
-	return s, p.ask(contestant.Name, &s.address)
+	return s, p.ask(name, &s.address)
 }
 
 // serveEcho runs a server that is compared in its process. The first task is its name, and the answer

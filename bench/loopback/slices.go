@@ -11,13 +11,13 @@ import (
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
-// CanSlice reports whether RunSliced can run the case: each client goes on by itself, and it is the
-// clients that are compared.
-func (c Case) CanSlice() bool { return !c.Server && (c.Kind == Echo || c.Kind == Pipelined) }
+// CanSlice reports whether RunSliced can run the case: each client goes on by itself.
+func (c Case) CanSlice() bool { return c.Kind == Echo || c.Kind == Pipelined }
 
 // A sliced is a client that runs in slices of time.
 type sliced struct {
 	*process
+	server *echoServer   // if servers are compared
 	done   chan struct{} // closed when there is a result
 	result Result
 	err    error
@@ -26,6 +26,7 @@ type sliced struct {
 // RunSliced runs a case for all contestants at the same time, of which one has each slice of time, in
 // turns. Whatever else the machine does then disturbs all of them alike. What is measured is the CPU time
 // of each, which passes in its own slices only. The times of messages mean nothing and are left out.
+// Servers that are compared have nothing to do while their clients are stopped.
 func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.Duration) ([]Result, []error) {
 	t.Warmup *= time.Duration(len(contestants))
 	t.Window *= time.Duration(len(contestants))
@@ -46,6 +47,9 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 		if s.process != nil {
 			s.end()
 		}
+		if s.server != nil {
+			s.server.end()
+		}
 	}
 	return results, errs
 }
@@ -53,10 +57,20 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 // startSliced starts a client, one of several, and stops it until its turn.
 func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) *sliced {
 	s := &sliced{done: make(chan struct{})}
+	limit := timeLimit(c, t) * time.Duration(several)
 	program, name := splitProgram(contestant.Name)
 	task := l.task(name, c, t)
-	task.Limit = timeLimit(c, t) * time.Duration(several)
-	if s.process, s.err = startProgram(program, "client", l.clientCPU, task.Limit); s.err != nil {
+	if c.Server {
+		program = ""
+		if s.server, s.err = l.startEcho(contestant, limit); s.err == nil {
+			task = l.taskFor(s.server, c, t)
+		}
+	}
+	task.Limit = limit
+	if s.err == nil {
+		s.process, s.err = startProgram(program, "client", l.clientCPU, limit)
+	}
+	if s.err != nil {
 		close(s.done)
 		return s
 	}

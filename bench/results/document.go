@@ -33,7 +33,7 @@ var about = map[string]string{
 func writeResults(file string, e extent, inMemory []*grid, overLoopback []*loopback.Table) error {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Results\n\nWritten by `make bench` on %s; not by hand. %s.\n\n", time.Now().UTC().Format("2006-01-02"), machine())
-	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Writes are those that the kernel counts, which leaves out the send system calls of transport/epoll.\n\n")
+	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Reads and writes are those that the kernel counts, which leaves out recv and send: those of raw and transport/epoll.\n\n")
 	fmt.Fprintf(&w, "## In memory\n\nNanoseconds for a message and, after the slash, how many times as long as the first row: medians of %d rounds. Beneath: allocations a message where there are any.\n\n", e.rounds)
 	for _, g := range inMemory {
 		g.write(&w)

@@ -10,19 +10,24 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/bench/rawcall"
 )
 
 // listenAddresses are several, so that the connections of previous clients don't exhaust the ports.
 const listenAddresses = 8
 
-// A loop serves all its connections from one goroutine.
+// A loop serves all its connections from one goroutine. Of servers that are compared it is the bound: it
+// does what every server has to do, checks nothing, and knows no better way.
 type loop struct {
 	epoll     int
 	listeners map[int]netip.AddrPort
-	conns     map[int]*conn
-	in, out   []byte
-	broadcast []byte // the frame
-	took      *turnarounds
+	conns     []*conn // by descriptor; nil: there is none
+	in        []byte
+	out       []byte // all answers of a turn
+	answers   []answer
+	broadcast []byte       // the frame
+	took      *turnarounds // nil: nobody has asked yet
 }
 
 type conn struct {
@@ -31,6 +36,13 @@ type conn struct {
 	unsent  []byte // while not empty, nothing is read
 	waiting bool   // for EPOLLOUT
 	sentAt  time.Duration
+}
+
+// An answer is what a connection is sent after all that are ready were received from.
+type answer struct {
+	conn *conn
+	end  int   // in out; it begins where the previous one ends
+	err  error // what is to be done after it
 }
 
 // newLoop returns a loop that listens. size is the size of the payload of a broadcast.
@@ -42,11 +54,8 @@ func newLoop(size int) (*loop, error) {
 	l := &loop{
 		epoll:     epoll,
 		listeners: make(map[int]netip.AddrPort),
-		conns:     make(map[int]*conn),
 		in:        make([]byte, 64<<10),
-		out:       make([]byte, 0, 128<<10),
 		broadcast: broadcastFrame(size),
-		took:      newTurnarounds(),
 	}
 	for i := range listenAddresses {
 		if err := l.listen([4]byte{127, 0, 0, byte(1 + i)}); err != nil {
@@ -91,32 +100,38 @@ func (l *loop) watch(op, fd int, events uint32) error {
 
 // run serves until waiting fails.
 func (l *loop) run() error {
-	events := make([]unix.EpollEvent, 1024)
+	events := make([]unix.EpollEvent, rawcall.Events)
 	for {
-		n, err := unix.EpollWait(l.epoll, events, -1)
-		if err == unix.EINTR {
-			continue
-		}
+		n, err := rawcall.Yield(l.epoll, events)
 		if err != nil {
 			return fmt.Errorf("waiting: %w", err)
 		}
 		for _, e := range events[:n] {
 			l.handle(int(e.Fd))
 		}
+		l.sendAnswers()
 	}
 }
 
 func (l *loop) handle(fd int) {
-	c := l.conns[fd]
-	switch {
-	case l.listeners[fd].IsValid():
-		l.acceptAll(fd)
-	case c == nil: // closed by a previous event
+	switch c := l.conn(fd); {
+	case c == nil: // a listener, or closed by a previous event
+		if l.listeners[fd].IsValid() {
+			l.acceptAll(fd)
+		}
 	case len(c.unsent) > 0:
 		l.send(c, nil)
 	default:
 		l.receive(c)
 	}
+}
+
+// conn returns the connection of a descriptor, or nil.
+func (l *loop) conn(fd int) *conn {
+	if fd < len(l.conns) {
+		return l.conns[fd]
+	}
+	return nil
 }
 
 func (l *loop) acceptAll(listener int) {
@@ -132,56 +147,88 @@ func (l *loop) acceptAll(listener int) {
 			unix.Close(fd)
 			continue
 		}
+		for fd >= len(l.conns) {
+			l.conns = append(l.conns, nil)
+		}
 		l.conns[fd] = &conn{fd: fd}
 	}
 }
 
+// receive adds an answer to what c has received.
 func (l *loop) receive(c *conn) {
-	n, err := unix.Read(c.fd, l.in)
-	if err == unix.EAGAIN || err == unix.EINTR {
+	n, errno := rawcall.Raw.Recv(int32(c.fd), l.in)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return
 	}
-	if n <= 0 {
+	if n <= 0 || errno != 0 {
 		l.close(c)
 		return
 	}
-	l.took.received(c)
-	out, err := c.feed(l.in[:n], l.out[:0])
-	l.out = out[:0]
-	if l.send(c, out); len(out) > 0 {
-		l.took.sent(c)
+	if l.took != nil {
+		l.took.received(c)
 	}
-	switch err {
+	var err error
+	l.out, err = c.feed(l.in[:n], l.out)
+	l.answers = append(l.answers, answer{c, len(l.out), err})
+}
+
+// sendAnswers sends the answers of this turn.
+func (l *loop) sendAnswers() {
+	start := 0
+	for _, a := range l.answers {
+		l.sendAnswer(a, l.out[start:a.end])
+		start = a.end
+	}
+	l.out, l.answers = l.out[:0], l.answers[:0]
+}
+
+func (l *loop) sendAnswer(a answer, p []byte) {
+	if len(p) > 0 {
+		l.send(a.conn, p)
+		if l.took != nil {
+			l.took.sent(a.conn)
+		}
+	}
+	switch a.err {
 	case nil:
 	case errBroadcast:
-		l.broadcastFor(c)
+		l.broadcastFor(a.conn)
 	case errTurnaround:
-		l.send(c, l.took.answer())
+		l.answerTurnaround(a.conn)
 	default:
-		l.close(c)
+		l.close(a.conn)
 	}
+}
+
+// answerTurnaround sends the turnaround since the last call, and begins to measure it.
+func (l *loop) answerTurnaround(c *conn) {
+	if l.took == nil {
+		l.took = newTurnarounds()
+	}
+	l.send(c, l.took.answer())
 }
 
 // send sends unsent bytes and p, as far as the socket accepts them.
 func (l *loop) send(c *conn, p []byte) {
+	if l.conn(c.fd) != c {
+		return // closed in this turn
+	}
 	if len(c.unsent) > 0 {
 		p = append(c.unsent, p...)
+		c.unsent = nil
 	}
-	n := 0
-	if len(p) > 0 {
-		var err error
-		if n, err = unix.Write(c.fd, p); err != nil {
-			if err != unix.EAGAIN {
-				l.close(c)
-				return
-			}
-			n = 0
-		}
+	n, errno := rawcall.Raw.Send(int32(c.fd), p)
+	switch {
+	case errno == unix.EAGAIN:
+		n = 0
+	case errno != 0:
+		l.close(c)
+		return
 	}
-	if c.unsent = nil; n < len(p) {
+	if n < len(p) {
 		c.unsent = bytes.Clone(p[n:])
 	}
-	l.waitWritable(c, len(c.unsent) > 0)
+	l.waitWritable(c, n < len(p))
 }
 
 func (l *loop) waitWritable(c *conn, wait bool) {
@@ -199,8 +246,8 @@ func (l *loop) waitWritable(c *conn, wait bool) {
 }
 
 func (l *loop) close(c *conn) {
-	if l.conns[c.fd] == c {
-		delete(l.conns, c.fd)
+	if l.conn(c.fd) == c {
+		l.conns[c.fd] = nil
 		unix.Close(c.fd)
 	}
 }
@@ -208,7 +255,7 @@ func (l *loop) close(c *conn) {
 // broadcastFor sends the broadcast and then responds to the asker.
 func (l *loop) broadcastFor(asker *conn) {
 	for _, c := range l.conns {
-		if c.open {
+		if c != nil && c.open {
 			l.send(c, l.broadcast)
 		}
 	}

@@ -49,11 +49,12 @@ func (s *session) feed(in, out []byte) ([]byte, error) {
 
 // keep saves an incomplete request or frame. An idle session has no memory for it.
 func (s *session) keep(rest []byte) {
-	if len(rest) == 0 {
+	switch {
+	case len(rest) > 0:
+		s.rest = append(s.rest[:0], rest...)
+	case s.rest != nil:
 		s.rest = nil
-		return
 	}
-	s.rest = append(s.rest[:0], rest...)
 }
 
 // upgrade answers an opening handshake (RFC 6455 section 4.2.2).

@@ -16,7 +16,7 @@ import (
 type Turnaround struct{ P50, P99 time.Duration }
 
 // turnaroundPath is the path that a client requests, on a separate connection, for the turnaround since
-// the last request.
+// the last request. The first request makes the server measure it.
 const turnaroundPath = "/turnaround"
 
 // turnarounds has the turnarounds of a loop.

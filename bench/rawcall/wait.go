@@ -1,6 +1,6 @@
 //go:build linux
 
-package client
+package rawcall
 
 import (
 	"os"
@@ -11,26 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A rawWait waits for events. It returns 0 events and no error if it was interrupted.
-type rawWait func(epoll int, events []unix.EpollEvent) (int, error)
+// Events is how many events to take at once: few enough that what the kernel has touched to find them is
+// still in the cache when they are handled.
+const Events = 32
 
-// rawWaits has the ways to wait.
-var rawWaits = map[string]func() rawWait{
-	"block": func() rawWait { return waitBlocking },
-	"poll":  func() rawWait { return waitPolling },
-	"yield": func() rawWait { return waitYielding },
-	"hold":  func() rawWait { return waitHolding },
+// A Wait waits for events. It returns 0 events and no error if it was interrupted.
+type Wait func(epoll int, events []unix.EpollEvent) (int, error)
+
+// Waits has the ways to wait.
+var Waits = map[string]func() Wait{
+	"block": func() Wait { return block },
+	"poll":  func() Wait { return pollFirst },
+	"yield": func() Wait { return Yield },
+	"hold":  func() Wait { return hold },
 	"park":  newParked,
 }
 
-// rawIO has the ways to read and write.
-var rawIO = map[string]func(trap, fd, p, n uintptr) (uintptr, uintptr, syscall.Errno){
-	"raw": syscall.RawSyscall, // without telling the scheduler
-	"sys": syscall.Syscall,
-}
-
-// waitBlocking blocks in the kernel.
-func waitBlocking(epoll int, events []unix.EpollEvent) (int, error) {
+// block blocks in the kernel.
+func block(epoll int, events []unix.EpollEvent) (int, error) {
 	n, err := unix.EpollWait(epoll, events, -1)
 	if err == unix.EINTR {
 		return 0, nil
@@ -38,27 +36,27 @@ func waitBlocking(epoll int, events []unix.EpollEvent) (int, error) {
 	return n, err
 }
 
-// waitPolling polls before it blocks, without telling the scheduler of the system call.
-func waitPolling(epoll int, events []unix.EpollEvent) (int, error) {
+// pollFirst polls before it blocks, without telling the scheduler of the system call.
+func pollFirst(epoll int, events []unix.EpollEvent) (int, error) {
 	if n, err := poll(epoll, events, 0); n != 0 || err != nil {
 		return n, err
 	}
-	return waitBlocking(epoll, events)
+	return block(epoll, events)
 }
 
-// waitYielding polls, lets other goroutines run, and polls again before it blocks.
-func waitYielding(epoll int, events []unix.EpollEvent) (int, error) {
+// Yield polls, lets other goroutines run, and polls again before it blocks.
+func Yield(epoll int, events []unix.EpollEvent) (int, error) {
 	if n, err := poll(epoll, events, 0); n != 0 || err != nil {
 		return n, err
 	}
 	runtime.Gosched()
-	return waitPolling(epoll, events)
+	return pollFirst(epoll, events)
 }
 
-// waitHolding blocks without telling the scheduler, so that no other goroutine runs on this processor
+// hold blocks without telling the scheduler, so that no other goroutine runs on this processor
 // until the scheduler interrupts the loop. It shows the cost of the scheduler; real programs can't do
 // this.
-func waitHolding(epoll int, events []unix.EpollEvent) (int, error) {
+func hold(epoll int, events []unix.EpollEvent) (int, error) {
 	n, err := poll(epoll, events, -1)
 	if n == 0 {
 		runtime.Gosched()
@@ -88,7 +86,7 @@ type parked struct {
 	ready  func(epoll uintptr) bool // made once
 }
 
-func newParked() rawWait {
+func newParked() Wait {
 	p := new(parked)
 	p.ready = func(epoll uintptr) bool {
 		p.n, p.err = poll(int(epoll), p.events, 0)
