@@ -158,6 +158,21 @@ func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer) {
 	w.recordBatch(o, b, err)
 }
 
+// writeBehind passes a batch to the transport at the end of a Readable: a transport.Batcher may hold it
+// back, to write it together with those of other connections.
+func (w *batchWriter) writeBehind(o batchOwner, b *buffer.Buffer) {
+	if !w.config.batches {
+		w.writeBatch(o, b)
+		return
+	}
+	w.state = writerBusy
+	w.mu.Unlock()
+	b.Vec[0] = b.B
+	err := w.t.(transport.Batcher).WriteBehind(b.Vec[:1]...)
+	w.mu.Lock()
+	w.recordBatch(o, b, err)
+}
+
 // writeUnowned writes the batches that no sender waits for. It returns false if they can't be
 // written, so that this sender can return the error.
 func (w *batchWriter) writeUnowned(o batchOwner) bool {

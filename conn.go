@@ -144,6 +144,7 @@ type connConfig struct {
 	limits        Limits              // with defaults applied
 	decoderLimits engine.Limits       // the part of limits that the Decoder needs
 	queues        bool                // the transport queues: its Writev never waits for the peer
+	batches       bool                // the transport is a transport.Batcher
 	recover       func(*Conn, any)    // Options.Recover
 	onPing        func(*Conn, []byte) // Options.OnPing
 }
@@ -157,16 +158,22 @@ var recentConfigs struct{ queuing, waiting atomic.Pointer[connConfig] }
 func newConnConfig(o *Options, t transport.Conn) *connConfig {
 	q, ok := t.(transport.Queue)
 	queues := ok && q.Queues()
+	b, ok := t.(transport.Batcher)
+	batches := ok && b.Batches()
 	recent := &recentConfigs.waiting
 	if queues {
 		recent = &recentConfigs.queuing
 	}
 	limits := o.Limits.WithDefaults()
 	shared := o.Recover == nil && o.OnPing == nil
-	if c := recent.Load(); shared && c != nil && c.limits == limits {
+	if c := recent.Load(); shared && c != nil && c.limits == limits && c.batches == batches {
 		return c
 	}
-	c := &connConfig{limits: limits, decoderLimits: limits.engineLimits(), queues: queues, recover: o.Recover, onPing: o.OnPing}
+	c := &connConfig{
+		limits: limits, decoderLimits: limits.engineLimits(),
+		queues: queues, batches: batches,
+		recover: o.Recover, onPing: o.OnPing,
+	}
 	if shared {
 		recent.Store(c)
 	}

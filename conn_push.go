@@ -347,7 +347,7 @@ func (c *Conn) leaveHandler() {
 	c.applyDeferredDeadlinesLocked()
 	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked {
 		b := w.takePending(c)
-		w.writeBatch(c, b)
+		w.writeBehind(c, b)
 		c.receive.replies.Put(b)
 		if w.unowned || w.rare != nil {
 			w.writeUnowned(c)

@@ -195,6 +195,20 @@ type Queue interface {
 	Unacknowledged() int
 }
 
+// A Batcher is a Pusher and a Queue that writes for several connections together, which costs less
+// than a write for each.
+type Batcher interface {
+	// Batches reports whether WriteBehind may be called. It always gives the same answer.
+	Batches() bool
+
+	// WriteBehind is Writev for what is written at the end of Readable, by the goroutine that calls
+	// it. The Conn may keep a copy of the bytes until the Receivers of other connections for which
+	// bytes have arrived were called, then write them, and report an error as one of queued bytes.
+	// It writes them earlier when any other method needs it: those that write or wait, CloseWrite,
+	// Linger and Close. Queued doesn't count them.
+	WriteBehind(bufs ...[]byte) error
+}
+
 // A PendingWrite is what TryWrite could not write without waiting.
 type PendingWrite interface {
 	// Finish has a goroutine of the transport wait for the peer, write the rest, and call
