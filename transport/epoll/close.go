@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
@@ -28,6 +27,7 @@ func (c *Conn) close() {
 	if c.otherAddrs == nil && !c.ref.closed() {
 		c.ensureOutputLocked().local = c.systemLocalAddr()
 	}
+	c.writeBehindLocked()
 	first, others := c.ref.close()
 	if !first {
 		c.mu.Unlock()
@@ -51,18 +51,18 @@ func (c *Conn) close() {
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writeBehindLocked()
 	c.state.Or(writeClosed)
 	if c.out.queued() > 0 {
 		return nil
 	}
-	return c.shutdownWrite()
+	return c.shutdownWriteLocked()
 }
 
-func (c *Conn) shutdownWrite() error {
-	if !c.ref.acquire() {
+func (c *Conn) shutdownWriteLocked() error {
+	if c.ref.closed() {
 		return net.ErrClosed
 	}
-	defer c.releaseFd()
 	return unix.Shutdown(int(c.fd), unix.SHUT_WR)
 }
 
@@ -74,6 +74,7 @@ func (c *Conn) Linger(d time.Duration) error {
 		c.mu.Unlock()
 		return nil
 	}
+	c.writeBehindLocked()
 	c.state.Or(lingering)
 	c.readDeadline = timing.InstantOf(time.Now().Add(d))
 	waits := !c.has(pushed)
@@ -99,13 +100,15 @@ func (c *Conn) Linger(d time.Duration) error {
 }
 
 // discardInput reads what arrives while lingering, until the peer has ended the stream.
-func (c *Conn) discardInput() {
-	if !c.ref.acquire() {
-		return
+func (c *Conn) discardInput(a *arrival) {
+	if !a.received {
+		if !c.ref.acquire() {
+			return
+		}
+		a.receive(c.loop.readBuf)
+		c.releaseFd()
 	}
-	_, err := socket.RawRead(int(c.fd), c.loop.readBuf)
-	c.releaseFd()
-	if err == nil || err == unix.EAGAIN {
+	if a.err == nil || a.err == unix.EAGAIN {
 		return
 	}
 	c.mu.Lock()

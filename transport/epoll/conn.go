@@ -37,6 +37,7 @@ type Conn struct {
 	remote        socket.Addr   // constant
 	place         timing.Place  // in the wheel of the loop, under the lock of its deadlineQueue
 	armed         events        // what epoll reports
+	behind        uint8         // the place of its bytes among those that the loop writes behind, from 1; 0: none
 }
 
 // The flags of a Conn's state. They are atomic since the loop reads them for every event.
@@ -53,6 +54,7 @@ const (
 	queueing                // bytes are queued
 	yielded                 // the loop calls runScheduled in its next turn
 	sendFailed              // queued bytes can't be sent, and the reader doesn't know yet
+	bulky                   // more arrives at once than a slot takes
 )
 
 // has reports whether any of the flags is set.
@@ -103,10 +105,9 @@ func (c *Conn) wantedLocked() (wanted events) {
 // armLocked tells epoll which events the connection waits for.
 func (c *Conn) armLocked() error {
 	wanted := c.wantedLocked()
-	if wanted == c.armed || !c.ref.acquire() {
+	if wanted == c.armed || c.ref.closed() {
 		return nil
 	}
-	defer c.releaseFd()
 	op := unix.EPOLL_CTL_MOD
 	switch {
 	case c.armed == noEvents:
@@ -138,8 +139,9 @@ func (c *Conn) rearm() {
 	}
 }
 
-// handleEvents is called by the loop with the events that epoll has reported.
-func (c *Conn) handleEvents(events uint32) {
+// handle is called by the loop with what epoll has reported.
+func (c *Conn) handle(a *arrival) {
+	events := a.events
 	drained := events&^unix.EPOLLIN != 0 && c.flush()
 	s := c.state.Load()
 	if events&^unix.EPOLLOUT == 0 && s&peerClosed == 0 {
@@ -150,16 +152,17 @@ func (c *Conn) handleEvents(events uint32) {
 	}
 	switch {
 	case s&lingering != 0:
-		c.discardInput()
+		c.discardInput(a)
 	case s&pushed == 0:
 		if s&pulled != 0 {
 			c.in.onEvents(events)
 		}
 	case s&(finished|yielded) != 0, c.ref.closed(): // after Close, runScheduled ends the receiver
 	case s&paused != 0:
+		c.keep(a)
 		c.rearm()
 	default:
-		c.receive()
+		c.receive(a)
 	}
 }
 

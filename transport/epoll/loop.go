@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/ring"
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
@@ -37,8 +38,11 @@ type loop struct {
 	poller     *poller
 	wakeFd     int // an eventfd that ends the poller's wait
 	readBuffer *buffer.Buffer
-	readBuf    []byte // memory of readBuffer
-	in         input  // of the connection whose receiver is being called
+	readBuf    []byte    // memory of readBuffer
+	ring       batchRing // nil: each connection has its own system calls
+	slots      []byte    // what the ring receives
+	in         input     // of the connection whose receiver is being called
+	behind     behind
 	deadlines  deadlineQueue
 	turn       turn
 	lastYield  timing.Instant // when other goroutines could run last
@@ -53,7 +57,7 @@ type loop struct {
 // to the next one if a Handler ends that.
 type turn struct {
 	begun     bool
-	events    []unix.EpollEvent
+	arrivals  arrivals
 	expired   []*Conn
 	woken     bool // by wakeFd
 	scheduled connQueue
@@ -101,6 +105,10 @@ func newLoop(g *loopGroup, index int) (*loop, error) {
 	}
 	l.readBuffer = buffer.Get(readSize)
 	l.readBuf = l.readBuffer.B[:readSize]
+	l.behind.memory = make([]byte, 0, heldSize)
+	if r, err := g.openRing(); err == nil {
+		l.ring, l.slots = r, make([]byte, maxEvents*slotDistance)
+	}
 	return l, nil
 }
 
@@ -115,6 +123,9 @@ func (l *loop) run() {
 		l.runTurn()
 	}
 	l.readBuffer.Put()
+	if l.ring != nil {
+		l.ring.Close()
+	}
 	l.poller.close()
 	unix.Close(l.wakeFd)
 }
@@ -135,17 +146,9 @@ func (l *loop) runTurn() {
 	t := &l.turn
 	if !t.begun {
 		t.begun = true
-		t.events = l.waitEvents()
+		l.collect()
 	}
-	for len(t.events) > 0 {
-		e := t.events[0]
-		t.events = t.events[1:]
-		if e.Fd == int32(l.wakeFd) {
-			t.woken = true
-		} else if c := connsByFD.get(int(e.Fd)); c != nil && c.loop == l {
-			c.handleEvents(e.Events)
-		}
-	}
+	l.handleArrivals()
 	if len(t.expired) == 0 {
 		t.expired = l.deadlines.due()
 	}
@@ -231,12 +234,29 @@ func (l *loop) wakeupLocked() {
 // A loopGroup is a set of loops over which connections are spread. A loop runs as long as it has
 // connections.
 type loopGroup struct {
-	size int     // 0: one loop for each CPU that Go uses
-	ctl  ctlFunc // nil: unix.EpollCtl
+	size int                       // 0: one loop for each CPU that Go uses
+	ctl  ctlFunc                   // nil: unix.EpollCtl
+	ring func() (batchRing, error) // nil: a ring.Ring
 
 	mu    sync.Mutex
 	loops []*loop // nil: it doesn't run
 	last  int     // the index of the loop acquired last
+}
+
+// A batchRing is a ring.Ring, or what a test puts in its place.
+type batchRing interface {
+	Recv(fd int, p []byte, tag uint32)
+	Send(fd int, p []byte, tag uint32)
+	Submit() error
+	Next() (ring.Result, bool)
+	Close()
+}
+
+func (g *loopGroup) openRing() (batchRing, error) {
+	if g.ring != nil {
+		return g.ring()
+	}
+	return ring.Open(maxEvents)
 }
 
 // acquire returns a running loop for another connection, each loop in turn. The connection counts

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxEvents is how many events are taken at once.
-	maxEvents = 256
+	// maxEvents is how many events are taken at once. What they need stays in the processor's cache
+	// then, and what is written for the first of them isn't late.
+	maxEvents = 32
 
 	// edgeTriggered is unix.EPOLLET in the type that EpollEvent has.
 	edgeTriggered = 1 << 31

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -72,15 +71,26 @@ func (c *Conn) runScheduled() {
 	}
 }
 
-// receive reads once and delivers what was read. If there is more, epoll reports it again.
-func (c *Conn) receive() {
+// receive delivers what has arrived, as far as one read gets it. If there is more, epoll reports it
+// again.
+func (c *Conn) receive(a *arrival) {
 	if c.in != nil {
 		c.deliverKept()
 		return
 	}
-	n, err := socket.RawRead(int(c.fd), c.loop.readBuf)
-	if err != unix.EAGAIN {
-		c.deliver(c.loop.readBuf[:n], err)
+	if !a.received {
+		a.receive(c.loop.readBuf)
+	}
+	if a.err != unix.EAGAIN {
+		c.deliver(a.view, a.err)
+	}
+}
+
+// keep keeps what was received before a pause began.
+func (c *Conn) keep(a *arrival) {
+	if a.received && a.err != unix.EAGAIN {
+		in := input{view: a.view, err: a.err}
+		c.in = in.clone()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/seed004e8d11/websock/internal/ring"
 	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -19,6 +20,12 @@ func Transport() Factory { return Factory{sharedLoops} }
 
 // Loops returns a Factory that uses n loops of its own, at least one.
 func Loops(n int) Factory { return Factory{&loopGroup{size: max(n, 1)}} }
+
+// Batching returns nil if a loop receives and sends for several connections by one system call, through
+// io_uring, when four or more are ready. Else each connection has system calls of its own, and the error
+// says what is missing. The first call, or the first connection, finds it out for the rest of the
+// program's life. It may be called from any goroutine.
+func Batching() error { return ring.Supported() }
 
 // A Factory makes connections of this package. It may be used from any goroutine.
 type Factory struct{ loops *loopGroup }

@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"errors"
 	"net"
 
 	"github.com/seed004e8d11/websock/transport"
@@ -14,6 +15,11 @@ func Transport() Factory { return Factory{} }
 
 // Loops is Transport: there are no loops on this system.
 func Loops(n int) Factory { return Factory{} }
+
+// Batching returns an error: there are no loops on this system.
+func Batching() error { return errNoLoops }
+
+var errNoLoops = errors.New("websock: no event loops on this system")
 
 // A Factory makes no connections on this system.
 type Factory struct{}

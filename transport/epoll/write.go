@@ -52,6 +52,11 @@ func (c *Conn) ensureOutputLocked() *output {
 func (c *Conn) Writev(bufs ...[]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writeBehindLocked()
+	return c.writevLocked(bufs)
+}
+
+func (c *Conn) writevLocked(bufs [][]byte) error {
 	switch {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
@@ -63,7 +68,7 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	}
 	err := error(nil)
 	if c.out.queued() == 0 {
-		bufs, err = c.write(bufs)
+		bufs, err = c.writeNowLocked(bufs)
 	}
 	if err == nil {
 		err = c.enqueueLocked(bufs)
@@ -74,12 +79,12 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	return err
 }
 
-// write writes what the system takes, and returns the rest.
-func (c *Conn) write(bufs [][]byte) (rest [][]byte, err error) {
-	if !c.ref.acquire() {
+// writeNowLocked writes what the system takes, and returns the rest. The descriptor can't be closed
+// meanwhile, since close needs the lock.
+func (c *Conn) writeNowLocked(bufs [][]byte) (rest [][]byte, err error) {
+	if c.ref.closed() {
 		return bufs, net.ErrClosed
 	}
-	defer c.releaseFd()
 	if len(bufs) == 1 { // most have one, and RawWritev costs more
 		n, err := socket.RawWrite(int(c.fd), bufs[0])
 		bufs[0] = bufs[0][n:]
@@ -178,10 +183,9 @@ func (c *Conn) flush() (callReceiver bool) {
 }
 
 func (c *Conn) writeQueueLocked() error {
-	if !c.ref.acquire() {
+	if c.ref.closed() {
 		return net.ErrClosed
 	}
-	defer c.releaseFd()
 	n, err := socket.RawWrite(int(c.fd), c.out.queue.Bytes())
 	c.out.queue.Drop(n)
 	return err
@@ -193,7 +197,7 @@ func (c *Conn) onDrainedLocked() {
 		c.out = nil
 	}
 	if c.has(writeClosed) {
-		c.shutdownWrite()
+		c.shutdownWriteLocked()
 	}
 }
 
@@ -212,6 +216,7 @@ func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) { return nil, 
 func (c *Conn) Drain(ctx context.Context, most int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writeBehindLocked()
 	if c.out.queued() <= most {
 		return c.outputErrLocked()
 	}

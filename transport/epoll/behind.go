@@ -1,0 +1,177 @@
+//go:build linux
+
+package epoll
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/timing"
+)
+
+const (
+	// maxHeld is how many bytes of a connection are held back. To copy more would cost what it saves.
+	maxHeld = 4 << 10
+
+	// heldSize is how many bytes of all connections are held back.
+	heldSize = 32 << 10
+
+	// holdTime is for how long bytes are held back, unless a receiver takes longer.
+	holdTime = timing.Instant(200 * time.Microsecond)
+)
+
+// behind is what a loop writes behind: after it has called the receivers of all connections for which
+// something has arrived. It belongs to the loop's goroutine, but for the bytes of a connection, which
+// are under the lock of that.
+type behind struct {
+	holds  bool // there are several such connections
+	held   [maxEvents]held
+	count  int
+	memory []byte
+	since  timing.Instant // when the first bytes were held back
+}
+
+// held are the bytes of a connection.
+type held struct {
+	conn  *Conn
+	bytes [1][]byte // in memory
+
+	// When the ring has sent them, and the connection is locked:
+	sent bool
+	rest []byte // all of them; those that the ring has not sent stay in bytes
+	err  error
+}
+
+// Batches returns true.
+func (c *Conn) Batches() bool { return true }
+
+// WriteBehind is Writev for the goroutine that calls the Receiver.
+func (c *Conn) WriteBehind(bufs ...[]byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.behind == 0 && c.out == nil && c.loop.behind.holdLocked(c, bufs) {
+		return nil
+	}
+	c.writeBehindLocked()
+	return c.writevLocked(bufs)
+}
+
+// holdLocked holds back bytes of c, which is locked. It returns false if that doesn't pay, or there is
+// no room.
+func (b *behind) holdLocked(c *Conn, bufs [][]byte) bool {
+	size := 0
+	for _, p := range bufs {
+		size += len(p)
+	}
+	from := len(b.memory)
+	if !b.holds || size > maxHeld || from+size > cap(b.memory) || b.count == len(b.held) {
+		return false
+	}
+	for _, p := range bufs {
+		b.memory = append(b.memory, p...)
+	}
+	if b.count == 0 {
+		b.since = timing.Now()
+	}
+	h := &b.held[b.count]
+	h.conn, h.bytes[0] = c, b.memory[from:]
+	b.count++
+	c.behind = uint8(b.count)
+	return true
+}
+
+// isLate reports whether bytes have been held back for long.
+func (b *behind) isLate() bool { return b.count > 0 && timing.Now()-b.since > holdTime }
+
+// writeBehind writes what is held back.
+func (l *loop) writeBehind() {
+	b := &l.behind
+	if l.ring != nil && b.count >= fewest {
+		l.sendHeld()
+	}
+	for i := range b.held[:b.count] {
+		h := &b.held[i]
+		c := h.conn
+		if !h.sent {
+			c.mu.Lock()
+		}
+		switch {
+		case int(c.behind) != i+1: // it was needed earlier
+		case h.err != nil:
+			c.behind = 0
+			c.failBehindLocked(h.err)
+		case h.sent && len(h.bytes[0]) == 0:
+			c.behind = 0
+		default:
+			c.writeBehindLocked()
+		}
+		c.mu.Unlock()
+		h.conn, h.sent, h.err = nil, false, nil
+	}
+	b.count, b.memory = 0, b.memory[:0]
+}
+
+// sendHeld sends what is held back by one system call, and leaves the rest to writeBehind. The
+// connections stay locked until then: nothing else may be written before the rest.
+func (l *loop) sendHeld() {
+	b := &l.behind
+	for i := range b.held[:b.count] {
+		h := &b.held[i]
+		h.conn.mu.Lock()
+		if int(h.conn.behind) != i+1 || h.conn.writeDeadline.Passed() {
+			h.conn.mu.Unlock()
+			continue
+		}
+		l.ring.Send(int(h.conn.fd), h.bytes[0], uint32(i))
+		h.sent, h.rest, h.bytes[0] = true, h.bytes[0], nil // unless there is a result
+	}
+	err := l.ring.Submit()
+	for {
+		r, ok := l.ring.Next()
+		if !ok {
+			break
+		}
+		h := &b.held[r.Tag]
+		h.bytes[0] = h.rest[r.N:]
+		if r.Errno != 0 && r.Errno != unix.EAGAIN && !isShortage(r.Errno) {
+			h.err = os.NewSyscallError("write", r.Errno)
+		}
+	}
+	l.checkRing(err)
+}
+
+// isShortage reports whether the ring could not make a request that a system call may make.
+func isShortage(errno syscall.Errno) bool {
+	return errno == unix.ENOBUFS || errno == unix.ENOMEM || errno == unix.EINTR
+}
+
+// checkRing closes a ring that has failed.
+func (l *loop) checkRing(err error) {
+	if err != nil {
+		l.ring.Close()
+		l.ring = nil
+	}
+}
+
+// writeBehindLocked writes what the loop holds back of the connection.
+func (c *Conn) writeBehindLocked() {
+	if c.behind == 0 {
+		return
+	}
+	bytes := &c.loop.behind.held[c.behind-1].bytes
+	c.behind = 0
+	if err := c.writevLocked(bytes[:]); err != nil {
+		c.failBehindLocked(err)
+	}
+}
+
+// failBehindLocked has the receiver get the error of a write of what was held back.
+func (c *Conn) failBehindLocked(err error) {
+	c.failQueueLocked(err)
+	if c.has(pushed) {
+		c.schedule()
+	}
+}
