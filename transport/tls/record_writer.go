@@ -88,6 +88,24 @@ func (w *recordWriter) flush() error {
 	return w.errLocked()
 }
 
+// flushBehind is flush by the WriteBehind of inner.
+func (w *recordWriter) flushBehind() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.batching = false
+	if w.err == nil && w.writing == 0 {
+		if b := w.takePendingLocked(); b != nil {
+			b.Vec[0] = b.B
+			w.mu.Unlock()
+			err := w.inner.(transport.Batcher).WriteBehind(b.Vec[:1]...)
+			w.mu.Lock()
+			w.endWriteLocked(b, err)
+		}
+	}
+	w.flushLocked() // what was added meanwhile
+	return w.errLocked()
+}
+
 // tryFlush is flush without waiting for the peer. What inner does not take at once is the
 // PendingWrite.
 func (w *recordWriter) tryFlush(q transport.Queue) (transport.PendingWrite, error) {

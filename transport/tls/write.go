@@ -19,6 +19,24 @@ const maxBatch = 240 << 10
 // Neighbouring small elements of bufs share a record, for which they are copied. Whole records of a
 // large element are encrypted without a copy.
 func (c *Conn) Writev(bufs ...[]byte) error {
+	err := c.encrypt(bufs)
+	return cmp.Or(c.wire.out.flush(), err)
+}
+
+// Batches reports whether the inner transport is a transport.Batcher.
+func (c *Conn) Batches() bool {
+	b, ok := c.inner.(transport.Batcher)
+	return ok && b.Batches()
+}
+
+// WriteBehind encrypts bufs and passes the records to the WriteBehind of the inner transport.
+func (c *Conn) WriteBehind(bufs ...[]byte) error {
+	err := c.encrypt(bufs)
+	return cmp.Or(c.wire.out.flushBehind(), err)
+}
+
+// encrypt encrypts bufs and, but for the last batch, passes the records to the inner transport.
+func (c *Conn) encrypt(bufs [][]byte) error {
 	w := recordFiller{c: c, room: maxBatch}
 	for _, p := range bufs {
 		w.left += len(p)
@@ -31,7 +49,7 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 	if w.joined != nil {
 		w.joined.Put()
 	}
-	return cmp.Or(c.wire.out.flush(), err)
+	return err
 }
 
 // A recordFiller is a Writev under way.
