@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/timing"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 const (
@@ -70,6 +71,7 @@ type output struct {
 	state   outputState
 	err     error         // of the carrier
 	wrote   chan struct{} // closed when the write under way has ended; nil: nobody waits for that
+	behind  bool          // the goroutine that holds the lock ends a turn, and the carrier is a transport.Batcher
 	owed    bool          // the goroutine that writes has to write what is pending, too
 	corked  int           // calls of Cork without Flush
 	window  int64         // of the connection
@@ -358,6 +360,14 @@ func (s *Session) flushLocked() {
 	}
 }
 
+// flushBehindLocked is flushLocked at the end of a turn of the carrier.
+func (s *Session) flushBehindLocked() {
+	b, ok := s.carrier.(transport.Batcher)
+	s.out.behind = ok && b.Batches()
+	s.flushLocked()
+	s.out.behind = false
+}
+
 // writeBatchLocked passes the pending frames to the carrier, and reports whether more may follow at
 // once. It unlocks meanwhile.
 func (s *Session) writeBatchLocked() (more bool) {
@@ -375,8 +385,14 @@ func (s *Session) writeBatchLocked() (more bool) {
 		return s.tryWriteLocked()
 	}
 	o.vec = o.current.appendTo(o.vec[:0])
+	behind := o.behind
 	s.mu.Unlock()
-	err := s.carrier.Writev(o.vec...)
+	err := error(nil)
+	if behind {
+		err = s.carrier.(transport.Batcher).WriteBehind(o.vec...)
+	} else {
+		err = s.carrier.Writev(o.vec...)
+	}
 	s.mu.Lock()
 	return s.batchWrittenLocked(err)
 }

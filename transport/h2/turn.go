@@ -108,7 +108,7 @@ func (s *Session) endTurn() error {
 	s.turn.owner = 0
 	s.turn.woken = true // what is scheduled meanwhile is seen below
 	s.checkOverdueLocked()
-	s.flushLocked()
+	s.flushBehindLocked()
 	s.turn.woken = false
 	if s.phase == ended {
 		return s.err
