@@ -1,4 +1,4 @@
-// Package goroutine identifies goroutines.
+// Package goroutine identifies goroutines, and makes room on their stacks.
 //
 // Go hides the identity of goroutines so that no state is tied to one. A Conn needs it for one
 // decision: a send from the goroutine that runs the Handler can wait for the Handler to return, and

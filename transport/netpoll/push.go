@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -216,6 +217,7 @@ func (p *workerPool) startLocked() {
 }
 
 func (p *workerPool) work() {
+	goroutine.GrowStack()
 	for t := p.take(true); t != nil; t = p.take(false) {
 		t.runReceiver()
 	}
