@@ -27,7 +27,7 @@ type Conn struct {
 	readErr error          // of the last read
 	vec     *net.Buffers   // of the Writev in progress; nil: none had several buffers yet
 
-	deadlineMu   sync.Mutex    // held to change conn's read deadline; protects the next two and pump.recheckAt
+	deadlineMu   sync.Mutex    // held to change conn's read deadline; protects the next two and waitEnded
 	readDeadline time.Time     // set by SetReadDeadline
 	wake         chan struct{} // wakes a paused pump; nil: the pump has not waited for it yet
 
@@ -36,6 +36,7 @@ type Conn struct {
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the pump must not call the Receiver
 	filled    bool          // the last read filled its buffer, so there may be more
+	waitEnded bool          // conn's read deadline has passed, but only to make the pump look for something to do
 }
 
 // New returns a Conn over conn, which it owns from now on. early are bytes that were already read

@@ -20,22 +20,22 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.applyReadDeadlineLocked()
 }
 
-// applyReadDeadlineLocked sets conn's read deadline to the earlier of the time set by
-// SetReadDeadline and the pump's next recheck.
+// applyReadDeadlineLocked sets conn's read deadline to the time set by SetReadDeadline, or to one that
+// has passed if the wait of the pump is to end.
 func (c *Conn) applyReadDeadlineLocked() error {
 	t := c.readDeadline
-	if c.pump != nil && !c.pump.recheckAt.IsZero() && (t.IsZero() || c.pump.recheckAt.Before(t)) {
-		t = c.pump.recheckAt
+	if c.waitEnded {
+		t = time.Unix(1, 0)
 	}
 	return c.conn.SetReadDeadline(t)
 }
 
-// endWaitLocked makes a read of the pump time out. For the pump this is a recheck.
+// endWaitLocked makes a read of the pump time out. The pump then reads again.
 func (c *Conn) endWaitLocked() {
 	if c.lingering.Load() || c.isClosed() { // which have ended it, and Linger needs its deadline
 		return
 	}
-	c.pump.recheckAt = time.Unix(1, 0)
+	c.waitEnded = true
 	c.applyReadDeadlineLocked()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/socket"
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 // rawConn returns access to the descriptor of a socket, or nil if conn is not one.
@@ -54,51 +55,72 @@ func (c *Conn) tryReadDirect(fd uintptr) bool {
 
 // readAvailable reads what has arrived and delivers it. It returns true to end the wait in the
 // syscall.RawConn: after a full buffer too, since only a new wait notices that the deadline has
-// passed, and a peer that never stops sending must not prevent that.
+// passed, and a peer that never stops sending must not prevent that. And it returns true for the stack
+// to grow, outside the calls of the wait.
 //
 // A read that does not fill its buffer has emptied the socket. Another one, only to learn that,
 // would double the system calls of a connection that carries one message at a time. But the runtime
 // reports an event only once, so the end of a stream that arrived together with the last bytes would
-// go unnoticed. Therefore a busy connection is read again after recheckDelay, and any other at once.
+// go unnoticed. Therefore a busy connection is read again when it has been quiet for recheckDelay, and
+// any other at once: by the goroutine that replaces this one, which has to read before it waits anyway.
 func (p *pump) readAvailable(fd uintptr) bool {
-	for !p.finished {
-		b := buffer.Get(p.c.nextSize(readSize, fullReadSize))
-		n, err := socket.Read(int(fd), b.B[:cap(b.B)])
-		if err == syscall.EAGAIN {
-			b.Put()
-			if p.goroutine == used {
-				p.goroutine = replaced
-			}
-			return p.goroutine == replaced || !p.c.beginWait()
-		}
-		p.deliver(b, n, err)
-		if p.c.paused.Load() || p.c.mustCallAgain() || p.c.filled {
+	if p.goroutine == waits {
+		p.goroutine = woken
+		return true
+	}
+	b := buffer.Get(p.c.nextSize(readSize, fullReadSize))
+	n, err := socket.Read(int(fd), b.B[:cap(b.B)])
+	if err == syscall.EAGAIN {
+		b.Put()
+		if p.goroutine == used {
+			p.goroutine = replaced
 			return true
 		}
-		if !p.finished && p.busy() {
-			return !p.c.beginWait()
-		}
+		p.goroutine = waits
+		return !p.c.beginWait()
 	}
+	p.deliver(b, n, err)
+	switch {
+	case p.finished, p.c.paused.Load(), p.c.mustCallAgain(), p.c.filled:
+		return true
+	case p.busy():
+		return !p.c.beginWait()
+	}
+	p.goroutine = replaced
 	return true
 }
 
 // busy reports whether the previous bytes came less than recheckDelay ago. If so, it arranges a
 // recheck.
 func (p *pump) busy() bool {
-	now := time.Now()
-	busy := now.Sub(p.lastRead) < recheckDelay
-	p.lastRead = now
-	if busy && p.recheckAt.Sub(now) < recheckDelay/2 {
-		p.setRecheck(now.Add(recheckDelay))
+	now := timing.Now()
+	busy := now-timing.Instant(p.lastRead.Swap(int64(now))) < timing.Instant(recheckDelay)
+	if busy && !p.rechecks.Load() {
+		p.rechecks.Store(true)
+		rechecks.Add(recheckDelay, (*recheck)(p))
 	}
 	return busy
 }
 
-func (p *pump) setRecheck(at time.Time) {
+// rechecks runs the rechecks of all connections of the process. Deadlines of the net.Conns would have
+// to be moved again and again.
+var rechecks = timing.NewScheduler()
+
+// A recheck is the timing.Task that has a pump read again when its connection is not busy any more.
+type recheck pump
+
+// Run makes a recheck a timing.Task.
+func (r *recheck) Run() time.Duration {
+	p := (*pump)(r)
+	quiet := time.Duration(timing.Now() - timing.Instant(p.lastRead.Load()))
+	if quiet < recheckDelay {
+		return recheckDelay - quiet
+	}
+	p.rechecks.Store(false)
 	p.c.deadlineMu.Lock()
-	p.recheckAt = at
-	p.c.applyReadDeadlineLocked() // if this fails, the wait fails too
-	p.c.deadlineMu.Unlock()
+	defer p.c.deadlineMu.Unlock()
+	p.c.endWaitLocked()
+	return 0
 }
 
 // writeAvailable writes what the system takes without waiting. It returns true: the syscall.RawConn

@@ -4,22 +4,20 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/transport"
 )
 
 // Push starts a goroutine that reads, and calls r as transport.Pusher says. The error is always nil.
 func (c *Conn) Push(r transport.Receiver) error {
 	p := &pump{c: c, r: r}
+	p.run, p.read = p.runOnce, p.readUnlessClosed
 	c.turn.Store(pumpCallsAgain)
-	c.deadlineMu.Lock() // a goroutine that closes the connection may set a deadline now
-	if c.pump != nil {  // it has ended, but conn has its deadline
-		p.recheckAt = c.pump.recheckAt
-	}
 	c.pump = p
-	c.deadlineMu.Unlock()
 	go p.run()
 	return nil
 }
@@ -73,20 +71,23 @@ func (c *Conn) wakePumpLocked() {
 
 func (c *Conn) isPaused() bool { return c.paused.Load() && !c.isClosed() }
 
-// recheckDelay is how long the end of a busy connection's stream may go unnoticed, at most.
+// recheckDelay is how long a connection is quiet before the end of its stream is looked for, if it was
+// busy before.
 const recheckDelay = 250 * time.Millisecond
 
-// A pump reads from a Conn and calls its Receiver. All fields but recheckAt are used only by its
+// A pump reads from a Conn and calls its Receiver. All fields but the atomic ones are used only by its
 // goroutine.
 type pump struct {
 	c         *Conn
 	r         transport.Receiver
+	run       func()                // runOnce, and
+	read      func(fd uintptr) bool // readUnlessClosed, made once
 	goroutine goroutineState
 	finished  bool // the Receiver must not be called again, except Finish
 	mustClose bool // Close left the closing of conn to the pump
 
-	lastRead  time.Time // when bytes were last read
-	recheckAt time.Time // when to read again without an event: see busy. Protected by c.deadlineMu
+	rechecks atomic.Bool  // a recheck is scheduled
+	lastRead atomic.Int64 // the timing.Instant when bytes were last read; 0: the connection is not busy
 }
 
 // A call of the Receiver needs more stack than waiting, and a stack that has grown stays large.
@@ -95,12 +96,23 @@ type pump struct {
 type goroutineState uint8
 
 const (
-	unused   goroutineState = iota // the goroutine has not called the Receiver
-	used                           // it has
+	unused   goroutineState = iota // the goroutine has the smallest stack
+	waits                          // likewise, and nothing has arrived yet
+	woken                          // something has arrived: the stack has to grow before that is read
+	used                           // it calls the Receiver, or has done so
 	replaced                       // it ends, and another one goes on
 )
 
-func (p *pump) run() {
+// useGoroutine prepares the goroutine for calls of the Receiver.
+func (p *pump) useGoroutine() {
+	if p.goroutine != used {
+		p.goroutine = used
+		goroutine.GrowStack()
+	}
+}
+
+// runOnce calls the Receiver until it is finished, or another goroutine goes on.
+func (p *pump) runOnce() {
 	returned := false
 	defer func() {
 		if !returned { // the Receiver has ended this goroutine
@@ -141,26 +153,28 @@ func (p *pump) readNetConn() {
 // replaced. It reads several times within one call of the syscall.RawConn, since a new call would
 // forget that the descriptor is not readable, and try to read first.
 func (p *pump) readDescriptor() {
-	read := p.readUnlessClosed
 	for p.goroutine != replaced && p.prepareRead() {
 		p.yieldProcessor()
-		err := p.waitReadable(read)
+		if p.goroutine == woken {
+			p.useGoroutine()
+		}
+		err := p.waitReadable()
 		if err != nil && !p.finished && !p.isWakeup(err) {
 			p.deliver(buffer.Get(0), 0, err)
 		}
 	}
 }
 
-// waitReadable waits until the descriptor is readable and calls read. If Close came meanwhile, it
+// waitReadable waits until the descriptor is readable and reads. If Close came meanwhile, it
 // closes the descriptor afterwards, which is not possible during a call on it.
-func (p *pump) waitReadable(read func(fd uintptr) bool) error {
+func (p *pump) waitReadable() error {
 	defer func() {
 		if p.mustClose {
 			closeConn(p.c.conn)
 			p.mustClose = false
 		}
 	}()
-	return p.c.raw.Read(read)
+	return p.c.raw.Read(p.read)
 }
 
 // readUnlessClosed is readAvailable, unless the connection is closed. It makes Close leave the
@@ -186,11 +200,11 @@ func (p *pump) isWakeup(err error) bool {
 	}
 	c.deadlineMu.Lock()
 	defer c.deadlineMu.Unlock()
-	if p.recheckAt.IsZero() || !isTimeout(err) || !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
+	if !c.waitEnded || !isTimeout(err) || !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
 		return false
 	}
-	p.recheckAt = time.Time{}
-	p.lastRead = time.Time{} // the connection is not busy any more
+	c.waitEnded = false
+	p.lastRead.Store(0) // the connection is not busy any more
 	return c.applyReadDeadlineLocked() == nil
 }
 
@@ -202,7 +216,7 @@ func (p *pump) deliver(b *buffer.Buffer, n int, err error) {
 
 func (p *pump) callReadable() {
 	p.c.turn.Store(pumpRuns)
-	p.goroutine = used
+	p.useGoroutine()
 	p.finished = p.r.Readable() != nil
 }
 
