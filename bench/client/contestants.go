@@ -24,6 +24,7 @@ type Contestant struct {
 func Contestants() []Contestant {
 	all := []Contestant{{Name: "raw", Ours: true, New: bound}}
 	all = append(all, rawVariants()...)
+	all = append(all, Contestant{Name: "raw-net", Ours: true, Variant: true, New: newRawNet})
 	for _, name := range slices.Sorted(maps.Keys(transports)) {
 		all = append(all, Contestant{Name: "websock-" + name, Ours: true, New: func(w *Work) (Client, error) {
 			return newPushed(w, transports[name]), nil
