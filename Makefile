@@ -10,20 +10,20 @@ help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 test: ## all tests
-	go test $(PACKAGES)
+	go test -timeout 30m $(PACKAGES)
 
 race: ## all tests under the race detector, in random order
-	go test -race -shuffle=on $(PACKAGES)
+	go test -race -shuffle=on -timeout 30m $(PACKAGES)
 
 purego: ## the packages with kernels, and those that send and receive, without assembly
 	go test -tags purego . ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./transport/tls
 	go test -tags purego -run '^TestTransport$$' ./transport/std ./transport/epoll ./transport/netpoll
 
 arm64: ## the packages with kernels, the engine and websock, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./internal/buffer ./internal/timing
+	GOARCH=arm64 CGO_ENABLED=0 go test -timeout 30m -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./internal/buffer ./internal/timing
 	@# qemu doesn't know the socket option of the first test that is left out, and the others start
 	@# themselves again, which the kernel can't do
-	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static -skip '^(TestTheSourcePortIsChosenAtConnect|TestTheCloseFrameIsSentBeforeOnClose|TestAcceptUnderNetHTTPsOwnServer)$$' .
+	GOARCH=arm64 CGO_ENABLED=0 go test -timeout 30m -exec qemu-aarch64-static -skip '^(TestTheSourcePortIsChosenAtConnect|TestTheCloseFrameIsSentBeforeOnClose|TestAcceptUnderNetHTTPsOwnServer)$$' .
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 

@@ -7,9 +7,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 func TestStandardLibraryInflatesWhatDeflateCompresses(t *testing.T) {
+	if race.Enabled {
+		t.Skip("one goroutine, for long")
+	}
 	for name, sample := range samples() {
 		for level := 1; level <= 9; level++ {
 			for _, bits := range []int{8, 9, 11, 15} {
@@ -28,6 +33,9 @@ func TestStandardLibraryInflatesWhatDeflateCompresses(t *testing.T) {
 }
 
 func TestDeflateRefersToHistory(t *testing.T) {
+	if race.Enabled {
+		t.Skip("one goroutine, for long")
+	}
 	r := rand.New(rand.NewPCG(5, 6))
 	text := samples()["text"]
 	for level := 1; level <= 9; level++ {

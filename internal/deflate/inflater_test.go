@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 // inflate inflates a stream in pieces, into pieces.
@@ -95,6 +97,9 @@ func streams(t testing.TB, sample []byte) map[string][]byte {
 }
 
 func TestInflateReadsStandardLibraryStreams(t *testing.T) {
+	if race.Enabled {
+		t.Skip("one goroutine, for long")
+	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for name, sample := range samples() {
 		for maker, stream := range streams(t, sample) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/seed004e8d11/websock/transport/tls"
@@ -50,12 +51,18 @@ func SecuredByOthers(version uint16) func(t testing.TB, client, server net.Conn)
 
 // configs returns the configs of a client and a server that use one version of TLS.
 func configs(version uint16) (client, server *stdtls.Config) {
-	issuer := httptest.NewUnstartedServer(nil) // for its certificate, which is for example.com
+	certificate, roots := issue()
+	client = &stdtls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: version}
+	server = &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: version, MaxVersion: version}
+	return client, server
+}
+
+// issue returns a certificate for example.com, and a pool that trusts it.
+var issue = sync.OnceValues(func() (stdtls.Certificate, *x509.CertPool) {
+	issuer := httptest.NewUnstartedServer(nil)
 	issuer.StartTLS()
 	defer issuer.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(issuer.Certificate())
-	client = &stdtls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: version}
-	server = &stdtls.Config{Certificates: issuer.TLS.Certificates, MinVersion: version, MaxVersion: version}
-	return client, server
-}
+	return issuer.TLS.Certificates[0], roots
+})

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
@@ -26,6 +27,9 @@ func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
 func TestTransportOverTLS(t *testing.T) {
 	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
+		if race.Enabled && version == stdtls.VersionTLS12 {
+			continue // the goroutines are the same
+		}
 		t.Run(stdtls.VersionName(version), func(t *testing.T) {
 			s := suite
 			s.TLS = version
@@ -36,6 +40,9 @@ func TestTransportOverTLS(t *testing.T) {
 
 // With one processor, a loop and all other goroutines take turns.
 func TestTransportOnOneProcessor(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the goroutines are those of the other tests")
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := suite
 	s.Factory = Loops(1)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
@@ -28,6 +29,9 @@ func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
 func TestTransportOverTLS(t *testing.T) {
 	for _, version := range []uint16{stdtls.VersionTLS12, stdtls.VersionTLS13} {
+		if race.Enabled && version == stdtls.VersionTLS12 {
+			continue // the goroutines are the same
+		}
 		t.Run(stdtls.VersionName(version), func(t *testing.T) {
 			s := suite
 			s.TLS = version
