@@ -209,25 +209,31 @@ func (c *Conn) deliverAll() error {
 // reports whether it did.
 func (c *Conn) deliverUnfragmented() bool {
 	r := c.receive.activeReceive
-	op, payload, size := r.dec.Unfragmented(r.view)
-	if size == 0 {
+	op, header, n := r.dec.Unfragmented(r.view)
+	if header == 0 {
 		return false
 	}
-	n := len(payload)
+	frame := r.view[: header+n : header+n]
+	if !r.dec.AcceptUnfragmented(op, frame, header) {
+		return false
+	}
 	r.counts.addMessage(n)
 	if c.Role() == Client {
-		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, payload)
+		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, frame[header:])
 	} else { // assigning to a Header and passing that would copy what was just written
-		key := maskingKey(r.view[:size-n])
-		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(n)}, payload)
+		key := maskingKey(frame[:header])
+		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(n)}, frame[header:])
 	}
-	if size < len(r.view) {
-		r.view = r.view[size:]
+	if header+n < len(r.view) {
+		r.view = r.view[header+n:]
 	} else {
-		c.consume(size)
+		c.consume(header + n)
 	}
 	return true
 }
+
+// maskingKey returns the masking key that ends a header (RFC 6455 section 5.2).
+func maskingKey(header []byte) [4]byte { return [4]byte(header[len(header)-4:]) }
 
 // deliverNext handles what comes next in the view: a header, payload of a data frame, or a control
 // frame.

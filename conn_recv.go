@@ -209,26 +209,23 @@ func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 		return -1
 	}
 	view := r.view
-	op, n, size := r.dec.UnfragmentedTo(buf, view)
-	if size == 0 {
-		return -1
+	op, header, n := r.dec.Unfragmented(view)
+	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[:header+n], header) {
+		return -1 // if the text is invalid, UnmaskTo returns the error
 	}
 	r.counts.addMessage(n)
 	h.Fin, h.Opcode, h.Length = true, op, int64(n)
 	if c.Role() == Server {
-		h.Masked, h.Key = true, maskingKey(view[:size-n])
+		h.Masked, h.Key = true, maskingKey(view[:header])
 	}
-	if size < len(view) {
-		r.view = view[size:]
+	if header+n < len(view) {
+		r.view = view[header+n:]
 	} else {
-		c.consume(size)
+		c.consume(header + n)
 	}
 	c.sendPongs()
 	return n
 }
-
-// maskingKey returns the masking key that ends a header (RFC 6455 section 5.2).
-func maskingKey(header []byte) [4]byte { return [4]byte(header[len(header)-4:]) }
 
 // recvNext receives into buf and writes the header to h, which must be zero.
 func (c *Conn) recvNext(h *Header, buf []byte) (int, error) {

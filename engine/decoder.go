@@ -119,13 +119,15 @@ func (d *Decoder) Next(src []byte) (e Event, n int, err error) {
 // copying an Event that was just written takes as long as parsing a short message.
 func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 	*e = Event{}
-	if op, payload, size := d.Unfragmented(src); size > 0 {
-		e.Kind, e.Payload = EventData, payload
-		e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(len(payload))
-		if d.role == Server {
-			e.Header.Masked, e.Header.Key = true, maskingKey(src[:size-len(payload)])
+	if op, header, size := d.Unfragmented(src); header > 0 {
+		if frame := src[: header+size : header+size]; d.AcceptUnfragmented(op, frame, header) {
+			e.Kind, e.Payload = EventData, frame[header:]
+			e.Header.Fin, e.Header.Opcode, e.Header.Length = true, op, int64(size)
+			if d.role == Server {
+				e.Header.Masked, e.Header.Key = true, maskingKey(frame[:header])
+			}
+			return header + size, nil
 		}
-		return size, nil
 	}
 	e.Header.Opcode = OpNone
 	if d.closed {

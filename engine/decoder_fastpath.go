@@ -8,73 +8,55 @@ import (
 // Most messages consist of one frame that has arrived completely. Handling them without the state of
 // a Decoder is twice as fast.
 
-// Unfragmented returns the opcode and the payload of the message at the start of src, and the size
-// of its frame, if src begins with a complete, valid frame that is a whole message. The payload is a
-// slice of src; for a Server it was unmasked in place. Otherwise size is 0, src is unchanged, and
-// NextHeader must be called.
-func (d *Decoder) Unfragmented(src []byte) (op Opcode, payload []byte, size int) {
-	header, size := d.unfragmentedSize(src)
-	if size == 0 {
-		return OpNone, nil, 0
-	}
-	op, payload = Opcode(src[0]&opcodeBits), src[header:size:size]
-	if (op != OpBinary || d.role != Client) && !d.acceptInPlace(op, payload, src[:header]) {
-		return OpNone, nil, 0
-	}
-	d.message = op
-	return op, payload, size
-}
-
-// UnfragmentedTo is Unfragmented, but copies the payload to dst, and only if dst has room for all of
-// it. It returns the opcode and the sizes of payload and frame, and doesn't change src. If the frame
-// size is 0, it may have changed dst.
-func (d *Decoder) UnfragmentedTo(dst, src []byte) (op Opcode, n, size int) {
-	header, size := d.unfragmentedSize(src)
-	n = size - header
-	if size == 0 || n > len(dst) {
-		return OpNone, 0, 0
-	}
-	op, dst = Opcode(src[0]&opcodeBits), dst[:n]
-	payload := src[header:size]
-	switch {
-	case op == OpText && !d.acceptTextTo(dst, payload, src[:header]):
-		return OpNone, 0, 0
-	case op == OpBinary && d.role == Server:
-		mask.Copy(dst, payload, maskingKey(src[:header]), 0)
-	case op == OpBinary:
-		copy(dst, payload)
-	}
-	d.message = op
-	return op, n, size
-}
-
-// unfragmentedSize returns the sizes of the header and of the whole frame if src begins with a
-// complete, valid frame of an uncompressed message that has no other frame. If not, both are 0.
-func (d *Decoder) unfragmentedSize(src []byte) (header, size int) {
+// Unfragmented checks whether src begins with a complete, valid frame that is a whole message, and
+// returns its opcode and the sizes of its header and payload. If not, header is 0, and NextHeader
+// must be called. Otherwise AcceptUnfragmented or AcceptUnfragmentedTo must be called.
+func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
 	if len(src) < 4 || !d.Idle() {
-		return 0, 0
+		return 0, 0, 0
 	}
 	if src[0] != finBit|byte(OpBinary) && src[0] != finBit|byte(OpText) {
-		return 0, 0
+		return 0, 0, 0
 	}
-	header, length := 2, src[1]
+	header, payload = 2, int(src[1])
 	if d.role == Server {
-		header, length = header+maskingKeySize, length^maskBit
+		header, payload = header+maskingKeySize, payload^maskBit
 	}
-	payload := int(length)
 	switch {
-	case length == length16:
+	case payload == length16:
 		header, payload = header+2, int(src[2])<<8|int(src[3])
 		if payload <= maxLength7 {
-			return 0, 0
+			return 0, 0, 0
 		}
-	case length > maxLength7: // masked by the wrong side, or longer than most views
-		return 0, 0
+	case payload > maxLength7: // masked by the wrong side, or longer than most views
+		return 0, 0, 0
 	}
 	if payload > len(src)-header || int64(payload) > min(d.limits.FrameSize, d.limits.MessageSize) {
-		return 0, 0
+		return 0, 0, 0
 	}
-	return header, header + payload
+	op = Opcode(src[0] & opcodeBits)
+	d.message = op // as NextHeader would
+	return op, header, payload
+}
+
+// AcceptUnfragmented accepts the message that Unfragmented found in frame. A Server's payload is
+// unmasked in place. For text that is not UTF-8 it returns false and changes nothing; NextHeader and
+// UnmaskInPlace then return the error.
+func (d *Decoder) AcceptUnfragmented(op Opcode, frame []byte, header int) bool {
+	if op == OpText || d.role == Server {
+		return d.acceptInPlace(op, frame, header)
+	}
+	return true
+}
+
+// AcceptUnfragmentedTo is AcceptUnfragmented, but copies the payload to dst, which must have room
+// for it, and doesn't change frame. For text that is not UTF-8 it may copy a part.
+func (d *Decoder) AcceptUnfragmentedTo(dst []byte, op Opcode, frame []byte, header int) bool {
+	if op == OpText || d.role == Server {
+		return d.acceptTo(dst, op, frame, header)
+	}
+	copy(dst, frame[header:])
+	return true
 }
 
 // maskingKey returns the masking key that ends a header.
@@ -82,31 +64,39 @@ func maskingKey(header []byte) [maskingKeySize]byte {
 	return [maskingKeySize]byte(header[len(header)-maskingKeySize:])
 }
 
-// acceptInPlace unmasks the payload of a message in place, if it is masked. For text that is not
-// UTF-8 it leaves it as it was and returns false: NextHeader and UnmaskInPlace then return the error.
-func (d *Decoder) acceptInPlace(op Opcode, payload, header []byte) bool {
+// acceptInPlace is AcceptUnfragmented for payload that has to be unmasked or validated.
+func (d *Decoder) acceptInPlace(op Opcode, frame []byte, header int) bool {
+	payload := frame[header:]
 	if d.role == Client {
-		return utf8.Valid(payload)
-	}
-	key := maskingKey(header)
-	if op == OpBinary {
+		if !utf8.Valid(payload) {
+			return false
+		}
+	} else if key := maskingKey(frame[:header]); op == OpBinary {
 		mask.XOR(payload, key, 0)
-		return true
+	} else {
+		var text utf8.Validator
+		if _, ok := text.Unmask(payload, key, 0); !ok || !text.Complete() {
+			mask.XOR(payload, key, 0)
+			return false
+		}
 	}
-	var text utf8.Validator
-	if _, ok := text.Unmask(payload, key, 0); ok && text.Complete() {
-		return true
-	}
-	mask.XOR(payload, key, 0)
-	return false
+	return true
 }
 
-// acceptTextTo copies the text of a message to dst, unmasked. If it is not UTF-8, it returns false.
-func (d *Decoder) acceptTextTo(dst, payload, header []byte) bool {
-	var text utf8.Validator
+// acceptTo is AcceptUnfragmentedTo for payload that has to be unmasked or validated.
+func (d *Decoder) acceptTo(dst []byte, op Opcode, frame []byte, header int) bool {
+	payload := frame[header:]
+	dst = dst[:len(payload)]
 	if d.role == Client {
-		return text.Copy(dst, payload) && text.Complete()
+		var text utf8.Validator
+		if !text.Copy(dst, payload) || !text.Complete() {
+			return false
+		}
+	} else {
+		mask.Copy(dst, payload, maskingKey(frame[:header]), 0)
+		if op == OpText && !utf8.Valid(dst) {
+			return false
+		}
 	}
-	mask.Copy(dst, payload, maskingKey(header), 0)
-	return utf8.Valid(dst)
+	return true
 }

@@ -313,13 +313,13 @@ func TestAFailedDecoderKeepsItsError(t *testing.T) {
 	}
 }
 
-func TestUnfragmentedTakesOnlyWholeValidMessages(t *testing.T) {
+func TestUnfragmentedAcceptsOnlyWholeValidMessages(t *testing.T) {
 	const next = "next"
 	long := strings.Repeat("long ", 100)
 	for _, test := range []struct {
-		op      Opcode
-		payload string
-		taken   bool
+		op       Opcode
+		payload  string
+		accepted bool
 	}{
 		{OpText, "grüß dich", true},
 		{OpText, "", true},
@@ -336,33 +336,33 @@ func TestUnfragmentedTakesOnlyWholeValidMessages(t *testing.T) {
 			t.Run(fmt.Sprintf("%v %v %.10q", role, test.op, test.payload), func(t *testing.T) {
 				frame := frametest.Frame(role, test.op, true, test.payload)
 				src := append(slices.Clone(frame), next...)
-				dst := make([]byte, len(test.payload)+3)
 				d := NewDecoder(role, Limits{})
-				if test.taken {
-					if _, _, size := d.UnfragmentedTo(dst[:max(len(test.payload), 1)-1], src); size != 0 && test.payload != "" {
-						t.Errorf("without room, %d bytes were taken", size)
-					}
+				op, header, n := d.Unfragmented(src)
+				if whole := op.StartsMessage() && header > 0; whole != test.op.StartsMessage() || whole && (op != test.op || header+n != len(frame)) {
+					t.Fatalf("%v, %d, %d", op, header, n)
+				} else if !whole {
+					return
 				}
-				op, n, size := d.UnfragmentedTo(dst, src)
+				copied := make([]byte, n)
+				if d.AcceptUnfragmentedTo(copied, op, src[:header+n], header) != test.accepted || test.accepted && string(copied) != test.payload {
+					t.Errorf("copied: %q", copied)
+				}
 				if !bytes.Equal(src, append(slices.Clone(frame), next...)) {
-					t.Errorf("UnfragmentedTo changed the source to % x", src)
+					t.Errorf("copying has changed the frame to % x", src)
 				}
-				if taken := size > 0; taken != test.taken || taken && (op != test.op || size != len(frame) || string(dst[:n]) != test.payload) {
-					t.Errorf("UnfragmentedTo: %v, %q, %d", op, dst[:n], size)
+				payload := src[header : header+n]
+				if d.AcceptUnfragmented(op, src[:header+n], header) != test.accepted || test.accepted && string(payload) != test.payload {
+					t.Errorf("in place: %q", payload)
 				}
-				op, payload, size := d.Unfragmented(src)
-				if taken := size > 0; taken != test.taken || taken && (op != test.op || size != len(frame) || string(payload) != test.payload) {
-					t.Errorf("Unfragmented: %v, %q, %d", op, payload, size)
+				if !test.accepted && !bytes.Equal(src, append(slices.Clone(frame), next...)) {
+					t.Errorf("the frame was changed to % x, and not accepted", src)
 				}
-				if !test.taken && !bytes.Equal(src, append(slices.Clone(frame), next...)) {
-					t.Errorf("Unfragmented changed the source to % x", src)
-				}
-				if test.taken && d.Message() != test.op {
+				if test.accepted && d.Message() != test.op {
 					t.Errorf("the message is %v", d.Message())
 				}
 				for n := range frame {
-					if _, _, size := d.Unfragmented(frame[:n:n]); size != 0 {
-						t.Errorf("a frame of which %d bytes have arrived was taken", n)
+					if _, header, _ := d.Unfragmented(frame[:n:n]); header != 0 {
+						t.Errorf("a frame of which %d bytes have arrived was accepted", n)
 					}
 				}
 			})
