@@ -63,7 +63,9 @@ func (c *Conn) Stats() Stats {
 // Outgoing reports how much of what was sent the peer has accepted. taken counts the bytes that
 // have left for the peer and, if the transport can tell, that its system has acknowledged; it may
 // be negative if TLS adds to them. waiting counts the others: it is 0 if nothing is outstanding.
-// While something is waiting, growth of taken is a sign of life, as are bytes that are received.
+// While something is waiting, growth of taken is a sign of life, as are bytes that are received. A few
+// bytes may have waited only for the peer's system to acknowledge them, which it also does while its
+// program hangs.
 // Both counts are as exact as the system allows. Outgoing may be called from any goroutine and
 // doesn't wait.
 func (c *Conn) Outgoing() (taken int64, waiting int) {

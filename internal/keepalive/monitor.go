@@ -30,15 +30,17 @@ type Conn interface {
 // Signs of life are bytes that are received, and bytes that the peer takes while others wait for
 // it. So a peer that takes a large message slowly is alive, although it has not reached the ping
 // behind that message. What leaves while nothing waits is no sign: the system takes it whether
-// the peer lives or not.
+// the peer lives or not. Nor is it that a few bytes have left which waited at the last visit: they
+// may have waited for their acknowledgement only, which is the system's, too.
 type Monitor struct {
 	received   uint64        // bytes, at the last visit
 	taken      int64         // bytes, at the last sign of life, or the least since
 	lastSign   time.Duration // when the last sign of life was seen
 	lastBeat   time.Duration // when the last heartbeat was sent
 	beatEnd    int64         // the peer has the last heartbeat once it has taken so much
-	waiting    bool          // something waited for the peer at the last visit
-	known      bool          // taken and waiting were looked at since something was received
+	goal       int64         // bytes, once the peer has taken all that waited at the last visit
+	much       bool          // more than unacknowledged bytes waited then
+	known      bool          // taken, goal and much were looked at since something was received
 	unanswered bool          // no sign of life has come since the last heartbeat
 	sending    atomic.Bool   // a goroutine sends a heartbeat
 }
@@ -46,6 +48,10 @@ type Monitor struct {
 // heartbeatOverhead bounds what the peer takes of a heartbeat beyond its payload: the frame
 // header, and what TLS adds.
 const heartbeatOverhead = 128
+
+// unacknowledged bounds what waits while an application sends small messages now and then and the
+// peer's system acknowledges them late.
+const unacknowledged = 4 << 10
 
 // Start begins to watch a connection and returns the time until the first Visit; 0: p asks for
 // none. With Regular, the first heartbeat is due after firstBeat.
@@ -146,17 +152,17 @@ func (m *Monitor) sawSign(c Conn, p *Policy) bool {
 		return true
 	}
 	taken, waiting := c.Outgoing()
-	waited, known := m.waiting, m.known
-	m.waiting, m.known = waiting > 0, true
+	noSign, known := !m.much && taken >= m.goal, m.known
+	m.goal, m.much, m.known = taken+int64(waiting), waiting > unacknowledged, true
 	heartbeat := int64(0) // what the system may have taken of our own heartbeat
 	if m.unanswered {
 		heartbeat = int64(len(p.Payload) + heartbeatOverhead)
 	}
-	if known && waited && taken > m.taken+heartbeat {
+	if known && !noSign && taken > m.taken+heartbeat {
 		m.taken = taken
 		return true
 	}
-	if !known || taken < m.taken || !waited {
+	if !known || noSign || taken < m.taken {
 		m.taken = taken
 	}
 	return false
