@@ -105,7 +105,7 @@ func warmUp(t *testing.T, transport websock.Transport) {
 // waitForCount waits until a count is no more than before.
 func waitForCount(t *testing.T, what string, before int, now func() int) {
 	t.Helper()
-	for range 500 {
+	for range 2000 {
 		if now() <= before {
 			return
 		}

@@ -210,10 +210,10 @@ func TestResumeBeforePushDoesNothing(t *testing.T) {
 
 func TestAReadDeadlineThatMovesOnEndsNothing(t *testing.T) {
 	c, peer := attached(t, "tcp")
-	c.SetReadDeadline(time.Now().Add(time.Second)) // before
+	c.SetReadDeadline(time.Now().Add(3 * time.Second)) // before
 	s := push(t, c)
 	for range 100 {
-		c.SetReadDeadline(time.Now().Add(time.Second))
+		c.SetReadDeadline(time.Now().Add(3 * time.Second))
 		time.Sleep(time.Millisecond)
 	}
 	c.SetReadDeadline(time.Time{})

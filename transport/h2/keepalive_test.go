@@ -47,7 +47,7 @@ func TestKeepAliveEndsASessionWhosePeerIsSilent(t *testing.T) {
 
 // Whatever arrives is a sign of life.
 func TestKeepAliveSparesASessionThatReceives(t *testing.T) {
-	const timeout = 400 * time.Millisecond
+	const timeout = time.Second
 	p := newPeer(t, newWire(), client, h2.Config{})
 	p.session.KeepAlive(timeout, timeout, nil)
 	for start := time.Now(); time.Since(start) < 2*timeout; time.Sleep(timeout / 40) {
