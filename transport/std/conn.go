@@ -33,6 +33,8 @@ type Conn struct {
 
 	state     atomic.Uint32 // of closed and receiving
 	turn      atomic.Uint32 // a pumpTurn
+	pumpID    atomic.Uint32 // goroutine.ID of the pump; 0: none runs
+	fd        int32         // the descriptor, while the pump is using it
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the pump must not call the Receiver
 	filled    bool          // the last read filled its buffer, so there may be more

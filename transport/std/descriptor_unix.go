@@ -123,6 +123,10 @@ func (r *recheck) Run() time.Duration {
 	return 0
 }
 
+// writeDirectly writes what the system takes without waiting. It is called by the pump, which is using
+// the descriptor.
+func (c *Conn) writeDirectly(p []byte) (int, error) { return socket.Write(int(c.fd), p) }
+
 // writeAvailable writes what the system takes without waiting. It returns true: the syscall.RawConn
 // is not to wait.
 func (w *pendingWrite) writeAvailable(fd uintptr) bool {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/seed004e8d11/websock/transport"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // A slowCloser is a net.Conn whose Close blocks until release.
@@ -52,3 +55,32 @@ func (r *recorder) Read(p []byte) (int, error) {
 	r.read = append(r.read, p[:n]...)
 	return n, err
 }
+
+// A replier is a Receiver that writes something as soon as it is called with bytes.
+type replier struct {
+	conn  *std.Conn
+	reply []byte
+	wrote chan error
+}
+
+func (r *replier) Readable() error {
+	view, err := r.conn.View()
+	if err == transport.ErrWouldBlock {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.conn.Consume(len(view))
+	switch rest, err := r.conn.TryWrite(r.reply); {
+	case rest != nil:
+		rest.Finish(r)
+	default:
+		r.wrote <- err
+	}
+	return nil
+}
+
+func (r *replier) Wrote(err error) { r.wrote <- err }
+func (r *replier) End(error)       {}
+func (r *replier) Finish()         { r.conn.Close() }

@@ -114,8 +114,10 @@ func (p *pump) useGoroutine() {
 // runOnce calls the Receiver until it is finished, or another goroutine goes on.
 func (p *pump) runOnce() {
 	returned := false
+	p.c.pumpID.Store(goroutine.ID())
 	defer func() {
 		if !returned { // the Receiver has ended this goroutine
+			p.c.pumpID.Store(0)
 			go p.r.Finish()
 		}
 	}()
@@ -125,6 +127,7 @@ func (p *pump) runOnce() {
 		p.readNetConn()
 	}
 	returned = true
+	p.c.pumpID.Store(0)
 	switch {
 	case p.finished:
 		p.c.dropView()
@@ -187,6 +190,7 @@ func (p *pump) readUnlessClosed(fd uintptr) (done bool) {
 		p.mustClose = p.c.endReceiving()
 		done = done || p.mustClose
 	}()
+	p.c.fd = int32(fd)
 	return p.readAvailable(fd)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/seed004e8d11/websock/internal/goroutine"
 	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -39,6 +40,13 @@ func (c *Conn) writeError(err error) error {
 // connection has no descriptor. The PendingWrite writes the rest of p, which belongs to it until
 // then, in a goroutine.
 func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
+	if c.pumpWrites() {
+		n, err := c.writeDirectly(p)
+		if err != nil || n == len(p) {
+			return nil, c.writeError(err)
+		}
+		p = p[n:]
+	}
 	w := newPendingWrite(c, p)
 	var err error
 	if c.raw != nil {
@@ -49,6 +57,12 @@ func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
 		return nil, c.writeError(err)
 	}
 	return w, nil
+}
+
+// pumpWrites reports whether the Receiver writes, called by a pump that is using the descriptor. Then
+// that can't be closed, and needs none of the locks of a syscall.RawConn.
+func (c *Conn) pumpWrites() bool {
+	return c.state.Load()&receiving != 0 && c.pumpID.Load() == goroutine.ID()
 }
 
 // A pendingWrite is a TryWrite in progress, and then its PendingWrite.
