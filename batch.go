@@ -21,13 +21,12 @@ import (
 // All methods must be called with mu locked. Those with a parameter of type batchOwner unlock it
 // while they write or wait.
 type batchWriter struct {
-	mu       sync.Mutex
-	t        transport.Conn
-	config   *connConfig
-	pending  *buffer.Buffer  // encoded frames that were not written, or nil
-	sent     *sentCounts     // nil: nothing was counted yet
-	received *receivedCounts // likewise
-	rare     *rareState      // nil: was not needed yet
+	mu      sync.Mutex
+	t       transport.Conn
+	config  *connConfig
+	pending *buffer.Buffer // encoded frames that were not written, or nil
+	counts  *counts        // nil: nothing was counted yet
+	rare    *rareState     // nil: was not needed yet
 
 	seq     uint32 // number of the pending batch
 	written uint32 // number of batches written
@@ -224,9 +223,9 @@ func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []by
 // recordWrite records that a write of n bytes has ended with err.
 func (w *batchWriter) recordWrite(o batchOwner, n int, err error) {
 	w.endWrite()
-	counts := w.ensureSent()
+	counts := w.ensureCounts()
 	counts.writes++
-	counts.wire += uint64(n)
+	counts.wireSent += uint64(n)
 	if err != nil {
 		o.writeFailedLocked(err)
 	}

@@ -79,8 +79,8 @@ func TestABatchIsWrittenByOneOfItsSenders(t *testing.T) {
 	s.free <- struct{}{}
 	s.free <- struct{}{}
 	senders.Wait()
-	if string(s.out) != "abbb" || s.writes != 2 || o.sent.writes != 2 || o.sent.wire != 4 {
-		t.Errorf("%q in %d writes, counted %+v", s.out, s.writes, *o.sent)
+	if string(s.out) != "abbb" || s.writes != 2 || o.counts.writes != 2 || o.counts.wireSent != 4 {
+		t.Errorf("%q in %d writes, counted %+v", s.out, s.writes, *o.counts)
 	}
 }
 
@@ -141,8 +141,8 @@ func TestAfterAFailedWriteNothingIsWritten(t *testing.T) {
 		t.Errorf("%v, state %d", o.failed, o.state)
 	}
 	s.writeErr = nil
-	if o.send("b") || len(s.out) > 0 || o.sent.wire != 1 {
-		t.Errorf("%q was written, %d bytes counted", s.out, o.sent.wire)
+	if o.send("b") || len(s.out) > 0 || o.counts.wireSent != 1 {
+		t.Errorf("%q was written, %d bytes counted", s.out, o.counts.wireSent)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -25,7 +25,6 @@ type Conn struct {
 	receive   receiveState
 	batch     batchWriter
 	enc       engine.Encoder // encodes frames to send; guarded by batch.mu
-	closing   engine.Closing // guarded by batch.mu
 	handshake unique.Handle[handshakeResult]
 }
 
@@ -119,7 +118,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.batch.t.RemoteAddr() }
 func (c *Conn) Err() error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return c.closing.SendErr()
+	return c.closing().SendErr()
 }
 
 // SetValue stores a value of the caller's in the connection and replaces the previous one. A
@@ -213,18 +212,17 @@ func isNonce(name string) bool {
 // rareState holds the state that few connections need. It is allocated when it is first needed. The
 // lock of the batchWriter guards it.
 type rareState struct {
+	closing   engine.Closing
+	value     any            // of SetValue
+	ping      *buffer.Buffer // payload of the latest unanswered ping
 	writeDone *sync.Cond     // signalled when a write ends; nil: no goroutine has waited yet
-	writer    *messageWriter // the open writer of NextWriter, or nil
-	broken    error          // why the current outgoing message can't be completed, or nil
-
-	inFlight   *buffer.Buffer // the batch whose remainder the transport writes
-	ping       *buffer.Buffer // payload of the latest unanswered ping
-	pongSecond uint32         // the second for which pongs are counted
-	pongs      uint32         // number sent in that second
-
 	deadlines deadlines
 
-	value any // of SetValue
+	writer     *messageWriter // the open writer of NextWriter, or nil
+	broken     error          // why the current outgoing message can't be completed, or nil
+	inFlight   *buffer.Buffer // the batch whose remainder the transport writes
+	pongSecond uint32         // the second for which pongs are counted
+	pongs      uint32         // number sent in that second
 }
 
 var zeroRare rareState
@@ -236,6 +234,9 @@ func (w *batchWriter) rareOrZero() *rareState {
 	}
 	return w.rare
 }
+
+// closing returns the state of the closing handshake, which must not be changed.
+func (c *Conn) closing() *engine.Closing { return &c.batch.rareOrZero().closing }
 
 // ensureRare returns the rare state and allocates it if necessary.
 func (w *batchWriter) ensureRare() *rareState {

@@ -47,11 +47,11 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		c.receive.stop.Or(stopPull)
 	}
 	closeErr := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
-	switch sends := c.closing.SendClose(closeErr); {
+	switch sends := c.batch.ensureRare().closing.SendClose(closeErr); {
 	case sends && pushed: // the caller may be the Handler, which must not wait for the peer
 		c.encodeCloseLocked(code, reason)
 		w.flushHeldBack(c)
-		err = c.closing.WriteErr()
+		err = c.closing().WriteErr()
 	case sends:
 		c.encodeCloseLocked(code, reason)
 		err = c.commitLocked()
@@ -80,7 +80,7 @@ func (c *Conn) Abort(cause error) {
 	w := &c.batch
 	w.mu.Lock()
 	c.receive.stop.Or(stopAbort)
-	c.closing.Abort(closeErr)
+	c.batch.ensureRare().closing.Abort(closeErr)
 	w.corked = false
 	w.stop()
 	w.mu.Unlock()
@@ -115,9 +115,9 @@ func (c *Conn) shutdownLocked() error {
 		w.awaitIdle(c) // another sender may still have to write the close frame
 	}
 	failed := w.state == writerStopped
-	atOnce := failed || !c.closing.MayReceive() && c.Role() == Server && w.t.Queued() == 0
+	atOnce := failed || !c.closing().MayReceive() && c.Role() == Server && w.t.Queued() == 0
 	stream, isStream := w.t.(*h2.Stream)
-	awaitsAnswer := isStream && c.Role() == Server && c.closing.MayReceive()
+	awaitsAnswer := isStream && c.Role() == Server && c.closing().MayReceive()
 	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()
 	if (isStream || c.Role() == Server) && !awaitsAnswer && !again && !failed {
@@ -167,7 +167,7 @@ func (c *Conn) peerClosed(payload []byte) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	c.publishCountsLocked()
-	answer, err := c.closing.ReceiveClose(&CloseError{Code: code, Reason: string(reason)})
+	answer, err := c.batch.ensureRare().closing.ReceiveClose(&CloseError{Code: code, Reason: string(reason)})
 	if answer {
 		c.encodeCloseLocked(code, "")
 		c.batch.flushPending(c)
@@ -191,7 +191,7 @@ func (c *Conn) failProtocol(err error) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	c.publishCountsLocked()
-	if c.closing.SendClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}) {
+	if c.batch.ensureRare().closing.SendClose(&CloseError{Code: code, Reason: reason, Local: true, Err: err}) {
 		c.encodeCloseLocked(code, reason)
 		c.batch.flushPending(c)
 	}
@@ -205,9 +205,9 @@ func (c *Conn) streamEnded(err error) error {
 	w.mu.Lock()
 	c.publishCountsLocked()
 	w.handler = 0
-	w.flushPending(c)                                        // what was sent while the last bytes were handled
-	closesElsewhere := c.closing.Begun() || c.receive.pushed // Close does, or the transport of a Handler
-	closeErr := c.closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
+	w.flushPending(c)                                          // what was sent while the last bytes were handled
+	closesElsewhere := c.closing().Begun() || c.receive.pushed // Close does, or the transport of a Handler
+	closeErr := c.batch.ensureRare().closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)
 	w.stop()
 	w.mu.Unlock()
 	if !closesElsewhere {
@@ -251,7 +251,7 @@ func (b *closeWatchdog) Run() time.Duration {
 		w.mu.Unlock()
 		return c.closeTimeout()
 	}
-	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
+	c.batch.ensureRare().closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: ErrTimeout})
 	w.stop()
 	w.mu.Unlock()
 	w.t.Close()

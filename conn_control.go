@@ -56,7 +56,7 @@ func (c *Conn) queuePong(payload []byte) {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !c.closing.MaySend() {
+	if !c.closing().MaySend() {
 		return
 	}
 	w.dropPing()
@@ -84,7 +84,7 @@ func (c *Conn) encodePongLocked(payload []byte) {
 func (c *Conn) appendPongLocked() bool {
 	w := &c.batch
 	ping := w.rareOrZero().ping
-	if ping == nil || !c.closing.MaySend() || !w.pongAllowed() || w.exceedsQueue(len(ping.B)) {
+	if ping == nil || !c.closing().MaySend() || !w.pongAllowed() || w.exceedsQueue(len(ping.B)) {
 		return false
 	}
 	c.encodePongLocked(ping.B)

@@ -29,11 +29,11 @@ func (c *Conn) SetSendDeadline(t time.Time) error {
 // so none of them undoes another. The time of SetSendDeadline isn't kept: it may belong to a send
 // that ended long ago, and must not make the close frame fail.
 type deadlines struct {
+	deferred    bool      // a Handler is running: finalRecv and finalSend are set again when it returns
 	recv        time.Time // of SetRecvDeadline
 	recvTimeout time.Time // of the current RecvTimeout, or the last one
 	finalRecv   time.Time // when the close timeout ends receiving
 	finalSend   time.Time // when the close timeout ends sending
-	deferred    bool      // a Handler is running: both are set again when it returns
 }
 
 // receiving returns the time at which a receive must end, or the zero time.
@@ -72,7 +72,7 @@ func (c *Conn) setCloseDeadlinesLocked() {
 	now := time.Now()
 	l.finalSend = now.Add(c.closeTimeout())
 	l.finalRecv = l.finalSend
-	if c.closing.ClosedByUs() && c.limits().CloseTimeout < 0 {
+	if c.closing().ClosedByUs() && c.limits().CloseTimeout < 0 {
 		l.finalRecv = now // Close doesn't wait for the peer
 	}
 	c.batch.t.SetWriteDeadline(l.finalSend) // if this fails, so does the write

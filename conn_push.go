@@ -35,9 +35,9 @@ func (c *Conn) SetHandler(h Handler) error {
 	}
 	w := &c.batch
 	w.mu.Lock()
-	if c.closing.Begun() {
+	if c.closing().Begun() {
 		defer w.mu.Unlock()
-		return c.closing.SendErr()
+		return c.closing().SendErr()
 	}
 	refused := w.refuses
 	sendingEnded := r.stop.Load()&stopCloseTimeout != 0 // sending has failed
@@ -56,9 +56,9 @@ func (c *Conn) SetHandler(h Handler) error {
 		r.handler = nil
 		w.mu.Lock()
 		r.pushed, w.refuses = false, refused
-		closing := c.closing.Begun()
+		begun := c.closing().Begun()
 		w.mu.Unlock()
-		if closing { // Close has left this to the transport of a Handler
+		if begun { // Close has left this to the transport of a Handler
 			w.t.Close()
 		}
 		return err

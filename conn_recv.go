@@ -182,7 +182,7 @@ func (c *Conn) beginPull() error {
 		c.consume(len(r.view)) // discarded: its memory belongs to the transport
 		c.batch.mu.Lock()
 		defer c.batch.mu.Unlock()
-		return r.dec.Fail(c.closing.Ended(ErrClosed, !r.pushed, false))
+		return r.dec.Fail(c.closing().Ended(ErrClosed, !r.pushed, false))
 	}
 	return r.dec.Err()
 }

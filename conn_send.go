@@ -87,7 +87,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := ctx.Err(); err != nil && c.closing.MaySend() {
+	if err := ctx.Err(); err != nil && c.closing().MaySend() {
 		return err
 	}
 	if w.inHandler() && c.Queues() {
@@ -95,9 +95,9 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	}
 	waiter := contextWaiter{c: c, ctx: ctx}
 	defer waiter.cancel()
-	for c.closing.MaySend() && !w.hasRoom(c, len(p)) && waiter.waitLocked(len(p)) {
+	for c.closing().MaySend() && !w.hasRoom(c, len(p)) && waiter.waitLocked(len(p)) {
 	}
-	if err := ctx.Err(); err != nil && c.closing.MaySend() {
+	if err := ctx.Err(); err != nil && c.closing().MaySend() {
 		return err
 	}
 	batch := w.seq
@@ -109,7 +109,7 @@ func (c *Conn) SendContext(ctx context.Context, op Opcode, p []byte) error {
 	if err := ctx.Err(); err != nil && w.state != writerStopped && !c.isTakenLocked(batch) {
 		c.writeFailedLocked(err)
 		w.t.SetWriteDeadline(time.Now()) // ends the current write
-		return c.closing.WriteErr()
+		return c.closing().WriteErr()
 	}
 	return c.batchErrLocked(batch)
 }
@@ -137,7 +137,7 @@ func (c *Conn) Flush() error {
 	if w.pending != nil {
 		w.flushHeldBack(c)
 	}
-	return c.closing.WriteErr()
+	return c.closing().WriteErr()
 }
 
 // Drain waits until at most n bytes are queued for the peer, the send deadline has passed, or
@@ -160,7 +160,7 @@ func (c *Conn) Drain(n int) error {
 	for w.state == writerBusy && !c.Queues() && w.queued() > n {
 		w.waitForWrite()
 	}
-	return c.closing.SendErr()
+	return c.closing().SendErr()
 }
 
 // Queues reports whether the transport queues what the peer doesn't accept at once, as those on
@@ -193,12 +193,12 @@ func (c *Conn) sendFrameLocked(from *messageWriter, op Opcode, fin bool, p []byt
 			return c.quotaErrLocked(err)
 		}
 	}
-	if !c.closing.MaySend() || !fin || !c.enc.AcceptsUnfragmented(op) {
+	if !c.closing().MaySend() || !fin || !c.enc.AcceptsUnfragmented(op) {
 		if err := c.acceptLocked(from, op, fin, p); err != nil {
 			return err
 		}
 	}
-	w.countSent(op, fin, len(p))
+	w.ensureCounts().countSent(op, fin, len(p))
 	c.encodeCountedLocked(op, fin, 0, p)
 	return c.commitLocked()
 }
@@ -218,8 +218,8 @@ func checkText(op Opcode, fin bool, p []byte) error {
 // quotaErrLocked returns the error of a send for which there is no quota. If the connection has
 // ended, that is the error.
 func (c *Conn) quotaErrLocked(err error) error {
-	if !c.closing.MaySend() {
-		return c.closing.SendErr()
+	if !c.closing().MaySend() {
+		return c.closing().SendErr()
 	}
 	return err
 }
@@ -227,8 +227,8 @@ func (c *Conn) quotaErrLocked(err error) error {
 // acceptLocked checks whether a frame of the writer from, which may be nil, can be sent now. If so,
 // the Encoder takes it as sent.
 func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
-	if !c.closing.MaySend() {
-		return c.closing.SendErr()
+	if !c.closing().MaySend() {
+		return c.closing().SendErr()
 	}
 	if fin && c.enc.AcceptsUnfragmented(op) {
 		return nil
@@ -251,7 +251,7 @@ func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) 
 // encodeLocked counts a frame and appends it to the pending batch: it copies and masks the payload
 // in one pass.
 func (c *Conn) encodeLocked(op Opcode, fin bool, p []byte) {
-	c.batch.countSent(op, fin, len(p))
+	c.batch.ensureCounts().countSent(op, fin, len(p))
 	c.encodeCountedLocked(op, fin, 0, p)
 }
 
@@ -288,7 +288,7 @@ func (c *Conn) commitLocked() error {
 	if c.batch.commit(c) {
 		return nil
 	}
-	return c.closing.WriteErr()
+	return c.closing().WriteErr()
 }
 
 // sendDeflatedLocked compresses a frame and sends it. A message that compressing doesn't make
@@ -305,7 +305,7 @@ func (c *Conn) sendDeflatedLocked(from *messageWriter, op Opcode, fin bool, p []
 	if err := c.acceptLocked(from, op, fin, p); err != nil {
 		return err
 	}
-	w.countSent(op, fin, len(p))
+	w.ensureCounts().countSent(op, fin, len(p))
 	out := buffer.Get(most)
 	defer out.Put()
 	rsv, p := c.enc.Compress(out.B, op, fin, p)
@@ -333,7 +333,7 @@ func (c *Conn) sendLargeLocked(from *messageWriter, op Opcode, fin bool, p []byt
 	if err := c.acceptLocked(from, op, fin, p); err != nil {
 		return err
 	}
-	w.countSent(op, fin, len(p))
+	w.ensureCounts().countSent(op, fin, len(p))
 	return c.writePiecesLocked(op, fin, 0, p)
 }
 
@@ -385,12 +385,12 @@ func (c *Conn) writeUnownedLocked() error {
 	if c.batch.writeUnowned(c) {
 		return nil
 	}
-	return c.closing.WriteErr()
+	return c.closing().WriteErr()
 }
 
 // trySendLocked is TrySend for text that was checked.
 func (c *Conn) trySendLocked(op Opcode, p []byte) error {
-	if c.closing.MaySend() && !c.batch.hasRoom(c, len(p)) {
+	if c.closing().MaySend() && !c.batch.hasRoom(c, len(p)) {
 		return c.batch.errQueueFull()
 	}
 	return c.sendNowLocked(op, p)
@@ -402,7 +402,7 @@ func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 	if err := c.acceptLocked(nil, op, true, p); err != nil {
 		return err
 	}
-	w.countSent(op, true, len(p))
+	w.ensureCounts().countSent(op, true, len(p))
 	rsv := uint8(0)
 	if c.enc.Compresses(op, true, len(p)) {
 		out := buffer.Get(engine.CompressedBound(len(p)))
@@ -433,7 +433,7 @@ func (c *Conn) batchErrLocked(batch uint32) error {
 	if c.batch.isWritten(batch) {
 		return nil
 	}
-	return c.closing.WriteErr()
+	return c.closing().WriteErr()
 }
 
 // isTakenLocked reports whether a batch was given to the transport, and at most Limits.SendQueue
@@ -487,7 +487,7 @@ func (c *Conn) writeFailedLocked(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("websock: a write did not end in time, a part of a frame may be out: %w", err)
 	}
-	c.closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: err})
+	c.batch.ensureRare().closing.SendFailed(&CloseError{Code: CloseAbnormal, Err: err})
 	c.batch.stop()
 	c.startCloseTimeoutLocked()
 }

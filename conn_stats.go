@@ -45,13 +45,15 @@ func (c *Conn) Stats() Stats {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	var stats Stats
-	if n := c.batch.sent; n != nil {
-		stats.MessagesSent, stats.FramesSent, stats.PayloadSent = n.messages, n.frames, n.payload
-		stats.WireSent, stats.Writes, stats.PongsSent = n.wire, n.writes, n.pongs
-	}
-	if n := c.batch.received; n != nil {
-		stats.MessagesReceived, stats.FramesReceived, stats.PayloadReceived = n.messages, n.frames, n.payload
-		stats.WireReceived, stats.PingsReceived, stats.PongsReceived = n.wire, n.pings, n.pongs
+	if n := c.batch.counts; n != nil {
+		stats.MessagesSent, stats.PayloadSent, stats.WireSent, stats.Writes = n.messagesSent, n.payloadSent, n.wireSent, n.writes
+		stats.MessagesReceived, stats.PayloadReceived, stats.WireReceived = n.messagesReceived, n.payloadReceived, n.wireReceived
+		stats.FramesSent, stats.FramesReceived = n.messagesSent, n.messagesReceived
+		if n := n.rare; n != nil {
+			stats.FramesSent += n.fragmentsSent
+			stats.FramesReceived += n.fragmentsReceived
+			stats.PingsReceived, stats.PongsReceived, stats.PongsSent = n.pingsReceived, n.pongsReceived, n.pongsSent
+		}
 	}
 	if z := c.enc.Deflate(); z != nil {
 		stats.BeforeDeflate, stats.AfterDeflate = z.Sent()
@@ -72,8 +74,8 @@ func (c *Conn) Outgoing() (taken int64, waiting int) {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.sent != nil {
-		taken = int64(w.sent.wire)
+	if w.counts != nil {
+		taken = int64(w.counts.wireSent)
 	}
 	waiting = w.queued()
 	unsent := w.t.Queued()
@@ -103,44 +105,50 @@ func (c *Conn) WritesBlock() bool {
 	return !ok
 }
 
-// countSent counts a frame with n bytes of payload that is being sent.
-func (w *batchWriter) countSent(op Opcode, fin bool, n int) {
-	counts := w.ensureSent()
+// countSent counts a frame that is being sent.
+func (n *counts) countSent(op Opcode, fin bool, payload int) {
+	if !fin || op > OpBinary {
+		n.countRareSent(op, payload)
+		return
+	}
+	n.messagesSent++
+	n.payloadSent += uint64(payload)
+}
+
+// countRareSent is countSent for a frame that ends no message.
+func (n *counts) countRareSent(op Opcode, payload int) {
 	switch {
 	case op == OpPong:
-		counts.pongs++
+		n.ensureRare().pongsSent++
 	case op.IsData():
-		counts.frames++
-		counts.payload += uint64(n)
-		if fin {
-			counts.messages++
-		}
+		n.ensureRare().fragmentsSent++
+		n.payloadSent += uint64(payload)
 	}
 }
 
 // recvCounts counts what was received since the last call of publishCounts. Locking the counts of
 // the connection for each frame would cost more than handling it.
 type recvCounts struct {
-	messages, frames, pings, pongs uint32
-	payload, wire                  uint64 // one frame can have more than 4 GiB
-	deflated, inflated             uint64
+	messages, fragments, pings, pongs uint32 // fragments: those that end no message
+	payload, wire                     uint64 // one frame can have more than 4 GiB
+	deflated, inflated                uint64
 }
 
 // addMessage counts an unfragmented message of n bytes.
 func (r *recvCounts) addMessage(n int) {
 	r.messages++
-	r.frames++
 	r.payload += uint64(n)
 }
 
 // addPayload counts n bytes of payload of the data frame h.
 func (r *recvCounts) addPayload(h *Header, n int) {
 	r.payload += uint64(n)
-	if h.Remaining == 0 {
-		r.frames++
-		if h.Fin {
-			r.messages++
-		}
+	switch {
+	case h.Remaining > 0:
+	case h.Fin:
+		r.messages++
+	default:
+		r.fragments++
 	}
 }
 
@@ -150,23 +158,34 @@ func (r *recvCounts) addInflated(deflated, inflated int) {
 	r.inflated += uint64(inflated)
 }
 
-// sentCounts are the counts of Stats for what was sent.
-type sentCounts struct {
-	messages, frames, payload, wire, writes, pongs uint64
+// counts are the counts of Stats. They are allocated when there is something to count, and fill one
+// cache line: a process with many connections waits for memory longer than it counts.
+type counts struct {
+	messagesSent, payloadSent, wireSent, writes     uint64
+	messagesReceived, payloadReceived, wireReceived uint64
+	rare                                            *rareCounts // nil: all are 0
 }
 
-// receivedCounts are those for what was received. Both are allocated when there is something to count, and
-// apart, since many connections only receive.
-type receivedCounts struct {
-	messages, frames, payload, wire, pings, pongs uint64
+// rareCounts are the counts that most connections don't need.
+type rareCounts struct {
+	fragmentsSent, fragmentsReceived        uint64 // frames that don't end a message
+	pingsReceived, pongsReceived, pongsSent uint64
 }
 
-// ensureSent returns the counts of what was sent and allocates them if necessary.
-func (w *batchWriter) ensureSent() *sentCounts {
-	if w.sent == nil {
-		w.sent = &sentCounts{}
+// ensureCounts returns the counts and allocates them if necessary.
+func (w *batchWriter) ensureCounts() *counts {
+	if w.counts == nil {
+		w.counts = &counts{}
 	}
-	return w.sent
+	return w.counts
+}
+
+// ensureRare returns the rare counts and allocates them if necessary.
+func (n *counts) ensureRare() *rareCounts {
+	if n.rare == nil {
+		n.rare = &rareCounts{}
+	}
+	return n.rare
 }
 
 // publishCounts adds what was received to the counts that Stats returns.
@@ -184,17 +203,16 @@ func (c *Conn) publishCountsLocked() {
 	if r.wire == 0 && *r == (recvCounts{}) {
 		return
 	}
-	n := c.batch.received
-	if n == nil {
-		n = &receivedCounts{}
-		c.batch.received = n
+	n := c.batch.ensureCounts()
+	n.messagesReceived += uint64(r.messages)
+	n.payloadReceived += r.payload
+	n.wireReceived += r.wire
+	if r.fragments|r.pings|r.pongs != 0 {
+		rare := n.ensureRare()
+		rare.fragmentsReceived += uint64(r.fragments)
+		rare.pingsReceived += uint64(r.pings)
+		rare.pongsReceived += uint64(r.pongs)
 	}
-	n.messages += uint64(r.messages)
-	n.frames += uint64(r.frames)
-	n.payload += r.payload
-	n.wire += r.wire
-	n.pings += uint64(r.pings)
-	n.pongs += uint64(r.pongs)
 	if z := c.enc.Deflate(); z != nil {
 		z.CountReceived(r.deflated, r.inflated)
 	}

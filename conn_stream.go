@@ -117,7 +117,7 @@ const fragmentSize = 16 << 10
 func (c *Conn) NextWriter(op Opcode) (io.WriteCloser, error) {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	if err := c.closing.SendErr(); err != nil {
+	if err := c.closing().SendErr(); err != nil {
 		return nil, err
 	}
 	if !op.StartsMessage() || c.enc.InMessage() || c.batch.rareOrZero().writer != nil {

@@ -87,7 +87,7 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	if err := c.acceptLocked(nil, pm.op, true, nil); err != nil {
 		return err
 	}
-	w.countSent(pm.op, true, n)
+	w.ensureCounts().countSent(pm.op, true, n)
 	if frame.rsv != 0 {
 		c.enc.Compressed(pm.plain.payload, len(frame.payload))
 	}

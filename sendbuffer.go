@@ -21,7 +21,7 @@ func (c *Conn) Reserve(n int) (SendBuffer, error) {
 		return SendBuffer{}, ErrSendBuffer
 	}
 	c.batch.mu.Lock()
-	err := c.closing.SendErr()
+	err := c.closing().SendErr()
 	c.batch.mu.Unlock()
 	if err != nil {
 		return SendBuffer{}, err
@@ -109,7 +109,7 @@ func (c *Conn) sendReserved(op Opcode, fin bool, b *buffer.Buffer, n int) error 
 	}
 	frame := b.B[:engine.MaxHeaderSize+n]
 	start := c.enc.PutHeader(frame, c.newKey(b), op, fin)
-	w.countSent(op, fin, n)
+	w.ensureCounts().countSent(op, fin, n)
 	w.write(c, b, frame[start:], nil)
 	return c.writeUnownedLocked()
 }
