@@ -9,11 +9,14 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
+	"golang.org/x/sys/unix"
 )
 
 // attached returns a connection on a loop of its own, and its peer. Both are closed when the
@@ -263,3 +266,71 @@ type addressed struct {
 
 func (a addressed) LocalAddr() net.Addr  { return a.local }
 func (a addressed) RemoteAddr() net.Addr { return a.remote }
+
+// A scriptedSystem is what a blocker uses of the system, with a clock of its own. An event comes
+// when the script says so.
+type scriptedSystem struct {
+	clock       timing.Instant
+	event       timing.Instant // when it comes
+	others      time.Duration  // how long other goroutines run when they may
+	processors  int
+	interrupted bool  // wait, by a signal
+	armFails    error // of the timer
+
+	timer timing.Instant // when it ends a wait
+	waits int
+}
+
+// timerFd is the descriptor of a scriptedSystem's timer.
+const timerFd = 77
+
+// blocker returns a blocker that uses s.
+func (s *scriptedSystem) blocker() blocker {
+	return blocker{
+		timer:      timerFd,
+		now:        func() timing.Instant { return s.clock },
+		yield:      func() { s.clock += timing.Instant(s.others) },
+		processors: func() int { return s.processors },
+		arm: func() error {
+			s.timer = s.clock + parkInterval
+			return s.armFails
+		},
+		wait: func(_ int, events []unix.EpollEvent) (int, syscall.Errno) {
+			s.waits++
+			if s.interrupted {
+				return 0, unix.EINTR
+			}
+			s.clock = max(s.clock, min(s.event, s.timer))
+			n := 0
+			if s.timer <= s.clock {
+				events[n].Fd = timerFd
+				n++
+			}
+			if s.event <= s.clock {
+				events[n].Fd = 1
+				n++
+			}
+			return n, 0
+		},
+	}
+}
+
+// wait has b wait for an event that comes after the given time, and reports how it did.
+func (s *scriptedSystem) wait(t *testing.T, b *blocker, after time.Duration) (how string) {
+	start := s.clock
+	s.event = start + timing.Instant(after)
+	waits := s.waits
+	events := make([]unix.EpollEvent, 2)
+	n, ok := b.block(-1, events, start, 0)
+	if s.waits > waits {
+		how = "block"
+	}
+	if !ok {
+		s.clock = max(s.clock, s.event)
+		b.hasParked(start, true)
+		how += "park"
+	} else if n == 1 && events[0].Fd != 1 || n == 0 != s.interrupted {
+		t.Errorf("%d events; the first is of %d", n, events[0].Fd)
+	}
+	return how
+}

@@ -33,6 +33,7 @@ type poller struct {
 	n        int            // how many of events were taken
 	attempts int            // of the wait under way
 	deadline timing.Instant // of file; 0: none
+	blocker  blocker
 }
 
 // A ctlFunc is unix.EpollCtl, or what a test puts in its place.
@@ -48,8 +49,9 @@ func newPoller(ctl ctlFunc) (*poller, error) {
 	}
 	unix.SetNonblock(epfd, true) // so that os.NewFile adds it to the runtime's poller
 	p := &poller{epfd: epfd, ctl: ctl, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
+	p.blocker = newBlocker(p)
 	p.attempt = func(uintptr) bool {
-		if p.attempts > 0 {
+		if p.attempts > 0 && p.blocker.mode != parkingOnce {
 			p.n = epollWaitParked(epfd, p.events)
 		} else {
 			p.n = epollWait(epfd, p.events)
@@ -65,20 +67,36 @@ func newPoller(ctl ctlFunc) (*poller, error) {
 	return p, err
 }
 
-func (p *poller) close() { p.file.Close() }
+func (p *poller) close() {
+	p.file.Close()
+	if p.blocker.timer != 0 {
+		unix.Close(p.blocker.timer)
+	}
+}
 
 func (p *poller) control(op, fd int, events uint32) error {
 	err := p.ctl(p.epfd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// wait returns the next events, or none when the deadline has passed; 0 is none. It reports whether
-// the goroutine was parked.
-//
-// If there are no events, the goroutine parks like one that reads from a network connection. If it
-// blocked in the kernel it would hold a thread, and until the scheduler notices also a processor,
-// whose goroutines would have to wait.
-func (p *poller) wait(deadline timing.Instant) (events []unix.EpollEvent, parked bool) {
+// wait returns the next events, or none when the deadline has passed; 0 is none. It may also return
+// none before. It reports whether other goroutines could run.
+func (p *poller) wait(deadline timing.Instant) (events []unix.EpollEvent, yielded bool) {
+	start := p.blocker.now()
+	if n, ok := p.blocker.block(p.epfd, p.events, start, deadline); ok {
+		return p.events[:n], true
+	}
+	events, parked := p.park(p.blocker.parkUntil(start, deadline, p.deadline))
+	if parked {
+		p.blocker.hasParked(start, len(events) > 0)
+	}
+	return events, parked
+}
+
+// park waits like a goroutine that reads from a network connection. If it blocked in the kernel it
+// would hold a thread, and until the scheduler notices also a processor, whose goroutines would have
+// to wait.
+func (p *poller) park(deadline timing.Instant) (events []unix.EpollEvent, parked bool) {
 	if deadline != p.deadline {
 		p.deadline = deadline
 		p.file.SetReadDeadline(deadline.Time())
@@ -88,7 +106,7 @@ func (p *poller) wait(deadline timing.Instant) (events []unix.EpollEvent, parked
 	if p.attempts == 0 {  // before there was an attempt
 		return p.poll(), false
 	}
-	return p.events[:p.n], p.attempts > 1
+	return p.events[:p.n], p.attempts > 1 || p.n == 0
 }
 
 // poll returns the events that are there, without waiting.
