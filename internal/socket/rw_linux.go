@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// sysRead calls recvfrom if raw: it is some per cent cheaper than read, but not counted in /proc.
 func sysRead(fd int, p []byte, raw bool) (int, syscall.Errno) {
 	base := unsafe.Pointer(unsafe.SliceData(p))
 	if !raw {
 		n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(base), uintptr(len(p)))
 		return int(n), errno
 	}
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(base), uintptr(len(p)))
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(base), uintptr(len(p)), 0, 0, 0)
 	return int(n), errno
 }
 

@@ -3,11 +3,8 @@
 package epoll
 
 import (
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -198,19 +195,6 @@ func readAll(t *testing.T, peer io.Reader, want []byte) {
 			t.Fatalf("byte %d of %d is wrong", i, len(want))
 		}
 	}
-}
-
-// reads returns how many read calls this process has made.
-func reads(t *testing.T) (n int) {
-	t.Helper()
-	counters, err := os.ReadFile("/proc/self/io")
-	if err != nil {
-		t.Skip("this kernel doesn't count system calls:", err)
-	}
-	for line := range strings.Lines(string(counters)) {
-		fmt.Sscanf(line, "syscr: %d", &n)
-	}
-	return n
 }
 
 // A nibbler is a Receiver that pauses after each byte.

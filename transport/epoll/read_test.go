@@ -145,36 +145,3 @@ func TestReadDeadlineOfAViewUnderWay(t *testing.T) {
 	io.WriteString(peer, "x")
 	waitUntil(t, "what has arrived is returned after the deadline, too", func() bool { return <-receive() == nil })
 }
-
-func TestPulledMessageTakesOneRead(t *testing.T) {
-	const messages = 2000
-	c, peer := attached(t, "tcp")
-	file, err := peer.(*net.TCPConn).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	fd := int(file.Fd()) // in blocking mode; recvfrom and sendto don't count as reads
-	echoed := make(chan struct{})
-	go func() {
-		defer close(echoed)
-		for range messages {
-			view, _ := c.View()
-			c.Writev(view)
-			c.Consume(len(view))
-		}
-	}()
-	before := reads(t)
-	for range messages {
-		if err := syscall.Sendto(fd, []byte("Hello"), 0, nil); err != nil {
-			t.Fatal(err)
-		}
-		if n, _, err := syscall.Recvfrom(fd, make([]byte, 10), 0); n != 5 || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	if made := reads(t) - before; made > messages*11/10 {
-		t.Errorf("%d reads for %d messages", made, messages)
-	}
-	<-echoed
-}
