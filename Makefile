@@ -27,11 +27,13 @@ arm64: ## the packages with kernels, the engine and websock, as linux/arm64 unde
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
+# The assembly depends on the processor alone, so the builds without it are those of one system.
+PUREGO_PLATFORMS := linux/amd64 linux/arm64
+
 cross: ## builds for every platform, with and without assembly
-	@set -e; for p in $(PLATFORMS); do echo "$$p"; \
-		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; \
-		go build $(PACKAGES); go build -tags purego $(PACKAGES); \
-	done
+	@set -e; build() { GOOS=$${1%/*} GOARCH=$${1#*/} CGO_ENABLED=0 go build $$2 $(PACKAGES); }; \
+		for p in $(PLATFORMS); do echo "$$p"; build $$p; done; \
+		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p -tags=purego; done
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"

@@ -143,6 +143,7 @@ func TestServersShareAPort(t *testing.T) {
 // clients.
 func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 	withEveryServer(t, func(t *testing.T, transport string, start func(args ...string) string, config websock.Config) {
+		t.Parallel()
 		// Messages, more than the system's buffers hold, and at a pace of which a client that reads
 		// never falls behind by as much.
 		enough, pace := 100, "20ms"
