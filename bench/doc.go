@@ -47,6 +47,8 @@
 //	go run ./compare -rounds 5 -cases '^server/'
 //	go run ./compare -rounds 5 -cases '^server/' -program './EchoServer' -program 'websock serve -addr 127.0.0.1:PORT'
 //
+// SERVERS.md has results, and what makes the difference.
+//
 // The turnaround is then what the client sees from one echo to the next. The memory is what that many
 // connections add to a thousand others. Servers in Go free what they can before it is measured; a
 // program is given time until its memory stays as it is.

@@ -55,10 +55,11 @@ func memoryCharts(grids []*grid) (all []chart) {
 
 func loopbackCharts(tables []*loopback.Table) (all []chart) {
 	titles := map[string][2]string{
-		"echo/ws/conns=1000":       {"Echo", "Echo, 1,000 connections: µs of processor a message"},
-		"pipelined/ws/conns=64x16": {"Pipelined", "64 connections, 16 messages in flight on each: µs of processor a message"},
-		"broadcast/ws/conns=10000": {"Broadcast", "Broadcast received by 10,000 connections: µs of processor a message"},
-		"idle/ws/conns=10000":      {"Idle", "10,000 idle connections: bytes of memory for each"},
+		"echo/ws/conns=1000":        {"Echo", "Echo, 1,000 connections: µs of processor a message"},
+		"pipelined/ws/conns=64x16":  {"Pipelined", "64 connections, 16 messages in flight on each: µs of processor a message"},
+		"broadcast/ws/conns=10000":  {"Broadcast", "Broadcast received by 10,000 connections: µs of processor a message"},
+		"server/echo/ws/conns=1000": {"Server", "Echo servers, 1,000 connections: µs of processor a message"},
+		"idle/ws/conns=10000":       {"Idle", "10,000 idle connections: bytes of memory for each"},
 	}
 	for _, t := range tables {
 		names, ok := titles[t.Case.String()]

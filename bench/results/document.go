@@ -33,12 +33,12 @@ var about = map[string]string{
 func writeResults(file string, e extent, inMemory []*grid, overLoopback []*loopback.Table) error {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Results\n\nWritten by `make bench` on %s; not by hand. %s.\n\n", time.Now().UTC().Format("2006-01-02"), machine())
-	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Reads and writes are those that the kernel counts, which leaves out recv and send: those of raw and transport/epoll.\n\n")
+	fmt.Fprintf(&w, "Compare within a table; between machines, and between two runs on a busy one, only ratios tell something. The bound checks nothing: no library can be faster. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message, or the client of servers that are compared from one echo to the next. Reads and writes are those that the kernel counts, which leaves out recv and send: those of raw and transport/epoll.\n\n")
 	fmt.Fprintf(&w, "## In memory\n\nNanoseconds for a message and, after the slash, how many times as long as the first row: medians of %d rounds. Beneath: allocations a message where there are any.\n\n", e.rounds)
 	for _, g := range inMemory {
 		g.write(&w)
 	}
-	fmt.Fprintf(&w, "## Over loopback\n\nThe client has a processor of its own, and so has the server, which is the same for all. Medians of %d turns.\n\n", e.turns)
+	fmt.Fprintf(&w, "## Over loopback\n\nThe client has a processor of its own, and so has the server, which is the same for all. In the cases whose names begin with server, servers are compared, and the client is the same. Medians of %d turns.\n\n", e.turns)
 	for _, t := range overLoopback {
 		writeTable(&w, t)
 	}
