@@ -205,7 +205,8 @@ type Batcher interface {
 	// it. The Conn may keep a copy of the bytes until the Receivers of other connections for which
 	// bytes have arrived were called, then write them, and report an error as one of queued bytes.
 	// It writes them earlier when any other method needs it: those that write or wait, CloseWrite,
-	// Linger and Close. Queued doesn't count them.
+	// Linger, Close and SetWriteDeadline. A Receiver that doesn't return must not keep back what
+	// others have written. Queued doesn't count the bytes.
 	WriteBehind(bufs ...[]byte) error
 }
 

@@ -71,8 +71,8 @@ func (l *loop) collect() {
 			}
 		}
 	}
-	l.behind.holds = as.count > 1
-	if l.ring != nil && ready >= fewest {
+	l.behind.holds = as.count >= min(l.fewest, 2)
+	if l.ring != nil && ready >= l.fewest {
 		l.receiveAll()
 	}
 }

@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,10 @@ const (
 
 	// holdTime is for how long bytes are held back, unless a receiver takes longer.
 	holdTime = timing.Instant(200 * time.Microsecond)
+
+	// watchInterval is how often another goroutine looks whether a receiver that doesn't return keeps
+	// bytes back.
+	watchInterval = time.Millisecond
 )
 
 // behind is what a loop writes behind: after it has called the receivers of all connections for which
@@ -31,18 +36,32 @@ type behind struct {
 	held   [maxEvents]held
 	count  int
 	memory []byte
-	since  timing.Instant // when the first bytes were held back
+
+	since    timing.Instant // when the first bytes were held back
+	holdTime timing.Instant // the constant; tests change it
+
+	batches atomic.Uint32 // how often bytes were held back that were the first
+	watched atomic.Bool   // watchdog is going to run
+	watch   *time.Timer   // runs watchdog
+	seen    uint32        // batches when watchdog last ran; its own
 }
 
 // held are the bytes of a connection.
 type held struct {
-	conn  *Conn
-	bytes [1][]byte // in memory
+	conn  atomic.Pointer[Conn] // set by the loop; nil: the bytes were needed earlier
+	bytes [1][]byte            // in memory
 
 	// When the ring has sent them, and the connection is locked:
 	sent bool
 	rest []byte // all of them; those that the ring has not sent stay in bytes
 	err  error
+}
+
+func (b *behind) init() {
+	b.memory = make([]byte, 0, heldSize)
+	b.holdTime = holdTime
+	b.watch = time.AfterFunc(time.Hour, b.watchdog)
+	b.watch.Stop()
 }
 
 // Batches returns true.
@@ -67,7 +86,7 @@ func (b *behind) holdLocked(c *Conn, bufs [][]byte) bool {
 		size += len(p)
 	}
 	from := len(b.memory)
-	if !b.holds || size > maxHeld || from+size > cap(b.memory) || b.count == len(b.held) {
+	if !b.holds || size == 0 || size > maxHeld || from+size > cap(b.memory) || b.count == len(b.held) {
 		return false
 	}
 	for _, p := range bufs {
@@ -75,26 +94,62 @@ func (b *behind) holdLocked(c *Conn, bufs [][]byte) bool {
 	}
 	if b.count == 0 {
 		b.since = timing.Now()
+		b.batches.Add(1)
 	}
 	h := &b.held[b.count]
-	h.conn, h.bytes[0] = c, b.memory[from:]
+	h.conn.Store(c)
+	h.bytes[0] = b.memory[from:]
 	b.count++
 	c.behind = uint8(b.count)
+	if !b.watched.Load() {
+		b.startWatchdog()
+	}
 	return true
 }
 
+func (b *behind) startWatchdog() {
+	if !b.watched.Swap(true) {
+		b.watch.Reset(watchInterval)
+	}
+}
+
+// watchdog writes what the loop holds back if that does not come to it, since a receiver doesn't
+// return. It runs in a goroutine of its own, as long as bytes are held back now and then.
+func (b *behind) watchdog() {
+	n := b.batches.Load()
+	if n != b.seen {
+		b.seen = n
+		b.watch.Reset(watchInterval)
+		return
+	}
+	for i := range b.held {
+		if c := b.held[i].conn.Load(); c != nil {
+			c.mu.Lock()
+			c.writeBehindLocked()
+			c.mu.Unlock()
+		}
+	}
+	b.watched.Store(false)
+	if b.batches.Load() != n {
+		b.startWatchdog()
+	}
+}
+
 // isLate reports whether bytes have been held back for long.
-func (b *behind) isLate() bool { return b.count > 0 && timing.Now()-b.since > holdTime }
+func (b *behind) isLate() bool { return b.count > 0 && timing.Now()-b.since > b.holdTime }
 
 // writeBehind writes what is held back.
 func (l *loop) writeBehind() {
 	b := &l.behind
-	if l.ring != nil && b.count >= fewest {
+	if l.ring != nil && b.count >= l.fewest {
 		l.sendHeld()
 	}
 	for i := range b.held[:b.count] {
 		h := &b.held[i]
-		c := h.conn
+		c := h.conn.Load()
+		if c == nil {
+			continue
+		}
 		if !h.sent {
 			c.mu.Lock()
 		}
@@ -109,7 +164,8 @@ func (l *loop) writeBehind() {
 			c.writeBehindLocked()
 		}
 		c.mu.Unlock()
-		h.conn, h.sent, h.err = nil, false, nil
+		h.conn.Store(nil)
+		h.sent, h.err = false, nil
 	}
 	b.count, b.memory = 0, b.memory[:0]
 }
@@ -120,12 +176,17 @@ func (l *loop) sendHeld() {
 	b := &l.behind
 	for i := range b.held[:b.count] {
 		h := &b.held[i]
-		h.conn.mu.Lock()
-		if int(h.conn.behind) != i+1 || h.conn.writeDeadline.Passed() {
-			h.conn.mu.Unlock()
+		c := h.conn.Load()
+		c.mu.Lock()
+		needed := int(c.behind) != i+1 // earlier
+		if needed {
+			h.conn.Store(nil) // the connection may have another place, and be locked until writeBehind
+		}
+		if needed || c.writeDeadline.Passed() {
+			c.mu.Unlock()
 			continue
 		}
-		l.ring.Send(int(h.conn.fd), h.bytes[0], uint32(i))
+		l.ring.Send(int(c.fd), h.bytes[0], uint32(i))
 		h.sent, h.rest, h.bytes[0] = true, h.bytes[0], nil // unless there is a result
 	}
 	err := l.ring.Submit()

@@ -93,6 +93,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.ref.closed() {
 		return net.ErrClosed
 	}
+	c.writeBehindLocked() // it was to be written before the new deadline
 	c.writeDeadline = timing.InstantOf(t)
 	c.scheduleDeadlineLocked()
 	if c.out != nil {
