@@ -220,7 +220,10 @@ func (p *pump) deliver(b *buffer.Buffer, n int, err error) {
 
 func (p *pump) callReadable() {
 	p.c.turn.Store(pumpRuns)
-	p.useGoroutine()
+	if len(p.c.view) > 0 {
+		p.useGoroutine()
+	}
+	p.goroutine = used // without bytes too, although the smallest stack may have been large enough
 	p.finished = p.r.Readable() != nil
 }
 
