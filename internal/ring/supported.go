@@ -17,15 +17,36 @@ import (
 var errTooOld = errors.New("the kernel is older than Linux 5.17")
 
 // Supported returns nil if rings can be used, or an error that says why not. The first call finds it
-// out, by requests on sockets of its own, for the rest of the program's life.
-func Supported() error { return supported() }
+// out, by requests on sockets of its own, for the rest of the program's life; but an error that says that
+// descriptors or memory are short is forgotten, since it may pass.
+func Supported() error { return support.find(func() error { return try(open) }) }
 
-var supported = sync.OnceValue(func() error {
-	if err := try(open); err != nil {
-		return fmt.Errorf("io_uring can't be used: %w", err)
+var support finding
+
+// A finding is what was found out about rings.
+type finding struct {
+	mu    sync.Mutex
+	known bool
+	err   error
+}
+
+// find returns what is known, or what look finds out.
+func (f *finding) find(look func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.known {
+		if f.err = look(); f.err != nil {
+			f.err = fmt.Errorf("io_uring can't be used: %w", f.err)
+		}
+		f.known = !isShort(f.err)
 	}
-	return nil
-})
+	return f.err
+}
+
+// isShort reports whether err may pass.
+func isShort(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
+}
 
 // try tries all that a Ring relies on.
 func try(open func(entries int) (*Ring, error)) error {

@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"context"
+	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -383,4 +384,60 @@ func TestAWriteDeadlinePassesWhileAnAnswerIsHeldBack(t *testing.T) {
 			t.Errorf("the receiver got %v", late.ended[0])
 		}
 	})
+}
+
+// Messages that Handlers answer over TLS, and without it, take one system call for all receives and one
+// for all sends.
+func TestAnswersOfHandlersShareSystemCalls(t *testing.T) {
+	for name, secured := range map[string]func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn){
+		"plain":   func(_ testing.TB, client, server net.Conn) (net.Conn, net.Conn) { return client, server },
+		"TLS 1.2": netpair.SecuredBy(stdtls.VersionTLS12),
+		"TLS 1.3": netpair.SecuredBy(stdtls.VersionTLS13),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &plainRing{}
+			w := doubled(t, 1, r)
+			w.holdForever(t)
+			notes := &notingFactory{Factory: w.loops}
+			var peers []net.Conn
+			for range 6 {
+				a, b := netpair.Sockets(t, "tcp")
+				client, server := secured(t, a, b)
+				carrier, err := websock.Attach(notes, server, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := websock.NewConn(carrier, websock.Server, websock.Options{})
+				t.Cleanup(func() { c.Abort(nil) })
+				if err := c.SetHandler(websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
+					c.SendFrame(op, true, msg)
+					c.SendText([]byte("!"))
+				}, nil)); err != nil {
+					t.Fatal(err)
+				}
+				peers = append(peers, client)
+			}
+			w.settle(t)
+			r.made()
+			for range 3 {
+				w.together(t, func() {
+					for i, peer := range peers {
+						io.WriteString(peer, "\x82\x81\x00\x00\x00\x00x")
+						(&member{&sink{c: notes.conns[i]}, peer}).awaits(t, unix.POLLIN)
+					}
+				})
+				for _, peer := range peers {
+					got := make([]byte, 6)
+					if _, err := io.ReadFull(peer, got); err != nil || string(got) != "\x82\x01x\x81\x01!" {
+						t.Fatalf("the answer is %q, %v", got, err)
+					}
+				}
+				w.settle(t)
+				want := []string{"6 receives, 0 sends", "0 receives, 6 sends"}
+				if got, _ := r.made(); !slices.Equal(got, want) {
+					t.Errorf("the batches are %q, want %q", got, want)
+				}
+			}
+		})
+	}
 }

@@ -626,3 +626,17 @@ func doubled(t *testing.T, n int, r *plainRing) *crowd {
 	t.Helper()
 	return newCrowd(t, "tcp", n, func() (batchRing, error) { return r, nil })
 }
+
+// A notingFactory is a Factory that notes the connections that it makes.
+type notingFactory struct {
+	Factory
+	conns []*Conn
+}
+
+func (f *notingFactory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	c, err := f.Factory.Attach(conn, early)
+	if err == nil {
+		f.conns = append(f.conns, c.(*Conn))
+	}
+	return c, err
+}

@@ -52,3 +52,10 @@ func Example_pause() {
 		}()
 	}, nil)
 }
+
+// A server says at its start whether it needs a system call for each connection.
+func ExampleBatching() {
+	if err := epoll.Batching(); err != nil {
+		log.Print("loops make system calls for each connection: ", err)
+	}
+}

@@ -24,7 +24,7 @@ func Loops(n int) Factory { return Factory{&loopGroup{size: max(n, 1)}} }
 // Batching returns nil if a loop receives and sends for several connections by one system call, through
 // io_uring, when four or more are ready. Else each connection has system calls of its own, and the error
 // says what is missing. The first call, or the first connection, finds it out for the rest of the
-// program's life. It may be called from any goroutine.
+// program's life, unless descriptors or memory were short. It may be called from any goroutine.
 func Batching() error { return ring.Supported() }
 
 // A Factory makes connections of this package. It may be used from any goroutine.
@@ -47,7 +47,7 @@ func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
 }
 
 // Reserve reserves what a connection takes beside its own descriptor, as transport.Reserver says: a
-// second descriptor, to which the first is moved, and the descriptors of a loop if none runs.
+// second descriptor, to which the first is moved, and those of a loop, up to four, if none runs.
 func (f Factory) Reserve() (transport.Reservation, error) {
 	r, err := f.reserve()
 	if err != nil {
