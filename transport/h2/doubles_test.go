@@ -161,6 +161,8 @@ type wire struct {
 	queued  int            // bytes
 	pending *pendingWrite  // of TryWrite
 	waits   bool           // Queues returns false
+	batches bool           // it is a transport.Batcher
+	behind  int            // calls of WriteBehind
 	failure error          // of writes
 	during  func()         // called during the next write
 	seen    func([][]byte) // called with the buffers of each Writev; may be nil
@@ -204,6 +206,13 @@ func (w *wire) Writev(bufs ...[]byte) error {
 	w.sent = append(w.sent, rest...)
 	w.mu.Unlock()
 	return err
+}
+
+func (w *wire) Batches() bool { return w.batches }
+
+func (w *wire) WriteBehind(bufs ...[]byte) error {
+	w.behind++
+	return w.Writev(bufs...)
 }
 
 func (w *wire) TryWrite(p []byte) (transport.PendingWrite, error) {

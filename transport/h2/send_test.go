@@ -651,3 +651,29 @@ func TestASessionThatCannotSendEnds(t *testing.T) {
 		})
 	}
 }
+
+// What a turn of the carrier sends is written behind, by one call. What is sent at other times, or by
+func TestOnlyATurnWritesBehind(t *testing.T) {
+	for _, batches := range []bool{false, true} {
+		p := newPeer(t, newWire(), server, h2.Config{})
+		p.wire.batches = batches
+		st := p.open()
+		p.frames()
+		turns := 0
+		if batches {
+			turns = 1
+		}
+		p.wire.behind = 0
+		p.send(ping("01234567"), ping("76543210"))
+		p.gets(`PING ACK "01234567"`, `PING ACK "76543210"`)
+		if p.wire.behind != turns {
+			t.Errorf("batches %v: a turn makes %d calls of WriteBehind", batches, p.wire.behind)
+		}
+		p.wire.behind = 0
+		st.Writev([]byte("outside"))
+		p.gets(`DATA 1 "outside"`)
+		if p.wire.behind > 0 {
+			t.Errorf("batches %v: a write outside of a turn makes %d calls of WriteBehind", batches, p.wire.behind)
+		}
+	}
+}
