@@ -182,7 +182,7 @@ func (l *loop) sendHeld() {
 		if needed {
 			h.conn.Store(nil) // the connection may have another place, and be locked until writeBehind
 		}
-		if needed || c.writeDeadline.Passed() {
+		if needed || c.has(limited) {
 			c.mu.Unlock()
 			continue
 		}

@@ -370,6 +370,7 @@ func TestAWriteDeadlinePassesWhileAnAnswerIsHeldBack(t *testing.T) {
 			late.c.WriteBehind([]byte("too late"))
 			late.c.mu.Lock()
 			late.c.writeDeadline = 1
+			late.c.state.Or(limited)
 			late.c.mu.Unlock()
 		}
 		w.all(t, func(int) string { return "x" })

@@ -20,24 +20,27 @@ import (
 // and a transport.Queue.
 //
 // Its size counts, since a process may have a million of them: what only a busy connection needs is
-// in input and output, which an idle one doesn't have.
+// in input and output, which an idle one doesn't have. What every message needs is in the first of
+// its two cache lines.
 type Conn struct {
-	loop       *loop
-	receiver   transport.Receiver // set by Push
-	in         *input             // of the reader; nil: no bytes are kept, and no goroutine reads
-	otherAddrs *otherAddrs        // nil: a socket.Addr holds the addresses
+	loop     *loop
+	receiver transport.Receiver // set by Push
+	in       *input             // of the reader; nil: no bytes are kept, and no goroutine reads
 
-	mu            sync.Mutex // of the fields below, but for those that say otherwise
-	out           *output    // nil: nothing is queued
+	mu     sync.Mutex    // of the fields below, but for those that say otherwise
+	out    *output       // nil: nothing is queued
+	fd     int32         // constant
+	ref    fdRef         // atomic
+	state  atomic.Uint32 // of the flags below
+	armed  events        // what epoll reports
+	behind uint8         // the place of its bytes among those that the loop writes behind, from 1; 0: none
+	place  timing.Place  // in the wheel of the loop, under the lock of its deadlineQueue
+
 	readDeadline  timing.Instant
 	writeDeadline timing.Instant
-	fd            int32         // constant
-	ref           fdRef         // atomic
-	state         atomic.Uint32 // of the flags below
-	remote        socket.Addr   // constant
-	place         timing.Place  // in the wheel of the loop, under the lock of its deadlineQueue
-	armed         events        // what epoll reports
-	behind        uint8         // the place of its bytes among those that the loop writes behind, from 1; 0: none
+	otherAddrs    *otherAddrs // constant; nil: a socket.Addr holds the addresses
+	remote        socket.Addr // constant
+	_             [22]byte
 }
 
 // The flags of a Conn's state. They are atomic since the loop reads them for every event.
@@ -55,6 +58,7 @@ const (
 	yielded                 // the loop calls runScheduled in its next turn
 	sendFailed              // queued bytes can't be sent, and the reader doesn't know yet
 	bulky                   // more arrives at once than a slot takes
+	limited                 // there is a writeDeadline
 )
 
 // has reports whether any of the flags is set.

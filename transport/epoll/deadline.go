@@ -95,6 +95,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	}
 	c.writeBehindLocked() // it was to be written before the new deadline
 	c.writeDeadline = timing.InstantOf(t)
+	if c.writeDeadline != 0 {
+		c.state.Or(limited)
+	} else {
+		c.state.And(^uint32(limited))
+	}
 	c.scheduleDeadlineLocked()
 	if c.out != nil {
 		c.out.broadcast() // calls of Drain keep the deadline

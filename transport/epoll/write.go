@@ -60,7 +60,7 @@ func (c *Conn) writevLocked(bufs [][]byte) error {
 	switch {
 	case c.out != nil && c.out.err != nil:
 		return c.out.err
-	case c.writeDeadline.Passed():
+	case c.has(limited) && c.writeDeadline.Passed():
 		if c.out.queued() == 0 { // else the loop does it, and the receiver gets the error too
 			c.failLocked(os.ErrDeadlineExceeded)
 		}

@@ -297,6 +297,7 @@ func TestWriteAfterTheDeadlineEndsAPushedConnection(t *testing.T) {
 	fill(t, c)
 	c.mu.Lock()
 	c.writeDeadline = timing.Now() // the loop doesn't know yet
+	c.state.Or(limited)
 	c.scheduleDeadlineLocked()
 	c.mu.Unlock()
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
