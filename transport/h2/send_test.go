@@ -652,7 +652,7 @@ func TestASessionThatCannotSendEnds(t *testing.T) {
 	}
 }
 
-// What a turn of the carrier sends is written behind, by one call. What is sent at other times, or by
+// What a turn of the carrier sends is written behind, by one call. What is sent at other times is not.
 func TestOnlyATurnWritesBehind(t *testing.T) {
 	for _, batches := range []bool{false, true} {
 		p := newPeer(t, newWire(), server, h2.Config{})

@@ -524,3 +524,30 @@ func reset(conn net.Conn) {
 	}
 	conn.Close()
 }
+
+// A behindWriter is a Receiver that writes behind, then calls after, and closes the connection at the end.
+type behindWriter struct {
+	conn  transport.Conn
+	after func(c transport.Conn)
+}
+
+func (w *behindWriter) Readable() error {
+	for {
+		view, err := w.conn.View()
+		if err == transport.ErrWouldBlock {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		w.conn.Consume(len(view))
+		p := []byte("behind, ")
+		w.conn.(transport.Batcher).WriteBehind([]byte("written "), p)
+		clear(p)
+		w.after(w.conn)
+	}
+}
+
+func (w *behindWriter) End(error) {}
+
+func (w *behindWriter) Finish() { w.conn.Close() }

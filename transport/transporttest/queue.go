@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // If the peer does not read, TrySend returns ErrSendQueueFull, also while another goroutine is blocked
@@ -294,4 +296,41 @@ func (s Suite) testPeersThatBothSendMuchDoNotDeadlock(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a Receiver has written with WriteBehind reaches the peer, and before what is written or ended
+// after that. The Conn keeps none of the buffers.
+func (s Suite) testWhatIsWrittenBehindComesFirst(t *testing.T) {
+	for name, after := range map[string]func(c transport.Conn){
+		"nothing":            func(transport.Conn) {},
+		"Writev":             func(c transport.Conn) { c.Writev([]byte("then "), []byte("more")) },
+		"another goroutine":  func(c transport.Conn) { go c.Writev([]byte("then more")) },
+		"WriteBehind":        func(c transport.Conn) { c.(transport.Batcher).WriteBehind([]byte("then more")) },
+		"CloseWrite":         func(c transport.Conn) { c.CloseWrite() },
+		"Linger":             func(c transport.Conn) { c.Linger(patience) },
+		"Close":              func(c transport.Conn) { c.Close() },
+		"a deadline of zero": func(c transport.Conn) { c.SetWriteDeadline(time.Unix(1, 0)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, peer := s.sockets(t, "tcp")
+			c := s.attach(t, client, nil)
+			if b, ok := c.(transport.Batcher); !ok || !b.Batches() {
+				t.Skip("the transport is not a transport.Batcher")
+			}
+			if err := c.(transport.Pusher).Push(&behindWriter{c, after}); err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(peer, "x")
+			want := "written behind, "
+			switch name {
+			case "Writev", "another goroutine", "WriteBehind":
+				want += "then more"
+			}
+			got := make([]byte, len(want))
+			peer.SetReadDeadline(time.Now().Add(patience))
+			if n, err := io.ReadFull(peer, got); err != nil || string(got) != want {
+				t.Errorf("%q came, %v; want %q", got[:n], err, want)
+			}
+		})
+	}
 }

@@ -118,6 +118,7 @@ func (s Suite) Run(t *testing.T) {
 		{"EachCallMayEndItsGoroutine", s.testEachCallMayEndItsGoroutine, pusher},
 		{"GoexitAtTheEndOfAReceiver", s.testGoexitAtTheEndOfAReceiver, pusher},
 		{"AReceiverPushedAgainFreesTheDescriptor", s.testAReceiverPushedAgainFreesTheDescriptor, pusher | alone | sockets},
+		{"WhatIsWrittenBehindComesFirst", s.testWhatIsWrittenBehindComesFirst, pusher | queue},
 		{"TrySendNeverBlocks", s.testTrySendNeverBlocks, queue},
 		{"APendingWriteIsFinishedAndFollowed", s.testAPendingWriteIsFinishedAndFollowed, queue},
 		{"APendingWriteEndsWithItsConnection", s.testAPendingWriteEndsWithItsConnection, queue},
