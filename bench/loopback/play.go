@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed004e8d11/websock/bench/client"
 	"github.com/seed004e8d11/websock/bench/server"
+	"golang.org/x/sys/unix"
 )
 
 // A task is the input of a client's process.
@@ -30,6 +31,7 @@ type task struct {
 	Certificate []byte // of the server
 	Size        int    // of a message's payload
 	Profile     string // file for a CPU profile; "": none
+	Stops       bool   // the process stops itself before its work, until it is told to go on
 	Watch       int    // process id of a server whose cost is measured; 0: the client's cost is
 }
 
@@ -180,6 +182,10 @@ func (t *task) latencies(ctx context.Context) (r Result, err error) {
 func (t *task) begin(meter *client.Meter, c client.Client) error {
 	if err := t.profile(); err != nil {
 		return err
+	}
+	if t.Stops {
+		runtime.GC() // so that what opening connections has left doesn't count
+		unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}
 	meter.Begin()
 	c.Start()

@@ -3,6 +3,9 @@
 package loopback
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -12,11 +15,12 @@ import (
 )
 
 // CanSlice reports whether RunSliced can run the case: each client goes on by itself.
-func (c Case) CanSlice() bool { return c.Kind == Echo || c.Kind == Pipelined }
+func (c Case) CanSlice() bool { return c.Kind == Echo || c.Kind == Pipelined || c.Kind == Broadcast }
 
 // A sliced is a client that runs in slices of time.
 type sliced struct {
 	*process
+	lab    *Lab          // if clients are compared: of its own, since the descriptors of a server are limited
 	server *echoServer   // if servers are compared
 	done   chan struct{} // closed when there is a result
 	result Result
@@ -33,6 +37,7 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 	all := make([]*sliced, len(contestants))
 	for i, contestant := range contestants {
 		all[i] = l.startSliced(contestant, c, t, len(contestants))
+		all[i].awaitStop()
 	}
 	for running := true; running; {
 		running = false
@@ -50,23 +55,28 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 		if s.server != nil {
 			s.server.end()
 		}
+		if s.lab != nil {
+			s.lab.Close()
+		}
 	}
 	return results, errs
 }
 
-// startSliced starts a client, one of several, and stops it until its turn.
+// startSliced starts a client, one of several, which stops itself before its work.
 func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) *sliced {
 	s := &sliced{done: make(chan struct{})}
 	limit := timeLimit(c, t) * time.Duration(several)
 	program, name := splitProgram(contestant.Name)
-	task := l.task(name, c, t)
+	var task task
 	if c.Server {
 		program = ""
 		if s.server, s.err = l.startEcho(contestant, limit); s.err == nil {
 			task = l.taskFor(s.server, c, t)
 		}
+	} else if s.lab, s.err = Open(l.clientCPU >= 0); s.err == nil {
+		task = s.lab.task(name, c, t)
 	}
-	task.Limit = limit
+	task.Limit, task.Stops = limit, true
 	if s.err == nil {
 		s.process, s.err = startProgram(program, "client", l.clientCPU, limit)
 	}
@@ -74,12 +84,25 @@ func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) 
 		close(s.done)
 		return s
 	}
-	s.signal(unix.SIGSTOP)
 	go func() {
 		defer close(s.done)
 		s.result, s.err = s.play(task)
 	}()
 	return s
+}
+
+// awaitStop waits until the client has opened its connections and stopped itself, or failed.
+func (s *sliced) awaitStop() {
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		if status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)); bytes.Contains(status, []byte(") T ")) {
+			return
+		}
+	}
 }
 
 // takeTurn lets the client run for a slice, or until it has a result. It returns false if it has one.
