@@ -40,6 +40,8 @@
 //	go build -o /tmp/before ./compare # and, after a change
 //	go run ./compare -slice 50ms -cases 'echo/ws/' -contestants raw,websock-epoll,/tmp/before:websock-epoll
 //
+// LOOPS.md has results of this kind, and what was tried to make event loops faster.
+//
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have
 // the same client, raw, and each is a process of its own, whose processor time and memory are measured.
 // A program in any language can take part:
