@@ -112,15 +112,25 @@ func (b *blocker) block(epfd int, events []unix.EpollEvent, start, deadline timi
 	if errno != 0 { // EINTR: the scheduler may want to interrupt the loop
 		return 0, true
 	}
-	for i, e := range events[:n] {
-		if e.Fd == int32(b.timer) {
-			b.next(timeIsUp)
+	n = b.takeTimer(events[:n])
+	return n, n > 0
+}
+
+// takeTimer removes the timer's event, and returns how many others there are. However the loop got it,
+// it has to park then: the timer reports its end once, and nothing else would end a block.
+func (b *blocker) takeTimer(events []unix.EpollEvent) (n int) {
+	n = len(events)
+	for i, e := range events {
+		if e.Fd == int32(b.timer) && b.timer != 0 {
 			n--
 			events[i] = events[n]
-			return n, n > 0
+			if b.mode == blocking {
+				b.next(timeIsUp)
+			}
+			break
 		}
 	}
-	return n, true
+	return n
 }
 
 // parkUntil returns the deadline of a park, which is the given one at the latest. set is that of the

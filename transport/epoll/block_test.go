@@ -173,6 +173,27 @@ func TestATimerEndsABlock(t *testing.T) {
 	}
 }
 
+// It reports its end once: without it, the next block would have no end.
+func TestATimerEndsABlockThatOtherWaitsComeBefore(t *testing.T) {
+	for name, wait := range map[string]func(p *poller) []unix.EpollEvent{
+		"one that only polls":       (*poller).poll,
+		"one until a deadline soon": func(p *poller) []unix.EpollEvent { events, _ := p.park(timing.Now() + parkInterval); return events },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := blockingPoller(t)
+			if err := p.armTimer(); err != nil {
+				t.Fatal(err)
+			}
+			waitUntil(t, "the loop parks", func() bool {
+				if events := wait(p); len(events) != 0 {
+					t.Fatalf("%d events", len(events))
+				}
+				return p.blocker.mode == parkingOnce
+			})
+		})
+	}
+}
+
 func TestALoopThatHasBlockedParksForLongWhenItIsQuiet(t *testing.T) {
 	p, fd := blockingPoller(t)
 	p.blocker.mode = parkingOnce

@@ -106,12 +106,13 @@ func (p *poller) park(deadline timing.Instant) (events []unix.EpollEvent, parked
 	if p.attempts == 0 {  // before there was an attempt
 		return p.poll(), false
 	}
-	return p.events[:p.n], p.attempts > 1 || p.n == 0
+	return p.events[:p.blocker.takeTimer(p.events[:p.n])], p.attempts > 1 || p.n == 0
 }
 
 // poll returns the events that are there, without waiting.
 func (p *poller) poll() []unix.EpollEvent {
-	return p.events[:epollWait(p.epfd, p.events)]
+	n := epollWait(p.epfd, p.events)
+	return p.events[:p.blocker.takeTimer(p.events[:n])]
 }
 
 // epollWait takes the events that are there, without waiting, and returns how many. Since it
