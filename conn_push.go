@@ -343,7 +343,8 @@ func (c *Conn) returnView() {
 	}
 }
 
-// leaveHandler writes what was held back since enterHandler.
+// leaveHandler writes what was held back since enterHandler. What is written when the connection is
+// closing must not be written behind: Queued doesn't count that, so shutdown would not wait for it.
 func (c *Conn) leaveHandler() {
 	w := &c.batch
 	w.mu.Lock()
@@ -351,7 +352,7 @@ func (c *Conn) leaveHandler() {
 	c.receive.pongPending = false
 	c.publishCountsLocked()
 	c.applyDeferredDeadlinesLocked()
-	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked {
+	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked && c.closing().MaySend() {
 		b := w.takePending(c)
 		w.writeBehind(c, b)
 		c.receive.replies.Put(b)

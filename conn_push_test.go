@@ -240,6 +240,18 @@ func TestHandlerCanClose(t *testing.T) {
 	}
 }
 
+// What is written behind, and not taken by the system, would be lost.
+func TestAHandlersLastAnswersReachAPeerThatHasClosed(t *testing.T) {
+	b := &behindTransport{queueTransport: newQueueTransport()}
+	b.chunks = [][]byte{frames(Server, "text a; close "+closePayload(4000, ""))}
+	c := NewConn(b, Server, Options{})
+	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, p []byte) { c.SendText(p) }})
+	b.play()
+	if got, want := unframe(Server, b.out), "text a; close "+closePayload(4000, ""); got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
 func TestRecvDeadlineEndsAConnectionWithAHandler(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, nil)
 	r := &recorder{}

@@ -226,6 +226,26 @@ func newQueueTransport() *queueTransport {
 	return d
 }
 
+// A behindTransport is a transport.Batcher whose peer doesn't read until Linger is called.
+type behindTransport struct {
+	*queueTransport
+	behind []byte
+}
+
+func (b *behindTransport) Batches() bool { return true }
+
+func (b *behindTransport) WriteBehind(bufs ...[]byte) error {
+	for _, p := range bufs {
+		b.behind = append(b.behind, p...)
+	}
+	return nil
+}
+
+func (b *behindTransport) Linger(time.Duration) error {
+	b.let(len(b.queue))
+	return nil
+}
+
 // A failingOnceTransport is a queueTransport whose second write fails, and no other. Drain delivers
 // everything.
 type failingOnceTransport struct {
