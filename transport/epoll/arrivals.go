@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// fewest is how many connections have to be ready for a system call to serve all of them. For
+	// minBatch is how many connections have to be ready for a system call to serve all of them. For
 	// fewer, one for each costs less.
-	fewest = 4
+	minBatch = 4
 
 	// slotSize is how much is received for a connection by such a call.
 	slotSize = 4 << 10
@@ -71,13 +71,14 @@ func (l *loop) collect() {
 			}
 		}
 	}
-	l.behind.holds = as.count >= min(l.fewest, 2)
-	if l.ring != nil && ready >= l.fewest {
+	l.behind.holds = as.count >= min(l.minBatch, 2)
+	if l.ring != nil && ready >= l.minBatch {
 		l.receiveAll()
 	}
 }
 
-// isReady reports whether the loop has to receive for the connection, not more than a slot takes.
+// isReady reports whether the loop has to receive for the connection, and a slot is likely to be large
+// enough.
 func (c *Conn) isReady(events uint32) bool {
 	const other = pushed | paused | finished | lingering | yielded | bulky
 	return events&^unix.EPOLLOUT != 0 && c.state.Load()&other == pushed && c.in == nil && !c.ref.closed()
@@ -108,7 +109,7 @@ func (l *loop) slot(i int) []byte {
 	return l.slots[i*slotDistance:][:slotSize]
 }
 
-// take takes what was received into p. What only the ring was short of is left to a read.
+// take records the result of a receive into p. If only the ring was short of something, a read follows.
 func (a *arrival) take(p []byte, r ring.Result) {
 	switch {
 	case isShortage(r.Errno):

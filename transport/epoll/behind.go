@@ -40,7 +40,7 @@ type behind struct {
 	since    timing.Instant // when the first bytes were held back
 	holdTime timing.Instant // the constant; tests change it
 
-	batches atomic.Uint32 // how often bytes were held back that were the first
+	batches atomic.Uint32 // number of times that the loop began to hold bytes back
 	watched atomic.Bool   // watchdog is going to run
 	watch   *time.Timer   // runs watchdog
 	seen    uint32        // batches when watchdog last ran; its own
@@ -53,7 +53,7 @@ type held struct {
 
 	// When the ring has sent them, and the connection is locked:
 	sent bool
-	rest []byte // all of them; those that the ring has not sent stay in bytes
+	all  []byte // those that the ring has not sent stay in bytes
 	err  error
 }
 
@@ -113,8 +113,8 @@ func (b *behind) startWatchdog() {
 	}
 }
 
-// watchdog writes what the loop holds back if that does not come to it, since a receiver doesn't
-// return. It runs in a goroutine of its own, as long as bytes are held back now and then.
+// watchdog writes what the loop holds back if a receiver doesn't return, so that the loop itself can't.
+// A timer runs it in a goroutine of its own, again and again as long as the loop holds bytes back.
 func (b *behind) watchdog() {
 	n := b.batches.Load()
 	if n != b.seen {
@@ -141,7 +141,7 @@ func (b *behind) isLate() bool { return b.count > 0 && timing.Now()-b.since > b.
 // writeBehind writes what is held back.
 func (l *loop) writeBehind() {
 	b := &l.behind
-	if l.ring != nil && b.count >= l.fewest {
+	if l.ring != nil && b.count >= l.minBatch {
 		l.sendHeld()
 	}
 	for i := range b.held[:b.count] {
@@ -187,7 +187,7 @@ func (l *loop) sendHeld() {
 			continue
 		}
 		l.ring.Send(int(c.fd), h.bytes[0], uint32(i))
-		h.sent, h.rest, h.bytes[0] = true, h.bytes[0], nil // unless there is a result
+		h.sent, h.all, h.bytes[0] = true, h.bytes[0], nil // unless there is a result
 	}
 	err := l.ring.Submit()
 	for {
@@ -196,7 +196,7 @@ func (l *loop) sendHeld() {
 			break
 		}
 		h := &b.held[r.Tag]
-		h.bytes[0] = h.rest[r.N:]
+		h.bytes[0] = h.all[r.N:]
 		if r.Errno != 0 && r.Errno != unix.EAGAIN && !isShortage(r.Errno) {
 			h.err = os.NewSyscallError("write", r.Errno)
 		}

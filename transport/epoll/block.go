@@ -8,20 +8,21 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/seed004e8d11/websock/internal/timing"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed004e8d11/websock/internal/timing"
 )
 
 const (
-	// soon is how long waits last that make a loop block. Others make it park.
+	// soon is how soon events follow each other if a loop blocks for them. Otherwise it parks.
 	soon = timing.Instant(100 * time.Microsecond)
 
 	// parkInterval is how long a loop blocks before it parks once, so that the scheduler looks
 	// after the connections and timers of other goroutines.
 	parkInterval = timing.Instant(200 * time.Microsecond)
 
-	// emptyYield is how long it takes at most to let other goroutines run if there are none. One
-	// that reads from a connection takes longer.
+	// emptyYield is the most that runtime.Gosched takes if no other goroutine is ready. One that reads
+	// from a connection takes longer.
 	emptyYield = timing.Instant(2 * time.Microsecond)
 
 	// shareTime is how long a loop only parks after it has seen other goroutines run.

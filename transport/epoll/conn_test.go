@@ -49,6 +49,19 @@ func TestTransportOnOneProcessor(t *testing.T) {
 	s.Run(t)
 }
 
+// A loop that uses its ring for a single connection, too, makes all calls of the suite through it.
+func TestTransportThroughARing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("it takes long, and the goroutines are those of the other tests")
+	}
+	if err := Batching(); err != nil {
+		t.Skip(err)
+	}
+	s := suite
+	s.Factory = Factory{&loopGroup{minBatch: 1}}
+	s.Run(t)
+}
+
 func TestAConnHasWhatAMessageNeedsInItsFirstCacheLine(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) < 8 {
 		t.Skip("pointers are smaller here, and so is a Conn")

@@ -42,7 +42,7 @@ type loop struct {
 	readBuf    []byte    // memory of readBuffer
 	ring       batchRing // nil: each connection has its own system calls
 	slots      []byte    // what the ring receives
-	fewest     int       // how many connections share a system call at least
+	minBatch   int       // how many connections share a system call at least
 	in         input     // of the connection whose receiver is being called
 	behind     behind
 	deadlines  deadlineQueue
@@ -108,7 +108,7 @@ func newLoop(g *loopGroup, index int) (*loop, error) {
 	l.readBuffer = buffer.Get(readSize)
 	l.readBuf = l.readBuffer.B[:readSize]
 	l.behind.init()
-	l.fewest = cmp.Or(g.fewest, fewest)
+	l.minBatch = cmp.Or(g.minBatch, minBatch)
 	if r, err := g.openRing(); err == nil {
 		l.ring, l.slots = r, make([]byte, maxEvents*slotDistance)
 	}
@@ -238,10 +238,10 @@ func (l *loop) wakeupLocked() {
 // A loopGroup is a set of loops over which connections are spread. A loop runs as long as it has
 // connections.
 type loopGroup struct {
-	size   int                       // 0: one loop for each CPU that Go uses
-	ctl    ctlFunc                   // nil: unix.EpollCtl
-	ring   func() (batchRing, error) // nil: a ring.Ring
-	fewest int                       // 0: the constant
+	size     int                       // 0: one loop for each CPU that Go uses
+	ctl      ctlFunc                   // nil: unix.EpollCtl
+	ring     func() (batchRing, error) // nil: a ring.Ring
+	minBatch int                       // 0: the constant
 
 	mu    sync.Mutex
 	loops []*loop // nil: it doesn't run

@@ -22,9 +22,9 @@ func Transport() Factory { return Factory{sharedLoops} }
 func Loops(n int) Factory { return Factory{&loopGroup{size: max(n, 1)}} }
 
 // Batching returns nil if a loop receives and sends for several connections by one system call, through
-// io_uring, when four or more are ready. Else each connection has system calls of its own, and the error
-// says what is missing. The first call, or the first connection, finds it out for the rest of the
-// program's life, unless descriptors or memory were short. It may be called from any goroutine.
+// io_uring, when four or more are ready. Otherwise each connection has system calls of its own, and the
+// error says why. The first call, or the first connection, finds this out for the rest of the program's
+// life, unless descriptors or memory were short. It may be called from any goroutine.
 func Batching() error { return ring.Supported() }
 
 // A Factory makes connections of this package. It may be used from any goroutine.
