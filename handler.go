@@ -19,7 +19,8 @@ import "github.com/seed004e8d11/websock/internal/buffer"
 // between.
 //
 // What the goroutine of the Handler sends on c is batched, and written when the bytes received so
-// far are handled, or such a part of them. Flush writes it earlier. Sends from other goroutines
+// far are handled, or such a part of them. An event loop may first call the Handlers of other
+// connections that are ready. Flush writes it earlier. Sends from other goroutines
 // don't wait for the Handler, and also write what it has sent.
 type Handler interface {
 	// OnData is called with payload as it arrives; text is valid UTF-8 so far. h is the header of

@@ -7,11 +7,12 @@
 // # Writing a transport
 //
 // Implement [Conn], and a [Factory] that makes it. That is enough for Recv and the blocking sends.
-// Two more interfaces are optional:
+// Three more interfaces are optional:
 //
 //   - [Pusher] lets a connection have a Handler: the transport calls a [Receiver] when bytes arrive.
 //   - [Queue] lets a connection send without waiting for the peer. Without it TrySend, SendContext
 //     and writes of a NetConn wait, whatever their deadline or context.
+//   - [Batcher] writes what the Handlers of several connections answer together.
 //
 // A Factory that needs file descriptors or the like beside the connection can implement
 // [Reserver].

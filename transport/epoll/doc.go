@@ -9,6 +9,11 @@
 // A Handler that has to wait calls Pause of the websock.Conn, continues in another goroutine, and
 // calls Resume.
 //
+// When several connections are ready, a loop receives for all of them, calls their Handlers, and then
+// sends what those have sent, with one system call for all receives and one for all sends if io_uring
+// can be used: see [Batching]. What a Handler sends is held back meanwhile, for about 200 µs at most
+// unless a Handler takes longer, and for a few milliseconds if one doesn't return.
+//
 // What the peer doesn't take at once is queued, up to Limits.SendQueue, and sent when the peer
 // does. So a peer that stops reading delays no others.
 //
