@@ -51,8 +51,8 @@
 //
 // SERVERS.md has results, and what makes the difference.
 //
-// The turnaround is then what the client sees from one echo to the next. The memory is what that many
-// connections add to a thousand others. Servers in Go free what they can before it is measured; a
+// In these cases the turnaround is the time from one echo to the next, as the client sees it. The
+// memory is what that many connections add to a thousand others. Servers in Go free what they can before it is measured; a
 // program is given time until its memory stays as it is.
 //
 // Where WebSockets share connections, with HTTP/2, HTTP2.md has results:
@@ -62,6 +62,6 @@
 // raw is the bound, not a WebSocket client or server: an epoll loop that checks nothing or, over TLS, a
 // goroutine for each connection that checks nothing. It takes 32 events at once, receives from all of
 // their connections, and then sends, which keeps the caches warm. Its variants differ in how they make
-// system calls. To add a transport of websock, add it to client/websock.go and
-// echo/websock.go.
+// system calls. To add a transport of websock, add it to
+// client/websock.go and echo/websock.go.
 package bench

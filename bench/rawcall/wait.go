@@ -54,8 +54,8 @@ func Yield(epoll int, events []unix.EpollEvent) (int, error) {
 }
 
 // hold blocks without telling the scheduler, so that no other goroutine runs on this processor
-// until the scheduler interrupts the loop. It shows the cost of the scheduler; real programs can't do
-// this.
+// until the scheduler interrupts the loop. It shows the cost of the scheduler; a program with other
+// goroutines can't do this.
 func hold(epoll int, events []unix.EpollEvent) (int, error) {
 	n, err := poll(epoll, events, -1)
 	if n == 0 {
