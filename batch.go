@@ -94,7 +94,7 @@ func (w *batchWriter) grow(size int) *buffer.Buffer {
 // commit makes sure that the pending batch is written, by this sender or another, unless it is held
 // back. It returns false if the batch can't be written.
 func (w *batchWriter) commit(o batchOwner) bool {
-	if few := len(w.pending.B) < w.config.limits.SendQueue; few && (w.corked || w.inHandler()) { // heldBack
+	if few := len(w.pending.B) < w.config.limits.SendQueue; few && (w.corked || w.inHandler()) { // heldBack, inlined
 		return true
 	} else if few && w.handler != 0 { // the Handler may be waiting for this send, so it must not wait for the peer
 		w.flushHeldBack(o)

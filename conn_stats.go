@@ -115,7 +115,7 @@ func (n *counts) countSent(op Opcode, fin bool, payload int) {
 	n.payloadSent += uint64(payload)
 }
 
-// countRareSent is countSent for a frame that ends no message.
+// countRareSent is countSent for a fragment that doesn't end a message, or a control frame.
 func (n *counts) countRareSent(op Opcode, payload int) {
 	switch {
 	case op == OpPong:
@@ -158,8 +158,8 @@ func (r *recvCounts) addInflated(deflated, inflated int) {
 	r.inflated += uint64(inflated)
 }
 
-// counts are the counts of Stats. They are allocated when there is something to count, and fill one
-// cache line: a process with many connections waits for memory longer than it counts.
+// counts are the counts of Stats. They are allocated when there is something to count. They fill one
+// cache line, since fetching a second one takes longer than counting.
 type counts struct {
 	messagesSent, payloadSent, wireSent, writes     uint64
 	messagesReceived, payloadReceived, wireReceived uint64

@@ -30,8 +30,8 @@ type Conn interface {
 // Signs of life are bytes that are received, and bytes that the peer takes while others wait for
 // it. So a peer that takes a large message slowly is alive, although it has not reached the ping
 // behind that message. What leaves while nothing waits is no sign: the system takes it whether
-// the peer lives or not. Nor is it that a few bytes have left which waited at the last visit: they
-// may have waited for their acknowledgement only, which is the system's, too.
+// the peer lives or not. The same holds if few bytes waited at the last visit and all of them have
+// left: they may have waited only for their acknowledgement, which the peer's system sends.
 type Monitor struct {
 	received   uint64        // bytes, at the last visit
 	taken      int64         // bytes, at the last sign of life, or the least since

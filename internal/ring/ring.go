@@ -128,8 +128,8 @@ func (r *Ring) Recv(fd int, p []byte, tag uint32) {
 }
 
 // Send adds a send of p, which must not be empty, to the batch. There is no result if all of p is
-// sent. If the system takes a part of p, the result has its length, if it takes nothing, the error,
-// which is EAGAIN as long as the peer doesn't read. No signal is raised.
+// sent. If the system takes a part of p, the result has the length of that part. If it takes nothing,
+// the result has the error, which is EAGAIN while the socket's buffer is full. No signal is raised.
 //
 // Sends to one socket in one batch may leave in any order. The system reads p during Submit, as it
 // writes to what was given to Recv.
@@ -161,7 +161,7 @@ func (r *Ring) prepare(opcode, flags uint8, msgFlags uint32, fd int, p []byte, t
 // Submit makes all requests of the batch, and drops results of the one before. It doesn't wait.
 //
 // All requests are made even if there is an error: those that the ring did not take, by a system call
-// each. It says why, in case that the caller would rather do without the ring.
+// each. The error says why, so that the caller can do without the ring from then on.
 func (r *Ring) Submit() (err error) {
 	r.next, r.plain = r.end, r.plain[:0]
 	atomic.StoreUint32(r.sqTail, r.tail)

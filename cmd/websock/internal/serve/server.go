@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -41,7 +42,7 @@ type Options struct {
 func Run(ctx context.Context, streams console.Streams, o Options) error {
 	s := &server{Options: o, Streams: streams, conns: newConnSet()}
 	s.handler = websock.Messages(s.onMessage, s.onClose)
-	s.calm = time.AfterFunc(calmTime, debug.FreeOSMemory)
+	s.calm = time.AfterFunc(math.MaxInt64, debug.FreeOSMemory) // until there is a burst
 	defer s.calm.Stop()
 	if s.TLS && s.CertFile == "" {
 		certificate, err := s.createCertificate()
