@@ -37,6 +37,7 @@ type Conn struct {
 	fd        int32         // the descriptor, while the pump is using it
 	lingering atomic.Bool   // only Linger reads from now on
 	paused    atomic.Bool   // the pump must not call the Receiver
+	limited   atomic.Bool   // conn has a write deadline
 	filled    bool          // the last read filled its buffer, so there may be more
 	waitEnded bool          // conn's read deadline has passed, but only to make the pump look for something to do
 }

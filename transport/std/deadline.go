@@ -51,6 +51,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.isClosed() {
 		return net.ErrClosed
 	}
+	c.limited.Store(!t.IsZero())
 	return c.conn.SetWriteDeadline(t)
 }
 

@@ -60,9 +60,10 @@ func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
 }
 
 // pumpWrites reports whether the Receiver writes, called by a pump that is using the descriptor. Then
-// that can't be closed, and needs none of the locks of a syscall.RawConn.
+// that can't be closed, and needs none of the locks of a syscall.RawConn, unless that has a deadline to
+// keep.
 func (c *Conn) pumpWrites() bool {
-	return c.state.Load()&receiving != 0 && c.pumpID.Load() == goroutine.ID()
+	return c.state.Load()&receiving != 0 && !c.limited.Load() && c.pumpID.Load() == goroutine.ID()
 }
 
 // A pendingWrite is a TryWrite in progress, and then its PendingWrite.
