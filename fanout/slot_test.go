@@ -72,7 +72,7 @@ func TestASlotIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(Slot{}); size > 88 {
 		t.Errorf("a Slot takes %d bytes", size)
 	}
-	if size := unsafe.Sizeof(link{}); size > 160 {
+	if size := unsafe.Sizeof(link{}); size > 168 {
 		t.Errorf("a link takes %d bytes", size)
 	}
 }

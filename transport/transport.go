@@ -201,8 +201,8 @@ type Batcher interface {
 	// Batches reports whether WriteBehind may be called. It always gives the same answer.
 	Batches() bool
 
-	// WriteBehind is Writev for what is written at the end of Readable, by the goroutine that calls
-	// it. The Conn may keep a copy of the bytes until the Receivers of other connections for which
+	// WriteBehind is Writev for what is written at the end of Readable or End, by the goroutine that
+	// calls it. The Conn may keep a copy of the bytes until the Receivers of other connections for which
 	// bytes have arrived were called, then write them, and report an error as one of queued bytes.
 	// It writes them earlier when any other method needs it: those that write or wait, CloseWrite,
 	// Linger, Close and SetWriteDeadline. A Receiver that doesn't return must not keep back what

@@ -79,7 +79,7 @@ var waitModes = [...][5]waitMode{
 type blocker struct {
 	mode        waitMode
 	sharedUntil timing.Instant // how long the mode stays sharing
-	timer       int            // a timerfd that ends a block after parkInterval; 0: there was no need for it yet
+	timer       int            // a timerfd that ends a block after parkInterval; -1: there was no need for it yet
 
 	// What a test replaces.
 	now        func() timing.Instant
@@ -91,6 +91,7 @@ type blocker struct {
 
 func newBlocker(p *poller) blocker {
 	return blocker{
+		timer:      -1,
 		now:        timing.Now,
 		yield:      runtime.Gosched,
 		processors: func() int { return runtime.GOMAXPROCS(0) },
@@ -122,7 +123,7 @@ func (b *blocker) block(epfd int, events []unix.EpollEvent, start, deadline timi
 func (b *blocker) takeTimer(events []unix.EpollEvent) (n int) {
 	n = len(events)
 	for i, e := range events {
-		if e.Fd == int32(b.timer) && b.timer != 0 {
+		if e.Fd == int32(b.timer) {
 			n--
 			events[i] = events[n]
 			if b.mode == blocking {
@@ -186,7 +187,7 @@ func (b *blocker) next(end waitEnd) { b.mode = waitModes[b.mode][end] }
 // wait.
 func (p *poller) armTimer() error {
 	b := &p.blocker
-	if b.timer == 0 {
+	if b.timer < 0 {
 		fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 		if err != nil {
 			return err

@@ -69,7 +69,7 @@ func newPoller(ctl ctlFunc) (*poller, error) {
 
 func (p *poller) close() {
 	p.file.Close()
-	if p.blocker.timer != 0 {
+	if p.blocker.timer >= 0 {
 		unix.Close(p.blocker.timer)
 	}
 }
