@@ -51,7 +51,7 @@ func isShort(err error) bool {
 // try tries all that a Ring relies on.
 func try(open func(entries int) (*Ring, error)) error {
 	if runtime.GOOS == "android" {
-		return errors.New("Android may kill programs that call it")
+		return errors.New("programs that call it may be killed on Android")
 	}
 	r, err := open(4)
 	if err != nil {
