@@ -46,7 +46,7 @@ func (st *Stream) Linger(d time.Duration) error { return st.linger(d, nil) }
 
 // LingerForAnswer is Linger for a server whose last message the peer answers, as it does the close frame
 // of a WebSocket. isAnswer says whether payload ends with the answer; it gets what arrives, and what has
-// arrived and was not read. Then END_STREAM is sent, and the stream closed. If END_STREAM were sent
+// arrived and was not read, when a reader that has a view of it gives that back. Then END_STREAM is sent, and the stream closed. If END_STREAM were sent
 // before, some clients would not answer, as they take it for the end of both directions. isAnswer is
 // called with the lock of the Session held.
 func (st *Stream) LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error {

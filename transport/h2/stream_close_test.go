@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -290,6 +291,44 @@ func TestLingerForAnswer(t *testing.T) {
 		t.Errorf("without an answer: %v", err)
 	}
 	p.waitForFrames(t, ended)
+}
+
+// A reader may change what it has in a view, until it gives that back.
+func TestLingerForAnswerLeavesAViewToItsReader(t *testing.T) {
+	const arrived = "x and the answer"
+	for _, part := range []int{1, len(arrived)} { // how much is in the reader's view
+		p := newPeer(t, newWire(), server, h2.Config{})
+		st := p.open()
+		p.frames()
+		p.send(data(1, arrived[:part]))
+		view, err := st.View()
+		if string(view) != arrived[:part] || err != nil {
+			t.Fatalf("%q, %v", view, err)
+		}
+		if part < len(arrived) {
+			p.send(data(1, arrived[part:]))
+		}
+		var looked atomic.Int32
+		isAnswer := func(payload []byte) bool {
+			if len(payload) > 0 {
+				looked.Add(1)
+			}
+			return bytes.HasSuffix(payload, []byte("Answer")) || bytes.HasSuffix(payload, []byte("answer"))
+		}
+		result := make(chan error, 1)
+		go func() { result <- st.LingerForAnswer(time.Hour, isAnswer) }()
+		if part == len(arrived) {
+			view[part-len("answer")] = 'A' // which the race detector must not mind
+		}
+		waitFor(t, func() bool { return st.SetReadDeadline(noTime) == net.ErrClosed })
+		if n := looked.Load(); n > 0 {
+			t.Errorf("%d of %d bytes in a view: looked %d times before they were given back", part, len(arrived), n)
+		}
+		st.Consume(part)
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // A goroutine that reads while another lingers gets net.ErrClosed.

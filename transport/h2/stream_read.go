@@ -32,15 +32,18 @@ func (in *input) front() []byte {
 	return in.kept.front()
 }
 
-// back returns the latest bytes, as far as they are in one piece.
+// back returns the latest bytes, as far as they are in one piece that no reader has in a view: it may
+// change them.
 func (in *input) back() []byte {
 	switch {
 	case in == nil || in.kept.empty():
 		return nil
-	case len(in.kept.list) == 1:
-		return in.kept.front()
+	case len(in.kept.list) > 1:
+		return in.kept.list[len(in.kept.list)-1].B
+	case in.viewed > 0:
+		return nil
 	}
-	return in.kept.list[len(in.kept.list)-1].B
+	return in.kept.front()
 }
 
 // add adds a copy of p.
@@ -154,6 +157,10 @@ func (st *Stream) Consume(n int) {
 	defer s.unlock()
 	if st.in == nil || st.in.kept.empty() {
 		return // it was dropped when the stream ended
+	}
+	if n >= st.in.viewed && st.has(lingering) && st.awaitsAnswer() && st.rare.isAnswer(st.in.front()) {
+		st.answeredLocked()
+		s.commitLocked()
 	}
 	st.in.consume(n)
 	switch {
