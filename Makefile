@@ -2,7 +2,7 @@
 
 FUZZTIME ?= 10s
 PACKAGES := ./... ./cmd/websock/...
-MODULES  := . cmd/websock interop bench fanout/prom examples/mqtt examples/chat internal/gen
+MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster examples/mqtt examples/chat internal/gen
 
 .PHONY: help test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
 
@@ -73,13 +73,13 @@ lint: staticcheck $(GOLANGCI) ## all of that and .golangci.yml; builds its linte
 	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(GOLANGCI) run); done
 
 vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
-	$(GOVULNCHECK) $(PACKAGES) ./fanout/prom/...
+	$(GOVULNCHECK) $(PACKAGES) ./fanout/prom/... ./fanout/cluster/...
 
 tidy: ## go.mod and go.sum of every module; until the root module is tagged, they get it from here
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go mod tidy in $$m"; \
-		go mod edit -replace=github.com/seed004e8d11/websock=$(CURDIR); \
+		go mod edit -replace=github.com/seed004e8d11/websock=$(CURDIR) -replace=github.com/seed004e8d11/websock/fanout/cluster=$(CURDIR)/fanout/cluster; \
 		GOWORK=off go mod tidy; \
-		go mod edit -dropreplace=github.com/seed004e8d11/websock); done
+		go mod edit -dropreplace=github.com/seed004e8d11/websock -dropreplace=github.com/seed004e8d11/websock/fanout/cluster); done
 
 cover: ## fails if engine, mask or internal/handshake are covered to less than 95 %
 	.ci/cover
@@ -104,7 +104,7 @@ guard: ## instructions, allocations and calls of a message, beside what they wer
 	cd bench && go test -count=1 ./guard
 
 api: ## docs/api: what the public packages export, a line for each name
-	go run ./internal/api . fanout/prom
+	go run ./internal/api . fanout/prom fanout/cluster
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

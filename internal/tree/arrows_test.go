@@ -26,11 +26,13 @@ var arrows = map[string][]string{
 	"transport/transporttest": {""},
 	"fanout":                  {""},
 	"fanout/prom":             {"fanout"},
+	"fanout/cluster":          {"fanout"},
+	"fanout/cluster/prom":     {"fanout/cluster"},
 	"fuzz":                    {""},
 	"examples/*":              {"fanout", "transport/*"},
-	"cmd/*":                   {"fanout", "transport/*", "cmd/*"},
+	"cmd/*":                   {"fanout/cluster", "fanout/cluster/prom", "fanout", "transport/*", "cmd/*"},
 	"bench/*":                 {"fanout", "transport/*", "bench/*"},
-	"interop/*":               {"fanout", "transport/*", "interop/*"},
+	"interop/*":               {"fanout/cluster", "fanout", "transport/*", "interop/*"},
 }
 
 // roomOf returns the room that a folder is in: its own or, else, that of all below a folder.

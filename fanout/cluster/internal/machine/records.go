@@ -1,0 +1,44 @@
+// Package machine decides what one member of a cluster does. It has no goroutine, no clock and no
+// I/O: changes of records, outcomes of writes and the time go in, and what is to be written, opened
+// and closed comes out.
+package machine
+
+import "time"
+
+// A Config is the record of the whole cluster, under the key "config". The first member writes it.
+type Config struct {
+	Version    int           `json:"version"`
+	Partitions int           `json:"partitions"`
+	Lease      time.Duration `json:"lease"` // in nanoseconds
+}
+
+// A Member is the record of a member, under the key "member." and its ID. The revision with which it
+// was created is the member's session.
+type Member struct {
+	Weight  float64 `json:"weight"`
+	Leaving bool    `json:"leaving,omitempty"` // it gives up its partitions, and takes none
+	N       uint64  `json:"n"`                 // of this renewal
+	Seen    uint64  `json:"seen"`              // it has taken into account all members up to this revision
+	Wants   []int   `json:"wants,omitempty"`   // partitions that it is ready to take over now
+	Report  Report  `json:"report"`
+}
+
+// A Partition is the record of who holds a partition, under the key "part." and its number. It is
+// free if the session is not that of a member that there is.
+type Partition struct {
+	Member  string `json:"member"` // ID
+	Session uint64 `json:"session"`
+	Ready   bool   `json:"ready,omitempty"` // its keys are connected, or have been tried
+	Token   uint64 `json:"token,omitempty"` // the revision with which it came to the member, once Ready
+}
+
+// A Report is what a member tells of itself.
+type Report struct {
+	Keys    int     `json:"keys"`   // that it keeps connected
+	Up      int     `json:"up"`     // of these
+	Opened  uint64  `json:"opened"` // connections since it has started
+	Rate    float64 `json:"rate"`   // at which it may dial, in a second
+	Moves   uint64  `json:"moves"`  // partitions that it took over from another member
+	Losses  uint64  `json:"losses"` // sessions that it has lost
+	Version string  `json:"version,omitempty"`
+}
