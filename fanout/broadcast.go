@@ -23,16 +23,51 @@ type Delivery struct {
 // (websock.Compression.SendTakeover is false), the message is compressed once for all of them. What is
 // sent to slots that share an HTTP/2 connection (Config.Mux) leaves in as few writes as possible.
 func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
+	return g.BroadcastTo(op, p, nil)
+}
+
+// BroadcastTo is Broadcast to the slots for which to returns true; nil: to all. It asks for each slot before
+// it sends anything. to is called with no lock held and by the same goroutine, so it may block, use the
+// Group, or panic; then nothing is sent.
+func (g *Group) BroadcastTo(op websock.Opcode, p []byte, to func(*Slot) bool) Delivery {
+	r := newRecipients()
+	defer r.release()
+	for s := range g.Slots() {
+		if to == nil || to(s) {
+			r.slots = append(r.slots, s)
+		}
+	}
+	d := g.broadcast(r, op, p)
+	g.counts.broadcast(&d)
+	return d
+}
+
+// recipients are the slots to which a broadcast goes.
+type recipients struct{ slots []*Slot }
+
+// idleRecipients is memory for recipients: empty ones.
+var idleRecipients = sync.Pool{New: func() any { return new(recipients) }}
+
+func newRecipients() *recipients { return idleRecipients.Get().(*recipients) }
+
+// release takes the memory back.
+func (r *recipients) release() {
+	clear(r.slots)
+	r.slots = r.slots[:0]
+	idleRecipients.Put(r)
+}
+
+// broadcast sends p to slots, and calls OnUnsent for those that are passed over.
+func (g *Group) broadcast(to *recipients, op websock.Opcode, p []byte) Delivery {
 	b := &broadcast{group: g, op: op, payload: p}
-	b.send()
+	b.send(to.slots)
 	for _, r := range b.passedOver {
 		r.slot.reportPassedOver(r.err)
 	}
-	g.counts.broadcast(&b.delivery)
 	return b.delivery
 }
 
-// A broadcast is a message on its way to all slots.
+// A broadcast is a message on its way to many slots.
 type broadcast struct {
 	group      *Group
 	op         websock.Opcode
@@ -49,11 +84,10 @@ type refusal struct {
 	err  error
 }
 
-// send sends the message to all slots.
-func (b *broadcast) send() {
+// send sends the message to slots.
+func (b *broadcast) send(slots []*Slot) {
 	defer b.corks.flush()
-	for i := range b.group.slots {
-		s := &b.group.slots[i]
+	for _, s := range slots {
 		kept, err := s.send(b.op, b.payload, b)
 		switch {
 		case err == nil && kept:

@@ -1,6 +1,6 @@
 // Package fanout keeps many connections open. It dials them at a limited pace, lets the application
-// log in and subscribe on each, keeps them alive, dials again when one is lost, sends messages to one
-// or to all of them, and counts what happens.
+// log in and subscribe on each, keeps them alive, dials again when one is lost, sends messages to one,
+// to some or to all of them, and counts what happens.
 //
 // A Group has a fixed number of slots. A Slot is a place for one connection at a time; when that is
 // lost, another one takes its place.
@@ -48,7 +48,7 @@
 //     after its own Backoff and at the Pace of the Group. The first one has a connection dialled, which
 //     the others share.
 //   - One PING keeps all slots of a connection alive: see Options.Ping.
-//   - What Broadcast and Shutdown send to the slots of a connection leaves in as few writes as possible.
+//   - What a broadcast and Shutdown send to the slots of a connection leaves in as few writes as possible.
 //   - The goroutine that reads a connection calls OnMessage of all its slots, on every transport: while
 //     one of these calls blocks, the other slots wait.
 //   - If Mux.MaxConns allows fewer streams than there are slots, the attempts of the rest fail after
@@ -61,9 +61,21 @@
 // Which Targets share connections is said at websock.Mux. Prepare may change the header and the path of
 // each attempt; if it also makes another *tls.Config or function, the attempt shares no connection.
 //
+// # Topics
+//
+// Broadcast sends a message to all slots, BroadcastTo to those that a function chooses, and Publish to
+// those that are subscribed to a topic, a name that exists while a slot is subscribed to it:
+//
+//	g.Find("alice").Subscribe("room 7")
+//	g.Publish("room 7", websock.OpText, []byte("hello"))
+//
+// BroadcastTo visits every slot, Publish only subscribers: a message to 10 slots costs the same with 100
+// slots as with 100,000. In all else the three are the same: the message is compressed once, the Delivery
+// says what has become of it, and slots that are down keep it, if they have a SendBuffer.
+//
 // # Delivery
 //
-// Messages are delivered at most once. A message that Send or Broadcast has accepted is lost if the
+// Messages are delivered at most once. A message that a send has accepted is lost if the
 // connection ends before the message was transmitted. Nothing is sent twice, and only an answer of
 // the peer can tell that a message has arrived. With Options.SendBuffer a slot keeps messages while
 // it isn't connected, and sends them after OnConnect, in order and before any newer one. Messages

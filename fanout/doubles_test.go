@@ -638,3 +638,25 @@ func (l lockedWriter) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.w.Write(p)
 }
+
+// inboxes keep the messages that the slots of a Group receive, by the slots' keys.
+type inboxes struct {
+	mu  sync.Mutex
+	got map[string][]string
+}
+
+func (i *inboxes) onMessage(s *Slot, _ websock.Opcode, msg []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.got == nil {
+		i.got = map[string][]string{}
+	}
+	i.got[s.Key()] = append(i.got[s.Key()], string(msg))
+}
+
+// of returns what a slot has received.
+func (i *inboxes) of(key string) []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.got[key])
+}

@@ -82,6 +82,60 @@ func ExampleGroup_Broadcast() {
 	// Output: {Sent:10 Kept:0 Down:0 Refused:0}
 }
 
+func ExampleGroup_Publish() {
+	server := feed()
+	defer server.Close()
+	g, err := fanout.Start(fanout.Options{
+		Targets: fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http")),
+		Size:    10,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for s := range g.Slots() {
+		s.Subscribe("all")
+		if s.Number() < 3 {
+			s.Subscribe("first three")
+		}
+	}
+	fmt.Printf("%+v\n", g.Publish("first three", websock.OpText, []byte("news")))
+	fmt.Println(g.Slot(0).Topics(), g.Subscribers("all"))
+	// Output:
+	// {Sent:3 Kept:0 Down:0 Refused:0}
+	// [all first three] 10
+}
+
+func ExampleGroup_BroadcastTo() {
+	server := feed()
+	defer server.Close()
+	g, err := fanout.Start(fanout.Options{
+		Targets: fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http")),
+		Size:    10,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	even := func(s *fanout.Slot) bool { return s.Number()%2 == 0 }
+	fmt.Printf("%+v\n", g.BroadcastTo(websock.OpText, []byte("news"), even))
+	// Output: {Sent:5 Kept:0 Down:0 Refused:0}
+}
+
 // With a Mux, a hundred WebSockets share a connection.
 func Example_mux() {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

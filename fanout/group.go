@@ -28,6 +28,7 @@ type Group struct {
 	writers   workerPool
 	budget    budget
 	counts    counters
+	topics    topics
 
 	life       atomic.Uint32   // a lifePhase
 	dialCtx    context.Context // ends when Shutdown begins

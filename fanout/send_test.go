@@ -267,9 +267,18 @@ func TestABroadcastAllocatesNothing(t *testing.T) {
 		t.Skip("there are no event loops on this system")
 	}
 	msg := bytes.Repeat([]byte("x"), 125)
-	var d Delivery
-	if n := testing.AllocsPerRun(100, func() { d = g.Broadcast(websock.OpText, msg) }); n != 0 || d.Sent != 10 {
-		t.Errorf("%v allocations, %+v", n, d)
+	g.Slot(1).Subscribe("news")
+	g.Slot(2).Subscribe("news")
+	even := func(s *Slot) bool { return s.Number()%2 == 0 }
+	for slots, send := range map[int]func() Delivery{
+		10: func() Delivery { return g.Broadcast(websock.OpText, msg) },
+		5:  func() Delivery { return g.BroadcastTo(websock.OpText, msg, even) },
+		2:  func() Delivery { return g.Publish("news", websock.OpText, msg) },
+	} {
+		var d Delivery
+		if n := testing.AllocsPerRun(100, func() { d = send() }); n != 0 || d != (Delivery{Sent: slots}) {
+			t.Errorf("%v allocations, %+v", n, d)
+		}
 	}
 	if n := testing.AllocsPerRun(100, func() { g.Slot(0).SendText(msg) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -297,7 +306,7 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 			g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1})
 			waitAllUp(t, g)
 			b := &broadcast{group: g, op: websock.OpText, payload: message}
-			if b.send(); b.delivery.Sent != slots {
+			if b.send(slices.Collect(g.Slots())); b.delivery.Sent != slots {
 				t.Fatalf("%+v", b.delivery)
 			}
 			for range slots {

@@ -50,6 +50,8 @@ type Slot struct {
 	link     *link         // nil: not up
 	outbox   *outbox       // nil: nothing waits
 	err      error         // why it isn't up
+
+	topics map[*topic]int // its index among the subscribers of each; under the lock of the Group's topics
 }
 
 // Group returns the slot's Group, also to functions of Options that are called before Start has

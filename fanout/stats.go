@@ -10,10 +10,13 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// Stats counts what a Group has done since Start, but for the first four fields, which say what its
-// slots are doing now, and Mux, which says what there is now.
+// Stats counts what a Group has done since Start, but for the first six fields and Mux, which say what
+// there is now.
 type Stats struct {
 	Waiting, Connecting, Up, Stopped int // slots in each State
+
+	Topics        int // that have subscribers
+	Subscriptions int // of all slots together
 
 	Attempts  uint64 // begun
 	Connected uint64 // of these: the opening handshake has succeeded
@@ -25,9 +28,10 @@ type Stats struct {
 	PingsSent    uint64 // or PingMessages in their place; those of a Mux are not counted
 	PingTimeouts uint64 // connections aborted because of Options.PingTimeout
 
-	Broadcasts        uint64
-	BroadcastsRefused uint64 // deliveries of broadcasts that were refused: see Delivery.Refused
-	BroadcastsDown    uint64 // slots that broadcasts passed over since they weren't up: see Delivery.Down
+	Broadcasts        uint64 // calls of Broadcast and BroadcastTo
+	Publishes         uint64 // calls of Publish
+	BroadcastsRefused uint64 // deliveries of all of these that were refused: see Delivery.Refused
+	BroadcastsDown    uint64 // slots that they passed over since these weren't up: see Delivery.Down
 	Dropped           uint64 // messages that a slot had kept and that were not sent
 
 	Handshake Histogram // from the beginning of an attempt to the end of its opening handshake
@@ -70,6 +74,7 @@ func (g *Group) Stats() Stats {
 	c.mu.Unlock()
 	stats.Traffic.Add(live)
 	stats.Mux = sumOf(muxes)
+	stats.Topics, stats.Subscriptions = g.topics.counts()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
@@ -169,9 +174,21 @@ func (c *counters) dropped(messages int) {
 func (c *counters) broadcast(d *Delivery) {
 	c.update(func(s *Stats) {
 		s.Broadcasts++
-		s.BroadcastsRefused += uint64(d.Refused)
-		s.BroadcastsDown += uint64(d.Down)
+		s.passedOver(d)
 	})
+}
+
+func (c *counters) publish(d *Delivery) {
+	c.update(func(s *Stats) {
+		s.Publishes++
+		s.passedOver(d)
+	})
+}
+
+// passedOver counts the slots that a message has passed over.
+func (s *Stats) passedOver(d *Delivery) {
+	s.BroadcastsRefused += uint64(d.Refused)
+	s.BroadcastsDown += uint64(d.Down)
 }
 
 const (
