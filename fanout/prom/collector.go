@@ -20,7 +20,10 @@ type Collector struct {
 	lost        *prometheus.Desc
 	pings       *prometheus.Desc
 	timeouts    *prometheus.Desc
+	topics      *prometheus.Desc
+	subscribed  *prometheus.Desc
 	broadcasts  *prometheus.Desc
+	publishes   *prometheus.Desc
 	passedOver  *prometheus.Desc
 	dropped     *prometheus.Desc
 	messages    *prometheus.Desc
@@ -53,8 +56,11 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 	c.lost = desc("lost_total", "Connections lost that had been up, by close code; 1006 without one.", "code")
 	c.pings = desc("pings_sent_total", "Pings sent.")
 	c.timeouts = desc("ping_timeouts_total", "Connections aborted because nothing was received after a ping.")
-	c.broadcasts = desc("broadcasts_total", "Broadcasts.")
-	c.passedOver = desc("broadcast_passed_over_total", "Slots that broadcasts passed over, by reason.", "reason")
+	c.topics = desc("topics", "Topics to which slots are subscribed.")
+	c.subscribed = desc("subscriptions", "Subscriptions of all slots to all topics.")
+	c.broadcasts = desc("broadcasts_total", "Messages sent to all slots or to those that a function chose.")
+	c.publishes = desc("publishes_total", "Messages published to a topic.")
+	c.passedOver = desc("broadcast_passed_over_total", "Slots that broadcasts and publishes passed over, by reason.", "reason")
 	c.dropped = desc("dropped_messages_total", "Messages kept for a connection, and not sent.")
 	c.messages = desc("messages_total", "Messages sent and received.", "direction")
 	c.payload = desc("payload_bytes_total", "Payload of data frames sent and received.", "direction")
@@ -100,7 +106,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.pings, s.PingsSent)
 	counter(c.timeouts, s.PingTimeouts)
+	gauge(c.topics, s.Topics)
+	gauge(c.subscribed, s.Subscriptions)
 	counter(c.broadcasts, s.Broadcasts)
+	counter(c.publishes, s.Publishes)
 	counter(c.passedOver, s.BroadcastsRefused, "refused")
 	counter(c.passedOver, s.BroadcastsDown, "down")
 	counter(c.dropped, s.Dropped)

@@ -56,9 +56,13 @@ func TestMetricsAreTheStatsOfTheGroup(t *testing.T) {
 	if err := g.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	g.Slot(0).Subscribe("a")
+	g.Slot(0).Subscribe("b")
+	g.Slot(2).Subscribe("b") // it has stopped
+	g.Publish("b", websock.OpText, []byte("1234567"))
 	g.Broadcast(websock.OpText, []byte("12345"))
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if s := g.Stats(); s.Traffic.MessagesReceived == 2 && s.RoundTrip.Count > 0 {
+		if s := g.Stats(); s.Traffic.MessagesReceived == 3 && s.RoundTrip.Count > 0 {
 			break
 		}
 		if time.Now().After(end) {
@@ -80,19 +84,32 @@ websock_fanout_ready_total{feed="test"} 2
 websock_fanout_failed_total{feed="test",reason="status"} 1
 # HELP websock_fanout_messages_total Messages sent and received.
 # TYPE websock_fanout_messages_total counter
-websock_fanout_messages_total{direction="received",feed="test"} 2
-websock_fanout_messages_total{direction="sent",feed="test"} 2
+websock_fanout_messages_total{direction="received",feed="test"} 3
+websock_fanout_messages_total{direction="sent",feed="test"} 3
 # HELP websock_fanout_payload_bytes_total Payload of data frames sent and received.
 # TYPE websock_fanout_payload_bytes_total counter
-websock_fanout_payload_bytes_total{direction="received",feed="test"} 10
-websock_fanout_payload_bytes_total{direction="sent",feed="test"} 10
-# HELP websock_fanout_broadcast_passed_over_total Slots that broadcasts passed over, by reason.
+websock_fanout_payload_bytes_total{direction="received",feed="test"} 17
+websock_fanout_payload_bytes_total{direction="sent",feed="test"} 17
+# HELP websock_fanout_topics Topics to which slots are subscribed.
+# TYPE websock_fanout_topics gauge
+websock_fanout_topics{feed="test"} 2
+# HELP websock_fanout_subscriptions Subscriptions of all slots to all topics.
+# TYPE websock_fanout_subscriptions gauge
+websock_fanout_subscriptions{feed="test"} 3
+# HELP websock_fanout_broadcasts_total Messages sent to all slots or to those that a function chose.
+# TYPE websock_fanout_broadcasts_total counter
+websock_fanout_broadcasts_total{feed="test"} 1
+# HELP websock_fanout_publishes_total Messages published to a topic.
+# TYPE websock_fanout_publishes_total counter
+websock_fanout_publishes_total{feed="test"} 1
+# HELP websock_fanout_broadcast_passed_over_total Slots that broadcasts and publishes passed over, by reason.
 # TYPE websock_fanout_broadcast_passed_over_total counter
-websock_fanout_broadcast_passed_over_total{feed="test",reason="down"} 1
+websock_fanout_broadcast_passed_over_total{feed="test",reason="down"} 2
 websock_fanout_broadcast_passed_over_total{feed="test",reason="refused"} 0
 `
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "websock_fanout_slots", "websock_fanout_ready_total",
 		"websock_fanout_failed_total", "websock_fanout_messages_total", "websock_fanout_payload_bytes_total",
+		"websock_fanout_topics", "websock_fanout_subscriptions", "websock_fanout_broadcasts_total", "websock_fanout_publishes_total",
 		"websock_fanout_broadcast_passed_over_total"); err != nil {
 		t.Error(err)
 	}
