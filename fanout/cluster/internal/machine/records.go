@@ -15,6 +15,7 @@ type Config struct {
 // A Member is the record of a member, under the key "member." and its ID. The revision with which it
 // was created is the member's session.
 type Member struct {
+	Session uint64  `json:"session,omitempty"` // 0 in the first record, whose revision is the session
 	Weight  float64 `json:"weight"`
 	Leaving bool    `json:"leaving,omitempty"` // it gives up its partitions, and takes none
 	N       uint64  `json:"n"`                 // of this renewal
