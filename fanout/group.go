@@ -5,7 +5,6 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +17,7 @@ import (
 // called from any goroutine, also from the functions of Options.
 type Group struct {
 	options   Options
-	slots     []Slot
-	byKey     map[string]*Slot // nil: keys are numbers
+	members   members
 	heartbeat *keepalive.Policy
 
 	began     time.Time
@@ -68,7 +66,7 @@ func Start(o Options) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{options: o, heartbeat: heartbeat, slots: make([]Slot, o.Size), began: time.Now()}
+	g := &Group{options: o, heartbeat: heartbeat, began: time.Now()}
 	if err := g.initSlots(); err != nil {
 		return nil, err
 	}
@@ -81,23 +79,21 @@ func Start(o Options) (*Group, error) {
 	return g, nil
 }
 
-// initSlots gives the slots their numbers and keys.
+// initSlots makes the slots of Options.Size. Nobody else knows the Group yet.
 func (g *Group) initSlots() error {
-	if g.options.Key != nil {
-		g.byKey = make(map[string]*Slot, len(g.slots))
-	}
-	for i := range g.slots {
-		s := &g.slots[i]
-		s.group, s.number, s.phase = g, i, queued
-		if g.byKey != nil {
-			s.key = g.options.Key(i)
-			if s.key == "" || g.byKey[s.key] != nil {
+	m := &g.members
+	m.byNumber = make([]*Slot, 0, g.options.Size)
+	for number := range g.options.Size {
+		s := &Slot{group: g, phase: queued}
+		if g.options.Key != nil {
+			s.key = g.options.Key(number)
+			if s.key == "" || m.byKey[s.key] != nil {
 				return errKey
 			}
-			g.byKey[s.key] = s
 		}
+		m.addLocked(s)
 	}
-	g.inState[queued.state()] = len(g.slots)
+	g.inState[queued.state()] = m.count
 	return nil
 }
 
@@ -105,33 +101,16 @@ func (g *Group) initSlots() error {
 func (g *Group) now() time.Duration { return time.Since(g.began) }
 
 // Len returns the number of slots.
-func (g *Group) Len() int { return len(g.slots) }
+func (g *Group) Len() int { return g.members.len() }
 
-// Slot returns the slot of a number, which has to be 0 to Len()-1.
-func (g *Group) Slot(number int) *Slot { return &g.slots[number] }
+// Slot returns the slot that has the number, nil if there is none.
+func (g *Group) Slot(number int) *Slot { return g.members.at(number) }
 
 // Slots returns all slots in the order of their numbers.
-func (g *Group) Slots() iter.Seq[*Slot] {
-	return func(yield func(*Slot) bool) {
-		for i := range g.slots {
-			if !yield(&g.slots[i]) {
-				return
-			}
-		}
-	}
-}
+func (g *Group) Slots() iter.Seq[*Slot] { return g.members.all() }
 
 // Find returns the slot that has the key, nil if there is none.
-func (g *Group) Find(key string) *Slot {
-	if g.byKey != nil {
-		return g.byKey[key]
-	}
-	number, err := strconv.Atoi(key)
-	if err != nil || number < 0 || number >= len(g.slots) || strconv.Itoa(number) != key {
-		return nil
-	}
-	return &g.slots[number]
-}
+func (g *Group) Find(key string) *Slot { return g.members.find(key) }
 
 // Wait waits until every slot is up or has stopped: none is Waiting or Connecting. The error is
 // that of ctx.
@@ -144,7 +123,7 @@ func (g *Group) Wait(ctx context.Context) error {
 func (g *Group) WaitUp(ctx context.Context, n int) error {
 	possible := true
 	err := g.waitUntil(ctx, func() bool {
-		possible = len(g.slots)-g.inState[Stopped] >= n
+		possible = g.inState[Waiting]+g.inState[Connecting]+g.inState[Up] >= n
 		return g.inState[Up] >= n || !possible
 	})
 	if err == nil && !possible {

@@ -62,14 +62,14 @@ func (g *Group) closeSlots() {
 	defer g.doneRunning()
 	var k corks
 	defer k.flush()
-	for i := range g.slots {
-		g.slots[i].close(&k)
+	for s := range g.members.all() {
+		s.close(&k)
 	}
 }
 
 // hasEndedLocked reports whether all that Shutdown waits for has ended.
 func (g *Group) hasEndedLocked() bool {
-	return g.inState[Stopped] == len(g.slots) && g.running == 0
+	return g.inState[Waiting]+g.inState[Connecting]+g.inState[Up] == 0 && g.running == 0
 }
 
 // cutGrace is how long Shutdown waits for the next slot or call to end, after it has aborted the
@@ -81,8 +81,7 @@ const cutGrace = 250 * time.Millisecond
 func (g *Group) cutAll(cause error) error {
 	g.abortConns()
 	left := 0
-	for i := range g.slots {
-		s := &g.slots[i]
+	for s := range g.members.all() {
 		if s.State() != Stopped {
 			left++
 		}
@@ -92,8 +91,8 @@ func (g *Group) cutAll(cause error) error {
 	}
 	for g.moreEnded() {
 	}
-	for i := range g.slots {
-		g.slots[i].cut(cause)
+	for s := range g.members.all() {
+		s.cut(cause)
 	}
 	return fmt.Errorf("fanout: %d connections were cut: %w", left, cause)
 }

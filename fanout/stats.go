@@ -63,8 +63,8 @@ func (g *Group) Stats() Stats {
 	defer c.moving.Unlock()
 	muxes := g.targetMuxes()
 	var live websock.Stats
-	for i := range g.slots {
-		traffic, m := g.slots[i].liveTraffic()
+	for s := range g.members.all() {
+		traffic, m := s.liveTraffic()
 		live.Add(traffic)
 		muxes = addMux(muxes, m)
 	}

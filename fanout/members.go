@@ -1,0 +1,136 @@
+package fanout
+
+import (
+	"container/heap"
+	"iter"
+	"strconv"
+	"sync"
+)
+
+// members are the slots of a Group. Each has a number of its own.
+type members struct {
+	mu       sync.RWMutex
+	byNumber []*Slot          // nil: no slot has the number. The last one is never nil
+	byKey    map[string]*Slot // those whose key isn't their number
+	free     numberHeap       // the numbers in byNumber that no slot has, and maybe larger ones
+	count    int
+}
+
+// addLocked gives a slot the lowest number that is free, and makes it a member.
+func (m *members) addLocked(s *Slot) {
+	s.number = m.lowestFreeLocked()
+	if s.number < len(m.byNumber) {
+		heap.Pop(&m.free)
+		m.byNumber[s.number] = s
+	} else {
+		m.byNumber = append(m.byNumber, s)
+	}
+	if s.key != "" {
+		if m.byKey == nil {
+			m.byKey = map[string]*Slot{}
+		}
+		m.byKey[s.key] = s
+	}
+	m.count++
+}
+
+// lowestFreeLocked returns the number that the next slot gets.
+func (m *members) lowestFreeLocked() int {
+	if len(m.free) > 0 && m.free[0] < len(m.byNumber) {
+		return m.free[0]
+	}
+	m.free = nil
+	return len(m.byNumber)
+}
+
+// findLocked returns the slot that has the key, nil if there is none.
+func (m *members) findLocked(key string) *Slot {
+	if s := m.byKey[key]; s != nil {
+		return s
+	}
+	number, err := strconv.Atoi(key)
+	if err != nil || number < 0 || number >= len(m.byNumber) || strconv.Itoa(number) != key {
+		return nil
+	}
+	if s := m.byNumber[number]; s != nil && s.key == "" {
+		return s
+	}
+	return nil
+}
+
+func (m *members) find(key string) *Slot {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.findLocked(key)
+}
+
+// at returns the slot that has the number, nil if there is none.
+func (m *members) at(number int) *Slot {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if number < 0 || number >= len(m.byNumber) {
+		return nil
+	}
+	return m.byNumber[number]
+}
+
+func (m *members) len() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.count
+}
+
+// batchSize is how many slots are taken with the lock held once.
+const batchSize = 128
+
+// all returns the slots in the order of their numbers. The lock isn't held while they are yielded.
+// Slots that are added or removed meanwhile are yielded or not.
+func (m *members) all() iter.Seq[*Slot] {
+	return func(yield func(*Slot) bool) {
+		var batch [batchSize]*Slot
+		for next := 0; ; {
+			var n int
+			n, next = m.take(batch[:], next)
+			for _, s := range batch[:n] {
+				if !yield(s) {
+					return
+				}
+			}
+			if n == 0 {
+				return
+			}
+		}
+	}
+}
+
+// take puts the slots with the lowest numbers from a number on into batch. It returns how many
+// there are, and the number from which to go on.
+func (m *members) take(batch []*Slot, from int) (n, next int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for next = from; n < len(batch) && next < len(m.byNumber); next++ {
+		if s := m.byNumber[next]; s != nil {
+			batch[n] = s
+			n++
+		}
+	}
+	return n, next
+}
+
+// A numberHeap is a heap.Interface.
+type numberHeap []int
+
+func (h numberHeap) Len() int           { return len(h) }
+func (h numberHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h numberHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push makes a numberHeap a heap.Interface.
+func (h *numberHeap) Push(number any) { *h = append(*h, number.(int)) }
+
+// Pop makes a numberHeap a heap.Interface.
+func (h *numberHeap) Pop() any {
+	last := len(*h) - 1
+	number := (*h)[last]
+	*h = (*h)[:last]
+	return number
+}
