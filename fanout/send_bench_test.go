@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
 // BenchmarkBroadcast measures how long a broadcast takes to reach the peers that read: all of them,
@@ -119,5 +120,70 @@ func fillQueue(b *testing.B, s *Slot) {
 		default:
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkPublish measures a message to 10 slots that are subscribed to its topic, which must not
+// depend on how many slots there are. An operation is Publish, until the peers have received the
+// message; call-ns is the time of Publish alone.
+func BenchmarkPublish(b *testing.B) {
+	const subscribers = 10
+	for _, slots := range []int{100, 100_000} {
+		b.Run(fmt.Sprintf("%d of %d", subscribers, slots), func(b *testing.B) {
+			a := &broadcastReceivers{begin: time.Now(), want: subscribers, all: make(chan struct{}, 1)}
+			server := newTestServer(b)
+			server.OnMessage = a.take
+			g := startGroup(b, Options{
+				Targets: targetsFor(epoll.Transport(), server.url()),
+				Size:    slots,
+				Ping:    -1,
+				Pace:    Pace{PerHost: subscribers + 1},
+				Prepare: func(ctx context.Context, s *Slot, _ *Target) error {
+					if s.Number() >= subscribers {
+						<-ctx.Done() // so that the others stay down
+					}
+					return ctx.Err()
+				},
+			})
+			for number := range subscribers {
+				g.Slot(number).Subscribe("news")
+			}
+			waitUntil(b, "the subscribers are up, and the others wait", func() bool {
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				return g.inState[Up] == subscribers && !g.enqueuing
+			})
+			message := make([]byte, 512)
+			var calls time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				began := time.Now()
+				a.sent.Store(int64(began.Sub(a.begin)))
+				g.Publish("news", websock.OpBinary, message)
+				calls += time.Since(began)
+				<-a.all
+			}
+			b.ReportMetric(float64(calls.Nanoseconds())/float64(b.N), "call-ns")
+		})
+	}
+}
+
+// BenchmarkSubscribe measures how long it takes to subscribe a slot to a topic and to end that
+// subscription, which must not depend on how many others there are.
+func BenchmarkSubscribe(b *testing.B) {
+	for _, subscribers := range []int{100, 100_000} {
+		b.Run(fmt.Sprint("beside ", subscribers), func(b *testing.B) {
+			g, slots := &Group{}, make([]Slot, subscribers+1)
+			for i := range slots {
+				slots[i].group = g
+				slots[i].Subscribe("news")
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s := &slots[i*7919%len(slots)]
+				s.Unsubscribe("news")
+				s.Subscribe("news")
+			}
+		})
 	}
 }
