@@ -143,31 +143,22 @@ func (w *batchWriter) flushHeldBack(o batchOwner) {
 // writePending writes the pending batch and the pong that is due.
 func (w *batchWriter) writePending(o batchOwner) {
 	b := w.takePending(o)
-	w.writeBatch(o, b)
+	w.writeBatch(o, b, false)
 	b.Put()
 }
 
-// writeBatch passes a batch to the transport.
-func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer) {
+// writeBatch passes a batch to the transport. With behind, which is for the end of a Readable, a
+// transport.Batcher may hold the batch back, to write it together with those of other connections.
+func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer, behind bool) {
 	w.state = writerBusy
 	w.mu.Unlock()
 	b.Vec[0] = b.B
-	err := w.t.Writev(b.Vec[:1]...)
-	w.mu.Lock()
-	w.recordBatch(o, b, err)
-}
-
-// writeBehind passes a batch to the transport at the end of a Readable: a transport.Batcher may hold it
-// back, to write it together with those of other connections.
-func (w *batchWriter) writeBehind(o batchOwner, b *buffer.Buffer) {
-	if !w.config.batches {
-		w.writeBatch(o, b)
-		return
+	var err error
+	if behind && w.config.batches {
+		err = w.t.(transport.Batcher).WriteBehind(b.Vec[:1]...)
+	} else {
+		err = w.t.Writev(b.Vec[:1]...)
 	}
-	w.state = writerBusy
-	w.mu.Unlock()
-	b.Vec[0] = b.B
-	err := w.t.(transport.Batcher).WriteBehind(b.Vec[:1]...)
 	w.mu.Lock()
 	w.recordBatch(o, b, err)
 }
@@ -242,13 +233,8 @@ func (w *batchWriter) endWrite() {
 // writeNonBlocking writes the pending batch, which must not be nil, and what is appended meanwhile.
 // It doesn't wait for the peer if the transport supports that. The state must be writerIdle.
 func (w *batchWriter) writeNonBlocking(o batchOwner) {
-	if w.config.queues {
-		w.writePending(o)
-		w.writeUnowned(o)
-		return
-	}
 	q, ok := w.t.(transport.Queue)
-	if !ok {
+	if w.config.queues || !ok {
 		w.writePending(o)
 		w.writeUnowned(o)
 		return

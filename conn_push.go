@@ -354,7 +354,7 @@ func (c *Conn) leaveHandler() {
 	c.applyDeferredDeadlinesLocked()
 	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked && c.closing().MaySend() {
 		b := w.takePending(c)
-		w.writeBehind(c, b)
+		w.writeBatch(c, b, true)
 		c.receive.replies.Put(b)
 		if w.unowned || w.rare != nil {
 			w.writeUnowned(c)
