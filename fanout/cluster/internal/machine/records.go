@@ -14,12 +14,17 @@ type Config struct {
 
 // A Member is the record of a member, under the key "member." and its ID. The revision with which it
 // was created is the member's session.
+//
+// A tombstone is one with Dead set, which another member has created: it has found a partition held by
+// a session that it knows nothing of. Because there can't be two records under a key, it proves that
+// the session has ended.
 type Member struct {
+	Dead    bool    `json:"dead,omitempty"`
 	Session uint64  `json:"session,omitempty"` // 0 in the first record, whose revision is the session
 	Weight  float64 `json:"weight"`
 	Leaving bool    `json:"leaving,omitempty"` // it gives up its partitions, and takes none
 	N       uint64  `json:"n"`                 // of this renewal
-	Seen    uint64  `json:"seen"`              // it has taken into account all members up to this revision
+	Seen    uint64  `json:"seen"`              // it has taken into account all members whose session is not greater
 	Wants   []int   `json:"wants,omitempty"`   // partitions that it is ready to take over now
 	Report  Report  `json:"report"`
 }

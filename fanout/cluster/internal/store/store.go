@@ -18,7 +18,11 @@ var ErrConflict = errors.New("store: the key has another revision")
 type Store interface {
 	// Watch delivers all records that there are, then an Update without a key, and from then on every
 	// change, in the order of revisions, until ctx ends or the connection to the Store is lost. Then
-	// the channel is closed. The channel has to be read.
+	// the channel is closed. The channel has to be read. The records before the Update without a key
+	// are those of one moment: a record that isn't among them didn't exist then. (With JetStream: it
+	// comes when the watch has caught up, not when so many records have come as there were.) That may
+	// be a moment in the past. Of changes that follow closely, and of deletions above all, a watch may
+	// leave out all but the last one of each key.
 	Watch(ctx context.Context) (<-chan Update, error)
 
 	// Create writes a key that doesn't exist, or was deleted, and returns its revision.
