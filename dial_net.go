@@ -8,11 +8,11 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/endpoint"
+	"github.com/seed004e8d11/websock/internal/socket"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/tls"
 )
@@ -96,7 +96,7 @@ func (c *Config) netDial(ctx context.Context, network, addr string) (net.Conn, e
 	if c.NetDial != nil {
 		return callDial(ctx, c.NetDial, network, addr)
 	}
-	return c.dialer().DialContext(ctx, network, addr)
+	return socket.LatePort(c.Dialer).DialContext(ctx, network, addr)
 }
 
 var errNoConn = errors.New("the dial function returned neither a connection nor an error")
@@ -186,33 +186,4 @@ func withCtxErr(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
-}
-
-// dialer returns Dialer, or the zero net.Dialer. If its LocalAddr has no port, the system chooses
-// the port when the remote address is known, where it can. Connections to different addresses can
-// then share ports, so the number of ports limits the connections to each of them, and not the
-// connections to all.
-func (c *Config) dialer() *net.Dialer {
-	var d net.Dialer
-	if c.Dialer != nil {
-		d = *c.Dialer
-	}
-	if tcp, ok := d.LocalAddr.(*net.TCPAddr); !ok || tcp.Port != 0 {
-		return &d
-	}
-	control := d.ControlContext
-	if control == nil && d.Control != nil {
-		plain := d.Control
-		control = func(_ context.Context, network, address string, conn syscall.RawConn) error {
-			return plain(network, address, conn)
-		}
-	}
-	d.ControlContext = func(ctx context.Context, network, address string, conn syscall.RawConn) error {
-		choosePortLate(conn)
-		if control == nil {
-			return nil
-		}
-		return control(ctx, network, address, conn)
-	}
-	return &d
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package websock
+package socket
 
 import "syscall"
 

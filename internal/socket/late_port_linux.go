@@ -1,4 +1,4 @@
-package websock
+package socket
 
 import (
 	"syscall"
