@@ -15,6 +15,9 @@ type attempt struct {
 	conn   *websock.Conn // nil: there is none yet
 	err    error         // with which the attempt has failed
 
+	dialing bool         // Prepare has returned
+	rotated *rotatedDial // nil: there is no Rotation, or nothing was dialed
+
 	// inCall says that a function of Options is being called. It still does after one that has
 	// panicked or called runtime.Goexit.
 	inCall bool
@@ -150,6 +153,7 @@ func (a *attempt) end() {
 	if a.inCall {
 		a.err = a.slot.recovered(recover())
 	}
+	a.noteOutcome()
 	a.slot.group.dials.ended(a, a.err)
 	if a.err != nil {
 		a.slot.attemptFailed(a.err)
@@ -204,12 +208,13 @@ func (a *attempt) open() (err error) {
 	if trace == nil {
 		trace = a.target.Config.Trace
 	}
+	a.dialing = true
 	if a.target.Config.Mux == nil {
-		a.conn, err = a.target.dial(g.dialCtx, a.slot, trace)
+		a.conn, err = a.target.dial(g.dialCtx, a, trace)
 		return err
 	}
 	d := &dialTrace{attempt: a}
-	a.conn, err = a.target.dial(g.dialCtx, a.slot, d.wrap(trace))
+	a.conn, err = a.target.dial(g.dialCtx, a, d.wrap(trace))
 	return d.end(err)
 }
 

@@ -27,6 +27,29 @@
 // failures, such as status 401, 403 and 404 and certificates that are not trusted, the slot stops:
 // see Permanent.
 //
+// # Addresses
+//
+// A net.Dialer connects to the first address of a host that answers, so all slots may end up on one
+// server of many that share a name. With Options.Rotation each attempt looks the host up, or uses an
+// answer that is not older than Rotation.TTL, and connects to the next address. Other addresses are
+// tried in the same attempt if the connection can't be made, and after Dialer.FallbackDelay those of
+// the other family, as net.Dialer does. An address that has failed, or whose server has answered with
+// an error such as status 503, comes last for DefaultAvoid at first and up to DefaultAvoidMax, until an
+// attempt there has succeeded.
+//
+// The Host header and the name in the server's certificate stay those of the URL. Config.Dialer is
+// used, with its LocalAddr: addresses of another family than that are left out. With a proxy, which
+// looks the host up itself, the addresses in turn are those of the proxy. Rotation doesn't apply where
+// Config.NetDial or DialTLS connects, to Unix sockets, and to URLs with an IP address. A Mux shares its
+// connections by host name: with it only the attempts that have a connection dialled go to the next
+// address.
+//
+// Pace.PerHost and the pauses that a server asks for are by host and port as the URL has them, not by
+// address. RFC 6455 section 4.1 allows one connection in the CONNECTING state to an IP address. As an
+// attempt connects to one address at a time, or to one of each family, a PerHost of 1 does that also
+// with a Rotation, and even allows less than the RFC, unless two names have the same address. With a
+// greater PerHost there may be as many to one address, but in turn it gets only its share.
+//
 // # HTTP/2
 //
 // With a Config.Mux in its Target, a slot's WebSocket is a stream of an HTTP/2 connection that it

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -659,4 +660,49 @@ func (i *inboxes) of(key string) []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Clone(i.got[key])
+}
+
+// A hostWithAddresses is a name with several addresses, on each of which there is a server.
+type hostWithAddresses struct {
+	url     string
+	addrs   []netip.Addr
+	servers []*testServer
+	lookups atomic.Int64
+}
+
+// newHostWithAddresses starts n servers with the same port.
+func newHostWithAddresses(t testing.TB, n int) *hostWithAddresses {
+	if runtime.GOOS != "linux" && n > 1 {
+		t.Skip("this system has one loopback address")
+	}
+	first := newTestServer(t)
+	at := netip.MustParseAddrPort(first.addr)
+	h := &hostWithAddresses{servers: []*testServer{first}, addrs: []netip.Addr{at.Addr()}}
+	h.url = fmt.Sprintf("ws://feed.test:%d/", at.Port())
+	for range n - 1 {
+		next := h.addrs[len(h.addrs)-1].Next()
+		s := &testServer{t: t, addr: netip.AddrPortFrom(next, at.Port()).String(), conns: map[*websock.Conn]struct{}{}}
+		s.start()
+		t.Cleanup(func() {
+			if s.http != nil {
+				s.kill()
+			}
+		})
+		h.servers, h.addrs = append(h.servers, s), append(h.addrs, next)
+	}
+	return h
+}
+
+// lookUp is a Rotation.Lookup.
+func (h *hostWithAddresses) lookUp(context.Context, string) ([]netip.Addr, error) {
+	h.lookups.Add(1)
+	return h.addrs, nil
+}
+
+// accepted returns how many connections each of the servers has accepted.
+func (h *hostWithAddresses) accepted() (counts []int) {
+	for _, s := range h.servers {
+		counts = append(counts, int(s.accepted.Load()))
+	}
+	return counts
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -177,6 +179,55 @@ func Example_mux() {
 	s := g.Stats()
 	fmt.Println(s.Up, "slots are up on", s.Mux.Conns, "connections")
 	// Output: 300 slots are up on 3 connections
+}
+
+// The addresses come from a service discovery, say. The slots connect to them in turn.
+func ExampleRotation() {
+	servers := map[string]int{}
+	var mu sync.Mutex
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		servers[r.Host]++
+		mu.Unlock()
+		websock.Accept(w, r, &websock.AcceptOptions{Handler: websock.Messages(nil, nil)})
+	})}
+	defer server.Close()
+	go server.Serve(l)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+
+	lookups := 0
+	g, err := fanout.Start(fanout.Options{
+		Targets: fanout.URLs("ws://feed.example:" + port),
+		Size:    30,
+		Pace:    fanout.Pace{Rate: 5000},
+		Rotation: &fanout.Rotation{
+			TTL: 10 * time.Second,
+			Lookup: func(_ context.Context, host string) ([]netip.Addr, error) { // or leave it out, for DNS
+				lookups++
+				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+			},
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	fmt.Println(servers["feed.example:"+port], "handshakes after", lookups, "lookup")
+	// Output: 30 handshakes after 1 lookup
 }
 
 // A server that bans clients for a while answers with status 403, too.

@@ -23,6 +23,7 @@ type Group struct {
 	began     time.Time
 	scheduler timing.Scheduler
 	dials     *dialQueue
+	addresses *addressBook // nil: no Rotation
 	writers   workerPool
 	budget    budget
 	counts    counters
@@ -71,6 +72,7 @@ func Start(o Options) (*Group, error) {
 		return nil, err
 	}
 	g.writers.group = g
+	g.addresses = newAddressBook(g, o.Rotation)
 	g.budget.init(max(o.QueueBudget, 0))
 	g.dials = newDialQueue(o.Pace, (*attempt).start, g.log)
 	g.dialCtx, g.stopDials = context.WithCancel(context.Background())

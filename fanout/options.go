@@ -38,6 +38,10 @@ type Options struct {
 	// Keys must differ and not be empty. nil: the number in decimal.
 	Key func(number int) string
 
+	// Rotation, unless it is nil, has each attempt connect to the next address of its host: see
+	// Addresses in the package's documentation.
+	Rotation *Rotation
+
 	Pace    Pace    // of dialing
 	Backoff Backoff // before dialing again
 

@@ -80,8 +80,13 @@ func (t *Target) endpoint() (endpoint.Endpoint, error) {
 }
 
 // dial connects. trace, which may be nil, takes the place of Config.Trace.
-func (t *Target) dial(ctx context.Context, s *Slot, trace *websock.Trace) (*websock.Conn, error) {
-	cfg := t.Config
+func (t *Target) dial(ctx context.Context, a *attempt, trace *websock.Trace) (*websock.Conn, error) {
+	cfg, s := t.Config, a.slot
+	if book := s.group.addresses; book != nil && cfg.NetDial == nil {
+		a.rotated = &rotatedDial{slot: s, dialer: cfg.Dialer}
+		ctx = context.WithValue(ctx, rotatedDialKey{}, a.rotated)
+		cfg.NetDial = book.dial
+	}
 	if f := s.group.options.Recover; f != nil {
 		cfg.Recover = func(_ *websock.Conn, v any) { f(s, v) }
 	}
