@@ -154,7 +154,7 @@ func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer, behind bool) {
 	w.mu.Unlock()
 	b.Vec[0] = b.B
 	var err error
-	if behind && w.config.batches {
+	if behind && w.config.writes == writesBatch {
 		err = w.t.(transport.Batcher).WriteBehind(b.Vec[:1]...)
 	} else {
 		err = w.t.Writev(b.Vec[:1]...)
@@ -234,7 +234,7 @@ func (w *batchWriter) endWrite() {
 // It doesn't wait for the peer if the transport supports that. The state must be writerIdle.
 func (w *batchWriter) writeNonBlocking(o batchOwner) {
 	q, ok := w.t.(transport.Queue)
-	if w.config.queues || !ok {
+	if w.config.queues() || !ok {
 		w.writePending(o)
 		w.writeUnowned(o)
 		return
@@ -366,7 +366,7 @@ func (w *batchWriter) quotaAfter(n int) int {
 // more is written. No other goroutine writes meanwhile, except on connections whose sends must not
 // wait.
 func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
-	if !w.config.queues || w.state == writerStopped {
+	if !w.config.queues() || w.state == writerStopped {
 		return false
 	}
 	quota, alone := max(w.quotaAfter(n), 0), !w.refuses

@@ -142,35 +142,49 @@ func (c *Conn) Value() any {
 type connConfig struct {
 	limits        Limits              // with defaults applied
 	decoderLimits engine.Limits       // the part of limits that the Decoder needs
-	queues        bool                // the transport queues: its Writev never waits for the peer
-	batches       bool                // the transport is a transport.Batcher
+	writes        writeMode           // of the transport
 	recover       func(*Conn, any)    // Options.Recover
 	onPing        func(*Conn, []byte) // Options.OnPing
 }
 
 func (c *Conn) limits() *Limits { return &c.batch.config.limits }
 
-// recentConfigs has the connConfigs created last that have no functions, for connections with the
-// same limits to share: one for transports that queue, and one for others.
-var recentConfigs struct{ queuing, waiting atomic.Pointer[connConfig] }
+// queues reports whether the transport queues what the peer doesn't accept.
+func (c *connConfig) queues() bool { return c.writes != writesWait }
+
+// A writeMode is what a transport does with what the peer doesn't accept at once.
+type writeMode uint8
+
+const (
+	writesWait  writeMode = iota // Writev waits for the peer
+	writesQueue                  // Writev queues it
+	writesBatch                  // likewise, and WriteBehind writes for several connections together
+	writeModes
+)
+
+func writeModeOf(t transport.Conn) writeMode {
+	if q, ok := t.(transport.Queue); !ok || !q.Queues() {
+		return writesWait
+	}
+	if b, ok := t.(transport.Batcher); !ok || !b.Batches() {
+		return writesQueue
+	}
+	return writesBatch
+}
+
+// recentConfigs has, for each writeMode, the connConfig created last that has no functions, for
+// connections with the same limits to share.
+var recentConfigs [writeModes]atomic.Pointer[connConfig]
 
 func newConnConfig(o *Options, t transport.Conn) *connConfig {
-	q, ok := t.(transport.Queue)
-	queues := ok && q.Queues()
-	b, ok := t.(transport.Batcher)
-	batches := ok && b.Batches()
-	recent := &recentConfigs.waiting
-	if queues {
-		recent = &recentConfigs.queuing
-	}
-	limits := o.Limits.WithDefaults()
-	shared := o.Recover == nil && o.OnPing == nil
-	if c := recent.Load(); shared && c != nil && c.limits == limits && c.batches == batches {
+	limits, writes := o.Limits.WithDefaults(), writeModeOf(t)
+	recent, shared := &recentConfigs[writes], o.Recover == nil && o.OnPing == nil
+	if c := recent.Load(); shared && c != nil && c.limits == limits {
 		return c
 	}
 	c := &connConfig{
 		limits: limits, decoderLimits: limits.engineLimits(),
-		queues: queues, batches: batches,
+		writes:  writes,
 		recover: o.Recover, onPing: o.OnPing,
 	}
 	if shared {

@@ -352,7 +352,7 @@ func (c *Conn) leaveHandler() {
 	c.receive.pongPending = false
 	c.publishCountsLocked()
 	c.applyDeferredDeadlinesLocked()
-	if w.pending != nil && w.state == writerIdle && w.config.queues && !w.corked && c.closing().MaySend() {
+	if w.pending != nil && w.state == writerIdle && w.config.queues() && !w.corked && c.closing().MaySend() {
 		b := w.takePending(c)
 		w.writeBatch(c, b, true)
 		c.receive.replies.Put(b)

@@ -166,7 +166,7 @@ func (c *Conn) Drain(n int) error {
 // Queues reports whether the transport queues what the peer doesn't accept at once, as those on
 // event loops do. Otherwise a send may wait for the peer, whatever Limits.WhenFull is. Queues may
 // be called from any goroutine.
-func (c *Conn) Queues() bool { return c.batch.config.queues }
+func (c *Conn) Queues() bool { return c.batch.config.queues() }
 
 // sendFrame is SendFrame for a message of the writer from, which may be nil.
 func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) error {
