@@ -15,6 +15,8 @@ type attempt struct {
 	conn   *websock.Conn // nil: there is none yet
 	err    error         // with which the attempt has failed
 
+	ctx     context.Context // ends when Shutdown or the slot aborts the attempt
+	cancel  context.CancelFunc
 	dialing bool         // Prepare has returned
 	rotated *rotatedDial // nil: there is no Rotation, or nothing was dialed
 
@@ -73,7 +75,7 @@ func (g *Group) restartEnqueuing() {
 
 // newAttempt chooses what the slot connects to, and lets it wait for its turn.
 func (s *Slot) newAttempt() {
-	if s.group.closing() {
+	if !s.takeTurn() {
 		return
 	}
 	a := &attempt{slot: s, inCall: true}
@@ -82,10 +84,45 @@ func (s *Slot) newAttempt() {
 	a.inCall = false
 }
 
+// takeTurn reports whether the slot is to be dialed, now that it is its turn to choose a target.
+func (s *Slot) takeTurn() bool {
+	now, ended := s.tryTurn()
+	if ended {
+		s.finish()
+	}
+	return now
+}
+
+func (s *Slot) tryTurn() (now, ended bool) {
+	m := &s.group.members
+	m.mu.Lock() // so that no slot with the same key is removed now that may have a connection
+	defer m.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.phase != enlisted:
+		return false, false
+	case s.dropLocked():
+		return false, s.endedLocked()
+	case m.blocksLocked(s):
+		s.handleLocked(eventBlocked)
+		return false, false
+	}
+	return s.handleLocked(eventTurn), false
+}
+
+// dropLocked reports whether the slot isn't to be dialed any more, and settles it then.
+func (s *Slot) dropLocked() bool {
+	return (s.intent >= stop || s.group.closing()) && s.handleLocked(eventDropped)
+}
+
 // targetOf returns what the slot is to connect to.
 func (g *Group) targetOf(s *Slot) *Target {
+	if own := s.rareOrZero().targets; len(own) > 0 {
+		return &own[0]
+	}
 	if g.options.Choose == nil {
-		return &g.options.Targets[s.number%len(g.options.Targets)]
+		return &g.options.Targets[s.Number()%len(g.options.Targets)]
 	}
 	t := g.options.Choose(s)
 	return &t
@@ -111,10 +148,25 @@ func (a *attempt) enqueue() {
 		s.attemptFailed(a.err)
 		return
 	}
+	queued, urgent, ended := s.queue(a)
+	switch {
+	case queued:
+		g.dials.add(a, host, urgent)
+	case ended:
+		s.finish()
+	}
+}
+
+// queue reports whether the attempt is to be put into the dialQueue, and whether it is urgent, or
+// else whether the slot has ended.
+func (s *Slot) queue(a *attempt) (queued, urgent, ended bool) {
 	s.mu.Lock()
-	urgent := s.handleLocked(eventEnqueued)
-	s.mu.Unlock()
-	g.dials.add(a, host, urgent)
+	defer s.mu.Unlock()
+	if s.dropLocked() {
+		return false, false, s.endedLocked()
+	}
+	s.attempt = a
+	return s.handleLocked(eventChosen), s.intent == hurry, false
 }
 
 // start makes the attempt, in a goroutine of its own.
@@ -126,47 +178,77 @@ func (a *attempt) start() {
 func (a *attempt) run() {
 	g := a.slot.group
 	defer g.doneRunning()
-	if !a.slot.beginAttempt() {
-		g.dials.ended(a, nil)
+	a.ctx, a.cancel = context.WithCancel(g.dialCtx)
+	defer a.cancel()
+	if !a.slot.beginAttempt(a) {
+		g.dials.ended(a, errAborted)
 		return
 	}
-	defer a.closeFailed()
 	defer a.end()
 	a.inCall = true
 	a.err = a.connect()
 	a.inCall = false
 }
 
-// beginAttempt reports whether the slot is still to be dialed.
-func (s *Slot) beginAttempt() bool {
+// beginAttempt reports whether the slot is still to be dialed by this attempt.
+func (s *Slot) beginAttempt(a *attempt) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.group.closing() || !s.handleLocked(eventDial) {
+	if s.group.closing() || s.attempt != a || !s.handleWithLocked(eventDial, goOn) {
 		return false
 	}
 	s.group.counts.attempt()
 	return true
 }
 
-// end is deferred: it reports how the attempt has ended.
+// end is deferred: it closes the connection of an attempt that has failed, and then takes the slot
+// down. So the slot has no other connection when it is dialed again.
 func (a *attempt) end() {
 	if a.inCall {
 		a.err = a.slot.recovered(recover())
 	}
-	a.noteOutcome()
-	a.slot.group.dials.ended(a, a.err)
-	if a.err != nil {
-		a.slot.attemptFailed(a.err)
+	err := a.err
+	if cause := a.slot.whyAborted(); err != nil && cause != nil {
+		a.err, err = cause, errAborted
+	} else {
+		a.noteOutcome()
 	}
-}
-
-// closeFailed closes the connection of an attempt that has failed. Only Shutdown waits for it.
-func (a *attempt) closeFailed() {
-	if a.err == nil || a.conn == nil {
+	a.slot.group.dials.ended(a, err)
+	if a.err == nil {
 		return
 	}
+	if a.conn != nil {
+		a.close()
+	}
+	a.slot.attemptFailed(a.err)
+}
+
+// whyAborted returns why the slot has aborted its attempt, nil if it hasn't.
+func (s *Slot) whyAborted() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.group.closing():
+	case s.intent == hurry:
+		return errReconnect
+	case s.intent == stop:
+		return errStopped
+	case s.intent == leave:
+		return ErrRemoved
+	}
+	return nil
+}
+
+// close closes the connection of an attempt that has failed.
+func (a *attempt) close() {
 	g := a.slot.group
 	stop := context.AfterFunc(g.connCtx, func() { a.conn.Abort(ErrClosed) })
+	defer stop()
+	stop = context.AfterFunc(a.ctx, func() {
+		if cause := a.slot.whyAborted(); cause != nil {
+			a.conn.Abort(cause)
+		}
+	})
 	defer stop()
 	a.conn.CloseWith(websock.CloseGoingAway, "")
 	g.counts.traffic(a.conn.Stats())
@@ -177,7 +259,10 @@ func (a *attempt) connect() error {
 	g := a.slot.group
 	began := g.now()
 	err := a.open()
-	g.dials.connected(a, err == nil)
+	if err != nil && a.slot.whyAborted() != nil {
+		err = errAborted
+	}
+	g.dials.connected(a, err)
 	if err != nil {
 		return err
 	}
@@ -198,7 +283,7 @@ func (a *attempt) open() (err error) {
 			return err
 		}
 	}
-	if g.closing() { // and maybe over, if Prepare has not returned in time
+	if a.ctx.Err() != nil { // and maybe Shutdown has returned, if Prepare has not in time
 		return ErrClosed
 	}
 	var trace *websock.Trace
@@ -210,11 +295,11 @@ func (a *attempt) open() (err error) {
 	}
 	a.dialing = true
 	if a.target.Config.Mux == nil {
-		a.conn, err = a.target.dial(g.dialCtx, a, trace)
+		a.conn, err = a.target.dial(a.ctx, a, trace)
 		return err
 	}
 	d := &dialTrace{attempt: a}
-	a.conn, err = a.target.dial(g.dialCtx, a, d.wrap(trace))
+	a.conn, err = a.target.dial(a.ctx, a, d.wrap(trace))
 	return d.end(err)
 }
 
@@ -235,7 +320,7 @@ func (a *attempt) prepare() error {
 
 // withTimeout returns a context for Prepare or OnConnect.
 func (a *attempt) withTimeout() (context.Context, context.CancelFunc) {
-	ctx := a.slot.group.dialCtx
+	ctx := a.ctx
 	d := orDefault(a.target.Config.Timeout, websock.DefaultTimeout)
 	if d < 0 {
 		return context.WithCancel(ctx)
@@ -277,8 +362,11 @@ func (a *attempt) setUp(ctx context.Context, stopTimeout func() bool) error {
 func (s *Slot) publish(l *link, stopTimeout func() bool) (kept *batch, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.group.closing() {
+	switch {
+	case s.group.closing():
 		return nil, ErrClosed
+	case s.intent != goOn:
+		return nil, errAborted
 	}
 	if kept := s.outbox.takeLocked(); kept != nil {
 		return kept, nil
@@ -294,7 +382,7 @@ func (s *Slot) publish(l *link, stopTimeout func() bool) (kept *batch, err error
 		return nil, err
 	}
 	l.upSince = s.group.now()
-	s.link, s.err = l, nil
+	s.attempt, s.link, s.err = nil, l, nil
 	s.handleLocked(eventConnected)
 	s.group.counts.ready()
 	s.startKeepAliveLocked()

@@ -102,9 +102,12 @@ func (b *broadcast) send(slots []*Slot) {
 
 // refused counts a slot that is passed over.
 func (b *broadcast) refused(s *Slot, err error) {
-	if err == ErrDown || err == ErrClosed {
+	switch err {
+	case ErrRemoved: // while the broadcast is under way
+		return
+	case ErrDown, ErrClosed:
 		b.delivery.Down++
-	} else {
+	default:
 		b.delivery.Refused++
 	}
 	if b.group.options.OnUnsent != nil {
@@ -140,6 +143,10 @@ func (b *broadcast) share() *sharedMessage {
 
 // reportPassedOver calls OnUnsent for a broadcast that was not sent to the slot.
 func (s *Slot) reportPassedOver(err error) {
+	if !s.beginCall() {
+		return
+	}
+	defer s.endCall()
 	defer s.recoverPanic()
 	if g := s.group; !g.over() {
 		g.options.OnUnsent(s, 1, err)

@@ -1,10 +1,11 @@
 package fanout
 
 import (
+	"container/list"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,8 +34,8 @@ type dialQueue struct {
 	probes     int        // of these: to silent hosts
 	underWay   []*attempt // in the order in which they began; among them some that have ended
 	hosts      map[string]*host
-	lists      [hostLists][]*host
-	waiting    int // attempts
+	lists      [hostLists]list.List // of *host
+	waiting    int                  // attempts
 	bottleneck bottleneck
 	records    []logRecord // to be logged without the lock
 	closed     bool
@@ -43,6 +44,8 @@ type dialQueue struct {
 // A dialState is what the dialQueue knows of an attempt.
 type dialState struct {
 	host     *host
+	place    *list.Element // in host.waiting; nil: it isn't there
+	urgent   bool          // it ends a pause of its host
 	began    time.Time
 	progress progress
 	probe    bool // it is to a silent host
@@ -63,14 +66,15 @@ const (
 // A host is what attempts connect to.
 type host struct {
 	name        string
-	waiting     []*attempt
-	begun       int  // attempts that have begun and not ended
-	connecting  int  // of these: count against Pace.PerHost
-	probing     bool // one of these is a probe
+	waiting     list.List // of *attempt
+	begun       int       // attempts that have begun and not ended
+	connecting  int       // of these: count against Pace.PerHost
+	probing     bool      // one of these is a probe
 	list        hostList
-	silent      bool      // an attempt was overdue, and none has got an answer since
-	pausedUntil time.Time // no attempt begins before; zero: the host has not asked for a pause
-	failures    uint64    // in a row, of all slots together
+	place       *list.Element // in that list
+	silent      bool          // an attempt was overdue, and none has got an answer since
+	pausedUntil time.Time     // no attempt begins before; zero: the host has not asked for a pause
+	failures    uint64        // in a row, of all slots together
 }
 
 // A hostList says in which of the lists of a dialQueue a host is. Hosts in a list have attempts
@@ -124,11 +128,16 @@ func (q *dialQueue) logLocked(level slog.Level, msg string, attrs ...slog.Attr) 
 	q.records = append(q.records, logRecord{level, msg, attrs})
 }
 
-// add puts an attempt into the queue. An urgent one ends a pause of its host.
+// errAborted is what connected and ended are called with if an attempt says nothing about its host,
+// because it was given up.
+var errAborted = errors.New("fanout: the attempt was aborted")
+
+// add puts an attempt into the queue, unless it was removed before. An urgent one ends a pause of its
+// host.
 func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	q.mu.Lock()
 	defer q.unlock()
-	if q.closed {
+	if q.closed || a.dial.progress == progressEnded {
 		return
 	}
 	h := q.hosts[hostName]
@@ -136,11 +145,11 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 		h = &host{name: hostName}
 		q.hosts[hostName] = h
 	}
-	if urgent {
+	if urgent || a.dial.urgent {
 		h.pausedUntil = time.Time{}
 	}
 	a.dial.host = h
-	h.waiting = append(h.waiting, a)
+	a.dial.place = h.waiting.PushBack(a)
 	q.waiting++
 	if h.list == unlisted || q.waiting == 1 { // else the timer is set already
 		q.listLocked(h)
@@ -148,15 +157,48 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	}
 }
 
-// endPause ends the pause of the host that an attempt of the slot waits for.
-func (q *dialQueue) endPause(s *Slot) {
+// remove takes an attempt out of the queue, unless it has begun.
+func (q *dialQueue) remove(a *attempt) {
 	q.mu.Lock()
 	defer q.unlock()
-	for _, h := range q.lists[pausedList] {
-		if slices.ContainsFunc(h.waiting, func(a *attempt) bool { return a.slot == s }) {
-			h.pausedUntil = time.Time{}
-		}
+	d := &a.dial
+	if d.progress != progressWaiting {
+		return
 	}
+	d.progress = progressEnded
+	if d.place == nil || q.closed {
+		return
+	}
+	d.host.waiting.Remove(d.place)
+	if q.waiting--; q.waiting == 0 {
+		q.pacer.idle()
+	}
+	if d.host.waiting.Len() == 0 {
+		q.unlistLocked(d.host)
+		q.listLocked(d.host)
+	}
+}
+
+// hurry ends the pause of the host that an attempt waits for.
+func (q *dialQueue) hurry(a *attempt) {
+	q.mu.Lock()
+	defer q.unlock()
+	a.dial.urgent = true
+	if a.dial.progress == progressWaiting && a.dial.place != nil {
+		a.dial.host.pausedUntil = time.Time{}
+		q.startReadyLocked()
+	}
+}
+
+// setRate changes Pace.Rate from now on.
+func (q *dialQueue) setRate(rate float64) {
+	if math.IsNaN(rate) {
+		return
+	}
+	q.mu.Lock()
+	defer q.unlock()
+	q.pace.Rate = orDefault(rate, DefaultRate)
+	q.pacer.setInterval(q.pace.interval(), time.Now())
 	q.startReadyLocked()
 }
 
@@ -166,7 +208,7 @@ func (q *dialQueue) listLocked(h *host) {
 	switch {
 	case h.list != unlisted:
 		return
-	case len(h.waiting) == 0:
+	case h.waiting.Len() == 0:
 		remembered := (h.failures > 0 || !h.pausedUntil.IsZero()) && len(q.hosts) <= maxHosts
 		if h.begun == 0 && !remembered {
 			delete(q.hosts, h.name)
@@ -183,19 +225,15 @@ func (q *dialQueue) listLocked(h *host) {
 	default:
 		h.list = readyList
 	}
-	q.lists[h.list] = append(q.lists[h.list], h)
+	h.place = q.lists[h.list].PushBack(h)
 }
 
 // unlistLocked takes a host out of its list, so that listLocked can put it where it belongs now.
 func (q *dialQueue) unlistLocked(h *host) {
-	if h.list == unlisted {
-		return
+	if h.list != unlisted {
+		q.lists[h.list].Remove(h.place)
+		h.list, h.place = unlisted, nil
 	}
-	list := &q.lists[h.list]
-	if i := slices.Index(*list, h); i >= 0 {
-		*list = slices.Delete(*list, i, i+1)
-	}
-	h.list = unlisted
 }
 
 // startReadyLocked starts the attempts that may begin now, and sets the timer for the next ones.
@@ -245,22 +283,20 @@ func sooner(a, b time.Duration) time.Duration {
 // nextHostLocked returns the host whose turn it is, nil if there is none. Hosts that answer come
 // first; those that don't get at most half of Pace.Handshakes.
 func (q *dialQueue) nextHostLocked() *host {
-	switch {
-	case len(q.lists[readyList]) > 0:
-		return q.lists[readyList][0]
-	case len(q.lists[silentList]) > 0 && q.probes < max(q.pace.Handshakes/2, 1):
-		return q.lists[silentList][0]
+	next := q.lists[readyList].Front()
+	if next == nil && q.probes < max(q.pace.Handshakes/2, 1) {
+		next = q.lists[silentList].Front()
 	}
-	return nil
+	if next == nil {
+		return nil
+	}
+	return next.Value.(*host)
 }
 
 // startLocked starts an attempt to the host whose turn it is.
 func (q *dialQueue) startLocked(h *host, now time.Time) {
-	q.lists[h.list] = q.lists[h.list][1:] // it is the first one
-	h.list = unlisted
-	a := h.waiting[0]
-	h.waiting[0] = nil
-	h.waiting = h.waiting[1:]
+	q.unlistLocked(h)
+	a := h.waiting.Remove(h.waiting.Front()).(*attempt)
 	q.waiting--
 	h.begun++
 	h.connecting++
@@ -278,13 +314,14 @@ func (q *dialQueue) startLocked(h *host, now time.Time) {
 // endPausesLocked lists the hosts anew whose pause is over, and returns how long the next one has
 // to wait; 0: there is none.
 func (q *dialQueue) endPausesLocked(now time.Time) (next time.Duration) {
-	paused := q.lists[pausedList]
-	q.lists[pausedList] = nil
-	for _, h := range paused {
-		h.list = unlisted
-		q.listLocked(h)
-		if left := h.pausedUntil.Sub(now); h.list != unlisted && left > 0 {
+	for at := q.lists[pausedList].Front(); at != nil; {
+		h := at.Value.(*host)
+		at = at.Next()
+		if left := h.pausedUntil.Sub(now); left > 0 {
 			next = sooner(next, left)
+		} else {
+			q.unlistLocked(h)
+			q.listLocked(h)
 		}
 	}
 	return next
@@ -327,7 +364,7 @@ func (q *dialQueue) noHostLimitLocked() string {
 	switch {
 	case q.waiting == 0:
 		return noLimit
-	case len(q.lists[pausedList]) > 0:
+	case q.lists[pausedList].Len() > 0:
 		return "Retry-After"
 	}
 	return "Pace.PerHost"
@@ -384,15 +421,15 @@ func (q *dialQueue) sharesConn(a *attempt) {
 	q.startReadyLocked()
 }
 
-// connected is called when an attempt has connected, or has failed to.
-func (q *dialQueue) connected(a *attempt, ok bool) {
+// connected is called when an attempt has connected, or has failed to with err.
+func (q *dialQueue) connected(a *attempt, err error) {
 	q.mu.Lock()
 	defer q.unlock()
-	q.connectedLocked(&a.dial, ok)
+	q.connectedLocked(&a.dial, err)
 	q.startReadyLocked()
 }
 
-func (q *dialQueue) connectedLocked(d *dialState, ok bool) {
+func (q *dialQueue) connectedLocked(d *dialState, err error) {
 	if d.settled {
 		return
 	}
@@ -400,20 +437,20 @@ func (q *dialQueue) connectedLocked(d *dialState, ok bool) {
 	if !d.shares {
 		d.host.connecting--
 	}
-	if d.host.silent && (ok || d.progress == progressCounted) { // it answers
+	answers := err == nil || err != errAborted && d.progress == progressCounted
+	if d.host.silent && answers {
 		d.host.silent = false
 		q.unlistLocked(d.host)
 	}
 	q.listLocked(d.host)
 }
 
-// ended is called when an attempt has ended. A nil err means success or, if there is no connection,
-// that nothing was tried.
+// ended is called when an attempt has ended: with err, or when its slot is up.
 func (q *dialQueue) ended(a *attempt, err error) {
 	q.mu.Lock()
 	defer q.unlock()
 	d := &a.dial
-	q.connectedLocked(d, err == nil)
+	q.connectedLocked(d, err)
 	if d.progress == progressCounted {
 		q.uncountLocked(d)
 	}
@@ -428,7 +465,7 @@ func (q *dialQueue) ended(a *attempt, err error) {
 func (q *dialQueue) noteOutcomeLocked(a *attempt, err error) {
 	h := a.dial.host
 	switch {
-	case q.closed, err == nil && a.conn == nil:
+	case q.closed, err == errAborted:
 		return
 	case err == nil:
 		if h.failures > 0 {
@@ -462,7 +499,7 @@ func (q *dialQueue) close() {
 	q.mu.Lock()
 	defer q.unlock()
 	q.closed = true
-	q.hosts, q.lists, q.underWay = map[string]*host{}, [hostLists][]*host{}, nil
+	q.hosts, q.lists, q.underWay = map[string]*host{}, [hostLists]list.List{}, nil
 	if q.timer != nil {
 		q.timer.Stop()
 	}

@@ -2,8 +2,8 @@
 // log in and subscribe on each, keeps them alive, dials again when one is lost, sends messages to one,
 // to some or to all of them, and counts what happens.
 //
-// A Group has a fixed number of slots. A Slot is a place for one connection at a time; when that is
-// lost, another one takes its place.
+// A Group has slots. A Slot is a place for one connection at a time; when that is lost, another one takes
+// its place. Slots can be added and removed while the Group runs.
 //
 //	g, err := fanout.Start(fanout.Options{
 //		Targets:   fanout.URLs("wss://a.example/feed", "wss://b.example/feed"),
@@ -49,6 +49,29 @@
 // attempt connects to one address at a time, or to one of each family, a PerHost of 1 does that also
 // with a Rotation, and even allows less than the RFC, unless two names have the same address. With a
 // greater PerHost there may be as many to one address, but in turn it gets only its share.
+//
+// # Slots that come and go
+//
+// Group.Add adds a slot that has a key and, if SlotOptions say so, Targets of its own. Slot.Remove and
+// Group.Remove end one in an orderly way: sends on it are refused, what was sent before is written, the
+// connection is closed, and OnDown is told. Nothing waits for that: the slot is no longer found at once, and
+// another one may be added with its key, which is dialed when the old one has ended, so that a key never has
+// two connections. Slot.Abort does the same without waiting for the peer. Group.Resize adds or removes
+// slots until there is a number of them.
+//
+//	g, err := fanout.Start(fanout.Options{Size: -1, OnMessage: ...}) // none to begin with
+//	...
+//	s, err := g.Add("prices/42", fanout.SlotOptions{Targets: fanout.URLs("wss://a.example/prices/42"), Value: account})
+//	...
+//	g.Remove("prices/42")
+//	<-s.Context().Done() // nothing is called for it any more
+//
+// Every slot has a number: a new one gets the lowest that is free, also that of a slot that was removed. So
+// what belongs to a slot is better kept in Slot.Value than in an array, and what runs for it ends with
+// Slot.Context. The cost of adding or removing a slot doesn't depend on how many there are.
+//
+// A slot that stays can be taken down with Slot.Stop and dialed again with Slot.Resume; Slot.Reconnect
+// does both. Slot.Retry ends the wait before the next attempt.
 //
 // # HTTP/2
 //

@@ -48,6 +48,7 @@ type testServer struct {
 	OnRequest   func(r *http.Request) error
 	OnConn      func(c *websock.Conn)
 	OnMessage   func(c *websock.Conn, op websock.Opcode, msg []byte)
+	OnEnd       func(c *websock.Conn, err error)
 	MaxStreams  int // of a connection with HTTP/2; 0: the default
 
 	mu       sync.Mutex
@@ -126,7 +127,10 @@ func (s *testServer) receive(c *websock.Conn, op websock.Opcode, msg []byte) {
 	}
 }
 
-func (s *testServer) forget(c *websock.Conn, _ error) {
+func (s *testServer) forget(c *websock.Conn, err error) {
+	if s.OnEnd != nil {
+		s.OnEnd(c, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)

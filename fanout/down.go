@@ -17,7 +17,7 @@ const never = time.Duration(-1)
 type teardown struct {
 	slot    *Slot
 	link    *link // that is lost; nil: an attempt has failed
-	err     error
+	err     *DownError
 	marked  bool          // the slot is down
 	current bool          // it went down by this, and not by Shutdown before
 	at      time.Duration // when, since the Group began
@@ -26,10 +26,7 @@ type teardown struct {
 }
 
 // attemptFailed takes the slot down after a failed attempt.
-func (s *Slot) attemptFailed(err error) {
-	t := &teardown{slot: s, err: s.group.downError(AttemptFailed, err)}
-	t.run()
-}
+func (s *Slot) attemptFailed(err error) { s.goDown(nil, AttemptFailed, err) }
 
 // connLost takes the slot down after the loss of its connection, or lets the worker do that that
 // is sending on it.
@@ -44,29 +41,36 @@ func (s *Slot) connLost(l *link, err error) {
 	s.takeDown(l, err)
 }
 
-func (s *Slot) takeDown(l *link, err error) {
-	t := &teardown{slot: s, link: l, err: s.group.downError(ConnectionLost, err)}
-	t.run()
-}
+func (s *Slot) takeDown(l *link, err error) { s.goDown(l, ConnectionLost, err) }
 
-func (t *teardown) run() {
+func (s *Slot) goDown(l *link, reason Reason, err error) {
+	s.mu.Lock()
+	reason = s.reasonLocked(reason)
+	s.mu.Unlock()
+	t := &teardown{slot: s, link: l, err: &DownError{reason, err}}
 	defer t.end()
 	t.mark(t.permanent())
 	t.notifyDown()
 }
 
-// downError returns the error that OnDown gets.
-func (g *Group) downError(reason Reason, err error) error {
-	if g.closing() {
-		reason = ShutDown
+// reasonLocked returns why the slot goes down: for the reason given, unless that was asked for.
+func (s *Slot) reasonLocked(otherwise Reason) Reason {
+	switch {
+	case s.group.closing():
+		return ShutDown
+	case s.onWayDownLocked():
+		return Ended
 	}
-	return &DownError{Reason: reason, Err: err}
+	return otherwise
 }
 
 // permanent reports whether the slot is to stop.
 func (t *teardown) permanent() bool {
-	g := t.slot.group
-	return g.closing() || g.options.Permanent(t.err)
+	switch t.err.Reason {
+	case ShutDown, Ended:
+		return false
+	}
+	return t.slot.group.options.Permanent(t.err)
 }
 
 // mark takes the slot down, unless Shutdown has cut it.
@@ -78,7 +82,7 @@ func (t *teardown) mark(permanent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == t.link {
-		t.markLocked(permanent || g.closing())
+		t.markLocked(permanent)
 		s.link = nil
 	}
 	g.budget.forget(t.link)
@@ -86,20 +90,30 @@ func (t *teardown) mark(permanent bool) {
 
 func (t *teardown) markLocked(permanent bool) {
 	s, g := t.slot, t.slot.group
-	e := eventFailed
-	if permanent {
-		e = eventPermanent
+	t.err.Reason = s.reasonLocked(t.err.Reason) // Permanent may have taken its time
+	intent := s.intent
+	switch {
+	case intent >= stop, t.err.Reason == Ended:
+	case t.err.Reason == ShutDown:
+		intent = stop
+	case permanent:
+		intent = giveUp
+	default:
+		intent = goOn
 	}
 	g.addRunning() // before the last slot has stopped: Shutdown waits for OnDown, too
-	t.current = s.handleLocked(e)
+	t.current = s.handleWithLocked(eventFailed, intent)
 	if !t.current {
 		g.doneRunning()
 		return
 	}
 	t.countLocked()
-	s.err, s.due = t.err, 0
+	s.err, s.due, s.attempt = t.err, 0, nil
 	t.at, t.next = g.now(), never
-	if !permanent {
+	switch {
+	case s.intent == hurry:
+		t.next = 0
+	case s.intent == goOn:
 		t.next = g.options.Backoff.delay(s.failures, t.err, time.Now())
 	}
 	t.dropped = s.trimOutboxLocked()
@@ -110,18 +124,19 @@ func (t *teardown) countLocked() {
 	s, g, l := t.slot, t.slot.group, t.link
 	if l == nil {
 		g.counts.failed(t.err)
+	} else {
+		traffic := l.conn.Stats()
+		g.counts.lost(traffic, t.err)
+		if l.keptAlive && errors.Is(t.err, websock.ErrIdle) {
+			g.counts.pingTimeout()
+		}
+		if g.options.Backoff.endsRow(t.err, traffic.FramesReceived, g.now()-l.upSince) {
+			s.failures = 0
+		}
+	}
+	if t.err.Reason != Ended {
 		s.failures++
-		return
 	}
-	traffic := l.conn.Stats()
-	g.counts.lost(traffic, t.err)
-	if l.keptAlive && errors.Is(t.err, websock.ErrIdle) {
-		g.counts.pingTimeout()
-	}
-	if g.options.Backoff.endsRow(t.err, traffic.FramesReceived, g.now()-l.upSince) {
-		s.failures = 0
-	}
-	s.failures++
 }
 
 // notifyDown tells the application.
@@ -131,7 +146,7 @@ func (t *teardown) notifyDown() {
 		return
 	}
 	level, msg := slog.LevelDebug, "connection lost"
-	if t.next == never && !g.closing() {
+	if t.next == never && t.err.Reason != ShutDown && t.err.Reason != Ended {
 		level = slog.LevelWarn
 	}
 	if t.link == nil {
@@ -157,18 +172,25 @@ func (t *teardown) end() {
 		return
 	}
 	defer g.doneRunning()
+	if s.notified(t.next - (g.now() - t.at)) {
+		s.finish()
+	}
+}
+
+// notified is called when OnDown has returned. The slot is dialed after a time, unless there is another
+// intent. It reports whether the slot has ended.
+func (s *Slot) notified(next time.Duration) (ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g.closing() {
-		s.handleLocked(eventClose)
+	intent := s.intent
+	if s.group.closing() && intent < stop {
+		intent = stop
 	}
-	s.handleLocked(eventNotified)
-	switch s.phase {
-	case retrying:
-		s.runDueAfterLocked(0)
-	case delayed:
-		s.runDueAfterLocked(t.next - (g.now() - t.at))
+	s.handleWithLocked(eventNotified, intent)
+	if s.phase == delayed {
+		s.runDueAfterLocked(next)
 	}
+	return s.endedLocked()
 }
 
 // recovered takes the value of recover after a function of Options has not returned, and returns

@@ -15,7 +15,7 @@ import (
 	"github.com/seed004e8d11/websock/transport"
 )
 
-// A Reason says for which of three reasons a slot went down.
+// A Reason says why a slot went down.
 type Reason uint8
 
 // The reasons for which a slot goes down.
@@ -23,6 +23,7 @@ const (
 	AttemptFailed  Reason = iota + 1 // it could not be connected
 	ConnectionLost                   // its connection has ended
 	ShutDown                         // Shutdown has ended its attempt or connection
+	Ended                            // likewise Remove, Abort, Stop or Reconnect
 )
 
 // String returns the reason in words, such as "connection lost".
@@ -34,6 +35,8 @@ func (r Reason) String() string {
 		return "connection lost"
 	case ShutDown:
 		return "shut down"
+	case Ended:
+		return "ended"
 	}
 	return "invalid"
 }
@@ -65,6 +68,7 @@ type Failure string
 
 // The kinds of failures. If an error is of several kinds, the first one counts.
 const (
+	FailedEnded    Failure = "ended"    // Remove, Abort, Stop or Reconnect has ended the attempt, or the connection
 	FailedShutdown Failure = "shutdown" // Shutdown, or the end of a context, has ended the attempt
 	FailedFull     Failure = "full"     // no stream of the Mux was free in time: see websock.ErrNoStream
 	FailedTimeout  Failure = "timeout"  // a time limit was exceeded
@@ -90,6 +94,8 @@ func FailureOf(err error) Failure {
 	var session *websock.SessionError
 	reason := ReasonOf(err)
 	switch {
+	case reason == Ended:
+		return FailedEnded
 	case reason == ShutDown:
 		return FailedShutdown
 	case reason == ConnectionLost, reason == 0 && endsConnection(err):

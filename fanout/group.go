@@ -13,8 +13,8 @@ import (
 	"github.com/seed004e8d11/websock/internal/timing"
 )
 
-// A Group keeps the connections of its slots open, from Start to Shutdown. Its methods may be
-// called from any goroutine, also from the functions of Options.
+// A Group keeps the connections of its slots open, from Start to Shutdown. Slots can be added and
+// removed meanwhile. Its methods may be called from any goroutine, also from the functions of Options.
 type Group struct {
 	options   Options
 	members   members
@@ -34,11 +34,13 @@ type Group struct {
 	stopDials  context.CancelFunc
 	connCtx    context.Context // ends when Shutdown cuts the connections that are left
 	abortConns context.CancelFunc
+	slotsCtx   context.Context // ends when Shutdown has
+	endSlots   context.CancelCauseFunc
 
 	mu        sync.Mutex
-	inState   [states]int // slots
-	running   int         // goroutines and calls that Shutdown waits for
-	changes   uint64      // of inState and running
+	inState   [states + 1]int // slots; the last one: those that were removed and have not ended
+	running   int             // goroutines and calls that Shutdown waits for
+	changes   uint64          // of inState and running
 	waiters   []*waiter
 	toEnqueue []*Slot // into dials
 	enqueuing bool    // a goroutine does that
@@ -77,6 +79,7 @@ func Start(o Options) (*Group, error) {
 	g.dials = newDialQueue(o.Pace, (*attempt).start, g.log)
 	g.dialCtx, g.stopDials = context.WithCancel(context.Background())
 	g.connCtx, g.abortConns = context.WithCancel(context.Background())
+	g.slotsCtx, g.endSlots = context.WithCancelCause(context.Background())
 	g.enqueue(slices.Collect(g.Slots())...)
 	return g, nil
 }
@@ -86,16 +89,18 @@ func (g *Group) initSlots() error {
 	m := &g.members
 	m.byNumber = make([]*Slot, 0, g.options.Size)
 	for number := range g.options.Size {
-		s := &Slot{group: g, phase: queued}
+		key := ""
 		if g.options.Key != nil {
-			s.key = g.options.Key(number)
-			if s.key == "" || m.byKey[s.key] != nil {
-				return errKey
+			if key = g.options.Key(number); key == "" {
+				return errNoKey
+			}
+			if m.byKey[key] != nil {
+				return ErrKeyInUse
 			}
 		}
-		m.addLocked(s)
+		m.addLocked(g.newSlot(key))
 	}
-	g.inState[queued.state()] = m.count
+	g.inState[Waiting] = m.count
 	return nil
 }
 
@@ -108,20 +113,25 @@ func (g *Group) Len() int { return g.members.len() }
 // Slot returns the slot that has the number, nil if there is none.
 func (g *Group) Slot(number int) *Slot { return g.members.at(number) }
 
-// Slots returns all slots in the order of their numbers.
+// Slots returns all slots in the order of their numbers. No lock is held while they are visited. A
+// slot that is added or removed meanwhile may be visited or not.
 func (g *Group) Slots() iter.Seq[*Slot] { return g.members.all() }
 
 // Find returns the slot that has the key, nil if there is none.
 func (g *Group) Find(key string) *Slot { return g.members.find(key) }
 
-// Wait waits until every slot is up or has stopped: none is Waiting or Connecting. The error is
-// that of ctx.
+// SetRate changes Pace.Rate from now on: 0 means DefaultRate, and a negative rate that there is no
+// bound. What is not a number changes nothing.
+func (g *Group) SetRate(rate float64) { g.dials.setRate(rate) }
+
+// Wait waits until every slot is up or has stopped: none is Waiting or Connecting. Slots that were
+// removed don't count. The error is that of ctx.
 func (g *Group) Wait(ctx context.Context) error {
 	return g.waitUntil(ctx, func() bool { return g.inState[Waiting]+g.inState[Connecting] == 0 })
 }
 
-// WaitUp waits until at least n slots are up. The error is that of ctx, or ErrDown as soon as so
-// many slots have stopped that n can't be reached.
+// WaitUp waits until at least n slots are up. Slots that were removed don't count. The error is that of
+// ctx, or ErrDown as soon as fewer than n slots are left that have not stopped.
 func (g *Group) WaitUp(ctx context.Context, n int) error {
 	possible := true
 	err := g.waitUntil(ctx, func() bool {

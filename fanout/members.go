@@ -3,6 +3,7 @@ package fanout
 import (
 	"container/heap"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -14,14 +15,24 @@ type members struct {
 	byKey    map[string]*Slot // those whose key isn't their number
 	free     numberHeap       // the numbers in byNumber that no slot has, and maybe larger ones
 	count    int
+
+	// ending has the slots that were removed and may still have a connection, by their keys.
+	ending map[string]*endingSlot
+}
+
+// An endingSlot was removed and may still have a connection.
+type endingSlot struct {
+	slot *Slot
+	next *Slot // that has the key now and waits for the end of slot; nil: none does
 }
 
 // addLocked gives a slot the lowest number that is free, and makes it a member.
 func (m *members) addLocked(s *Slot) {
-	s.number = m.lowestFreeLocked()
-	if s.number < len(m.byNumber) {
+	number := m.lowestFreeLocked()
+	s.number = int32(number)
+	if number < len(m.byNumber) {
 		heap.Pop(&m.free)
-		m.byNumber[s.number] = s
+		m.byNumber[number] = s
 	} else {
 		m.byNumber = append(m.byNumber, s)
 	}
@@ -32,6 +43,26 @@ func (m *members) addLocked(s *Slot) {
 		m.byKey[s.key] = s
 	}
 	m.count++
+}
+
+// removeLocked makes a slot no longer a member.
+func (m *members) removeLocked(s *Slot) {
+	number := int(s.number)
+	m.byNumber[number] = nil
+	delete(m.byKey, s.key)
+	m.count--
+	if number < len(m.byNumber)-1 {
+		heap.Push(&m.free, number)
+		return
+	}
+	for number > 0 && m.byNumber[number-1] == nil {
+		number--
+	}
+	m.byNumber = m.byNumber[:number]
+	if number < cap(m.byNumber)/4 {
+		m.byNumber = slices.Clone(m.byNumber)
+	}
+	m.lowestFreeLocked() // forgets numbers that are too large
 }
 
 // lowestFreeLocked returns the number that the next slot gets.
@@ -72,6 +103,20 @@ func (m *members) at(number int) *Slot {
 		return nil
 	}
 	return m.byNumber[number]
+}
+
+// nextKeyLocked returns the key that the next slot has if it is its number.
+func (m *members) nextKeyLocked() string { return strconv.Itoa(m.lowestFreeLocked()) }
+
+// bounds returns the number of slots, the one that has the highest number, and the number that the
+// next one gets.
+func (m *members) bounds() (count int, last *Slot, free int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.byNumber) > 0 {
+		last = m.byNumber[len(m.byNumber)-1]
+	}
+	return m.count, last, m.lowestFreeLocked()
 }
 
 func (m *members) len() int {
@@ -115,6 +160,69 @@ func (m *members) take(batch []*Slot, from int) (n, next int) {
 		}
 	}
 	return n, next
+}
+
+// leaving returns the slots that were removed and may still have a connection.
+func (m *members) leaving() []*Slot {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	slots := make([]*Slot, 0, len(m.ending))
+	for _, e := range m.ending {
+		slots = append(slots, e.slot)
+	}
+	return slots
+}
+
+// everyone returns all slots, and those that were removed and may still have a connection.
+func (m *members) everyone() iter.Seq[*Slot] {
+	return func(yield func(*Slot) bool) {
+		for s := range m.all() {
+			if !yield(s) {
+				return
+			}
+		}
+		for _, s := range m.leaving() {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// endingLocked notes that a slot that was removed may still have a connection.
+func (m *members) endingLocked(s *Slot) {
+	if m.ending == nil {
+		m.ending = map[string]*endingSlot{}
+	}
+	m.ending[s.Key()] = &endingSlot{slot: s}
+}
+
+// blocksLocked reports whether the slot has to wait for the end of another one that had its key. If
+// so, ended returns it.
+func (m *members) blocksLocked(s *Slot) bool {
+	if len(m.ending) == 0 {
+		return false
+	}
+	before := m.ending[s.Key()]
+	if before == nil {
+		return false
+	}
+	before.next = s
+	return true
+}
+
+// ended forgets a slot that was removed, and returns the one that has waited for that; nil: there is
+// none.
+func (m *members) ended(s *Slot) (next *Slot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := s.Key()
+	e := m.ending[key]
+	if e == nil || e.slot != s {
+		return nil
+	}
+	delete(m.ending, key)
+	return e.next
 }
 
 // A numberHeap is a heap.Interface.

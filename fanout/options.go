@@ -12,15 +12,15 @@ import (
 	"github.com/seed004e8d11/websock/internal/keepalive"
 )
 
-// Options says what a Group connects to and how. Either Targets or Choose has to be set; everything
-// else is optional. Start copies Options; what they point to must not be changed while the Group
+// Options says what a Group connects to and how. Either Targets or Choose has to be set, unless Size is
+// negative; everything else is optional. Start copies Options; what they point to must not be changed while the Group
 // runs.
 //
 // The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect, then
 // OnMessage or OnData, then OnDown, and so on from the beginning, but not before OnDown has returned.
 // Only OnUnsent is called at any time, for instance by Broadcast. Functions for different slots may
-// be called by several goroutines at once. None is called with a lock held, and none after Shutdown
-// has returned; some may be called before Start has returned, see Slot.Group. A function that calls
+// be called by several goroutines at once. None is called with a lock held, none for a slot after its
+// Slot.Context has ended, and none after Shutdown has returned; some may be called before Start has returned, see Slot.Group. A function that calls
 // runtime.Goexit, as testing.T.Fatal does, ends the attempt or connection for which it was called:
 // OnDown gets a *websock.HandlerError.
 type Options struct {
@@ -31,11 +31,13 @@ type Options struct {
 	// must not block: other slots wait for it.
 	Choose func(s *Slot) Target
 
-	// Size is the number of slots. 0: one for each of Targets.
+	// Size is the number of slots with which the Group begins. 0: one for each of Targets, or none
+	// with Choose. Negative: none. Group.Add and Group.Resize change the number. A Group that begins
+	// without slots needs neither Targets nor Choose, if each slot that is added has Targets of its own.
 	Size int
 
-	// Key returns the key of the slot with a number, 0 to Size-1, for Group.Send and Group.Find.
-	// Keys must differ and not be empty. nil: the number in decimal.
+	// Key returns the key of the slot with a number, for Group.Send and Group.Find. It is called for the
+	// slots of Size and of Group.Resize. Keys must differ and not be empty. nil: the number in decimal.
 	Key func(number int) string
 
 	// Rotation, unless it is nil, has each attempt connect to the next address of its host: see
@@ -113,7 +115,7 @@ type Options struct {
 	OnPing func(s *Slot, payload []byte)
 
 	// OnDown, unless it is nil, is called when an attempt has failed or a connection has ended,
-	// also by Shutdown. err is a *DownError, whose Reason says which, and whose chain says why: see
+	// also by Shutdown, Slot.Remove, Slot.Stop and Slot.Reconnect. err is a *DownError, whose Reason says which, and whose chain says why: see
 	// websock.Open and websock.Handler. next is the time after which the slot is dialed again;
 	// negative: the slot has stopped. It must not block.
 	OnDown func(s *Slot, err error, next time.Duration)
@@ -154,12 +156,13 @@ const (
 )
 
 var (
-	errNoTarget = errors.New("fanout: Options need either Targets or Choose")
-	errSize     = errors.New("fanout: Options.Size is below 1, or above 2^31-1")
+	errNoTarget = errors.New("fanout: neither Options.Targets nor Options.Choose is set")
+	errTargets  = errors.New("fanout: Options have both Targets and Choose")
+	errSize     = errors.New("fanout: the number of slots is below 0, or above 2^31-1")
 	errRate     = errors.New("fanout: Pace.Rate is not a number")
 	errBuffer   = errors.New("fanout: Options.SendBuffer is below 0")
 	errReceive  = errors.New("fanout: Options have both OnMessage and OnData")
-	errKey      = errors.New("fanout: two slots have the same key")
+	errNoKey    = errors.New("fanout: the key of a slot is empty")
 )
 
 // complete checks the options and sets the defaults.
@@ -168,9 +171,11 @@ func (o *Options) complete() error {
 		o.Size = len(o.Targets)
 	}
 	switch {
-	case (len(o.Targets) > 0) == (o.Choose != nil):
+	case len(o.Targets) > 0 && o.Choose != nil:
+		return errTargets
+	case len(o.Targets) == 0 && o.Choose == nil && o.Size >= 0:
 		return errNoTarget
-	case o.Size < 1 || o.Size > math.MaxInt32:
+	case o.Size > math.MaxInt32:
 		return errSize
 	case math.IsNaN(o.Pace.Rate):
 		return errRate
@@ -184,6 +189,7 @@ func (o *Options) complete() error {
 			return err
 		}
 	}
+	o.Size = max(o.Size, 0)
 	o.Pace.complete()
 	o.Backoff.complete()
 	o.Ping = durationOr(o.Ping, DefaultPing)

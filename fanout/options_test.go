@@ -23,8 +23,6 @@ func TestStartRefusesInvalidOptions(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no target":         {Size: 1},
 		"two ways":          {Targets: targets, Choose: choose},
-		"no size":           {Choose: choose},
-		"negative size":     {Targets: targets, Size: -1},
 		"huge size":         {Targets: targets, Size: math.MaxInt},
 		"no rate":           {Targets: targets, Pace: Pace{Rate: math.NaN()}},
 		"negative buffer":   {Targets: targets, SendBuffer: -1},

@@ -46,12 +46,12 @@ func countOf(messages []message) (n int) {
 // An outbox has the messages that wait on a slot: until it is up and, where the transport can't
 // queue, until the peer has taken earlier ones. It is under the slot's lock.
 type outbox struct {
-	slot       *Slot
-	messages   []message
-	spare      []message // memory for the next ones
-	cost       int       // of messages, and of those being sent
-	state      outboxState
-	closeAfter bool // nothing follows messages: the connection is to be closed then
+	slot      *Slot
+	messages  []message
+	spare     []message // memory for the next ones
+	cost      int       // of messages, and of those being sent
+	state     outboxState
+	closeCode websock.CloseCode // with which the connection is to be closed after messages; 0: it isn't
 }
 
 // An outboxState says what the workers do with an outbox.
@@ -162,7 +162,7 @@ func (s *Slot) trimOutboxLocked() (dropped int) {
 		return 0
 	}
 	s.outbox = nil
-	if s.phase.state() == Stopped {
+	if stateOf(s.phase, s.intent) == Stopped {
 		most = 0
 	}
 	kept := &outbox{slot: s}
@@ -200,29 +200,29 @@ func (o *outbox) deliver() {
 	s.group.addRunning()
 	defer s.group.doneRunning()
 	defer o.delivered()
-	conn, b, closes := o.begin()
+	conn, b, code := o.begin()
 	if b != nil {
 		unsent, err := b.send(conn)
 		b.release()
 		s.reportUnsent(unsent, err)
 	}
-	if closes {
-		conn.CloseWith(websock.CloseGoingAway, "")
+	if code != 0 {
+		conn.CloseWith(code, "")
 	}
 }
 
-// begin takes what is to be sent, and says whether the connection is to be closed then. conn is nil
-// if the connection that the outbox was scheduled for has ended.
-func (o *outbox) begin() (conn *websock.Conn, b *batch, closes bool) {
+// begin takes what is to be sent, and the code with which the connection is to be closed then, 0 if it
+// isn't. conn is nil if the connection that the outbox was scheduled for has ended.
+func (o *outbox) begin() (conn *websock.Conn, b *batch, code websock.CloseCode) {
 	s := o.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outbox != o || s.link == nil {
-		return nil, nil, false
+		return nil, nil, 0
 	}
-	closes, o.closeAfter = o.closeAfter, false
+	code, o.closeCode = o.closeCode, 0
 	o.state = outboxSending
-	return s.link.conn, o.takeLocked(), closes
+	return s.link.conn, o.takeLocked(), code
 }
 
 // delivered schedules the outbox again if more waits. If the connection was lost meanwhile, it takes
@@ -236,7 +236,7 @@ func (o *outbox) delivered() {
 	switch {
 	case lost:
 		o.state = outboxDead
-	case s.outbox == o && (len(o.messages) > 0 || o.closeAfter):
+	case s.outbox == o && (len(o.messages) > 0 || o.closeCode != 0):
 		o.scheduleLocked()
 	}
 	s.mu.Unlock()

@@ -96,6 +96,14 @@ func (p *pacer) wait(now time.Time) time.Duration {
 // take counts an attempt that begins.
 func (p *pacer) take() { p.next = p.next.Add(p.interval) }
 
+// setInterval changes the interval. No attempt waits longer than for a new one.
+func (p *pacer) setInterval(interval time.Duration, now time.Time) {
+	p.interval = interval
+	if latest := now.Add(interval); p.next.After(latest) {
+		p.next = latest
+	}
+}
+
 // idle says that no attempt is waiting.
 func (p *pacer) idle() { p.waiting = false }
 

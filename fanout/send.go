@@ -14,7 +14,9 @@ import (
 // A nil error says that the message was given to the connection, or is kept for the next one
 // (Options.SendBuffer), not that it arrives. With any other error but a *websock.CloseError nothing
 // was sent:
-//   - ErrDown: the slot isn't up and keeps no messages, or has stopped;
+//   - ErrDown: the slot isn't up and keeps no messages, or has stopped, or its connection is being
+//     closed for Stop or Reconnect;
+//   - ErrRemoved: the slot was removed;
 //   - ErrClosed: Shutdown was called;
 //   - a *websock.LimitError: too many bytes wait already, in the connection (its Limit is
 //     "SendQueue") or for the next connection ("SendBuffer");
@@ -57,7 +59,7 @@ func (s *Slot) send(op websock.Opcode, p []byte, b *broadcast) (kept bool, err e
 	}
 	s.mu.Lock()
 	l := s.link
-	if l != nil && l.queues {
+	if l != nil && l.queues && s.intent == goOn {
 		s.mu.Unlock()
 		return false, s.sendOn(l, op, p, b)
 	}
@@ -102,7 +104,11 @@ func (s *Slot) sendOn(l *link, op websock.Opcode, p []byte, b *broadcast) error 
 // checkKeepLocked returns an error if a message can't be put into the outbox.
 func (s *Slot) checkKeepLocked(op websock.Opcode, p []byte) error {
 	switch {
-	case s.link == nil && (s.group.options.SendBuffer == 0 || s.phase.state() == Stopped):
+	case s.intent == leave:
+		return ErrRemoved
+	case s.link != nil && s.intent != goOn:
+		return ErrDown
+	case s.link == nil && (s.group.options.SendBuffer == 0 || stateOf(s.phase, s.intent) == Stopped):
 		return ErrDown
 	case op == websock.OpText && !utf8.Valid(p):
 		return websock.ErrInvalidUTF8

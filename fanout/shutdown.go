@@ -19,7 +19,8 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // Shutdown stops dialing, sends the messages that wait for connected peers, and closes every
 // connection with close code 1001, each within its Limits.CloseTimeout. It returns when all
-// connections and attempts have ended and all functions of Options have returned. Messages that
+// connections and attempts have ended, also those of slots that were removed, and all functions of
+// Options have returned. Messages that
 // slots kept for their next connection are dropped and reported to OnUnsent.
 //
 // If ctx ends first, Shutdown aborts what is left; the error wraps that of ctx and says for how
@@ -39,6 +40,7 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	}
 	g.life.Store(uint32(lifeOver))
 	g.abortConns()
+	g.endSlots(ErrClosed)
 	g.scheduler.Stop()
 	return err
 }
@@ -69,7 +71,7 @@ func (g *Group) closeSlots() {
 
 // hasEndedLocked reports whether all that Shutdown waits for has ended.
 func (g *Group) hasEndedLocked() bool {
-	return g.inState[Waiting]+g.inState[Connecting]+g.inState[Up] == 0 && g.running == 0
+	return g.inState[Waiting]+g.inState[Connecting]+g.inState[Up]+g.inState[ending]+g.running == 0
 }
 
 // cutGrace is how long Shutdown waits for the next slot or call to end, after it has aborted the
@@ -81,7 +83,7 @@ const cutGrace = 250 * time.Millisecond
 func (g *Group) cutAll(cause error) error {
 	g.abortConns()
 	left := 0
-	for s := range g.members.all() {
+	for s := range g.members.everyone() {
 		if s.State() != Stopped {
 			left++
 		}
@@ -91,7 +93,7 @@ func (g *Group) cutAll(cause error) error {
 	}
 	for g.moreEnded() {
 	}
-	for s := range g.members.all() {
+	for s := range g.members.everyone() {
 		s.cut(cause)
 	}
 	return fmt.Errorf("fanout: %d connections were cut: %w", left, cause)
@@ -113,62 +115,37 @@ func (g *Group) moreEnded() bool {
 	return g.changes != before+1 // waitUntil itself adds 1
 }
 
-// close stops the slot if it isn't connected, and else closes its connection. An attempt ends by
-// itself, since dialCtx has ended. The close frame may be held back by k.
+// close stops the slot, and closes its connection. An attempt ends by itself, since dialCtx has ended.
+// The close frame may be held back by k.
 func (s *Slot) close(k *corks) {
-	s.mu.Lock()
-	l := s.link
-	if l != nil && !l.queues {
-		s.closeAfterOutboxLocked()
-	}
-	if s.handleLocked(eventClose) {
-		s.due = 0
-	}
-	dropped := 0
-	if s.phase.state() == Stopped {
-		dropped = s.trimOutboxLocked()
-	}
-	s.mu.Unlock()
-	if dropped > 0 {
-		s.group.addRunning()
-		go s.reportDropped(dropped)
-	}
-	if l != nil && l.queues {
-		k.add(l.mux)
-		l.conn.CloseWith(websock.CloseGoingAway, "") // doesn't wait
-	}
-}
-
-// closeAfterOutboxLocked has a worker close the connection when all messages are sent.
-func (s *Slot) closeAfterOutboxLocked() {
-	o := s.ensureOutboxLocked()
-	o.closeAfter = true
-	s.link.conn.SetSendDeadline(time.Now().Add(s.link.closeTimeout)) // an error means that the connection has ended
-	o.scheduleLocked()
-}
-
-// reportDropped calls OnUnsent for messages that Shutdown has dropped.
-func (s *Slot) reportDropped(messages int) {
-	defer s.group.doneRunning()
-	defer s.recoverPanic()
-	s.reportUnsent(messages, ErrClosed)
+	r := &request{slot: s, wish: wishStop, cause: ErrClosed, code: websock.CloseGoingAway, corks: k}
+	r.do()
 }
 
 // cut stops the slot although its attempt or connection has not ended.
 func (s *Slot) cut(cause error) {
+	if s.cutOff(cause) {
+		s.finish()
+	}
+}
+
+// cutOff reports whether the slot has ended.
+func (s *Slot) cutOff(cause error) bool {
 	g := s.group
 	g.counts.moving.Lock()
 	defer g.counts.moving.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.handleLocked(eventClose) || !s.handleLocked(eventCut) {
-		return
+	s.wishLocked(wishStop) // if closeSlots has not come so far
+	if !s.handleLocked(eventCut) {
+		return false
 	}
-	s.err, s.due = g.downError(ShutDown, cause), 0
+	s.err, s.due = &DownError{ShutDown, cause}, 0
 	if s.link == nil {
 		g.counts.failed(s.err)
 	} else {
 		g.counts.lost(s.link.conn.Stats(), s.err) // the link stays, for OnMessage to see
 	}
 	g.counts.dropped(s.trimOutboxLocked())
+	return s.endedLocked()
 }

@@ -1,9 +1,11 @@
 package fanout
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -13,7 +15,7 @@ import (
 // was sent. Slot.Err says why the slot isn't connected.
 var ErrDown = errors.New("fanout: the slot is not connected")
 
-// ErrUnknownKey is what Group.Send returns for a key that no slot has.
+// ErrUnknownKey is what Group.Send and Group.Remove return for a key that no slot has.
 var ErrUnknownKey = errors.New("fanout: no slot has this key")
 
 // A State is what a slot is doing.
@@ -23,9 +25,11 @@ type State uint8
 const (
 	Waiting    State = iota // for its time, or its turn, to dial
 	Connecting              // from Prepare to the end of OnConnect
-	Up                      // connected
-	Stopped                 // not dialed again: after a permanent failure, or Shutdown
+	Up                      // connected, also while the connection is being closed
+	Stopped                 // not dialed again: after a permanent failure, Stop, Remove or Shutdown
 	states
+
+	ending = states // removed, but not ended: only Group.inState has it
 )
 
 // String returns the state's name: "waiting", "connecting", "up" or "stopped".
@@ -40,40 +44,106 @@ func (s State) String() string {
 // also from the functions of Options, and none of them waits for the network.
 type Slot struct {
 	group  *Group
-	number int
-	key    string // "": the number in decimal
+	key    string                    // "": the number in decimal
+	rare   atomic.Pointer[rareState] // what few slots have; nil: nothing
+	number int32
 
 	mu       sync.Mutex
 	phase    phase
+	intent   intent
+	calls    uint32        // of OnUnsent that the phase doesn't tell of
 	failures uint32        // in a row
 	due      time.Duration // when runDue has something to do, since the Group began; 0: never
+	attempt  *attempt      // nil: none is queued or under way
 	link     *link         // nil: not up
 	outbox   *outbox       // nil: nothing waits
-	err      error         // why it isn't up
-
-	topics map[*topic]int // its index among the subscribers of each; under the lock of the Group's topics
+	err      *DownError    // why it isn't up
 }
+
+// rareState is what few slots have.
+type rareState struct {
+	targets []Target // SlotOptions.Targets
+
+	// The slot's lock guards these.
+	value any
+	ctx   context.Context // nil: Context was not called
+	end   context.CancelCauseFunc
+
+	topics map[*topic]int // to which the slot is subscribed, with its index in each; the lock of Group.topics guards it
+}
+
+// ensureRare returns the slot's rareState, which may be empty.
+func (s *Slot) ensureRare() *rareState {
+	if s.rare.Load() == nil {
+		s.rare.CompareAndSwap(nil, new(rareState))
+	}
+	return s.rare.Load()
+}
+
+// rareOrZero returns a rareState that must not be changed.
+func (s *Slot) rareOrZero() *rareState {
+	if r := s.rare.Load(); r != nil {
+		return r
+	}
+	return &noRareState
+}
+
+var noRareState rareState
 
 // Group returns the slot's Group, also to functions of Options that are called before Start has
 // returned.
 func (s *Slot) Group() *Group { return s.group }
 
-// Number returns the slot's number, 0 to Options.Size-1.
-func (s *Slot) Number() int { return s.number }
+// Number returns the slot's number, which no other slot of the Group has. It is from 0 to
+// Options.Size-1 for the slots with which the Group began. The number of a slot that was removed goes
+// to another one.
+func (s *Slot) Number() int { return int(s.number) }
 
-// Key returns the slot's key: see Options.Key.
+// Key returns the slot's key: that of Group.Add or Options.Key, or the number in decimal.
 func (s *Slot) Key() string {
 	if s.key == "" {
-		return strconv.Itoa(s.number)
+		return strconv.Itoa(int(s.number))
 	}
 	return s.key
+}
+
+// Value returns what SlotOptions.Value or SetValue has set, nil if neither has.
+func (s *Slot) Value() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rareOrZero().value
+}
+
+// SetValue keeps a value of the application's with the slot, also over reconnects and after the
+// slot has ended.
+func (s *Slot) SetValue(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ensureRare().value = v
+}
+
+// Context returns a context that ends with the slot. That is when the slot was removed, its
+// connection or attempt has ended and the functions of Options have returned, or when Shutdown has:
+// no function of Options is called for the slot any more. context.Cause then gives ErrRemoved or
+// ErrClosed.
+func (s *Slot) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.ensureRare()
+	if r.ctx == nil {
+		r.ctx, r.end = context.WithCancelCause(s.group.slotsCtx)
+		if s.endedLocked() {
+			r.end(ErrRemoved)
+		}
+	}
+	return r.ctx
 }
 
 // State returns what the slot is doing.
 func (s *Slot) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.phase.state()
+	return stateOf(s.phase, s.intent)
 }
 
 // Err returns the error with which the last attempt failed or the last connection was lost, a
@@ -81,6 +151,9 @@ func (s *Slot) State() State {
 func (s *Slot) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
 	return s.err
 }
 
@@ -117,137 +190,6 @@ func (s *Slot) RTT() time.Duration {
 	return s.link.rtt
 }
 
-// Retry dials the slot as soon as Pace allows, if it waits after a failure or has stopped after a
-// permanent one. It also ends the time for which the slot's host has asked not to be dialed.
-// Within OnDown, it takes effect when that has returned. It does nothing while the slot is
-// connecting or up, and after Shutdown.
-func (s *Slot) Retry() {
-	if s.retry() {
-		s.group.dials.endPause(s)
-	}
-}
-
-// retry reports whether the slot is in the dialQueue already.
-func (s *Slot) retry() (inQueue bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.group.closing() {
-		return false
-	}
-	if s.handleLocked(eventRetry) && s.phase == retrying {
-		s.runDueAfterLocked(0)
-	}
-	return s.phase == queued
-}
-
-// A phase is what a slot is doing, in more detail than State.
-type phase uint8
-
-const (
-	noPhase        phase = iota
-	delayed              // until its time has come
-	retrying             // like queued, before it is in the dialQueue: Retry was called
-	queued               // for its turn to dial
-	connecting           // an attempt is under way
-	up                   // there is a link
-	notifying            // OnDown is being called, then delayed
-	notifyingRetry       // OnDown is being called, then retrying
-	notifyingStop        // OnDown is being called, then stopped
-	stopped              // until Retry is called
-	phases
-)
-
-// state returns the phase as the application sees it.
-func (p phase) state() State {
-	switch p {
-	case connecting:
-		return Connecting
-	case up:
-		return Up
-	case notifyingStop, stopped:
-		return Stopped
-	}
-	return Waiting
-}
-
-// An event makes a slot go from one phase to another.
-type event uint8
-
-const (
-	eventDue       event = iota // the delay is over
-	eventEnqueued               // it is in the dialQueue
-	eventDial                   // its turn has come
-	eventConnected              // the attempt has succeeded
-	eventFailed                 // the attempt has failed or the connection is lost
-	eventPermanent              // likewise, and the slot stops
-	eventNotified               // OnDown has returned
-	eventRetry                  // Retry was called
-	eventClose                  // Shutdown stops what is neither connecting nor up
-	eventCut                    // Shutdown no longer waits for the attempt or the connection
-	events
-)
-
-// transitions says to which phase an event leads. Without an entry the event changes nothing.
-var transitions = [phases][events]phase{
-	delayed: {
-		eventDue:   queued,
-		eventRetry: retrying,
-		eventClose: stopped,
-	},
-	retrying: {
-		eventEnqueued:  queued,
-		eventFailed:    notifying, // the target can't be used
-		eventPermanent: notifyingStop,
-		eventClose:     stopped,
-	},
-	queued: {
-		eventDial:      connecting,
-		eventFailed:    notifying, // the target can't be used
-		eventPermanent: notifyingStop,
-		eventClose:     stopped,
-	},
-	connecting: {
-		eventConnected: up,
-		eventFailed:    notifying,
-		eventPermanent: notifyingStop,
-		eventCut:       stopped,
-	},
-	up: {
-		eventFailed:    notifying,
-		eventPermanent: notifyingStop,
-		eventCut:       stopped,
-	},
-	notifying: {
-		eventNotified: delayed,
-		eventRetry:    notifyingRetry,
-		eventClose:    notifyingStop,
-	},
-	notifyingRetry: {
-		eventNotified: retrying,
-		eventClose:    notifyingStop,
-	},
-	notifyingStop: {
-		eventNotified: stopped,
-		eventRetry:    notifyingRetry,
-	},
-	stopped: {
-		eventRetry: retrying,
-	},
-}
-
-// handleLocked changes the phase, and reports whether the event does.
-func (s *Slot) handleLocked(e event) bool {
-	next := transitions[s.phase][e]
-	if next == noPhase {
-		return false
-	}
-	if from, to := s.phase.state(), next.state(); from != to {
-		s.group.countState(from, to)
-	}
-	s.phase = next
-	return true
-}
-
 // runDueAfterLocked has runDue called after d, in place of any earlier request.
 func (s *Slot) runDueAfterLocked(d time.Duration) {
 	d = max(d, 1) // a due of 0 is none
@@ -272,20 +214,15 @@ func (s *Slot) runDue() {
 		return // what is due now is another thing, and has a task of its own
 	}
 	s.due = 0
-	var dials bool
 	var dead *websock.Conn
 	switch s.phase {
-	case delayed, retrying:
-		dials = true
+	case delayed:
 		s.handleLocked(eventDue)
 	case up:
 		dead = s.keepAliveLocked()
 	}
 	s.mu.Unlock()
-	switch {
-	case dials:
-		s.group.enqueue(s)
-	case dead != nil:
+	if dead != nil {
 		dead.Abort(websock.ErrIdle) // OnClose follows
 	}
 }

@@ -13,7 +13,8 @@ import (
 // Stats counts what a Group has done since Start, but for the first six fields and Mux, which say what
 // there is now.
 type Stats struct {
-	Waiting, Connecting, Up, Stopped int // slots in each State
+	Waiting, Connecting, Up, Stopped int // slots in each State; those that were removed don't count
+	Ending                           int // slots that were removed and have not ended: see Slot.Context
 
 	Topics        int // that have subscribers
 	Subscriptions int // of all slots together
@@ -63,7 +64,7 @@ func (g *Group) Stats() Stats {
 	defer c.moving.Unlock()
 	muxes := g.targetMuxes()
 	var live websock.Stats
-	for s := range g.members.all() {
+	for s := range g.members.everyone() {
 		traffic, m := s.liveTraffic()
 		live.Add(traffic)
 		muxes = addMux(muxes, m)
@@ -78,7 +79,7 @@ func (g *Group) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	stats.Waiting, stats.Connecting = g.inState[Waiting], g.inState[Connecting]
-	stats.Up, stats.Stopped = g.inState[Up], g.inState[Stopped]
+	stats.Up, stats.Stopped, stats.Ending = g.inState[Up], g.inState[Stopped], g.inState[ending]
 	return stats
 }
 

@@ -23,10 +23,16 @@ func (g *Group) Publish(topic string, op websock.Opcode, p []byte) Delivery {
 }
 
 // Subscribe subscribes the slot to a topic, which may be any string: it gets what Group.Publish sends to
-// the topic from now on. It does nothing if the slot is subscribed already. The subscription outlasts
+// the topic from now on. It does nothing if the slot is subscribed already, or was removed. The subscription outlasts
 // connections, and ends with Unsubscribe or when the slot is removed. It exists in this Group only; to
 // subscribe to something at the server, send that in Options.OnConnect.
-func (s *Slot) Subscribe(topic string) { s.group.topics.subscribe(s, topic) }
+func (s *Slot) Subscribe(topic string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.intent != leave {
+		s.group.topics.subscribe(s, topic)
+	}
+}
 
 // Unsubscribe ends a subscription. It does nothing if the slot is not subscribed to the topic.
 func (s *Slot) Unsubscribe(topic string) { s.group.topics.unsubscribe(s, topic) }
@@ -47,12 +53,12 @@ func (g *Group) Subscribers(topic string) int { return g.topics.size(topic) }
 
 // topics has the topics of a Group that have subscribers. Its lock is never held while something is sent.
 type topics struct {
-	mu            sync.RWMutex // guards Slot.topics, too; it may be locked while a slot's lock is held
+	mu            sync.RWMutex // guards rareState.topics, too; it may be locked while a slot's lock is held
 	byName        map[string]*topic
 	subscriptions int
 }
 
-// A topic has subscribers, each of which knows its index (Slot.topics). So a subscriber is removed without a
+// A topic has subscribers, each of which knows its index (rareState.topics). So a subscriber is removed without a
 // search, and the last one takes its place.
 type topic struct {
 	name        string
@@ -70,13 +76,14 @@ func (t *topics) subscribe(s *Slot, name string) {
 		to = &topic{name: name}
 		t.byName[name] = to
 	}
-	if _, subscribed := s.topics[to]; subscribed {
+	r := s.ensureRare()
+	if _, subscribed := r.topics[to]; subscribed {
 		return
 	}
-	if s.topics == nil {
-		s.topics = map[*topic]int{}
+	if r.topics == nil {
+		r.topics = map[*topic]int{}
 	}
-	s.topics[to] = len(to.subscribers)
+	r.topics[to] = len(to.subscribers)
 	to.subscribers = append(to.subscribers, s)
 	t.subscriptions++
 }
@@ -93,21 +100,21 @@ func (t *topics) unsubscribe(s *Slot, name string) {
 func (t *topics) removeSlot(s *Slot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for from := range s.topics {
+	for from := range s.rareOrZero().topics {
 		t.removeLocked(s, from)
 	}
 }
 
 // removeLocked ends a subscription, if there is one, and forgets a topic without subscribers.
 func (t *topics) removeLocked(s *Slot, from *topic) {
-	index, subscribed := s.topics[from]
+	index, subscribed := s.rareOrZero().topics[from]
 	if !subscribed {
 		return
 	}
 	last := len(from.subscribers) - 1
 	moved := from.subscribers[last]
 	from.subscribers[index] = moved
-	moved.topics[from] = index
+	moved.rareOrZero().topics[from] = index
 	from.subscribers[last] = nil
 	from.subscribers = from.subscribers[:last]
 	if last < cap(from.subscribers)/4 {
@@ -116,8 +123,9 @@ func (t *topics) removeLocked(s *Slot, from *topic) {
 	if last == 0 {
 		delete(t.byName, from.name)
 	}
-	if delete(s.topics, from); len(s.topics) == 0 {
-		s.topics = nil
+	r := s.ensureRare()
+	if delete(r.topics, from); len(r.topics) == 0 {
+		r.topics = nil
 	}
 	t.subscriptions--
 }
@@ -134,7 +142,7 @@ func (t *topics) appendTo(to *recipients, name string) {
 func (t *topics) of(s *Slot) (names []string) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for topic := range s.topics {
+	for topic := range s.rareOrZero().topics {
 		names = append(names, topic.name)
 	}
 	return names

@@ -153,7 +153,7 @@ func checkTopics(t *testing.T, g *Group, all []Slot, model map[string]map[*Slot]
 		t.Fatalf("%d topics with %d subscriptions, want %d with %d", topics, n, len(sizes), subscriptions)
 	}
 	for i := range all {
-		for name := range all[i].topics {
+		for name := range all[i].rareOrZero().topics {
 			if !model[name.name][&all[i]] {
 				t.Fatalf("a slot is subscribed to %s", name.name)
 			}
@@ -177,7 +177,7 @@ func TestNothingIsLeftOfTopicsWithoutSubscribers(t *testing.T) {
 			t.Fatalf("memory for %d subscribers is kept for %d", cap(news.subscribers), n)
 		}
 		slots[i].Unsubscribe("news")
-		if slots[i].topics != nil {
+		if slots[i].rareOrZero().topics != nil {
 			t.Fatal("memory is kept for the topics of a slot that has none")
 		}
 	}

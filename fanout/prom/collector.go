@@ -48,7 +48,7 @@ func NewCollector(g *fanout.Group, labels prometheus.Labels) *Collector {
 		c.description = append(c.description, d)
 		return d
 	}
-	c.slots = desc("slots", "Slots by what they are doing.", "state")
+	c.slots = desc("slots", "Slots by what they are doing; ending: those that were removed and have not ended.", "state")
 	c.attempts = desc("attempts_total", "Attempts to connect that have begun.")
 	c.connected = desc("connected_total", "Opening handshakes done.")
 	c.ready = desc("ready_total", "Connections that came up, OnConnect included.")
@@ -95,6 +95,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.slots, s.Connecting, fanout.Connecting.String())
 	gauge(c.slots, s.Up, fanout.Up.String())
 	gauge(c.slots, s.Stopped, fanout.Stopped.String())
+	gauge(c.slots, s.Ending, "ending")
 	counter(c.attempts, s.Attempts)
 	counter(c.connected, s.Connected)
 	counter(c.ready, s.Ready)

@@ -70,9 +70,10 @@ func TestMetricsAreTheStatsOfTheGroup(t *testing.T) {
 		}
 	}
 	want := `
-# HELP websock_fanout_slots Slots by what they are doing.
+# HELP websock_fanout_slots Slots by what they are doing; ending: those that were removed and have not ended.
 # TYPE websock_fanout_slots gauge
 websock_fanout_slots{feed="test",state="connecting"} 0
+websock_fanout_slots{feed="test",state="ending"} 0
 websock_fanout_slots{feed="test",state="stopped"} 1
 websock_fanout_slots{feed="test",state="up"} 2
 websock_fanout_slots{feed="test",state="waiting"} 0
@@ -211,5 +212,5 @@ func ExampleNewCollector() {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prom.NewCollector(g, prometheus.Labels{"feed": "trades"}))
 	fmt.Println(testutil.GatherAndCount(registry, "websock_fanout_slots"))
-	// Output: 4 <nil>
+	// Output: 5 <nil>
 }
