@@ -114,10 +114,6 @@ const (
 	KeepConnections
 )
 
-// Publish says what becomes of messages that are received: they may be published to NATS. The zero
-// Publish doesn't.
-type Publish struct{}
-
 // Keys is the set of keys that a cluster keeps connected.
 type Keys interface {
 	// watch calls set with all keys and their values, which may be nil, whenever they change,

@@ -1,0 +1,293 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/transport/epoll"
+)
+
+// waitUntil waits until ok returns true.
+func waitUntil(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+// A natsServer can be stopped, and started again at the same address with what it has stored.
+type natsServer struct {
+	t      testing.TB
+	dir    string
+	port   int
+	server *server.Server
+}
+
+func startNATS(t testing.TB) *natsServer {
+	s := &natsServer{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	s.start()
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *natsServer) start() {
+	s.t.Helper()
+	var err error
+	s.server, err = server.NewServer(&server.Options{
+		Host:      "127.0.0.1",
+		Port:      s.port,
+		JetStream: true,
+		StoreDir:  s.dir,
+		NoSigs:    true,
+		NoLog:     true,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.server.Start()
+	if !s.server.ReadyForConnections(10 * time.Second) {
+		s.t.Fatal("the NATS server doesn't start")
+	}
+	s.port = s.server.Addr().(*net.TCPAddr).Port
+}
+
+func (s *natsServer) stop() {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+}
+
+// addr returns host and port.
+func (s *natsServer) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// connectNATS connects to a server, or a proxy, and again whenever that is lost.
+func connectNATS(t testing.TB, addr string) *nats.Conn {
+	t.Helper()
+	c, err := nats.Connect("nats://"+addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// A proxy carries connections to a server. It can be slow, and cut them.
+type proxy struct {
+	listener net.Listener
+	to       string
+	rate     atomic.Int64 // bytes a second from the clients to the server; 0: no limit
+	mute     atomic.Bool  // nothing is carried from the server to the clients
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func startProxy(t testing.TB, to string) *proxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: l, to: to}
+	go p.accept()
+	t.Cleanup(func() {
+		l.Close()
+		p.cut()
+	})
+	return p
+}
+
+func (p *proxy) addr() string { return p.listener.Addr().String() }
+
+func (p *proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.to)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client, server)
+		p.mu.Unlock()
+		go p.carry(server, client, func(n int) {
+			if rate := p.rate.Load(); rate > 0 {
+				time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
+			}
+		})
+		go p.carry(client, server, func(int) {
+			for p.mute.Load() {
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+}
+
+func (p *proxy) carry(to, from net.Conn, wait func(n int)) {
+	defer to.Close()
+	defer from.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := from.Read(buf)
+		wait(n)
+		if _, e := to.Write(buf[:n]); e != nil || err != nil {
+			return
+		}
+	}
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+}
+
+// A peer is a WebSocket server. It keeps what it receives, by the path of the connection.
+type peer struct {
+	http *httptest.Server
+
+	mu       sync.Mutex
+	conns    map[string]*websock.Conn
+	received map[string][]string
+}
+
+func startPeer(t testing.TB) *peer {
+	p := &peer{conns: map[string]*websock.Conn{}, received: map[string][]string{}}
+	p.http = httptest.NewServer(http.HandlerFunc(p.accept))
+	t.Cleanup(func() {
+		p.mu.Lock()
+		for _, c := range p.conns {
+			c.Abort(nil)
+		}
+		p.mu.Unlock()
+		p.http.Close()
+	})
+	return p
+}
+
+func (p *peer) accept(w http.ResponseWriter, r *http.Request) {
+	c, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: epoll.Transport()})
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	p.conns[r.URL.Path[1:]] = c
+	p.mu.Unlock()
+	_ = c.SetHandler(websock.Messages(func(_ *websock.Conn, op websock.Opcode, msg []byte) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.received[r.URL.Path[1:]] = append(p.received[r.URL.Path[1:]], op.String()+" "+string(msg))
+	}, nil))
+}
+
+// send sends to the connection of a key.
+func (p *peer) send(key string, msg []byte) error {
+	p.mu.Lock()
+	c := p.conns[key]
+	p.mu.Unlock()
+	if c == nil {
+		return io.ErrClosedPipe
+	}
+	return c.SendText(msg)
+}
+
+func (p *peer) receivedBy(key string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.received[key]
+}
+
+// startSlots returns a Group with a slot for each key, all connected to the peer.
+func startSlots(t testing.TB, p *peer, keys []string, o fanout.Options) *fanout.Group {
+	t.Helper()
+	for _, key := range keys {
+		target := fanout.URLs(p.http.URL + "/" + key)[0]
+		target.Config.Transport = epoll.Transport()
+		o.Targets = append(o.Targets, target)
+	}
+	o.Key = func(number int) string { return keys[number] }
+	o.Pace = fanout.Pace{Rate: -1, PerHost: 32}
+	o.Ping = -1
+	g, err := fanout.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = g.Shutdown(ctx)
+	})
+	waitUntil(t, "all slots are up", func() bool { return g.Stats().Up == len(keys) })
+	return g
+}
+
+// tokens are those with which keys are held; a key that isn't there has that of "".
+type tokens struct {
+	mu sync.Mutex
+	of map[string]uint64
+}
+
+func (h *tokens) set(key string, token uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.of == nil {
+		h.of = map[string]uint64{}
+	}
+	h.of[key] = token
+}
+
+// holds is as publisherOptions and receiverOptions want it. A token of 0 says that the key isn't held.
+func (h *tokens) holds(key string) (token uint64, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	token, ok = h.of[key]
+	if !ok {
+		token = h.of[""]
+	}
+	return token, token != 0
+}
+
+// drops records what a Publish drops.
+type drops struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (d *drops) note(key string, messages int, why DropReason) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.counts == nil {
+		d.counts = map[string]int{}
+	}
+	d.counts[key+" "+why.String()] += messages
+}
+
+func (d *drops) of(key string, why DropReason) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.counts[key+" "+why.String()]
+}
+
+func discardLog(slog.Level, string, ...slog.Attr) {}

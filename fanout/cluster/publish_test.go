@@ -1,0 +1,455 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+)
+
+// startTestPublisher starts a publisher whose keys are held as h says; nil: all are, with token 7.
+func startTestPublisher(t testing.TB, c *nats.Conn, h *tokens, o Publish) *publisher {
+	t.Helper()
+	if h == nil {
+		h = &tokens{of: map[string]uint64{"": 7}}
+	}
+	p, err := startPublisher(t.Context(), publisherOptions{
+		Publish: o,
+		name:    "test",
+		prefix:  "test",
+		conn:    c,
+		holds:   h.holds,
+		log:     discardLog,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		p.close(ctx)
+		<-p.done
+	})
+	return p
+}
+
+func (p *publisher) text(key, text string) { p.receive(nil, key, websock.OpText, []byte(text)) }
+
+func waitPublished(t testing.TB, p *publisher) PublishStats {
+	t.Helper()
+	waitUntil(t, "nothing waits to be published", func() bool { return p.stats().Waiting == 0 })
+	return p.stats()
+}
+
+// A stored message is one as the stream has it.
+type stored struct{ key, token, id, text string }
+
+// readStream returns all messages of the stream, in order.
+func readStream(t testing.TB, c *nats.Conn) (all []stored) {
+	t.Helper()
+	js, err := jetstream.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(ctx, "test-rx", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := js.Stream(ctx, "test-rx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	for uint64(len(all)) < info.CachedInfo().State.Msgs {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			t.Fatalf("after %d of %d messages: %v", len(all), info.CachedInfo().State.Msgs, err)
+		}
+		all = append(all, stored{
+			strings.TrimPrefix(msg.Subject(), "test.rx."),
+			msg.Headers().Get(TokenHeader),
+			msg.Headers().Get(jetstream.MsgIDHeader),
+			string(msg.Data()),
+		})
+	}
+	return all
+}
+
+// checkStored checks that the stream has the messages 1 to n of each key, once and in order.
+func checkStored(t testing.TB, all []stored, keys []string, n int) {
+	t.Helper()
+	last := map[string]int{}
+	for _, m := range all {
+		i, err := strconv.Atoi(m.text)
+		if err != nil || i != last[m.key]+1 {
+			t.Fatalf("key %s: message %q follows %d", m.key, m.text, last[m.key])
+		}
+		last[m.key] = i
+	}
+	for _, key := range keys {
+		if last[key] != n {
+			t.Errorf("key %s: the last message is %d, want %d", key, last[key], n)
+		}
+	}
+	if len(all) != n*len(keys) {
+		t.Errorf("%d messages, want %d", len(all), n*len(keys))
+	}
+}
+
+func keyNames(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprint("key-", i))
+	}
+	return keys
+}
+
+func TestMessagesArePublishedWithTheirOpcodeAndToken(t *testing.T) {
+	for _, to := range []PublishTo{ToCore, ToJetStream} {
+		t.Run(fmt.Sprint(to), func(t *testing.T) {
+			c := connectNATS(t, startNATS(t).addr())
+			got := make(chan *nats.Msg, 10)
+			if _, err := c.ChanSubscribe("test.rx.>", got); err != nil {
+				t.Fatal(err)
+			}
+			h := &tokens{of: map[string]uint64{"a": 17, "b c": 18}}
+			p := startTestPublisher(t, c, h, Publish{To: to, Stream: &jetstream.StreamConfig{}})
+			p.receive(nil, "a", websock.OpText, []byte("text"))
+			p.receive(nil, "b c", websock.OpBinary, []byte{1, 2})
+			p.receive(nil, "unknown", websock.OpBinary, nil)
+			for _, want := range []struct{ subject, token, opcode, id, data string }{
+				{"test.rx.a", "17", "", "a.17.1", "text"},
+				{"test.rx.b=20c", "18", "binary", "b=20c.18.2", "\x01\x02"},
+			} {
+				m := <-got
+				if to == ToCore {
+					want.id = ""
+				}
+				if m.Subject != want.subject || m.Header.Get(TokenHeader) != want.token || m.Header.Get(OpcodeHeader) != want.opcode ||
+					m.Header.Get(jetstream.MsgIDHeader) != want.id || string(m.Data) != want.data {
+					t.Errorf("got %s %v %q, want %v", m.Subject, m.Header, m.Data, want)
+				}
+			}
+			if s := waitPublished(t, p); s.Published != 2 || s.Dropped[DropNotHeld] != 1 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestWhatNATSDoesNotTakeIsDroppedAndHoldsNothingUp(t *testing.T) {
+	for _, to := range []PublishTo{ToCore, ToJetStream} {
+		t.Run(fmt.Sprint(to), func(t *testing.T) {
+			c := connectNATS(t, startNATS(t).addr())
+			var d drops
+			p := startTestPublisher(t, c, nil, Publish{
+				To:        to,
+				Stream:    &jetstream.StreamConfig{MaxMsgSize: 1 << 19},
+				OnDropped: d.note,
+			})
+			long := strings.Repeat("k", maxSubject)
+			p.text("a", "1")
+			p.text("a", strings.Repeat("x", 1<<20))
+			p.text("a", "2")
+			p.text(long, "1")
+			want := map[string]int{"a": 1, long: 1}
+			if to == ToJetStream {
+				p.text("b", strings.Repeat("x", 1<<19))
+				want["b"] = 1
+			}
+			p.text("b", "1")
+			s := waitPublished(t, p)
+			for key, n := range want {
+				if d.of(key, DropTooLarge) != n {
+					t.Errorf("%.10s: dropped %v, want %d", key, d.of(key, DropTooLarge), n)
+				}
+			}
+			if s.Published != 3 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestMessagesOfAnOlderTokenAreNotPublished(t *testing.T) {
+	n := startNATS(t)
+	c := connectNATS(t, n.addr())
+	h := &tokens{of: map[string]uint64{"a": 1, "b": 1, "c": 1}}
+	p := startTestPublisher(t, c, h, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}})
+	n.stop()
+	for _, key := range []string{"a", "b", "c"} {
+		p.text(key, "old")
+	}
+	h.set("a", 2)
+	h.set("b", 0)
+	p.text("a", "new")
+	p.text("b", "new")
+	n.start()
+	if s := waitPublished(t, p); s.Published != 2 || s.Dropped[DropNotHeld] != 3 {
+		t.Errorf("%+v", s)
+	}
+	all := readStream(t, c)
+	if len(all) != 2 || all[0].key == "a" && all[0] != (stored{"a", "2", "a.2.4", "new"}) {
+		t.Errorf("stored %v", all)
+	}
+}
+
+// TestNothingIsLostWhenNATSIsAway publishes while the server is stopped and started.
+func TestNothingIsLostWhenNATSIsAway(t *testing.T) {
+	const messages, outages = 300, 3
+	n := startNATS(t)
+	c := connectNATS(t, n.addr())
+	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}, AckWait: time.Second})
+	keys := keyNames(100)
+	for i := 1; i <= messages; i++ {
+		for _, key := range keys {
+			p.text(key, fmt.Sprint(i))
+		}
+	}
+	for i := range outages {
+		waitUntil(t, "messages are being published", func() bool {
+			return p.stats().Published > uint64(i*messages*len(keys)/(outages+1))
+		})
+		n.stop()
+		n.start()
+	}
+	s := waitPublished(t, p)
+	if want := uint64(messages * len(keys)); s.Published != want || s.Received != want {
+		t.Errorf("%+v, want %d messages published", s, want)
+	}
+	checkStored(t, readStream(t, c), keys, messages)
+	t.Logf("%d retries, %d duplicates", s.Retries, s.Duplicates)
+}
+
+func TestWhatWasStoredWithoutAnAcknowledgementIsStoredOnce(t *testing.T) {
+	n := startNATS(t)
+	x := startProxy(t, n.addr())
+	c := connectNATS(t, x.addr())
+	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}})
+	direct := connectNATS(t, n.addr())
+	keys := keyNames(20)
+	x.mute.Store(true)
+	for i := 1; i <= 3; i++ {
+		for _, key := range keys {
+			p.text(key, fmt.Sprint(i))
+		}
+	}
+	waitUntil(t, "the first message of each key is stored", func() bool { return len(readStream(t, direct)) == len(keys) })
+	x.cut()
+	x.mute.Store(false)
+	s := waitPublished(t, p)
+	if s.Duplicates != uint64(len(keys)) || s.Retries != uint64(len(keys)) || s.Published != 3*uint64(len(keys)) {
+		t.Errorf("%+v, want %d messages that were there already", s, len(keys))
+	}
+	checkStored(t, readStream(t, direct), keys, 3)
+}
+
+func TestAKeyIsFlushedWhenItsMessagesAreStored(t *testing.T) {
+	n := startNATS(t)
+	c := connectNATS(t, n.addr())
+	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}, FlushTimeout: time.Minute})
+	n.stop()
+	for i := 1; i <= 10; i++ {
+		p.text("a", fmt.Sprint(i))
+	}
+	flushed := make(chan struct{})
+	p.flushed("a", func() { close(flushed) })
+	n.start()
+	<-flushed
+	checkStored(t, readStream(t, c), []string{"a"}, 10)
+}
+
+func TestAStreamThatRefusesIsTriedAgain(t *testing.T) {
+	n := startNATS(t)
+	c := connectNATS(t, n.addr())
+	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{MaxMsgs: 2, Discard: jetstream.DiscardNew}})
+	js, _ := jetstream.New(c)
+	for i := 1; i <= 3; i++ {
+		p.text("a", fmt.Sprint(i))
+	}
+	waitUntil(t, "the stream is full", func() bool { s := p.stats(); return s.Published == 2 && s.Retries > 0 })
+	stream, err := js.Stream(t.Context(), "test-rx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitPublished(t, p)
+	if all := readStream(t, c); len(all) != 1 || all[0].text != "3" {
+		t.Errorf("stored %v", all)
+	}
+
+	if err := js.DeleteStream(t.Context(), "test-rx"); err != nil {
+		t.Fatal(err)
+	}
+	p.text("a", "1")
+	waitUntil(t, "nobody answers", func() bool { return p.stats().Retries > 1 })
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "test-rx", Subjects: []string{"test.rx.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	waitPublished(t, p)
+	checkStored(t, readStream(t, c), []string{"a"}, 1)
+}
+
+func TestAPublisherNeedsAStream(t *testing.T) {
+	c := connectNATS(t, startNATS(t).addr())
+	o := publisherOptions{Publish: Publish{To: ToJetStream}, name: "test", prefix: "test", conn: c}
+	if _, err := startPublisher(t.Context(), o); err == nil || !strings.Contains(err.Error(), "test.rx.>") {
+		t.Errorf("%v, want an error that names the subjects", err)
+	}
+	o.Stream = &jetstream.StreamConfig{Name: "no good"}
+	if _, err := startPublisher(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no good") {
+		t.Errorf("%v, want an error that names the stream", err)
+	}
+}
+
+func TestCoreCountsWhatMayBeLost(t *testing.T) {
+	const messages = 2000
+	n := startNATS(t)
+	c := connectNATS(t, n.addr())
+	var d drops
+	p := startTestPublisher(t, c, nil, Publish{To: ToCore, OnDropped: d.note})
+	keys := keyNames(50)
+	for i := 1; i <= messages; i++ {
+		for _, key := range keys {
+			p.text(key, fmt.Sprint(i))
+		}
+		if i%(messages/2) == 0 {
+			n.stop()
+			n.start()
+		}
+	}
+	s := waitPublished(t, p)
+	if s.Received != messages*uint64(len(keys)) || s.Published+s.Dropped[DropUnconfirmed] != s.Received || s.Published == 0 {
+		t.Errorf("%+v: the counts don't add up", s)
+	}
+}
+
+// TestSlotsArePausedWhileNATSIsSlow has a server send to all slots much more than NATS takes.
+func TestSlotsArePausedWhileNATSIsSlow(t *testing.T) {
+	for _, to := range []PublishTo{ToCore, ToJetStream} {
+		t.Run(fmt.Sprint(to), func(t *testing.T) {
+			const messages, size, buffer = 200, 4096, 2 << 20
+			n := startNATS(t)
+			x := startProxy(t, n.addr())
+			direct := connectNATS(t, n.addr())
+			got := make(chan *nats.Msg, 20*messages)
+			if _, err := direct.ChanSubscribe("test.rx.>", got); err != nil {
+				t.Fatal(err)
+			}
+			server, keys := startPeer(t), keyNames(20)
+			p := startTestPublisher(t, connectNATS(t, x.addr()), nil, Publish{To: to, Stream: &jetstream.StreamConfig{}, Buffer: buffer})
+			g := startSlots(t, server, keys, fanout.Options{
+				OnMessage: func(s *fanout.Slot, op websock.Opcode, msg []byte) { p.receive(s, s.Key(), op, msg) },
+			})
+			x.rate.Store(64 << 10)
+			sent := make(chan error, len(keys))
+			for _, key := range keys {
+				go func() {
+					padding := strings.Repeat(" ", size)
+					for i := 1; i <= messages; i++ {
+						if err := server.send(key, []byte(fmt.Sprint(i, padding))); err != nil {
+							sent <- err
+							return
+						}
+					}
+					sent <- nil
+				}()
+			}
+			waitUntil(t, "all slots are paused", func() bool { return p.stats().Paused == len(keys) })
+			if s := p.stats(); s.WaitingBytes > buffer*3/4 {
+				t.Errorf("%d bytes wait, of %d: paused too late", s.WaitingBytes, buffer)
+			}
+			for i := range len(keys) {
+				if !g.Slot(i).Conn().Paused() {
+					t.Errorf("slot %d is not paused", i)
+				}
+			}
+			x.rate.Store(0)
+			last := map[string]int{}
+			for range messages * len(keys) {
+				m := <-got
+				var i int
+				fmt.Sscan(string(m.Data), &i)
+				if i != last[m.Subject]+1 {
+					t.Fatalf("%s: message %d follows %d", m.Subject, i, last[m.Subject])
+				}
+				last[m.Subject] = i
+			}
+			for range keys {
+				if err := <-sent; err != nil {
+					t.Error(err)
+				}
+			}
+			s := waitPublished(t, p)
+			if s.Paused != 0 || s.Published != uint64(messages*len(keys)) || len(s.Dropped) != 0 {
+				t.Errorf("%+v: want all published and nothing paused", s)
+			}
+		})
+	}
+}
+
+func TestAConnectionThatEndsWhileItIsPausedIsDialledAgain(t *testing.T) {
+	n := startNATS(t)
+	server, keys := startPeer(t), keyNames(1)
+	p := startTestPublisher(t, connectNATS(t, n.addr()), nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}, Buffer: 32 << 10})
+	g := startSlots(t, server, keys, fanout.Options{
+		Backoff:   fanout.Backoff{Base: time.Millisecond},
+		OnMessage: func(s *fanout.Slot, op websock.Opcode, msg []byte) { p.receive(s, s.Key(), op, msg) },
+	})
+	n.stop()
+	sent := 0
+	for ; p.stats().Paused == 0; sent++ {
+		if err := server.send(keys[0], []byte(fmt.Sprint(sent+1))); err != nil {
+			t.Fatal(err)
+		}
+		waitUntil(t, "the message has come", func() bool { return p.stats().Received == uint64(sent+1) })
+	}
+	g.Slot(0).Conn().Abort(nil)
+	waitUntil(t, "the slot has another connection", func() bool { return g.Stats().Ready == 2 && g.Stats().Up == 1 })
+	waitUntil(t, "the server has accepted it", func() bool { return server.send(keys[0], []byte(fmt.Sprint(sent+1))) == nil })
+	waitUntil(t, "it is paused, too", func() bool { c := g.Slot(0).Conn(); return c != nil && c.Paused() })
+	n.start()
+	waitUntil(t, "it goes on", func() bool { return !g.Slot(0).Conn().Paused() && p.stats().Paused == 0 })
+	if s := waitPublished(t, p); s.Published != uint64(sent+1) {
+		t.Errorf("%+v, want %d published", s, sent+1)
+	}
+}
+
+func TestACutDropsAtOnceWhileNATSIsAway(t *testing.T) {
+	for _, to := range []PublishTo{ToCore, ToJetStream} {
+		t.Run(fmt.Sprint(to), func(t *testing.T) {
+			n := startNATS(t)
+			c := connectNATS(t, n.addr())
+			p := startTestPublisher(t, c, nil, Publish{To: to, Stream: &jetstream.StreamConfig{}})
+			n.stop()
+			waitUntil(t, "the connection is lost", func() bool { return !c.IsConnected() })
+			for i := range 100 {
+				p.text(fmt.Sprint(i), "1")
+			}
+			p.cut()
+			if s := p.stats(); s.Waiting != 0 || s.Dropped[DropNotHeld] != 100 {
+				t.Errorf("%+v", s)
+			}
+			n.start()
+			p.text("a", "1")
+			if s := waitPublished(t, p); s.Published != 1 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
