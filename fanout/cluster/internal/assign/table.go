@@ -19,11 +19,11 @@ func NewTable(partitions int) *Table {
 	return &Table{members: map[string]*entry{}, best: make([]score, partitions)}
 }
 
-// Set adds a member, or gives it another weight.
-func (t *Table) Set(c Candidate) {
+// Set adds a member, or gives it another weight. It reports whether that changes anything.
+func (t *Table) Set(c Candidate) bool {
 	if old := t.members[c.ID]; old != nil {
 		if old.candidate.Weight == c.Weight {
-			return
+			return false
 		}
 		t.Remove(c.ID)
 	}
@@ -36,6 +36,7 @@ func (t *Table) Set(c Candidate) {
 			e.share++
 		}
 	}
+	return true
 }
 
 // Remove removes a member, if there is one with that ID.

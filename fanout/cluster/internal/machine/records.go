@@ -3,7 +3,53 @@
 // and closed comes out.
 package machine
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/assign"
+)
+
+// The keys of records.
+const (
+	configName   = "config"
+	memberPrefix = "member."
+	partPrefix   = "part."
+)
+
+type keyKind uint8
+
+const (
+	otherKey keyKind = iota
+	configKey
+	memberKey
+	partKey
+)
+
+// parseKey returns what a key is of: a member's ID, a partition's number.
+func parseKey(key string) (kind keyKind, id string, partition int) {
+	if key == configName {
+		return configKey, "", 0
+	}
+	if id, ok := strings.CutPrefix(key, memberPrefix); ok && validID(id) {
+		return memberKey, id, 0
+	}
+	if digits, ok := strings.CutPrefix(key, partPrefix); ok {
+		if n, err := strconv.Atoi(digits); err == nil && strconv.Itoa(n) == digits {
+			return partKey, "", n
+		}
+	}
+	return otherKey, "", 0
+}
+
+// validID reports whether an ID can be part of a key.
+func validID(id string) bool {
+	_, ok := assign.Unescape(id)
+	return ok
+}
+
+func partKeyOf(partition int) string { return partPrefix + strconv.Itoa(partition) }
 
 // A Config is the record of the whole cluster, under the key "config". The first member writes it.
 type Config struct {

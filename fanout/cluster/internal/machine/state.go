@@ -15,26 +15,29 @@ const (
 	Left                 // it is no member any more, and never will be again
 )
 
-var stateNames = [...]string{"joining", "waiting", "live", "adrift", "cutting", "leaving", "erasing", "left"}
+// states is what holds in each state, and which may follow.
+var states = [...]struct {
+	name   string
+	renews bool // it has a session, and its record is renewed
+	dials  bool // it may open connections, and all members take its share of the rate into account
+	next   []State
+}{
+	Joining: {"joining", false, false, []State{Waiting, Erasing}},
+	Waiting: {"waiting", true, false, []State{Live, Cutting, Leaving}},
+	Live:    {"live", true, true, []State{Adrift, Cutting, Leaving}},
+	Adrift:  {"adrift", true, true, []State{Live, Cutting, Leaving}},
+	Cutting: {"cutting", false, false, []State{Joining, Erasing}},
+	Leaving: {"leaving", true, true, []State{Cutting, Erasing}},
+	Erasing: {"erasing", false, false, []State{Left}},
+	Left:    {"left", false, false, nil},
+}
 
 // String returns the name of a state, in lower case.
 func (s State) String() string {
-	if int(s) < len(stateNames) {
-		return stateNames[s]
+	if int(s) < len(states) {
+		return states[s].name
 	}
 	return "unknown"
-}
-
-// nextStates has what may follow each state.
-var nextStates = [...][]State{
-	Joining: {Waiting, Erasing, Left},
-	Waiting: {Live, Cutting, Leaving},
-	Live:    {Adrift, Cutting, Leaving},
-	Adrift:  {Live, Cutting, Leaving},
-	Cutting: {Joining, Erasing, Left},
-	Leaving: {Cutting, Erasing},
-	Erasing: {Left},
-	Left:    {},
 }
 
 // A PartState is what a partition is for this member.

@@ -1,6 +1,9 @@
 package machine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Status is what a member knows at one moment.
 type Status struct {
@@ -36,4 +39,32 @@ type PartitionStatus struct {
 }
 
 // Status returns what the member knows. It costs as much as there are members and partitions.
-func (m *Machine) Status(now time.Duration) Status { return Status{} }
+func (m *Machine) Status(now time.Duration) Status {
+	s := Status{
+		ID: m.s.ID, Session: m.own.session, State: m.state, Rate: m.rate, Deadline: m.Deadline(),
+		Watching: m.watch.state == watchCurrent,
+		Losses:   m.counts.losses, Claims: m.counts.claims, Receives: m.counts.receives, HandOvers: m.counts.handOvers,
+		Partitions: make([]PartitionStatus, len(m.parts.all)),
+	}
+	held := map[string]int{}
+	for i := range m.parts.all {
+		p := &m.parts.all[i]
+		of := PartitionStatus{Owner: m.owners.Owner(i), State: p.state}
+		if m.sessionOf(p) != sessionEnded {
+			of.Holder, of.Token = p.record.Member, p.revision
+			if p.record.Ready {
+				of.Token = p.record.Token
+			}
+		}
+		held[of.Holder]++
+		s.Partitions[i] = of
+	}
+	for _, of := range m.members.sorted() {
+		member := of.Member
+		member.Session, member.Wants = of.session, slices.Clone(of.Wants)
+		s.Members = append(s.Members, MemberStatus{
+			ID: of.id, Member: member, Held: held[of.id], Share: m.owners.Share(of.id), Silent: now - of.heard,
+		})
+	}
+	return s
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package member
+
+// systemClock returns the Clock that there is.
+func systemClock() Clock { return Monotonic() }
