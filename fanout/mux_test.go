@@ -183,15 +183,23 @@ func TestBroadcastsAndShutdownWriteOncePerConnection(t *testing.T) {
 	g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
 	waitAllUp(t, g)
 	const conns = slots / streams
+	exact := 0
 	for i := range 5 {
 		before := writes.Load()
 		if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
 			t.Errorf("%+v", d)
 		}
 		waitUntil(t, "all receive", func() bool { return received.Load() == int64(i+1)*slots })
-		if n := writes.Load() - before; n != conns {
+		n := writes.Load() - before
+		if n < conns || n > 2*conns { // the goroutine that reads a connection may write, too, when it has read
 			t.Errorf("%d writes on %d connections", n, conns)
 		}
+		if n == conns {
+			exact++
+		}
+	}
+	if exact == 0 {
+		t.Errorf("no broadcast took %d writes", conns)
 	}
 	before := writes.Load()
 	var k corks
