@@ -17,7 +17,8 @@ type Delivery struct {
 
 // Broadcast sends p as one message, websock.OpText or websock.OpBinary, to all slots, each as
 // Slot.Send does. It never waits for a peer, and neither changes nor keeps p. Options.OnUnsent is
-// called for each slot that was passed over, before Broadcast returns.
+// called for each slot that was passed over, before Broadcast returns. A slot that is added or removed
+// meanwhile may or may not get the message; one that is removed before its turn is not counted.
 //
 // Each copy is masked with a key of its own. On connections that compress each message by itself
 // (websock.Compression.SendTakeover is false), the message is compressed once for all of them. What is
@@ -26,9 +27,9 @@ func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
 	return g.BroadcastTo(op, p, nil)
 }
 
-// BroadcastTo is Broadcast to the slots for which to returns true; nil: to all. It asks for each slot before
-// it sends anything. to is called with no lock held and by the same goroutine, so it may block, use the
-// Group, or panic; then nothing is sent.
+// BroadcastTo is Broadcast to the slots for which to returns true; nil: to all. It calls to for all slots
+// before it sends anything, in the goroutine of its caller and with no lock held: to may block, and use
+// the Group. If to panics, nothing is sent.
 func (g *Group) BroadcastTo(op websock.Opcode, p []byte, to func(*Slot) bool) Delivery {
 	r := newRecipients()
 	defer r.release()

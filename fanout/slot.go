@@ -69,7 +69,7 @@ type rareState struct {
 	ctx   context.Context // nil: Context was not called
 	end   context.CancelCauseFunc
 
-	topics map[*topic]int // to which the slot is subscribed, with its index in each; the lock of Group.topics guards it
+	subscriptions []subscription // to topics, sorted by their names; the lock of Group.topics guards them
 }
 
 // ensureRare returns the slot's rareState, which may be empty.

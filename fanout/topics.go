@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/seed004e8d11/websock"
@@ -23,9 +24,9 @@ func (g *Group) Publish(topic string, op websock.Opcode, p []byte) Delivery {
 }
 
 // Subscribe subscribes the slot to a topic, which may be any string: it gets what Group.Publish sends to
-// the topic from now on. It does nothing if the slot is subscribed already, or was removed. The subscription outlasts
-// connections, and ends with Unsubscribe or when the slot is removed. It exists in this Group only; to
-// subscribe to something at the server, send that in Options.OnConnect.
+// the topic from now on. It does nothing if the slot is subscribed already or was removed. The
+// subscription outlasts connections, and ends with Unsubscribe or when the slot is removed. The peer isn't
+// told: what subscribes to something there is sent by Options.OnConnect.
 func (s *Slot) Subscribe(topic string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,11 +39,7 @@ func (s *Slot) Subscribe(topic string) {
 func (s *Slot) Unsubscribe(topic string) { s.group.topics.unsubscribe(s, topic) }
 
 // Topics returns the topics to which the slot is subscribed, sorted. The slice is the caller's own.
-func (s *Slot) Topics() []string {
-	names := s.group.topics.of(s)
-	slices.Sort(names)
-	return names
-}
+func (s *Slot) Topics() []string { return s.group.topics.of(s) }
 
 // Topics returns all topics that have subscribers, each with the number of these. The map is the caller's
 // own.
@@ -53,21 +50,39 @@ func (g *Group) Subscribers(topic string) int { return g.topics.size(topic) }
 
 // topics has the topics of a Group that have subscribers. Its lock is never held while something is sent.
 type topics struct {
-	mu            sync.RWMutex // guards rareState.topics, too; it may be locked while a slot's lock is held
+	mu            sync.RWMutex // guards rareState.subscriptions, too; it may be locked while a slot's lock is held
 	byName        map[string]*topic
 	subscriptions int
 }
 
-// A topic has subscribers, each of which knows its index (rareState.topics). So a subscriber is removed without a
-// search, and the last one takes its place.
+// A topic has subscribers, in any order.
 type topic struct {
 	name        string
 	subscribers []*Slot
 }
 
+// A subscription says where a slot is among the subscribers of a topic, so that it is removed without a
+// search. The subscriptions of a slot are sorted by the names of their topics.
+type subscription struct {
+	topic *topic
+	index int
+}
+
+// findSubscription returns where the subscription to a topic is, or would be.
+func findSubscription(of []subscription, name string) (at int, found bool) {
+	return slices.BinarySearchFunc(of, name, func(s subscription, name string) int {
+		return strings.Compare(s.topic.name, name)
+	})
+}
+
 func (t *topics) subscribe(s *Slot, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	r := s.ensureRare()
+	at, found := findSubscription(r.subscriptions, name)
+	if found {
+		return
+	}
 	to := t.byName[name]
 	if to == nil {
 		if t.byName == nil {
@@ -76,14 +91,7 @@ func (t *topics) subscribe(s *Slot, name string) {
 		to = &topic{name: name}
 		t.byName[name] = to
 	}
-	r := s.ensureRare()
-	if _, subscribed := r.topics[to]; subscribed {
-		return
-	}
-	if r.topics == nil {
-		r.topics = map[*topic]int{}
-	}
-	r.topics[to] = len(to.subscribers)
+	r.subscriptions = slices.Insert(r.subscriptions, at, subscription{to, len(to.subscribers)})
 	to.subscribers = append(to.subscribers, s)
 	t.subscriptions++
 }
@@ -91,30 +99,41 @@ func (t *topics) subscribe(s *Slot, name string) {
 func (t *topics) unsubscribe(s *Slot, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if from := t.byName[name]; from != nil {
-		t.removeLocked(s, from)
+	r := s.rareOrZero()
+	at, found := findSubscription(r.subscriptions, name)
+	if !found {
+		return
+	}
+	t.removeLocked(r.subscriptions[at])
+	if r.subscriptions = slices.Delete(r.subscriptions, at, at+1); len(r.subscriptions) == 0 {
+		r.subscriptions = nil
 	}
 }
 
 // removeSlot ends all subscriptions of a slot.
 func (t *topics) removeSlot(s *Slot) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for from := range s.rareOrZero().topics {
-		t.removeLocked(s, from)
-	}
-}
-
-// removeLocked ends a subscription, if there is one, and forgets a topic without subscribers.
-func (t *topics) removeLocked(s *Slot, from *topic) {
-	index, subscribed := s.rareOrZero().topics[from]
-	if !subscribed {
+	if s.rare.Load() == nil {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := s.ensureRare()
+	for _, sub := range r.subscriptions {
+		t.removeLocked(sub)
+	}
+	r.subscriptions = nil
+}
+
+// removeLocked removes a subscriber from its topic: the last one takes its place. A topic without
+// subscribers is forgotten.
+func (t *topics) removeLocked(sub subscription) {
+	from := sub.topic
 	last := len(from.subscribers) - 1
 	moved := from.subscribers[last]
-	from.subscribers[index] = moved
-	moved.rareOrZero().topics[from] = index
+	from.subscribers[sub.index] = moved
+	of := moved.rareOrZero().subscriptions
+	at, _ := findSubscription(of, from.name)
+	of[at].index = sub.index
 	from.subscribers[last] = nil
 	from.subscribers = from.subscribers[:last]
 	if last < cap(from.subscribers)/4 {
@@ -122,10 +141,6 @@ func (t *topics) removeLocked(s *Slot, from *topic) {
 	}
 	if last == 0 {
 		delete(t.byName, from.name)
-	}
-	r := s.ensureRare()
-	if delete(r.topics, from); len(r.topics) == 0 {
-		r.topics = nil
 	}
 	t.subscriptions--
 }
@@ -142,8 +157,8 @@ func (t *topics) appendTo(to *recipients, name string) {
 func (t *topics) of(s *Slot) (names []string) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for topic := range s.rareOrZero().topics {
-		names = append(names, topic.name)
+	for _, sub := range s.rareOrZero().subscriptions {
+		names = append(names, sub.topic.name)
 	}
 	return names
 }

@@ -83,6 +83,58 @@ func TestSubscriptionsOutlastConnections(t *testing.T) {
 	}
 }
 
+func TestSubscriptionsEndWhenTheSlotIsRemoved(t *testing.T) {
+	var in inboxes
+	g := startGroup(t, Options{Targets: targetsFor(nil, newTestServer(t).url()), Size: -1, OnMessage: in.onMessage})
+	first, err := g.Add("a", SlotOptions{Topics: []string{"news", "weather", "news"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := first.Topics(); !slices.Equal(got, []string{"news", "weather"}) {
+		t.Errorf("the slot began with the topics %q", got)
+	}
+	waitAllUp(t, g)
+	first.Remove()
+	first.Subscribe("news") // does nothing any more
+	if s := g.Stats(); s.Topics != 0 || s.Subscriptions != 0 || len(first.Topics()) > 0 {
+		t.Errorf("%d topics with %d subscriptions are left", s.Topics, s.Subscriptions)
+	}
+	if d := g.Publish("news", websock.OpText, []byte("never")); d != (Delivery{}) {
+		t.Errorf("%+v", d)
+	}
+	if _, err := g.Add("a", SlotOptions{Topics: []string{"weather"}}); err != nil {
+		t.Fatal(err)
+	}
+	waitAllUp(t, g)
+	g.Publish("news", websock.OpText, []byte("never"))
+	g.Publish("weather", websock.OpText, []byte("rain"))
+	waitUntil(t, "the message", func() bool { return len(in.of("a")) > 0 })
+	if got := in.of("a"); !slices.Equal(got, []string{"rain"}) {
+		t.Errorf("the new slot with the same key has received %q", got)
+	}
+}
+
+// A slot that is removed after a broadcast has begun is neither counted nor reported.
+func TestABroadcastForgetsSlotsThatAreRemovedMeanwhile(t *testing.T) {
+	unsent := 0
+	g := startGroup(t, Options{
+		Targets:  targetsFor(nil, newTestServer(t).url()),
+		Size:     5,
+		OnUnsent: func(*Slot, int, error) { unsent++ },
+	})
+	waitAllUp(t, g)
+	d := g.BroadcastTo(websock.OpText, []byte("news"), func(s *Slot) bool {
+		if s.Number() == 4 {
+			g.Slot(0).Remove()
+			s.Abort()
+		}
+		return true
+	})
+	if d != (Delivery{Sent: 3}) || unsent != 0 {
+		t.Errorf("%+v, %d reports", d, unsent)
+	}
+}
+
 func TestPublishTellsWhichSlotsItHasPassedOver(t *testing.T) {
 	var passedOver []*Slot
 	g := startGroup(t, Options{
@@ -153,9 +205,9 @@ func checkTopics(t *testing.T, g *Group, all []Slot, model map[string]map[*Slot]
 		t.Fatalf("%d topics with %d subscriptions, want %d with %d", topics, n, len(sizes), subscriptions)
 	}
 	for i := range all {
-		for name := range all[i].rareOrZero().topics {
-			if !model[name.name][&all[i]] {
-				t.Fatalf("a slot is subscribed to %s", name.name)
+		for _, sub := range all[i].rareOrZero().subscriptions {
+			if !model[sub.topic.name][&all[i]] || sub.topic.subscribers[sub.index] != &all[i] {
+				t.Fatalf("a slot is subscribed to %s at %d", sub.topic.name, sub.index)
 			}
 			subscriptions--
 		}
@@ -177,7 +229,7 @@ func TestNothingIsLeftOfTopicsWithoutSubscribers(t *testing.T) {
 			t.Fatalf("memory for %d subscribers is kept for %d", cap(news.subscribers), n)
 		}
 		slots[i].Unsubscribe("news")
-		if slots[i].rareOrZero().topics != nil {
+		if slots[i].rareOrZero().subscriptions != nil {
 			t.Fatal("memory is kept for the topics of a slot that has none")
 		}
 	}
@@ -189,7 +241,7 @@ func TestNothingIsLeftOfTopicsWithoutSubscribers(t *testing.T) {
 // Slots that are subscribed all the time receive every message of each publisher, in order, while others
 // come and go.
 func TestPublishWhileSubscriptionsChange(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, steady, publishers, messages = 24, 8, 3, 200
 		var in inboxes
 		g := startGroup(t, Options{
@@ -210,11 +262,22 @@ func TestPublishWhileSubscriptionsChange(t *testing.T) {
 				}
 			})
 		}
+		changing.Go(func() {
+			for ctx.Err() == nil {
+				s, err := g.Add("guest", SlotOptions{Topics: []string{"news", "else"}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				changing.Go(func() { s.Subscribe("last") })
+				s.Remove()
+			}
+		})
 		for publisher := range publishers {
 			publishing.Go(func() {
 				for i := range messages {
 					d := g.Publish("news", websock.OpText, fmt.Appendf(nil, "%d %d", publisher, i))
-					if d.Sent < steady || d.Sent > slots || d != (Delivery{Sent: d.Sent}) {
+					if d.Sent < steady || d.Sent > slots || d.Down > 1 || d != (Delivery{Sent: d.Sent, Down: d.Down}) {
 						t.Errorf("%+v", d)
 					}
 				}
@@ -227,6 +290,9 @@ func TestPublishWhileSubscriptionsChange(t *testing.T) {
 			if topics := g.Slot(number).Topics(); (len(topics) > 0) != (number < steady) {
 				t.Errorf("slot %d is subscribed to %q", number, topics)
 			}
+		}
+		if topics := g.Topics(); !maps.Equal(topics, map[string]int{"news": steady}) {
+			t.Errorf("these topics are left: %v", topics)
 		}
 		g.Broadcast(websock.OpText, []byte("end"))
 		for number := range slots {
