@@ -98,11 +98,17 @@ type proxy struct {
 	conns []net.Conn
 }
 
-func startProxy(t testing.TB, to string) *proxy {
+func listen(t testing.TB) net.Listener {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func startProxy(t testing.TB, to string) *proxy {
+	l := listen(t)
 	p := &proxy{listener: l, to: to}
 	go p.accept()
 	t.Cleanup(func() {

@@ -284,7 +284,7 @@ func (r *receiver) answer(msg *nats.Msg, kept bool, err error) {
 
 // isDown reports whether an error says that a key has no connection, or none any more.
 func isDown(err error) bool {
-	for _, down := range []error{fanout.ErrDown, fanout.ErrUnknownKey, net.ErrClosed} {
+	for _, down := range []error{fanout.ErrDown, fanout.ErrUnknownKey, fanout.ErrRemoved, net.ErrClosed} {
 		if errors.Is(err, down) {
 			return true
 		}

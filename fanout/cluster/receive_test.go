@@ -108,7 +108,7 @@ func TestErrorsOfAMemberReachTheSender(t *testing.T) {
 	results := map[string]result{
 		"kept":    {kept: true},
 		"full":    {err: &websock.LimitError{Limit: "SendQueue", Err: websock.ErrSendQueueFull}},
-		"removed": {err: fanout.ErrUnknownKey},
+		"removed": {err: fanout.ErrRemoved},
 		"closed":  {err: &websock.CloseError{Code: websock.CloseAbnormal}},
 		"order":   {err: websock.ErrFrameOrder},
 		"other":   {err: errors.New("strange")},
