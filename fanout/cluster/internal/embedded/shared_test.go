@@ -1,0 +1,115 @@
+package embedded
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestProcessesOfAMachineShareAServer(t *testing.T) {
+	c := Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}
+	first, err := Start(inTime(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, c)
+	if !first.Running() || second.Running() || first.URL() != second.URL() {
+		t.Fatalf("running %v and %v at %s and %s", first.Running(), second.Running(), first.URL(), second.URL())
+	}
+	firstConn, secondConn := connect(t, first), connect(t, second)
+	b := open(t, secondConn, second.Replicas())
+	revision, err := open(t, firstConn, 1).Create(t.Context(), "k", []byte("0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision = renew(t, b, "k", "1", revision)
+
+	firstConn.Close()
+	closeServer(t, first)
+	renew(t, b, "k", "2", revision)
+	if !second.Running() {
+		t.Error("the second process doesn't run the server")
+	}
+	third := start(t, c)
+	if third.Running() {
+		t.Error("a third process runs a server, too")
+	}
+}
+
+func TestManyProcessesStartAtOnce(t *testing.T) {
+	c := Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}
+	const n = 6
+	started := make(chan *Server, n)
+	for range n {
+		go func() {
+			s, err := Start(inTime(t), c)
+			if err != nil {
+				t.Error(err)
+			}
+			started <- s
+		}()
+	}
+	running := 0
+	var servers []*Server
+	for range n {
+		if s := <-started; s != nil {
+			servers = append(servers, s)
+			if s.Running() {
+				running++
+			}
+		}
+	}
+	if running != 1 {
+		t.Errorf("%d processes run a server, want 1", running)
+	}
+	for _, s := range servers { // not the other way round: each goes on to the next
+		closeServer(t, s)
+	}
+}
+
+// The process that runs the server is killed, again and again.
+func TestAnotherProcessStartsTheServerWhenOneIsKilled(t *testing.T) {
+	d := t.TempDir()
+	args := []string{d, freeAddresses(t, 1)[0]}
+	children := map[int]*child{}
+	add := func() {
+		c := startChild(t, args...).ready(t)
+		children[c.Process.Pid] = c
+	}
+	add()
+	add()
+	add()
+	nc, err := Connect(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	b := open(t, nc, 1)
+	revision, err := b.Create(t.Context(), "lease", []byte("0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := 1; round <= 4; round++ {
+		place, err := dir(d).place()
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := children[place.Process]
+		if runs == nil {
+			t.Fatalf("the server runs in process %d, which is none of %v", place.Process, children)
+		}
+		delete(children, place.Process)
+		began := time.Now()
+		runs.kill()
+		next := renew(t, b, "lease", fmt.Sprint(round), revision)
+		t.Logf("writes work again after %v", time.Since(began))
+		if next <= revision {
+			t.Errorf("revision %d after %d", next, revision)
+		}
+		revision = next
+		add()
+	}
+	for _, c := range children {
+		c.end(t)
+	}
+}
