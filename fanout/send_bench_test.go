@@ -169,7 +169,7 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 // BenchmarkSubscribe measures how long it takes to subscribe a slot to a topic and to end that
-// subscription, which must not depend on how many others there are.
+// subscription, which must not depend on how many others there are, but for the caches of the processor.
 func BenchmarkSubscribe(b *testing.B) {
 	for _, subscribers := range []int{100, 100_000} {
 		b.Run(fmt.Sprint("beside ", subscribers), func(b *testing.B) {
