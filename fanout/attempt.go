@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -239,19 +240,33 @@ func (s *Slot) whyAborted() error {
 	return nil
 }
 
-// close closes the connection of an attempt that has failed.
+// close closes the connection of an attempt that has failed, or aborts it if the slot aborts the attempt.
 func (a *attempt) close() {
 	g := a.slot.group
-	stop := context.AfterFunc(g.connCtx, func() { a.conn.Abort(ErrClosed) })
-	defer stop()
-	stop = context.AfterFunc(a.ctx, func() {
+	defer whenDone(g.connCtx, func() { a.conn.Abort(ErrClosed) })()
+	defer whenDone(a.ctx, func() {
 		if cause := a.slot.whyAborted(); cause != nil {
 			a.conn.Abort(cause)
 		}
-	})
-	defer stop()
+	})()
 	a.conn.CloseWith(websock.CloseGoingAway, "")
 	g.counts.traffic(a.conn.Stats())
+}
+
+// whenDone calls f when ctx ends. stop keeps it from that and returns true, or waits until f has returned.
+func whenDone(ctx context.Context, f func()) (stop func() bool) {
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return sync.OnceValue(func() bool {
+		if cancel() {
+			return true
+		}
+		<-done
+		return false
+	})
 }
 
 // connect opens a connection and makes it the slot's.
@@ -270,7 +285,7 @@ func (a *attempt) connect() error {
 	ctx, cancel := a.withTimeout()
 	defer cancel()
 	conn := a.conn
-	stop := context.AfterFunc(ctx, func() { conn.Abort(ctx.Err()) })
+	stop := whenDone(ctx, func() { conn.Abort(ctx.Err()) })
 	defer stop()
 	return a.setUp(ctx, stop)
 }

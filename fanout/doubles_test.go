@@ -710,3 +710,133 @@ func (h *hostWithAddresses) accepted() (counts []int) {
 	}
 	return counts
 }
+
+// A keyServer is a NetDial whose hosts are the keys of slots. It asserts that no key has two connections,
+// each until the server has answered the close frame or the client has closed the stream. It is for a
+// bubble of testing/synctest.
+type keyServer struct {
+	t *testing.T
+
+	mu     sync.Mutex
+	answer func(ctx context.Context, ended func()) (net.Conn, error)
+	open   map[string]int
+}
+
+func newKeyServer(t *testing.T) *keyServer {
+	return &keyServer{t: t, open: map[string]int{}, answer: accepting}
+}
+
+// accepting makes connections that work.
+func accepting(_ context.Context, ended func()) (net.Conn, error) {
+	return servePipe(func(conn net.Conn) { answerClose(conn, ended) }), nil
+}
+
+// ignoring makes connections on which nothing is answered.
+func ignoring(context.Context, func()) (net.Conn, error) { return servePipe(ignoreAll), nil }
+
+// target returns what the slot with a key is to connect to.
+func (k *keyServer) target(key string) Target {
+	return Target{Config: websock.Config{Host: key, NetDial: k.dial, Proxy: websock.NoProxy}}
+}
+
+// use changes how dials are answered.
+func (k *keyServer) use(answer func(ctx context.Context, ended func()) (net.Conn, error)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.answer = answer
+}
+
+func (k *keyServer) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	key, _, _ := net.SplitHostPort(addr)
+	ended := sync.OnceFunc(func() { k.change(key, -1) })
+	k.mu.Lock()
+	answer := k.answer
+	k.mu.Unlock()
+	conn, err := answer(ctx, ended)
+	if err != nil {
+		return nil, err
+	}
+	k.change(key, 1)
+	return &countedConn{conn, ended}, nil
+}
+
+func (k *keyServer) change(key string, by int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.open[key] += by; k.open[key] > 1 {
+		k.t.Errorf("%s has %d connections", key, k.open[key])
+	}
+}
+
+// count returns the number of connections.
+func (k *keyServer) count() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, open := range k.open {
+		n += open
+	}
+	return n
+}
+
+// A countedConn tells when it is closed.
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// answerClose reads frames until a close frame comes, which it answers after a call of ended.
+func answerClose(conn net.Conn, ended func()) {
+	eachFrame(conn, func(h websock.Header, payload []byte) {
+		if h.Opcode == websock.OpClose {
+			ended()
+			conn.Write(append([]byte{0x88, byte(len(payload))}, payload...))
+			conn.Close()
+		}
+	})
+}
+
+// gates let functions of Options wait.
+type gates struct {
+	mu     sync.Mutex
+	closed map[string]chan struct{}
+}
+
+// close has calls of pass wait at a gate.
+func (g *gates) close(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed == nil {
+		g.closed = map[string]chan struct{}{}
+	}
+	g.closed[name] = make(chan struct{})
+}
+
+// open lets all calls pass.
+func (g *gates) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, gate := range g.closed {
+		close(gate)
+	}
+	clear(g.closed)
+}
+
+// pass waits while the gate is closed, and until ctx ends.
+func (g *gates) pass(ctx context.Context, name string) error {
+	g.mu.Lock()
+	gate := g.closed[name]
+	g.mu.Unlock()
+	if gate == nil {
+		return ctx.Err()
+	}
+	select {
+	case <-gate:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}

@@ -72,6 +72,9 @@ func (l *link) OnClose(c *websock.Conn, err error) {
 	if l.messages != nil {
 		l.messages.OnClose(c, err)
 	}
+	if errors.Is(err, websock.ErrTimeout) {
+		c.Abort(nil) // the stream has to be closed before the slot is dialed again
+	}
 	l.slot.connLost(l, err)
 	l.slot = nil // the transport may keep the connection in memory for a while, but not the Group
 }

@@ -18,6 +18,7 @@ import (
 //
 // The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect, then
 // OnMessage or OnData, then OnDown, and so on from the beginning, but not before OnDown has returned.
+// Choose is called anew if the slot was stopped and resumed before an attempt has begun.
 // Only OnUnsent is called at any time, for instance by Broadcast. Functions for different slots may
 // be called by several goroutines at once. None is called with a lock held, none for a slot after its
 // Slot.Context has ended, and none after Shutdown has returned; some may be called before Start has returned, see Slot.Group. A function that calls

@@ -201,13 +201,14 @@ func (o *outbox) deliver() {
 	defer s.group.doneRunning()
 	defer o.delivered()
 	conn, b, code := o.begin()
+	if code != 0 {
+		defer conn.CloseWith(code, "") // even if OnUnsent ends the goroutine
+	}
 	if b != nil {
 		unsent, err := b.send(conn)
 		b.release()
+		defer s.recoverPanic()
 		s.reportUnsent(unsent, err)
-	}
-	if code != 0 {
-		conn.CloseWith(code, "")
 	}
 }
 
@@ -319,12 +320,8 @@ func (p *workerPool) deliverNext() bool {
 	}
 	returned := false
 	defer func() {
-		v := recover()
 		p.done(growths)
-		if !returned {
-			o.slot.recovered(v)
-		}
-		if !returned && v == nil { // OnUnsent has ended the goroutine
+		if !returned { // OnUnsent has ended the goroutine
 			p.replaceWorker()
 		}
 	}()

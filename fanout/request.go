@@ -17,13 +17,8 @@ var (
 // Within OnDown, it takes effect when that has returned. It does nothing while the slot is
 // connecting or up, after Stop, and after Shutdown.
 func (s *Slot) Retry() {
-	r := &request{slot: s, wish: wishRetry}
-	s.mu.Lock()
-	if s.phase != connecting && s.phase != up {
-		r.applyLocked()
-	}
-	s.mu.Unlock()
-	r.carryOut()
+	r := &request{slot: s, wish: wishRetry, keeps: true}
+	r.do()
 }
 
 // Reconnect replaces the slot's connection: sends return ErrDown from now on, what was sent before is
@@ -60,6 +55,7 @@ type request struct {
 	cause  error             // with which an attempt ends, and messages are dropped
 	code   websock.CloseCode // with which a connection is closed
 	aborts bool              // it isn't closed, but aborted
+	keeps  bool              // a slot that is connecting or up is left alone
 	corks  *corks            // may hold back the close frame; nil: nothing does
 
 	changed bool     // the slot's intent has changed
@@ -85,7 +81,7 @@ func (r *request) applyLocked() {
 	s, g := r.slot, r.slot.group
 	g.addRunning() // Shutdown waits for carryOut
 	dials := r.wish == wishRetry || r.wish == wishResume
-	if dials && g.closing() {
+	if dials && g.closing() || r.keeps && (s.phase == connecting || s.phase == up) {
 		return
 	}
 	before, wasOnWayDown := s.phase, s.onWayDownLocked()

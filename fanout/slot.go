@@ -130,11 +130,13 @@ func (s *Slot) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.ensureRare()
-	if r.ctx == nil {
+	switch {
+	case r.ctx != nil:
+	case s.endedLocked():
+		r.ctx, r.end = context.WithCancelCause(context.Background())
+		r.end(ErrRemoved)
+	default:
 		r.ctx, r.end = context.WithCancelCause(s.group.slotsCtx)
-		if s.endedLocked() {
-			r.end(ErrRemoved)
-		}
 	}
 	return r.ctx
 }
