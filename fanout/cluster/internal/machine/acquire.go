@@ -83,7 +83,5 @@ func (m *Machine) acquire() {
 // prove finds out whether the sessions of a member have ended of which there seems to be no record. If
 // there is one that the watch hasn't shown yet, a tombstone can't be created.
 func (m *Machine) prove(id string) {
-	if w := m.members.write(id); w.state == writeIdle || w.state == writeLost {
-		m.start(w, memberPrefix+id, tombstone, 0)
-	}
+	m.start(m.members.write(id), memberPrefix+id, tombstone, 0)
 }

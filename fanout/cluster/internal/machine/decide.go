@@ -52,7 +52,7 @@ func (m *Machine) gain(p *part) {
 // lose gives up a partition whose record says that it isn't this session's any more: because it was
 // handed over, unless somebody has written what doesn't belong there.
 func (m *Machine) lose(p *part) {
-	if to := p.record.Member; to != "" && p.record == p.writing && p.state != Held && p.state != Parked {
+	if to := p.record.Member; to != "" && p.handed != 0 {
 		m.counts.handOvers++
 		m.do(Event{Kind: HandedOver, Member: to, Partition: p.n, Token: p.revision})
 	}
@@ -72,10 +72,9 @@ func (m *Machine) lose(p *part) {
 // stepClaiming goes on claiming a partition if it is still to be had. If it isn't, the claim may yet
 // be done: then it is this member's all the same.
 func (m *Machine) stepClaiming(p *part) {
-	w := p.write.state
 	switch {
 	case p.state == Foreign:
-	case w == writeUnderway, w == writeAnswered:
+	case p.write.state == writeUnderway:
 		m.later(p, m.nextTry(&p.write))
 	case m.state != Live || !m.toClaim(p):
 		m.setState(p, Foreign)
@@ -108,7 +107,11 @@ func (m *Machine) stepParked(p *part) {
 		}
 		return
 	}
-	if m.state == Live {
+	switch {
+	case m.state != Live:
+	case p.inDoubt():
+		m.keep(p, false)
+	default:
 		p.since, p.settled = m.now, false
 		m.setState(p, Held)
 		m.pace.opened()
@@ -121,8 +124,7 @@ func (m *Machine) stepHeld(p *part) {
 	to := m.taker(p)
 	switch {
 	case m.s.Overlap > 0 && p.settled && !p.record.Ready:
-		m.writePart(p, Partition{Member: m.s.ID, Session: m.own.session, Ready: true, Token: p.token})
-		m.later(p, m.nextTry(&p.write))
+		m.keep(p, true)
 	case to != nil && m.s.Overlap > 0 && m.now < p.since+m.s.Overlap:
 		m.later(p, p.since+m.s.Overlap) // the member before may still be connected
 	case to != nil && m.s.Overlap > 0:
@@ -157,10 +159,12 @@ func (m *Machine) stepHandingOver(p *part) {
 		m.handOver(p, to)
 		return
 	}
-	switch p.state { // nobody wants it any more
-	case Transferring:
+	switch { // nobody wants it any more
+	case p.state == Transferring:
 		m.setState(p, Parked)
-	case Ceding:
+	case p.inDoubt():
+		m.keep(p, p.record.Ready)
+	default:
 		m.setState(p, Held)
 	}
 }

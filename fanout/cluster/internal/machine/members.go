@@ -18,7 +18,6 @@ type members struct {
 	ended   map[string]uint64 // sessions up to these have ended, of members without a record
 	writes  map[string]*write // of others' records: tombstones and deletions
 	weights assign.Weight     // of all
-	seen    uint64            // the greatest session
 }
 
 // A member is what is known of one.
@@ -179,6 +178,7 @@ func (m *Machine) putMember(of *member, record Member, session uint64) {
 			m.do(Event{Kind: MemberEnd, Member: of.id, Took: m.now - of.heard})
 		}
 		m.changed = true
+		m.own.dirty = true // until all know it, a member that has joined dials nothing
 		if session != 0 && !mine {
 			m.do(Event{Kind: MemberJoin, Member: of.id})
 		}
@@ -191,6 +191,7 @@ func (m *Machine) putMember(of *member, record Member, session uint64) {
 	}
 	m.members.weights += of.weight
 	of.Wants = slices.Compact(slices.Sorted(slices.Values(of.Wants)))
+	slices.Sort(of.Knows)
 	m.assign(of)
 	if mine {
 		m.applyOwn(of)
@@ -231,30 +232,35 @@ func (m *Machine) removeMember(of *member) {
 	}
 }
 
-// see takes into account a member that the watch has shown, and says so in the next renewal: until all
-// have done so, a member that has joined dials nothing.
-func (m *Machine) see(of *member) {
-	if of != nil && of.session > m.members.seen && of.session <= m.watch.position {
-		m.members.seen = of.session
-		m.own.dirty = true
-	}
-}
-
 // counted reports whether all members that may dial take this one into account. Those that have
 // joined later need not say so: they don't dial before they have seen it.
 func (m *Machine) counted() bool {
 	for _, of := range m.members.byID {
-		if of.session < m.own.session && of.session != 0 && of.Seen < m.own.session {
+		if of.session == 0 || of.session >= m.own.session {
+			continue
+		}
+		if _, knows := slices.BinarySearch(of.Knows, m.own.session); !knows {
 			return false
 		}
 	}
 	return true
 }
 
+// sessions returns those of all members, ascending.
+func (s *members) sessions() (all []uint64) {
+	for _, of := range s.byID {
+		if of.session != 0 {
+			all = append(all, of.session)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // bury deletes the records of members that have been silent for too long. That it succeeds proves that
 // they haven't renewed, and makes it final. Members do it one after another, so that not all write.
 func (m *Machine) bury() {
-	if m.watch.state != watchCurrent || m.state == Cutting || m.state == Erasing {
+	if !m.observes() {
 		return
 	}
 	for _, of := range m.members.sorted() {
@@ -265,6 +271,12 @@ func (m *Machine) bury() {
 			m.do(Event{Kind: DeclareDead, Member: of.id, Took: m.now - of.heard})
 		}
 	}
+}
+
+// observes reports whether this member can tell that another one is silent, and has nothing more urgent
+// to do.
+func (m *Machine) observes() bool {
+	return m.watch.state == watchCurrent && m.state != Cutting && m.state != Erasing
 }
 
 // buryAt returns when this member has to declare another one dead.
@@ -293,7 +305,7 @@ func follows(a, b, c string) bool {
 
 func (m *Machine) nextOfMembers() time.Duration {
 	next := m.now + m.s.Lease
-	if m.watch.state != watchCurrent {
+	if !m.observes() {
 		return next
 	}
 	for _, of := range m.members.byID {

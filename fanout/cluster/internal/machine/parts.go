@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -29,6 +30,7 @@ type part struct {
 	write    write
 	writing  Partition     // by the write that is under way
 	token    uint64        // mine
+	handed   uint64        // mine: its revision when a write was begun that hands it over; 0: none was
 	since    time.Duration // Held: when it was opened. Ceding, Overlapping: when it was to be handed over
 	freed    time.Duration // free: since when
 	dueAt    time.Duration
@@ -62,7 +64,7 @@ func (s *parts) open() int { return s.busy() - s.count[Parked] - s.count[Transfe
 // reset has all partitions be another's, and without connections.
 func (s *parts) reset() {
 	for i := range s.all {
-		s.all[i].state = Foreign
+		s.all[i].state, s.all[i].handed = Foreign, 0
 	}
 	s.count = [Closing + 1]int{Foreign: len(s.all)}
 	for _, set := range []*bitset{&s.free, &s.taken, &s.wanted, &s.orphaned, &s.due} {
@@ -104,7 +106,7 @@ func (m *Machine) watchedPart(p *part, r Record) {
 
 // readPartition reads a record, and reports whether it makes sense.
 func readPartition(r Record, p *Partition) bool {
-	return json.Unmarshal(r.Value, p) == nil && p.Session <= r.Revision && (p.Session == 0 || validID(p.Member))
+	return json.Unmarshal(r.Value, p) == nil && max(p.Session, p.Token) <= r.Revision && (p.Session == 0 || validID(p.Member))
 }
 
 // unreadable is the session in the record of a partition that can't be read: it never ends.
@@ -117,10 +119,7 @@ func (m *Machine) applyPart(p *part, record Partition, revision uint64) {
 	p.record, p.revision, p.round = record, revision, m.watch.round
 	p.write.seen(revision)
 	if m.mine(p) && p.state <= Claiming {
-		p.token = revision
-		if record.Ready {
-			p.token = record.Token
-		}
+		p.token, p.handed = cmp.Or(record.Token, revision), 0
 	}
 }
 
@@ -176,5 +175,20 @@ func (m *Machine) taker(p *part) *member {
 
 // handOver begins to write that a partition is another member's.
 func (m *Machine) handOver(p *part, to *member) bool {
-	return m.writePart(p, Partition{Member: to.id, Session: to.session})
+	if !m.writePart(p, Partition{Member: to.id, Session: to.session}) {
+		return false
+	}
+	p.handed = p.revision
+	return true
+}
+
+// inDoubt reports whether a partition may yet become another member's by a write that was begun. It
+// must not be connected as if it were still held.
+func (p *part) inDoubt() bool { return p.handed != 0 && p.handed == p.revision }
+
+// keep begins to write that a partition is still this member's. If that is done, a hand-over that was
+// begun before isn't any more.
+func (m *Machine) keep(p *part, ready bool) {
+	m.writePart(p, Partition{Member: m.s.ID, Session: m.own.session, Ready: ready, Token: p.token})
+	m.later(p, m.nextTry(&p.write))
 }

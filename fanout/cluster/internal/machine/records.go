@@ -65,14 +65,14 @@ type Config struct {
 // a session that it knows nothing of. Because there can't be two records under a key, it proves that
 // the session has ended.
 type Member struct {
-	Dead    bool    `json:"dead,omitempty"`
-	Session uint64  `json:"session,omitempty"` // 0 in the first record, whose revision is the session
-	Weight  float64 `json:"weight"`
-	Leaving bool    `json:"leaving,omitempty"` // it gives up its partitions, and takes none
-	N       uint64  `json:"n"`                 // of this renewal
-	Seen    uint64  `json:"seen"`              // it has taken into account all members whose session is not greater
-	Wants   []int   `json:"wants,omitempty"`   // partitions that it is ready to take over now
-	Report  Report  `json:"report"`
+	Dead    bool     `json:"dead,omitempty"`
+	Session uint64   `json:"session,omitempty"` // 0 in the first record, whose revision is the session
+	Weight  float64  `json:"weight"`
+	Leaving bool     `json:"leaving,omitempty"` // it gives up its partitions, and takes none
+	N       uint64   `json:"n"`                 // of this renewal
+	Knows   []uint64 `json:"knows,omitempty"`   // sessions that it takes into account, ascending
+	Wants   []int    `json:"wants,omitempty"`   // partitions that it is ready to take over now
+	Report  Report   `json:"report"`
 }
 
 // A Partition is the record of who holds a partition, under the key "part." and its number. It is
@@ -81,7 +81,7 @@ type Partition struct {
 	Member  string `json:"member"` // ID
 	Session uint64 `json:"session"`
 	Ready   bool   `json:"ready,omitempty"` // its keys are connected, or have been tried
-	Token   uint64 `json:"token,omitempty"` // the revision with which it came to the member, once Ready
+	Token   uint64 `json:"token,omitempty"` // the revision with which it came to the member; 0: that of this record
 }
 
 // A Report is what a member tells of itself.

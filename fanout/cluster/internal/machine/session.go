@@ -72,7 +72,7 @@ func (m *Machine) join() {
 			m.writeOwn(0)
 		}
 	}
-	if m.state == Waiting && m.watch.position >= m.own.session && m.counted() {
+	if m.state == Waiting && m.counted() {
 		m.enter(Live)
 		m.do(Event{Kind: Joined, Member: m.s.ID})
 	}
@@ -112,7 +112,7 @@ func (m *Machine) writeOwn(last uint64) {
 		Weight:  o.weight.Float(),
 		Leaving: m.leaving,
 		N:       o.n,
-		Seen:    m.members.seen,
+		Knows:   m.members.sessions(),
 		Wants:   m.parts.wanted.slice(),
 		Report:  m.report,
 	}
@@ -136,12 +136,12 @@ func (m *Machine) writtenOwn(o Outcome, revision uint64) {
 		m.storeMember(m.s.ID, m.own.written, true, revision)
 	}
 	w.answer(o, m.members.revision(m.s.ID), m.now)
-	m.own.dirty = m.own.dirty || o == Lost
+	m.own.dirty = m.own.dirty || o != Accepted
 	switch of := m.members.byID[m.s.ID]; {
 	case m.state == Erasing && m.own.erasing > 0 && o != Lost:
 		m.exit()
-	case o == Refused && m.watch.state == watchBehind && of != nil && of.round != m.watch.round:
-		m.cut("its record is gone") // the new watch has none either
+	case o == Refused && w.puzzled && m.now > w.since && m.watch.state == watchBehind && of != nil && of.round != m.watch.round:
+		m.cut("its record is gone") // it was refused twice, and the new watch has none either
 	}
 }
 
@@ -155,6 +155,7 @@ func (m *Machine) applyOwn(of *member) {
 		o.session = of.session
 		o.acknowledge(of.N)
 		m.enter(Waiting)
+		m.renewWatch() // to see all that were members before; the watch may have left some out
 	case o.session == 0:
 	case !ours || of.session != o.session:
 		m.cut("another process has overwritten its record")
@@ -251,7 +252,7 @@ func (m *Machine) erase() {
 	}
 	of := m.members.byID[m.s.ID]
 	switch w := &m.own.write; {
-	case of == nil, m.own.erasing == maxErasing, m.own.erasing > 0 && m.hurry, w.state == writeAnswered:
+	case of == nil, m.own.erasing == maxErasing, m.own.erasing > 0 && m.hurry, w.state == writeDeleted:
 		m.exit()
 	case m.start(w, m.ownKey(), nil, of.revision):
 		m.own.erasing++

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -51,10 +52,7 @@ func (m *Machine) Status(now time.Duration) Status {
 		p := &m.parts.all[i]
 		of := PartitionStatus{Owner: m.owners.Owner(i), State: p.state}
 		if m.sessionOf(p) != sessionEnded {
-			of.Holder, of.Token = p.record.Member, p.revision
-			if p.record.Ready {
-				of.Token = p.record.Token
-			}
+			of.Holder, of.Token = p.record.Member, cmp.Or(p.record.Token, p.revision)
 		}
 		held[of.Holder]++
 		s.Partitions[i] = of

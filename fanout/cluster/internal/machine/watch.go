@@ -50,9 +50,6 @@ func (m *Machine) watched(r Record) {
 		m.applyConfig(r)
 	case memberKey:
 		m.applyMember(id, r)
-		if m.watch.state == watchCurrent {
-			m.see(m.members.byID[id])
-		}
 	case partKey:
 		if p := m.parts.at(n); p != nil {
 			m.watchedPart(p, r)
@@ -73,9 +70,6 @@ func (m *Machine) catchUp() {
 		w.state = watchCurrent
 		m.changed = true
 		m.dropAbsent()
-		for _, of := range m.members.byID {
-			m.see(of)
-		}
 		m.members.heardAll(m.now)
 		m.config.write.forget()
 		m.own.write.forget()
@@ -128,14 +122,18 @@ func (m *Machine) forgetRevisions() {
 // checkWatch has a watch begun anew that doesn't deliver what was written.
 func (m *Machine) checkWatch() {
 	if m.deaf() && m.state != Left {
-		m.loseWatch()
 		m.do(Event{Kind: WatchDeaf})
-		m.do(Watch{})
+		m.renewWatch()
 	}
 }
 
+func (m *Machine) renewWatch() {
+	m.loseWatch()
+	m.do(Watch{})
+}
+
 func (m *Machine) deaf() bool {
-	overdue := func(w *write) bool { return w.state == writeAnswered && m.now >= w.at+m.s.Lease }
+	overdue := func(w *write) bool { return w.puzzled && m.now >= w.since+m.s.Lease }
 	switch w := &m.watch; w.state {
 	case watchLoading:
 		return false

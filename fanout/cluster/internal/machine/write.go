@@ -6,9 +6,11 @@ import "time"
 // that was known, so that of several none of which was answered only one can be done, and one that
 // is done late does nothing if there is a newer record.
 type write struct {
-	state writeState
-	last  uint64        // the revision that it compares with
-	at    time.Duration // underway, lost: when it was begun. answered: when it was answered
+	state   writeState
+	last    uint64        // the revision that it compares with
+	at      time.Duration // when it was begun
+	puzzled bool          // it was answered, and the watch has to show what has changed
+	since   time.Duration // it has been puzzled
 }
 
 type writeState uint8
@@ -16,44 +18,44 @@ type writeState uint8
 const (
 	writeIdle     writeState = iota
 	writeUnderway            // its outcome will be told
-	writeAnswered            // it was refused, or has deleted the record: the watch will say more
-	writeLost                // its outcome is not known
+	writeFailed              // it was refused, perhaps because of one that fails yet, or its outcome is not known
+	writeDeleted             // it has deleted the record: the watch will show that
 )
 
 // may reports whether another write may begin now.
 func (w *write) may(now, retryAfter time.Duration) bool {
-	return w.state == writeIdle || w.state == writeLost && now >= w.at+retryAfter
+	return w.state == writeIdle || w.state == writeFailed && now >= w.at+retryAfter
 }
 
 func (w *write) begin(now time.Duration, last uint64) {
-	*w = write{state: writeUnderway, last: last, at: now}
+	w.state, w.last, w.at = writeUnderway, last, now
 }
 
 // answer takes the outcome of the write that is under way. known is the last revision of the record
 // that is known by now.
 func (w *write) answer(o Outcome, known uint64, now time.Duration) {
-	switch {
-	case known > w.last:
-		w.state = writeIdle
-	case o == Lost:
-		w.state = writeLost
-	default:
-		w.state, w.at = writeAnswered, now
+	if w.state = writeFailed; o == Accepted {
+		w.state = writeDeleted
 	}
+	if o != Lost && !w.puzzled {
+		w.puzzled, w.since = true, now
+	}
+	w.seen(known)
 }
 
-// seen takes a newer revision of the record. It explains what a refused or lost write has met.
+// seen takes a newer revision of the record. It explains what a write has met.
 func (w *write) seen(revision uint64) {
 	if w.state != writeUnderway && revision > w.last {
-		w.state = writeIdle
+		w.state, w.puzzled = writeIdle, false
 	}
 }
 
-// forget has an answered write be tried again, because another watch begins.
+// forget has a write be tried again, because another watch has shown all records.
 func (w *write) forget() {
-	if w.state == writeAnswered {
-		w.state = writeLost
+	if w.state == writeDeleted {
+		w.state = writeFailed
 	}
+	w.puzzled = false
 }
 
 // nextTry returns when something may be done about a write, if its answer doesn't come before.
@@ -61,14 +63,11 @@ func (m *Machine) nextTry(w *write) time.Duration {
 	switch w.state {
 	case writeIdle:
 		return m.now
-	case writeLost:
+	case writeFailed:
 		return w.at + m.s.retryAfter()
-	case writeAnswered:
-		if m.watch.state == watchCurrent {
-			return w.at + m.s.Lease // when checkWatch begins another watch
-		}
+	default:
+		return m.now + m.s.Lease
 	}
-	return m.now + m.s.Lease
 }
 
 // start emits a write, if one may begin.
