@@ -133,7 +133,7 @@ func (c *counters) attempt() { c.update(func(s *Stats) { s.Attempts++ }) }
 func (c *counters) connected(after time.Duration) {
 	c.update(func(s *Stats) {
 		s.Connected++
-		s.Handshake.add(after)
+		s.Handshake.Add(after)
 	})
 }
 
@@ -166,7 +166,7 @@ func (c *counters) traffic(of websock.Stats) {
 func (c *counters) ping()        { c.update(func(s *Stats) { s.PingsSent++ }) }
 func (c *counters) pingTimeout() { c.update(func(s *Stats) { s.PingTimeouts++ }) }
 
-func (c *counters) roundTrip(d time.Duration) { c.update(func(s *Stats) { s.RoundTrip.add(d) }) }
+func (c *counters) roundTrip(d time.Duration) { c.update(func(s *Stats) { s.RoundTrip.Add(d) }) }
 
 func (c *counters) dropped(messages int) {
 	c.update(func(s *Stats) { s.Dropped += uint64(messages) })
@@ -229,8 +229,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return h.Bound(buckets - 1)
 }
 
-// add counts a duration.
-func (h *Histogram) add(d time.Duration) {
+// Add counts a duration. A negative one counts as 0.
+func (h *Histogram) Add(d time.Duration) {
 	d = max(d, 0)
 	i := 0
 	if d > finest {

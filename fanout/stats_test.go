@@ -23,7 +23,7 @@ func TestHistogramBucketsAndQuantiles(t *testing.T) {
 		{time.Millisecond, 4}, {time.Second, 14}, {time.Hour, buckets - 1}, {1 << 62, buckets - 1},
 	} {
 		var h Histogram
-		h.add(test.d)
+		h.Add(test.d)
 		if h.Buckets[test.bucket] != 1 || h.Count != 1 || h.Sum != max(test.d, 0) {
 			t.Errorf("%v: %+v", test.d, h)
 		}
@@ -32,7 +32,7 @@ func TestHistogramBucketsAndQuantiles(t *testing.T) {
 		}
 	}
 	for i := range 100 {
-		h.add(time.Duration(i+1) * time.Millisecond)
+		h.Add(time.Duration(i+1) * time.Millisecond)
 	}
 	for q, most := range map[float64]time.Duration{0: 2 * time.Millisecond, 0.5: 100 * time.Millisecond, 0.99: 200 * time.Millisecond, 1: 200 * time.Millisecond} {
 		least := time.Duration(q*100) * time.Millisecond
