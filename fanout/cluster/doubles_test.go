@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -297,3 +298,82 @@ func (d *drops) of(key string, why DropReason) int {
 }
 
 func discardLog(slog.Level, string, ...slog.Attr) {}
+
+// newFeed returns a server that is closed, and asked for violations, when the test ends.
+func newFeed(t *testing.T) *feed.Server {
+	t.Helper()
+	s, err := feed.New("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		for i, v := range s.Violations() {
+			if t.Error(v); i == 20 {
+				break
+			}
+		}
+	})
+	return s
+}
+
+// testOptions are those of a member that connects keys to a feed. NATS has to be added.
+func testOptions(s *feed.Server, keys ...string) Options {
+	return Options{
+		Keys:        Static(keys...),
+		Partitions:  16,
+		Lease:       2 * time.Second,
+		Rate:        2000,
+		FenceHeader: feed.TokenHeader,
+		Fanout: fanout.Options{
+			Choose: func(slot *fanout.Slot) fanout.Target {
+				return fanout.Target{URL: s.URL(slot.Key()), Config: websock.Config{Transport: epoll.Transport()}}
+			},
+			Backoff: fanout.Backoff{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond},
+		},
+	}
+}
+
+// named lets a member tell the feed its name.
+func named(o Options, name string) Options {
+	o.Member = name
+	o.Fanout.Prepare = func(_ context.Context, _ *fanout.Slot, t *fanout.Target) error {
+		t.Config.Header = http.Header{feed.MemberHeader: {name}}
+		return nil
+	}
+	return o
+}
+
+// startMember starts a member that leaves when the test ends.
+func startMember(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shutdown(t, c) })
+	return c
+}
+
+func shutdown(t *testing.T, c *Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := c.Shutdown(ctx); err != nil {
+		t.Error("Shutdown:", err)
+	}
+}
+
+// wait waits until the members are settled, each in its own view.
+func wait(t *testing.T, members ...*Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, c := range members {
+		if err := c.Wait(ctx); err != nil {
+			t.Fatalf("Wait: %v, %+v", err, c.Stats())
+		}
+	}
+}

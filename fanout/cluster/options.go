@@ -1,11 +1,16 @@
 package cluster
 
 import (
-	"context"
+	"cmp"
+	"fmt"
 	"log/slog"
+	"math"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/seed004e8d11/websock/fanout"
 )
@@ -17,7 +22,8 @@ type Options struct {
 	// Name is that of the cluster: letters, digits, '-' and '_'. Default: "websock".
 	Name string
 
-	// Member is the name of this member, for people. It need not be unique. Default: the name of
+	// Member is the name of this member, for people: letters, digits, '-' and '_'. It need not be
+	// unique. Default: the name of
 	// the host and the number of the process.
 	Member string
 
@@ -40,15 +46,21 @@ type Options struct {
 	// have no Peers share it. Default: a directory for Name in that of os.UserCacheDir.
 	Dir string
 
-	// Listen is where the embedded server listens for clients. Default: "127.0.0.1:4250"; with
-	// Peers, port 4222 of all interfaces.
+	// Listen is the host and port at which the embedded server listens for the other processes of the
+	// machine, which find it in Dir. Default: a free port of 127.0.0.1; with Peers, none.
 	Listen string
 
 	// Peers are the addresses, host and port, at which the embedded servers of this and the other
-	// members reach each other. ClusterListen is the one of them on which this one listens. Three or
-	// more form a cluster that goes on when one of them is lost.
+	// members reach each other. ClusterListen is that on which this one listens; its host may be
+	// empty, for all interfaces. Three or more go on when one of them is lost. Secret is known to all of
+	// them, and lets nobody else in; they need one unless they are all on one machine.
 	Peers         []string
 	ClusterListen string
+	Secret        string
+
+	// Replicas is how many servers of URL or Conn keep a copy of the cluster's records. Default: 1.
+	// Embedded servers keep as many as there are Peers, at most three.
+	Replicas int
 
 	// Keys are what is kept connected: see Static, Func and Bucket.
 	Keys Keys
@@ -64,7 +76,10 @@ type Options struct {
 
 	// Lease is how long the others wait without a sign of life of a member before they take over
 	// its keys, and Margin how long before that the member itself ends its connections, if it can't
-	// reach NATS. Defaults: 10 s, a quarter of Lease.
+	// reach NATS. Defaults: DefaultLease, a quarter of Lease.
+	//
+	// A member can be without NATS for about half of Lease before it ends its connections. When the leader
+	// of several NATS servers is killed, the others need up to 9 s to notice.
 	Lease, Margin time.Duration
 
 	// Rate is how many connections all members together begin to open in a second. Default:
@@ -114,9 +129,96 @@ const (
 	KeepConnections
 )
 
-// Keys is the set of keys that a cluster keeps connected.
-type Keys interface {
-	// watch calls set with all keys and their values, which may be nil, whenever they change,
-	// until ctx ends.
-	watch(ctx context.Context, c *Cluster, set func(map[string][]byte)) error
+// The defaults of Options.
+const (
+	DefaultName       = "websock"
+	DefaultPartitions = 256
+	DefaultLease      = 20 * time.Second
+)
+
+const (
+	maxPartitions = 1 << 16
+	minLease      = 500 * time.Millisecond
+)
+
+// complete checks the options and sets the defaults.
+func (o *Options) complete() error {
+	o.Name = cmp.Or(o.Name, DefaultName)
+	o.Prefix = cmp.Or(o.Prefix, o.Name)
+	o.Partitions = cmp.Or(o.Partitions, DefaultPartitions)
+	o.Lease = cmp.Or(o.Lease, DefaultLease)
+	o.Margin = cmp.Or(o.Margin, o.Lease/4)
+	o.Weight = cmp.Or(o.Weight, 1)
+	o.Rate = cmp.Or(o.Rate, fanout.DefaultRate)
+	if o.Member == "" {
+		host, _ := os.Hostname() // a name for people: any will do
+		host, _, _ = strings.Cut(host, ".")
+		if !isName(host) {
+			host = "member"
+		}
+		o.Member = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
+	if len(o.Peers) == 0 && o.URL == "" && o.Conn == nil {
+		o.Listen = cmp.Or(o.Listen, "127.0.0.1:0")
+	}
+	if err := o.check(); err != nil || o.Dir != "" {
+		return err
+	}
+	var err error
+	o.Dir, err = o.defaultDir()
+	return err
+}
+
+// An OptionError says which of Options can't be used, and why.
+type OptionError struct {
+	Option string // its name, such as "Margin"
+	Reason string
+}
+
+func (e *OptionError) Error() string { return "cluster: Options." + e.Option + " " + e.Reason }
+
+func (o *Options) check() error {
+	positive := func(f float64) bool { return f > 0 && !math.IsInf(f, 1) }
+	for _, wrong := range []struct {
+		is             bool
+		option, reason string
+	}{
+		{!isName(o.Name), "Name", "may have letters, digits, '-' and '_' only"},
+		{!isPrefix(o.Prefix), "Prefix", "is not the beginning of a subject"},
+		{!isName(o.Member), "Member", "may have letters, digits, '-' and '_' only"},
+		{o.Partitions < 1 || o.Partitions > maxPartitions, "Partitions", fmt.Sprintf("is not in 1 to %d", maxPartitions)},
+		{o.Lease < minLease, "Lease", fmt.Sprintf("is below %v", minLease)},
+		{o.Margin < 0 || o.Margin > o.Lease/2, "Margin", "is more than half of Lease, or below 0"},
+		{!positive(o.Weight), "Weight", "is not above 0"},
+		{!positive(o.Rate), "Rate", "is not above 0"},
+		{o.Overlap < 0, "Overlap", "is below 0"},
+		{o.Away > KeepConnections, "Away", "is neither StopConnections nor KeepConnections"},
+		{o.Fanout.Size != 0, "Fanout.Size", "is the cluster's to set"},
+		{o.Fanout.Key != nil, "Fanout.Key", "is the cluster's to set"},
+		{o.Fanout.Pace.Rate != 0, "Fanout.Pace.Rate", "is the cluster's to set: see Options.Rate"},
+		{o.Publish.To > ToJetStream, "Publish.To", "is none of the values of PublishTo"},
+		{o.Publish.To != ToNowhere && o.Fanout.OnData != nil, "Fanout.OnData", "and Publish exclude each other: whole messages are published"},
+		{o.Conn != nil && o.URL != "", "Conn", "and URL exclude each other"},
+		{len(o.Peers) > 0 && (o.URL != "" || o.Conn != nil), "Peers", "and URL or Conn exclude each other"},
+		{o.FenceHeader != "" && !httpguts.ValidHeaderFieldName(o.FenceHeader), "FenceHeader", "is not the name of a header"},
+	} {
+		if wrong.is {
+			return &OptionError{wrong.option, wrong.reason}
+		}
+	}
+	return nil
+}
+
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// isPrefix reports whether s can stand before ".rx." in a subject.
+func isPrefix(s string) bool {
+	for token := range strings.SplitSeq(s, ".") {
+		if token == "" || strings.ContainsAny(token, "*> \t\r\n\f\x00") {
+			return false
+		}
+	}
+	return true
 }

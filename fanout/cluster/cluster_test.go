@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func keysUpTo(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("key-%d", i))
+	}
+	return keys
+}
+
+func TestEachKeyIsConnectedByOneMember(t *testing.T) {
+	s := newFeed(t)
+	o := testOptions(s, keysUpTo(300)...)
+	o.Dir = t.TempDir()
+	a := startMember(t, named(o, "a"))
+	wait(t, a)
+	waitUntil(t, "all are connected", func() bool { n, _ := s.Connected(); return n == 300 })
+
+	b := startMember(t, named(o, "b"))
+	c := startMember(t, named(o, "c"))
+	wait(t, a, b, c)
+	waitUntil(t, "all are connected again, by three", func() bool {
+		n, by := s.Connected()
+		return n == 300 && by["a"]+by["b"]+by["c"] == 300 && by["a"] > 0 && by["b"] > 0 && by["c"] > 0
+	})
+	if a.Stats().Claimed != 16 || b.Stats().Claimed != 0 {
+		t.Errorf("a claimed %d and b %d; a was first, and gave partitions to b", a.Stats().Claimed, b.Stats().Claimed)
+	}
+	moved := len(s.Opened()) - 300
+	if _, by := s.Connected(); moved < by["b"]+by["c"] || moved > by["b"]+by["c"]+by["b"] {
+		t.Errorf("%d connections were opened again, but b has %d and c has %d", moved, by["b"], by["c"])
+	}
+
+	shutdown(t, b)
+	wait(t, a, c)
+	waitUntil(t, "the others have what b had", func() bool {
+		n, by := s.Connected()
+		return n == 300 && by["b"] == 0
+	})
+}
+
+func TestTheKeysOfAMemberThatDiesAreTakenOver(t *testing.T) {
+	s := newFeed(t)
+	o := testOptions(s, keysUpTo(100)...)
+	o.Dir = t.TempDir()
+	a := startMember(t, named(o, "a"))
+	b := startMember(t, named(o, "b"))
+	wait(t, a, b)
+	die(b)
+	wait(t, a)
+	waitUntil(t, "a has all keys", func() bool { _, by := s.Connected(); return by["a"] == 100 })
+	if n := a.Stats().Takeover.Count; n == 0 {
+		t.Error("no takeover was counted")
+	}
+}
+
+func TestStartRefusesOtherSettings(t *testing.T) {
+	s := newFeed(t)
+	o := testOptions(s, "k")
+	o.Dir = t.TempDir()
+	startMember(t, o)
+	o.Partitions = 32
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := Start(ctx, o); !errors.Is(err, ErrOtherSettings) {
+		t.Errorf("Start with other Partitions returned %v", err)
+	}
+}
+
+// die ends a member's process as far as the others can see.
+func die(c *Cluster) {
+	c.stop()
+	<-c.ran
+}
+
+func TestWithAnOverlapAKeyThatMovesIsNeverDown(t *testing.T) {
+	s := newFeed(t)
+	s.Grace = 20 * time.Second
+	o := testOptions(s, keysUpTo(200)...)
+	o.Dir, o.Overlap = t.TempDir(), 2*time.Second
+	a := startMember(t, named(o, "a"))
+	wait(t, a)
+	waitUntil(t, "all are connected", func() bool { n, _ := s.Connected(); return n == 200 })
+	b := startMember(t, named(o, "b"))
+	wait(t, a, b)
+	waitUntil(t, "a has closed its connections", func() bool { _, by := s.Connected(); return by["a"]+by["b"] == 200 && by["b"] > 0 })
+	if down := s.LongestDown(); down > 0 {
+		t.Errorf("a key was without a connection for %v", down)
+	}
+}

@@ -1,0 +1,272 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/assign"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/machine"
+)
+
+// A holder keeps the keys of the partitions that the member holds connected: each is a slot of the
+// Group. It is the member.Holder of the Cluster, and the keySet that Keys tells of keys.
+type holder struct {
+	cluster *Cluster
+
+	mu      sync.Mutex
+	parts   []part
+	live    int // slots of all partitions that have not ended
+	backlog int // of these: their first attempt has not ended
+	cutting bool
+}
+
+// A part is a partition as the holder sees it.
+type part struct {
+	state   partState
+	keys    map[string]*key // all that there are, whoever holds them
+	live    int             // slots that have not ended, also of keys that are gone
+	untried int             // slots whose first attempt has not ended
+}
+
+// A partState says whether the keys of a partition are connected.
+type partState uint8
+
+const (
+	partClosed   partState = iota
+	partOpen               // each key has a slot
+	partDraining           // the slots are ending
+)
+
+// A key is one of the cluster's.
+type key struct {
+	value []byte
+	slot  *fanout.Slot // nil: it isn't held
+	tried bool         // the slot's first attempt has ended
+}
+
+func newHolder(c *Cluster, partitions int) *holder {
+	h := &holder{cluster: c, parts: make([]part, partitions)}
+	for i := range h.parts {
+		h.parts[i].keys = map[string]*key{}
+	}
+	return h
+}
+
+func (h *holder) partitionOf(name string) int { return assign.PartitionOf(name, len(h.parts)) }
+
+// checkLocked has the member told if a partition is settled or has ended, or Cut is done.
+func (h *holder) checkLocked(partition int) {
+	switch p := &h.parts[partition]; {
+	case h.cutting && h.live == 0:
+		h.cutting = false
+		h.cluster.member.CutDone()
+	case p.state == partDraining && p.live == 0:
+		p.state = partClosed
+		h.cluster.member.Ended(partition)
+	case p.state == partOpen && p.untried == 0:
+		h.cluster.counts.settled(partition)
+		h.cluster.member.Settled(partition)
+	}
+}
+
+// Open makes a slot for each key of a partition.
+func (h *holder) Open(partition int, _ uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &h.parts[partition]
+	p.state = partOpen
+	for name, k := range p.keys {
+		h.addSlotLocked(p, name, k)
+	}
+	h.checkLocked(partition)
+}
+
+// addSlotLocked makes a slot for a key. A key that can't have one is logged, and not connected.
+func (h *holder) addSlotLocked(p *part, name string, k *key) {
+	var value any
+	if k.value != nil {
+		value = k.value
+	}
+	slot, err := h.cluster.group.Add(name, fanout.SlotOptions{Value: value})
+	if err != nil {
+		h.cluster.log(slog.LevelWarn, "can't connect a key", slog.String("key", name), slog.Any("error", err))
+		return
+	}
+	if r := h.cluster.receiver; r != nil {
+		r.open(name)
+	}
+	k.slot, k.tried = slot, false
+	p.live++
+	p.untried++
+	h.live++
+	h.backlog++
+}
+
+// Drain removes the slots of a partition.
+func (h *holder) Drain(partition int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &h.parts[partition]
+	p.state = partDraining
+	for name, k := range p.keys {
+		h.endSlotLocked(partition, name, k, (*fanout.Slot).Remove)
+	}
+	h.checkLocked(partition)
+}
+
+// Cut has all slots aborted.
+func (h *holder) Cut() { go h.cut() } // which takes a while if there are many
+
+func (h *holder) cut() {
+	if p := h.cluster.publisher; p != nil {
+		p.cut()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cutting = true
+	for i := range h.parts {
+		p := &h.parts[i]
+		if p.state == partClosed {
+			continue
+		}
+		p.state = partClosed
+		for name, k := range p.keys {
+			h.endSlotLocked(i, name, k, (*fanout.Slot).Abort)
+		}
+	}
+	h.checkLocked(0)
+}
+
+// endSlotLocked has the slot of a key ended, if there is one.
+func (h *holder) endSlotLocked(partition int, name string, k *key, end func(*fanout.Slot)) {
+	slot := k.slot
+	if slot == nil {
+		return
+	}
+	if r := h.cluster.receiver; r != nil {
+		r.close(name)
+	}
+	h.triedLocked(&h.parts[partition], k)
+	k.slot = nil
+	context.AfterFunc(slot.Context(), func() { h.flush(partition, name) })
+	end(slot)
+}
+
+// flush waits until what a slot has received is published: what the next holder of the key receives is
+// to come after it.
+func (h *holder) flush(partition int, name string) {
+	if p := h.cluster.publisher; p != nil {
+		p.flushed(name, func() { h.slotEnded(partition) })
+	} else {
+		h.slotEnded(partition)
+	}
+}
+
+func (h *holder) slotEnded(partition int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parts[partition].live--
+	h.live--
+	h.checkLocked(partition)
+}
+
+// SetRate has the Group dial no faster.
+func (h *holder) SetRate(rate float64) { h.cluster.group.SetRate(rate) }
+
+// Report sums up what the member holds.
+func (h *holder) Report() (r machine.Report, backlog int) {
+	stats := h.cluster.group.Stats()
+	live, backlog := h.keys()
+	return machine.Report{Keys: live, Up: stats.Up, Opened: stats.Connected}, backlog
+}
+
+// keys returns how many slots there are that have not ended, and how many of these have not been tried.
+func (h *holder) keys() (live, untried int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.live, h.backlog
+}
+
+// tried is called when an attempt of a slot has ended.
+func (h *holder) tried(s *fanout.Slot) {
+	name := s.Key()
+	partition := h.partitionOf(name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &h.parts[partition]
+	if k := p.keys[name]; k != nil && k.slot == s && h.triedLocked(p, k) {
+		h.checkLocked(partition)
+	}
+}
+
+// triedLocked counts a slot whose first attempt has ended, and reports whether it wasn't counted before.
+func (h *holder) triedLocked(p *part, k *key) bool {
+	if k.tried {
+		return false
+	}
+	k.tried = true
+	p.untried--
+	h.backlog--
+	h.cluster.member.BacklogChanged()
+	return true
+}
+
+func (h *holder) put(name string, value []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.putLocked(name, value)
+}
+
+// putLocked adds a key, or gives it another value. Its slot then reconnects.
+func (h *holder) putLocked(name string, value []byte) {
+	p := &h.parts[h.partitionOf(name)]
+	k := p.keys[name]
+	switch {
+	case k == nil:
+		k = &key{value: value}
+		p.keys[name] = k
+		if p.state == partOpen {
+			h.addSlotLocked(p, name, k)
+		}
+	case !bytes.Equal(k.value, value):
+		k.value = value
+		if k.slot != nil {
+			k.slot.SetValue(value)
+			k.slot.Reconnect()
+		}
+	}
+}
+
+func (h *holder) remove(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removeLocked(name)
+}
+
+func (h *holder) removeLocked(name string) {
+	partition := h.partitionOf(name)
+	p := &h.parts[partition]
+	if k := p.keys[name]; k != nil {
+		h.endSlotLocked(partition, name, k, (*fanout.Slot).Remove)
+		delete(p.keys, name)
+		h.checkLocked(partition)
+	}
+}
+
+func (h *holder) replace(all map[string][]byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.parts {
+		for name := range h.parts[i].keys {
+			if _, kept := all[name]; !kept {
+				h.removeLocked(name)
+			}
+		}
+	}
+	for name, value := range all {
+		h.putLocked(name, value)
+	}
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/embedded"
+)
+
+// natsAccess is the way to NATS.
+type natsAccess struct {
+	conn     *nats.Conn
+	replicas int // of what is stored there
+	dial     func(...nats.Option) (*nats.Conn, error)
+	own      []*nats.Conn     // connections to close
+	server   *embedded.Server // nil: the servers are elsewhere
+}
+
+// openNATS connects to the servers that the options name, or starts one in this process.
+func openNATS(ctx context.Context, o *Options) (*natsAccess, error) {
+	n := &natsAccess{replicas: max(o.Replicas, 1)}
+	if o.Conn != nil {
+		n.conn = o.Conn
+		return n, nil
+	}
+	n.dial = func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(o.URL, more...) }
+	if o.URL == "" {
+		server, err := embedded.Start(ctx, o.embedded())
+		if err != nil {
+			return nil, fmt.Errorf("cluster: can't start NATS: %w", err)
+		}
+		n.server, n.dial = server, server.Connect
+		n.replicas = server.Replicas()
+	}
+	var err error
+	if n.conn, err = n.connect(o, "member"); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// openForReading connects to servers that run already.
+func openForReading(o *Options) (*natsAccess, error) {
+	n := &natsAccess{conn: o.Conn}
+	if o.Conn != nil {
+		return n, nil
+	}
+	n.dial = func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(o.URL, more...) }
+	if o.URL == "" {
+		n.dial = func(more ...nats.Option) (*nats.Conn, error) { return embedded.Connect(o.Dir, more...) }
+	}
+	var err error
+	if n.conn, err = n.connect(o, "status"); errors.Is(err, embedded.ErrNoServer) {
+		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
+	}
+	return n, err
+}
+
+// connect returns another connection, that is closed with this access.
+func (n *natsAccess) connect(o *Options, purpose string) (*nats.Conn, error) {
+	if n.dial == nil {
+		return n.conn, nil // the caller's, for everything
+	}
+	conn, err := n.dial(o.natsOptions(purpose)...)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: can't connect to NATS: %w", err)
+	}
+	n.own = append(n.own, conn)
+	return conn, nil
+}
+
+// close ends what was begun for the access.
+func (n *natsAccess) close() {
+	for _, conn := range n.own {
+		conn.Close()
+	}
+	if n.server != nil {
+		n.server.Close() // an error says that it did not end in time: nothing can be done
+	}
+}
+
+// embedded returns how the server inside the process runs.
+func (o *Options) embedded() embedded.Config {
+	return embedded.Config{
+		Name:          o.Name,
+		Dir:           o.Dir,
+		Listen:        o.Listen,
+		Peers:         o.Peers,
+		ClusterListen: o.ClusterListen,
+		Secret:        o.Secret,
+		Logger:        o.Logger,
+	}
+}
+
+// defaultDir returns where the embedded server keeps its data. With Peers each process needs a
+// directory of its own, which it finds again when it is started again.
+func (o *Options) defaultDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", &OptionError{"Dir", "is missing, and there is no directory for caches: " + err.Error()}
+	}
+	dir := filepath.Join(cache, "websock-cluster", o.Name)
+	if len(o.Peers) > 0 {
+		dir = filepath.Join(dir, filepath.Base(o.ClusterListen))
+	}
+	return dir, nil
+}
+
+const reconnectWait = 200 * time.Millisecond
+
+// natsOptions returns the options of a connection to NATS, which lasts until it is closed.
+func (o *Options) natsOptions(purpose string) []nats.Option {
+	options := []nats.Option{
+		nats.Name(fmt.Sprintf("%s %s %s", o.Name, o.Member, purpose)),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), // what is written late may be wrong by then
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // else it was closed
+				o.log(slog.LevelWarn, "the connection to NATS is lost", slog.String("for", purpose), slog.Any("error", err))
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			o.log(slog.LevelInfo, "connected to NATS again", slog.String("for", purpose), slog.String("url", c.ConnectedUrlRedacted()))
+		}),
+	}
+	if o.URL != "" {
+		options = append(options, nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait))
+	}
+	if o.Credentials != "" {
+		options = append(options, nats.UserCredentials(o.Credentials))
+	}
+	return append(options, o.NATS...)
+}
+
+// log logs something about the cluster.
+func (o *Options) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	if o.Logger != nil {
+		o.Logger.LogAttrs(context.Background(), level, msg, append([]slog.Attr{slog.String("cluster", o.Name)}, attrs...)...)
+	}
+}
