@@ -239,7 +239,7 @@ func (c *Cluster) Wait(ctx context.Context) error {
 		select {
 		case <-time.After(pause):
 		case <-c.ran:
-			return cmp.Or(c.runErr, error(fanout.ErrClosed))
+			return cmp.Or(c.runErr, fanout.ErrClosed)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
