@@ -12,7 +12,10 @@ import (
 // An attempt is one try to connect a slot.
 type attempt struct {
 	slot   *Slot
+	set    *targetSet // from which target is; nil: it comes from Choose
 	target *Target
+	state  *targetState  // of target
+	choice choice        // of set
 	conn   *websock.Conn // nil: there is none yet
 	err    error         // with which the attempt has failed
 
@@ -81,7 +84,7 @@ func (s *Slot) newAttempt() {
 	}
 	a := &attempt{slot: s, inCall: true}
 	defer a.enqueue()
-	a.target = s.group.targetOf(s)
+	a.choose()
 	a.inCall = false
 }
 
@@ -117,18 +120,6 @@ func (s *Slot) dropLocked() bool {
 	return (s.intent >= stop || s.group.closing()) && s.handleLocked(eventDropped)
 }
 
-// targetOf returns what the slot is to connect to.
-func (g *Group) targetOf(s *Slot) *Target {
-	if own := s.rareOrZero().targets; len(own) > 0 {
-		return &own[0]
-	}
-	if g.options.Choose == nil {
-		return &g.options.Targets[s.Number()%len(g.options.Targets)]
-	}
-	t := g.options.Choose(s)
-	return &t
-}
-
 // enqueue is deferred: it puts the attempt into the dialQueue, or lets it fail.
 func (a *attempt) enqueue() {
 	s, g := a.slot, a.slot.group
@@ -141,12 +132,12 @@ func (a *attempt) enqueue() {
 		a.err = s.recovered(v)
 	} else if h, err := a.target.host(); err != nil {
 		a.err = &targetError{err}
-	} else {
-		host = h
+	} else if host = h; a.state == nil {
+		a.state = g.memory.stateOf(a.target, host)
 	}
 	if a.err != nil {
 		g.counts.attempt()
-		s.attemptFailed(a.err)
+		a.failed()
 		return
 	}
 	queued, urgent, ended := s.queue(a)
@@ -181,6 +172,9 @@ func (a *attempt) run() {
 	defer g.doneRunning()
 	a.ctx, a.cancel = context.WithCancel(g.dialCtx)
 	defer a.cancel()
+	if g.memory.isStale(a) { // not only after a change: the time of avoidance of the slot's own Target may be over
+		a.rechoose()
+	}
 	if !a.slot.beginAttempt(a) {
 		g.dials.ended(a, errAborted)
 		return
@@ -212,7 +206,7 @@ func (a *attempt) end() {
 	if cause := a.slot.whyAborted(); err != nil && cause != nil {
 		a.err, err = cause, errAborted
 	} else {
-		a.noteOutcome()
+		a.noteFailure()
 	}
 	a.slot.group.dials.ended(a, err)
 	if a.err == nil {
@@ -221,7 +215,7 @@ func (a *attempt) end() {
 	if a.conn != nil {
 		a.close()
 	}
-	a.slot.attemptFailed(a.err)
+	a.failed()
 }
 
 // whyAborted returns why the slot has aborted its attempt, nil if it hasn't.
@@ -352,7 +346,8 @@ func (a *attempt) setUp(ctx context.Context, stopTimeout func() bool) error {
 			return err
 		}
 	}
-	l := newLink(s, conn, a.target)
+	a.noteSuccess()
+	l := newLink(s, conn, a.target, a.state)
 	for {
 		kept, err := s.publish(l, stopTimeout)
 		switch {

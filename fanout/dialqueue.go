@@ -157,6 +157,20 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	}
 }
 
+// stale returns the attempts in the queue that are stale, says isStale.
+func (q *dialQueue) stale(isStale func(*attempt) bool) (stale []*attempt) {
+	q.mu.Lock()
+	defer q.unlock()
+	for _, h := range q.hosts {
+		for e := h.waiting.Front(); e != nil; e = e.Next() {
+			if a := e.Value.(*attempt); isStale(a) {
+				stale = append(stale, a)
+			}
+		}
+	}
+	return stale
+}
+
 // remove takes an attempt out of the queue, unless it has begun.
 func (q *dialQueue) remove(a *attempt) {
 	q.mu.Lock()

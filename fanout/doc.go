@@ -27,6 +27,42 @@
 // failures, such as status 401, 403 and 404 and certificates that are not trusted, the slot stops:
 // see Permanent.
 //
+// # Failover
+//
+// With Options.Failover a slot isn't tied to one of Targets. It prefers one, so that all slots together
+// are spread over the Targets by Target.Weight, and each attempt goes there while that Target works. After
+// a failure that is the Target's, the slot's next attempt goes to another one, and after
+// Failover.Failures of them in a row, of all slots together, every slot avoids the Target: also those that
+// wait for their turn to dial it. The slots that prefer it are spread over the others by their weights.
+// When the time of avoidance is over, one slot tries the Target again. If that succeeds, the others come
+// back to it when they dial the next time; no connection is ended for that (Slot.Reconnect does so). If
+// it doesn't, the time doubles. When all Targets are to be avoided, the one that failed the longest time
+// ago is dialed: a Group never refuses to dial.
+//
+//	g, err := fanout.Start(fanout.Options{
+//		Targets: []fanout.Target{
+//			{URL: "wss://a.example/feed", Weight: 2},
+//			{URL: "wss://b.example/feed"},
+//			{URL: "wss://spare.example/feed", Weight: -1}, // only while neither a nor b works
+//		},
+//		Size:     10000,
+//		Failover: &fanout.Failover{},
+//	})
+//
+// Failures that are the Target's are those to resolve and to connect, timeouts, TLS, proxies, an answer
+// that is no opening handshake, and the statuses of servers that don't work: all but 4xx, and of these
+// 404, 408, 410, 421 and 429. So are a connection that is lost or times out in OnConnect, one that
+// PingTimeout has ended, and the close codes 1012 and 1013. Failures that are the slot's are those of
+// Prepare and OnConnect, status 401 and 403 and a certificate that is refused. They mark no Target, and
+// the slot stops if they are permanent. A slot whose Target has failed permanently, with status 404 for
+// instance, goes on with another one, and stops when the last failures of all of its Targets were
+// permanent.
+//
+// While another Target works, Backoff doesn't add the time that a server asks for, with Retry-After or
+// close code 1012 or 1013: only that server is avoided for so long. Group.Targets tells how the Targets
+// do. A slot that is added with several SlotOptions.Targets chooses among these, with or without
+// Options.Failover; Targets with the same host, port and source address share what is known of them.
+//
 // # Addresses
 //
 // A net.Dialer connects to the first address of a host that answers, so all slots may end up on one

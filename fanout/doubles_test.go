@@ -840,3 +840,67 @@ func (g *gates) pass(ctx context.Context, name string) error {
 	}
 	return ctx.Err()
 }
+
+// A switchboard has hosts for tests in a bubble, each of which answers as it is told. It counts the
+// dials of each.
+type switchboard struct {
+	mu      sync.Mutex
+	answers map[string]func(ctx context.Context) (net.Conn, error)
+	dials   map[string]int
+}
+
+// newSwitchboard returns one whose hosts accept connections.
+func newSwitchboard() *switchboard {
+	return &switchboard{answers: map[string]func(context.Context) (net.Conn, error){}, dials: map[string]int{}}
+}
+
+func (b *switchboard) set(host string, answer func(ctx context.Context) (net.Conn, error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers[host] = answer
+}
+
+func (b *switchboard) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	host, _, _ := strings.Cut(addr, ":")
+	b.mu.Lock()
+	b.dials[host]++
+	answer := b.answers[host]
+	b.mu.Unlock()
+	if answer == nil {
+		answer = answerAlways
+	}
+	return answer(ctx)
+}
+
+// takeDials returns the number of dials of each host since the last call.
+func (b *switchboard) takeDials() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dials := b.dials
+	b.dials = map[string]int{}
+	return dials
+}
+
+// targets returns a target for each host.
+func (b *switchboard) targets(hosts ...string) (targets []Target) {
+	for _, host := range hosts {
+		targets = append(targets, Target{Config: websock.Config{Host: host, NetDial: b.dial, Proxy: websock.NoProxy}})
+	}
+	return targets
+}
+
+func answerAlways(context.Context) (net.Conn, error)    { return servePipe(ignoreAll), nil }
+func answerNever(ctx context.Context) (net.Conn, error) { return dialSilent(ctx) }
+func refuse(context.Context) (net.Conn, error)          { return nil, errRefused }
+
+// answerStatus answers each request with a status and a header.
+func answerStatus(status int, header string) func(context.Context) (net.Conn, error) {
+	return func(context.Context) (net.Conn, error) {
+		return replyPipe(fmt.Sprintf("HTTP/1.1 %d X\r\n%sContent-Length: 0\r\n\r\n", status, header)), nil
+	}
+}
+
+// answerThenClose accepts connections and closes them after a while.
+func answerThenClose(code websock.CloseCode, after time.Duration) func(context.Context) (net.Conn, error) {
+	return func(context.Context) (net.Conn, error) { return servePipe(closeAfter(code, after)), nil }
+}

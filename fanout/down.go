@@ -16,7 +16,8 @@ const never = time.Duration(-1)
 // begins before the application knows of the end of the last one.
 type teardown struct {
 	slot    *Slot
-	link    *link // that is lost; nil: an attempt has failed
+	attempt *attempt // that has failed, or nil
+	link    *link    // that is lost, or nil
 	err     *DownError
 	marked  bool          // the slot is down
 	current bool          // it went down by this, and not by Shutdown before
@@ -25,8 +26,8 @@ type teardown struct {
 	dropped int           // messages that were kept and are not sent
 }
 
-// attemptFailed takes the slot down after a failed attempt.
-func (s *Slot) attemptFailed(err error) { s.goDown(nil, AttemptFailed, err) }
+// failed takes the slot down.
+func (a *attempt) failed() { (&teardown{slot: a.slot, attempt: a}).run(AttemptFailed, a.err) }
 
 // connLost takes the slot down after the loss of its connection, or lets the worker do that that
 // is sending on it.
@@ -41,13 +42,19 @@ func (s *Slot) connLost(l *link, err error) {
 	s.takeDown(l, err)
 }
 
-func (s *Slot) takeDown(l *link, err error) { s.goDown(l, ConnectionLost, err) }
+func (s *Slot) takeDown(l *link, err error) {
+	(&teardown{slot: s, link: l}).run(ConnectionLost, err)
+}
 
-func (s *Slot) goDown(l *link, reason Reason, err error) {
+func (t *teardown) run(reason Reason, err error) {
+	s := t.slot
 	s.mu.Lock()
 	reason = s.reasonLocked(reason)
 	s.mu.Unlock()
-	t := &teardown{slot: s, link: l, err: &DownError{reason, err}}
+	t.err = &DownError{reason, err}
+	if reason == ConnectionLost {
+		t.link.noteLoss(s, err)
+	}
 	defer t.end()
 	t.mark(t.permanent())
 	t.notifyDown()
@@ -70,7 +77,7 @@ func (t *teardown) permanent() bool {
 	case ShutDown, Ended:
 		return false
 	}
-	return t.slot.group.options.Permanent(t.err)
+	return t.slot.group.options.Permanent(t.err) && (t.attempt == nil || !t.attempt.failsOver())
 }
 
 // mark takes the slot down, unless Shutdown has cut it.
@@ -114,9 +121,27 @@ func (t *teardown) markLocked(permanent bool) {
 	case s.intent == hurry:
 		t.next = 0
 	case s.intent == goOn:
-		t.next = g.options.Backoff.delay(s.failures, t.err, time.Now())
+		t.next = t.delayLocked()
 	}
 	t.dropped = s.trimOutboxLocked()
+}
+
+// delayLocked returns how long the slot waits. What the server asks for doesn't matter if the slot can
+// connect to another one.
+func (t *teardown) delayLocked() time.Duration {
+	s, b := t.slot, &t.slot.group.options.Backoff
+	if s.group.memory.hasOther(s.targetSet(), t.state()) {
+		return between(0, b.bound(s.failures))
+	}
+	return b.delay(s.failures, t.err, time.Now())
+}
+
+// state returns that of the Target of the attempt or connection, nil if there is none.
+func (t *teardown) state() *targetState {
+	if t.link != nil {
+		return t.link.target
+	}
+	return t.attempt.state
 }
 
 // countLocked counts the failure or loss.

@@ -230,6 +230,41 @@ func ExampleRotation() {
 	// Output: 30 handshakes after 1 lookup
 }
 
+// One of two servers is down: all slots go to the other one.
+func ExampleFailover() {
+	server, broken := feed(), feed()
+	defer server.Close()
+	broken.Close()
+
+	g, err := fanout.Start(fanout.Options{
+		Targets: []fanout.Target{
+			{URL: "ws" + strings.TrimPrefix(broken.URL, "http"), Weight: 3}, // three quarters of the slots prefer it
+			{URL: "ws" + strings.TrimPrefix(server.URL, "http"), Weight: 1},
+		},
+		Size:     100,
+		Pace:     fanout.Pace{Rate: 5000},
+		Backoff:  fanout.Backoff{Base: 10 * time.Millisecond},
+		Failover: &fanout.Failover{Avoid: time.Minute},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer g.Shutdown(ctx)
+	if err := g.WaitUp(ctx, g.Len()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, t := range g.Targets() {
+		fmt.Println("target", t.Index, "healthy:", t.Healthy, "up:", t.Up)
+	}
+	// Output:
+	// target 0 healthy: false up: 0
+	// target 1 healthy: true up: 100
+}
+
 // A server that bans clients for a while answers with status 403, too.
 func ExamplePermanent() {
 	permanent := func(err error) bool {

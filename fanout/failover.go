@@ -1,81 +1,247 @@
 package fanout
 
 import (
-	"context"
+	"cmp"
 	"errors"
-	"net/http"
-	"os"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
-
-	"github.com/seed004e8d11/websock"
 )
 
-// DefaultAvoid and DefaultAvoidMax are for how long, at first and at most, an address of a Rotation is
-// avoided after it has failed.
+// A Failover has slots with several Targets avoid those that fail: see Options.Failover.
+type Failover struct {
+	// Failures is after how many failures in a row, of all slots together, a Target is avoided. It is
+	// avoided after the first one if the server has asked for that, with Retry-After or close code 1012
+	// or 1013, and if the failure is permanent. 0: DefaultFailures.
+	Failures int
+
+	// Avoid is for how long a Target is avoided at first. The time doubles up to AvoidMax whenever it is
+	// over and the attempt that one slot then makes does not succeed. 0: DefaultAvoid and
+	// DefaultAvoidMax.
+	Avoid, AvoidMax time.Duration
+}
+
+// The defaults of Failover. DefaultAvoid and DefaultAvoidMax are also for how long, at first and at
+// most, an address of a Rotation is avoided after it has failed.
 const (
+	DefaultFailures = 3
 	DefaultAvoid    = time.Second
 	DefaultAvoidMax = time.Minute
 )
 
-// blamesTarget reports whether the attempt has failed because of what it was to connect to, and not
-// because of the slot, its credentials for instance, or of this process.
-func (a *attempt) blamesTarget() bool {
+func (f *Failover) complete() {
+	f.Failures = max(orDefault(f.Failures, DefaultFailures), 1)
+	f.Avoid = durationOr(f.Avoid, DefaultAvoid)
+	f.AvoidMax = max(durationOr(f.AvoidMax, DefaultAvoidMax), f.Avoid)
+}
+
+var (
+	errWeight     = errors.New("fanout: Target.Weight is not a number, or too large")
+	errSpares     = errors.New("fanout: all Targets are spares, with negative weights")
+	errNoFailover = errors.New("fanout: Target.Weight needs Options.Failover")
+)
+
+// A targetSet has the Targets of which a slot connects to one.
+type targetSet struct {
+	targets  []Target
+	states   []*targetState // of each
+	failover bool           // else each slot keeps to its own Target
+	primary  []int          // the Targets that are not spares
+	weight   float64        // of these together; 0: their weights are equal
+}
+
+// newTargetSet returns a set of Targets. stateOf returns the state of one, whose host it is given.
+func newTargetSet(targets []Target, failover bool, stateOf func(i int, host string) *targetState) (*targetSet, error) {
+	ts := &targetSet{targets: targets, states: make([]*targetState, len(targets)), failover: failover && len(targets) > 1}
+	equal, first := true, math.NaN()
+	for i := range targets {
+		host, err := targets[i].host()
+		if err != nil {
+			return nil, err
+		}
+		ts.states[i] = stateOf(i, host)
+		w := targets[i].Weight
+		switch {
+		case math.IsNaN(w) || math.IsInf(w, 0):
+			return nil, errWeight
+		case w != 0 && !failover:
+			return nil, errNoFailover
+		case w < 0:
+			continue
+		}
+		w = ts.weightOf(i)
+		if len(ts.primary) == 0 {
+			first = w
+		}
+		equal = equal && w == first
+		ts.primary = append(ts.primary, i)
+		ts.weight += w
+	}
 	switch {
-	case a.err == nil || !a.dialing || a.slot.group.closing():
+	case len(ts.primary) == 0:
+		return nil, errSpares
+	case math.IsInf(ts.weight, 0):
+		return nil, errWeight
+	}
+	if equal {
+		ts.weight = 0
+	}
+	return ts, nil
+}
+
+// optionTargets returns Options.Targets as a set, nil if there are none.
+func (g *Group) optionTargets() (*targetSet, error) {
+	o := &g.options
+	if len(o.Targets) == 0 {
+		return nil, nil
+	}
+	return newTargetSet(o.Targets, o.Failover != nil, func(i int, host string) *targetState {
+		return &targetState{targetKey: keyOf(&o.Targets[i], i, host)}
+	})
+}
+
+// slotTargets returns SlotOptions.Targets as a set, nil if the slot has none and can do without.
+func (g *Group) slotTargets(targets []Target) (*targetSet, error) {
+	if len(targets) > 0 {
+		return newTargetSet(targets, true, func(i int, host string) *targetState {
+			return g.memory.stateOf(&targets[i], host)
+		})
+	}
+	if g.targets == nil && g.options.Choose == nil {
+		return nil, errNoTarget
+	}
+	return nil, nil
+}
+
+func (ts *targetSet) weightOf(i int) float64 { return math.Abs(orDefault(ts.targets[i].Weight, 1)) }
+func (ts *targetSet) isSpare(i int) bool     { return ts.targets[i].Weight < 0 }
+
+// own returns the Target that the slot of a number prefers. However many slots there are, each Target is
+// preferred by its share of them, but for a few.
+func (ts *targetSet) own(number int) int {
+	if ts.weight == 0 {
+		return ts.primary[number%len(ts.primary)]
+	}
+	const golden = 2654435769 // 2^32 divided by the golden ratio: its multiples, modulo 2^32, are spread evenly
+	at := float64(uint32(number)*golden) / (1 << 32) * ts.weight
+	for _, i := range ts.primary {
+		if at -= ts.weightOf(i); at < 0 {
+			return i
+		}
+	}
+	return ts.primary[len(ts.primary)-1] // after rounding
+}
+
+// order returns the Targets in the order in which the slot of a number prefers them: its own first, and
+// the spares last. The others come in an order that is another one for each slot, so that the slots of
+// a Target that fails are spread over the others by their weights.
+func (ts *targetSet) order(number int) []int {
+	type place struct {
+		target, class int
+		chance        float64
+	}
+	own := ts.own(number)
+	places := make([]place, len(ts.targets))
+	for i := range places {
+		p := place{target: i, class: 1}
+		p.chance = rand.New(rand.NewPCG(uint64(number), uint64(i))).ExpFloat64() / ts.weightOf(i)
+		switch {
+		case i == own:
+			p.class = 0
+		case ts.isSpare(i):
+			p.class = 2
+		}
+		places[i] = p
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.chance, b.chance))
+	})
+	order := make([]int, len(places))
+	for i, p := range places {
+		order[i] = p.target
+	}
+	return order
+}
+
+// A choice is a Target of a set.
+type choice struct {
+	target  int
+	probe   bool // the attempt finds out for all slots whether the Target works again
+	instead bool // of the slot's own Target, which is avoided
+}
+
+// chooseLocked chooses the Target for the next attempt of the slot of a number, which has failed at a
+// number of Targets since it was up.
+func (ts *targetSet) chooseLocked(m *targetMemory, number, failed int, now time.Time) (c choice) {
+	own := ts.own(number)
+	switch {
+	case !ts.failover:
+		return choice{target: own}
+	case failed > 0 || ts.states[own].active(now):
+		c.target = ts.amongLocked(number, failed, now)
+	default:
+		c.target = own
+	}
+	s := ts.states[c.target]
+	c.probe = !s.works() && !s.active(now)
+	c.instead = failed == 0 && c.target != own
+	s.try(now, m.times)
+	return c
+}
+
+// isStaleLocked reports whether the slot of a number, whose attempt has not begun, had better choose
+// again. It would then choose another Target.
+func (ts *targetSet) isStaleLocked(c choice, number int, now time.Time) bool {
+	works := func(i int) bool { return ts.states[i].works() }
+	isPaused := func(s *targetState) bool { return s.pausedUntil.After(now) }
+	switch s := ts.states[c.target]; {
+	case !ts.failover || c.probe:
 		return false
-	case a.conn != nil: // OnConnect has failed
-		return timedOut(a.err) || lostByTarget(a.conn.Err())
-	}
-	return blamesTarget(a.err)
-}
-
-// blamesTarget reports whether a dial has failed with an error that others would get, too.
-func blamesTarget(err error) bool {
-	var failed *websock.HandshakeError
-	if errors.As(err, &failed) && failed.Status != 0 {
-		return blamedStatus(failed.Status)
-	}
-	switch FailureOf(err) {
-	case FailedTimeout, FailedResolve, FailedProxy, FailedRefused, FailedConnect, FailedProtocol:
-		return true
-	case FailedTLS:
-		return !certificateRefused(err)
-	}
-	return false
-}
-
-// blamedStatus reports whether an HTTP status speaks of the server, or of what is in its place, and
-// not of the request or its credentials.
-func blamedStatus(status int) bool {
-	switch status {
-	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusGone, http.StatusMisdirectedRequest, http.StatusTooManyRequests:
+	case s.active(now):
+		return slices.ContainsFunc(ts.states, (*targetState).works) ||
+			isPaused(s) && slices.ContainsFunc(ts.states, func(s *targetState) bool { return !isPaused(s) })
+	case ts.isSpare(c.target) && slices.ContainsFunc(ts.primary, works):
 		return true
 	}
-	return status < 400 || status >= 500
+	return c.instead && !ts.states[ts.own(number)].active(now)
 }
 
-func timedOut(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+// amongLocked returns one of the Targets that it makes most sense to try: one that works, as far as is
+// known, if there is one, and a spare only if there is no other; else one that need not be avoided now.
+// If all are to be avoided, it is the one that failed the longest time ago, of those whose server doesn't
+// ask for a pause.
+func (ts *targetSet) amongLocked(number, failed int, now time.Time) int {
+	order := ts.order(number)
+	works := func(i int) bool { return ts.states[i].works() }
+	due := func(i int) bool { return !ts.states[i].active(now) }
+	for _, class := range []func(i int) bool{
+		func(i int) bool { return works(i) && !ts.isSpare(i) },
+		works,
+		due,
+	} {
+		var among []int
+		for _, i := range order {
+			if class(i) {
+				among = append(among, i)
+			}
+		}
+		if len(among) > 0 {
+			return among[failed%len(among)]
+		}
+	}
+	return slices.MinFunc(order, func(a, b int) int {
+		x, y := ts.states[a], ts.states[b]
+		if c := later(x.pausedUntil, now).Compare(later(y.pausedUntil, now)); c != 0 {
+			return c
+		}
+		return x.failed.Compare(y.failed)
+	})
 }
 
-// lostByTarget reports whether a connection has ended, with err, in a way that a server chooses that
-// goes away, or that can't serve anybody.
-func lostByTarget(err error) bool {
-	var closed *websock.CloseError
-	if !errors.As(err, &closed) || closed.Local {
-		return false
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	switch closed.Code {
-	case websock.CloseAbnormal, websock.CloseGoingAway, websock.CloseInternalError, websock.CloseServiceRestart, websock.CloseTryAgainLater:
-		return true
-	}
-	return false
-}
-
-// noteOutcome remembers what the outcome says about what the attempt has connected to.
-func (a *attempt) noteOutcome() {
-	ok, blames := a.err == nil, a.blamesTarget()
-	if a.rotated != nil && (ok || blames) {
-		a.rotated.ended(a.slot.group.addresses, ok)
-	}
+	return b
 }

@@ -24,6 +24,8 @@ type Group struct {
 	scheduler timing.Scheduler
 	dials     *dialQueue
 	addresses *addressBook // nil: no Rotation
+	memory    *targetMemory
+	targets   *targetSet // Options.Targets; nil: there is Choose
 	writers   workerPool
 	budget    budget
 	counts    counters
@@ -70,6 +72,10 @@ func Start(o Options) (*Group, error) {
 		return nil, err
 	}
 	g := &Group{options: o, heartbeat: heartbeat, began: time.Now()}
+	g.memory = newTargetMemory(o.Failover)
+	if g.targets, err = g.optionTargets(); err != nil {
+		return nil, err
+	}
 	if err := g.initSlots(); err != nil {
 		return nil, err
 	}

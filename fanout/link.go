@@ -16,6 +16,7 @@ import (
 type link struct {
 	slot         *Slot
 	conn         *websock.Conn
+	target       *targetState
 	messages     websock.Handler // calls OnMessage; nil: there is none
 	sendQueue    int             // limit of the bytes that wait in the outbox, where the connection can't queue
 	closeTimeout time.Duration   // for sending the last of these
@@ -34,11 +35,12 @@ type link struct {
 	lostErr      error // with which the connection has ended while a worker was sending
 }
 
-func newLink(s *Slot, conn *websock.Conn, t *Target) *link {
+func newLink(s *Slot, conn *websock.Conn, t *Target, state *targetState) *link {
 	limits := t.Config.Limits.WithDefaults()
 	l := &link{
 		slot:         s,
 		conn:         conn,
+		target:       state,
 		queues:       conn.Queues(),
 		sendQueue:    limits.SendQueue,
 		closeTimeout: max(limits.CloseTimeout, 0),

@@ -15,8 +15,9 @@ var ErrRemoved = errors.New("fanout: the slot was removed")
 
 // SlotOptions says what a slot that is added differs in from others. All of it is optional.
 type SlotOptions struct {
-	// Targets are what the slot connects to, in place of Options.Targets and Options.Choose. They
-	// must not be changed afterwards.
+	// Targets are what the slot connects to, in place of Options.Targets and Options.Choose. If there
+	// are several, the slot prefers one of them by their weights and its number, and goes to another one
+	// if that fails: see Failover in the package's documentation. They must not be changed afterwards.
 	Targets []Target
 
 	// Value is what Slot.Value returns.
@@ -37,12 +38,13 @@ func (g *Group) Add(key string, o SlotOptions) (*Slot, error) {
 	if key == "" {
 		return nil, errNoKey
 	}
-	if err := g.checkTargets(o.Targets); err != nil {
+	targets, err := g.slotTargets(o.Targets)
+	if err != nil {
 		return nil, err
 	}
 	s := g.newSlot(key)
-	if len(o.Targets) > 0 {
-		s.ensureRare().targets = o.Targets
+	if targets != nil {
+		s.ensureRare().targets = targets
 	}
 	if o.Value != nil {
 		s.ensureRare().value = o.Value
@@ -55,19 +57,6 @@ func (g *Group) Add(key string, o SlotOptions) (*Slot, error) {
 	}
 	g.enqueue(s)
 	return s, nil
-}
-
-// checkTargets returns an error if a slot can't be added with these Targets.
-func (g *Group) checkTargets(targets []Target) error {
-	if len(targets) == 0 && len(g.options.Targets) == 0 && g.options.Choose == nil {
-		return errNoTarget
-	}
-	for i := range targets {
-		if _, err := targets[i].host(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // newSlot returns a slot that isn't a member yet.
@@ -229,7 +218,7 @@ func (g *Group) Resize(n int) error {
 // addNumber adds a slot that has this number, unless the number is no longer the lowest one that is
 // free.
 func (g *Group) addNumber(number int) error {
-	if err := g.checkTargets(nil); err != nil {
+	if _, err := g.slotTargets(nil); err != nil {
 		return err
 	}
 	key := ""

@@ -25,7 +25,8 @@ import (
 // runtime.Goexit, as testing.T.Fatal does, ends the attempt or connection for which it was called:
 // OnDown gets a *websock.HandlerError.
 type Options struct {
-	// Targets are used in turn: slot i connects to Targets[i%len(Targets)].
+	// Targets are used in turn: slot i connects to Targets[i%len(Targets)]. With a Failover it prefers
+	// that one, or one by their weights.
 	Targets []Target
 
 	// Choose, in place of Targets, returns before each attempt what the slot is to connect to. It
@@ -40,6 +41,10 @@ type Options struct {
 	// Key returns the key of the slot with a number, for Group.Send and Group.Find. It is called for the
 	// slots of Size and of Group.Resize. Keys must differ and not be empty. nil: the number in decimal.
 	Key func(number int) string
+
+	// Failover, unless it is nil, has a slot choose again among Targets before each attempt: see Failover
+	// in the package's documentation.
+	Failover *Failover
 
 	// Rotation, unless it is nil, has each attempt connect to the next address of its host: see
 	// Addresses in the package's documentation.
@@ -128,7 +133,8 @@ type Options struct {
 	OnUnsent func(s *Slot, messages int, err error)
 
 	// Permanent decides whether a slot stops for good. err is what OnDown gets; it has the
-	// server's answer if there was one, see websock.HandshakeError. nil: the function Permanent.
+	// server's answer if there was one, see websock.HandshakeError. A slot with several Targets may go on
+	// with another one: see Failover in the package's documentation. nil: the function Permanent.
 	Permanent func(err error) bool
 
 	// Recover, unless it is nil, is called with the slot and the value of a panic in another
@@ -184,11 +190,6 @@ func (o *Options) complete() error {
 		return errBuffer
 	case o.OnMessage != nil && o.OnData != nil:
 		return errReceive
-	}
-	for i := range o.Targets {
-		if _, err := o.Targets[i].host(); err != nil {
-			return err
-		}
 	}
 	o.Size = max(o.Size, 0)
 	o.Pace.complete()

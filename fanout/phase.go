@@ -55,6 +55,7 @@ const (
 	eventBlocked                // likewise, but there is a slot that had its key before
 	eventDropped                // likewise, or Choose has returned, but it isn't to be dialed any more
 	eventChosen                 // Choose has returned
+	eventRechoose               // it had better connect to another target than it has chosen
 	eventDial                   // its turn to dial has come
 	eventConnected              // the attempt has succeeded
 	eventFailed                 // Choose or the attempt has failed, or the connection is lost
@@ -69,7 +70,7 @@ var transitions = [phases][events]phase{
 	blocked:  {eventUnblocked: enlisted},
 	enlisted: {eventTurn: choosing, eventBlocked: blocked, eventDropped: delayed},
 	choosing: {eventChosen: queued, eventFailed: notifying, eventDropped: delayed},
-	queued:   {eventDial: connecting},
+	queued:   {eventRechoose: enlisted, eventDial: connecting},
 	connecting: {
 		eventConnected: up,
 		eventFailed:    notifying,

@@ -48,21 +48,22 @@ type Slot struct {
 	rare   atomic.Pointer[rareState] // what few slots have; nil: nothing
 	number int32
 
-	mu       sync.Mutex
-	phase    phase
-	intent   intent
-	calls    uint32        // of OnUnsent that the phase doesn't tell of
-	failures uint32        // in a row
-	due      time.Duration // when runDue has something to do, since the Group began; 0: never
-	attempt  *attempt      // nil: none is queued or under way
-	link     *link         // nil: not up
-	outbox   *outbox       // nil: nothing waits
-	err      *DownError    // why it isn't up
+	mu            sync.Mutex
+	phase         phase
+	intent        intent
+	failedTargets uint16        // failures that were a Target's, since it was up
+	calls         uint32        // of OnUnsent that the phase doesn't tell of
+	failures      uint32        // in a row
+	due           time.Duration // when runDue has something to do, since the Group began; 0: never
+	attempt       *attempt      // nil: none is queued or under way
+	link          *link         // nil: not up
+	outbox        *outbox       // nil: nothing waits
+	err           *DownError    // why it isn't up
 }
 
 // rareState is what few slots have.
 type rareState struct {
-	targets []Target // SlotOptions.Targets
+	targets *targetSet // SlotOptions.Targets; nil: none
 
 	// The slot's lock guards these.
 	value any

@@ -23,18 +23,18 @@ func checkSlot(t *testing.T, s *Slot, p phase, i intent, what ...any) {
 }
 
 func TestEveryEventInEveryPhaseOfASlot(t *testing.T) {
-	// For each phase, in the order of the events: due, unblocked, turn, blocked, dropped, chosen, dial,
-	// connected, failed, notified, cut.
+	// For each phase, in the order of the events: due, unblocked, turn, blocked, dropped, chosen, rechoose,
+	// dial, connected, failed, notified, cut.
 	for from, want := range map[phase][events]phase{
 		noPhase:    {},
-		delayed:    {enlisted, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		blocked:    {0, enlisted, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		enlisted:   {0, 0, choosing, blocked, delayed, 0, 0, 0, 0, 0, 0},
-		choosing:   {0, 0, 0, 0, delayed, queued, 0, 0, notifying, 0, 0},
-		queued:     {0, 0, 0, 0, 0, 0, connecting, 0, 0, 0, 0},
-		connecting: {0, 0, 0, 0, 0, 0, 0, up, notifying, 0, delayed},
-		up:         {0, 0, 0, 0, 0, 0, 0, 0, notifying, 0, delayed},
-		notifying:  {0, 0, 0, 0, 0, 0, 0, 0, 0, delayed, 0},
+		delayed:    {enlisted, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		blocked:    {0, enlisted, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		enlisted:   {0, 0, choosing, blocked, delayed, 0, 0, 0, 0, 0, 0, 0},
+		choosing:   {0, 0, 0, 0, delayed, queued, 0, 0, 0, notifying, 0, 0},
+		queued:     {0, 0, 0, 0, 0, 0, enlisted, connecting, 0, 0, 0, 0},
+		connecting: {0, 0, 0, 0, 0, 0, 0, 0, up, notifying, 0, delayed},
+		up:         {0, 0, 0, 0, 0, 0, 0, 0, 0, notifying, 0, delayed},
+		notifying:  {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, delayed, 0},
 		stopped:    {},
 		gone:       {},
 	} {
@@ -128,7 +128,7 @@ func TestNamesOfStates(t *testing.T) {
 }
 
 // What a slot costs in addition to its connection. An object of 96 bytes takes no more memory, one of 97
-// takes 112.
+// takes 112. One of 168 bytes takes as much as one of 176.
 func TestASlotIsSmall(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the sizes are those of 64-bit systems")
@@ -136,7 +136,7 @@ func TestASlotIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(Slot{}); size > 96 {
 		t.Errorf("a Slot takes %d bytes", size)
 	}
-	if size := unsafe.Sizeof(link{}); size > 168 {
+	if size := unsafe.Sizeof(link{}); size > 176 {
 		t.Errorf("a link takes %d bytes", size)
 	}
 }
