@@ -19,7 +19,7 @@ func (c *Cluster) observe(e machine.Event) {
 		attrs = append(attrs, slog.String("other", e.Member), slog.Duration("silent", e.Took))
 	case machine.Claimed, machine.Received, machine.HandedOver:
 		level = slog.LevelDebug // there are many
-		attrs = append(attrs, slog.Int("partition", e.Partition), slog.String("other", e.Member), slog.Uint64("token", e.Token))
+		attrs = append(attrs, slog.Int("partition", e.Partition), slog.String("holder", e.Member), slog.Uint64("token", e.Token))
 	case machine.SessionLost, machine.NATSAway:
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("cause", e.Cause))

@@ -47,7 +47,7 @@ type (
 	// Event tells what has happened, for people.
 	Event struct {
 		Kind      EventKind
-		Member    string        // ID: who joined, ended, or had the partition before
+		Member    string        // ID: who joined or ended, or has the partition now
 		Partition int           // of Claimed, Received and HandedOver
 		Token     uint64        // of the partition
 		Took      time.Duration // Ended: since the last sign of life. Claimed: since the partition was seen to be free
