@@ -4,6 +4,9 @@ FUZZTIME ?= 10s
 PACKAGES := ./... ./cmd/websock/...
 MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster examples/mqtt examples/chat internal/gen
 
+# Its processes and NATS servers take all processors: it is tested alone.
+CLUSTER := ./fanout/cluster/...
+
 .PHONY: help test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
 
 help:
@@ -11,9 +14,11 @@ help:
 
 test: ## all tests
 	go test -timeout 30m $(PACKAGES)
+	go test -timeout 30m $(CLUSTER)
 
 race: ## all tests under the race detector, in random order
 	go test -race -shuffle=on -timeout 30m $(PACKAGES)
+	go test -race -shuffle=on -timeout 30m $(CLUSTER)
 
 purego: ## the packages with kernels, and those that send and receive, without assembly
 	go test -tags purego . ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./transport/tls

@@ -10,10 +10,14 @@ import (
 
 // Stats says what this member is doing now, and counts what it has done since Start.
 type Stats struct {
-	State   string // "joining", "waiting", "live", "adrift", "cutting", "leaving", "erasing" or "left": see below
-	Session uint64 // 0: none
-	Members int    // that it knows of, itself among them
-	Rate    float64
+	// State is "joining" or "waiting" before the member takes keys, since it has no session yet, or since
+	// the others have not yet taken it into account. Then it is "live". While NATS is away for too long,
+	// and connections are kept, it is "adrift". It is "cutting" when the session is lost and all
+	// connections are being aborted, and after Shutdown "leaving", "erasing" and "left".
+	State   string
+	Session uint64  // 0: none
+	Members int     // that it knows of, itself among them
+	Rate    float64 // connections that it may begin to open in a second
 
 	Held    int // partitions that are connected here
 	Moving  int // partitions that are coming or going
