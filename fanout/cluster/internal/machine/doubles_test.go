@@ -2,11 +2,16 @@ package machine
 
 import (
 	"container/heap"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/assign"
 )
 
 // A world has members, each a Machine with connections that are only counted, and a log of records that
@@ -169,6 +174,9 @@ func (a *actor) input(name string, f func(now time.Duration) []Action) {
 	actions := slices.Clone(f(a.clock()))
 	if a.state = a.m.state; a.state != before {
 		a.w.note("%s: %s, %v -> %v", a.s.ID, name, before, a.state)
+		if !leads(before, a.state, 3) {
+			a.w.fault("%s went from %v to %v", a.s.ID, before, a.state)
+		}
 	}
 	a.seen[a.state] = true
 	for _, action := range actions {
@@ -188,6 +196,11 @@ func (a *actor) input(name string, f func(now time.Duration) []Action) {
 			a.input("tick", a.m.Tick)
 		}
 	})
+}
+
+// leads reports whether a state may follow another one within some steps.
+func leads(from, to State, steps int) bool {
+	return from == to || steps > 0 && slices.ContainsFunc(states[from].next, func(next State) bool { return leads(next, to, steps-1) })
 }
 
 func (a *actor) do(action Action) {
@@ -432,7 +445,12 @@ func (w *world) check() {
 		if a.dead || a.paused {
 			continue
 		}
-		has := a.m.own.session != 0 && (a.clock() < a.m.Deadline() || a.s.KeepConnections)
+		has := a.m.own.session != 0 && a.clock() < a.m.Deadline()
+		if !has && a.s.KeepConnections { // it may go on until it hears that others have taken over
+			a.excused = true
+		} else if a.s.KeepConnections && a.state == Live {
+			a.excused = false
+		}
 		if has && states[a.m.state].dials && a.exit == nil {
 			rate += a.dialling
 		}
@@ -504,4 +522,249 @@ func (w *world) settled() (why []string) {
 		}
 	}
 	return why
+}
+
+// A rig is one Machine and the store that it writes to, driven by hand.
+type rig struct {
+	t        testing.TB
+	m        *Machine
+	now      time.Duration
+	revision uint64
+	records  map[string]Record
+	hold     bool    // writes are kept in pending, in place of being done, answered and delivered
+	pending  []Write // in order
+	mute     bool    // the watch delivers nothing
+	keys     int     // that Load is told after each Open
+	backlog  int
+	did      []string
+	events   []Event
+	exit     *Exit
+}
+
+const (
+	rigLease  = 10 * time.Second
+	rigMargin = 2500 * time.Millisecond
+)
+
+func newRig(t *testing.T, change func(*Settings)) *rig {
+	s := Settings{ID: "a", Weight: 1, Partitions: 8, Lease: rigLease, Margin: rigMargin, Rate: 100}
+	if change != nil {
+		change(&s)
+	}
+	return &rig{t: t, m: New(s), now: time.Hour, records: map[string]Record{}}
+}
+
+// in takes what the machine wants done, and does it.
+func (r *rig) in(actions []Action) {
+	r.t.Helper()
+	for _, a := range slices.Clone(actions) {
+		switch a := a.(type) {
+		case Write:
+			if r.hold {
+				r.pending = append(r.pending, a)
+			} else {
+				r.finish(a)
+			}
+		case Watch:
+			r.did = append(r.did, "watch")
+			r.snapshot()
+		case Open:
+			r.did = append(r.did, fmt.Sprintf("open %d token %d", a.Partition, a.Token))
+			r.load(r.keys, r.backlog)
+		case Drain:
+			r.did = append(r.did, fmt.Sprint("drain ", a.Partition))
+		case Cut:
+			r.did = append(r.did, "cut")
+		case SetRate:
+			r.did = append(r.did, fmt.Sprint("rate ", a.Rate))
+		case Exit:
+			r.exit = &a
+		case Event:
+			r.events = append(r.events, a)
+		}
+	}
+}
+
+// took returns what was done since it was called last, without writes.
+func (r *rig) took() string {
+	did := strings.Join(r.did, ", ")
+	r.did = nil
+	return did
+}
+
+func (r *rig) wants(want string) {
+	r.t.Helper()
+	if got := r.took(); got != want {
+		r.t.Errorf("the machine did %q, not %q", got, want)
+	}
+}
+
+func (r *rig) state(want State) {
+	r.t.Helper()
+	if r.m.state != want {
+		r.t.Errorf("the member is %v, not %v", r.m.state, want)
+	}
+}
+
+// finish does a write, if it may be done, and tells its outcome.
+func (r *rig) finish(w Write) {
+	r.t.Helper()
+	record, ok := r.apply(w)
+	switch {
+	case !ok:
+		r.in(r.m.Written(r.now, w.Key, Refused, 0))
+	case w.Value == nil:
+		r.in(r.m.Written(r.now, w.Key, Accepted, 0))
+	default:
+		r.in(r.m.Written(r.now, w.Key, Accepted, record.Revision))
+	}
+	if ok {
+		r.deliver(record)
+	}
+}
+
+// lose does a write or not, and tells that no answer came.
+func (r *rig) lose(w Write, done bool) {
+	r.t.Helper()
+	var record Record
+	var ok bool
+	if done {
+		if record, ok = r.apply(w); !ok {
+			r.t.Fatalf("the write of %s can't be done", w.Key)
+		}
+	}
+	r.in(r.m.Written(r.now, w.Key, Lost, 0))
+	if done {
+		r.deliver(record)
+	}
+}
+
+func (r *rig) apply(w Write) (Record, bool) {
+	old, ok := r.records[w.Key]
+	if w.Last != old.Revision && !(w.Last == 0 && old.Deleted) || w.Value == nil && (!ok || old.Deleted) {
+		return Record{}, false
+	}
+	return r.store(w.Key, w.Value), true
+}
+
+func (r *rig) store(key string, value []byte) Record {
+	r.revision++
+	record := Record{Key: key, Value: value, Revision: r.revision, Deleted: value == nil}
+	r.records[key] = record
+	return record
+}
+
+func (r *rig) deliver(record Record) {
+	r.t.Helper()
+	if !r.mute {
+		r.in(r.m.Watched(r.now, record))
+	}
+}
+
+// put has somebody else write a record: a string as it is, anything else as JSON. nil deletes it.
+func (r *rig) put(key string, value any) (revision uint64) {
+	r.t.Helper()
+	var raw []byte
+	switch value := value.(type) {
+	case nil:
+	case string:
+		raw = []byte(value)
+	default:
+		var err error
+		if raw, err = json.Marshal(value); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	record := r.store(key, raw)
+	r.deliver(record)
+	return record.Revision
+}
+
+// snapshot has a watch deliver all records.
+func (r *rig) snapshot() {
+	r.t.Helper()
+	if r.mute {
+		return
+	}
+	records := slices.SortedFunc(maps.Values(r.records), func(a, b Record) int { return int(a.Revision) - int(b.Revision) })
+	for _, record := range records {
+		if !record.Deleted {
+			r.in(r.m.Watched(r.now, record))
+		}
+	}
+	r.in(r.m.Snapshot(r.now))
+}
+
+// pass has time pass, and calls Tick as a driver does.
+func (r *rig) pass(d time.Duration) {
+	r.t.Helper()
+	for end := r.now + d; r.now < end; {
+		next := min(r.m.Next(), r.now+rigMargin/4, end)
+		if next <= r.now {
+			next = r.now + 1
+		}
+		r.now = next
+		r.in(r.m.Tick(r.now))
+	}
+}
+
+func (r *rig) load(keys, backlog int) {
+	r.t.Helper()
+	r.in(r.m.Load(r.now, Report{Keys: keys}, backlog))
+}
+
+// own returns the member's own record.
+func (r *rig) own() (record Member) {
+	r.t.Helper()
+	if err := json.Unmarshal(r.records["member.a"].Value, &record); err != nil {
+		r.t.Fatalf("there is no record: %v", err)
+	}
+	return record
+}
+
+func (r *rig) part(n int) (record Partition) {
+	r.t.Helper()
+	if err := json.Unmarshal(r.records[partKeyOf(n)].Value, &record); err != nil {
+		r.t.Fatalf("there is no record of partition %d: %v", n, err)
+	}
+	return record
+}
+
+// join has the member become one, alone or with those whose records are there, which have to know it.
+func (r *rig) join() {
+	r.t.Helper()
+	r.snapshot()
+	r.state(Live)
+}
+
+// joined returns a rig whose member is Live and holds all partitions, alone.
+func joined(t *testing.T, change func(*Settings)) *rig {
+	t.Helper()
+	r := newRig(t, change)
+	r.join()
+	r.pass(time.Second)
+	if got := r.m.parts.count[Held]; got != r.m.s.Partitions {
+		t.Fatalf("the member holds %d partitions", got)
+	}
+	r.took()
+	return r
+}
+
+// with returns the record of another member, which knows this one.
+func (r *rig) with(change func(*Member)) Member {
+	b := Member{Weight: 1, N: 1, Knows: []uint64{r.m.own.session}}
+	if change != nil {
+		change(&b)
+	}
+	return b
+}
+
+// ofB returns the partitions that are to be b's if there are a and b.
+func ofB(n int) (partitions []int) {
+	for p := range n {
+		if assign.Owner(p, []assign.Candidate{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}) == "b" {
+			partitions = append(partitions, p)
+		}
+	}
+	return partitions
 }

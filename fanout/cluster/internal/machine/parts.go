@@ -106,7 +106,7 @@ func (m *Machine) watchedPart(p *part, r Record) {
 
 // readPartition reads a record, and reports whether it makes sense.
 func readPartition(r Record, p *Partition) bool {
-	return json.Unmarshal(r.Value, p) == nil && max(p.Session, p.Token) <= r.Revision && (p.Session == 0 || validID(p.Member))
+	return json.Unmarshal(r.Value, p) == nil && max(p.Session, p.Token) <= r.Revision && validID(p.Member)
 }
 
 // unreadable is the session in the record of a partition that can't be read: it never ends.

@@ -1,0 +1,132 @@
+package machine
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAWatchOfThePastChangesNothing(t *testing.T) {
+	r := joined(t, nil)
+	session := r.put("member.b", r.with(nil))
+	p := ofB(8)[0]
+	r.want(session, p)
+	r.in(r.m.Ended(r.now, p))
+	r.took()
+	// The new watch begins with the records before b was there.
+	r.in(r.m.WatchLost(r.now))
+	r.mute = true
+	for key, record := range r.records {
+		if key != "member.b" && key != partKeyOf(p) {
+			r.in(r.m.Watched(r.now, record))
+		}
+	}
+	r.hold = true // the renewal that is to come by
+	r.in(r.m.Snapshot(r.now))
+	r.wants("")
+	if r.m.members.byID["b"] == nil {
+		t.Error("b was taken for gone")
+	}
+	if r.m.watch.state != watchBehind {
+		t.Errorf("the watch is %v", r.m.watch.state)
+	}
+	// Then it catches up.
+	r.in(r.m.Watched(r.now, r.records["member.b"]))
+	if r.m.watch.state != watchBehind {
+		t.Errorf("then it is %v", r.m.watch.state)
+	}
+	r.in(r.m.Watched(r.now, r.records[partKeyOf(p)]))
+	if r.m.watch.state != watchCurrent {
+		t.Errorf("at last it is %v", r.m.watch.state)
+	}
+	r.wants("")
+	r.state(Live)
+}
+
+func TestWhatANewWatchDoesNotShowIsGone(t *testing.T) {
+	r := joined(t, nil)
+	r.put("member.b", r.with(nil))
+	r.wants("rate 50")
+	r.in(r.m.WatchLost(r.now))
+	delete(r.records, "member.b")
+	delete(r.records, "part.3")
+	r.snapshot()
+	r.pass(time.Second)
+	r.wants("rate 100, drain 3")
+	r.in(r.m.Ended(r.now, 3))
+	r.pass(time.Second)
+	if got := r.m.parts.all[3].state; got != Held {
+		t.Errorf("the partition is %v", got)
+	}
+}
+
+func TestNothingIsTakenWhileThereIsNoWatch(t *testing.T) {
+	r := joined(t, nil)
+	r.put("member.b", r.with(nil))
+	r.pass(time.Second)
+	r.in(r.m.WatchLost(r.now))
+	writes := r.revision
+	r.hold = true
+	r.pass(rigLease / 2)
+	for _, w := range r.pending {
+		if w.Key != "member.a" {
+			t.Errorf("it writes %s", w.Key)
+		}
+	}
+	if len(r.pending) == 0 || r.revision != writes {
+		t.Error("it doesn't renew")
+	}
+}
+
+func TestAWatchThatIsDeafIsBegunAnew(t *testing.T) {
+	t.Run("it doesn't show a renewal", func(t *testing.T) {
+		r := joined(t, nil)
+		r.mute = true
+		r.pass(rigLease)
+		r.wants("")
+		r.pass(rigLease / 4)
+		r.wants("watch")
+		r.state(Live)
+	})
+	t.Run("it doesn't show what has refused a write", func(t *testing.T) {
+		r := joined(t, nil)
+		r.put("member.b", r.with(nil))
+		r.took()
+		delete(r.records, "member.b") // and its marker
+		r.pass(rigLease + time.Second)
+		r.wants("")
+		r.pass(rigLease)
+		r.wants("watch, rate 100")
+	})
+	t.Run("it doesn't show a deletion", func(t *testing.T) {
+		r := joined(t, nil)
+		r.put("member.b", r.with(nil))
+		r.took()
+		r.pass(rigLease - 1)
+		r.hold = true
+		r.pass(1)
+		r.hold = false
+		for _, w := range r.pending {
+			if w.Key == "member.b" {
+				r.apply(w)
+				r.in(r.m.Written(r.now, w.Key, Accepted, 0))
+			} else {
+				r.finish(w)
+			}
+		}
+		r.pass(rigLease - 1)
+		r.wants("")
+		r.pass(time.Second)
+		r.wants("watch, rate 100")
+	})
+	t.Run("it stays behind", func(t *testing.T) {
+		r := joined(t, nil)
+		r.pass(time.Second)
+		r.in(r.m.WatchLost(r.now))
+		r.mute = true
+		r.in(r.m.Snapshot(r.now))
+		r.pass(rigLease - 1)
+		r.wants("")
+		r.pass(1)
+		r.wants("watch")
+	})
+}
