@@ -130,6 +130,17 @@ func (g *Group) Find(key string) *Slot { return g.members.find(key) }
 // bound. What is not a number changes nothing.
 func (g *Group) SetRate(rate float64) { g.dials.setRate(rate) }
 
+// Count returns how many slots are in a state. Slots that were removed don't count. It costs the same
+// for any number of slots.
+func (g *Group) Count(s State) int {
+	if s >= states {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inState[s]
+}
+
 // Wait waits until every slot is up or has stopped: none is Waiting or Connecting. Slots that were
 // removed don't count. The error is that of ctx.
 func (g *Group) Wait(ctx context.Context) error {

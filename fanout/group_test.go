@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -222,5 +223,19 @@ func TestConnectionsAreLogged(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %s in\n%s", want, text.String())
 		}
+	}
+}
+
+func TestSlotsAreCountedByState(t *testing.T) {
+	s := newTestServer(t)
+	g := startGroup(t, Options{Targets: URLs(s.url()), Size: 3})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := g.WaitUp(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	g.Slot(0).Remove()
+	if up, stopped, none := g.Count(Up), g.Count(Stopped), g.Count(states); up != 2 || stopped != 0 || none != 0 {
+		t.Errorf("2 slots are up and one was removed; counted are %d up, %d stopped and %d in no state", up, stopped, none)
 	}
 }

@@ -176,11 +176,10 @@ func (h *holder) slotEnded(partition int) {
 // SetRate has the Group dial no faster.
 func (h *holder) SetRate(rate float64) { h.cluster.group.SetRate(rate) }
 
-// Report sums up what the member holds.
+// Report sums up what the member holds. It is called often.
 func (h *holder) Report() (r machine.Report, backlog int) {
-	stats := h.cluster.group.Stats()
 	live, backlog := h.keys()
-	return machine.Report{Keys: live, Up: stats.Up, Opened: stats.Connected}, backlog
+	return machine.Report{Keys: live, Up: h.cluster.group.Count(fanout.Up), Opened: h.cluster.counts.opened.Load()}, backlog
 }
 
 // keys returns how many slots there are that have not ended, and how many of these have not been tried.

@@ -55,6 +55,7 @@ func (c *Cluster) onConnect(ctx context.Context, s *fanout.Slot, conn *websock.C
 			return err
 		}
 	}
+	c.counts.opened.Add(1)
 	c.holder.tried(s)
 	return nil
 }

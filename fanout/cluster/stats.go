@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock/fanout"
@@ -41,6 +42,8 @@ type Stats struct {
 
 // counters is what Stats counts that the member itself doesn't.
 type counters struct {
+	opened atomic.Uint64 // connections
+
 	mu        sync.Mutex
 	ended     uint64
 	freeSince map[int]time.Time // partitions that were claimed and are not settled
