@@ -27,15 +27,19 @@
 //
 // # What is lost when the power fails
 //
-// JetStream acknowledges a write when the operating system has it: it survives the death of the
-// process, kill -9 too. The disk has it a second later at most. So when a machine loses its power, the
-// writes of its last second may be gone: with one server, for everybody, and revisions may be given
-// out a second time; with three servers on three machines, only if more than one of them loses its
-// power within that second. With Config.SyncAlways a write is acknowledged when the disk has it.
+// JetStream acknowledges a write when the operating system has it (with several servers: those of a
+// majority): it survives the death of the process, kill -9 too. The disk has it about a second later.
+// So when a machine loses its power, the writes of its last second may be gone: with one server, for
+// everybody, and revisions may be given out a second time; with three servers on three machines, only
+// if more than one of them loses its power within that second. With Config.SyncAlways a write is
+// acknowledged when the disk has it.
 //
 // # How long JetStream is away
 //
-// When a server is shut down, what it led gets another leader at once. When it is killed, its machine
-// is lost or the process is stopped, the other peers notice that after 4 to 9 seconds, which
-// nats-server has no setting for: until then there are no writes of what it led.
+// A shared server is away while another process starts it, for some tenths of a second. If its process
+// doesn't die but stands still (SIGSTOP, a debugger), it keeps the lock, and everybody waits for it.
+//
+// When a peer is shut down, what it led gets another leader at once. When it is killed, or its machine
+// is lost or stands still, the others notice that after 4 to 9 seconds, for which nats-server has no
+// setting: until then there are no writes of what it led. A lease should outlast that: 20 seconds, say.
 package embedded

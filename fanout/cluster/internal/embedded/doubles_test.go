@@ -103,6 +103,38 @@ func renew(t *testing.T, b store.Store, key, value string, last uint64) (revisio
 	return revision
 }
 
+// renewUnderKill renews a key all the time, kills a child meanwhile, and returns the revision when
+// that works again. Each renewal names the revision of the one before: one that was acknowledged, and
+// is lost, would end that for ever.
+func renewUnderKill(t *testing.T, b store.Store, key string, last uint64, victim *child) (revision uint64) {
+	t.Helper()
+	const before = 200
+	dead := make(chan time.Time, 1)
+	for n := 0; ; n++ {
+		if n == before {
+			go func() {
+				began := time.Now()
+				victim.kill()
+				dead <- began
+			}()
+		}
+		var began time.Time
+		select {
+		case began = <-dead:
+		default:
+		}
+		revision = renew(t, b, key, fmt.Sprint(victim.Process.Pid, " ", n), last)
+		if revision <= last {
+			t.Errorf("revision %d after %d", revision, last)
+		}
+		last = revision
+		if !began.IsZero() {
+			t.Logf("%d renewals; writes work again after %v", n, time.Since(began))
+			return revision
+		}
+	}
+}
+
 // freeAddresses returns addresses at which nobody listened just now.
 func freeAddresses(t *testing.T, n int) (addresses []string) {
 	t.Helper()

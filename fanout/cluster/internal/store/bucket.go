@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,9 @@ type Config struct {
 	// AnySettings accepts a bucket that exists, whatever its settings are. Without it they have to be
 	// such that records and revisions keep what a Store promises. Delete needs them.
 	AnySettings bool
+
+	// Logger is told, at level Debug, why watches end. nil: nothing is logged.
+	Logger *slog.Logger
 }
 
 // DefaultMarkerTTL is the default of Config.MarkerTTL.
@@ -61,7 +65,10 @@ type Bucket struct {
 	kv        jetstream.KeyValue
 	stream    jetstream.Stream
 	markerTTL time.Duration
+	logger    *slog.Logger
 }
+
+func (b *Bucket) streamName() string { return b.stream.CachedInfo().Config.Name }
 
 // retryOpen is how long Open waits before it tries again.
 const retryOpen = 100 * time.Millisecond
@@ -78,10 +85,13 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Bucket, error) {
 	if c.MarkerTTL <= 0 {
 		c.MarkerTTL = DefaultMarkerTTL
 	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	for {
 		b, err := openOnce(ctx, js, c)
 		if err == nil {
-			b.nc, b.markerTTL = nc, c.MarkerTTL
+			b.nc, b.markerTTL, b.logger = nc, c.MarkerTTL, c.Logger
 			return b, nil
 		}
 		if nc.IsClosed() || !mayPass(err) {

@@ -15,7 +15,7 @@
 //
 // A watch reads the stream through a consumer of its own, of which it knows the number of each
 // message. It repairs nothing: when a number is missing, when the consumer, its server or the
-// connection is lost, or when nothing, not even a heartbeat, has come for a second, the watch ends,
+// connection is lost, or when nothing, not even a heartbeat, has come for two seconds, the watch ends,
 // and a new one begins with all records. Its user knows that it saw everything, until it is told that
 // it did not.
 //

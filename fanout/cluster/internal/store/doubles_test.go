@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync"
@@ -134,6 +135,7 @@ func open(t *testing.T, nc *nats.Conn, c store.Config) *store.Bucket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b, err := store.Open(ctx, nc, c)
 	if err != nil {
 		t.Fatal(err)

@@ -71,7 +71,6 @@ func writeError(op, key string, err error) error {
 	case err == nil:
 		return nil
 	case code == jetstream.JSErrCodeStreamWrongLastSequence,
-		code == jetstream.JSErrCodeStreamWrongLastSequenceConstant,
 		errors.Is(err, jetstream.ErrKeyExists),
 		errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return ErrConflict

@@ -6,8 +6,7 @@ import (
 )
 
 // ErrConflict is what a write returns if the key's revision is another one than the writer thought:
-// somebody else has written it, or is about to. Nothing was written. With a replicated Store the
-// write that is under way may fail yet, so a watch need not show another revision.
+// somebody else has written it, or an earlier write whose answer was lost has. Nothing was written.
 var ErrConflict = errors.New("store: the key has another revision")
 
 // A Store has records under keys, each with the revision of its last change. Revisions are numbers

@@ -14,29 +14,20 @@ import (
 )
 
 const (
-	// heartbeat is how often the server says that the consumer of a silent watch lives. NATS wants
-	// half a second at least. A watch ends after two that didn't come.
-	heartbeat = 500 * time.Millisecond
-
-	// pull is how many messages of a watch may be under way, and how many updates wait to be read.
-	pull    = 500
+	// updates is how many updates of a watch wait to be read.
 	updates = 64
 
 	// beginTimeout bounds the requests with which a watch begins.
 	beginTimeout = 5 * time.Second
 
-	// forgetConsumer is when the server removes the consumer of a watch that asks for no messages any
-	// more: its process is gone, or its reader doesn't read.
-	forgetConsumer = time.Minute
-
-	// endTimeout bounds the request that removes the consumer of a watch that has ended.
-	endTimeout = time.Second
+	// quiet is how long a watch waits for messages before the mark until it asks what is the matter.
+	quiet = 200 * time.Millisecond
 )
 
 // A watch is one consumer of a bucket's stream, from the beginning to its first disorder.
 type watch struct {
 	bucket   *Bucket
-	consumer jetstream.Consumer
+	consumer *consumer
 	updates  chan Update
 	number   uint64 // of the last message, as the consumer counts them
 	last     uint64 // revision that was delivered
@@ -47,67 +38,48 @@ type watch struct {
 	floor   uint64          // the last revision that there was
 }
 
-// Watch delivers all records, the mark, and changes. The channel is closed within about a second when
-// the connection or the consumer is lost. A reader that is slow holds back its watch only, and NATS
-// keeps at most 500 messages for it.
+// Watch delivers all records, the mark, and changes. The channel is closed at once when the
+// connection is lost, and within two seconds when the consumer is. A reader that is slow holds back
+// its watch only, for which NATS sends no more than some hundred messages ahead.
 func (b *Bucket) Watch(ctx context.Context) (<-chan Update, error) {
-	// From here on, so that no loss is missed.
-	ctx, cancel := context.WithCancel(ctx)
-	lost := b.nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
-	stopListening := func() {
-		b.nc.RemoveStatusListener(lost)
-		cancel()
-	}
-	w, messages, err := b.beginWatch(ctx)
+	ctx, release := b.untilLost(ctx) // before anything else, so that no loss is missed
+	w, err := b.beginWatch(ctx)
 	if err != nil {
-		stopListening()
+		release()
 		return nil, fmt.Errorf("store: watch: %w", err)
 	}
 	go func() {
-		select {
-		case <-lost:
-			cancel()
-		case <-ctx.Done():
+		err := w.run(ctx)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
 		}
-	}()
-	go func() {
-		w.run(ctx, messages)
+		if !errors.Is(err, context.Canceled) {
+			b.logger.Debug("a watch has ended", "bucket", b.kv.Bucket(), "error", err)
+		}
 		close(w.updates)
-		messages.Stop()
-		stopListening()
-		w.end()
+		release()
+		w.consumer.end()
 	}()
 	return w.updates, nil
 }
 
-func (b *Bucket) beginWatch(ctx context.Context) (*watch, jetstream.MessagesContext, error) {
-	if err := b.connected(); err != nil {
-		return nil, nil, err
+func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	begin, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	floor, missing, err := b.now(begin)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	consumer, err := b.stream.CreateConsumer(begin, jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
-		FilterSubject:     ">",
-		AckPolicy:         jetstream.AckNonePolicy,
-		InactiveThreshold: forgetConsumer,
-		Replicas:          1,
-		MemoryStorage:     true,
-	})
+	consumer, err := b.newConsumer(begin)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(pull), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return nil, nil, err
-	}
-	w := &watch{bucket: b, consumer: consumer, updates: make(chan Update, updates), missing: missing, floor: floor}
-	w.mark(ctx)
-	return w, messages, nil
+	return &watch{
+		bucket: b, consumer: consumer, updates: make(chan Update, updates), missing: missing, floor: floor,
+	}, nil
 }
 
 // now asks the leader of the stream for the last revision and for all subjects.
@@ -129,7 +101,7 @@ func (b *Bucket) now(ctx context.Context) (last uint64, subjects map[string]bool
 // lastRevision asks the leader of the stream for the last revision in it that still exists; 0: none.
 // (The methods of package jetstream may ask a replica.)
 func (b *Bucket) lastRevision(ctx context.Context) (uint64, error) {
-	m, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+b.stream.CachedInfo().Config.Name, []byte(`{"last_by_subj":">"}`))
+	m, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+b.streamName(), []byte(`{"last_by_subj":">"}`))
 	if err != nil {
 		return 0, err
 	}
@@ -148,100 +120,110 @@ func (b *Bucket) lastRevision(ctx context.Context) (uint64, error) {
 	return answer.Message.Seq, nil
 }
 
-// quiet is how long a watch waits for messages before the mark until it asks what is the matter.
-const quiet = 200 * time.Millisecond
-
-// run delivers until there is an end or a disorder.
-func (w *watch) run(ctx context.Context, messages jetstream.MessagesContext) {
+// run delivers until there is an end or a disorder, whose cause it returns.
+func (w *watch) run(ctx context.Context) error {
+	if err := w.mark(ctx); err != nil { // there are no records
+		return err
+	}
+	silence := time.NewTimer(silenceLimit)
+	defer silence.Stop()
+	ask := time.NewTicker(quiet)
+	defer ask.Stop()
+	asked := w.number
 	for {
-		m, err := w.next(ctx, messages)
-		switch {
-		case err == nil:
-			if !w.deliver(ctx, m) {
-				return
+		err := w.consumer.pull()
+		if err != nil {
+			return err
+		}
+		select {
+		case m := <-w.consumer.messages:
+			heard := true
+			if isStatus(m) {
+				heard, err = w.consumer.status(m)
+			} else {
+				err = w.deliver(ctx, m)
 			}
-		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			if !w.askAgain(ctx) {
-				return
+			if heard { // and now, since the reader may have been slow
+				silence.Reset(silenceLimit)
 			}
-		default:
-			return
+		case <-silence.C:
+			if len(w.consumer.messages) == 0 {
+				err = errSilence
+			}
+		case <-ask.C:
+			switch {
+			case w.missing == nil:
+				ask.Stop()
+			case w.number == asked:
+				err = w.askAgain(ctx)
+			}
+			asked = w.number
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-func (w *watch) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
-	if w.missing != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, quiet)
-		defer cancel()
-	}
-	return messages.Next(jetstream.NextContext(ctx))
-}
-
-// deliver passes a message on, and the mark when the consumer has caught up. It returns false if the
-// watch is over.
-func (w *watch) deliver(ctx context.Context, m jetstream.Msg) bool {
+// deliver passes a message on, and the mark when nothing is missing.
+func (w *watch) deliver(ctx context.Context, m *nats.Msg) error {
+	w.consumer.pulled--
 	about, err := m.Metadata()
-	if err != nil || about.Sequence.Consumer != w.number+1 || about.Sequence.Stream <= w.last {
-		return false
+	if err != nil {
+		return err
 	}
-	w.number, w.last = about.Sequence.Consumer, about.Sequence.Stream
-	u := Update{Key: keyOf(m.Subject()), Revision: w.last, Deleted: isMarker(m.Headers())}
+	number, revision := about.Sequence.Consumer, about.Sequence.Stream
+	if number != w.number+1 || revision <= w.last {
+		return fmt.Errorf("message %d with revision %d came after %d with %d", number, revision, w.number, w.last)
+	}
+	w.number, w.last = number, revision
+	u := Update{Key: keyOf(m.Subject), Revision: revision, Deleted: isMarker(m.Header)}
 	if !u.Deleted {
-		u.Value = m.Data()
+		u.Value = m.Data
 	}
-	if !w.send(ctx, u) {
-		return false
+	if err := w.send(ctx, u); err != nil {
+		return err
 	}
-	delete(w.missing, m.Subject())
+	delete(w.missing, m.Subject)
 	return w.mark(ctx)
 }
 
 // askAgain finds out why the mark doesn't come: the consumer is gone, or the replica that it reads
 // lags behind, or something that there was in the beginning has disappeared without a trace, as
-// markers do. It returns false if the watch is over.
-func (w *watch) askAgain(ctx context.Context) bool {
+// markers do.
+func (w *watch) askAgain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
-	if _, err := w.consumer.Info(ctx); err != nil {
-		return false
+	if err := w.consumer.exists(ctx); err != nil {
+		return err
 	}
 	last, subjects, err := w.bucket.now(ctx)
 	if err != nil {
-		return false
+		return err
 	}
 	w.floor = min(w.floor, last)
 	maps.DeleteFunc(w.missing, func(subject string, _ bool) bool { return !subjects[subject] })
 	return w.mark(ctx)
 }
 
-// mark sends the mark as soon as nothing is missing. It returns false if the watch is over.
-func (w *watch) mark(ctx context.Context) bool {
+// mark sends the mark as soon as nothing is missing.
+func (w *watch) mark(ctx context.Context) error {
 	if w.missing == nil || len(w.missing) > 0 || w.last < w.floor {
-		return true
+		return nil
 	}
 	w.missing = nil
 	return w.send(ctx, Update{})
 }
 
-func (w *watch) send(ctx context.Context, u Update) bool {
+func (w *watch) send(ctx context.Context, u Update) error {
 	select {
 	case w.updates <- u:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return context.Cause(ctx)
 	}
-}
-
-// end removes the consumer, if NATS is there.
-func (w *watch) end() {
-	if w.bucket.connected() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
-	defer cancel()
-	_ = w.bucket.stream.DeleteConsumer(ctx, w.consumer.CachedInfo().Name)
 }
 
 // keyOf returns the key of a subject, which is $KV, the bucket and the key.
