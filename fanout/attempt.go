@@ -117,7 +117,8 @@ func (s *Slot) tryTurn() (now, ended bool) {
 
 // dropLocked reports whether the slot isn't to be dialed any more, and settles it then.
 func (s *Slot) dropLocked() bool {
-	return (s.intent >= stop || s.group.closing()) && s.handleLocked(eventDropped)
+	s.stopIfClosingLocked()
+	return s.intent >= stop && s.handleLocked(eventDropped)
 }
 
 // enqueue is deferred: it puts the attempt into the dialQueue, or lets it fail.

@@ -98,11 +98,10 @@ func (t *teardown) mark(permanent bool) {
 func (t *teardown) markLocked(permanent bool) {
 	s, g := t.slot, t.slot.group
 	t.err.Reason = s.reasonLocked(t.err.Reason) // Permanent may have taken its time
+	s.stopIfClosingLocked()
 	intent := s.intent
 	switch {
 	case intent >= stop, t.err.Reason == Ended:
-	case t.err.Reason == ShutDown:
-		intent = stop
 	case permanent:
 		intent = giveUp
 	default:
@@ -207,11 +206,8 @@ func (t *teardown) end() {
 func (s *Slot) notified(next time.Duration) (ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	intent := s.intent
-	if s.group.closing() && intent < stop {
-		intent = stop
-	}
-	s.handleWithLocked(eventNotified, intent)
+	s.stopIfClosingLocked()
+	s.handleLocked(eventNotified)
 	if s.phase == delayed {
 		s.runDueAfterLocked(next)
 	}

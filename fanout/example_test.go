@@ -138,6 +138,45 @@ func ExampleGroup_BroadcastTo() {
 	// Output: {Sent:5 Kept:0 Down:0 Refused:0}
 }
 
+// Slots come and go with what they are for.
+func ExampleGroup_Add() {
+	server := feed()
+	defer server.Close()
+	targets := fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http"))
+
+	answers := make(chan string)
+	g, err := fanout.Start(fanout.Options{
+		Size: -1, // none to begin with
+		OnConnect: func(_ context.Context, s *fanout.Slot, c *websock.Conn) error {
+			return c.SendText([]byte(s.Value().(string))) // each time that the slot is connected
+		},
+		OnMessage: func(s *fanout.Slot, _ websock.Opcode, msg []byte) { answers <- s.Key() + ": " + string(msg) },
+		OnDown:    func(s *fanout.Slot, err error, _ time.Duration) { fmt.Println(s.Key()+":", fanout.ReasonOf(err)) },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := g.Add("gold", fanout.SlotOptions{Targets: targets, Value: "prices of gold"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-answers)
+	s.Remove()
+	<-s.Context().Done() // nothing is called for it any more
+	fmt.Println(s.SendText([]byte("too late")))
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	fmt.Println(g.Shutdown(ctx))
+	// Output:
+	// gold: subscribed to prices of gold
+	// gold: ended
+	// fanout: the slot was removed
+	// <nil>
+}
+
 // With a Mux, a hundred WebSockets share a connection.
 func Example_mux() {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

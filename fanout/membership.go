@@ -52,6 +52,7 @@ func (g *Group) Add(key string, o SlotOptions) (*Slot, error) {
 	if err := g.admit(s); err != nil {
 		return nil, err
 	}
+	defer g.doneRunning()
 	for _, topic := range o.Topics {
 		s.Subscribe(topic)
 	}
@@ -64,7 +65,7 @@ func (g *Group) newSlot(key string) *Slot {
 	return &Slot{group: g, key: key, phase: enlisted, intent: goOn}
 }
 
-// admit makes a slot a member.
+// admit makes a slot a member. If there is no error, Shutdown waits for doneRunning.
 func (g *Group) admit(s *Slot) error {
 	m := &g.members
 	m.mu.Lock()
@@ -90,6 +91,7 @@ func (g *Group) admitLocked(s *Slot) error {
 	case m.count >= math.MaxInt32:
 		return errSize
 	}
+	g.running++
 	g.inState[Waiting]++
 	m.addLocked(s)
 	return nil
@@ -231,6 +233,7 @@ func (g *Group) addNumber(number int) error {
 	added, err := g.admitNumber(s, number)
 	if added {
 		g.enqueue(s)
+		g.doneRunning()
 	}
 	return err
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -288,49 +290,58 @@ func TestConcurrentResizesEnd(t *testing.T) {
 	}
 }
 
-// Each connection says its key, so the server sees whether one has two. It may be told of the end of one
-// a moment after the client has closed it.
+// checkKeys has the server assert that no key has two connections. Options of the Group have to be those of
+// withKey. The server may be told of the end of a connection a moment after the client has closed it.
+func checkKeys(t *testing.T, server *testServer) {
+	var mu sync.Mutex
+	open := map[string]*websock.Conn{}
+	keys := map[*websock.Conn]string{}
+	server.OnRequest = func(r *http.Request) error {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			mu.Lock()
+			last := open[r.URL.Path]
+			mu.Unlock()
+			if last == nil {
+				return nil
+			}
+		}
+		t.Errorf("%s has two connections", r.URL.Path)
+		return nil
+	}
+	server.OnMessage = func(c *websock.Conn, op websock.Opcode, msg []byte) {
+		if path, says := strings.CutPrefix(string(msg), "key "); says {
+			mu.Lock()
+			defer mu.Unlock()
+			open[path], keys[c] = c, path
+			return
+		}
+		c.SendFrame(op, true, msg)
+	}
+	server.OnEnd = func(c *websock.Conn, _ error) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(open, keys[c])
+	}
+}
+
+// withKey has each connection of a slot say the slot's key, as checkKeys needs it.
+func withKey(o Options) Options {
+	o.Prepare = func(_ context.Context, s *Slot, to *Target) error {
+		to.URL += s.Key()
+		return nil
+	}
+	o.OnConnect = func(_ context.Context, s *Slot, c *websock.Conn) error { return c.SendText([]byte("key /" + s.Key())) }
+	return o
+}
+
 func TestAKeyNeverHasTwoConnections(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		var mu sync.Mutex
-		open := map[string]*websock.Conn{}
-		keys := map[*websock.Conn]string{}
-		server.OnRequest = func(r *http.Request) error {
-			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-				mu.Lock()
-				last := open[r.URL.Path]
-				mu.Unlock()
-				if last == nil {
-					return nil
-				}
-			}
-			t.Errorf("%s has two connections", r.URL.Path)
-			return nil
-		}
-		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, path []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			open[string(path)], keys[c] = c, string(path)
-		}
-		server.OnEnd = func(c *websock.Conn, _ error) {
-			mu.Lock()
-			defer mu.Unlock()
-			delete(open, keys[c])
-		}
-		g := startEmpty(t, Options{
-			Targets: targetsFor(transport, server.url()),
-			Prepare: func(_ context.Context, s *Slot, to *Target) error {
-				to.URL += s.Key()
-				return nil
-			},
-			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error { return c.SendText([]byte("/" + s.Key())) },
-		})
+		checkKeys(t, server)
+		g := startEmpty(t, withKey(Options{Targets: targetsFor(transport, server.url())}))
 		for round := range 60 {
 			key := fmt.Sprint(round % 3)
-			for g.Find(key) != nil {
-				g.Remove(key)
-			}
+			g.Remove(key)
 			s := mustAdd(t, g, key, SlotOptions{})
 			switch round % 4 {
 			case 0:
@@ -441,4 +452,208 @@ func TestTheRateChangesWhileSlotsWait(t *testing.T) {
 	g.SetRate(1e-5)
 	g.SetRate(-1)
 	waitUntil(t, "the others", func() bool { return g.Stats().Attempts == 100 })
+}
+
+// eachFunction sets a function of Options so that it calls f with its slot, and has it called.
+var eachFunction = map[string]func(o *Options, f func(*Slot)){
+	"Choose": func(o *Options, f func(*Slot)) {
+		target := o.Targets[0]
+		o.Targets = nil
+		o.Choose = func(s *Slot) Target { f(s); return target }
+	},
+	"Prepare": func(o *Options, f func(*Slot)) {
+		o.Prepare = func(_ context.Context, s *Slot, _ *Target) error { f(s); return nil }
+	},
+	"Trace": func(o *Options, f func(*Slot)) {
+		o.Trace = func(s *Slot) *websock.Trace { f(s); return nil }
+	},
+	"OnConnect": func(o *Options, f func(*Slot)) {
+		o.OnConnect = func(_ context.Context, s *Slot, _ *websock.Conn) error { f(s); return nil }
+	},
+	"OnMessage": func(o *Options, f func(*Slot)) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) { f(s) }
+	},
+	"OnData": func(o *Options, f func(*Slot)) {
+		o.OnData = func(s *Slot, _ websock.Header, _ []byte) { f(s) }
+	},
+	"OnDown": func(o *Options, f func(*Slot)) {
+		var once sync.Once
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) { once.Do(func() { s.Conn().Abort(nil) }) }
+		o.OnDown = func(s *Slot, _ error, _ time.Duration) { f(s) }
+	},
+	"OnUnsent": func(o *Options, f func(*Slot)) {
+		o.OnConnect = func(_ context.Context, s *Slot, _ *websock.Conn) error {
+			s.Group().Broadcast(websock.OpText, nil)
+			return nil
+		}
+		o.OnUnsent = func(s *Slot, _ int, _ error) { f(s) }
+	},
+}
+
+func TestFunctionsOfOptionsMayAskForAnything(t *testing.T) {
+	asks := map[string]func(s *Slot){
+		"Retry":          (*Slot).Retry,
+		"Reconnect":      (*Slot).Reconnect,
+		"Stop":           (*Slot).Stop,
+		"Stop, Resume":   func(s *Slot) { s.Stop(); s.Resume() },
+		"Remove":         (*Slot).Remove,
+		"Abort":          (*Slot).Abort,
+		"Resize":         func(s *Slot) { s.Group().Resize(0) },
+		"Remove and Add": func(s *Slot) { s.Remove(); s.Group().Add(s.Key(), SlotOptions{}) },
+	}
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *websock.Conn) { c.SendText([]byte("hello")) }
+		for function, set := range eachFunction {
+			for what, ask := range asks {
+				t.Run(function+"/"+what, func(t *testing.T) {
+					o := Options{Targets: targetsFor(transport, server.url())}
+					var first *Slot
+					asked := make(chan struct{})
+					set(&o, func(s *Slot) {
+						if s.Context().Err() != nil {
+							t.Error("a call after the end")
+						}
+						if first == s {
+							first = nil
+							ask(s)
+							close(asked)
+						}
+					})
+					g := startEmpty(t, o)
+					first = g.newSlot("a")
+					s := first
+					if err := g.admit(s); err != nil {
+						t.Fatal(err)
+					}
+					g.enqueue(s)
+					g.doneRunning()
+					<-asked
+					switch what {
+					case "Stop":
+						waitUntil(t, "it has stopped", func() bool { return s.State() == Stopped })
+						s.Resume()
+						waitAllUp(t, g)
+					case "Remove", "Abort", "Resize":
+						waitEnded(t, s, ErrRemoved)
+					default:
+						waitUntil(t, "it is up", func() bool { return g.Find("a").State() == Up })
+					}
+					waitUntil(t, "no other connection is left", func() bool { return len(server.all()) <= g.Len() })
+				})
+			}
+		}
+	})
+}
+
+// Whatever several goroutines do to the slots of a Group, nothing is left of those that were removed, no
+// key has two connections, and the counts add up.
+func TestRandomChangesOfMembership(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		for round := range 4 {
+			good, faulty := newTestServer(t), faultyServer(t)
+			checkKeys(t, good)
+			var over atomic.Bool
+			called := func(s *Slot) {
+				if s.Context().Err() != nil && !over.Load() || over.Load() {
+					t.Error("a call after the end")
+				}
+			}
+			o := withKey(Options{
+				Targets:    targetsFor(transport, good.url()),
+				Size:       5,
+				SendBuffer: 1000, QueueBudget: 1 << 20,
+				Pace:      Pace{Rate: -1, Handshakes: 8},
+				Backoff:   Backoff{Base: time.Millisecond, Max: 5 * time.Millisecond},
+				OnMessage: func(s *Slot, _ websock.Opcode, _ []byte) { called(s) },
+				OnDown:    func(s *Slot, _ error, _ time.Duration) { called(s); s.SendText([]byte("later")) },
+				OnUnsent:  func(s *Slot, _ int, _ error) { called(s) },
+			})
+			g, err := Start(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var changing sync.WaitGroup
+			for range 4 {
+				changing.Go(func() {
+					for range 150 {
+						changeSomething(t, g, targetsFor(transport, faulty))
+						if rand.N(8) == 0 {
+							time.Sleep(time.Duration(rand.N(500)) * time.Microsecond)
+						}
+					}
+				})
+			}
+			if round%2 == 0 {
+				changing.Wait()
+				for s := range g.Slots() {
+					s.Remove()
+				}
+				waitUntil(t, "all have ended", func() bool { return g.Stats().Ending == 0 })
+				if s := g.Stats(); g.Len() != 0 || s.Waiting+s.Connecting+s.Up+s.Stopped != 0 {
+					t.Errorf("%d slots: %+v", g.Len(), s)
+				}
+				waitUntil(t, "no connection is left", func() bool { return len(good.all()) == 0 })
+			} else {
+				time.Sleep(time.Duration(rand.N(20)) * time.Millisecond)
+			}
+			shutdown(t, g)
+			over.Store(true)
+			changing.Wait()
+			waitUntil(t, "all have ended", func() bool { return g.Stats().Ending == 0 })
+			s := g.Stats()
+			failed := uint64(0)
+			for _, n := range s.Failed {
+				failed += n
+			}
+			if s.Waiting+s.Connecting+s.Up+s.Ending != 0 || s.Stopped != g.Len() || s.Attempts != s.Ready+failed || s.Ready != totalLost(s) {
+				t.Errorf("round %d: %d slots, %+v", round, g.Len(), s)
+			}
+			if used := g.budget.used.Load(); used != 0 || len(g.members.ending) != 0 {
+				t.Errorf("round %d: %d bytes of the budget are used, %d slots are ending", round, used, len(g.members.ending))
+			}
+		}
+	})
+}
+
+// changeSomething does one thing to a Group, at random.
+func changeSomething(t *testing.T, g *Group, faulty []Target) {
+	key := fmt.Sprint("key ", rand.N(12))
+	some := func(do func(*Slot)) {
+		if s := g.Slot(rand.N(12)); s != nil {
+			do(s)
+		}
+	}
+	switch rand.N(16) {
+	case 0, 1, 2:
+		if _, err := g.Add(key, SlotOptions{Topics: []string{"news"}}); err != nil && err != ErrKeyInUse && err != ErrClosed {
+			t.Error(err)
+		}
+	case 3:
+		g.Add("faulty "+key, SlotOptions{Targets: faulty})
+	case 4, 5:
+		if err := g.Remove(key); err != nil && err != ErrUnknownKey {
+			t.Error(err)
+		}
+	case 6:
+		some((*Slot).Remove)
+	case 7:
+		some((*Slot).Abort)
+	case 8:
+		some((*Slot).Stop)
+	case 9:
+		some((*Slot).Resume)
+	case 10:
+		some((*Slot).Reconnect)
+	case 11:
+		some((*Slot).Retry)
+	case 12:
+		g.Resize(5 + rand.N(10))
+	case 13:
+		g.Broadcast(websock.OpText, []byte("to all"))
+	case 14:
+		g.Publish("news", websock.OpText, []byte("to some"))
+	case 15:
+		g.Stats()
+	}
 }

@@ -122,6 +122,13 @@ func (s *Slot) close(k *corks) {
 	r.do()
 }
 
+// stopIfClosingLocked does what closeSlots may not have done yet.
+func (s *Slot) stopIfClosingLocked() {
+	if s.group.closing() {
+		s.wishLocked(wishStop)
+	}
+}
+
 // cut stops the slot although its attempt or connection has not ended.
 func (s *Slot) cut(cause error) {
 	if s.cutOff(cause) {
@@ -136,7 +143,7 @@ func (s *Slot) cutOff(cause error) bool {
 	defer g.counts.moving.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wishLocked(wishStop) // if closeSlots has not come so far
+	s.stopIfClosingLocked()
 	if !s.handleLocked(eventCut) {
 		return false
 	}
