@@ -273,10 +273,10 @@ func (m *Machine) bury() {
 	}
 }
 
-// observes reports whether this member can tell that another one is silent, and has nothing more urgent
-// to do.
+// observes reports whether this member can tell that another one is silent. It can't while NATS is away:
+// then it hears nobody, and who has kept connections may renew first when NATS is back.
 func (m *Machine) observes() bool {
-	return m.watch.state == watchCurrent && m.state != Cutting && m.state != Erasing
+	return m.watch.state == watchCurrent && states[m.state].renews && m.now < m.Deadline()
 }
 
 // buryAt returns when this member has to declare another one dead.

@@ -79,6 +79,30 @@ func TestAMemberThatStoodStillHasHeardNobody(t *testing.T) {
 	}
 }
 
+func TestAMemberThatNATSWasAwayFromHasHeardNobody(t *testing.T) {
+	r := joined(t, func(s *Settings) { s.KeepConnections = true })
+	r.put("member.b", r.with(nil))
+	r.hold = true
+	r.pass(3 * rigLease)
+	r.state(Adrift)
+	for _, w := range r.pending {
+		if w.Key == "member.b" {
+			t.Error("b was declared dead while NATS was away")
+		}
+	}
+	r.hold = false
+	r.in(r.m.Written(r.now, "member.a", Lost, 0))
+	r.state(Live)
+	r.pass(rigLease * 9 / 10)
+	if r.records["member.b"].Deleted {
+		t.Error("b was declared dead before it could renew")
+	}
+	r.pass(rigLease / 10)
+	if !r.records["member.b"].Deleted {
+		t.Error("b wasn't declared dead")
+	}
+}
+
 func TestMembersDeclareOneDeadInTurn(t *testing.T) {
 	for _, c := range []struct {
 		dead, other string

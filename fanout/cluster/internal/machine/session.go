@@ -160,8 +160,13 @@ func (m *Machine) applyOwn(of *member) {
 	case !ours || of.session != o.session:
 		m.cut("another process has overwritten its record")
 	default:
+		away := m.now >= m.Deadline()
 		o.acknowledge(of.N)
-		if m.state == Adrift && m.now < m.Deadline() {
+		if !away || m.now >= m.Deadline() {
+			return
+		}
+		m.members.heardAll(m.now) // they may have renewed, or be about to
+		if m.state == Adrift {
 			m.enter(Live)
 			m.do(Event{Kind: NATSBack, Member: m.s.ID})
 		}

@@ -26,6 +26,8 @@
 //   - A partition's record is changed only by its holder, unless the holder's session has ended. A
 //     session is ended by others only if it hasn't been renewed for Lease.
 //   - In no second more attempts begin than Rate, and one for each member.
+//   - A member opens a partition only when about as many keys wait as are dialled in a second, or fewer, if
+//     partitions are equal.
 //   - A partition moves only to whom it belongs, by rendezvous hashing over the members that there
 //     were at some time after its last move, in the order of the store.
 //
@@ -33,7 +35,8 @@
 //
 //   - All keys are connected where they belong within a bounded time, and then nothing happens but
 //     renewals.
-//   - If one member joins, leaves or dies, only what has to move does, once.
+//   - If one member joins, leaves or dies, only what has to move does, once. Nothing does if the store is
+//     away for a quarter of the lease; or for two leases, with KeepConnections.
 //   - When all leave, nothing is left.
 //
 // Run more seeds, or repeat one and see what happened in it, with

@@ -48,6 +48,14 @@ func (w *world) crashLocked(n *node) {
 	}
 }
 
+// awayLocked takes the store away from all.
+func (w *world) awayLocked(d time.Duration) {
+	for _, n := range w.liveLocked() {
+		n.cutLocked()
+		w.afterLocked(d+between(w.rng, 0, w.sc.lease/20), n.restoreLocked)
+	}
+}
+
 // faultLocked lets one thing go wrong, or come, or go.
 func (w *world) faultLocked() {
 	lease := w.sc.lease
@@ -81,11 +89,7 @@ func (w *world) faultLocked() {
 			}
 		}
 	case kind == 11: // the store is away
-		d := between(w.rng, 0, []time.Duration{lease / 4, lease, 2 * lease}[w.rng.IntN(3)])
-		for _, n := range w.liveLocked() {
-			n.cutLocked()
-			w.afterLocked(d+between(w.rng, 0, lease/10), n.restoreLocked)
-		}
+		w.awayLocked(between(w.rng, 0, []time.Duration{lease / 4, lease, 2 * lease}[w.rng.IntN(3)]))
 	case kind == 12:
 		for _, n := range w.liveLocked() {
 			if w.rng.IntN(3) == 0 {

@@ -196,6 +196,9 @@ func (h *holder) Open(p int, token uint64) {
 		return
 	}
 	part := &part{p: p, token: token, keys: w.sc.keysOf(p)}
+	if most := w.sc.rate + 3*float64(part.keys); float64(h.backlog) > most && !w.sc.uneven {
+		w.failLocked("%s opens another partition, and %d keys wait already", h.n, h.backlog)
+	}
 	part.untried = part.keys
 	h.parts[p] = part
 	h.keys += part.keys

@@ -35,14 +35,6 @@ var incidents = []incident{
 	{"the store is away for 20 s", func(w *world) { w.awayLocked(20 * time.Second) }},
 }
 
-// awayLocked takes the store away from all.
-func (w *world) awayLocked(d time.Duration) {
-	for _, n := range w.liveLocked() {
-		n.cutLocked()
-		w.afterLocked(d, n.restoreLocked)
-	}
-}
-
 // settleTime lets time pass until every key is where it belongs.
 func (w *world) settleTime(limit time.Duration) (took time.Duration, ok bool) {
 	began := w.now()

@@ -182,9 +182,11 @@ func (w *world) quiet() bool {
 	return w.failure == ""
 }
 
-// orderly lets one member join, leave or die, and sees that nothing moves but what has to, once.
+// orderly lets one member join, leave or die, or takes the store away for a short time, and sees that
+// nothing moves but what has to, once.
 func (w *world) orderly() bool {
 	var before []string
+	wait := w.sc.latency*4 + time.Millisecond
 	w.locked(func() {
 		before = make([]string, w.sc.partitions)
 		for p := range before {
@@ -193,16 +195,23 @@ func (w *world) orderly() bool {
 		clear(w.check.moves)
 		live := w.liveLocked()
 		n := live[w.rng.IntN(len(live))]
-		switch kind := w.rng.IntN(3); {
+		switch kind := w.rng.IntN(4); {
 		case kind == 0 && len(live) > 1:
 			n.leaveLocked()
 		case kind == 1 && len(live) > 1:
 			w.crashLocked(n)
+		case kind == 2:
+			d := w.sc.lease / 4
+			if w.sc.keep {
+				d = 2 * w.sc.lease
+			}
+			w.awayLocked(d)
+			wait = d + w.sc.lease
 		default:
 			w.joinLocked()
 		}
 	})
-	if !w.run(w.sc.latency*4+time.Millisecond) || !w.settle() {
+	if !w.run(wait) || !w.settle() {
 		return false
 	}
 	w.locked(func() {
@@ -212,7 +221,7 @@ func (w *world) orderly() bool {
 				want = 1
 			}
 			if moves != want {
-				w.failLocked("one member came or went, and partition %d moved %d times, not %d", p, moves, want)
+				w.failLocked("one member came or went, or the store was away for a moment, and partition %d moved %d times, not %d", p, moves, want)
 			}
 		}
 	})
@@ -233,6 +242,7 @@ func TestClustersInWhichThingsFailKeepTheInvariants(t *testing.T) {
 		return
 	}
 	var sum result
+	failures := 0
 	for seed := *first; seed < *first+uint64(*seeds); seed++ {
 		sc := scenarioOf(seed)
 		began := time.Now()
@@ -242,6 +252,9 @@ func TestClustersInWhichThingsFailKeepTheInvariants(t *testing.T) {
 		}
 		if failure != "" {
 			t.Errorf("%v: %s", &sc, failure)
+			if failures++; failures == 5 {
+				t.Fatal("there may be more")
+			}
 		}
 		sum.simulated += r.simulated
 		sum.writes += r.writes
