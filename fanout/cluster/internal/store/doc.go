@@ -21,5 +21,6 @@
 //
 // The mark, after which all records have been seen, is exact: every record that there was when Watch
 // was called has been delivered, in that or a later revision, also if records are written all the
-// while, and also if the consumer reads a replica that lags behind the leader.
+// while, and also if the consumer reads a replica that lags behind the leader. (In a bucket of more
+// than 20,000 keys, a record that is written twice within the moment before the mark may come after it.)
 package store

@@ -22,6 +22,9 @@ const (
 
 	// quiet is how long a watch waits for messages before the mark until it asks what is the matter.
 	quiet = 200 * time.Millisecond
+
+	// listed is up to how many subjects a watch asks for all of them: the answer takes the server long.
+	listed = 20_000
 )
 
 // A watch is one consumer of a bucket's stream, from the beginning to its first disorder.
@@ -32,10 +35,12 @@ type watch struct {
 	number   uint64 // of the last message, as the consumer counts them
 	last     uint64 // revision that was delivered
 
-	// What has to be delivered before the mark; nil after it. How many messages are pending, which
-	// each message says, is no help: for a moment the server doesn't count one that replaces another.
+	// What has to be delivered before the mark. How many messages are pending, which each message says,
+	// is no help: for a moment the server doesn't count one that replaces another.
+	marked  bool
 	missing map[string]bool // subjects that there were when the watch began, and that haven't come
 	floor   uint64          // the last revision that there was
+	again   bool            // the subjects were too many: instead, floor is raised when it is reached
 }
 
 // Watch delivers all records, the mark, and changes. The channel is closed at once when the
@@ -78,17 +83,25 @@ func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
 		return nil, err
 	}
 	return &watch{
-		bucket: b, consumer: consumer, updates: make(chan Update, updates), missing: missing, floor: floor,
+		bucket: b, consumer: consumer, updates: make(chan Update, updates),
+		missing: missing, floor: floor, again: missing == nil,
 	}, nil
 }
 
-// now asks the leader of the stream for the last revision and for all subjects.
+// now asks the leader of the stream for the last revision and for all subjects, which are nil if they
+// are too many.
 func (b *Bucket) now(ctx context.Context) (last uint64, subjects map[string]bool, err error) {
 	if last, err = b.lastRevision(ctx); err != nil {
 		return 0, nil, err
 	}
-	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(">"))
+	info, err := b.stream.Info(ctx)
 	if err != nil {
+		return 0, nil, err
+	}
+	if info.State.NumSubjects > listed {
+		return last, nil, nil
+	}
+	if info, err = b.stream.Info(ctx, jetstream.WithSubjectFilter(">")); err != nil {
 		return 0, nil, err
 	}
 	subjects = make(map[string]bool, len(info.State.Subjects))
@@ -150,9 +163,10 @@ func (w *watch) run(ctx context.Context) error {
 			if len(w.consumer.messages) == 0 {
 				err = errSilence
 			}
+			silence.Reset(silenceLimit)
 		case <-ask.C:
 			switch {
-			case w.missing == nil:
+			case w.marked:
 				ask.Stop()
 			case w.number == asked:
 				err = w.askAgain(ctx)
@@ -194,26 +208,39 @@ func (w *watch) deliver(ctx context.Context, m *nats.Msg) error {
 // lags behind, or something that there was in the beginning has disappeared without a trace, as
 // markers do.
 func (w *watch) askAgain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	asking, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
-	if err := w.consumer.exists(ctx); err != nil {
+	if err := w.consumer.exists(asking); err != nil {
 		return err
 	}
-	last, subjects, err := w.bucket.now(ctx)
+	last, subjects, err := w.bucket.now(asking)
 	if err != nil {
 		return err
 	}
 	w.floor = min(w.floor, last)
-	maps.DeleteFunc(w.missing, func(subject string, _ bool) bool { return !subjects[subject] })
+	if subjects != nil {
+		maps.DeleteFunc(w.missing, func(subject string, _ bool) bool { return !subjects[subject] })
+	}
 	return w.mark(ctx)
 }
 
 // mark sends the mark as soon as nothing is missing.
 func (w *watch) mark(ctx context.Context) error {
-	if w.missing == nil || len(w.missing) > 0 || w.last < w.floor {
+	if w.marked || len(w.missing) > 0 || w.last < w.floor {
 		return nil
 	}
-	w.missing = nil
+	if w.again {
+		// A record that was overwritten before it was its turn has come by then.
+		w.again = false
+		asking, cancel := context.WithTimeout(ctx, beginTimeout)
+		defer cancel()
+		var err error
+		if w.floor, err = w.bucket.lastRevision(asking); err != nil {
+			return err
+		}
+		return w.mark(ctx)
+	}
+	w.marked = true
 	return w.send(ctx, Update{})
 }
 
