@@ -126,12 +126,13 @@ func (c *Cluster) startMessages(ctx context.Context) error {
 			return err
 		}
 		c.publisher, err = startPublisher(ctx, publisherOptions{
-			Publish: c.options.Publish,
-			name:    c.options.Name,
-			prefix:  c.options.Prefix,
-			conn:    conn,
-			holds:   c.Token,
-			log:     c.log,
+			Publish:  c.options.Publish,
+			name:     c.options.Name,
+			prefix:   c.options.Prefix,
+			replicas: c.nats.replicas,
+			conn:     conn,
+			holds:    c.Token,
+			log:      c.log,
 		})
 		if err != nil {
 			return err

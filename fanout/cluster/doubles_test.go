@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,38 +37,65 @@ func waitUntil(t testing.TB, what string, ok func() bool) {
 
 // A natsServer can be stopped, and started again at the same address with what it has stored.
 type natsServer struct {
-	t      testing.TB
-	dir    string
-	port   int
-	server *server.Server
+	t       testing.TB
+	options server.Options
+	server  *server.Server
+}
+
+func newNATS(t testing.TB) *natsServer {
+	return &natsServer{t: t, options: server.Options{
+		Host:      "127.0.0.1",
+		Port:      server.RANDOM_PORT,
+		JetStream: true,
+		StoreDir:  t.TempDir(),
+		NoSigs:    true,
+		NoLog:     true,
+	}}
 }
 
 func startNATS(t testing.TB) *natsServer {
-	s := &natsServer{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	s := newNATS(t)
 	s.start()
 	t.Cleanup(s.stop)
 	return s
 }
 
+// startNATSCluster starts servers that know each other.
+func startNATSCluster(t testing.TB, n int) (servers []*natsServer) {
+	var routes []*url.URL
+	for i := range n {
+		s := newNATS(t)
+		s.options.ServerName = fmt.Sprint("server-", i)
+		l := listen(t)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
+		s.options.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}
+		l.Close()
+		servers = append(servers, s)
+	}
+	for _, s := range servers {
+		s.options.Routes = routes
+		s.start()
+		t.Cleanup(s.stop)
+	}
+	waitUntil(t, "the servers have a leader", func() bool {
+		return slices.ContainsFunc(servers, func(s *natsServer) bool { return s.server.JetStreamIsLeader() }) &&
+			!slices.ContainsFunc(servers, func(s *natsServer) bool { return !s.server.JetStreamIsCurrent() })
+	})
+	return servers
+}
+
 func (s *natsServer) start() {
 	s.t.Helper()
 	var err error
-	s.server, err = server.NewServer(&server.Options{
-		Host:      "127.0.0.1",
-		Port:      s.port,
-		JetStream: true,
-		StoreDir:  s.dir,
-		NoSigs:    true,
-		NoLog:     true,
-	})
-	if err != nil {
+	options := s.options // which the server changes
+	if s.server, err = server.NewServer(&options); err != nil {
 		s.t.Fatal(err)
 	}
 	s.server.Start()
 	if !s.server.ReadyForConnections(10 * time.Second) {
 		s.t.Fatal("the NATS server doesn't start")
 	}
-	s.port = s.server.Addr().(*net.TCPAddr).Port
+	s.options.Port = s.server.Addr().(*net.TCPAddr).Port
 }
 
 func (s *natsServer) stop() {
@@ -74,12 +104,12 @@ func (s *natsServer) stop() {
 }
 
 // addr returns host and port.
-func (s *natsServer) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *natsServer) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.options.Port) }
 
-// connectNATS connects to a server, or a proxy, and again whenever that is lost.
-func connectNATS(t testing.TB, addr string) *nats.Conn {
+// connectNATS connects to one of servers or proxies, and again whenever that is lost.
+func connectNATS(t testing.TB, addrs ...string) *nats.Conn {
 	t.Helper()
-	c, err := nats.Connect("nats://"+addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+	c, err := nats.Connect(strings.Join(addrs, ","), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
 		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
 	if err != nil {
 		t.Fatal(err)

@@ -38,11 +38,14 @@ const (
 )
 
 // BenchmarkPublish publishes what 2,000 slots receive. An operation is a message. "receive only" does
-// nothing with it. "nats.go" has no slots, but publishes the same messages from one goroutine.
+// nothing with it. "one key" has no slots: the messages are all there at the beginning. "nats.go" has none
+// either, but publishes the same messages from one goroutine.
 func BenchmarkPublish(b *testing.B) {
 	for to, name := range map[PublishTo]string{ToNowhere: "receive only", ToCore: "core", ToJetStream: "JetStream"} {
 		b.Run(name, func(b *testing.B) { benchmarkPublish(b, to) })
 	}
+	b.Run("JetStream, one key", func(b *testing.B) { benchmarkPublishOneKey(b, false) })
+	b.Run("JetStream, one key, batches", func(b *testing.B) { benchmarkPublishOneKey(b, true) })
 	b.Run("nats.go/core", benchmarkNATSPublish)
 	b.Run("nats.go/core with headers", benchmarkNATSPublishMsg)
 	b.Run("nats.go/JetStream", benchmarkNATSPublishAsync)
@@ -78,6 +81,22 @@ func benchmarkPublish(b *testing.B, to PublishTo) {
 	if s := p.stats(); s.Published != uint64(perSlot*benchSlots) {
 		b.Errorf("%+v: want %d published", s, perSlot*benchSlots)
 	}
+}
+
+func benchmarkPublishOneKey(b *testing.B, batches bool) {
+	n := startBenchServer(b, "nats")
+	p := startTestPublisher(b, connectNATS(b, n.addr), nil, Publish{
+		To:     ToJetStream,
+		Stream: &jetstream.StreamConfig{AllowBatchPublish: batches},
+		Buffer: 1 << 30,
+	})
+	payload := make([]byte, benchSize)
+	m := n.measure(b)
+	for range b.N {
+		p.receive(nil, "key", websock.OpText, payload)
+	}
+	waitPublished(b, p)
+	m.report(b.N)
 }
 
 // startBenchSlots returns a Group whose slots are up. What is sent on one is how many messages it gets.
@@ -263,7 +282,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	n := startBenchServer(b, "nats")
 	c := connectNATS(b, n.addr)
 	r := startTestReceiver(b, c, &tokens{}, nil, nil)
-	names := keyNames(keys)
+	names := keysUpTo(keys)
 	var opened, closed time.Duration
 	var memory uint64
 	for b.Loop() {

@@ -114,7 +114,10 @@ func (o *Options) defaultDir() (string, error) {
 	return dir, nil
 }
 
-const reconnectWait = 200 * time.Millisecond
+const (
+	reconnectWait = 200 * time.Millisecond
+	writeTimeout  = 10 * time.Second // then the server is taken for lost; until then even closing waits
+)
 
 // natsOptions returns the options of a connection to NATS, which lasts until it is closed.
 func (o *Options) natsOptions(purpose string) []nats.Option {
@@ -122,6 +125,7 @@ func (o *Options) natsOptions(purpose string) []nats.Option {
 		nats.Name(fmt.Sprintf("%s %s %s", o.Name, o.Member, purpose)),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1), // what is written late may be wrong by then
+		nats.FlusherTimeout(writeTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // else it was closed
 				o.log(slog.LevelWarn, "the connection to NATS is lost", slog.String("for", purpose), slog.Any("error", err))

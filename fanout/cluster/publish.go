@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,9 +28,12 @@ type Publish struct {
 	// To is where messages are published.
 	To PublishTo
 
-	// Stream, unless it is nil, is created if there is none of this name, and otherwise left as it is.
-	// Name and Subjects have defaults: "NAME-rx" and "PREFIX.rx.>", with Options.Name and Prefix. nil: a
-	// stream that has these subjects has to exist. It is only for ToJetStream.
+	// Stream, unless it is nil, is created if there is none of its name, and otherwise left as it is. Name,
+	// Subjects and Replicas have defaults: "NAME-rx" and "PREFIX.rx.>", with Options.Name and Prefix, and as
+	// many as the cluster's records have. Nothing limits its size unless MaxAge, MaxBytes or MaxMsgs do;
+	// with Discard at DiscardNew, slots are paused while it is full. With AllowBatchPublish (NATS 2.14 or
+	// newer) and one replica, the messages of a key on which many wait are published in batches. nil: a
+	// stream that has the subjects has to exist. It is only for ToJetStream.
 	Stream *jetstream.StreamConfig
 
 	// Buffer is how many bytes of messages may wait; each counts 100 more than its payload. Above half
@@ -37,8 +41,8 @@ type Publish struct {
 	// sixteenth. 0: DefaultBuffer.
 	Buffer int64
 
-	// InFlight is how many messages may be sent and not yet acknowledged by JetStream, one of each key.
-	// 0: DefaultInFlight.
+	// InFlight is of how many keys messages may be sent and not yet acknowledged by JetStream: one of each, or
+	// a batch. 0: DefaultInFlight.
 	InFlight int
 
 	// AckWait is how long an acknowledgement of JetStream is waited for before the message is sent
@@ -86,8 +90,9 @@ const (
 
 	// ToJetStream is a stream of JetStream. Each message is sent until it is acknowledged, with the same
 	// ID (KEY.TOKEN.NUMBER, in the header Nats-Msg-Id), by which the stream stores it once if that is
-	// within its Duplicates, by default two minutes. At most one message of a key is on its way, so that
-	// they are stored in order.
+	// within its Duplicates, by default two minutes. At most one message of a key, or one batch, is on its
+	// way, so that they are stored in order. So without batches (see Stream) a key can't have more messages
+	// than there are round trips to the stream, with its replicas: hundreds to thousands a second.
 	ToJetStream
 )
 
@@ -133,14 +138,16 @@ type publisher struct {
 	queue   *rxQueue
 	encoder *encoder
 	stop    chan struct{} // closed when run is to return
+	stopRun func()        // closes stop
 	done    chan struct{} // closed when run has returned
 }
 
 // publisherOptions is what a publisher needs of a Cluster.
 type publisherOptions struct {
 	Publish
-	name   string
-	prefix string
+	name     string
+	prefix   string
+	replicas int // of a stream that doesn't say it
 
 	// conn should be a connection that serves for nothing else: while NATS reads slowly, each use of
 	// it waits.
@@ -165,6 +172,7 @@ func startPublisher(ctx context.Context, o publisherOptions) (*publisher, error)
 		stop:             make(chan struct{}),
 		done:             make(chan struct{}),
 	}
+	p.stopRun = sync.OnceFunc(func() { close(p.stop) })
 	run := p.runCore
 	if o.To == ToJetStream {
 		s, err := newStreamPublisher(ctx, p)
@@ -205,7 +213,7 @@ func (p *publisher) flushed(key string, f func()) { p.queue.flushed(key, f) }
 // cut drops everything: the session is lost.
 func (p *publisher) cut() { p.queue.abandon(DropNotHeld) }
 
-// close publishes what waits, until ctx ends. Nothing is received afterwards.
+// close publishes what waits, until ctx ends. Nothing is received afterwards. It may be called again.
 func (p *publisher) close(ctx context.Context) {
 	p.queue.close()
 	select {
@@ -213,7 +221,7 @@ func (p *publisher) close(ctx context.Context) {
 	case <-ctx.Done():
 		p.queue.abandon(DropLate)
 	}
-	close(p.stop)
+	p.stopRun()
 }
 
 // stats returns the counts so far.

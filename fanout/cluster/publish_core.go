@@ -20,7 +20,7 @@ func (p *publisher) runCore() {
 	var round []taken
 	for {
 		if p.conn.IsConnected() {
-			if round = p.queue.take(round[:0], math.MaxInt, math.MaxInt, maxRound); len(round) > 0 {
+			if round = p.queue.take(round[:0], math.MaxInt, maxRound, all); len(round) > 0 {
 				p.publishRound(round)
 				clear(round)
 				continue

@@ -51,8 +51,8 @@ func (e *encoder) encode(m *taken) (msg *nats.Msg, ok bool) {
 	return &e.msg, len(e.msg.Subject) <= maxSubject
 }
 
-// encodeForStream also sets what JetStream needs.
-func (e *encoder) encodeForStream(m *taken, inbox string) (msg *nats.Msg, ok bool) {
+// encodeForStream also sets what JetStream needs. The reply subject is made of the parts.
+func (e *encoder) encodeForStream(m *taken, inbox string, number uint64, batch string) (msg *nats.Msg, ok bool) {
 	if msg, ok = e.encode(m); !ok {
 		return nil, false
 	}
@@ -64,7 +64,8 @@ func (e *encoder) encodeForStream(m *taken, inbox string) (msg *nats.Msg, ok boo
 	e.id[0] = string(e.buf)
 	msg.Header[jetstream.MsgIDHeader] = e.id[:]
 	e.buf = append(e.buf[:0], inbox...)
-	e.buf = strconv.AppendUint(e.buf, m.number, 10)
+	e.buf = strconv.AppendUint(e.buf, number, 10)
+	e.buf = append(e.buf, batch...)
 	msg.Reply = string(e.buf)
 	return msg, true
 }

@@ -45,6 +45,7 @@ type rxKey struct {
 	inFlight  int
 	ready     bool          // it is in rxQueue.ready
 	gone      bool          // it is no longer in the queue: what was taken of it is not counted again
+	single    uint64        // messages up to this number are taken one at a time
 	paused    *websock.Conn // nil: it isn't
 	onFlushed []func()
 	flushBy   *time.Timer // nil: nobody waits
@@ -220,24 +221,47 @@ func (q *rxQueue) dropLocked(name string, messages int, why DropReason) {
 	}
 }
 
-// take appends messages to buf: of each key that is ready up to perKey, of all together at most total,
-// and no more when they have more than the given number of bytes. What was taken has to be settled.
-// Until then no more is taken of the key.
-func (q *rxQueue) take(buf []taken, perKey, total int, bytes int64) []taken {
+// take appends messages to buf: of at most the given number of keys that are ready, of each up to what
+// perKey returns for the number that waits, and of no more keys when they have more than the given number
+// of bytes. What was taken has to be settled, or given back. Until then no more is taken of the key.
+func (q *rxQueue) take(buf []taken, keys int, bytes int64, perKey func(waiting int) int) []taken {
 	q.mu.Lock()
 	defer q.unlock()
-	for total > 0 && bytes > 0 && q.ready.len() > 0 {
+	for keys > 0 && bytes > 0 && q.ready.len() > 0 {
 		k := q.ready.pop()
 		k.ready = false
-		for !k.gone && k.inFlight < min(perKey, k.messages.len()) && total > 0 && bytes > 0 {
+		if k.gone {
+			continue
+		}
+		n := 1
+		if k.messages.at(0).number > k.single {
+			n = min(perKey(k.messages.len()), k.messages.len())
+		}
+		for k.inFlight < n && bytes > 0 {
 			m := k.messages.at(k.inFlight)
 			buf = append(buf, taken{k, *m})
 			k.inFlight++
-			total--
 			bytes -= m.cost()
 		}
+		keys--
 	}
 	return buf
+}
+
+// all is for take: it takes everything that waits of a key.
+func all(waiting int) int { return waiting }
+
+// giveBack is called in place of settle for all that was taken of a key: it will be taken again, one
+// message at a time.
+func (q *rxQueue) giveBack(k *rxKey) {
+	q.mu.Lock()
+	defer q.unlock()
+	if k.gone {
+		return
+	}
+	k.single = k.messages.at(k.inFlight - 1).number
+	k.inFlight = 0
+	q.readyLocked(k)
 }
 
 // waits reports whether what was taken of a key still counts.
@@ -254,12 +278,16 @@ func (q *rxQueue) settle(k *rxKey, why DropReason) {
 	q.settleLocked(k, why)
 }
 
-// settleAll is settle for what take has returned, with a reason for each.
+// settleAll is settle for what take has returned, with a reason for each; nil: they were published.
 func (q *rxQueue) settleAll(messages []taken, reasons []DropReason) {
 	q.mu.Lock()
 	defer q.unlock()
 	for i := range messages {
-		q.settleLocked(messages[i].key, reasons[i])
+		why := notDropped
+		if reasons != nil {
+			why = reasons[i]
+		}
+		q.settleLocked(messages[i].key, why)
 	}
 }
 

@@ -20,6 +20,8 @@ func addText(q *rxQueue, key, text string) {
 	q.add(nil, key, 1, websock.OpText, []byte(text))
 }
 
+func one(int) int { return 1 }
+
 // textsOf returns what was taken, with keys.
 func textsOf(messages []taken) (texts []string) {
 	for _, m := range messages {
@@ -33,40 +35,42 @@ func TestAQueueGivesTheMessagesOfAKeyInOrder(t *testing.T) {
 	for _, text := range []string{"a1", "b1", "a2", "a3", "b2"} {
 		addText(q, text[:1], text)
 	}
-	for _, step := range []struct {
-		perKey, total int
-		bytes         int64
-		want          []string
-	}{
-		{1, 10, math.MaxInt64, []string{"a:a1", "b:b1"}},
-		{1, 10, math.MaxInt64, nil}, // until these are settled
-	} {
-		if got := textsOf(q.take(nil, step.perKey, step.total, step.bytes)); !slices.Equal(got, step.want) {
-			t.Fatalf("took %q, want %q", got, step.want)
+	check := func(got []taken, want ...string) {
+		t.Helper()
+		if !slices.Equal(textsOf(got), want) {
+			t.Fatalf("took %q, want %q", textsOf(got), want)
 		}
 	}
+	check(q.take(nil, 10, math.MaxInt64, one), "a:a1", "b:b1")
+	check(q.take(nil, 10, math.MaxInt64, one)) // nothing until these are settled
 	q.settle(q.keys["b"], notDropped)
 	q.settle(q.keys["a"], notDropped)
-	for _, step := range []struct {
-		perKey, total int
-		bytes         int64
-		want          []string
-	}{
-		{10, 1, math.MaxInt64, []string{"b:b2"}},
-		{10, 10, 1, []string{"a:a2"}}, // at least one
-	} {
-		if got := textsOf(q.take(nil, step.perKey, step.total, step.bytes)); !slices.Equal(got, step.want) {
-			t.Fatalf("took %q, want %q", got, step.want)
-		}
-	}
+	check(q.take(nil, 1, math.MaxInt64, all), "b:b2")
+	check(q.take(nil, 10, 1, all), "a:a2") // at least one
 	q.settle(q.keys["b"], notDropped)
 	q.settle(q.keys["a"], notDropped)
-	if got := textsOf(q.take(nil, 10, 10, math.MaxInt64)); !slices.Equal(got, []string{"a:a3"}) {
-		t.Fatalf("took %q, want the last one", got)
-	}
+	check(q.take(nil, 10, math.MaxInt64, all), "a:a3")
 	q.settle(q.keys["a"], notDropped)
 	if s := q.snapshot(); s.Received != 5 || s.Published != 5 || s.Waiting != 0 || s.WaitingBytes != 0 || len(q.keys) != 0 {
 		t.Errorf("%+v and %d keys, want five messages published and nothing left", s, len(q.keys))
+	}
+}
+
+func TestWhatIsGivenBackIsTakenOneByOne(t *testing.T) {
+	q := newTestQueue(Publish{})
+	for i := range 5 {
+		addText(q, "a", fmt.Sprint(i))
+	}
+	first := q.take(nil, 1, math.MaxInt64, func(int) int { return 3 })
+	q.giveBack(first[0].key)
+	var sizes []int
+	for q.snapshot().Waiting > 0 {
+		m := q.take(nil, 1, math.MaxInt64, all)
+		sizes = append(sizes, len(m))
+		q.settleAll(m, nil)
+	}
+	if !slices.Equal(sizes, []int{1, 1, 1, 2}) {
+		t.Errorf("took %v messages, want the three that were given back one by one", sizes)
 	}
 }
 
@@ -75,7 +79,7 @@ func TestAQueueCopiesWhatItGets(t *testing.T) {
 	p := []byte("one")
 	q.add(nil, "a", 1, websock.OpText, p)
 	copy(p, "two")
-	if got := textsOf(q.take(nil, 1, 1, 1)); got[0] != "a:one" {
+	if got := textsOf(q.take(nil, 1, 1, one)); got[0] != "a:one" {
 		t.Errorf("took %q", got)
 	}
 }
@@ -110,7 +114,7 @@ func TestWhatWaitsOfAKeyIsFlushed(t *testing.T) {
 
 		addText(q, "quick", "1")
 		addText(q, "quick", "2")
-		m := q.take(nil, 2, 2, math.MaxInt64)
+		m := q.take(nil, 2, math.MaxInt64, all)
 		flush("quick")
 		q.settle(m[0].key, notDropped)
 		if flushed["quick"] {
@@ -122,7 +126,7 @@ func TestWhatWaitsOfAKeyIsFlushed(t *testing.T) {
 
 		addText(q, "slow", "1")
 		addText(q, "slow", "2")
-		late := q.take(nil, 1, 1, math.MaxInt64)
+		late := q.take(nil, 1, math.MaxInt64, one)
 		flush("slow")
 		time.Sleep(DefaultFlushTimeout)
 		synctest.Wait()
@@ -143,18 +147,18 @@ func TestAnAbandonedQueueIsEmptyAndWorksAgain(t *testing.T) {
 	addText(q, "a", "1")
 	addText(q, "a", "2")
 	addText(q, "b", "1")
-	taken := q.take(nil, 1, 1, math.MaxInt64)
+	taken := q.take(nil, 1, math.MaxInt64, one)
 	flushed := false
 	q.flushed("b", func() { flushed = true })
 	q.abandon(DropNotHeld)
 	if !flushed || d.of("a", DropNotHeld) != 2 || d.of("b", DropNotHeld) != 1 || q.waits(taken[0].key) {
 		t.Errorf("dropped %v, flushed %v", d.counts, flushed)
 	}
-	if got := q.take(nil, 9, 9, 99); got != nil {
+	if got := q.take(nil, 9, 99, all); got != nil {
 		t.Errorf("took %q of an empty queue", textsOf(got))
 	}
 	addText(q, "a", "3")
-	if got := textsOf(q.take(nil, 9, 9, 99)); !slices.Equal(got, []string{"a:3"}) {
+	if got := textsOf(q.take(nil, 9, 99, all)); !slices.Equal(got, []string{"a:3"}) {
 		t.Errorf("took %q, want the message that came afterwards", got)
 	}
 }
@@ -169,7 +173,7 @@ func TestAClosedQueueTakesNothingAndSaysWhenItIsEmpty(t *testing.T) {
 		t.Fatal("it is not empty")
 	default:
 	}
-	q.settle(q.take(nil, 1, 1, 1)[0].key, notDropped)
+	q.settle(q.take(nil, 1, 1, one)[0].key, notDropped)
 	<-q.empty
 	if s := q.snapshot(); s.Dropped[DropLate] != 1 {
 		t.Errorf("%+v", s)

@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -59,23 +61,23 @@ func readStream(t testing.TB, c *nats.Conn) (all []stored) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, "test-rx", jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := js.Stream(ctx, "test-rx")
-	if err != nil {
-		t.Fatal(err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var info jetstream.Stream
+	var messages jetstream.MessagesContext
+	waitUntil(t, "the stream can be read", func() bool { // by servers that have just been started
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if info, err = js.Stream(ctx, "test-rx"); err != nil {
+			return false
+		}
+		consumer, err := js.OrderedConsumer(ctx, "test-rx", jetstream.OrderedConsumerConfig{})
+		if err == nil {
+			messages, err = consumer.Messages()
+		}
+		return err == nil
+	})
 	defer messages.Stop()
 	for uint64(len(all)) < info.CachedInfo().State.Msgs {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
 		if err != nil {
 			t.Fatalf("after %d of %d messages: %v", len(all), info.CachedInfo().State.Msgs, err)
 		}
@@ -108,13 +110,6 @@ func checkStored(t testing.TB, all []stored, keys []string, n int) {
 	if len(all) != n*len(keys) {
 		t.Errorf("%d messages, want %d", len(all), n*len(keys))
 	}
-}
-
-func keyNames(n int) (keys []string) {
-	for i := range n {
-		keys = append(keys, fmt.Sprint("key-", i))
-	}
-	return keys
 }
 
 func TestMessagesArePublishedWithTheirOpcodeAndToken(t *testing.T) {
@@ -207,13 +202,27 @@ func TestMessagesOfAnOlderTokenAreNotPublished(t *testing.T) {
 	}
 }
 
+// withAndWithoutBatches runs a test with the configurations of a stream that takes fast batches, and of
+// one that doesn't.
+func withAndWithoutBatches(t *testing.T, test func(*testing.T, jetstream.StreamConfig)) {
+	for _, batches := range []bool{true, false} {
+		t.Run(fmt.Sprint("batches=", batches), func(t *testing.T) {
+			test(t, jetstream.StreamConfig{AllowBatchPublish: batches})
+		})
+	}
+}
+
 // TestNothingIsLostWhenNATSIsAway publishes while the server is stopped and started.
 func TestNothingIsLostWhenNATSIsAway(t *testing.T) {
-	const messages, outages = 300, 3
+	withAndWithoutBatches(t, testNothingIsLostWhenNATSIsAway)
+}
+
+func testNothingIsLostWhenNATSIsAway(t *testing.T, stream jetstream.StreamConfig) {
+	const messages, outages = 100, 3
 	n := startNATS(t)
 	c := connectNATS(t, n.addr())
-	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}, AckWait: time.Second})
-	keys := keyNames(100)
+	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &stream, AckWait: time.Second})
+	keys := keysUpTo(100)
 	for i := 1; i <= messages; i++ {
 		for _, key := range keys {
 			p.text(key, fmt.Sprint(i))
@@ -231,7 +240,51 @@ func TestNothingIsLostWhenNATSIsAway(t *testing.T) {
 		t.Errorf("%+v, want %d messages published", s, want)
 	}
 	checkStored(t, readStream(t, c), keys, messages)
-	t.Logf("%d retries, %d duplicates", s.Retries, s.Duplicates)
+}
+
+// TestNothingIsLostWhenTheLeaderChanges publishes to a stream with three replicas. Its leader steps down,
+// and is stopped and started again.
+func TestNothingIsLostWhenTheLeaderChanges(t *testing.T) {
+	const messages = 100
+	servers := startNATSCluster(t, 3)
+	c := connectNATS(t, servers[0].addr(), servers[1].addr(), servers[2].addr())
+	p := startTestPublisher(t, c, nil, Publish{
+		To:      ToJetStream,
+		Stream:  &jetstream.StreamConfig{Replicas: 3, AllowBatchPublish: true},
+		AckWait: time.Second,
+	})
+	keys := keysUpTo(30)
+	for i := 1; i <= messages; i++ {
+		for _, key := range keys {
+			p.text(key, fmt.Sprint(i))
+		}
+	}
+	published := func(part uint64) {
+		t.Helper()
+		waitUntil(t, "messages are being published", func() bool {
+			return p.stats().Published > part*messages*uint64(len(keys))/4
+		})
+	}
+	published(0)
+	if _, err := c.Request("$JS.API.STREAM.LEADER.STEPDOWN.test-rx", nil, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	published(1)
+	stopped := -1
+	waitUntil(t, "the stream has a leader", func() bool {
+		stopped = slices.IndexFunc(servers, func(s *natsServer) bool {
+			return s.server.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, "test-rx")
+		})
+		return stopped >= 0
+	})
+	servers[stopped].stop()
+	published(2)
+	servers[stopped].start()
+	s := waitPublished(t, p)
+	if want := uint64(messages * len(keys)); s.Published != want {
+		t.Errorf("%+v, want %d messages published", s, want)
+	}
+	checkStored(t, readStream(t, c), keys, messages)
 }
 
 func TestWhatWasStoredWithoutAnAcknowledgementIsStoredOnce(t *testing.T) {
@@ -240,7 +293,7 @@ func TestWhatWasStoredWithoutAnAcknowledgementIsStoredOnce(t *testing.T) {
 	c := connectNATS(t, x.addr())
 	p := startTestPublisher(t, c, nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}})
 	direct := connectNATS(t, n.addr())
-	keys := keyNames(20)
+	keys := keysUpTo(20)
 	x.mute.Store(true)
 	for i := 1; i <= 3; i++ {
 		for _, key := range keys {
@@ -323,7 +376,7 @@ func TestCoreCountsWhatMayBeLost(t *testing.T) {
 	c := connectNATS(t, n.addr())
 	var d drops
 	p := startTestPublisher(t, c, nil, Publish{To: ToCore, OnDropped: d.note})
-	keys := keyNames(50)
+	keys := keysUpTo(50)
 	for i := 1; i <= messages; i++ {
 		for _, key := range keys {
 			p.text(key, fmt.Sprint(i))
@@ -351,7 +404,7 @@ func TestSlotsArePausedWhileNATSIsSlow(t *testing.T) {
 			if _, err := direct.ChanSubscribe("test.rx.>", got); err != nil {
 				t.Fatal(err)
 			}
-			server, keys := startPeer(t), keyNames(20)
+			server, keys := startPeer(t), keysUpTo(20)
 			p := startTestPublisher(t, connectNATS(t, x.addr()), nil, Publish{To: to, Stream: &jetstream.StreamConfig{}, Buffer: buffer})
 			g := startSlots(t, server, keys, fanout.Options{
 				OnMessage: func(s *fanout.Slot, op websock.Opcode, msg []byte) { p.receive(s, s.Key(), op, msg) },
@@ -405,7 +458,7 @@ func TestSlotsArePausedWhileNATSIsSlow(t *testing.T) {
 
 func TestAConnectionThatEndsWhileItIsPausedIsDialledAgain(t *testing.T) {
 	n := startNATS(t)
-	server, keys := startPeer(t), keyNames(1)
+	server, keys := startPeer(t), keysUpTo(1)
 	p := startTestPublisher(t, connectNATS(t, n.addr()), nil, Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{}, Buffer: 32 << 10})
 	g := startSlots(t, server, keys, fanout.Options{
 		Backoff:   fanout.Backoff{Base: time.Millisecond},

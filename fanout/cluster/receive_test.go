@@ -186,7 +186,7 @@ func TestSendersUnderstandOnlyReplies(t *testing.T) {
 func TestTheMessagesOfAKeyAreSentInOrder(t *testing.T) {
 	const messages = 500
 	n := startNATS(t)
-	server, keys := startPeer(t), keyNames(10)
+	server, keys := startPeer(t), keysUpTo(10)
 	g := startSlots(t, server, keys, fanout.Options{})
 	startTestReceiver(t, connectNATS(t, n.addr()), &tokens{of: map[string]uint64{"": 1}}, keys, sendWith(g))
 	c := connectNATS(t, n.addr())

@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/transport/epoll"
+)
+
+// TestMessagesOfMovingKeysAreInOrder has a server send numbers to all keys without a pause, while a member
+// joins and another one leaves.
+func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
+	const final = "1000000"
+	n, server, keys := startNATS(t), startPeer(t), keysUpTo(40)
+	var received, finals atomic.Uint64
+	o := Options{
+		Name:       "test",
+		URL:        "nats://" + n.addr(),
+		Keys:       Static(keys...),
+		Partitions: 8,
+		Lease:      5 * time.Second,
+		Rate:       2000,
+		Receive:    true,
+		Publish:    Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{AllowBatchPublish: true}},
+		Fanout: fanout.Options{
+			Choose: func(s *fanout.Slot) fanout.Target {
+				return fanout.Target{
+					URL:    server.http.URL + "/" + s.Key(),
+					Config: websock.Config{Transport: epoll.Transport()},
+				}
+			},
+			OnMessage: func(_ *fanout.Slot, _ websock.Opcode, msg []byte) {
+				received.Add(1)
+				if string(msg) == final {
+					finals.Add(1)
+				}
+			},
+		},
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 1; ; i++ {
+			for _, key := range keys {
+				_ = server.send(key, []byte(strconv.Itoa(i))) // what a closed connection doesn't take is left out
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+
+	a := startMember(t, o)
+	wait(t, a)
+	b := startMember(t, o)
+	wait(t, a, b)
+	if b.Group().Len() == 0 {
+		t.Error("b has got no keys")
+	}
+	for _, c := range []*Cluster{a, b} { // whoever holds the key
+		for _, key := range keys {
+			if err := c.Send(t.Context(), key, websock.OpText, []byte(c.ID())); err != nil {
+				t.Errorf("%s to %s: %v", c.ID(), key, err)
+			}
+		}
+	}
+	shutdown(t, a)
+	published := a.Stats().Publish
+	wait(t, b)
+	close(stop)
+	<-stopped
+	for _, key := range keys {
+		if err := server.send(key, []byte(final)); err != nil {
+			t.Error(err)
+		}
+	}
+	waitUntil(t, "everything is received and published", func() bool {
+		return finals.Load() == uint64(len(keys)) && b.Stats().Publish.Waiting == 0
+	})
+	s := b.Stats().Publish
+	if published.Published != published.Received || s.Published != s.Received {
+		t.Errorf("a: %+v, b: %+v: want all published", published, s)
+	}
+
+	type last struct{ number, token uint64 }
+	seen := map[string]last{}
+	all := readStream(t, b.NATS())
+	for _, m := range all {
+		number, err := strconv.ParseUint(m.text, 10, 64)
+		token, err2 := strconv.ParseUint(m.token, 10, 64)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		if l := seen[m.key]; number <= l.number || token < l.token {
+			t.Fatalf("%s: message %d with token %d follows %d with %d", m.key, number, token, l.number, l.token)
+		}
+		seen[m.key] = last{number, token}
+	}
+	if len(all) == 0 || uint64(len(all)) != received.Load() {
+		t.Errorf("%d messages are stored, and %d were received", len(all), received.Load())
+	}
+	for _, key := range keys {
+		got := server.receivedBy(key)
+		if want := fmt.Sprint([]string{"text " + a.ID(), "text " + b.ID()}); fmt.Sprint(got) != want {
+			t.Errorf("%s received %q, want %s", key, got, want)
+		}
+	}
+}
