@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 const (
 	TokenHeader  = "X-Fence"
 	MemberHeader = "X-Member"
+	BegunHeader  = "X-Begun" // optional: when the attempt began, in nanoseconds since 1970
 )
 
 // A Server listens on loopback until it is closed. Its methods may be called from any goroutine.
@@ -33,7 +35,10 @@ type Server struct {
 
 	mu         sync.Mutex
 	keys       map[string]*keyState
-	opened     []time.Time
+	history    []*Session // all that there have been
+	begun      []time.Time
+	overlap    time.Duration // the longest
+	received   int           // messages
 	violations []string
 	paused     map[string]bool // members that can't close their sessions
 	closed     bool
@@ -49,13 +54,21 @@ type keyState struct {
 
 // A Session is a connection for a key.
 type Session struct {
-	Key, Member string
-	Token       uint64
-	Conn        *websock.Conn
-	server      *Server
+	Record
+	Conn   *websock.Conn
+	server *Server
 }
 
-// New starts a Server at an address of loopback; "127.0.0.1:0" for a free port.
+// A Record is what is known of a session, also after its end.
+type Record struct {
+	ID           int // counts sessions
+	Key, Member  string
+	Token        uint64
+	Sent         int       // messages of SendNumbers
+	Began, Ended time.Time // the second one is zero: it has not
+}
+
+// New starts a Server at an address; "127.0.0.1:0" for a free port of loopback.
 func New(addr string) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -66,6 +79,9 @@ func New(addr string) (*Server, error) {
 	go s.http.Serve(l)
 	return s, nil
 }
+
+// Addr returns the address at which the Server listens.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // URL returns the URL of a key's feed.
 func (s *Server) URL(key string) string { return "ws://" + s.listener.Addr().String() + "/" + key }
@@ -88,7 +104,12 @@ func (s *Server) Close() {
 }
 
 func (s *Server) accept(w http.ResponseWriter, r *http.Request) {
-	session := &Session{Key: strings.TrimPrefix(r.URL.Path, "/"), Member: r.Header.Get(MemberHeader), server: s}
+	session := &Session{server: s}
+	session.Key, session.Member = strings.TrimPrefix(r.URL.Path, "/"), r.Header.Get(MemberHeader)
+	begun := time.Now()
+	if n, err := strconv.ParseInt(r.Header.Get(BegunHeader), 10, 64); err == nil {
+		begun = time.Unix(0, n)
+	}
 	session.Token, _ = strconv.ParseUint(r.Header.Get(TokenHeader), 10, 64)
 	options := &websock.AcceptOptions{Transport: epoll.Transport()}
 	c, err := websock.Accept(w, r, options)
@@ -96,15 +117,18 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session.Conn = c
-	if s.begin(session) {
-		c.SetHandler(websock.Messages(session.onMessage, session.onClose)) // an error means that it has ended
-	} else {
+	if !s.begin(session, begun) {
 		c.Abort(net.ErrClosed)
+		return
+	}
+	if err := c.SetHandler(websock.Messages(session.onMessage, session.onClose)); err != nil { // it has ended
+		c.Abort(err)
+		session.onClose(c, err)
 	}
 }
 
-// begin records a session. It reports whether the Server is open.
-func (s *Server) begin(session *Session) bool {
+// begin records a session, whose attempt has begun at a time. It reports whether the Server is open.
+func (s *Server) begin(session *Session, begun time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -116,7 +140,9 @@ func (s *Server) begin(session *Session) bool {
 		s.keys[session.Key] = k
 	}
 	now := time.Now()
-	s.opened = append(s.opened, now)
+	s.begun = append(s.begun, begun)
+	s.history = append(s.history, session)
+	session.ID, session.Began = len(s.history), now
 	switch {
 	case session.Token != 0 && session.Token < k.token:
 		s.violateLocked("key %s: %s connects with token %d after %d", session.Key, session.Member, session.Token, k.token)
@@ -135,10 +161,8 @@ func (s *Server) begin(session *Session) bool {
 func (s *Server) checkAlone(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, older := range s.keys[session.Key].sessions {
-		if older == session {
-			return
-		}
+	all := s.keys[session.Key].sessions
+	for _, older := range all[:max(0, slices.Index(all, session))] {
 		if !s.paused[older.Member] {
 			s.violateLocked("key %s: %s with token %d is connected beside %s with token %d",
 				session.Key, older.Member, older.Token, session.Member, session.Token)
@@ -146,26 +170,29 @@ func (s *Server) checkAlone(session *Session) {
 	}
 }
 
-func (s *Session) onMessage(c *websock.Conn, op websock.Opcode, msg []byte) {
+func (s *Session) onMessage(*websock.Conn, websock.Opcode, []byte) {
 	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.received++
 	if newest := s.server.keys[s.Key].token; s.Token < newest {
 		s.server.violateLocked("key %s: %s sends with token %d after %d", s.Key, s.Member, s.Token, newest)
 	}
-	s.server.mu.Unlock()
-	c.SendFrame(op, true, msg) // an error means that it has ended
 }
 
 func (s *Session) onClose(*websock.Conn, error) {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	k := s.server.keys[s.Key]
-	for i, other := range k.sessions {
-		if other == s {
-			k.sessions = append(k.sessions[:i:i], k.sessions[i+1:]...)
+	s.Ended = time.Now()
+	k.sessions = slices.DeleteFunc(slices.Clone(k.sessions), func(other *Session) bool { return other == s })
+	for _, other := range k.sessions {
+		if !s.server.paused[s.Member] && !s.server.paused[other.Member] {
+			both := min(s.Ended.Sub(other.Began), s.Ended.Sub(s.Began))
+			s.server.overlap = max(s.server.overlap, both)
 		}
 	}
 	if len(k.sessions) == 0 {
-		k.downFrom = time.Now()
+		k.downFrom = s.Ended
 	}
 }
 
@@ -204,11 +231,47 @@ func (s *Server) Connected() (keys int, byMember map[string]int) {
 	return keys, byMember
 }
 
-// Opened returns when sessions were opened.
+// Received returns how many messages have come.
+func (s *Server) Received() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received
+}
+
+// Opened returns for each session when its attempt began, by the clock of who has made it: the Server
+// itself may be slow.
 func (s *Server) Opened() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]time.Time(nil), s.opened...)
+	return append([]time.Time(nil), s.begun...)
+}
+
+// Reset forgets what Opened returns, and how long keys were without one or had two.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun, s.overlap = nil, 0
+	for _, k := range s.keys {
+		k.longest = 0
+	}
+}
+
+// LongestOverlap returns the longest time for which two sessions of a key were open, as the Server has
+// seen them, without those of paused members.
+func (s *Server) LongestOverlap() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overlap
+}
+
+// History returns the records of all sessions, in the order in which they began.
+func (s *Server) History() (records []Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.history {
+		records = append(records, session.Record)
+	}
+	return records
 }
 
 // LongestDown returns the longest time that a key was without a session, between two.
@@ -224,6 +287,18 @@ func (s *Server) LongestDown() (longest time.Duration) {
 // Broadcast sends a message to all sessions.
 func (s *Server) Broadcast(op websock.Opcode, msg []byte) {
 	s.Each(func(session *Session) { session.Conn.SendFrame(op, true, msg) })
+}
+
+// SendNumbers sends each session the session's ID and the number of the message in the session, from 1:
+// "7.1". One goroutine at a time may call it.
+func (s *Server) SendNumbers() {
+	s.Each(func(session *Session) {
+		s.mu.Lock()
+		session.Sent++
+		text := fmt.Sprintf("%d.%d", session.ID, session.Sent)
+		s.mu.Unlock()
+		session.Conn.SendFrame(websock.OpText, true, []byte(text)) // an error means that it has ended
+	})
 }
 
 // Each calls f with each session, without a lock held.
