@@ -2,7 +2,7 @@
 
 FUZZTIME ?= 10s
 PACKAGES := ./... ./cmd/websock/...
-MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster examples/mqtt examples/chat internal/gen
+MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluster/prom examples/mqtt examples/chat internal/gen
 
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
@@ -78,7 +78,7 @@ lint: staticcheck $(GOLANGCI) ## all of that and .golangci.yml; builds its linte
 	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(GOLANGCI) run); done
 
 vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
-	$(GOVULNCHECK) $(PACKAGES) ./fanout/prom/... ./fanout/cluster/...
+	$(GOVULNCHECK) $(PACKAGES) ./fanout/prom/... ./fanout/cluster/... ./fanout/cluster/prom/...
 
 tidy: ## go.mod and go.sum of every module; until the root module is tagged, they get it from here
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go mod tidy in $$m"; \
@@ -109,7 +109,7 @@ guard: ## instructions, allocations and calls of a message, beside what they wer
 	cd bench && go test -count=1 ./guard
 
 api: ## docs/api: what the public packages export, a line for each name
-	go run ./internal/api . fanout/prom fanout/cluster
+	go run ./internal/api . fanout/prom fanout/cluster fanout/cluster/prom
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

@@ -47,7 +47,7 @@ func (m *modFile) required(path string) string {
 // moduleDirs returns the directories below the root that have a go.mod, as go.work writes them.
 func moduleDirs(t *testing.T) []string {
 	var dirs []string
-	for _, pattern := range []string{"go.mod", "*/go.mod", "*/*/go.mod"} {
+	for _, pattern := range []string{"go.mod", "*/go.mod", "*/*/go.mod", "*/*/*/go.mod"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
