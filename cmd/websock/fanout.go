@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"os"
@@ -18,6 +20,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/loadgen"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/member"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
@@ -28,6 +31,8 @@ import (
 type fanoutCommand struct {
 	stdio
 	dialFlags
+	clusterFlags
+	flags     *flag.FlagSet
 	args      []string // the flags as given, for worker processes
 	urls      []string
 	childURLs []string // of the servers that it has started itself
@@ -50,16 +55,17 @@ type fanoutCommand struct {
 }
 
 func newFanoutCommand(s stdio, args []string) *ffcli.Command {
-	c := &fanoutCommand{stdio: s, args: args}
 	fs := s.flagSet("fanout")
+	c := &fanoutCommand{stdio: s, flags: fs, args: args}
 	c.register(fs)
 	return &ffcli.Command{
 		Name:       "fanout",
 		ShortUsage: "websock fanout [flags]",
 		ShortHelp:  "open many connections, exchange messages, measure",
-		LongHelp:   "Without -url it starts an echo server of its own, as a child process.",
-		FlagSet:    fs,
-		Exec:       c.exec,
+		LongHelp: "Without -url it starts an echo server of its own, as a child process. With -cluster\n" +
+			"it shares the connections with other processes, until it is interrupted.",
+		FlagSet: fs,
+		Exec:    c.exec,
 	}
 }
 
@@ -69,11 +75,11 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 		c.urls = append(c.urls, url)
 		return nil
 	})
-	fs.IntVar(&c.n, "n", 1000, "connections")
+	fs.IntVar(&c.n, "n", 1000, "connections; with -cluster, of all members together")
 	fs.IntVar(&c.size, "size", 128, "bytes of a message")
 	fs.IntVar(&c.window, "window", 1, "messages in flight on each connection")
-	fs.DurationVar(&c.duration, "duration", 5*time.Second, "how long messages are sent")
-	fs.Float64Var(&c.rate, "rate", 0, "connections dialed in a second (0: unlimited)")
+	fs.DurationVar(&c.duration, "duration", 5*time.Second, "how long messages are sent (with -cluster, by default until an interrupt)")
+	fs.Float64Var(&c.rate, "rate", 0, fmt.Sprintf("connections dialed in a second (0: unlimited; with -cluster, by all members together, 0: %d)", defaultClusterRate))
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
 	fs.StringVar(&c.transport, "transport", defaultTransport, "what carries the connections: "+transportNames())
 	fs.StringVar(&c.proxy, "proxy", "", "`URL` of a proxy to connect through: http, https, socks5 or socks5h (default: from the environment)")
@@ -84,6 +90,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object, not a table")
+	c.clusterFlags.register(fs)
 	fs.StringVar(&c.page, "report", "", "`file` to write a web page with charts to")
 	fs.IntVar(&c.part, "part", -1, "be one of several processes, whose first connection has this `number`: set by -procs")
 }
@@ -133,6 +140,12 @@ func (c *fanoutCommand) check(args []string) error {
 	case transports[c.transport] == nil:
 		return c.usageError("there is no transport %q; there is: %s", c.transport, transportNames())
 	}
+	if c.joins() && (c.procs > 1 || c.part >= 0) {
+		return c.usageError("-cluster and -procs don't go together: start more processes with -cluster")
+	}
+	if err := c.clusterFlags.check(c.given); err != nil {
+		return c.usageError("%v", err)
+	}
 	urls := c.urls
 	if len(urls) == 0 {
 		urls = []string{"ws://localhost/"} // like that of a server of its own
@@ -143,6 +156,12 @@ func (c *fanoutCommand) check(args []string) error {
 		}
 	}
 	return nil
+}
+
+// given reports whether a flag was given.
+func (c *fanoutCommand) given(name string) (found bool) {
+	c.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 func isProxyURL(raw string) bool {
@@ -156,11 +175,11 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	if c.part >= 0 {
-		gen, err := c.loadGen(c.n)
+		config, err := c.loadConfig(c.n)
 		if err != nil {
 			return err
 		}
-		return loadgen.RunWorker(ctx, gen, c.In, c.Out, c.duration, c.timeout)
+		return loadgen.RunWorker(ctx, loadgen.New(config), c.In, c.Out, c.duration, c.timeout)
 	}
 	var page *os.File
 	if c.page != "" {
@@ -170,6 +189,10 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 		}
 		defer page.Close()
 	}
+	untilInterrupt := c.joins() && !c.given("duration")
+	if untilInterrupt {
+		c.duration = 0
+	}
 	r, err := c.measure(ctx)
 	if err != nil {
 		return err
@@ -178,7 +201,7 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !untilInterrupt:
 		return exitInterrupted
 	case !r.Succeeded():
 		return exitFailed
@@ -204,11 +227,6 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 			c.ca = servers.Certificate.CertFile
 		}
 	}
-	runner, stop, err := c.runner(n)
-	if err != nil {
-		return nil, err
-	}
-	defer stop()
 	r := &report.Report{
 		URLs: c.allURLs(), Server: server, Transport: c.transport, Processes: c.procs,
 		Asked: c.n, Size: c.size, Window: c.window, StreamsAsked: c.streamsPerConn(),
@@ -216,13 +234,24 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
 	}
-	return r, loadgen.Run(ctx, runner, loadgen.Plan{
+	progress := &report.Progress{Out: c.Err}
+	runner, stop, err := c.runner(n, progress, r)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	err = loadgen.Run(ctx, runner, loadgen.Plan{
 		Connections: n,
 		Duration:    c.duration,
 		Timeout:     c.timeout,
-		Reconnect:   c.reconnect,
-		Progress:    c.Err,
+		Reconnect:   c.reconnect || c.joins(),
+		Shared:      c.joins(),
+		Progress:    progress,
 	}, r)
+	if c.joins() && err != nil {
+		err = c.tellClusterError(ctx, err)
+	}
+	return r, err
 }
 
 // streamsPerConn returns how many WebSockets may share a connection, and 0 for HTTP/1.1.
@@ -235,26 +264,42 @@ func (c *fanoutCommand) streamsPerConn() int {
 
 // fitConnections returns how many connections the limit of open files allows. It prints a
 // warning if they are fewer than the user asked for. With -h2 they share files, but the limit is
-// raised for the case that the server doesn't offer HTTP/2.
+// raised for the case that the server doesn't offer HTTP/2. A member of a cluster may get any of the
+// connections, so there the warning is all.
 func (c *fanoutCommand) fitConnections() int {
 	each := process.FitConnections((c.n + c.procs - 1) / c.procs)
 	each *= max(c.streamsPerConn(), 1)
 	n := min(c.n, each*c.procs)
-	if n < c.n {
-		fmt.Fprintf(c.Err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
-			console.Grouped(c.n), console.Grouped(each), console.Grouped(n), (c.n+each-1)/each)
+	switch {
+	case n == c.n:
+		return n
+	case c.joins():
+		fmt.Fprintf(c.Err, "websock: the limit of open files allows %s connections in each process, so this one can't hold all %s of the cluster\n",
+			console.Grouped(n), console.Grouped(c.n))
+		return c.n
 	}
+	fmt.Fprintf(c.Err, "websock: %s connections were asked for; the limit of open files allows %s in each process, and so %s are opened (-procs %d would do)\n",
+		console.Grouped(c.n), console.Grouped(each), console.Grouped(n), (c.n+each-1)/each)
 	return n
 }
 
-// runner returns what generates the load, and a function that ends it.
-func (c *fanoutCommand) runner(n int) (r loadgen.Runner, stop func(), err error) {
-	if c.procs == 1 {
-		gen, err := c.loadGen(n)
-		return gen, func() {}, err
+// runner returns what generates the load, and a function that ends it. What a member of a cluster logs
+// goes to log, and what it says of the cluster into r.
+func (c *fanoutCommand) runner(n int, log io.Writer, r *report.Report) (runner loadgen.Runner, stop func(), err error) {
+	if c.procs > 1 {
+		workers, err := loadgen.StartWorkers(c.Err, c.procs, n, c.workerArgs)
+		return workers, workers.Stop, err
 	}
-	workers, err := loadgen.StartWorkers(c.Err, c.procs, n, c.workerArgs)
-	return workers, workers.Stop, err
+	config, err := c.loadConfig(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.joins() {
+		r.Cluster = &report.Cluster{}
+		runner, err = c.member(config, log, r.Cluster)
+		return runner, func() {}, err
+	}
+	return loadgen.New(config), func() {}, nil
 }
 
 // workerArgs returns the arguments of a worker process: the same flags, followed by those that
@@ -269,15 +314,26 @@ func (c *fanoutCommand) workerArgs(first, connections int) []string {
 	return args
 }
 
-func (c *fanoutCommand) loadGen(n int) (*loadgen.LoadGen, error) {
-	config, err := c.config()
+// member returns what generates the load as a member of a cluster.
+func (c *fanoutCommand) member(load loadgen.Config, log io.Writer, r *report.Cluster) (loadgen.Runner, error) {
+	o, err := c.clusterFlags.options(newLogger(log))
 	if err != nil {
 		return nil, err
+	}
+	o.Rate = cmp.Or(c.rate, defaultClusterRate)
+	dialingAll := time.Duration(float64(load.Connections) / o.Rate * float64(time.Second))
+	return member.New(load, o, c.timeout+dialingAll, r), nil
+}
+
+func (c *fanoutCommand) loadConfig(n int) (load loadgen.Config, err error) {
+	config, err := c.config()
+	if err != nil {
+		return load, err
 	}
 	if config.Mux != nil {
 		config.Mux.StreamsPerConn = c.streamsPerConn()
 	}
-	return loadgen.New(loadgen.Config{
+	return loadgen.Config{
 		Targets:     c.targets(config),
 		Mux:         config.Mux,
 		Connections: n,
@@ -286,7 +342,7 @@ func (c *fanoutCommand) loadGen(n int) (*loadgen.LoadGen, error) {
 		Window:      c.window,
 		Rate:        c.rate,
 		Reconnect:   c.reconnect,
-	}), nil
+	}, nil
 }
 
 // targets returns every URL, from every source address.

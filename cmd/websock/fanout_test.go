@@ -110,6 +110,10 @@ func TestFanoutOpensAsManyAsTheLimitOfOpenFilesAllows(t *testing.T) {
 		if got := shared.fitConnections(); got != procs*each*10 {
 			t.Errorf("%d WebSockets with 10 on each connection", got)
 		}
+		member := &fanoutCommand{stdio: stdio{console.Streams{Err: &said}}, clusterFlags: clusterFlags{name: "feed"}, n: many, procs: 1}
+		if got := member.fitConnections(); got != many || !strings.Contains(said.String(), "can't hold all") {
+			t.Errorf("%d of a cluster's %d: %s", got, many, said.String())
+		}
 		for _, number := range []int{many, each, procs * each} {
 			if !strings.Contains(said.String(), console.Grouped(number)) {
 				t.Errorf("no %d in %q", number, said.String())

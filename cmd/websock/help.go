@@ -26,15 +26,27 @@ func newHelpCommand(s stdio, root *ffcli.Command) *ffcli.Command {
 				_, err := fmt.Fprintf(s.Out, "%s\n%s\n", manual, exitCodes)
 				return err
 			}
-			for _, c := range root.Subcommands {
-				if len(args) == 1 && c.Name == args[0] {
-					_, err := fmt.Fprint(s.Out, ffcli.DefaultUsageFunc(c))
-					return err
-				}
+			c := find(root, args)
+			if c == nil {
+				return s.usageError("help takes the name of a command")
 			}
-			return s.usageError("help takes the name of a command")
+			_, err := fmt.Fprint(s.Out, ffcli.DefaultUsageFunc(c))
+			return err
 		},
 	}
+}
+
+// find returns the command below c that has this name, each word of it one level down, or nil.
+func find(c *ffcli.Command, name []string) *ffcli.Command {
+	if len(name) == 0 {
+		return c
+	}
+	for _, below := range c.Subcommands {
+		if below.Name == name[0] {
+			return find(below, name[1:])
+		}
+	}
+	return nil
 }
 
 //go:embed completion
@@ -88,10 +100,18 @@ func describe(commands []*ffcli.Command) (infos []commandInfo) {
 		case "help":
 			info.Words = namesOf(commands)
 		}
-		c.FlagSet.VisitAll(func(f *flag.Flag) { info.Flags = append(info.Flags, describeFlag(f)) })
+		info.addFlags(c)
+		for _, below := range c.Subcommands { // their names are offered before all their flags
+			info.Words = append(info.Words, below.Name)
+			info.addFlags(below)
+		}
 		infos = append(infos, info)
 	}
 	return infos
+}
+
+func (i *commandInfo) addFlags(of *ffcli.Command) {
+	of.FlagSet.VisitAll(func(f *flag.Flag) { i.Flags = append(i.Flags, describeFlag(f)) })
 }
 
 func describeFlag(f *flag.Flag) flagInfo {

@@ -39,6 +39,9 @@ var completionTests = []struct {
 	{"websock connect -h2", []string{"-h2"}},
 	{"websock completion ", shells},
 	{"websock help conn", []string{"connect"}},
+	{"websock cluster st", []string{"status"}},
+	{"websock cluster status -j", []string{"-json"}},
+	{"websock fanout -clu", []string{"-cluster"}},
 }
 
 func TestCompletionInBash(t *testing.T) {
@@ -76,7 +79,7 @@ func TestCompletionForZshIsWellFormed(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := command(t.Context(), "", "help")
-	for _, text := range append(strings.Fields("fanout connect serve completion version"), "EXIT CODE", exitCodes) {
+	for _, text := range append(strings.Fields("fanout connect serve cluster completion version"), "EXIT CODE", exitCodes) {
 		if got.code != 0 || got.err != "" || !strings.Contains(got.out, text) {
 			t.Errorf("no %q in %+v", text, got)
 		}
@@ -88,6 +91,10 @@ func TestHelp(t *testing.T) {
 	}
 	got = command(t.Context(), "", "help", "serve")
 	if got.code != 0 || !strings.Contains(got.out, "-reuseport") {
+		t.Errorf("%+v", got)
+	}
+	got = command(t.Context(), "", "help", "cluster", "status")
+	if got.code != 0 || !strings.Contains(got.out, "-every") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -4,6 +4,8 @@
 //	websock fanout -url wss://example.com/echo -n 5000 -window 16
 //	websock fanout -url wss://example.com/echo -rate 200 -reconnect -report out.html
 //	websock fanout -url wss://example.com/echo -n 10000 -h2
+//	websock fanout -cluster   in several terminals: they share the connections
+//	websock cluster status    who holds how many of them
 //	websock connect wss://example.com/feed
 //	echo hello | websock connect ws://127.0.0.1:8080/
 //	websock serve             an echo server
@@ -78,6 +80,7 @@ func rootCommand(s stdio, args []string) *ffcli.Command {
 		newFanoutCommand(s, args[min(1, len(args)):]),
 		newConnectCommand(s),
 		newServeCommand(s),
+		newClusterCommand(s),
 		newCompletionCommand(s, root),
 		newHelpCommand(s, root),
 		newVersionCommand(s),
@@ -136,11 +139,13 @@ const exitCodes = "The exit code is\n" +
 	"  0  when all went well\n" +
 	"  1  when something failed\n" +
 	"  2  when the command line is invalid\n" +
-	"  3  when the server can't be reached: no such name, nobody listens, no trust, a proxy declines\n" +
+	"  3  when the server can't be reached: no such name, nobody listens, no trust, a proxy declines;\n" +
+	"     with a cluster, NATS\n" +
 	"  4  when a server was reached and declines the opening handshake\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +
-	"  130  after an interrupt (serve: 0, since an interrupt is how it ends)"
+	"  130  after an interrupt (serve, cluster status -every, and fanout -cluster without -duration:\n" +
+	"     0, since an interrupt is how they end)"
 
 func newVersionCommand(s stdio) *ffcli.Command {
 	return &ffcli.Command{

@@ -171,11 +171,11 @@ func (c *echoConn) sendNext(msg []byte, now int64) {
 
 // onClose counts the end of the connection as a failure, unless we closed it.
 func (c *echoConn) onClose(err error) {
-	shutdown := c.gen.is(closing)
+	ended := c.gen.is(closing) || endedByUs(err)
 	switch {
-	case errors.Is(err, websock.ErrTimeout), shutdown && errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, websock.ErrTimeout), ended && errors.Is(err, context.DeadlineExceeded):
 		c.gen.failures.add("close timeout", 1, err)
-	case !shutdown && !closedByUs(err):
+	case !ended && !closedByUs(err):
 		c.gen.failures.add(closeFailure(err), 1, err)
 	}
 	c.gen.mu.Lock()

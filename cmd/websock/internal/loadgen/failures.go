@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/cluster"
 )
 
 // failures counts failures by kind, and keeps the first error of each.
@@ -96,6 +97,16 @@ func resetFailure(err *websock.StreamError) string { return fmt.Sprintf("stream 
 func closedByUs(err error) bool {
 	var closed *websock.CloseError
 	return errors.As(err, &closed) && closed.Local && errors.Is(err, websock.ErrClosed)
+}
+
+// endedByUs reports whether a slot went down because its Group is being shut down, or because the
+// slot was removed or is about to be, since another member of the cluster has its key.
+func endedByUs(err error) bool {
+	switch fanout.ReasonOf(err) {
+	case fanout.AttemptFailed, fanout.ConnectionLost:
+		return errors.Is(err, cluster.ErrNotHeld)
+	}
+	return true
 }
 
 // byKind returns the counts and the first errors.

@@ -25,12 +25,17 @@ type Config struct {
 	Window      int     // messages in flight on each connection
 	Rate        float64 // connections dialed in a second; 0: unlimited
 	Reconnect   bool    // dial again what failed or was lost
+
+	// Share, unless it is nil, starts a Group whose slots come and go, and returns what ends it. It
+	// sets the Group's Size and rate. NumberOf then numbers the slots, from 0 to Connections-1.
+	Share    func(context.Context, fanout.Options) (shutdown func(), err error)
+	NumberOf func(*fanout.Slot) int
 }
 
 // A LoadGen generates load in this process. It is a Runner.
 type LoadGen struct {
 	Config
-	group      *fanout.Group
+	shutdown   func()              // ends the Group
 	histograms []*report.Histogram // each is shared by a few connections
 	failures   *failures
 	begin      time.Time
@@ -101,54 +106,63 @@ func (g *LoadGen) windowFitsQueue() bool {
 // maxHandshakes bounds the connections that are being opened at the same time.
 const maxHandshakes = 128
 
-// Dial starts a fanout.Group.
+// Dial starts a fanout.Group. With Share it does not wait for the slots.
 func (g *LoadGen) Dial(ctx context.Context) error {
-	rate := g.Rate
-	if rate == 0 {
-		rate = -1
-	}
-	memory, cpu := process.LiveMemory(), process.CPUTime()
-	var err error
-	g.group, err = fanout.Start(fanout.Options{
+	o := fanout.Options{
 		Targets:   g.Targets,
-		Size:      len(g.slots),
-		Pace:      fanout.Pace{Rate: rate, Handshakes: maxHandshakes, PerHost: -1},
+		Pace:      fanout.Pace{Handshakes: maxHandshakes, PerHost: -1},
 		Permanent: func(err error) bool { return !g.Reconnect || fanout.Permanent(err) },
 		OnConnect: g.onConnect,
 		OnMessage: g.onMessage,
 		OnDown:    g.onDown,
-	})
+	}
+	if g.Share != nil {
+		var err error
+		g.shutdown, err = g.Share(ctx, o)
+		return err
+	}
+	o.Size, o.Pace.Rate = len(g.slots), g.Rate
+	if g.Rate == 0 {
+		o.Pace.Rate = -1
+	}
+	memory, cpu := process.LiveMemory(), process.CPUTime()
+	group, err := fanout.Start(o)
 	if err != nil {
 		return err
+	}
+	g.shutdown = func() {
+		const limit = 3 * websock.DefaultCloseTimeout // for the write, for the server's answer, and slack
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		group.Shutdown(ctx) // onDown gets the errors
 	}
 	select {
 	case <-g.allAttempted:
 	case <-ctx.Done():
 	}
-	g.result.Connections, g.result.DialCPU = g.up.Load(), process.CPUTime()-cpu
+	g.countConnections()
+	g.result.DialCPU = process.CPUTime() - cpu
+	g.result.IdleMemory = process.LiveMemory() - memory
+	return nil
+}
+
+// countConnections puts into the result what is open.
+func (g *LoadGen) countConnections() {
+	g.result.Connections = g.up.Load()
 	if g.Mux != nil {
 		stats := g.Mux.Stats()
 		g.result.Sessions, g.result.Streams = int64(stats.Conns), int64(stats.Streams)
 	}
-	g.result.IdleMemory = process.LiveMemory() - memory
-	return nil
 }
 
 // onConnect puts a new connection into its slot. It uses a Handler, not a goroutine that pulls:
 // with one message in flight the cost is the same, but of several, the replies to messages that
 // arrive in one read are written together.
 func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Conn) error {
-	slot := &g.slots[s.Number()]
-	c := newEchoConn(g, s.Number(), conn)
-	g.mu.Lock()
-	last := slot.conn.Swap(c)
-	if last != nil {
-		last.replaced = true
-		slot.sent += last.sent.Load()
-		slot.received += last.received.Load()
-	}
-	g.mu.Unlock()
-	if last != nil {
+	number := g.numberOf(s)
+	slot := &g.slots[number]
+	c := newEchoConn(g, number, conn)
+	if g.replace(slot, c) {
 		g.reconnects.Add(1)
 	}
 	g.up.Add(1)
@@ -157,19 +171,46 @@ func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Con
 	return nil
 }
 
+// replace puts c, nil for none, in place of the connection of a slot, and reports whether there was
+// one. It keeps the counts of that.
+func (g *LoadGen) replace(slot *slot, c *echoConn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := slot.conn.Swap(c)
+	if last == nil {
+		return false
+	}
+	last.replaced = true
+	slot.sent += last.sent.Load()
+	slot.received += last.received.Load()
+	return true
+}
+
+// numberOf returns the number of a slot's connection among all.
+func (g *LoadGen) numberOf(s *fanout.Slot) int {
+	if g.NumberOf != nil {
+		return g.NumberOf(s)
+	}
+	return s.Number()
+}
+
 func (g *LoadGen) onMessage(s *fanout.Slot, op websock.Opcode, msg []byte) {
-	g.slots[s.Number()].conn.Load().onMessage(op, msg)
+	g.slots[g.numberOf(s)].conn.Load().onMessage(op, msg)
 }
 
 // onDown handles the end of a connection and the failure of an attempt.
 func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
-	slot := &g.slots[s.Number()]
+	slot := &g.slots[g.numberOf(s)]
+	ended := endedByUs(err)
 	switch c := slot.conn.Load(); {
 	case c != nil && !c.closed.Load():
 		g.up.Add(-1)
 		c.onClose(err)
-	case fanout.FailureOf(err) != fanout.FailedShutdown:
+	case !ended:
 		g.failures.add(dialFailure(err), 1, err)
+	}
+	if g.Share != nil && ended {
+		g.replace(slot, nil) // another process has the connection next, or this one later
 	}
 	g.noteAttempt(slot)
 }
@@ -183,8 +224,11 @@ func (g *LoadGen) noteAttempt(slot *slot) {
 // Exchange starts every connection in a goroutine of its own: a single goroutine that started
 // all of them would have to compete with the connections that are busy already.
 func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
+	if d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
 	cpu, begin := process.CPUTime(), time.Now()
 	g.enter(exchanging)
 	var starting sync.WaitGroup
@@ -199,6 +243,9 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	g.result.Exchanged = g.Snapshot().Received
 	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
 	g.result.Memory = process.Memory()
+	if g.Share != nil {
+		g.countConnections()
+	}
 	return nil
 }
 
@@ -241,11 +288,8 @@ func (g *LoadGen) awaitEchoes(d time.Duration) {
 
 // close performs the closing handshake on all connections.
 func (g *LoadGen) close() {
-	const limit = 3 * websock.DefaultCloseTimeout // for the write, for the server's answer, and slack
 	g.enter(closing)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	g.group.Shutdown(ctx) // onDown gets the errors
+	g.shutdown()
 	if g.Mux != nil {
 		g.Mux.Close()
 	}

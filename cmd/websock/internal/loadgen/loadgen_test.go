@@ -1,8 +1,10 @@
 package loadgen
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,75 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 	"github.com/seed004e8d11/websock/fanout"
 )
+
+func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
+		})
+	}))
+	defer server.Close()
+	const slots = 8
+	group := make(chan *fanout.Group, 1)
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: "ws" + strings.TrimPrefix(server.URL, "http")}},
+		Connections: slots,
+		Message:     payload.New(false, 16),
+		Window:      4,
+		Reconnect:   true,
+		NumberOf: func(s *fanout.Slot) int {
+			number, err := strconv.Atoi(s.Key())
+			if err != nil {
+				t.Error(err)
+			}
+			return number
+		},
+		Share: func(_ context.Context, o fanout.Options) (func(), error) {
+			o.Size, o.Pace.Rate = -1, -1
+			shared, err := fanout.Start(o)
+			group <- shared
+			return func() { shared.Shutdown(t.Context()) }, err
+		},
+	})
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		defer end()
+		shared := <-group
+		for first := range slots {
+			for i := range slots / 2 { // half of them, with other numbers of slots each time
+				if _, err := shared.Add(strconv.Itoa((first+i)%slots), fanout.SlotOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+			waitForMessages(t, g, int64(1000*(first+1)))
+			for s := range shared.Slots() {
+				s.Remove()
+			}
+		}
+		shared.Add("0", fanout.SlotOptions{})
+		waitForMessages(t, g, 1000*(slots+1))
+	}()
+	if err := g.Exchange(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	result, err := g.Finish(time.Second)
+	if err != nil || len(result.Errors) > 0 || result.Final.Sent != result.Final.Received || result.Final.Reconnects != 0 || result.Connections != 1 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// waitForMessages waits until n messages have been received.
+func waitForMessages(t *testing.T, g *LoadGen, n int64) {
+	for end := time.Now().Add(time.Minute); g.Snapshot().Received < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("only %+v", g.Snapshot())
+			return
+		}
+	}
+}
 
 func TestConnectionsThatOpenAfterTheExchangeSendNothing(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,6 @@ package loadgen
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
@@ -17,7 +16,8 @@ type Runner interface {
 	// ctx has ended. An error means that none can be opened.
 	Dial(ctx context.Context) error
 
-	// Exchange keeps messages in flight until d has passed, ctx ends, or no connection is left.
+	// Exchange keeps messages in flight until d has passed, unless it is 0, ctx ends, or no
+	// connection is left.
 	Exchange(ctx context.Context, d time.Duration) error
 
 	// Finish waits at most d for the echoes in flight, and closes all connections.
@@ -30,25 +30,31 @@ type Runner interface {
 // A Plan says how long the stages take, and how their progress is shown.
 type Plan struct {
 	Connections int
-	Duration    time.Duration // of the exchange
+	Duration    time.Duration // of the exchange; 0: until it is interrupted
 	Timeout     time.Duration // of the wait for the last echoes
 	Reconnect   bool
-	Progress    io.Writer
+	Shared      bool // with other processes: connections come and go
+	Progress    *report.Progress
 }
 
 // Run runs all stages and adds their result to r.
 func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
-	progress := report.Progress{Out: p.Progress, Snapshot: runner.Snapshot, Reconnect: p.Reconnect}
+	p.Progress.Snapshot, p.Progress.Reconnect = runner.Snapshot, p.Reconnect
 	sampler := report.StartSampler(runner.Snapshot)
 	defer sampler.Stop()
 	var err error
 	begin := time.Now()
-	progress.WhileDialing(p.Connections, func() { err = runner.Dial(ctx) })
+	p.Progress.WhileDialing(p.Connections, func() { err = runner.Dial(ctx) })
 	if err != nil {
 		return err
 	}
 	dialing := time.Since(begin)
-	progress.WhileExchanging(p.Duration, func() { err = runner.Exchange(ctx, p.Duration) })
+	exchange := func() { err = runner.Exchange(ctx, p.Duration) }
+	if p.Shared {
+		p.Progress.WhileSharing(p.Connections, exchange)
+	} else {
+		p.Progress.WhileExchanging(p.Duration, exchange)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,11 @@ func (r *Report) WritePage(w io.Writer) error {
 	}
 	var page bytes.Buffer
 	err = pageTemplate.Execute(&page, struct {
-		Rows   []row
-		Charts []template.HTML
-	}{r.rows(), svgs})
+		Rows          []row
+		Charts        []template.HTML
+		MemberColumns []string
+		Members       [][]string
+	}{r.rows(), svgs, memberColumns, r.members()})
 	if err != nil {
 		return err
 	}
@@ -34,11 +36,21 @@ func (r *Report) WritePage(w io.Writer) error {
 	return err
 }
 
+// members returns the table of the members of the cluster.
+func (r *Report) members() (lines [][]string) {
+	if r.Cluster != nil && r.Cluster.Status != nil {
+		for i := range r.Cluster.Status.Members {
+			lines = append(lines, memberCells(&r.Cluster.Status.Members[i]))
+		}
+	}
+	return lines
+}
+
 // charts draws the charts of the page, each as an SVG element.
 func (r *Report) charts() (svgs []template.HTML, err error) {
 	t := newTimeline(r.samples)
 	units := r.unit() + "s"
-	for _, draw := range []func() ([]byte, error){
+	draws := []func() ([]byte, error){
 		func() ([]byte, error) {
 			return lineChart("Messages received", "messages a second", t, series{"", t.messageRates()})
 		},
@@ -53,7 +65,11 @@ func (r *Report) charts() (svgs []template.HTML, err error) {
 		func() ([]byte, error) {
 			return histogramChart("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.latencies)
 		},
-	} {
+	}
+	if r.Cluster != nil {
+		draws = append(draws, clusterCharts(t, units)...)
+	}
+	for _, draw := range draws {
 		svg, err := draw()
 		if err != nil {
 			return nil, err
@@ -61,6 +77,33 @@ func (r *Report) charts() (svgs []template.HTML, err error) {
 		svgs = append(svgs, template.HTML(svg))
 	}
 	return svgs, nil
+}
+
+// clusterCharts returns what draws the charts about a cluster.
+func clusterCharts(t timeline, units string) []func() ([]byte, error) {
+	of := func(count func(ClusterCounts) int64) []float64 {
+		return t.values(func(s Sample) int64 { return count(s.Cluster) })
+	}
+	return []func() ([]byte, error){
+		func() ([]byte, error) {
+			return lineChart("Members of the cluster", "members", t, series{"", of(func(c ClusterCounts) int64 { return c.Members })})
+		},
+		func() ([]byte, error) {
+			return lineChart("Keys connected", units, t,
+				series{"by all members", of(func(c ClusterCounts) int64 { return c.Up })},
+				series{"by this one", t.values(func(s Sample) int64 { return s.Up })})
+		},
+		func() ([]byte, error) {
+			return lineChart("Partitions held", "partitions", t,
+				series{"by all members", of(func(c ClusterCounts) int64 { return c.HeldByAll })},
+				series{"by this one", of(func(c ClusterCounts) int64 { return c.Held })})
+		},
+		func() ([]byte, error) {
+			return lineChart("Partitions moved, so far", "partitions", t,
+				series{"taken over", of(func(c ClusterCounts) int64 { return c.TakenOver })},
+				series{"handed over", of(func(c ClusterCounts) int64 { return c.HandedOver })})
+		},
+	}
 }
 
 // A series is one line of a chart. A name is shown only if there are several.

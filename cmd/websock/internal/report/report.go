@@ -48,6 +48,8 @@ type Report struct {
 	StreamsAsked int    `json:"streams_per_connection,omitempty"` // at most; 0: HTTP/2 was not asked for
 	HTTP2        *HTTP2 `json:"http2,omitempty"`                  // nil: it was not asked for
 
+	Cluster *Cluster `json:"cluster,omitempty"` // nil: the process was no member of one
+
 	samples   []Sample
 	latencies *Histogram
 }
@@ -64,7 +66,9 @@ type HTTP2 struct {
 // taken meanwhile.
 func (r *Report) SetResult(result Result, dialing time.Duration, samples []Sample) {
 	r.Connections = int(result.Connections)
-	r.DialRate = rounded(float64(r.Connections) / dialing.Seconds())
+	if r.Cluster == nil {
+		r.DialRate = rounded(float64(r.Connections) / dialing.Seconds())
+	}
 	if r.Connections > 0 {
 		r.BytesPerConn = max(result.IdleMemory, 0) / int64(r.Connections)
 		r.CPUPerOpen = rounded(float64(result.DialCPU.Nanoseconds()) / 1000 / float64(r.Connections))
@@ -86,7 +90,9 @@ func (r *Report) SetResult(result Result, dialing time.Duration, samples []Sampl
 }
 
 // Succeeded reports whether every message came back and nothing failed.
-func (r *Report) Succeeded() bool { return r.ErrorsTotal == 0 && r.Sent == r.Received }
+func (r *Report) Succeeded() bool {
+	return r.ErrorsTotal == 0 && r.Sent == r.Received && (r.Cluster == nil || r.Cluster.succeeded())
+}
 
 // rounded keeps two decimals.
 func rounded(x float64) float64 { return math.Round(x*100) / 100 }
@@ -125,11 +131,16 @@ func (r *Report) rows() (rows []row) {
 	if len(r.Sources) > 0 {
 		add("source addresses", "%s", strings.Join(r.Sources, " "))
 	}
+	if r.Cluster != nil {
+		r.Cluster.addRows(add)
+	}
 	add(unit+"s", "%s of %s", console.Grouped(r.Connections), console.Grouped(r.Asked))
 	if h := r.HTTP2; h != nil {
 		add("TCP connections", "%s", h.tcpConnections())
 	}
-	add("dial rate", "%s a second", console.Grouped(r.DialRate))
+	if r.Cluster == nil {
+		add("dial rate", "%s a second", console.Grouped(r.DialRate))
+	}
 	if r.Reconnects > 0 {
 		add("reconnected", "%s times", console.Grouped(r.Reconnects))
 	}
@@ -141,8 +152,10 @@ func (r *Report) rows() (rows []row) {
 	add("latency p99", "%v", microseconds(r.Latency.P99))
 	add("latency max", "%v", microseconds(r.Latency.Max))
 	add("client CPU per message", "%.2f µs", r.CPUPerMessage)
-	add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
-	add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
+	if r.Cluster == nil {
+		add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
+		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
+	}
 	add("memory in total", "%s MB", console.Grouped(float64(r.Memory)/1e6))
 	add("errors", "%s", console.Grouped(r.ErrorsTotal))
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {

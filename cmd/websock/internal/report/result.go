@@ -9,6 +9,18 @@ type Snapshot struct {
 	Received   int64 `json:"received"`
 	Errors     int64 `json:"errors"`
 	Reconnects int64 `json:"reconnects"`
+
+	Cluster ClusterCounts `json:"-"` // zero: the process is no member of one
+}
+
+// ClusterCounts are what a member knows of its cluster.
+type ClusterCounts struct {
+	Members    int64 // this one, too
+	Up         int64 // keys connected by all members
+	Held       int64 // partitions of this member
+	HeldByAll  int64
+	TakenOver  int64 // partitions, so far
+	HandedOver int64
 }
 
 // Add adds the counters of another process.

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// SampleInterval is the time between two samples.
-const SampleInterval = 100 * time.Millisecond
+// SampleInterval is the time between two samples. It doubles whenever there are maxSamples, and every
+// other one is dropped.
+const (
+	SampleInterval = 100 * time.Millisecond
+	maxSamples     = 8192
+)
 
 // A Sample is a snapshot with the time at which it was taken.
 type Sample struct {
@@ -33,10 +37,16 @@ func StartSampler(snapshot func() Snapshot) *Sampler {
 }
 
 func (s *Sampler) run() {
-	tick := time.NewTicker(SampleInterval)
+	interval := SampleInterval
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		s.sample()
+		if len(s.samples) == maxSamples {
+			s.samples = everyOther(s.samples)
+			interval *= 2
+			tick.Reset(interval)
+		}
 		select {
 		case <-tick.C:
 		case <-s.quit:
@@ -44,6 +54,14 @@ func (s *Sampler) run() {
 			return
 		}
 	}
+}
+
+// everyOther drops every second sample, but not the first.
+func everyOther(samples []Sample) []Sample {
+	for i := range len(samples) / 2 {
+		samples[i] = samples[2*i]
+	}
+	return samples[:len(samples)/2]
 }
 
 func (s *Sampler) sample() {
@@ -101,6 +119,7 @@ func interpolate(samples []Sample, at time.Duration) Sample {
 		Received:   between(from.Received, to.Received),
 		Errors:     between(from.Errors, to.Errors),
 		Reconnects: between(from.Reconnects, to.Reconnects),
+		Cluster:    to.Cluster, // it changes in steps
 	}}
 }
 

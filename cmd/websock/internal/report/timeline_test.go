@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -44,6 +45,14 @@ func TestTimelineCountsEveryMessage(t *testing.T) {
 	}
 	if last := line.samples[len(line.samples)-1]; last.Received != 10000 {
 		t.Errorf("%+v", last)
+	}
+}
+
+func TestEveryOtherSampleIsDropped(t *testing.T) {
+	got := everyOther([]Sample{{at: 0}, {at: 1}, {at: 2}, {at: 3}, {at: 4}, {at: 5}})
+	want := []Sample{{at: 0}, {at: 2}, {at: 4}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 
