@@ -74,6 +74,16 @@ func TestStartRefusesOtherSettings(t *testing.T) {
 	}
 }
 
+func TestSettingsOfMembersThatHaveEndedAreReplaced(t *testing.T) {
+	s := newFeed(t)
+	o := testOptions(s, "k")
+	o.Dir = t.TempDir()
+	shutdown(t, startMember(t, o))
+	o.Partitions, o.Lease = 32, 3*time.Second
+	wait(t, startMember(t, o))
+	waitUntil(t, "the key is connected again", func() bool { n, _ := s.Connected(); return n == 1 })
+}
+
 // die ends a member's process as far as the others can see.
 func die(c *Cluster) {
 	c.stop()

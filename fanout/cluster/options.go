@@ -17,7 +17,8 @@ import (
 
 // Options says which keys a Cluster keeps connected, to what, and through which NATS its members agree.
 // Keys and Fanout have to be set; everything else is optional. All members of a cluster need the same
-// Name, Partitions, Lease, Margin, Rate, Overlap and Prefix.
+// Name, Partitions, Lease, Margin, Rate, Overlap and Prefix. Partitions and Lease can be changed when all
+// members have ended.
 type Options struct {
 	// Name is that of the cluster: letters, digits, '-' and '_'. Default: "websock".
 	Name string

@@ -197,6 +197,9 @@ func (m *Machine) putMember(of *member, record Member, session uint64) {
 		m.applyOwn(of)
 		return
 	}
+	if m.config.other != nil && m.watch.state == watchCurrent && session != 0 {
+		m.refuse() // somebody lives with the other settings
+	}
 	if slices.Equal(of.Wants, wants) {
 		return
 	}
@@ -281,13 +284,13 @@ func (m *Machine) observes() bool {
 
 // buryAt returns when this member has to declare another one dead.
 func (m *Machine) buryAt(of *member) time.Duration {
-	at := of.heard + m.s.Lease
+	at := of.heard + m.lease()
 	if m.now < at {
 		return at
 	}
 	turn := 0 // how many members come first: those that follow the dead one in the circle of IDs
 	for _, other := range m.members.sorted() {
-		if other == of || other.id == m.s.ID || other.session == 0 || m.now >= other.heard+m.s.Lease {
+		if other == of || other.id == m.s.ID || other.session == 0 || m.now >= other.heard+m.lease() {
 			continue
 		}
 		if follows(of.id, other.id, m.s.ID) {

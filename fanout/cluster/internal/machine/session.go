@@ -63,9 +63,9 @@ func (m *Machine) join() {
 	}
 	if m.state == Joining {
 		switch old := m.members.byID[m.s.ID]; {
+		case m.othersSettingsHold():
 		case !m.config.known:
-			value, _ := json.Marshal(m.ourConfig())
-			m.start(&m.config.write, configName, value, 0)
+			m.writeConfig()
 		case old != nil: // of a session that was lost, or a tombstone
 			m.start(&m.own.write, m.ownKey(), nil, old.revision)
 		default:
@@ -274,7 +274,7 @@ func (m *Machine) nextOfSession() time.Duration {
 	next := m.nextOfWatch()
 	switch m.state {
 	case Joining:
-		if m.watch.state == watchCurrent {
+		if m.watch.state == watchCurrent && !m.othersSettingsHold() {
 			next = min(next, max(m.nextTry(&m.config.write), m.nextTry(&m.own.write)))
 		}
 	case Waiting, Live, Adrift, Leaving:

@@ -44,7 +44,10 @@ func TestAMemberWithOtherSettingsCannotJoin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
 			r.put("config", c.config)
+			r.put("member.b", Member{Weight: 1, N: 1})
 			r.snapshot()
+			r.state(Joining)
+			r.put("member.b", Member{Weight: 1, N: 2, Session: 2})
 			r.state(Left)
 			var incompatible *IncompatibleError
 			if r.exit == nil || !errors.As(r.exit.Err, &incompatible) || incompatible.Config != c.want {
@@ -53,8 +56,34 @@ func TestAMemberWithOtherSettingsCannotJoin(t *testing.T) {
 			if incompatible.Error() == "" || incompatible.Ours != (Config{1, 8, rigLease}) {
 				t.Errorf("the error is %v", incompatible)
 			}
-			if len(r.records) != 1 {
+			if len(r.records) != 2 {
 				t.Errorf("it has written %v", r.records)
+			}
+		})
+	}
+}
+
+func TestSettingsOfMembersThatAreNoMoreAreReplaced(t *testing.T) {
+	for name, member := range map[string]any{
+		"nobody is left": nil,
+		"one has died":   Member{Weight: 1, N: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const longer = 3 * rigLease
+			r := newRig(t, nil)
+			r.put("config", Config{1, 9, longer})
+			if member != nil {
+				r.put("member.b", member)
+			}
+			r.snapshot()
+			if member != nil {
+				r.pass(longer - time.Second)
+				r.state(Joining) // its lease is the longer one
+				r.pass(2 * time.Second)
+			}
+			r.state(Live)
+			if string(r.records["config"].Value) != `{"version":1,"partitions":8,"lease":10000000000}` {
+				t.Errorf("config is %s", r.records["config"].Value)
 			}
 		})
 	}

@@ -95,7 +95,7 @@ func (m *Machine) dropAbsent() {
 		}
 	}
 	if m.config.round != m.watch.round {
-		m.config.known, m.config.revision = false, 0
+		m.config.known, m.config.other, m.config.revision = false, nil, 0
 	}
 	if m.own.session > 0 && m.members.byID[m.s.ID] == nil {
 		m.cut("its record is gone")
@@ -170,7 +170,8 @@ func (m *Machine) nextOfWatch() time.Duration {
 
 // config is what is known of the record of the cluster's settings.
 type config struct {
-	known    bool // it is as ours
+	known    bool    // it is as ours
+	other    *Config // it is another one, perhaps of members that there are no more; nil: it isn't
 	round    uint64
 	revision uint64
 	write    write
@@ -186,15 +187,57 @@ func (m *Machine) ourConfig() Config {
 func (m *Machine) applyConfig(r Record) {
 	m.config.revision, m.config.round = r.Revision, m.watch.round
 	m.config.write.seen(r.Revision)
+	m.config.known, m.config.other = false, nil
 	if r.Deleted {
-		m.config.known = false
 		return
 	}
 	var c Config
 	if err := json.Unmarshal(r.Value, &c); err != nil {
 		c = Config{}
 	}
-	if m.config.known = c == m.ourConfig(); !m.config.known {
-		m.fail(&IncompatibleError{Config: c, Ours: m.ourConfig()})
+	if m.config.known = c == m.ourConfig(); m.config.known {
+		return
 	}
+	m.config.other = &c
+	if m.state != Joining {
+		m.refuse()
+	}
+}
+
+// refuse ends a member whose settings are not those of the cluster.
+func (m *Machine) refuse() {
+	m.fail(&IncompatibleError{Config: *m.config.other, Ours: m.ourConfig()})
+}
+
+// othersSettingsHold reports whether there are other settings, and seems to be a member that has them. It
+// shows that it lives by a renewal, which has this member refused, or is declared dead.
+func (m *Machine) othersSettingsHold() bool {
+	if m.config.other == nil {
+		return false
+	}
+	for _, of := range m.members.byID {
+		if of.session != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// writeConfig writes our settings: there are none, or nobody has those that there are.
+func (m *Machine) writeConfig() {
+	value, _ := json.Marshal(m.ourConfig())
+	last := uint64(0)
+	if m.config.other != nil {
+		last = m.config.revision
+	}
+	m.start(&m.config.write, configName, value, last)
+}
+
+// lease returns how long members may be silent: those of a cluster with other settings may be used to
+// more.
+func (m *Machine) lease() time.Duration {
+	if m.config.other != nil {
+		return max(m.s.Lease, m.config.other.Lease)
+	}
+	return m.s.Lease
 }

@@ -89,7 +89,7 @@ func (m *Machine) written(key string, o Outcome, revision uint64) {
 	case configKey:
 		if w := &m.config.write; w.state == writeUnderway {
 			if o == Accepted {
-				m.config = config{true, m.watch.round, revision, m.config.write}
+				m.config = config{known: true, round: m.watch.round, revision: revision, write: m.config.write}
 			}
 			w.answer(o, m.config.revision, m.now)
 		}
