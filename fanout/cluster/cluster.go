@@ -77,7 +77,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.nats, err = openNATS(ctx, &c.options); err != nil {
 		return err
 	}
-	c.bucket, err = store.Open(ctx, c.nats.conn, store.Config{Bucket: bucketOf(c.options.Name), Replicas: c.nats.replicas})
+	c.bucket, err = store.Open(ctx, c.nats.conn, store.Config{
+		Bucket:   bucketOf(c.options.Name),
+		Replicas: c.nats.replicas,
+		Logger:   c.options.Logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,12 @@ func (k bucketKeys) watch(ctx context.Context, c *Cluster, set keySet) {
 // watchOnce watches the bucket until the connection to NATS is lost. Meanwhile and until it is watched
 // again, the keys stay as they are.
 func (k bucketKeys) watchOnce(ctx context.Context, c *Cluster, set keySet) error {
-	s, err := store.Open(ctx, c.nats.conn, store.Config{Bucket: string(k), Replicas: c.nats.replicas, AnySettings: true})
+	s, err := store.Open(ctx, c.nats.conn, store.Config{
+		Bucket:      string(k),
+		Replicas:    c.nats.replicas,
+		AnySettings: true,
+		Logger:      c.options.Logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,8 @@ func (o *Options) embedded() embedded.Config {
 		Peers:         o.Peers,
 		ClusterListen: o.ClusterListen,
 		Secret:        o.Secret,
+		MaxDisk:       o.MaxDisk,
+		SyncAlways:    o.SyncAlways,
 		Logger:        o.Logger,
 	}
 }
@@ -117,6 +119,7 @@ func (o *Options) defaultDir() (string, error) {
 const (
 	reconnectWait = 200 * time.Millisecond
 	writeTimeout  = 10 * time.Second // then the server is taken for lost; until then even closing waits
+	pingInterval  = 2 * time.Second  // of the connections to NATS; the second without an answer ends them
 )
 
 // natsOptions returns the options of a connection to NATS, which lasts until it is closed.
@@ -136,7 +139,13 @@ func (o *Options) natsOptions(purpose string) []nats.Option {
 		}),
 	}
 	if o.URL != "" {
-		options = append(options, nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait))
+		options = append(options,
+			nats.ReconnectWait(reconnectWait),
+			nats.ReconnectJitter(reconnectWait, reconnectWait),
+			nats.PingInterval(pingInterval),
+			nats.MaxPingsOutstanding(2),
+			nats.IgnoreAuthErrorAbort(), // an outage of what checks them ends, too
+		)
 	}
 	if o.Credentials != "" {
 		options = append(options, nats.UserCredentials(o.Credentials))

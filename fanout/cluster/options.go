@@ -51,6 +51,12 @@ type Options struct {
 	// machine, which find it in Dir. Default: a free port of 127.0.0.1; with Peers, none.
 	Listen string
 
+	// MaxDisk is how many bytes the embedded server may keep in Dir. 0: 4 GiB. With SyncAlways it
+	// acknowledges what is written when it is on the disk; otherwise it is there within a second, and
+	// the last second is lost when the machine loses its power.
+	MaxDisk    int64
+	SyncAlways bool
+
 	// Peers are the addresses, host and port, at which the embedded servers of this and the other
 	// members reach each other. ClusterListen is that on which this one listens; its host may be
 	// empty, for all interfaces. Three or more go on when one of them is lost. Secret is known to all of

@@ -277,9 +277,16 @@ func (m *Machine) bury() {
 }
 
 // observes reports whether this member can tell that another one is silent. It can't while NATS is away:
-// then it hears nobody, and who has kept connections may renew first when NATS is back.
+// then it hears nobody, and who has kept connections may renew first when NATS is back. One that has no
+// session for as long as there are others with other settings relies on its watch alone.
 func (m *Machine) observes() bool {
-	return m.watch.state == watchCurrent && states[m.state].renews && m.now < m.Deadline()
+	switch {
+	case m.watch.state != watchCurrent:
+		return false
+	case m.state == Joining:
+		return m.othersSettingsHold()
+	}
+	return states[m.state].renews && m.now < m.Deadline()
 }
 
 // buryAt returns when this member has to declare another one dead.
