@@ -18,8 +18,9 @@ type holder struct {
 
 	mu      sync.Mutex
 	parts   []part
-	live    int // slots of all partitions that have not ended
-	backlog int // of these: their first attempt has not ended
+	ending  map[*fanout.Slot]bool // slots that are to end, and have not
+	live    int                   // slots of all partitions that have not ended
+	backlog int                   // of these: their first attempt has not ended
 	cutting bool
 }
 
@@ -48,7 +49,7 @@ type key struct {
 }
 
 func newHolder(c *Cluster, partitions int) *holder {
-	h := &holder{cluster: c, parts: make([]part, partitions)}
+	h := &holder{cluster: c, parts: make([]part, partitions), ending: map[*fanout.Slot]bool{}}
 	for i := range h.parts {
 		h.parts[i].keys = map[string]*key{}
 	}
@@ -127,6 +128,9 @@ func (h *holder) cut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cutting = true
+	for slot := range h.ending { // which are given time to send what waits
+		slot.Abort()
+	}
 	for i := range h.parts {
 		p := &h.parts[i]
 		if p.state == partClosed {
@@ -151,23 +155,25 @@ func (h *holder) endSlotLocked(partition int, name string, k *key, end func(*fan
 	}
 	h.triedLocked(&h.parts[partition], k)
 	k.slot = nil
-	context.AfterFunc(slot.Context(), func() { h.flush(partition, name) })
+	h.ending[slot] = true
+	context.AfterFunc(slot.Context(), func() { h.flush(slot, partition, name) })
 	end(slot)
 }
 
 // flush waits until what a slot has received is published: what the next holder of the key receives is
 // to come after it.
-func (h *holder) flush(partition int, name string) {
+func (h *holder) flush(slot *fanout.Slot, partition int, name string) {
 	if p := h.cluster.publisher; p != nil {
-		p.flushed(name, func() { h.slotEnded(partition) })
+		p.flushed(name, func() { h.slotEnded(slot, partition) })
 	} else {
-		h.slotEnded(partition)
+		h.slotEnded(slot, partition)
 	}
 }
 
-func (h *holder) slotEnded(partition int) {
+func (h *holder) slotEnded(slot *fanout.Slot, partition int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.ending, slot)
 	h.parts[partition].live--
 	h.live--
 	h.checkLocked(partition)

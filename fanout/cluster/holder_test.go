@@ -1,0 +1,46 @@
+package cluster
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/machine"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/member"
+)
+
+func TestACutAbortsConnectionsThatAreBeingDrained(t *testing.T) {
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		<-ended // it never reads, and so never answers a close frame
+		conn.Abort(nil)
+	}))
+	defer server.Close()
+	defer close(ended)
+	c := &Cluster{}
+	target := fanout.Target{URL: server.URL, Config: websock.Config{Limits: websock.Limits{CloseTimeout: time.Hour}}}
+	var err error
+	if c.group, err = fanout.Start(fanout.Options{Size: -1, Targets: []fanout.Target{target}}); err != nil {
+		t.Fatal(err)
+	}
+	defer c.group.Shutdown(t.Context())
+	c.member = member.New(member.Options{Settings: machine.Settings{Partitions: 1}})
+	c.holder = newHolder(c, 1)
+	c.holder.put("key", nil)
+	c.holder.Open(0, 1)
+	waitUntil(t, "the key is connected", func() bool { return c.group.Stats().Up == 1 })
+	c.holder.Drain(0)
+	if live, _ := c.holder.keys(); live != 1 {
+		t.Fatalf("%d connections are left at once", live)
+	}
+	c.holder.Cut()
+	waitUntil(t, "nothing is left", func() bool { live, _ := c.holder.keys(); return live == 0 })
+}
