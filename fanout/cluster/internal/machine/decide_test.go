@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -250,7 +251,7 @@ func TestAPartitionThatSomebodyHasOverwrittenIsClosed(t *testing.T) {
 
 func TestWhatIsToldOfOtherPartitionsIsIgnored(t *testing.T) {
 	r := joined(t, nil)
-	for _, p := range []int{-1, 0, 7, 8, 1 << 40} {
+	for _, p := range []int{-1, 0, 7, 8, math.MaxInt} {
 		r.in(r.m.Ended(r.now, p))
 		r.in(r.m.Settled(r.now, p))
 		r.in(r.m.Written(r.now, fmt.Sprint("part.", p), Accepted, 1000))

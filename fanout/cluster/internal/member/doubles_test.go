@@ -23,6 +23,13 @@ type memoryStore struct {
 	writes   int
 }
 
+// record returns the last change of a record.
+func (s *memoryStore) record(key string) store.Update {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[key]
+}
+
 type memoryWatch struct {
 	pending []store.Update
 	news    chan struct{}
@@ -60,11 +67,41 @@ func (w *memoryWatch) add(u store.Update) {
 // A link is a member's way to a memoryStore.
 type link struct {
 	*memoryStore
-	away   bool // guarded by memoryStore.mu
-	hang   bool // away: nothing is answered, instead of refused at once
-	lose   bool // writes are done, and their answers lost
+	away   bool          // guarded by memoryStore.mu
+	hang   bool          // away: nothing is answered, instead of refused at once
+	lose   bool          // writes are done, and their answers lost
+	slow   time.Duration // how long a write takes
 	ended  chan struct{}
-	opened int // watches
+	opened int // watches, also such as were refused
+	now    int // writes that are under way
+}
+
+func (l *link) set(change func(*link)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
+func (l *link) watched() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
+}
+
+func (l *link) underway() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+// begin counts a write until it has an answer, and makes it slow.
+func (l *link) begin() (end func()) {
+	l.mu.Lock()
+	l.now++
+	slow := l.slow
+	l.mu.Unlock()
+	time.Sleep(slow)
+	return func() { l.set(func(l *link) { l.now-- }) }
 }
 
 func (s *memoryStore) link() *link { return &link{memoryStore: s, ended: make(chan struct{})} }
@@ -110,6 +147,7 @@ func (l *link) Create(ctx context.Context, key string, value []byte) (uint64, er
 }
 
 func (l *link) Update(ctx context.Context, key string, value []byte, last uint64) (uint64, error) {
+	defer l.begin()()
 	if err := l.reach(ctx); err != nil {
 		return 0, err
 	}
@@ -118,6 +156,7 @@ func (l *link) Update(ctx context.Context, key string, value []byte, last uint64
 }
 
 func (l *link) Delete(ctx context.Context, key string, last uint64) error {
+	defer l.begin()()
 	if err := l.reach(ctx); err != nil {
 		return err
 	}
@@ -127,12 +166,12 @@ func (l *link) Delete(ctx context.Context, key string, last uint64) error {
 }
 
 func (l *link) Watch(ctx context.Context) (<-chan store.Update, error) {
+	l.set(func(l *link) { l.opened++ })
 	if err := l.reach(ctx); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.opened++
 	w := &memoryWatch{news: make(chan struct{}, 1)}
 	for _, u := range l.records {
 		if !u.Deleted {
@@ -235,6 +274,19 @@ func (h *model) observe(e machine.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, e)
+}
+
+func (h *model) cutTimes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cuts
+}
+
+// token returns that with which a partition is open, 0 if it isn't.
+func (h *model) token(partition int) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open[partition]
 }
 
 func (h *model) held() (partitions []int) {
