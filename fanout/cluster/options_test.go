@@ -31,10 +31,14 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 			o.Publish.To = ToCore
 			o.Fanout.OnData = func(*fanout.Slot, websock.Header, []byte) {}
 		},
-		"Publish.To":  func(o *Options) { o.Publish.To = 3 },
-		"Conn":        func(o *Options) { o.Conn, o.URL = &nats.Conn{}, "nats://nats.example" },
-		"Peers":       func(o *Options) { o.Peers, o.URL = []string{"127.0.0.1:1"}, "nats://nats.example" },
-		"FenceHeader": func(o *Options) { o.FenceHeader = "a b" },
+		"Publish.To":           func(o *Options) { o.Publish.To = 3 },
+		"Publish.Buffer":       func(o *Options) { o.Publish.Buffer = -1 },
+		"Publish.InFlight":     func(o *Options) { o.Publish.InFlight = -1 },
+		"Publish.AckWait":      func(o *Options) { o.Publish.AckWait = -1 },
+		"Publish.FlushTimeout": func(o *Options) { o.Publish.FlushTimeout = -1 },
+		"Conn":                 func(o *Options) { o.Conn, o.URL = &nats.Conn{}, "nats://nats.example" },
+		"Peers":                func(o *Options) { o.Peers, o.URL = []string{"127.0.0.1:1"}, "nats://nats.example" },
+		"FenceHeader":          func(o *Options) { o.FenceHeader = "a b" },
 	} {
 		o := Options{Keys: Static("k")}
 		change(&o)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
 )
 
 // A streamPublisher publishes what is in the queue to a stream of JetStream: of each key one message, or
@@ -65,11 +67,28 @@ func newStreamPublisher(ctx context.Context, p *publisher) (*streamPublisher, er
 	return s, nil
 }
 
+// openStream tries until ctx ends, since servers that have just been started may refuse at first.
 func (p *publisher) openStream(ctx context.Context) (jetstream.Stream, error) {
 	js, err := jetstream.New(p.conn)
 	if err != nil {
 		return nil, err
 	}
+	for {
+		stream, err := p.openStreamOnce(ctx, js)
+		if err == nil || !store.MayPass(err) || p.conn.IsClosed() {
+			return stream, err
+		}
+		select {
+		case <-time.After(retryInterval):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (p *publisher) openStreamOnce(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	subjects := p.encoder.prefix + ">"
 	if p.Stream == nil {
 		name, err := js.StreamNameBySubject(ctx, subjects)
@@ -79,13 +98,11 @@ func (p *publisher) openStream(ctx context.Context) (jetstream.Stream, error) {
 		return js.Stream(ctx, name)
 	}
 	config := *p.Stream
-	if config.Name == "" {
-		config.Name = p.name + "-rx"
-	}
+	config.Name = cmp.Or(config.Name, p.name+"-rx")
+	config.Replicas = cmp.Or(config.Replicas, p.replicas)
 	if config.Subjects == nil {
 		config.Subjects = []string{subjects}
 	}
-	config.Replicas = cmp.Or(config.Replicas, p.replicas)
 	stream, err := js.CreateStream(ctx, config)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		stream, err = js.Stream(ctx, config.Name)

@@ -94,7 +94,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Bucket, error) {
 			b.nc, b.markerTTL, b.logger = nc, c.MarkerTTL, c.Logger
 			return b, nil
 		}
-		if nc.IsClosed() || !mayPass(err) {
+		if nc.IsClosed() || !MayPass(err) {
 			return nil, openError(c.Bucket, err)
 		}
 		select {

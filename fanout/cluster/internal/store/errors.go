@@ -27,8 +27,8 @@ func codeOf(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// mayPass reports whether an error of opening a bucket may be gone in a while.
-func mayPass(err error) bool {
+// MayPass reports whether an error of making or opening a bucket, or a stream, may be gone in a while.
+func MayPass(err error) bool {
 	switch codeOf(err) {
 	case codeNoSuitablePeers, codeTemporarilyAway, codeNotLeader, codeInsufficientResources, codeStreamOffline:
 		return true
