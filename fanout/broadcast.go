@@ -7,7 +7,8 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A Delivery counts the slots of a Group by what a broadcast has done to them.
+// A Delivery counts the slots of a Group by what a broadcast has done to them. Slots that are removed
+// while the broadcast is under way don't count.
 type Delivery struct {
 	Sent    int // the message was given to the connection
 	Kept    int // it is kept for the next connection: see Options.SendBuffer

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -656,4 +658,127 @@ func changeSomething(t *testing.T, g *Group, faulty []Target) {
 	case 15:
 		g.Stats()
 	}
+}
+
+// What was sent before is written, whatever the transport, before the connection is closed.
+func TestAConnectionIsDrainedBeforeItIsClosed(t *testing.T) {
+	for name, ask := range map[string]func(*Slot){"Stop": (*Slot).Stop, "Reconnect": (*Slot).Reconnect, "Remove": (*Slot).Remove} {
+		t.Run(name, func(t *testing.T) {
+			eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+				const messages = 200
+				server := newTestServer(t)
+				var got atomic.Int32
+				closed := make(chan error, 2)
+				server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) { got.Add(1) }
+				server.OnEnd = func(_ *websock.Conn, err error) { closed <- err }
+				type down struct {
+					err  error
+					next time.Duration
+				}
+				downs := make(chan down, 2)
+				targets := targetsFor(transport, server.url())
+				targets[0].Config.Limits.SendQueue = 2 * messages * 5000
+				g := startGroup(t, Options{
+					Targets: targets,
+					Backoff: Backoff{Base: time.Hour, Max: time.Hour},
+					OnDown:  func(_ *Slot, err error, next time.Duration) { downs <- down{err, next} },
+				})
+				waitAllUp(t, g)
+				s := g.Slot(0)
+				for range messages {
+					if err := s.SendBinary(make([]byte, 5000)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ask(s)
+				if err := s.SendText(nil); name != "Reconnect" && err == nil { // which may have connected again
+					t.Error("a message is accepted after the end")
+				}
+				if err := <-closed; closeCodeOf(err) != websock.CloseNormal || got.Load() != messages {
+					t.Errorf("%d messages, then %v", got.Load(), err)
+				}
+				want := map[string]time.Duration{"Stop": never, "Reconnect": 0, "Remove": never}[name]
+				if d := <-downs; ReasonOf(d.err) != Ended || d.next != want || s.Failures() != 0 {
+					t.Errorf("%v, next %v, %d failures", d.err, d.next, s.Failures())
+				}
+				switch name {
+				case "Stop":
+					waitUntil(t, "it has stopped", func() bool { return s.State() == Stopped })
+					if s.Retry(); s.State() != Stopped || s.SendText(nil) != ErrDown {
+						t.Error(s.State())
+					}
+					s.Resume()
+					waitAllUp(t, g)
+				case "Reconnect":
+					waitAllUp(t, g)
+				case "Remove":
+					waitEnded(t, s, ErrRemoved)
+				}
+			})
+		})
+	}
+}
+
+// While a connection is being closed, sends say why they are refused, and the peer that doesn't read has only
+// CloseTimeout.
+func TestSendsAreRefusedWhileAConnectionIsDrained(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		server := newTestServer(t)
+		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		targets := targetsFor(transport, server.url())
+		targets[0].Config.NetDial = dialSmallBuffer
+		targets[0].Config.Limits.CloseTimeout = 300 * time.Millisecond
+		g := startGroup(t, Options{Targets: targets, Size: 3, Ping: -1, SendBuffer: 1000})
+		waitAllUp(t, g)
+		slots := slices.Collect(g.Slots())
+		for _, s := range slots {
+			for s.SendBinary(make([]byte, 64<<10)) == nil {
+			}
+		}
+		slots[0].Stop()
+		slots[1].Reconnect()
+		slots[2].Remove()
+		for i, want := range []error{ErrDown, ErrDown, ErrRemoved} {
+			if err := slots[i].SendText(nil); err != want || slots[i].State() != Up {
+				t.Errorf("%v, %v", err, slots[i].State())
+			}
+		}
+		if d := g.Broadcast(websock.OpText, nil); d != (Delivery{Down: 2}) {
+			t.Errorf("%+v", d)
+		}
+		if s := g.Stats(); s.Up != 2 || s.Ending != 1 {
+			t.Errorf("%+v", s)
+		}
+		waitUntil(t, "the first has stopped", func() bool { return slots[0].State() == Stopped })
+		waitUntil(t, "the second is up again", func() bool { return slots[1].SendText(nil) == nil && slots[1].State() == Up })
+		waitEnded(t, slots[2], ErrRemoved)
+	})
+}
+
+func TestSetRateTakesEffectAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return nil, errRefused })
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: 50, Pace: Pace{Rate: 0.001}, Backoff: Backoff{Base: time.Hour, Max: time.Hour}, Permanent: func(error) bool { return true }})
+		defer shutDown()
+		time.Sleep(time.Second) // 1 dial at 0, the next one would be at 1000 s
+		g.SetRate(10)
+		time.Sleep(time.Second + time.Millisecond) // 10 dials
+		g.SetRate(math.NaN())
+		g.SetRate(2)
+		time.Sleep(2 * time.Second) // 4 dials, or 5
+		g.SetRate(0)                // DefaultRate
+		time.Sleep(100 * time.Millisecond)
+		var counts []int
+		times := d.times()
+		for _, until := range []time.Duration{time.Second, 2*time.Second + time.Millisecond, 4*time.Second + time.Millisecond, time.Hour} {
+			n := 0
+			for len(times) > 0 && times[0] <= until {
+				n, times = n+1, times[1:]
+			}
+			counts = append(counts, n)
+		}
+		if counts[0] != 1 || counts[1] != 10 || counts[2] < 4 || counts[2] > 5 || counts[3] < 9 || counts[3] > 12 {
+			t.Errorf("%v", counts)
+		}
+	})
 }

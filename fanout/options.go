@@ -104,7 +104,8 @@ type Options struct {
 	// OnConnect, unless it is nil, is called when a connection is open, before anything else is
 	// sent or received on it. It may send and receive as on a connection without a Handler: log
 	// in, subscribe. It may block until ctx ends, which also ends its sends and receives. It must
-	// not keep or close c. An error makes the attempt fail.
+	// not keep or close c. An error makes the attempt fail: the connection is closed, within the
+	// Limits.CloseTimeout of its Config, and then OnDown is called.
 	OnConnect func(ctx context.Context, s *Slot, c *websock.Conn) error
 
 	// OnMessage is called with every message received. msg is valid until it returns, and may be
