@@ -518,7 +518,7 @@ func TestWithoutFailoverEachSlotKeepsToItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		board := newSwitchboard()
 		board.set("a", refuse)
-		g, shutDown := startInBubble(t, Options{Targets: board.targets("a", "b"), Size: 10})
+		g, shutDown := startInBubble(t, Options{Targets: board.targets("a", "b"), Size: 10, Ping: -1})
 		defer shutDown()
 		time.Sleep(time.Minute)
 		if s := g.Targets(); g.Stats().Up != 5 || s[0].Up != 0 || s[1].Up != 5 || s[0].Healthy || s[0].Failed < 5*5 {
@@ -535,6 +535,7 @@ func TestTargetsOfChooseAreReported(t *testing.T) {
 		g, shutDown := startInBubble(t, Options{
 			Choose: func(s *Slot) Target { return targets[s.Number()%3] },
 			Size:   6,
+			Ping:   -1, // which nobody answers
 		})
 		defer shutDown()
 		time.Sleep(time.Minute)
