@@ -40,7 +40,9 @@ type Options struct {
 	// NATS are further options of the connection to NATS.
 	NATS []nats.Option
 
-	// Conn, in place of URL, is a connection to NATS that the caller has. Shutdown leaves it open.
+	// Conn, in place of URL, is a connection to NATS that the caller has. Shutdown leaves it open. Messages
+	// use it too, so that a flood of them may delay the renewal of the lease; with URL they have
+	// connections of their own.
 	Conn *nats.Conn
 
 	// Dir is where the embedded server keeps its data. All members of a cluster on a machine that
