@@ -42,6 +42,9 @@ func (s *members) sorted() []*member {
 	return s.inOrder
 }
 
+// maxLease bounds for how long another member's record is believed that it may be silent.
+const maxLease = 24 * time.Hour
+
 // tombstone is the record of a member whose sessions have ended.
 var tombstone, _ = json.Marshal(Member{Dead: true})
 
@@ -289,15 +292,21 @@ func (m *Machine) observes() bool {
 	return states[m.state].renews && m.now < m.Deadline()
 }
 
+// silentUntil returns when a member has been silent for too long: after its own Lease, or ours if that is
+// longer. (They differ only where a cluster begins anew with other settings.)
+func (m *Machine) silentUntil(of *member) time.Duration {
+	return of.heard + max(m.s.Lease, min(of.Lease, maxLease))
+}
+
 // buryAt returns when this member has to declare another one dead.
 func (m *Machine) buryAt(of *member) time.Duration {
-	at := of.heard + m.lease()
+	at := m.silentUntil(of)
 	if m.now < at {
 		return at
 	}
 	turn := 0 // how many members come first: those that follow the dead one in the circle of IDs
 	for _, other := range m.members.sorted() {
-		if other == of || other.id == m.s.ID || other.session == 0 || m.now >= other.heard+m.lease() {
+		if other == of || other.id == m.s.ID || other.session == 0 || m.now >= m.silentUntil(other) {
 			continue
 		}
 		if follows(of.id, other.id, m.s.ID) {

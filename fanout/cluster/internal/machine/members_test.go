@@ -30,6 +30,21 @@ func TestASilentMemberIsDeclaredDeadAfterALease(t *testing.T) {
 	}
 }
 
+func TestAMemberWithALongerLeaseIsDeadLater(t *testing.T) {
+	for lease, deleted := range map[time.Duration]bool{0: true, rigLease / 2: true, -1: true, 2 * rigLease: false, 1 << 62: false} {
+		r := joined(t, nil)
+		r.put("member.b", r.with(func(b *Member) { b.Lease = lease }))
+		r.pass(rigLease - 1)
+		if r.records["member.b"].Deleted {
+			t.Errorf("lease %v: it was deleted too early", lease)
+		}
+		r.pass(rigLease)
+		if r.records["member.b"].Deleted != deleted {
+			t.Errorf("lease %v: after two Leases it is deleted: %v", lease, !deleted)
+		}
+	}
+}
+
 func TestAMemberThatHasRenewedIsNotDead(t *testing.T) {
 	r := joined(t, nil)
 	r.put("member.b", r.with(nil))

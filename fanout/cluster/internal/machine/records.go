@@ -65,14 +65,15 @@ type Config struct {
 // a session that it knows nothing of. Because there can't be two records under a key, it proves that
 // the session has ended.
 type Member struct {
-	Dead    bool     `json:"dead,omitempty"`
-	Session uint64   `json:"session,omitempty"` // 0 in the first record, whose revision is the session
-	Weight  float64  `json:"weight"`
-	Leaving bool     `json:"leaving,omitempty"` // it gives up its partitions, and takes none
-	N       uint64   `json:"n"`                 // of this renewal
-	Knows   []uint64 `json:"knows,omitempty"`   // sessions that it takes into account, ascending
-	Wants   []int    `json:"wants,omitempty"`   // partitions that it is ready to take over now
-	Report  Report   `json:"report"`
+	Dead    bool          `json:"dead,omitempty"`
+	Session uint64        `json:"session,omitempty"` // 0 in the first record, whose revision is the session
+	Weight  float64       `json:"weight"`
+	Lease   time.Duration `json:"lease"`             // in nanoseconds: for how long it may be silent
+	Leaving bool          `json:"leaving,omitempty"` // it gives up its partitions, and takes none
+	N       uint64        `json:"n"`                 // of this renewal
+	Knows   []uint64      `json:"knows,omitempty"`   // sessions that it takes into account, ascending
+	Wants   []int         `json:"wants,omitempty"`   // partitions that it is ready to take over now
+	Report  Report        `json:"report"`
 }
 
 // A Partition is the record of who holds a partition, under the key "part." and its number. It is

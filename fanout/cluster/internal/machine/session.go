@@ -110,6 +110,7 @@ func (m *Machine) writeOwn(last uint64) {
 	o.written = Member{
 		Session: o.session,
 		Weight:  o.weight.Float(),
+		Lease:   m.s.Lease,
 		Leaving: m.leaving,
 		N:       o.n,
 		Knows:   m.members.sessions(),

@@ -66,7 +66,7 @@ func TestAMemberWithOtherSettingsCannotJoin(t *testing.T) {
 func TestSettingsOfMembersThatAreNoMoreAreReplaced(t *testing.T) {
 	for name, member := range map[string]any{
 		"nobody is left": nil,
-		"one has died":   Member{Weight: 1, N: 1},
+		"one has died":   Member{Weight: 1, N: 1, Lease: 3 * rigLease},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const longer = 3 * rigLease

@@ -232,12 +232,3 @@ func (m *Machine) writeConfig() {
 	}
 	m.start(&m.config.write, configName, value, last)
 }
-
-// lease returns how long members may be silent: those of a cluster with other settings may be used to
-// more.
-func (m *Machine) lease() time.Duration {
-	if m.config.other != nil {
-		return max(m.s.Lease, m.config.other.Lease)
-	}
-	return m.s.Lease
-}
