@@ -119,7 +119,7 @@ func (r *recordReader) read(u store.Update) {
 		_ = json.Unmarshal(u.Value, &r.config)
 	case "member":
 		var m machine.Member
-		if json.Unmarshal(u.Value, &m) != nil {
+		if json.Unmarshal(u.Value, &m) != nil || m.Dead {
 			return
 		}
 		r.members[name] = &MemberStatus{

@@ -3,6 +3,9 @@ package cluster
 import (
 	"errors"
 	"testing"
+
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/machine"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
 )
 
 func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
@@ -35,5 +38,22 @@ func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 	}
 	if other, err := a.Status(t.Context()); err != nil || len(other.Members) != 2 {
 		t.Errorf("Cluster.Status returned %+v, %v", other, err)
+	}
+}
+
+func TestAMemberWhoseSessionHasEndedIsNoMember(t *testing.T) {
+	r := recordReader{members: map[string]*MemberStatus{}, partitions: map[int]machine.Partition{}}
+	for key, value := range map[string]string{
+		"config":   `{"version":1,"partitions":2,"lease":1000000000}`,
+		"member.a": `{"session":5,"weight":1}`,
+		"member.b": `{"session":6,"dead":true}`,
+		"part.0":   `{"member":"a","session":5}`,
+		"part.1":   `{"member":"b","session":6}`,
+	} {
+		r.read(store.Update{Key: key, Value: []byte(value), Revision: 9})
+	}
+	s, err := r.status("test")
+	if err != nil || len(s.Members) != 1 || s.Members[0].ID != "a" || s.Members[0].Partitions != 1 || s.Free != 1 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
