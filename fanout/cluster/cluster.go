@@ -27,13 +27,14 @@ var ErrNotHeld = errors.New("cluster: this member doesn't hold the key")
 // A Cluster is this process as a member of a cluster. Its methods may be called from any goroutine, also
 // from the functions of Options.Fanout.
 type Cluster struct {
-	options Options
-	id      string
-	nats    *natsAccess
-	bucket  *store.Bucket
-	group   *fanout.Group
-	holder  *holder
-	member  *member.Member
+	options  Options
+	id       string
+	nats     *natsAccess
+	bucket   *store.Bucket
+	renewals *renewalCounter // the bucket, as the member uses it
+	group    *fanout.Group
+	holder   *holder
+	member   *member.Member
 
 	publisher *publisher // nil: what is received is not published
 	receiver  *receiver  // nil: no messages are taken from NATS
@@ -92,6 +93,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.group, err = fanout.Start(c.groupOptions()); err != nil {
 		return err
 	}
+	c.renewals = &renewalCounter{Store: c.bucket, key: "member." + c.id}
 	c.member = member.New(member.Options{
 		Settings: machine.Settings{
 			ID:              c.id,
@@ -103,7 +105,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 			Overlap:         c.options.Overlap,
 			KeepConnections: c.options.Away == KeepConnections,
 		},
-		Store:   c.bucket,
+		Store:   c.renewals,
 		Holder:  c.holder,
 		Observe: c.observe,
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -406,4 +407,14 @@ func wait(t *testing.T, members ...*Cluster) {
 			t.Fatalf("Wait: %v, %+v", err, c.Stats())
 		}
 	}
+}
+
+// A refusingStore refuses every Update with err, unless that is nil.
+type refusingStore struct {
+	store.Store
+	err error
+}
+
+func (s *refusingStore) Update(context.Context, string, []byte, uint64) (uint64, error) {
+	return 7, s.err
 }

@@ -36,6 +36,8 @@ type Stats struct {
 	// keys had been tried here.
 	Takeover fanout.Histogram
 
+	Renewals RenewalStats
+
 	Publish PublishStats // of messages that were received, if Options.Publish asks for it
 	Receive ReceiveStats // of messages that were taken from NATS, if Options.Receive is set
 }
@@ -104,6 +106,7 @@ func (c *Cluster) Stats() Stats {
 		}
 	}
 	s.Keys, s.Untried = c.holder.keys()
+	s.Renewals = c.renewals.snapshot()
 	if c.publisher != nil {
 		s.Publish = c.publisher.stats()
 	}

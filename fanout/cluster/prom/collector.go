@@ -23,6 +23,8 @@ type Collector struct {
 	losses      *prometheus.Desc
 	ended       *prometheus.Desc
 	takeover    *prometheus.Desc
+	renewal     *prometheus.Desc
+	failures    *prometheus.Desc
 	received    *prometheus.Desc
 	published   *prometheus.Desc
 	duplicates  *prometheus.Desc
@@ -57,6 +59,8 @@ func NewCollector(c *cluster.Cluster, labels prometheus.Labels) *Collector {
 	p.losses = desc("sessions_lost_total", "Sessions that the member has lost, with all of its connections.")
 	p.ended = desc("members_ended_total", "Other members that have left or died.")
 	p.takeover = desc("takeover_seconds", "Time from the moment at which a partition was seen to be free until all of its keys had been tried here.")
+	p.renewal = desc("renewal_seconds", "Time that it took NATS to confirm a renewal of the member's lease.")
+	p.failures = desc("renewal_failures_total", "Renewals of the lease that NATS has refused or not answered.")
 	p.received = desc("received_messages_total", "Messages received on connections, to be published.")
 	p.published = desc("published_messages_total", "Messages of which NATS has confirmed that they are published.")
 	p.duplicates = desc("duplicate_messages_total", "Messages that the stream had already when it acknowledged them.")
@@ -102,6 +106,8 @@ func (p *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(p.losses, s.Losses)
 	counter(p.ended, s.Ended)
 	ch <- histogram(p.takeover, &s.Takeover)
+	ch <- histogram(p.renewal, &s.Renewals.Took)
+	counter(p.failures, s.Renewals.Failed)
 
 	counter(p.received, s.Publish.Received)
 	counter(p.published, s.Publish.Published)

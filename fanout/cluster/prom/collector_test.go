@@ -74,6 +74,9 @@ websock_cluster_moves_total{feed="test",kind="received"} 0
 # TYPE websock_cluster_partitions gauge
 websock_cluster_partitions{feed="test",state="held"} 8
 websock_cluster_partitions{feed="test",state="moving"} 0
+# HELP websock_cluster_renewal_failures_total Renewals of the lease that NATS has refused or not answered.
+# TYPE websock_cluster_renewal_failures_total counter
+websock_cluster_renewal_failures_total{feed="test"} 0
 # HELP websock_cluster_sessions_lost_total Sessions that the member has lost, with all of its connections.
 # TYPE websock_cluster_sessions_lost_total counter
 websock_cluster_sessions_lost_total{feed="test"} 0
@@ -82,7 +85,7 @@ websock_cluster_sessions_lost_total{feed="test"} 0
 websock_cluster_state{feed="test",state="live"} 1
 `
 	if err := testutil.CollectAndCompare(p, strings.NewReader(want), "websock_cluster_keys", "websock_cluster_members",
-		"websock_cluster_moves_total", "websock_cluster_partitions", "websock_cluster_sessions_lost_total", "websock_cluster_state"); err != nil {
+		"websock_cluster_moves_total", "websock_cluster_partitions", "websock_cluster_renewal_failures_total", "websock_cluster_sessions_lost_total", "websock_cluster_state"); err != nil {
 		t.Error(err)
 	}
 }

@@ -78,6 +78,8 @@ type Cluster struct {
 	Ended      uint64          `json:"ended_members"`
 	Takeover   TakeoverTimes   `json:"takeover_ms"` // of partitions that nobody held
 	Losses     uint64          `json:"losses"`      // sessions
+	Renewals   uint64          `json:"renewals"`    // of the lease
+	Failures   uint64          `json:"renewal_failures"`
 	Leaving    float64         `json:"leaving_seconds"`
 	Left       bool            `json:"left"` // it handed over all that it held, in time
 }
@@ -92,6 +94,7 @@ type TakeoverTimes struct {
 // SetStats fills in what the member counts.
 func (c *Cluster) SetStats(s *cluster.Stats) {
 	c.Held, c.Claimed, c.Received, c.HandedOver, c.Losses, c.Ended = s.Held, s.Claimed, s.Received, s.HandedOver, s.Losses, s.Ended
+	c.Renewals, c.Failures = s.Renewals.Done, s.Renewals.Failed
 	c.Takeover = TakeoverTimes{s.Takeover.Quantile(0.5).Milliseconds(), s.Takeover.Quantile(0.99).Milliseconds()}
 }
 
@@ -104,13 +107,22 @@ func (c *Cluster) addRows(add func(label, format string, args ...any)) {
 		add("cluster", "%s: %s", c.Status.Name, summarize(c.Status))
 	}
 	add("member", "%s, %s", c.Member, plural(c.Held, "partition"))
-	add("partitions claimed", "%s that nobody held, half within %v, 99 %% within %v", console.Grouped(float64(c.Claimed)),
-		milliseconds(c.Takeover.P50), milliseconds(c.Takeover.P99))
+	add("partitions claimed", "%s", c.claims())
 	add("partitions received", "%s from other members", console.Grouped(float64(c.Received)))
 	add("partitions handed over", "%s", console.Grouped(float64(c.HandedOver)))
 	add("other members ended", "%s", console.Grouped(float64(c.Ended)))
 	add("sessions lost", "%s", console.Grouped(float64(c.Losses)))
+	add("renewals of the lease", "%s, %s failed", console.Grouped(float64(c.Renewals)), console.Grouped(float64(c.Failures)))
 	add("left", "%s", c.departure())
+}
+
+// claims says how many partitions the member has claimed, and how soon their keys had been tried.
+func (c *Cluster) claims() string {
+	if c.Claimed == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%s that nobody held, half of them within %v, 99 %% within %v",
+		console.Grouped(float64(c.Claimed)), milliseconds(c.Takeover.P50), milliseconds(c.Takeover.P99))
 }
 
 func (c *Cluster) departure() string {
