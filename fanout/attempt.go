@@ -60,7 +60,7 @@ func (g *Group) nextToEnqueue() (s *Slot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.toEnqueue) == 0 {
-		g.enqueuing = false
+		g.toEnqueue, g.enqueuing = nil, false
 		return nil
 	}
 	s = g.toEnqueue[0]

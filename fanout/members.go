@@ -3,6 +3,7 @@ package fanout
 import (
 	"container/heap"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,6 +14,7 @@ type members struct {
 	mu       sync.RWMutex
 	byNumber []*Slot          // nil: no slot has the number. The last one is never nil
 	byKey    map[string]*Slot // those whose key isn't their number
+	keys     int              // the most that byKey has had: what it has memory for
 	free     numberHeap       // the numbers in byNumber that no slot has, and maybe larger ones
 	count    int
 
@@ -41,6 +43,7 @@ func (m *members) addLocked(s *Slot) {
 			m.byKey = map[string]*Slot{}
 		}
 		m.byKey[s.key] = s
+		m.keys = max(m.keys, len(m.byKey))
 	}
 	m.count++
 }
@@ -51,6 +54,9 @@ func (m *members) removeLocked(s *Slot) {
 	m.byNumber[number] = nil
 	delete(m.byKey, s.key)
 	m.count--
+	if len(m.byKey) < m.keys/4 { // a map doesn't shrink
+		m.byKey, m.keys = maps.Collect(maps.All(m.byKey)), len(m.byKey)
+	}
 	if number < len(m.byNumber)-1 {
 		heap.Push(&m.free, number)
 		return
@@ -222,6 +228,9 @@ func (m *members) ended(s *Slot) (next *Slot) {
 		return nil
 	}
 	delete(m.ending, key)
+	if len(m.ending) == 0 {
+		m.ending = nil // a map doesn't shrink
+	}
 	return e.next
 }
 
