@@ -25,7 +25,8 @@
 //   - A partition is opened with a higher token each time.
 //   - A partition's record is changed only by its holder, unless the holder's session has ended. A
 //     session is ended by others only if it hasn't been renewed for Lease.
-//   - In no second more attempts begin than Rate, and one for each member.
+//   - What members are allowed to dial is never more than Rate in sum, and in no second more attempts begin
+//     than that, and one for each member.
 //   - A member opens a partition only when about as many keys wait as are dialled in a second, or fewer, if
 //     partitions are equal.
 //   - A partition moves only to whom it belongs, by rendezvous hashing over the members that there

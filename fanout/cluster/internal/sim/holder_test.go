@@ -322,6 +322,7 @@ func (h *holder) SetRate(rate float64) {
 		w.logLocked("%s: rate %.3f", h.n, rate)
 	}
 	h.rate = rate
+	w.check.ratesLocked()
 }
 
 // Report is the first thing that the goroutine of a member does when time has passed. It does nothing

@@ -88,6 +88,7 @@ func (c *checker) openedLocked(n *node, p int, token uint64) {
 	c.tokens[p] = hold{n: n, token: token}
 	c.holds[p] = append(c.holds[p], hold{n: n, since: c.w.now(), token: token})
 	c.oneHolderLocked(p)
+	c.ratesLocked()
 	if c.w.sc.overlap > 0 {
 		c.w.afterLocked(c.overlapLocked(), func() { c.oneHolderLocked(p) })
 	}
@@ -406,6 +407,31 @@ func (c *checker) scanLocked() {
 		if len(c.holds[p]) > 1 {
 			c.oneHolderLocked(p)
 		}
+		for _, n := range c.w.nodes {
+			if n.dead || n.pausedLocked() || !n.usesLocked(p) {
+				continue
+			}
+			if !slices.ContainsFunc(c.holds[p], func(h hold) bool { return h.n == n }) {
+				c.w.failLocked("%s may use partition %d, of which it has nothing", n, p)
+			}
+		}
+	}
+}
+
+// ratesLocked: what members may dial that have something to dial is never more than Rate in sum.
+func (c *checker) ratesLocked() {
+	sum := 0.0
+	for _, n := range c.w.nodes {
+		if n.dead || n.pausedLocked() || n.holder.cutting || len(n.holder.parts) == 0 {
+			continue
+		}
+		if c.w.now()-n.wokenAt < c.w.sc.margin {
+			continue // it may have been declared dead
+		}
+		sum += n.holder.rate
+	}
+	if sum > c.w.sc.rate*1.000001 && !c.w.sc.keep {
+		c.w.failLocked("members may dial %v a second, in sum: more than %v", sum, c.w.sc.rate)
 	}
 }
 

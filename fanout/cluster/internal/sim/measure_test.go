@@ -31,8 +31,30 @@ var incidents = []incident{
 			w.joinLocked()
 		}
 	}},
+	{"all are restarted in turn", (*world).rollLocked},
 	{"the store is away for 5 s", func(w *world) { w.awayLocked(5 * time.Second) }},
 	{"the store is away for 20 s", func(w *world) { w.awayLocked(20 * time.Second) }},
+}
+
+// rollLocked restarts all members, one after another: the next leaves when the last one is back and
+// holds something.
+func (w *world) rollLocked() {
+	old := w.liveLocked()
+	var step func(leaving, back *node)
+	step = func(leaving, back *node) {
+		switch {
+		case leaving != nil && leaving.dead:
+			leaving, back = nil, w.startLocked(leaving.name)
+		case back != nil && len(back.holder.parts) > 0, leaving == nil && back == nil:
+			if len(old) == 0 {
+				return
+			}
+			leaving, back, old = old[0], nil, old[1:]
+			leaving.leaveLocked()
+		}
+		w.afterLocked(200*time.Millisecond, func() { step(leaving, back) })
+	}
+	step(nil, nil)
 }
 
 // settleTime lets time pass until every key is where it belongs.
@@ -55,9 +77,12 @@ func TestMeasure(t *testing.T) {
 	if !*measured {
 		t.Skip("it prints figures, with -measure")
 	}
-	for _, rate := range []float64{1000, 5000, 20000} {
+	for _, of := range []struct {
+		rate       float64
+		partitions int
+	}{{5000, 4096}, {5000, 16384}, {20000, 4096}, {1000, 4096}} {
 		sc := big(1)
-		sc.rate = rate
+		sc.rate, sc.partitions, sc.failing = of.rate, of.partitions, 0
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(sc, nil)
 			defer w.close()
@@ -87,8 +112,8 @@ func TestMeasure(t *testing.T) {
 					median, longest = down[len(down)/2], down[len(down)-1]
 				}
 				s := took.Seconds()
-				t.Logf("rate %v: %-28s settled after %6.1f s; %4d partitions down, for %.1f s (median), %.1f s (longest); %d writes, %d of partitions; %.0f changes/s and %.2f MB/s delivered to all",
-					rate, i.name, s, len(down), median.Seconds(), longest.Seconds(), w.server.writes-writes, w.server.partWrites-parts,
+				t.Logf("rate %v, %d partitions: %-28s settled after %6.1f s; %4d partitions down, for %.1f s (median), %.1f s (longest); %d writes, %d of partitions; %.0f changes/s and %.2f MB/s delivered to all",
+					of.rate, of.partitions, i.name, s, len(down), median.Seconds(), longest.Seconds(), w.server.writes-writes, w.server.partWrites-parts,
 					float64(w.server.delivered-delivered)/s, float64(w.server.deliveredBytes-bytes)/s/1e6)
 			}
 		})
