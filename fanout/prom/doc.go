@@ -2,4 +2,6 @@
 // only programs that use it depend on Prometheus.
 //
 //	prometheus.MustRegister(prom.NewCollector(g, prometheus.Labels{"feed": "trades"}))
+//
+// A TargetCollector exports how each Target does.
 package prom
