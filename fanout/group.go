@@ -215,6 +215,17 @@ func (g *Group) addRunning() {
 	g.running++
 }
 
+// addRunningIfOpen is addRunning, unless Shutdown was called. It reports whether it wasn't.
+func (g *Group) addRunningIfOpen() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing() {
+		return false
+	}
+	g.running++
+	return true
+}
+
 func (g *Group) doneRunning() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

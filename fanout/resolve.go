@@ -122,8 +122,10 @@ func (b *addressBook) find(ctx context.Context, name hostName, s *Slot) (*resolv
 		return h, h.err
 	}
 	if h.lookup == nil {
+		if !b.group.addRunningIfOpen() {
+			return h, ErrClosed
+		}
 		h.lookup = make(chan struct{})
-		b.group.addRunning()
 		go b.lookUp(name, h, s)
 	}
 	done := h.lookup

@@ -109,6 +109,9 @@ func TestShutdownEndsALookupAndWaitsForIt(t *testing.T) {
 		if shutDown(); !ended {
 			t.Error("Shutdown has returned before")
 		}
+		if _, err := b.find(t.Context(), hostName{name: "other.test"}, nil); err != ErrClosed {
+			t.Error("a lookup after Shutdown:", err)
+		}
 	})
 }
 

@@ -52,6 +52,9 @@ func TestAnotherAddressIsTriedInTheSameAttempt(t *testing.T) {
 		Rotation: &Rotation{Lookup: host.lookUp},
 	})
 	waitAllUp(t, g)
+	if addresses := g.addresses.names[hostName{name: "feed.test"}].families[familyIPv4].addresses; addresses[1].works() {
+		t.Error("the address is not avoided")
+	}
 	if s := g.Stats(); len(s.Failed) != 0 || s.Attempts != 30 {
 		t.Errorf("attempts have failed: %+v", s)
 	}
@@ -96,6 +99,41 @@ func TestAnAddressWhoseServerFailsIsAvoided(t *testing.T) {
 	if n := refused.Load(); n == 0 || n > slots/5 { // in turn, half of the attempts would go there
 		t.Errorf("%d attempts at the address that refuses", n)
 	}
+}
+
+func TestAnAddressWhoseServerWorksAgainHasItsTurn(t *testing.T) {
+	host := newHostWithAddresses(t, 2)
+	var requests atomic.Int64
+	for _, s := range host.servers {
+		s.OnRequest = func(*http.Request) error {
+			if requests.Add(1) == 1 {
+				return &websock.HandshakeError{Status: http.StatusServiceUnavailable}
+			}
+			return nil
+		}
+	}
+	g := startGroup(t, Options{Targets: URLs(host.url), Rotation: &Rotation{Lookup: host.lookUp}})
+	waitAllUp(t, g)
+	var broken *address
+	for _, a := range g.addresses.names[hostName{name: "feed.test"}].families[familyIPv4].addresses {
+		if !a.works() {
+			broken = a
+		}
+	}
+	works := func() bool {
+		g.addresses.mu.Lock()
+		defer g.addresses.mu.Unlock()
+		return broken.works()
+	}
+	if broken == nil {
+		t.Fatal("no address is avoided")
+	}
+	waitUntil(t, "it works again", func() bool {
+		if c := g.Slot(0).Conn(); c != nil {
+			c.Abort(nil)
+		}
+		return works()
+	})
 }
 
 func TestHostHeaderAndServerNameAreThoseOfTheURL(t *testing.T) {
@@ -262,4 +300,44 @@ func TestWhatALookupReturns(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two names have two servers each, which are killed and started again.
+func TestFailoverAndRotationWhileServersComeAndGo(t *testing.T) {
+	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		a, b := newHostWithAddresses(t, 2), newHostWithAddresses(t, 2)
+		targets := append(targetsFor(transport, strings.Replace(a.url, "feed", "a", 1)), targetsFor(transport, strings.Replace(b.url, "feed", "b", 1))...)
+		g := startGroup(t, Options{
+			Targets:  targets,
+			Size:     60,
+			Failover: &Failover{Avoid: 20 * time.Millisecond, AvoidMax: 100 * time.Millisecond},
+			Rotation: &Rotation{TTL: 10 * time.Millisecond, Lookup: func(ctx context.Context, name string) ([]netip.Addr, error) {
+				if name == "a.test" {
+					return a.lookUp(ctx, name)
+				}
+				return b.lookUp(ctx, name)
+			}},
+		})
+		servers := append(a.servers, b.servers...)
+		for _, dead := range [][]int{{0}, {0, 1}, {1, 2}, {2, 3}} {
+			waitAllUp(t, g)
+			for _, i := range dead {
+				servers[i].kill()
+			}
+			waitUntil(t, "all are up at the servers that are left", func() bool {
+				for s := range g.Slots() {
+					c := s.Conn()
+					if c == nil || slices.ContainsFunc(dead, func(i int) bool { return c.RemoteAddr().String() == servers[i].addr }) {
+						return false
+					}
+				}
+				return true
+			})
+			for _, i := range dead {
+				servers[i].start()
+			}
+		}
+		waitAllUp(t, g)
+		checkCounts(t, g.Stats(), 60)
+	})
 }
