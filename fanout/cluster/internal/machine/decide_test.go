@@ -199,6 +199,9 @@ func TestWithOverlapAMemberSaysThatItIsReady(t *testing.T) {
 	for _, overlap := range []time.Duration{0, time.Second} {
 		r := joined(t, func(s *Settings) { s.Overlap = overlap })
 		token := r.m.parts.all[3].token
+		if r.pass(time.Second); r.part(3).Ready {
+			t.Errorf("overlap %v: it is ready already", overlap)
+		}
 		r.in(r.m.Settled(r.now, 3))
 		want := Partition{Member: "a", Session: r.m.own.session}
 		if overlap > 0 {

@@ -209,9 +209,6 @@ func (m *Machine) Abandon(now time.Duration) []Action {
 func (m *Machine) begin(now time.Duration) {
 	clear(m.out)
 	m.out = m.out[:0]
-	if gap := now - m.now; gap > m.s.Margin {
-		m.members.heardAll(now) // nothing was heard because nobody listened
-	}
 	m.now = max(m.now, now)
 	m.checkDeadline()
 }
@@ -221,7 +218,6 @@ func (m *Machine) end() []Action {
 	if m.state == Left {
 		return m.out
 	}
-	m.checkDeadline()
 	m.join()
 	m.share() // before anything is opened, and before the record says that a member was seen
 	if m.changed && m.watch.state == watchCurrent {

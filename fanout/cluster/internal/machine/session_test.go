@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -189,9 +190,22 @@ func TestAtTheDeadlineAMemberCutsAndThenJoinsAgain(t *testing.T) {
 	if r.m.own.session <= old || r.own().Session != r.m.own.session {
 		t.Errorf("the session is %d, and the old record was %d", r.m.own.session, old)
 	}
+	if got := r.took(); !strings.HasPrefix(got, "watch, rate 100, open ") {
+		t.Errorf("it did %q", got)
+	}
 	if r.m.parts.count[Held] != 8 || r.m.counts.losses != 1 {
 		t.Errorf("it holds %d partitions, after %d losses", r.m.parts.count[Held], r.m.counts.losses)
 	}
+}
+
+func TestAMemberThatWaitsIsCutAtTheDeadlineInAnyCase(t *testing.T) {
+	r := newRig(t, func(s *Settings) { s.KeepConnections = true })
+	r.put("member.b", Member{Weight: 1, N: 1})
+	r.snapshot()
+	r.state(Waiting)
+	r.hold = true
+	r.pass(rigLease)
+	r.state(Cutting)
 }
 
 func TestASessionIsLostWithItsRecord(t *testing.T) {
@@ -225,6 +239,8 @@ func TestASessionIsLostWithItsRecord(t *testing.T) {
 func TestNATSThatHasLostAllDataIsJoinedAgain(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		r := joined(t, func(s *Settings) { s.KeepConnections = keep })
+		r.put("member.b", r.with(nil))
+		r.put("member.b", nil)
 		r.pass(rigLease)
 		r.in(r.m.WatchLost(r.now))
 		clear(r.records)
@@ -238,6 +254,9 @@ func TestNATSThatHasLostAllDataIsJoinedAgain(t *testing.T) {
 		if r.m.parts.count[Held] != 8 || r.records["config"].Value == nil {
 			t.Errorf("it holds %d partitions", r.m.parts.count[Held])
 		}
+		r.took()
+		r.put("member.b", r.with(nil)) // with a session that is less than its last one
+		r.wants("rate 50")
 	}
 }
 
@@ -273,6 +292,13 @@ func TestConnectionsAreKeptPastTheDeadlineIfTheyAreToBe(t *testing.T) {
 		r.put("member.a", nil)
 		r.state(Cutting)
 		r.wants("cut")
+	})
+	t.Run("and nothing is handed over meanwhile", func(t *testing.T) {
+		r := adrift()
+		session := r.put("member.b", r.with(nil))
+		r.want(session, ofB(8)...)
+		r.pass(time.Second)
+		r.wants("rate 50")
 	})
 	t.Run("and nothing is taken meanwhile", func(t *testing.T) {
 		r := adrift()
@@ -322,6 +348,12 @@ func TestAMemberLeaves(t *testing.T) {
 		if !r.records["member.a"].Deleted || r.exit.Err != nil {
 			t.Errorf("it ends with %v", r.exit)
 		}
+	})
+	t.Run("alone, before its record says so", func(t *testing.T) {
+		r := joined(t, nil)
+		r.hold = true
+		r.in(r.m.Leave(r.now))
+		r.wants("drain 0, drain 1, drain 2, drain 3, drain 4, drain 5, drain 6, drain 7")
 	})
 	t.Run("at once: it cuts", func(t *testing.T) {
 		r := joined(t, nil)

@@ -60,20 +60,25 @@ func TestWhatANewWatchDoesNotShowIsGone(t *testing.T) {
 }
 
 func TestNothingIsTakenWhileThereIsNoWatch(t *testing.T) {
-	r := joined(t, nil)
-	r.put("member.b", r.with(nil))
-	r.pass(time.Second)
+	r := newRig(t, nil)
+	r.backlog = 1000 // after the first partition
+	r.snapshot()
+	r.state(Live)
 	r.in(r.m.WatchLost(r.now))
-	writes := r.revision
-	r.hold = true
+	r.load(0, 0)
+	before := r.own().N
 	r.pass(rigLease / 2)
-	for _, w := range r.pending {
-		if w.Key != "member.a" {
-			t.Errorf("it writes %s", w.Key)
-		}
+	if got := r.m.parts.count[Held] + r.m.parts.count[Claiming]; got != 1 {
+		t.Errorf("%d partitions were taken", got)
 	}
-	if len(r.pending) == 0 || r.revision != writes {
+	if r.own().N < before+2 {
 		t.Error("it doesn't renew")
+	}
+	r.backlog = 0
+	r.snapshot()
+	r.pass(time.Second)
+	if got := r.m.parts.count[Held]; got != 8 {
+		t.Errorf("then %d partitions are held", got)
 	}
 }
 
