@@ -157,14 +157,23 @@ func (j *journal) checkMessage(m jetstream.Msg, sessions []feed.Record, stored [
 // waitUntilPublished waits until no member has messages that it is to publish.
 func (j *journal) waitUntilPublished() {
 	j.w.t.Helper()
-	time.Sleep(sendEvery) // what was sent last is received by then; if it isn't, it will be missing
-	j.w.waitUntil("everything is published", func() bool {
-		for _, p := range j.w.members {
-			if p.report().Publish.Waiting > 0 {
-				return false
-			}
+	sent := 0
+	for _, s := range j.w.feed.History() {
+		if s.Ended.IsZero() {
+			sent += s.Sent
 		}
-		return true
+	}
+	before := uint64(0)
+	j.w.waitUntil("everything is published", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		received, waiting := uint64(0), 0
+		for _, p := range j.w.members {
+			r := p.report()
+			received, waiting = received+r.Publish.Received, waiting+r.Publish.Waiting
+		}
+		quiet := received == before && received >= uint64(sent)
+		before = received
+		return quiet && waiting == 0
 	})
 }
 

@@ -10,15 +10,23 @@ import (
 // startThree starts three members, which share the keys.
 func startThree(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, *natsFlag)
+	begin(t)
+	w := newWorld(t)
+	w.useFlag()
+	w.startThree()
+	return w
+}
+
+// startThree starts three members, which share the keys.
+func (w *world) startThree() {
+	w.t.Helper()
 	began := time.Now()
 	w.start("a", "b", "c")
 	w.settle()
-	t.Logf("three members hold %d keys %v after the start", w.config.Keys, time.Since(began).Round(time.Millisecond))
+	w.t.Logf("three members hold %d keys %v after the start", w.config.Keys, time.Since(began).Round(time.Millisecond))
 	w.checkSpread()
 	w.checkRate()
 	w.feed.Reset()
-	return w
 }
 
 func TestKeysOfAKilledMemberAreTakenOver(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/embedded"
 )
@@ -51,10 +53,10 @@ func (n *natsConfig) run() error {
 // natsServers are processes that run NATS servers. They can be killed, and started again with what
 // they have stored.
 type natsServers struct {
-	t         *testing.T
-	namespace string
-	configs   []natsConfig
-	running   []*process
+	t       *testing.T
+	host    *host // on which they run; nil: where the test runs
+	configs []natsConfig
+	running []*process
 }
 
 // startNATS starts servers on loopback: one alone, or more that form a cluster.
@@ -93,7 +95,7 @@ func (n *natsServers) startAll() {
 	var started []*process
 	for i := range n.configs {
 		if n.running[i] == nil {
-			n.running[i] = launch(n.t, fmt.Sprint("NATS server ", i), n.namespace, role{NATS: &n.configs[i]})
+			n.running[i] = launch(n.t, fmt.Sprint("NATS server ", i), n.host, role{NATS: &n.configs[i]})
 			started = append(started, n.running[i])
 		}
 	}
@@ -101,6 +103,17 @@ func (n *natsServers) startAll() {
 		if line := p.read(); line != "started" {
 			n.t.Fatalf("%s says %q, but is to start", p.name, line)
 		}
+	}
+}
+
+func (n *natsServers) kill(i int) {
+	n.running[i].kill()
+	n.running[i] = nil
+}
+
+func (n *natsServers) killAll() {
+	for i := range n.running {
+		n.kill(i)
 	}
 }
 
@@ -113,12 +126,45 @@ func (n *natsServers) url() string {
 	return strings.Join(urls, ",")
 }
 
+// connect connects the test to the servers.
 func (n *natsServers) connect() *nats.Conn {
 	n.t.Helper()
-	conn, err := nats.Connect(n.url(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	options := []nats.Option{
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // there are errors when servers are killed
+	}
+	if n.host != nil {
+		options = append(options, nats.SetCustomDialer(n.host))
+	}
+	conn, err := nats.Connect(n.url(), options...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(conn.Close)
 	return conn
 }
+
+// leader returns which of the servers leads the bucket of a cluster; ok is false if none does.
+func (n *natsServers) leader(conn *nats.Conn, cluster string) (server int, ok bool) {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(n.t.Context(), time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, bucketOf(cluster))
+	if err != nil {
+		return 0, false
+	}
+	leader := stream.CachedInfo().Cluster.Leader
+	for i, c := range n.configs {
+		if name, _ := os.ReadFile(filepath.Join(c.Dir, "name")); strings.TrimSpace(string(name)) == leader {
+			return i, n.running[i] != nil
+		}
+	}
+	return 0, false
+}
+
+// bucketOf returns the name of the stream with a cluster's records.
+func bucketOf(cluster string) string { return "KV_" + cluster + "-cluster" }

@@ -18,6 +18,7 @@ import (
 type role struct {
 	Member *memberConfig `json:",omitempty"`
 	NATS   *natsConfig   `json:",omitempty"`
+	Host   bool          `json:",omitempty"` // does nothing, in a network namespace of its own
 }
 
 // roleEnv is the variable of the environment that makes the test's program one.
@@ -39,10 +40,15 @@ func play(text string) error {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return err
 	}
-	if r.NATS != nil {
+	switch {
+	case r.NATS != nil:
 		return r.NATS.run()
+	case r.Member != nil:
+		return r.Member.run()
 	}
-	return r.Member.run()
+	fmt.Println("started")
+	_, err := io.Copy(io.Discard, os.Stdin) // until the test ends
+	return err
 }
 
 // A process is one that the test has started. It ends with the test, however that ends.
@@ -59,17 +65,14 @@ type process struct {
 // patience is how long a test waits for something that takes a moment on a machine that isn't busy.
 const patience = time.Minute
 
-// launch starts a process.
-func launch(t *testing.T, name, namespace string, r role) *process {
+// launch starts a process, on a host or, if that is nil, where the test runs.
+func launch(t *testing.T, name string, on *host, r role) *process {
 	t.Helper()
 	text, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := []string{os.Args[0]}
-	if namespace != "" {
-		program = append([]string{"ip", "netns", "exec", namespace}, program...)
-	}
+	program := on.command(os.Args[0])
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +80,9 @@ func launch(t *testing.T, name, namespace string, r role) *process {
 	p := &process{t: t, name: name, cmd: exec.Command(program[0], program[1:]...), stdout: make(chan string, 100), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), roleEnv+"="+string(text))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if r.Host {
+		p.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	}
 	p.cmd.Stderr = log
 	p.stdin, err = p.cmd.StdinPipe()
 	if err != nil {

@@ -30,6 +30,9 @@ type Server struct {
 	// has begun: the Server itself may be slow. It has to be set before the first connection.
 	Grace time.Duration
 
+	// KeepAlive is that of the sessions. It has to be set before the first connection.
+	KeepAlive websock.KeepAlive
+
 	listener net.Listener
 	http     http.Server
 
@@ -40,7 +43,7 @@ type Server struct {
 	overlap    time.Duration // the longest
 	received   int           // messages
 	violations []string
-	paused     map[string]bool // members that can't close their sessions
+	excused    map[string]excuse // members
 	closed     bool
 }
 
@@ -74,7 +77,7 @@ func New(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Grace: 2 * time.Second, listener: l, keys: map[string]*keyState{}, paused: map[string]bool{}}
+	s := &Server{Grace: 2 * time.Second, listener: l, keys: map[string]*keyState{}, excused: map[string]excuse{}}
 	s.http.Handler = http.HandlerFunc(s.accept)
 	go s.http.Serve(l)
 	return s, nil
@@ -111,7 +114,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) {
 		begun = time.Unix(0, n)
 	}
 	session.Token, _ = strconv.ParseUint(r.Header.Get(TokenHeader), 10, 64)
-	options := &websock.AcceptOptions{Transport: epoll.Transport()}
+	options := &websock.AcceptOptions{Transport: epoll.Transport(), KeepAlive: s.KeepAlive}
 	c, err := websock.Accept(w, r, options)
 	if err != nil {
 		return
@@ -144,7 +147,7 @@ func (s *Server) begin(session *Session, begun time.Time) bool {
 	s.history = append(s.history, session)
 	session.ID, session.Began = len(s.history), now
 	switch {
-	case session.Token != 0 && session.Token < k.token:
+	case session.Token < k.token && s.excused[session.Member] != adrift:
 		s.violateLocked("key %s: %s connects with token %d after %d", session.Key, session.Member, session.Token, k.token)
 	case len(k.sessions) > 0:
 		time.AfterFunc(s.Grace, func() { s.checkAlone(session) })
@@ -163,7 +166,7 @@ func (s *Server) checkAlone(session *Session) {
 	defer s.mu.Unlock()
 	all := s.keys[session.Key].sessions
 	for _, older := range all[:max(0, slices.Index(all, session))] {
-		if !s.paused[older.Member] {
+		if s.excused[older.Member] == "" && s.excused[session.Member] == "" {
 			s.violateLocked("key %s: %s with token %d is connected beside %s with token %d",
 				session.Key, older.Member, older.Token, session.Member, session.Token)
 		}
@@ -186,7 +189,7 @@ func (s *Session) onClose(*websock.Conn, error) {
 	s.Ended = time.Now()
 	k.sessions = slices.DeleteFunc(slices.Clone(k.sessions), func(other *Session) bool { return other == s })
 	for _, other := range k.sessions {
-		if !s.server.paused[s.Member] && !s.server.paused[other.Member] {
+		if s.server.excused[s.Member] == "" && s.server.excused[other.Member] == "" {
 			both := min(s.Ended.Sub(other.Began), s.Ended.Sub(s.Began))
 			s.server.overlap = max(s.server.overlap, both)
 		}
@@ -202,10 +205,28 @@ func (s *Server) violateLocked(format string, args ...any) {
 
 // SetPaused says that a member's process is stopped, or isn't any more. The sessions of one that is may
 // stay beside those of others.
-func (s *Server) SetPaused(member string, paused bool) {
+func (s *Server) SetPaused(member string, is bool) { s.excuse(member, paused, is) }
+
+// SetAdrift says that a member is cut off from NATS and keeps its connections, or isn't any more. Its
+// sessions may stay beside those of others, and it may open new ones with an old token.
+func (s *Server) SetAdrift(member string, is bool) { s.excuse(member, adrift, is) }
+
+// An excuse is why a member may do what it otherwise must not.
+type excuse string
+
+const (
+	paused excuse = "paused"
+	adrift excuse = "adrift"
+)
+
+func (s *Server) excuse(member string, why excuse, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paused[member] = paused
+	if is {
+		s.excused[member] = why
+	} else {
+		delete(s.excused, member)
+	}
 }
 
 // Violations returns what must not have happened, but has.
