@@ -108,7 +108,7 @@ func report(c *cluster.Cluster) {
 func (m *memberConfig) options(held func(key string) bool) cluster.Options {
 	keys := make([]string, m.Keys)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("key-%d", i)
+		keys[i] = keyOf(i)
 	}
 	o := cluster.Options{
 		Name:          m.Cluster,
@@ -125,6 +125,7 @@ func (m *memberConfig) options(held func(key string) bool) cluster.Options {
 		Overlap:       m.Overlap,
 		Away:          m.Away,
 		FenceHeader:   feed.TokenHeader,
+		Receive:       true,
 		Logger:        slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Fanout: fanout.Options{
 			Choose: func(s *fanout.Slot) fanout.Target {
@@ -153,6 +154,8 @@ func (m *memberConfig) options(held func(key string) bool) cluster.Options {
 	}
 	return o
 }
+
+func keyOf(i int) string { return fmt.Sprintf("key-%d", i) }
 
 // askForEcho is a message that members send back if they hold the key.
 const askForEcho = "echo"

@@ -39,6 +39,7 @@ func TestKeysOfAKilledMemberAreTakenOver(t *testing.T) {
 	w.waitUntil("the others have its keys", w.complete)
 	w.checkTook("the takeover", time.Since(killed), w.config.Lease+2*time.Second+w.timeFor(lost))
 	w.checkRate()
+	w.checkOverlap()
 
 	w.start("a")
 	w.settle()
@@ -60,6 +61,8 @@ func TestAMemberThatWasPausedUsesNoKeyThatOthersHave(t *testing.T) {
 	}
 	w.askForEchoes() // on all connections, also those of the one that is paused
 	w.waitUntil("the others have answered", func() bool { return w.feed.Received() == w.config.Keys })
+	w.sendThroughNATS() // which has subscriptions of both
+	w.waitUntil("the others have sent what came from NATS", func() bool { return w.feed.Received() == 2*w.config.Keys })
 	w.resume("b")
 	w.waitUntil("it is a member again", func() bool {
 		r := w.members["b"].report()
@@ -68,8 +71,8 @@ func TestAMemberThatWasPausedUsesNoKeyThatOthersHave(t *testing.T) {
 	w.settle()
 	w.feed.SetPaused("b", false)
 	w.askForEchoes()
-	w.waitUntil("all have answered, and no connection that is over", func() bool { return w.feed.Received() >= 2*w.config.Keys })
-	if n := w.feed.Received() - 2*w.config.Keys; n > 0 {
+	w.waitUntil("all have answered, and no connection that is over", func() bool { return w.feed.Received() >= 3*w.config.Keys })
+	if n := w.feed.Received() - 3*w.config.Keys; n > 0 {
 		t.Errorf("the member that was paused has sent %d messages when it woke", n)
 	}
 	w.checkSpread()
@@ -95,6 +98,7 @@ func TestARollingRestartMovesEachKeyInAnOrderlyWay(t *testing.T) {
 	w.checkSpread()
 	w.checkRate()
 	w.checkDown()
+	w.checkOverlap()
 	c := j.check(false)
 
 	if opened, seen := w.sum(func(r memberReport) uint64 { return r.Opened }), len(w.feed.History()); opened != uint64(seen) {

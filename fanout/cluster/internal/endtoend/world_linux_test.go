@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout/cluster"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/embedded"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
 )
@@ -244,6 +246,18 @@ func (w *world) sendNumbers() {
 	w.t.Cleanup(w.sending)
 }
 
+// sendThroughNATS sends a message to each key.
+func (w *world) sendThroughNATS() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	for i := range w.config.Keys {
+		if err := cluster.Send(ctx, w.conn, w.config.Cluster, keyOf(i), websock.OpText, []byte("from NATS")); err != nil {
+			w.t.Fatalf("sending to %s: %v", keyOf(i), err)
+		}
+	}
+}
+
 // askForEchoes has the feed ask for an echo on all connections.
 func (w *world) askForEchoes() { w.feed.Broadcast(websock.OpText, []byte(askForEcho)) }
 
@@ -287,6 +301,17 @@ func mostWithin(times []time.Time, window time.Duration) (most int) {
 		most = max(most, i-first+1)
 	}
 	return most
+}
+
+// checkOverlap fails the test if a key had two connections for longer than a feed that is busy may need
+// to notice the end of the first.
+func (w *world) checkOverlap() {
+	w.t.Helper()
+	overlap := w.feed.LongestOverlap()
+	w.t.Logf("two connections of a key were seen for at most %v", overlap.Round(time.Microsecond))
+	if overlap > time.Second {
+		w.t.Error("a key had two connections")
+	}
 }
 
 // timeFor returns how long the cluster takes for a number of connections.
