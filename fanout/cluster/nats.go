@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,7 +72,7 @@ func (n *natsAccess) connect(o *Options, purpose string) (*nats.Conn, error) {
 	}
 	conn, err := n.dial(o.natsOptions(purpose)...)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: can't connect to NATS: %w", err)
+		return nil, fmt.Errorf("cluster: can't connect to NATS at %s: %w", o.where(), err)
 	}
 	n.own = append(n.own, conn)
 	return conn, nil
@@ -85,6 +86,20 @@ func (n *natsAccess) close() {
 	if n.server != nil {
 		n.server.Close() // an error says that it did not end in time: nothing can be done
 	}
+}
+
+// where says for people where NATS is, without the secrets of a URL.
+func (o *Options) where() string {
+	if o.URL == "" {
+		return o.Dir
+	}
+	servers := strings.Split(o.URL, ",")
+	for i, server := range servers {
+		if at := strings.LastIndexByte(server, '@'); at >= 0 {
+			servers[i] = server[at+1:]
+		}
+	}
+	return strings.Join(servers, ",")
 }
 
 // embedded returns how the server inside the process runs.
@@ -134,8 +149,8 @@ func (o *Options) natsOptions(purpose string) []nats.Option {
 				o.log(slog.LevelWarn, "the connection to NATS is lost", slog.String("for", purpose), slog.Any("error", err))
 			}
 		}),
-		nats.ReconnectHandler(func(c *nats.Conn) {
-			o.log(slog.LevelInfo, "connected to NATS again", slog.String("for", purpose), slog.String("url", c.ConnectedUrlRedacted()))
+		nats.ReconnectHandler(func(*nats.Conn) {
+			o.log(slog.LevelInfo, "connected to NATS again", slog.String("for", purpose), slog.String("at", o.where()))
 		}),
 	}
 	if o.URL != "" {

@@ -59,3 +59,16 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("defaults are %+v", o)
 	}
 }
+
+func TestWhereNATSIsSaysNoSecrets(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                              "dir",
+		"nats://h:4222":                 "nats://h:4222",
+		"nats://user:p@ss@h,tls://t@h2": "h,h2",
+	} {
+		o := Options{URL: url, Dir: "dir"}
+		if got := o.where(); got != want {
+			t.Errorf("%q: it says %q, want %q", url, got, want)
+		}
+	}
+}

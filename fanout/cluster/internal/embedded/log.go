@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // A serverLog passes on what nats-server logs, and keeps the first fatal record: nats-server, as a
@@ -24,8 +26,15 @@ func (l *serverLog) Noticef(format string, v ...any) { l.to.Debug(text(format, v
 // Warnf passes on a warning.
 func (l *serverLog) Warnf(format string, v ...any) { l.to.Warn(text(format, v)) }
 
-// Errorf passes on an error.
-func (l *serverLog) Errorf(format string, v ...any) { l.to.Error(text(format, v)) }
+// Errorf passes on an error. That a peer can't be reached is none where peers come and go, and is said
+// again and again.
+func (l *serverLog) Errorf(format string, v ...any) {
+	level := slog.LevelError
+	if strings.HasPrefix(format, "Error trying to connect to route") {
+		level = slog.LevelDebug
+	}
+	l.to.Log(context.Background(), level, text(format, v))
+}
 
 // Fatalf keeps an error that the server can't start with.
 func (l *serverLog) Fatalf(format string, v ...any) {
