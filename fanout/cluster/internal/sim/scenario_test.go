@@ -66,7 +66,7 @@ func scenarioOf(seed uint64) scenario {
 		sc.overlap = time.Duration(choose(0.2, 2, 20) * float64(time.Second))
 	}
 	if rng.IntN(3) > 0 {
-		sc.lossy = lossy{requests: choose(0, 0.02, 0.1), answers: choose(0, 0.02, 0.1), late: choose(0, 0.02), lags: choose(0, 0.02)}
+		sc.lossy = lossy{requests: choose(0, 0.02, 0.1), answers: choose(0, 0.02, 0.1), late: choose(0, 0.02, 0.2), lags: choose(0, 0.02)}
 		sc.lossy.overwritten = rng.IntN(3) == 0
 	}
 	return sc
