@@ -247,9 +247,6 @@ func TestClustersInWhichThingsFailKeepTheInvariants(t *testing.T) {
 		sc := scenarioOf(seed)
 		began := time.Now()
 		r, failure := simulate(t, sc, 0)
-		if d := time.Since(began); d > 3*time.Second {
-			t.Logf("slow: %v: %v", d, &sc)
-		}
 		if failure != "" {
 			t.Errorf("%v: %s", &sc, failure)
 			if failures++; failures == 5 {
