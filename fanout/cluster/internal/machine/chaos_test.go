@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var seeds = flag.Int("seeds", 50, "how many random worlds are tried")
+var seeds = flag.Int("seeds", 30, "how many random worlds are tried")
 var seed = flag.Int("seed", -1, "the only world to try")
 
 // In each world members join, leave, die, stand still and are cut off at random, while messages are late
