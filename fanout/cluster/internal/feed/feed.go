@@ -148,7 +148,9 @@ func (s *Server) begin(session *Session, begun time.Time) bool {
 	session.ID, session.Began = len(s.history), now
 	switch {
 	case session.Token < k.token && s.excused[session.Member] != adrift:
-		s.violateLocked("key %s: %s connects with token %d after %d", session.Key, session.Member, session.Token, k.token)
+		// An attempt that was aborted may still arrive, if the Server is slow: it has to end by itself.
+		newest := k.token
+		time.AfterFunc(s.Grace, func() { s.checkEnded(session, newest) })
 	case len(k.sessions) > 0:
 		time.AfterFunc(s.Grace, func() { s.checkAlone(session) })
 	case !k.downFrom.IsZero():
@@ -158,6 +160,15 @@ func (s *Server) begin(session *Session, begun time.Time) bool {
 	k.token = max(k.token, session.Token)
 	k.sessions = append(k.sessions, session)
 	return true
+}
+
+// checkEnded reports a session that began with an old token and has not ended yet.
+func (s *Server) checkEnded(session *Session, newest uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.keys[session.Key].sessions, session) {
+		s.violateLocked("key %s: %s connects with token %d after %d", session.Key, session.Member, session.Token, newest)
+	}
 }
 
 // checkAlone reports sessions that began before this one and have not ended yet.
