@@ -211,7 +211,8 @@ func newClusterStatusCommand(s stdio) *ffcli.Command {
 			"prints the partitions of the keys that it holds and wants to take over, its keys and\n" +
 			"how many of them are connected, the connections that it may dial in a second, those that\n" +
 			"it has opened, the partitions that came from another member, and the sessions that it\n" +
-			"lost. What a member tells of itself may be as old as a fifth of the lease.",
+			"lost. What a member tells of itself may be as old as a fifth of the lease; what one told\n" +
+			"that has just died stays for as long as the lease.",
 		FlagSet: fs,
 		Exec:    c.exec,
 	}

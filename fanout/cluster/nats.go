@@ -56,13 +56,31 @@ func openForReading(o *Options) (*natsAccess, error) {
 	}
 	n.dial = func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(o.URL, more...) }
 	if o.URL == "" {
-		n.dial = func(more ...nats.Option) (*nats.Conn, error) { return embedded.Connect(o.Dir, more...) }
+		n.dial = func(more ...nats.Option) (*nats.Conn, error) { return connectToEmbedded(o.Dir, more...) }
 	}
 	var err error
 	if n.conn, err = n.connect(o, "status"); errors.Is(err, embedded.ErrNoServer) {
 		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
 	}
 	return n, err
+}
+
+// connectToEmbedded connects to the server that runs in a directory, or else to one of Peers, each of
+// which has by default a directory of its own in that: see defaultDir.
+func connectToEmbedded(dir string, options ...nats.Option) (*nats.Conn, error) {
+	conn, err := embedded.Connect(dir, options...)
+	if !errors.Is(err, embedded.ErrNoServer) {
+		return conn, err
+	}
+	below, _ := os.ReadDir(dir) // if that fails, there is no server either
+	for _, peer := range below {
+		if peer.IsDir() {
+			if conn, err := embedded.Connect(filepath.Join(dir, peer.Name()), options...); err == nil {
+				return conn, nil
+			}
+		}
+	}
+	return nil, err
 }
 
 // connect returns another connection, that is closed with this access.
@@ -126,7 +144,7 @@ func (o *Options) defaultDir() (string, error) {
 	}
 	dir := filepath.Join(cache, "websock-cluster", o.Name)
 	if len(o.Peers) > 0 {
-		dir = filepath.Join(dir, filepath.Base(o.ClusterListen))
+		dir = filepath.Join(dir, strings.ReplaceAll(filepath.Base(o.ClusterListen), ":", "_")) // Windows has no ':' in names
 	}
 	return dir, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/machine"
@@ -18,7 +19,7 @@ import (
 )
 
 // A Status is what a cluster's records say at one moment. What members tell of themselves may be as old
-// as a fifth of the Lease.
+// as a fifth of the Lease; what one told that has just died stays for as long as the Lease.
 type Status struct {
 	Name       string         `json:"name"`
 	Partitions int            `json:"partitions"`
@@ -69,10 +70,13 @@ func ReadStatus(ctx context.Context, o Options) (Status, error) {
 		return Status{}, fmt.Errorf("cluster: %w", err)
 	}
 	if _, err := js.KeyValue(ctx, bucketOf(o.Name)); err != nil { // store.Open would make one
-		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			err = ErrNoCluster
+		switch {
+		case errors.Is(err, jetstream.ErrBucketNotFound):
+			return Status{}, ErrNoCluster
+		case errors.Is(err, nats.ErrNoResponders):
+			return Status{}, fmt.Errorf("cluster: NATS has no JetStream, or nobody leads it now: %w", err)
 		}
-		return Status{}, err
+		return Status{}, fmt.Errorf("cluster: %w", err)
 	}
 	bucket, err := store.Open(ctx, n.conn, store.Config{Bucket: bucketOf(o.Name), AnySettings: true})
 	if err != nil {

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/machine"
@@ -38,6 +41,36 @@ func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 	}
 	if other, err := a.Status(t.Context()); err != nil || len(other.Members) != 2 {
 		t.Errorf("Cluster.Status returned %+v, %v", other, err)
+	}
+}
+
+func TestTheStatusIsFoundWherePeersHaveTheirDirectories(t *testing.T) {
+	o := testOptions(newFeed(t), "a")
+	parent := t.TempDir()
+	o.Dir = filepath.Join(parent, "127.0.0.1_7201")
+	m := startMember(t, o)
+	status, err := ReadStatus(t.Context(), Options{Dir: parent})
+	if err != nil || len(status.Members) != 1 || status.Members[0].ID != m.ID() {
+		t.Errorf("ReadStatus returned %+v, %v", status, err)
+	}
+}
+
+func TestTheStatusInADirectoryOfAnotherUserIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "token"), 0o700); err != nil { // as unreadable as that of another user
+		t.Fatal(err)
+	}
+	if _, err := ReadStatus(t.Context(), Options{Dir: dir}); err == nil || errors.Is(err, ErrNoCluster) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("ReadStatus returned %v", err)
+	}
+}
+
+func TestTheDefaultDirectoryOfAPeerIsItsOwn(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	o := Options{Name: "feeds", Peers: []string{"127.0.0.1:7201"}, ClusterListen: "127.0.0.1:7201"}
+	dir, err := o.defaultDir()
+	if err != nil || filepath.Base(dir) != "127.0.0.1_7201" || filepath.Base(filepath.Dir(dir)) != "feeds" {
+		t.Errorf("defaultDir returned %q, %v", dir, err)
 	}
 }
 

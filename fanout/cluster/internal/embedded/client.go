@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
@@ -60,8 +61,11 @@ var ErrNoServer = errors.New("embedded: no server runs in the directory")
 func Connect(directory string, more ...nats.Option) (*nats.Conn, error) {
 	d := dir(directory)
 	token, err := d.token()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", ErrNoServer, err)
+	case err != nil: // it is another user's, perhaps
+		return nil, fmt.Errorf("embedded: %w", err)
 	}
 	nc, err := nats.Connect(nats.DefaultURL, options(dialer{d}, token, more)...)
 	if err != nil {
