@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,14 +42,14 @@ type Cluster struct {
 	joined   chan struct{}      // closed when this process has become a member for the first time
 	ctx      context.Context    // ends when Shutdown has ended everything
 	stop     context.CancelFunc //
-	stopKeys context.CancelFunc // ends the watch of Keys
-	watching sync.WaitGroup     // the goroutine of that
+	stopKeys context.CancelFunc // ends the watch of Keys; nil: it has not begun
+	watched  chan struct{}      // closed when that has returned
 	ran      chan struct{}      // closed when the member's Run has returned
 	runErr   error              // with which it has returned
 }
 
-// Start joins the cluster, or begins one. It returns when this process is a member, before it holds any
-// keys; from then on the functions of Options.Fanout may be called. ctx bounds only Start. An error says
+// Start joins the cluster, or begins one, when Keys are known. It returns when this process is a member,
+// before it holds any keys; from then on the functions of Options.Fanout may be called. ctx bounds only Start. An error says
 // which of the options can't be used (*OptionError) or differ from those of the other members
 // (ErrOtherSettings), or that NATS can't be reached or used.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
@@ -64,11 +63,15 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		options: o,
 		id:      o.Member + "-" + strings.ToLower(rand.Text()[:10]),
 		joined:  make(chan struct{}),
+		watched: make(chan struct{}),
 		ran:     make(chan struct{}),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	if err := c.start(ctx); err != nil {
-		c.end(ctx)
+		if c.member != nil {
+			_ = c.leave(ctx) // or the others would count this member, and wait for it
+		}
+		_ = c.end(ctx)
 		return nil, err
 	}
 	return c, nil
@@ -91,6 +94,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 		return err
 	}
 	if c.group, err = fanout.Start(c.groupOptions()); err != nil {
+		return err
+	}
+	if err := c.watchKeys(ctx); err != nil {
 		return err
 	}
 	c.renewals = &renewalCounter{Store: c.bucket, key: "member." + c.id}
@@ -117,10 +123,24 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return fmt.Errorf("cluster: this process did not become a member in time: %w", ctx.Err())
 	}
+	return nil
+}
+
+// watchKeys begins to watch Keys, and waits until they are known: a member that doesn't know them would
+// take partitions from others and not connect their keys.
+func (c *Cluster) watchKeys(ctx context.Context) error {
 	keysCtx, stopKeys := context.WithCancel(c.ctx)
 	c.stopKeys = stopKeys
-	c.watching.Go(func() { c.options.Keys.watch(keysCtx, c, c.holder) })
-	return nil
+	go func() {
+		defer close(c.watched)
+		c.options.Keys.watch(keysCtx, c, c.holder)
+	}()
+	select {
+	case <-c.holder.known:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cluster: the keys were not known in time: %w", ctx.Err())
+	}
 }
 
 // startMessages begins to publish what is received, and to send what comes from NATS. Each of them has a
@@ -185,16 +205,26 @@ func (c *Cluster) run() {
 // connect them. Then everything ends that Start has begun. If there is no other member, the connections are
 // drained and closed. If ctx ends first, they are aborted, the others take the keys over when the
 // lease ends or at once if NATS can be told, and the error is that of ctx. No function of Options is
-// called after Shutdown has returned. Another call waits as the first one does.
+// called after Shutdown has returned. If one doesn't return, Shutdown waits for it until ctx ends, and for
+// a moment longer: so a function of Options.Fanout may itself call Shutdown, with a ctx that ends. Another
+// call waits as the first one does.
 func (c *Cluster) Shutdown(ctx context.Context) error {
-	err := c.member.Leave(ctx)
+	err := c.leave(ctx)
 	return cmp.Or(err, c.end(ctx))
+}
+
+// leave ends the membership. When ctx ends, the Group is told too, since it alone doesn't wait for
+// functions that don't return.
+func (c *Cluster) leave(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { _ = c.group.Shutdown(ctx) })()
+	return c.member.Leave(ctx)
 }
 
 // end ends everything that start has begun.
 func (c *Cluster) end(ctx context.Context) (err error) {
 	if c.stopKeys != nil {
 		c.stopKeys()
+		waitFor(ctx, c.watched)
 	}
 	c.stop()
 	if c.member != nil {
@@ -213,6 +243,22 @@ func (c *Cluster) end(ctx context.Context) (err error) {
 		c.nats.close()
 	}
 	return err
+}
+
+// grace is how long Shutdown waits for what should end at once, when its ctx has ended.
+const grace = 250 * time.Millisecond
+
+// waitFor waits until done is closed, or grace has passed since ctx ended.
+func waitFor(ctx context.Context, done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(grace):
+	}
 }
 
 // ID returns the name of this member's record: Options.Member and a random suffix.

@@ -15,6 +15,7 @@ import (
 // Group. It is the member.Holder of the Cluster, and the keySet that Keys tells of keys.
 type holder struct {
 	cluster *Cluster
+	known   chan struct{} // closed when it is known which keys there are
 
 	mu      sync.Mutex
 	parts   []part
@@ -22,6 +23,13 @@ type holder struct {
 	live    int                   // slots of all partitions that have not ended
 	backlog int                   // of these: their first attempt has not ended
 	cutting bool
+	refused []refusedKey // to be logged when the lock is free
+}
+
+// A refusedKey is a key that can't have a slot.
+type refusedKey struct {
+	name string
+	err  error
 }
 
 // A part is a partition as the holder sees it.
@@ -49,7 +57,7 @@ type key struct {
 }
 
 func newHolder(c *Cluster, partitions int) *holder {
-	h := &holder{cluster: c, parts: make([]part, partitions), ending: map[*fanout.Slot]bool{}}
+	h := &holder{cluster: c, known: make(chan struct{}), parts: make([]part, partitions), ending: map[*fanout.Slot]bool{}}
 	for i := range h.parts {
 		h.parts[i].keys = map[string]*key{}
 	}
@@ -57,6 +65,16 @@ func newHolder(c *Cluster, partitions int) *holder {
 }
 
 func (h *holder) partitionOf(name string) int { return assign.PartitionOf(name, len(h.parts)) }
+
+// unlock also logs what is to be logged.
+func (h *holder) unlock() {
+	refused := h.refused
+	h.refused = nil
+	h.mu.Unlock()
+	for _, k := range refused {
+		h.cluster.log(slog.LevelWarn, "can't connect a key", slog.String("key", k.name), slog.Any("error", k.err))
+	}
+}
 
 // checkLocked has the member told if a partition is settled or has ended, or Cut is done.
 func (h *holder) checkLocked(partition int) {
@@ -76,7 +94,7 @@ func (h *holder) checkLocked(partition int) {
 // Open makes a slot for each key of a partition.
 func (h *holder) Open(partition int, _ uint64) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	p := &h.parts[partition]
 	p.state = partOpen
 	for name, k := range p.keys {
@@ -93,7 +111,7 @@ func (h *holder) addSlotLocked(p *part, name string, k *key) {
 	}
 	slot, err := h.cluster.group.Add(name, fanout.SlotOptions{Value: value})
 	if err != nil {
-		h.cluster.log(slog.LevelWarn, "can't connect a key", slog.String("key", name), slog.Any("error", err))
+		h.refused = append(h.refused, refusedKey{name, err})
 		return
 	}
 	if r := h.cluster.receiver; r != nil {
@@ -109,7 +127,7 @@ func (h *holder) addSlotLocked(p *part, name string, k *key) {
 // Drain removes the slots of a partition.
 func (h *holder) Drain(partition int) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	p := &h.parts[partition]
 	p.state = partDraining
 	for name, k := range p.keys {
@@ -126,7 +144,7 @@ func (h *holder) cut() {
 		p.cut()
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	h.cutting = true
 	for slot := range h.ending { // which are given time to send what waits
 		slot.Abort()
@@ -172,7 +190,7 @@ func (h *holder) flush(slot *fanout.Slot, partition int, name string) {
 
 func (h *holder) slotEnded(slot *fanout.Slot, partition int) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	delete(h.ending, slot)
 	h.parts[partition].live--
 	h.live--
@@ -191,7 +209,7 @@ func (h *holder) Report() (r machine.Report, backlog int) {
 // keys returns how many slots there are that have not ended, and how many of these have not been tried.
 func (h *holder) keys() (live, untried int) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	return h.live, h.backlog
 }
 
@@ -200,7 +218,7 @@ func (h *holder) tried(s *fanout.Slot) {
 	name := s.Key()
 	partition := h.partitionOf(name)
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	p := &h.parts[partition]
 	if k := p.keys[name]; k != nil && k.slot == s && h.triedLocked(p, k) {
 		h.checkLocked(partition)
@@ -219,14 +237,10 @@ func (h *holder) triedLocked(p *part, k *key) bool {
 	return true
 }
 
+// put adds a key, or gives it another value. Its slot then reconnects.
 func (h *holder) put(name string, value []byte) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.putLocked(name, value)
-}
-
-// putLocked adds a key, or gives it another value. Its slot then reconnects.
-func (h *holder) putLocked(name string, value []byte) {
+	defer h.unlock()
 	p := &h.parts[h.partitionOf(name)]
 	k := p.keys[name]
 	switch {
@@ -247,7 +261,7 @@ func (h *holder) putLocked(name string, value []byte) {
 
 func (h *holder) remove(name string) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	h.removeLocked(name)
 }
 
@@ -261,17 +275,28 @@ func (h *holder) removeLocked(name string) {
 	}
 }
 
+// replace doesn't hold the lock all the time: the member wants to renew its lease meanwhile.
 func (h *holder) replace(all map[string][]byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	for i := range h.parts {
-		for name := range h.parts[i].keys {
-			if _, kept := all[name]; !kept {
-				h.removeLocked(name)
-			}
-		}
+		h.keep(&h.parts[i], all)
 	}
 	for name, value := range all {
-		h.putLocked(name, value)
+		h.put(name, value)
+	}
+	select {
+	case <-h.known:
+	default:
+		close(h.known)
+	}
+}
+
+// keep removes the keys of a partition that are not among all.
+func (h *holder) keep(p *part, all map[string][]byte) {
+	h.mu.Lock()
+	defer h.unlock()
+	for name := range p.keys {
+		if _, kept := all[name]; !kept {
+			h.removeLocked(name)
+		}
 	}
 }

@@ -38,8 +38,8 @@ func (k staticKeys) watch(_ context.Context, _ *Cluster, set keySet) { set.repla
 
 // Func returns the set of keys that f returns. It is called when the Cluster starts, and again every
 // time that a period has passed since it returned. If it returns an error, which is logged, the keys stay
-// as they are. Its context ends when Cluster.Shutdown is called. Members that get different sets keep
-// those connected of which the holder of their partition knows.
+// as they are; Start waits until it has returned keys once. Its context ends in Cluster.Shutdown, when the keys have been handed over. Members that get
+// different sets keep those connected of which the holder of their partition knows.
 func Func(period time.Duration, f func(ctx context.Context) ([]string, error)) Keys {
 	return &funcKeys{max(period, time.Millisecond), f}
 }

@@ -213,15 +213,18 @@ func (p *publisher) flushed(key string, f func()) { p.queue.flushed(key, f) }
 // cut drops everything: the session is lost.
 func (p *publisher) cut() { p.queue.abandon(DropNotHeld) }
 
-// close publishes what waits, until ctx ends. Nothing is received afterwards. It may be called again.
+// close publishes what waits, until ctx ends. Nothing is received afterwards, and OnDropped is not called
+// any more. It may be called again.
 func (p *publisher) close(ctx context.Context) {
 	p.queue.close()
 	select {
 	case <-p.queue.empty:
 	case <-ctx.Done():
 		p.queue.abandon(DropLate)
+		<-p.queue.empty
 	}
 	p.stopRun()
+	waitFor(ctx, p.done)
 }
 
 // stats returns the counts so far.

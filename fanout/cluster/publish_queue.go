@@ -24,7 +24,7 @@ const messageCost = 100
 type rxQueue struct {
 	options *Publish
 	wake    chan struct{} // gets a value when there is something to take, with room for one
-	empty   chan struct{} // closed when nothing waits after closing
+	empty   chan struct{} // closed when nothing waits after closing, and no call is being made
 
 	mu      sync.Mutex
 	keys    map[string]*rxKey // those of which something waits, or a slot is paused
@@ -35,6 +35,7 @@ type rxQueue struct {
 	closing bool
 	stats   PublishStats
 	calls   []func() // to make when the lock is free
+	calling int      // that are being made
 }
 
 // An rxKey is what waits of a key.
@@ -79,18 +80,27 @@ func newRxQueue(o *Publish) *rxQueue {
 
 // unlock also makes the calls that are due.
 func (q *rxQueue) unlock() {
-	if q.closing && q.stats.Waiting == 0 {
-		q.closeEmptyLocked()
-	}
 	calls := q.calls
 	q.calls = nil
+	q.calling += len(calls)
+	q.checkEmptyLocked()
 	q.mu.Unlock()
+	if len(calls) == 0 {
+		return
+	}
 	for _, call := range calls {
 		call()
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.calling -= len(calls)
+	q.checkEmptyLocked()
 }
 
-func (q *rxQueue) closeEmptyLocked() {
+func (q *rxQueue) checkEmptyLocked() {
+	if !q.closing || q.stats.Waiting > 0 || q.calling > 0 {
+		return
+	}
 	select {
 	case <-q.empty:
 	default:

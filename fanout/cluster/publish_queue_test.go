@@ -206,3 +206,23 @@ func TestAFifoKeepsOrderInLittleMemory(t *testing.T) {
 		t.Errorf("room for %d items, and there were never more than 4", cap(f.items))
 	}
 }
+
+func TestAQueueIsNotEmptyWhileItTellsWhatItDrops(t *testing.T) {
+	var q *rxQueue
+	told := 0
+	q = newRxQueue(&Publish{Buffer: 1 << 20, OnDropped: func(string, int, DropReason) {
+		select {
+		case <-q.empty:
+			t.Error("the queue is empty, and still tells")
+		default:
+			told++
+		}
+	}})
+	q.add(nil, "a", 1, websock.OpText, []byte("1"))
+	q.close()
+	q.abandon(DropLate)
+	<-q.empty
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}

@@ -61,11 +61,11 @@ func (e *SettingsError) Error() string {
 // A Bucket is a Store in a key-value bucket of NATS JetStream. Keys have one or more letters, digits
 // and characters of "-_/=." each, and no dot at their beginning or end, or beside another one.
 type Bucket struct {
-	nc        *nats.Conn
-	kv        jetstream.KeyValue
-	stream    jetstream.Stream
-	markerTTL time.Duration
-	logger    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	config Config
+	kv     jetstream.KeyValue
+	stream jetstream.Stream
 }
 
 func (b *Bucket) streamName() string { return b.stream.CachedInfo().Config.Name }
@@ -91,7 +91,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Bucket, error) {
 	for {
 		b, err := openOnce(ctx, js, c)
 		if err == nil {
-			b.nc, b.markerTTL, b.logger = nc, c.MarkerTTL, c.Logger
+			b.nc, b.js, b.config = nc, js, c
 			return b, nil
 		}
 		if nc.IsClosed() || !MayPass(err) {

@@ -45,7 +45,8 @@ type watch struct {
 
 // Watch delivers all records, the mark, and changes. The channel is closed at once when the
 // connection is lost, and within two seconds when the consumer is. A reader that is slow holds back
-// its watch only, for which NATS sends no more than some hundred messages ahead.
+// its watch only, for which NATS sends no more than some hundred messages ahead. A bucket that has been
+// deleted, or lost by NATS, is created again, and its revisions begin anew.
 func (b *Bucket) Watch(ctx context.Context) (<-chan Update, error) {
 	ctx, release := b.untilLost(ctx) // before anything else, so that no loss is missed
 	w, err := b.beginWatch(ctx)
@@ -59,7 +60,7 @@ func (b *Bucket) Watch(ctx context.Context) (<-chan Update, error) {
 			err = context.Cause(ctx)
 		}
 		if !errors.Is(err, context.Canceled) {
-			b.logger.Debug("a watch has ended", "bucket", b.kv.Bucket(), "error", err)
+			b.config.Logger.Debug("a watch has ended", "bucket", b.kv.Bucket(), "error", err)
 		}
 		close(w.updates)
 		release()
@@ -75,6 +76,13 @@ func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
 	begin, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	floor, missing, err := b.now(begin)
+	if codeOf(err) == jetstream.JSErrCodeStreamNotFound {
+		b.config.Logger.Warn("the bucket is gone, and is created again", "bucket", b.config.Bucket)
+		if _, err := openOnce(begin, b.js, b.config); err != nil {
+			return nil, err
+		}
+		floor, missing, err = b.now(begin)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ func TestAWatchEndsWhenNothingComes(t *testing.T) {
 	storetest.Ends(t, updates)
 }
 
-func TestAWatchEndsWhenItsBucketIsRemoved(t *testing.T) {
+func TestABucketThatIsRemovedIsMadeAgainByTheNextWatch(t *testing.T) {
 	nc := connect(t, oneServer(t).address())
 	b := open(t, nc, store.Config{Bucket: "b"})
 	updates := watching(t, b)
@@ -127,8 +127,12 @@ func TestAWatchEndsWhenItsBucketIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Ends(t, updates)
-	if _, err := b.Watch(t.Context()); err == nil {
-		t.Error("a bucket that is gone is watched")
+	updates = watching(t, b)
+	if all := storetest.Records(t, updates); len(all) != 0 {
+		t.Errorf("the bucket that was made again has %v", all)
+	}
+	if _, err := b.Create(t.Context(), "k", nil); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -76,7 +76,7 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, last uint
 // Delete deletes a key whose revision is last. Its marker goes away after Config.MarkerTTL.
 func (b *Bucket) Delete(ctx context.Context, key string, last uint64) error {
 	_, err := b.write(ctx, "delete", key, func(ctx context.Context) (uint64, error) {
-		return 0, b.kv.Purge(ctx, key, jetstream.LastRevision(last), jetstream.PurgeTTL(b.markerTTL))
+		return 0, b.kv.Purge(ctx, key, jetstream.LastRevision(last), jetstream.PurgeTTL(b.config.MarkerTTL))
 	})
 	return err
 }
