@@ -28,49 +28,54 @@ func startWorlds(t *testing.T, servers *natsServers, lease time.Duration) (stop,
 	return stop, keep, journals
 }
 
-// watchRenewals begins to watch the records of members. Servers that have just started may not answer.
-func (w *world) watchRenewals(ctx context.Context) jetstream.KeyWatcher {
+// renewals returns the revision of each member's record. ok is false if the servers, which may just have
+// started, don't answer.
+func (w *world) renewals() (revisions map[string]uint64, ok bool) {
 	w.t.Helper()
 	js, err := jetstream.New(w.conn)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for ctx.Err() == nil {
-		var kv jetstream.KeyValue
-		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		kv, err = js.KeyValue(attempt, w.config.Cluster+"-cluster")
-		cancel()
-		if err != nil {
-			continue
-		}
-		var watch jetstream.KeyWatcher
-		if watch, err = kv.Watch(ctx, "member.*", jetstream.UpdatesOnly()); err == nil {
-			return watch
-		}
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, bucketOf(w.config.Cluster))
+	if err != nil {
+		return nil, false
 	}
-	w.t.Fatal(err)
-	return nil
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("*.*.member.>"))
+	if err != nil {
+		return nil, false
+	}
+	revisions = map[string]uint64{}
+	for subject := range info.State.Subjects {
+		m, err := stream.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return nil, false
+		}
+		revisions[subject] = m.Sequence
+	}
+	return revisions, len(revisions) == len(w.members)
 }
 
 // waitForRenewals waits until each member has renewed its record.
-func (w *world) waitForRenewals() (took time.Duration) {
+func (w *world) waitForRenewals() {
 	w.t.Helper()
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
-	defer cancel()
-	watch := w.watchRenewals(ctx)
-	defer watch.Stop()
-	for renewed := map[string]bool{}; len(renewed) < len(w.members); {
-		select {
-		case u := <-watch.Updates():
-			if u != nil {
-				renewed[u.Key()] = true
-			}
-		case <-ctx.Done():
-			w.t.Fatal("waited too long until the members have renewed their records")
+	var before map[string]uint64
+	w.waitUntil("the members have renewed their records", func() bool {
+		now, ok := w.renewals()
+		if !ok {
+			return false
 		}
-	}
-	return time.Since(began)
+		if before == nil {
+			before = now
+		}
+		for subject, revision := range now {
+			if revision == before[subject] {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // checkUntouched fails the test if a connection was opened or has ended since Reset.
@@ -85,7 +90,7 @@ func (w *world) checkUntouched(when string) {
 func TestConnectionsOutliveNATSServersThatComeBack(t *testing.T) {
 	begin(t)
 	servers := startNATS(t, 3)
-	stop, keep, journals := startWorlds(t, servers, 40*time.Second)
+	stop, keep, journals := startWorlds(t, servers, 30*time.Second)
 	worlds := []*world{stop, keep}
 
 	leader := 0
