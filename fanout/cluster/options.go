@@ -50,7 +50,7 @@ type Options struct {
 	Dir string
 
 	// Listen is the host and port at which the embedded server listens for the other processes of the
-	// machine, which find it in Dir. Default: a free port of 127.0.0.1; with Peers, none.
+	// machine, which find it in Dir. Default: a free port of 127.0.0.1.
 	Listen string
 
 	// MaxDisk is how many bytes the embedded server may keep in Dir. 0: 4 GiB. With SyncAlways it

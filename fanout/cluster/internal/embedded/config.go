@@ -23,7 +23,8 @@ type Config struct {
 	Dir string
 
 	// Listen is the host and port at which the server listens for clients. Port 0 lets the system
-	// choose one: it is in Dir. "": there is no port, and no other process shares Dir.
+	// choose one: it is in Dir. "": there is no port, and no other process shares Dir; with Peers, a free
+	// port of 127.0.0.1.
 	Listen string
 
 	// Peers are the hosts and ports at which servers reach each other. ClusterListen is the one at which
@@ -103,6 +104,9 @@ func (c *Config) check() error {
 	}
 	if c.Dir == "" {
 		return errors.New("embedded: no directory")
+	}
+	if c.mode() == peers && c.Listen == "" {
+		c.Listen = "127.0.0.1:0" // nats-server reaches its peers only when it listens for clients
 	}
 	if isPeer := c.mode() == peers; isPeer != (c.ClusterListen != "") {
 		return errors.New("embedded: peers need an address at which to listen for each other, and only they do")

@@ -13,7 +13,7 @@ func threePeers(t *testing.T) (configs []Config) {
 	addresses := freeAddresses(t, 3)
 	for _, address := range addresses {
 		configs = append(configs, Config{
-			Dir: t.TempDir(), Listen: "127.0.0.1:0", Secret: "secret", Peers: addresses, ClusterListen: address,
+			Dir: t.TempDir(), Secret: "secret", Peers: addresses, ClusterListen: address,
 		})
 	}
 	return configs
