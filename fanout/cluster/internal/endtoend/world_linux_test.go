@@ -114,7 +114,7 @@ func (w *world) start(names ...string) {
 			if w.dirs[name] == "" {
 				w.dirs[name] = w.t.TempDir()
 			}
-			config.Dir, config.Peers, config.ClusterListen = w.dirs[name], w.peers, w.peers[int(name[0]-'a')]
+			config.Dir, config.Peers, config.ClusterListen = w.dirs[name], w.peers, w.peers[name[0]-'a']
 		}
 		w.members[name] = launch(w.t, name, w.hosts[name], role{Member: &config})
 		if i == 0 && w.peers == nil {
@@ -140,11 +140,15 @@ func (w *world) started(name string) {
 // connect connects the test to NATS, if it isn't.
 func (w *world) connect() {
 	w.t.Helper()
-	if w.conn != nil || w.config.Dir == "" {
+	if w.conn != nil {
 		return
 	}
+	dir := w.config.Dir
+	if w.peers != nil {
+		dir = w.dirs["c"] // which isn't killed
+	}
 	var err error
-	w.conn, err = embedded.Connect(w.config.Dir)
+	w.conn, err = embedded.Connect(dir)
 	if err != nil {
 		w.t.Fatal(err)
 	}
