@@ -82,7 +82,7 @@ type pacer struct {
 
 // wait returns how long the next attempt has to wait.
 func (p *pacer) wait(now time.Time) time.Duration {
-	owed := p.interval * time.Duration(min(p.burst-1, int(forever/max(p.interval, 1))))
+	owed := p.interval * min(time.Duration(p.burst-1), forever/max(p.interval, 1))
 	if p.waiting {
 		owed = max(owed, maxLateness)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -53,6 +54,22 @@ func TestAfterAPauseOnlyBurstAttemptsBeginAtOnce(t *testing.T) {
 		}
 		p.idle()
 		now = now.Add(time.Hour)
+	}
+}
+
+// Also where an int has 32 bits.
+func TestTheBurstIsThatOfThePaceAtEveryRate(t *testing.T) {
+	for _, rate := range []float64{-1, math.Inf(1), 1e5, 700, 100, 99, 3, 1, 1e-3, 1e-9} {
+		pace := Pace{Rate: rate}
+		p := pacer{interval: pace.interval(), burst: 5}
+		n := 0
+		for p.wait(time.Now()) <= 0 && n < 1000 {
+			p.take()
+			n++
+		}
+		if unbounded := pace.interval() == 0; unbounded && n < 1000 || !unbounded && n < 5 && rate > 1e-8 {
+			t.Errorf("rate %v: %d at once", rate, n)
+		}
 	}
 }
 
