@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -287,6 +288,36 @@ func (l *phaseLab) run(enter func(*phaseLab) *Slot, in phase, ask string, want o
 	synctest.Wait()
 	if n := l.server.count(); n > 0 {
 		l.t.Errorf("%d connections after Shutdown", n)
+	}
+}
+
+// Also if the slot keeps messages.
+func TestSendsAreRefusedAfterStopAndRemove(t *testing.T) {
+	options := Options{Pace: Pace{Rate: -1, Burst: 1}, Backoff: Backoff{Base: time.Hour, Max: time.Hour}, SendBuffer: 1000}
+	check := func(t *testing.T, name string, enter func(*phaseLab) *Slot) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newPhaseLab(t, options)
+			s := enter(l)
+			synctest.Wait()
+			s.Stop()
+			stopped := s.SendText(nil)
+			s.Remove()
+			removed := s.SendText(nil)
+			if stopped != ErrDown || removed != ErrRemoved {
+				t.Errorf("%s: after Stop %v, after Remove %v", name, stopped, removed)
+			}
+			l.gates.open()
+			time.Sleep(time.Hour)
+			if err := l.group.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for in, enter := range enterPhase {
+		check(t, fmt.Sprint("phase ", in), enter)
+	}
+	for name, enter := range waysToConnect {
+		check(t, name, enter)
 	}
 }
 

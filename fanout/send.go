@@ -108,7 +108,7 @@ func (s *Slot) checkKeepLocked(op websock.Opcode, p []byte) error {
 		return ErrRemoved
 	case s.link != nil && s.intent != goOn:
 		return ErrDown
-	case s.link == nil && (s.group.options.SendBuffer == 0 || stateOf(s.phase, s.intent) == Stopped):
+	case s.link == nil && (s.group.options.SendBuffer == 0 || s.intent >= giveUp):
 		return ErrDown
 	case op == websock.OpText && !utf8.Valid(p):
 		return websock.ErrInvalidUTF8
