@@ -171,21 +171,21 @@ type choice struct {
 	instead bool // of the slot's own Target, which is avoided
 }
 
-// chooseLocked chooses the Target for the next attempt of the slot of a number, which has failed at a
-// number of Targets since it was up.
+// chooseLocked chooses the Target for the next attempt of the slot of a number. failed is the Target
+// that failed last since the slot was up, or -1.
 func (ts *targetSet) chooseLocked(m *targetMemory, number, failed int, now time.Time) (c choice) {
 	own := ts.own(number)
 	switch {
 	case !ts.failover:
 		return choice{target: own}
-	case failed > 0 || ts.states[own].active(now):
+	case failed >= 0 || ts.states[own].active(now):
 		c.target = ts.amongLocked(number, failed, now)
 	default:
 		c.target = own
 	}
 	s := ts.states[c.target]
 	c.probe = !s.works() && !s.active(now)
-	c.instead = failed == 0 && c.target != own
+	c.instead = failed < 0 && c.target != own
 	s.try(now, m.times)
 	return c
 }
@@ -209,10 +209,13 @@ func (ts *targetSet) isStaleLocked(c choice, number int, now time.Time) bool {
 
 // amongLocked returns one of the Targets that it makes most sense to try: one that works, as far as is
 // known, if there is one, and a spare only if there is no other; else one that need not be avoided now.
-// If all are to be avoided, it is the one that failed the longest time ago, of those whose server doesn't
-// ask for a pause.
+// Of several it is the one that the slot prefers to the others or, after a failure, prefers next after
+// the one that has failed. If all are to be avoided, it is the one that failed the longest time ago, of
+// those whose server doesn't ask for a pause.
 func (ts *targetSet) amongLocked(number, failed int, now time.Time) int {
 	order := ts.order(number)
+	after := slices.Index(order, failed) + 1
+	order = slices.Concat(order[after:], order[:after])
 	works := func(i int) bool { return ts.states[i].works() }
 	due := func(i int) bool { return !ts.states[i].active(now) }
 	for _, class := range []func(i int) bool{
@@ -220,14 +223,8 @@ func (ts *targetSet) amongLocked(number, failed int, now time.Time) int {
 		works,
 		due,
 	} {
-		var among []int
-		for _, i := range order {
-			if class(i) {
-				among = append(among, i)
-			}
-		}
-		if len(among) > 0 {
-			return among[failed%len(among)]
+		if at := slices.IndexFunc(order, class); at >= 0 {
+			return order[at]
 		}
 	}
 	return slices.MinFunc(order, func(a, b int) int {

@@ -99,20 +99,20 @@ func TestATargetIsPicked(t *testing.T) {
 		want    []int
 		probe   bool
 	}{
-		"all work":                     {[]float64{1, 1, 1}, []int{works, works, works}, 0, []int{0}, false},
-		"it failed for this slot":      {[]float64{1, 1, 1}, []int{works, works, works}, 1, []int{1, 2}, false},
-		"two did":                      {[]float64{1, 1, 1}, []int{works, works, works}, 2, []int{1, 2}, false},
-		"all did":                      {[]float64{1, 1, 1}, []int{works, works, works}, 3, []int{0}, false},
-		"it is avoided":                {[]float64{1, 1, 1}, []int{avoided, works, works}, 0, []int{1, 2}, false},
-		"only one works":               {[]float64{1, 1, 1}, []int{avoided, works, avoided}, 7, []int{1}, false},
-		"its time is over":             {[]float64{1, 1, 1}, []int{due, works, works}, 0, []int{0}, true},
-		"another one's time is over":   {[]float64{1, 1, 1}, []int{avoided, due, works}, 0, []int{2}, false},
-		"none works, one's time is up": {[]float64{1, 1, 1}, []int{avoided, avoided, due}, 0, []int{2}, true},
-		"all are avoided":              {[]float64{1, 1, 1}, []int{avoided, avoided, avoided}, 0, []int{1}, false}, // failed first
-		"a spare":                      {[]float64{1, -1, 1}, []int{avoided, works, avoided}, 0, []int{1}, false},
-		"no spare":                     {[]float64{1, -1, 1}, []int{avoided, works, works}, 5, []int{2}, false},
-		"no spare for one failure":     {[]float64{1, -1}, []int{works, works}, 1, []int{0}, false},
-		"a spare's time is over":       {[]float64{1, -1}, []int{avoided, due}, 0, []int{1}, true},
+		"all work":                     {[]float64{1, 1, 1}, []int{works, works, works}, -1, []int{0}, false},
+		"it failed for this slot":      {[]float64{1, 1, 1}, []int{works, works, works}, 0, []int{1, 2}, false},
+		"another one did":              {[]float64{1, 1, 1}, []int{works, works, works}, 1, []int{0, 2}, false},
+		"the one preferred last did":   {[]float64{2, 2, 0.001}, []int{works, works, works}, 2, []int{0}, false},
+		"it is avoided":                {[]float64{1, 1, 1}, []int{avoided, works, works}, -1, []int{1, 2}, false},
+		"only one works":               {[]float64{1, 1, 1}, []int{avoided, works, avoided}, 1, []int{1}, false},
+		"its time is over":             {[]float64{1, 1, 1}, []int{due, works, works}, -1, []int{0}, true},
+		"another one's time is over":   {[]float64{1, 1, 1}, []int{avoided, due, works}, -1, []int{2}, false},
+		"none works, one's time is up": {[]float64{1, 1, 1}, []int{avoided, avoided, due}, -1, []int{2}, true},
+		"all are avoided":              {[]float64{1, 1, 1}, []int{avoided, avoided, avoided}, -1, []int{1}, false}, // failed first
+		"a spare":                      {[]float64{1, -1, 1}, []int{avoided, works, avoided}, -1, []int{1}, false},
+		"no spare":                     {[]float64{1, -1, 1}, []int{avoided, works, works}, 2, []int{2}, false},
+		"no spare for one failure":     {[]float64{1, -1}, []int{works, works}, 0, []int{0}, false},
+		"a spare's time is over":       {[]float64{1, -1}, []int{avoided, due}, -1, []int{1}, true},
 	} {
 		ts, m := weighted(t, test.weights...)
 		for i, state := range test.states {
@@ -135,6 +135,27 @@ func TestATargetIsPicked(t *testing.T) {
 	}
 }
 
+// The slots of a Target know that it has failed from their own attempts or connections.
+func TestSlotsThatATargetHasFailedSpreadByWeight(t *testing.T) {
+	now := time.Now()
+	for name, avoided := range map[string]bool{"avoided": true, "not avoided yet": false} {
+		ts, m := weighted(t, 5, 9, 1)
+		if avoided {
+			ts.states[0].fail(now, m.times)
+		}
+		next, all := make([]float64, 3), 0.0
+		for n := range 10_000 {
+			if ts.own(n) == 0 {
+				next[ts.chooseLocked(m, n, 0, now).target]++
+				all++
+			}
+		}
+		if share := next[1] / all; math.Abs(share-.9) > .03 {
+			t.Errorf("%s: %.2f of the slots go to the target with 0.9 of the weight", name, share)
+		}
+	}
+}
+
 func TestAPauseThatIsAskedForIsRespectedIfAllHaveFailed(t *testing.T) {
 	ts, m := weighted(t, 1, 1)
 	now := time.Now()
@@ -142,7 +163,7 @@ func TestAPauseThatIsAskedForIsRespectedIfAllHaveFailed(t *testing.T) {
 	for range DefaultFailures {
 		m.failLocked(ts.states[1], errRefused, false)
 	}
-	if c := ts.chooseLocked(m, 0, 4, now); c.target != 1 {
+	if c := ts.chooseLocked(m, 0, 1, now); c.target != 1 {
 		t.Error("the target that asks for a pause is picked")
 	}
 	if until := ts.states[0].until; until.Before(now.Add(time.Minute)) {
@@ -186,7 +207,7 @@ func TestAnAttemptThatWaitsIsStale(t *testing.T) {
 		}
 		if stale := ts.isStaleLocked(test.choice, 0, now); stale != test.want {
 			t.Errorf("%s: stale %v", name, stale)
-		} else if again := ts.chooseLocked(m, 0, 0, now); stale && again.target == test.choice.target {
+		} else if again := ts.chooseLocked(m, 0, -1, now); stale && again.target == test.choice.target {
 			t.Errorf("%s: the same target is chosen again", name)
 		}
 	}

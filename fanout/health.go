@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -179,7 +180,7 @@ func (a *attempt) choose() {
 		return
 	}
 	s.mu.Lock()
-	failed := int(s.failedTargets)
+	failed := int(s.failedTarget) - 1
 	s.mu.Unlock()
 	m := g.memory
 	m.mu.Lock()
@@ -193,7 +194,7 @@ func (a *attempt) noteSuccess() {
 	if a.rotated != nil {
 		a.rotated.ended(a.slot.group.addresses, true)
 	}
-	a.slot.noteTarget(a.state, nil)
+	a.slot.noteTarget(a.state, 0, nil)
 }
 
 // noteFailure remembers the failure, if it says something about what the attempt was to connect to.
@@ -204,13 +205,17 @@ func (a *attempt) noteFailure() {
 	if a.rotated != nil {
 		a.rotated.ended(a.slot.group.addresses, false)
 	}
-	a.slot.noteTarget(a.state, a.err)
+	a.slot.noteTarget(a.state, a.choice.target, a.err)
 }
 
 // noteLoss remembers the loss of a connection, if its cause is that of other slots, too.
 func (l *link) noteLoss(s *Slot, err error) {
 	if !s.group.closing() && (errors.Is(err, websock.ErrIdle) || leaves(err)) {
-		s.noteTarget(l.target, err)
+		index := 0
+		if set := s.targetSet(); set != nil {
+			index = max(slices.Index(set.states, l.target), 0)
+		}
+		s.noteTarget(l.target, index, err)
 	}
 }
 
@@ -221,14 +226,14 @@ func leaves(err error) bool {
 }
 
 // noteTarget remembers that something has failed because of a Target, or, without an error, that an
-// attempt has succeeded.
-func (s *Slot) noteTarget(t *targetState, err error) {
+// attempt has succeeded. index is that of the Target in its set, if it is of one.
+func (s *Slot) noteTarget(t *targetState, index int, err error) {
 	g := s.group
 	s.mu.Lock()
 	if err == nil {
-		s.failedTargets = 0
+		s.failedTarget = 0
 	} else {
-		s.failedTargets++
+		s.failedTarget = uint16(min(index+1, math.MaxUint16))
 	}
 	s.mu.Unlock()
 	m := g.memory

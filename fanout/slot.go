@@ -48,17 +48,17 @@ type Slot struct {
 	rare   atomic.Pointer[rareState] // what few slots have; nil: nothing
 	number int32
 
-	mu            sync.Mutex
-	phase         phase
-	intent        intent
-	failedTargets uint16        // failures that were a Target's, since it was up
-	calls         uint32        // of OnUnsent that the phase doesn't tell of
-	failures      uint32        // in a row
-	due           time.Duration // when runDue has something to do, since the Group began; 0: never
-	attempt       *attempt      // nil: none is queued or under way
-	link          *link         // nil: not up
-	outbox        *outbox       // nil: nothing waits
-	err           *DownError    // why it isn't up
+	mu           sync.Mutex
+	phase        phase
+	intent       intent
+	failedTarget uint16        // 1 + the index of the Target that failed last since it was up; 0: none did
+	calls        uint32        // of OnUnsent that the phase doesn't tell of
+	failures     uint32        // in a row
+	due          time.Duration // when runDue has something to do, since the Group began; 0: never
+	attempt      *attempt      // nil: none is queued or under way
+	link         *link         // nil: not up
+	outbox       *outbox       // nil: nothing waits
+	err          *DownError    // why it isn't up
 }
 
 // rareState is what few slots have.
