@@ -710,3 +710,23 @@ func TestASlotThatChoosesAgainMayBeRemoved(t *testing.T) {
 		}
 	})
 }
+
+func TestAttemptsThatWaitAreLookedAtOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board := newSwitchboard()
+		g, shutDown := startInBubble(t, Options{Targets: board.targets("a", "b"), Size: -1, Failover: &Failover{}})
+		defer shutDown()
+		r := &g.rechooser
+		looks := map[time.Time]bool{}
+		for range 1000 {
+			r.request()
+			time.Sleep(10 * time.Millisecond)
+			r.mu.Lock()
+			looks[r.last] = true
+			r.mu.Unlock()
+		}
+		if n := len(looks); n < 9 || n > 11 {
+			t.Errorf("%d looks in 10 s", n)
+		}
+	})
+}

@@ -25,6 +25,7 @@ type Group struct {
 	dials     *dialQueue
 	addresses *addressBook // nil: no Rotation
 	memory    *targetMemory
+	rechooser rechooser
 	targets   *targetSet // Options.Targets; nil: there is Choose
 	writers   workerPool
 	budget    budget
@@ -79,7 +80,7 @@ func Start(o Options) (*Group, error) {
 	if err := g.initSlots(); err != nil {
 		return nil, err
 	}
-	g.writers.group = g
+	g.writers.group, g.rechooser.group = g, g
 	g.addresses = newAddressBook(g, o.Rotation)
 	g.budget.init(max(o.QueueBudget, 0))
 	g.dials = newDialQueue(o.Pace, (*attempt).start, g.log)

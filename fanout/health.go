@@ -3,7 +3,6 @@ package fanout
 import (
 	"cmp"
 	"errors"
-	"log/slog"
 	"maps"
 	"math"
 	"net"
@@ -248,40 +247,6 @@ func (s *Slot) noteTarget(t *targetState, index int, err error) {
 	if set := s.targetSet(); changed && set != nil && set.failover {
 		g.rechoose(t, err)
 	}
-}
-
-// rechoose is called when a Target is avoided from now on, or no longer. The slots choose again that wait
-// for their turn to connect to a Target that is not the best one any more.
-func (g *Group) rechoose(t *targetState, err error) {
-	if err == nil {
-		g.log(slog.LevelInfo, "target works again", slog.String("host", t.host))
-	} else {
-		g.log(slog.LevelWarn, "target is avoided", slog.String("host", t.host), slog.Any("error", err))
-	}
-	for _, a := range g.dials.stale(g.memory.isStale) {
-		a.rechoose()
-	}
-}
-
-// rechoose has the slot choose again, unless the attempt has begun.
-func (a *attempt) rechoose() {
-	s := a.slot
-	s.mu.Lock()
-	again := s.attempt == a && s.handleLocked(eventRechoose)
-	if again {
-		s.attempt = nil
-	}
-	s.mu.Unlock()
-	if again {
-		s.group.dials.remove(a)
-	}
-}
-
-// isStale reports whether an attempt that has not begun had better connect to another Target.
-func (m *targetMemory) isStale(a *attempt) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return a.set != nil && a.set.isStaleLocked(a.choice, a.slot.Number(), time.Now())
 }
 
 // failsOver is called after a permanent failure. It reports whether the slot goes on nevertheless, since
