@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -101,10 +102,20 @@ type IncompatibleError struct {
 	Ours   Config
 }
 
+// Error names the settings that differ.
 func (e *IncompatibleError) Error() string {
 	if e.Config == (Config{}) {
-		return "cluster: the record of the cluster's settings can't be read"
+		return "the record of its settings can't be read"
 	}
-	return fmt.Sprintf("cluster: it has %d partitions, a lease of %v and version %d of records, but this member %d, %v and %d",
-		e.Config.Partitions, e.Config.Lease, e.Config.Version, e.Ours.Partitions, e.Ours.Lease, e.Ours.Version)
+	var differ []string
+	if e.Config.Version != e.Ours.Version {
+		differ = append(differ, fmt.Sprintf("version %d of records, not %d", e.Config.Version, e.Ours.Version))
+	}
+	if e.Config.Partitions != e.Ours.Partitions {
+		differ = append(differ, fmt.Sprintf("%d partitions, not %d", e.Config.Partitions, e.Ours.Partitions))
+	}
+	if e.Config.Lease != e.Ours.Lease {
+		differ = append(differ, fmt.Sprintf("a lease of %v, not %v", e.Config.Lease, e.Ours.Lease))
+	}
+	return strings.Join(differ, "; ")
 }

@@ -35,12 +35,13 @@ func TestAMemberWithOtherSettingsCannotJoin(t *testing.T) {
 	for name, c := range map[string]struct {
 		config any
 		want   Config
+		text   string
 	}{
-		"partitions":      {Config{1, 9, rigLease}, Config{1, 9, rigLease}},
-		"lease":           {Config{1, 8, time.Second}, Config{1, 8, time.Second}},
-		"a newer version": {Config{2, 8, rigLease}, Config{2, 8, rigLease}},
-		"garbage":         {"{", Config{}},
-		"nothing":         {"null", Config{}},
+		"partitions":      {Config{1, 9, rigLease}, Config{1, 9, rigLease}, "9 partitions, not 8"},
+		"lease":           {Config{1, 8, time.Second}, Config{1, 8, time.Second}, "a lease of 1s, not " + rigLease.String()},
+		"a newer version": {Config{2, 9, rigLease}, Config{2, 9, rigLease}, "version 2 of records, not 1; 9 partitions, not 8"},
+		"garbage":         {"{", Config{}, "the record of its settings can't be read"},
+		"nothing":         {"null", Config{}, "the record of its settings can't be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -54,7 +55,7 @@ func TestAMemberWithOtherSettingsCannotJoin(t *testing.T) {
 			if r.exit == nil || !errors.As(r.exit.Err, &incompatible) || incompatible.Config != c.want {
 				t.Fatalf("it ends with %v", r.exit)
 			}
-			if incompatible.Error() == "" || incompatible.Ours != (Config{1, 8, rigLease}) {
+			if incompatible.Error() != c.text || incompatible.Ours != (Config{1, 8, rigLease}) {
 				t.Errorf("the error is %v", incompatible)
 			}
 			if len(r.records) != 2 {
