@@ -36,6 +36,17 @@ func (n *natsFlags) register(fs *flag.FlagSet, when string) {
 	fs.StringVar(&n.dir, "dir", "", when+"`directory` where the NATS server of the members on this machine keeps its data (default: one for the cluster in your cache directory)")
 }
 
+// check returns what is wrong with the flags.
+func (n *natsFlags) check() error {
+	switch {
+	case n.url != "" && n.dir != "":
+		return errors.New("-dir is for a NATS server in the members, -nats for others")
+	case n.url == "" && n.creds != "":
+		return errors.New("-creds needs -nats: a server in the members has no users")
+	}
+	return nil
+}
+
 func (n *natsFlags) options(name string) cluster.Options {
 	return cluster.Options{Name: name, URL: n.url, Credentials: n.creds, Dir: n.dir}
 }
@@ -93,7 +104,7 @@ func (c *clusterFlags) check(set func(name string) bool) error {
 		return nil
 	}
 	switch {
-	case c.lease <= 0:
+	case c.lease <= 0: // 0 would be the default
 		return errors.New("-lease must be positive")
 	case !(c.weight > 0 && c.weight <= maxWeight): // also refuses NaN
 		return fmt.Errorf("-weight is more than 0, and at most %.0f", maxWeight)
@@ -104,7 +115,7 @@ func (c *clusterFlags) check(set func(name string) bool) error {
 	case len(c.peers) > 0 && c.url != "":
 		return errors.New("-peers is for NATS servers in the members, -nats for others")
 	}
-	return nil
+	return c.natsFlags.check()
 }
 
 func (c *clusterFlags) options(logger *slog.Logger) (cluster.Options, error) {
@@ -238,6 +249,9 @@ func (c *clusterStatusCommand) exec(ctx context.Context, args []string) error {
 	if c.every < 0 || c.timeout <= 0 {
 		return c.usageError("-every must not be negative, and -timeout must be positive")
 	}
+	if err := c.natsFlags.check(); err != nil {
+		return c.usageError("%v", err)
+	}
 	if err := c.print(ctx, name); err != nil || c.every == 0 {
 		return err
 	}
@@ -291,6 +305,10 @@ func (s stdio) tellClusterError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return exitInterrupted
 	}
+	var option *cluster.OptionError
+	if errors.As(err, &option) && optionFlags[option.Option] != "" {
+		return s.usageError("-%s %s", optionFlags[option.Option], option.Reason)
+	}
 	fmt.Fprintln(s.Err, "websock:", console.ErrorText(err))
 	var network *net.OpError
 	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) {
@@ -298,3 +316,6 @@ func (s stdio) tellClusterError(ctx context.Context, err error) error {
 	}
 	return exitFailed
 }
+
+// optionFlags are the flags that set options of a cluster.
+var optionFlags = map[string]string{"Name": "cluster", "Lease": "lease", "Dir": "dir"}
