@@ -61,12 +61,13 @@ func (k *funcKeys) watch(ctx context.Context, c *Cluster, set keySet) {
 	}
 }
 
-// Bucket returns the keys of a bucket of JetStream's key-value store, which is made if it doesn't exist.
-// Put a key into it, with any program, and one of the members connects it; delete it, and the connection
-// is closed. Slot.Value is the key's value, a []byte that nobody may change. When a key is put again with
-// another value, its slot gets that, and reconnects.
+// Bucket returns the keys of a bucket of JetStream's key-value store. Put a key into it, with any program,
+// and one of the members connects it; delete it, and the connection is closed. Slot.Value is the key's
+// value, a []byte that nobody may change. When a key is put again with another value, its slot gets that,
+// and reconnects.
 //
-// A bucket's keys can't have every character: put the key as Escape returns it.
+// If the bucket doesn't exist, a member makes it, soon after Start: a program that puts keys before that
+// has to make it itself. Its keys can't have every character: put the key as Escape returns it.
 func Bucket(name string) Keys { return bucketKeys(name) }
 
 type bucketKeys string
