@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/assign"
@@ -38,6 +39,9 @@ type part struct {
 	keys    map[string]*key // all that there are, whoever holds them
 	live    int             // slots that have not ended, also of keys that are gone
 	untried int             // slots whose first attempt has not ended
+
+	receives  bool        // messages for its keys are taken from NATS
+	receiveBy *time.Timer // nil, or when they will be at the latest
 }
 
 // A partState says whether the keys of a partition are connected.
@@ -86,6 +90,7 @@ func (h *holder) checkLocked(partition int) {
 		p.state = partClosed
 		h.cluster.member.Ended(partition)
 	case p.state == partOpen && p.untried == 0:
+		h.receiveLocked(p)
 		h.cluster.counts.settled(partition)
 		h.cluster.member.Settled(partition)
 	}
@@ -100,7 +105,41 @@ func (h *holder) Open(partition int, _ uint64) {
 	for name, k := range p.keys {
 		h.addSlotLocked(p, name, k)
 	}
+	if overlap := h.cluster.options.Overlap; overlap == 0 {
+		h.receiveLocked(p)
+	} else {
+		p.receiveBy = time.AfterFunc(overlap, func() { h.receive(p) })
+	}
 	h.checkLocked(partition)
+}
+
+// receive has messages for the keys of a partition taken. With an Overlap that begins when the member
+// before closes its connections: until then that one takes them, and no message is sent by both.
+func (h *holder) receive(p *part) {
+	h.mu.Lock()
+	defer h.unlock()
+	h.receiveLocked(p)
+}
+
+func (h *holder) receiveLocked(p *part) {
+	if h.cluster.receiver == nil || p.receives || p.state != partOpen {
+		return
+	}
+	p.receives = true
+	for name, k := range p.keys {
+		if k.slot != nil {
+			h.cluster.receiver.open(name)
+		}
+	}
+}
+
+// closeLocked ends that a partition is open.
+func (p *part) closeLocked(s partState) {
+	p.state, p.receives = s, false
+	if p.receiveBy != nil {
+		p.receiveBy.Stop()
+		p.receiveBy = nil
+	}
 }
 
 // addSlotLocked makes a slot for a key. A key that can't have one is logged, and not connected.
@@ -114,8 +153,8 @@ func (h *holder) addSlotLocked(p *part, name string, k *key) {
 		h.refused = append(h.refused, refusedKey{name, err})
 		return
 	}
-	if r := h.cluster.receiver; r != nil {
-		r.open(name)
+	if p.receives {
+		h.cluster.receiver.open(name)
 	}
 	k.slot, k.tried = slot, false
 	p.live++
@@ -129,7 +168,7 @@ func (h *holder) Drain(partition int) {
 	h.mu.Lock()
 	defer h.unlock()
 	p := &h.parts[partition]
-	p.state = partDraining
+	p.closeLocked(partDraining)
 	for name, k := range p.keys {
 		h.endSlotLocked(partition, name, k, (*fanout.Slot).Remove)
 	}
@@ -154,7 +193,7 @@ func (h *holder) cut() {
 		if p.state == partClosed {
 			continue
 		}
-		p.state = partClosed
+		p.closeLocked(partClosed)
 		for name, k := range p.keys {
 			h.endSlotLocked(i, name, k, (*fanout.Slot).Abort)
 		}

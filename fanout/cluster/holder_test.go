@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,4 +44,62 @@ func TestACutAbortsConnectionsThatAreBeingDrained(t *testing.T) {
 	}
 	c.holder.Cut()
 	waitUntil(t, "nothing is left", func() bool { live, _ := c.holder.keys(); return live == 0 })
+}
+
+func TestWithAnOverlapAPartitionTakesMessagesWhenItIsSettled(t *testing.T) {
+	conn := connectNATS(t, startNATS(t).addr())
+	for _, test := range []struct {
+		name     string
+		overlap  time.Duration
+		takes    bool // at once
+		answered bool // the opening handshake is
+	}{
+		{"no overlap", 0, true, false},
+		{"settled", time.Hour, false, true},
+		{"the overlap has passed", time.Second, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			answer := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				<-answer
+				w.WriteHeader(http.StatusTeapot)
+			}))
+			defer server.Close()
+			c := &Cluster{options: Options{Overlap: test.overlap}}
+			c.receiver = startReceiver(receiverOptions{prefix: "test", conn: conn, log: discardLog})
+			defer c.receiver.stop()
+			c.member = member.New(member.Options{Settings: machine.Settings{Partitions: 1}})
+			c.holder = newHolder(c, 1)
+			var err error
+			if c.group, err = fanout.Start(fanout.Options{
+				Size:    -1,
+				Targets: fanout.URLs(server.URL),
+				OnDown:  func(s *fanout.Slot, _ error, _ time.Duration) { c.holder.tried(s) },
+			}); err != nil {
+				t.Fatal(err)
+			}
+			defer c.group.Shutdown(t.Context())
+			end := sync.OnceFunc(func() { close(answer) })
+			defer end()
+			takes := func() bool {
+				c.receiver.mu.Lock()
+				defer c.receiver.mu.Unlock()
+				_, wanted := c.receiver.wanted["key"]
+				return wanted
+			}
+			c.holder.put("key", nil)
+			c.holder.Open(0, 1)
+			if got := takes(); got != test.takes {
+				t.Errorf("at first, messages are taken: %v", got)
+			}
+			if test.answered {
+				end()
+			}
+			waitUntil(t, "messages are taken", takes)
+			c.holder.Drain(0)
+			if takes() {
+				t.Error("messages are taken for a key whose connection is being closed")
+			}
+		})
+	}
 }

@@ -28,7 +28,8 @@ type Options struct {
 	// the host and the number of the process.
 	Member string
 
-	// Weight is this member's share, beside that of others. Default: 1.
+	// Weight is this member's share, beside that of others, in steps of 1/65536 and at most 65536.
+	// Default: 1.
 	Weight float64
 
 	// URL is where NATS is, as nats.Connect accepts it, and Credentials the file with those of a
@@ -97,7 +98,9 @@ type Options struct {
 
 	// Overlap, unless it is 0, lets the new holder of a key connect before the old one closes its
 	// connection, which it does after Overlap at the latest: when keys move in an orderly way, they
-	// are never without a connection, but for that time have two.
+	// are never without a connection, but for that time have two. What both receive is published by
+	// both, each with its own token. Messages of Receive go to the old holder until the new one has
+	// tried all keys that move together, or Overlap has passed.
 	Overlap time.Duration
 
 	// Away says what happens to connections when a member hasn't reached NATS for so long that
