@@ -265,8 +265,8 @@ func waitFor(ctx context.Context, done <-chan struct{}) {
 func (c *Cluster) ID() string { return c.id }
 
 // Group returns the fanout.Group that has this member's connections: its slots are the keys that the
-// member holds now. It serves to send, to broadcast and to look. Adding and removing slots is the
-// Cluster's business.
+// member holds now. It serves to send, to broadcast and to look. To add, to remove and to stop slots is the
+// Cluster's business: Wait waits for ever for a slot that was stopped before its first attempt.
 func (c *Cluster) Group() *fanout.Group { return c.group }
 
 // NATS returns the connection to NATS. It is closed by Shutdown, unless it is Options.Conn.

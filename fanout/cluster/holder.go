@@ -179,9 +179,13 @@ func (h *holder) Drain(partition int) {
 func (h *holder) Cut() { go h.cut() } // which takes a while if there are many
 
 func (h *holder) cut() {
+	h.abort()
 	if p := h.cluster.publisher; p != nil {
-		p.cut()
+		p.cut() // which calls OnDropped: the connections don't wait for that
 	}
+}
+
+func (h *holder) abort() {
 	h.mu.Lock()
 	defer h.unlock()
 	h.cutting = true

@@ -103,3 +103,28 @@ func TestWithAnOverlapAPartitionTakesMessagesWhenItIsSettled(t *testing.T) {
 		})
 	}
 }
+
+func TestACutDoesNotWaitForOnDropped(t *testing.T) {
+	n := startNATS(t)
+	conn := connectNATS(t, n.addr())
+	dropping, end := make(chan struct{}), make(chan struct{})
+	c := &Cluster{}
+	c.publisher = startTestPublisher(t, conn, nil, Publish{To: ToCore, OnDropped: func(string, int, DropReason) {
+		close(dropping)
+		<-end
+	}})
+	defer close(end)
+	n.stop()
+	waitUntil(t, "the connection is lost", func() bool { return !conn.IsConnected() })
+	c.publisher.receive(nil, "key", websock.OpText, []byte("1"))
+	server := startPeer(t)
+	c.group = startSlots(t, server, nil, fanout.Options{Size: -1, Targets: fanout.URLs(server.http.URL + "/key")})
+	c.member = member.New(member.Options{Settings: machine.Settings{Partitions: 1}})
+	c.holder = newHolder(c, 1)
+	c.holder.put("key", nil)
+	c.holder.Open(0, 1)
+	waitUntil(t, "the key is connected", func() bool { return c.group.Stats().Up == 1 })
+	c.holder.Cut()
+	<-dropping
+	waitUntil(t, "the key is not connected", func() bool { return c.group.Stats().Up == 0 })
+}
