@@ -71,7 +71,7 @@ type EventKind uint8
 // The kinds of events.
 const (
 	Joined      EventKind = iota // this member is one now
-	MemberJoin                   // another member has come
+	MemberJoin                   // another member is there, perhaps from before this one
 	MemberEnd                    // another member has left, or was declared dead
 	DeclareDead                  // this member begins to delete another one's record
 	Claimed                      // this member has taken a partition that was free
@@ -84,7 +84,7 @@ const (
 )
 
 var eventNames = [...]string{
-	"joined", "member joined", "member ended", "member declared dead", "partition claimed", "partition received",
+	"joined", "member seen", "member ended", "member declared dead", "partition claimed", "partition received",
 	"partition handed over", "NATS away", "NATS back", "session lost", "watch deaf",
 }
 
