@@ -13,17 +13,17 @@ import (
 )
 
 // Options says what a Group connects to and how. Either Targets or Choose has to be set, unless Size is
-// negative; everything else is optional. Start copies Options; what they point to must not be changed while the Group
-// runs.
+// negative; everything else is optional. Start copies Options; what they point to must not be changed
+// while the Group runs.
 //
 // The functions for one slot are called one after another: Choose, Prepare, Trace, OnConnect, then
 // OnMessage or OnData, then OnDown, and so on from the beginning, but not before OnDown has returned.
 // Choose is called anew if the slot was stopped and resumed before an attempt has begun.
 // Only OnUnsent is called at any time, for instance by Broadcast. Functions for different slots may
 // be called by several goroutines at once. None is called with a lock held, none for a slot after its
-// Slot.Context has ended, and none after Shutdown has returned; some may be called before Start has returned, see Slot.Group. A function that calls
-// runtime.Goexit, as testing.T.Fatal does, ends the attempt or connection for which it was called:
-// OnDown gets a *websock.HandlerError.
+// Slot.Context has ended, and none after Shutdown has returned; some may be called before Start has
+// returned, see Slot.Group. A function that calls runtime.Goexit, as testing.T.Fatal does, ends the
+// attempt or connection for which it was called: OnDown gets a *websock.HandlerError.
 type Options struct {
 	// Targets are used in turn: slot i connects to Targets[i%len(Targets)]. With a Failover it prefers
 	// that one, or one by their weights.
@@ -121,10 +121,10 @@ type Options struct {
 	// returns, in order with the calls of OnMessage. The ping is answered in any case.
 	OnPing func(s *Slot, payload []byte)
 
-	// OnDown, unless it is nil, is called when an attempt has failed or a connection has ended,
-	// also by Shutdown, Slot.Remove, Slot.Stop and Slot.Reconnect. err is a *DownError, whose Reason says which, and whose chain says why: see
-	// websock.Open and websock.Handler. next is the time after which the slot is dialed again;
-	// negative: the slot has stopped. It must not block.
+	// OnDown, unless it is nil, is called when an attempt has failed or a connection has ended, also by
+	// Shutdown, Slot.Remove, Slot.Abort, Slot.Stop and Slot.Reconnect. err is a *DownError, whose Reason
+	// says which, and whose chain says why: see websock.Open and websock.Handler. next is the time after
+	// which the slot is dialed again; negative: the slot has stopped. It must not block.
 	OnDown func(s *Slot, err error, next time.Duration)
 
 	// OnUnsent, unless it is nil, is called when a broadcast passes a slot over, and when messages

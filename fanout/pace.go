@@ -35,9 +35,9 @@ type Pace struct {
 	//
 	// RFC 6455 section 4.1 requires that a client has only one connection to an IP address in the
 	// CONNECTING state at a time, so that a server can answer an overload by being slow. A PerHost
-	// of 1 does that for each host and port, whatever its addresses. It isn't the default since it limits Rate to one
-	// attempt in the time of a handshake, which would be a surprise where a Rate is set: 10,000 slots
-	// of one host at 150 ms take 25 minutes. Set it for servers that are not your own.
+	// of 1 does that for each host and port, whatever its addresses. It isn't the default since it
+	// limits Rate to one attempt in the time of a handshake, which would be a surprise where a Rate is
+	// set: 10,000 slots of one host at 150 ms take 25 minutes. Set it for servers that are not your own.
 	PerHost int
 }
 

@@ -17,9 +17,10 @@ import (
 // A Rotation has the attempts to a host connect to its addresses in turn, beginning with a random one:
 // see Options.Rotation.
 type Rotation struct {
-	// Lookup returns the addresses of a host name, which is in ASCII. There is one lookup of a host at
-	// a time, which all slots share. ctx ends with Shutdown, or after websock.DefaultTimeout. A panic
-	// is one of the slot whose attempt has caused the lookup. nil: the Resolver of the Target's
+	// Lookup returns the addresses of a host name, which is in ASCII. Those after the first 256 are not
+	// used. There is one lookup of a host at a time, which all slots share: attempts to the host wait
+	// until it returns or they end. ctx ends with Shutdown, or after websock.DefaultTimeout. A panic is
+	// one of the slot whose attempt has caused the lookup. nil: the Resolver of the Target's
 	// Config.Dialer, or net.DefaultResolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 

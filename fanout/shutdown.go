@@ -20,8 +20,8 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // Shutdown stops dialing, sends the messages that wait for connected peers, and closes every
 // connection with close code 1001, each within its Limits.CloseTimeout. It returns when all
 // connections and attempts have ended, also those of slots that were removed, and all functions of
-// Options have returned. Messages that
-// slots kept for their next connection are dropped and reported to OnUnsent.
+// Options have returned. Messages that slots kept for their next connection are dropped and reported
+// to OnUnsent.
 //
 // If ctx ends first, Shutdown aborts what is left; the error wraps that of ctx and says for how
 // many slots that was. It then waits a moment for the functions of Options that this causes to be

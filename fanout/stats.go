@@ -40,8 +40,8 @@ type Stats struct {
 
 	Traffic websock.Stats // of all connections together
 
-	// Mux sums up the Stats of each Config.Mux of Targets, and of those that connected slots have
-	// from Choose or Prepare: the HTTP/2 connections and their streams, also those that others than
+	// Mux sums up the Stats of each Config.Mux of Targets, and of those that connected slots have from
+	// SlotOptions, Choose or Prepare: the HTTP/2 connections and their streams, also those that others than
 	// this Group use.
 	Mux websock.MuxStats
 }

@@ -17,9 +17,10 @@ type Target struct {
 	// websock.Open.
 	URL string
 
-	// Weight is the Target's share of the slots, compared with the weights of others, with Options.Failover
-	// or in SlotOptions. Choose ignores it. 0: 1. A negative weight makes the Target a spare: slots connect to it only while
-	// no other Target works, to spares in proportion to their weights without the sign.
+	// Weight is the Target's share of the slots, compared with the weights of others, with
+	// Options.Failover or in SlotOptions. Choose ignores it. 0: 1. A negative weight makes the Target a
+	// spare: slots connect to it only while no other Target works, to spares in proportion to their
+	// weights without the sign.
 	Weight float64
 
 	// Config says how to connect. Its Handler has to be nil: the Group sets it, and also
