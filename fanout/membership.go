@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"errors"
-	"math"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -88,7 +87,7 @@ func (g *Group) admitLocked(s *Slot) error {
 		return ErrClosed
 	case m.findLocked(key) != nil:
 		return ErrKeyInUse
-	case m.count >= math.MaxInt32:
+	case m.count >= maxSlots:
 		return errSize
 	}
 	g.running++
@@ -197,7 +196,7 @@ func (s *Slot) unblock() {
 // The error is ErrKeyInUse, ErrClosed, that of an n that is negative or too large, or says that
 // Options have neither Targets nor Choose. Slots that were added before stay.
 func (g *Group) Resize(n int) error {
-	if n < 0 || n > math.MaxInt32 {
+	if n < 0 || n > maxSlots {
 		return errSize
 	}
 	var k corks

@@ -166,12 +166,16 @@ const (
 var (
 	errNoTarget = errors.New("fanout: neither Options.Targets nor Options.Choose is set")
 	errTargets  = errors.New("fanout: Options have both Targets and Choose")
-	errSize     = errors.New("fanout: the number of slots is below 0, or above 2^31-1")
+	errSize     = errors.New("fanout: the number of slots is below 0, or too large")
 	errRate     = errors.New("fanout: Pace.Rate is not a number")
 	errBuffer   = errors.New("fanout: Options.SendBuffer is below 0")
 	errReceive  = errors.New("fanout: Options have both OnMessage and OnData")
 	errNoKey    = errors.New("fanout: the key of a slot is empty")
 )
+
+// maxSlots is how many slots there can be: their numbers have 32 bits. Where an int has no more, fewer
+// slots fill the memory.
+const maxSlots = min(math.MaxInt32, math.MaxInt/64)
 
 // complete checks the options and sets the defaults.
 func (o *Options) complete() error {
@@ -183,7 +187,7 @@ func (o *Options) complete() error {
 		return errTargets
 	case len(o.Targets) == 0 && o.Choose == nil && o.Size >= 0:
 		return errNoTarget
-	case o.Size > math.MaxInt32:
+	case o.Size > maxSlots:
 		return errSize
 	case math.IsNaN(o.Pace.Rate):
 		return errRate
