@@ -334,7 +334,7 @@ func run(t *testing.T, s *memoryStore, id string, change func(*Options)) *runnin
 	go func() { r.err <- r.Run(ctx) }()
 	t.Cleanup(func() {
 		kill()
-		<-r.Done()
+		<-r.done
 	})
 	return r
 }

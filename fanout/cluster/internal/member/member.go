@@ -114,9 +114,6 @@ func (m *Member) Status() machine.Status {
 	return m.machine.Status(m.clock.Now())
 }
 
-// Done returns a channel that is closed when Run has returned.
-func (m *Member) Done() <-chan struct{} { return m.done }
-
 // A notice tells the goroutine of Run what has happened elsewhere.
 type notice struct {
 	kind      noticeKind

@@ -53,7 +53,7 @@ func TestMembersShareThePartitionsAndHandThemOver(t *testing.T) {
 		}
 		eachHeldOnce(t, a, c)
 		c.kill()
-		<-c.Done()
+		<-c.done
 		time.Sleep(testLease + 2*time.Second)
 		eachHeldOnce(t, a)
 		if err := a.Leave(context.Background()); err != nil {
