@@ -27,7 +27,7 @@ type member struct {
 	session  uint64 // 0: it has none, or it can't be read
 	weight   assign.Weight
 	revision uint64
-	round    uint64        // of the watch that has delivered the record
+	round    uint64        // of the last watch that has delivered the record, or an earlier one
 	heard    time.Duration // when the last sign of life came
 }
 
@@ -104,8 +104,8 @@ func (s *members) write(id string) *write {
 func (m *Machine) applyMember(id string, r Record) {
 	of := m.members.byID[id]
 	if of != nil && r.Revision <= of.revision {
-		if r.Revision == of.revision {
-			of.round = m.watch.round
+		if !r.Deleted {
+			of.round = m.watch.round // what has become of it since then, the watch may leave out
 		}
 		return
 	}

@@ -26,7 +26,7 @@ type part struct {
 	settled  bool // Held: all of its connections have been tried
 	record   Partition
 	revision uint64 // of the record; 0: there is none
-	round    uint64 // of the watch that has delivered it
+	round    uint64 // of the last watch that has delivered it, or an earlier one
 	write    write
 	writing  Partition     // by the write that is under way
 	token    uint64        // mine
@@ -86,7 +86,7 @@ func (m *Machine) mine(p *part) bool {
 // watchedPart takes a partition's record that the watch has delivered.
 func (m *Machine) watchedPart(p *part, r Record) {
 	if r.Revision <= p.revision {
-		if r.Revision == p.revision {
+		if !r.Deleted {
 			p.round = m.watch.round
 		}
 		return

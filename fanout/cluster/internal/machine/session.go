@@ -208,9 +208,12 @@ func (m *Machine) rejoin() {
 		return
 	}
 	m.enter(Joining)
-	if m.watch.state != watchCurrent {
+	switch {
+	case m.watch.state == watchCurrent:
+	case m.watch.state == watchLoading && m.watch.position == 0: // it has delivered nothing yet
 		m.forgetRevisions()
-		m.catchUp()
+	default: // it may wait for what NATS has lost
+		m.renewWatch()
 	}
 }
 

@@ -90,7 +90,7 @@ func (m *Machine) dropAbsent() {
 		}
 	}
 	for i := range m.parts.all {
-		if p := &m.parts.all[i]; p.revision > 0 && p.round != m.watch.round {
+		if p := &m.parts.all[i]; p.round != m.watch.round {
 			p.record, p.revision = Partition{}, 0
 		}
 	}
@@ -111,12 +111,18 @@ func (m *Machine) loseWatch() {
 	}
 }
 
-// forgetRevisions begins anew with what the watch has delivered: the records may be other ones than
-// they were, with lower revisions, if NATS has lost its data. Nothing depends on them while the
-// member has no session.
+// forgetRevisions begins anew with what a new watch delivers: the records may be other ones than they
+// were, with lower revisions, if NATS has lost its data. Nothing depends on them while the member has
+// no session.
 func (m *Machine) forgetRevisions() {
-	m.watch.newest, m.watch.awaited = m.watch.position, 0
+	m.watch.newest = 0
 	clear(m.members.ended)
+	for _, of := range m.members.byID {
+		of.revision = 0
+	}
+	for i := range m.parts.all {
+		m.parts.all[i].revision = 0
+	}
 }
 
 // checkWatch has a watch begun anew that doesn't deliver what was written.

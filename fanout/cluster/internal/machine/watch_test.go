@@ -42,6 +42,38 @@ func TestAWatchOfThePastChangesNothing(t *testing.T) {
 	r.state(Live)
 }
 
+func TestAWatchOfThePastMayLeaveOutWhatWasOverwritten(t *testing.T) {
+	r := joined(t, nil)
+	session := r.put("member.b", r.with(nil))
+	b, part := r.records["member.b"], r.records["part.3"]
+	renewed := func(b *Member) { b.Session = session }
+	r.put("member.b", r.with(renewed))
+	r.put("part.3", Partition{Member: "a", Session: r.m.own.session, Ready: true, Token: part.Revision})
+	r.took()
+	// The new watch begins before that. Before it gets there, b and the partition are written again.
+	r.in(r.m.WatchLost(r.now))
+	r.mute = true
+	r.hold = true
+	for key, record := range r.records {
+		switch key {
+		case "member.b":
+			record = b
+		case "part.3":
+			record = part
+		}
+		r.in(r.m.Watched(r.now, record))
+	}
+	r.in(r.m.Snapshot(r.now))
+	r.in(r.m.Watched(r.now, Record{Key: "x", Revision: r.revision}))
+	if r.m.watch.state != watchCurrent {
+		t.Fatalf("the watch is %v", r.m.watch.state)
+	}
+	r.wants("")
+	if r.m.members.byID["b"] == nil {
+		t.Error("b was taken for gone")
+	}
+}
+
 func TestWhatANewWatchDoesNotShowIsGone(t *testing.T) {
 	r := joined(t, nil)
 	r.put("member.b", r.with(nil))

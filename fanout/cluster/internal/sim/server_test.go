@@ -214,7 +214,8 @@ type watch struct {
 }
 
 type delivery struct {
-	at time.Duration
+	at      time.Duration
+	initial bool // it belongs to the records that there were when the watch began, which are complete
 	store.Update
 }
 
@@ -267,7 +268,7 @@ func (c *client) beginLocked(ctx context.Context, begun chan *watch, fate *rand.
 	// The server that answers may lag behind: the watch begins with a moment in the past.
 	s := w.server
 	seen := len(s.log)
-	if fate.Float64() < w.lossyLocked().lags {
+	if fate.Float64() < w.lossyLocked().past {
 		past := w.now() - between(fate, 0, w.sc.lease)
 		seen = sort.Search(seen, func(i int) bool { return s.log[i].at > past })
 	}
@@ -275,9 +276,9 @@ func (c *client) beginLocked(ctx context.Context, begun chan *watch, fate *rand.
 	watch := &watch{n: n, ch: make(chan store.Update, len(records)+1+watchRoom), fate: fate}
 	at := w.now() + n.latencyLocked(fate)
 	for _, r := range records {
-		watch.queue = append(watch.queue, delivery{at, r})
+		watch.queue = append(watch.queue, delivery{at, true, r})
 	}
-	watch.queue = append(watch.queue, delivery{at, store.Update{}})
+	watch.queue = append(watch.queue, delivery{at, true, store.Update{}})
 	for _, c := range s.log[seen:] {
 		watch.enqueueLocked(c.Update)
 	}
@@ -297,7 +298,7 @@ func (t *watch) enqueueLocked(u store.Update) {
 	if last := len(t.queue); last > 0 {
 		at = max(at, t.queue[last-1].at+1)
 	}
-	t.queue = append(t.queue, delivery{at, u})
+	t.queue = append(t.queue, delivery{at, false, u})
 	t.scheduleLocked()
 }
 
@@ -329,9 +330,9 @@ func (t *watch) deliverLocked() {
 		return
 	}
 	for len(t.queue) > 0 && t.queue[0].at <= now && len(t.ch) < cap(t.ch) {
-		u := t.queue[0].Update
+		u, initial := t.queue[0].Update, t.queue[0].initial
 		t.queue = t.queue[1:]
-		if t.overwrittenLocked(u) {
+		if !initial && t.overwrittenLocked(u) {
 			continue
 		}
 		t.ch <- u
@@ -344,7 +345,7 @@ func (t *watch) deliverLocked() {
 // overwrittenLocked reports whether a lagging watch leaves out a change, since the record has been
 // overwritten meanwhile. A server that keeps one revision of each key has no other choice.
 func (t *watch) overwrittenLocked(u store.Update) bool {
-	if !t.n.w.lossyLocked().overwritten || u.Key == "" {
+	if !t.n.w.lossyLocked().overwritten {
 		return false
 	}
 	r := t.n.w.server.records[u.Key]
