@@ -38,14 +38,14 @@ func newBoottime(origin time.Time, read func() (now time.Duration, ok bool)) *bo
 func (c *boottime) Now() time.Duration {
 	now := time.Since(c.origin)
 	if now-time.Duration(c.known.Load()) >= boottimeEvery {
-		now = c.compare(now)
+		now = c.compare()
 	}
 	return now + time.Duration(c.behind.Load())
 }
 
-// compare reads both clocks. If the process is stopped between the two, behind could become too small,
+// compare reads both clocks, and returns Go's. If the process is stopped between the two, behind could become too small,
 // never too large: then it stays as it is, for now.
-func (c *boottime) compare(now time.Duration) time.Duration {
+func (c *boottime) compare() (now time.Duration) {
 	boot, _ := c.read()
 	now = time.Since(c.origin)
 	for {
