@@ -1,5 +1,7 @@
 package machine
 
+import "time"
+
 // decide does what is to be done with a partition next, if anything. It is called when something has
 // changed that it depends on: its record, its owner, what members want, a write, its connections.
 func (m *Machine) decide(p *part) {
@@ -125,8 +127,8 @@ func (m *Machine) stepHeld(p *part) {
 	switch {
 	case m.s.Overlap > 0 && p.settled && !p.record.Ready:
 		m.keep(p, true)
-	case to != nil && m.s.Overlap > 0 && m.now < p.since+m.s.Overlap:
-		m.later(p, p.since+m.s.Overlap) // the member before may still be connected
+	case to != nil && m.s.Overlap > 0 && m.now < m.aloneAt(p):
+		m.later(p, m.aloneAt(p))
 	case to != nil && m.s.Overlap > 0:
 		if m.handOver(p, to) {
 			p.since = m.now
@@ -140,6 +142,10 @@ func (m *Machine) stepHeld(p *part) {
 		m.do(Drain{p.n})
 	}
 }
+
+// aloneAt returns when the member that a partition came from has closed its connections: after Overlap, by
+// a clock that may be slower.
+func (m *Machine) aloneAt(p *part) time.Duration { return p.since + m.s.Overlap + m.s.Margin/4 }
 
 // stepHandingOver goes on with a hand-over that hasn't been answered.
 func (m *Machine) stepHandingOver(p *part) {
