@@ -24,8 +24,7 @@ type Options struct {
 	Name string
 
 	// Member is the name of this member, for people: letters, digits, '-' and '_'. It need not be
-	// unique. Default: the name of
-	// the host and the number of the process.
+	// unique. Default: the name of the host and the number of the process.
 	Member string
 
 	// Weight is this member's share, beside that of others, in steps of 1/65536 and at most 65536.
