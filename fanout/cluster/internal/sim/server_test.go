@@ -265,7 +265,7 @@ func (c *client) beginLocked(ctx context.Context, begun chan *watch, fate *rand.
 		w.afterLocked(between(fate, 0, w.sc.lease/4), func() { n.awakeLocked(func() { begun <- nil }) })
 		return
 	}
-	// The server that answers may lag behind: the watch begins with a moment in the past.
+	// Members bear watches that begin with a moment in the past, too, although a Store has none.
 	s := w.server
 	seen := len(s.log)
 	if fate.Float64() < w.lossyLocked().past {
