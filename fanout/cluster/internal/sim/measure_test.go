@@ -101,7 +101,7 @@ func TestMeasure(t *testing.T) {
 	for _, of := range []struct {
 		rate       float64
 		partitions int
-	}{{5000, 4096}, {20000, 4096}, {5000, 16384}} {
+	}{{5000, 4096}, {20000, 4096}} {
 		sc := big(1)
 		sc.rate, sc.partitions, sc.failing = of.rate, of.partitions, 0
 		synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	seeds   = flag.Int("seeds", 40, "how many seeds of small clusters are run")
+	seeds   = flag.Int("seeds", 25, "how many seeds of small clusters are run")
 	first   = flag.Uint64("first", 1, "the first of them")
 	oneSeed = flag.Uint64("seed", 0, "run only this seed, and write what happened to standard error")
 	bigs    = flag.Int("bigs", 0, "how many seeds of fifty members and a million keys are run")
