@@ -13,6 +13,14 @@ func (w *world) lossyLocked() *lossy {
 	return &w.sc.lossy
 }
 
+// reconnectLocked returns how long it takes at most until a message arrives that waited for the network.
+func (w *world) reconnectLocked() time.Duration {
+	if w.stormy {
+		return w.sc.lease / 4
+	}
+	return w.sc.lease / 20
+}
+
 // liveLocked returns the processes that run, and perhaps are paused, and don't leave.
 func (w *world) liveLocked() (live []*node) {
 	for _, n := range w.nodes {

@@ -205,7 +205,16 @@ func (c *checker) endedLocked(n *node, p int) {
 	}
 }
 
-func (c *checker) cutsLocked(n *node) { c.cuts++ }
+func (c *checker) cutsLocked(n *node) {
+	c.cuts++
+	for p := range c.holds {
+		for i := range c.holds[p] {
+			if c.holds[p][i].n == n {
+				c.holds[p][i].draining = true
+			}
+		}
+	}
+}
 
 func (c *checker) diedLocked(n *node) {
 	for p := range c.holds {

@@ -194,7 +194,7 @@ func (c *client) arriveLocked(r request, fate *rand.Rand) {
 func (c *client) answerLocked(r request, a answer, fate *rand.Rand) {
 	switch n := c.n; {
 	case n.cut && fate.Float64() < 0.5:
-		n.onRestoreLocked(between(fate, 0, n.w.sc.lease/4), func() { c.answerLocked(r, a, fate) })
+		n.onRestoreLocked(between(fate, 0, n.w.reconnectLocked()), func() { c.answerLocked(r, a, fate) })
 	case n.cut:
 	case n.pausedLocked():
 		n.heldLocked(func() { r.answer <- a })
@@ -259,10 +259,10 @@ func (c *client) beginLocked(ctx context.Context, begun chan *watch, fate *rand.
 		n.heldLocked(func() { c.beginLocked(ctx, begun, fate) })
 		return
 	case n.cut && fate.Float64() < 0.5:
-		n.onRestoreLocked(between(fate, 0, w.sc.lease/4), func() { c.beginLocked(ctx, begun, fate) })
+		n.onRestoreLocked(between(fate, 0, w.reconnectLocked()), func() { c.beginLocked(ctx, begun, fate) })
 		return
 	case n.cut:
-		w.afterLocked(between(fate, 0, w.sc.lease/4), func() { n.awakeLocked(func() { begun <- nil }) })
+		w.afterLocked(between(fate, 0, w.reconnectLocked()), func() { n.awakeLocked(func() { begun <- nil }) })
 		return
 	}
 	// Members bear watches that begin with a moment in the past, too, although a Store has none.
