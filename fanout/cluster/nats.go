@@ -31,7 +31,7 @@ func openNATS(ctx context.Context, o *Options) (*natsAccess, error) {
 		n.conn = o.Conn
 		return n, nil
 	}
-	n.dial = func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(o.URL, more...) }
+	n.dial = o.dialURL
 	if o.URL == "" {
 		server, err := embedded.Start(ctx, o.embedded())
 		if err != nil {
@@ -54,7 +54,7 @@ func openForReading(o *Options) (*natsAccess, error) {
 	if o.Conn != nil {
 		return n, nil
 	}
-	n.dial = func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(o.URL, more...) }
+	n.dial = o.dialURL
 	if o.URL == "" {
 		n.dial = func(more ...nats.Option) (*nats.Conn, error) { return connectToEmbedded(o.Dir, more...) }
 	}
@@ -63,6 +63,11 @@ func openForReading(o *Options) (*natsAccess, error) {
 		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
 	}
 	return n, err
+}
+
+// dialURL connects to the servers of URL.
+func (o *Options) dialURL(more ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(o.URL, more...)
 }
 
 // connectToEmbedded connects to the server that runs in a directory, or else to one of Peers, each of
