@@ -669,7 +669,11 @@ func TestAConnectionIsDrainedBeforeItIsClosed(t *testing.T) {
 				server := newTestServer(t)
 				var got atomic.Int32
 				closed := make(chan error, 2)
-				server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) { got.Add(1) }
+				server.OnMessage = func(_ *websock.Conn, op websock.Opcode, _ []byte) {
+					if op == websock.OpBinary { // a text is sent after the end, and the next connection may carry it
+						got.Add(1)
+					}
+				}
 				server.OnEnd = func(_ *websock.Conn, err error) { closed <- err }
 				type down struct {
 					err  error
