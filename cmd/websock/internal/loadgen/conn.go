@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
-	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
 
 // An echoConn is one connection of a LoadGen. It sends messages and expects an echo of each, in
@@ -18,7 +18,7 @@ type echoConn struct {
 	gen       *LoadGen
 	number    int
 	conn      *websock.Conn
-	latencies *report.Histogram
+	latencies *measure.Histogram
 
 	sent     atomic.Int64 // messages sent or about to be sent
 	received atomic.Int64 // echoes

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
-	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 )
@@ -35,11 +35,11 @@ type Config struct {
 // A LoadGen generates load in this process. It is a Runner.
 type LoadGen struct {
 	Config
-	shutdown   func()              // ends the Group
-	histograms []*report.Histogram // each is shared by a few connections
+	shutdown   func()               // ends the Group
+	histograms []*measure.Histogram // each is shared by a few connections
 	failures   *failures
 	begin      time.Time
-	result     report.Result
+	result     measure.Result
 
 	mu    sync.Mutex // guards slots, and phase while an exchange starts or a connection ends
 	slots []slot
@@ -72,7 +72,7 @@ type slot struct {
 func New(c Config) *LoadGen {
 	g := &LoadGen{
 		Config:       c,
-		histograms:   make([]*report.Histogram, min(c.Connections, 4*runtime.GOMAXPROCS(0))),
+		histograms:   make([]*measure.Histogram, min(c.Connections, 4*runtime.GOMAXPROCS(0))),
 		failures:     newFailures(),
 		begin:        time.Now(),
 		slots:        make([]slot, c.Connections),
@@ -80,7 +80,7 @@ func New(c Config) *LoadGen {
 	}
 	g.unattempted.Store(int64(c.Connections))
 	for i := range g.histograms {
-		g.histograms[i] = report.NewHistogram()
+		g.histograms[i] = measure.NewHistogram()
 	}
 	return g
 }
@@ -263,12 +263,12 @@ func (g *LoadGen) waitWhileUp(ctx context.Context) {
 }
 
 // Finish never fails.
-func (g *LoadGen) Finish(d time.Duration) (report.Result, error) {
+func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
 	g.awaitEchoes(d)
 	g.close()
 	g.result.Final = g.Snapshot()
 	g.result.Errors, g.result.FirstErrors = g.failures.byKind()
-	g.result.Latencies = report.NewHistogram()
+	g.result.Latencies = measure.NewHistogram()
 	for _, h := range g.histograms {
 		g.result.Latencies.Merge(h)
 	}
@@ -305,8 +305,8 @@ func (g *LoadGen) inFlight() (n int64) {
 }
 
 // Snapshot adds up the counters of all connections.
-func (g *LoadGen) Snapshot() report.Snapshot {
-	now := report.Snapshot{Up: g.up.Load(), Errors: g.failures.total(), Reconnects: g.reconnects.Load()}
+func (g *LoadGen) Snapshot() measure.Snapshot {
+	now := measure.Snapshot{Up: g.up.Load(), Errors: g.failures.total(), Reconnects: g.reconnects.Load()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range g.slots {

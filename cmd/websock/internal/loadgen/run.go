@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
 
@@ -21,10 +22,10 @@ type Runner interface {
 	Exchange(ctx context.Context, d time.Duration) error
 
 	// Finish waits at most d for the echoes in flight, and closes all connections.
-	Finish(d time.Duration) (report.Result, error)
+	Finish(d time.Duration) (measure.Result, error)
 
 	// Snapshot may be called at any time, by any goroutine.
-	Snapshot() report.Snapshot
+	Snapshot() measure.Snapshot
 }
 
 // A Plan says how long the stages take, and how their progress is shown.
@@ -40,7 +41,7 @@ type Plan struct {
 // Run runs all stages and adds their result to r.
 func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 	p.Progress.Snapshot, p.Progress.Reconnect = runner.Snapshot, p.Reconnect
-	sampler := report.StartSampler(runner.Snapshot)
+	sampler := measure.StartSampler(runner.Snapshot)
 	defer sampler.Stop()
 	var err error
 	begin := time.Now()

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
-	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
 
 // A load can be shared by worker processes. The parent starts each with flags that describe its
@@ -21,9 +21,9 @@ import (
 
 // An update is a message from a worker to its parent.
 type update struct {
-	Snapshot report.Snapshot `json:"snapshot"`
-	Done     string          `json:"done,omitempty"`   // a stage
-	Result   *report.Result  `json:"result,omitempty"` // the last update
+	Snapshot measure.Snapshot `json:"snapshot"`
+	Done     string           `json:"done,omitempty"`   // a stage
+	Result   *measure.Result  `json:"result,omitempty"` // the last update
 }
 
 // The stages that workers report.
@@ -76,7 +76,7 @@ type reporter struct {
 
 // report writes an update. It ignores errors: the end of standard input tells that the parent
 // is gone.
-func (r *reporter) report(done string, result *report.Result) {
+func (r *reporter) report(done string, result *measure.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.out.Encode(update{r.gen.Snapshot(), done, result})
@@ -87,7 +87,7 @@ func (r *reporter) reportPeriodically() (stop func()) {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
-		tick := time.NewTicker(report.SampleInterval)
+		tick := time.NewTicker(measure.SampleInterval)
 		defer tick.Stop()
 		for {
 			select {
@@ -114,9 +114,9 @@ type worker struct {
 	exited chan struct{}            // closed when there are no more updates
 
 	mu       sync.Mutex
-	snapshot report.Snapshot
-	result   *report.Result // nil before the last update
-	err      error          // why there are no more updates
+	snapshot measure.Snapshot
+	result   *measure.Result // nil before the last update
+	err      error           // why there are no more updates
 }
 
 // StartWorkers starts processes that open n connections together. args returns the arguments
@@ -237,8 +237,8 @@ func (p WorkerPool) Exchange(ctx context.Context, _ time.Duration) error {
 }
 
 // Finish adds up the results. The workers' flags give the timeout.
-func (p WorkerPool) Finish(time.Duration) (report.Result, error) {
-	sum := report.NewResult()
+func (p WorkerPool) Finish(time.Duration) (measure.Result, error) {
+	sum := measure.NewResult()
 	for _, w := range p {
 		<-w.exited
 		if w.result == nil {
@@ -250,7 +250,7 @@ func (p WorkerPool) Finish(time.Duration) (report.Result, error) {
 }
 
 // Snapshot adds up the latest snapshots.
-func (p WorkerPool) Snapshot() (sum report.Snapshot) {
+func (p WorkerPool) Snapshot() (sum measure.Snapshot) {
 	for _, w := range p {
 		w.mu.Lock()
 		sum.Add(w.snapshot)

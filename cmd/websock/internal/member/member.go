@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/loadgen"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/cluster"
@@ -26,8 +27,8 @@ type Member struct {
 	cluster  *cluster.Cluster
 	stopPoll context.CancelFunc
 
-	counts atomic.Pointer[func() report.ClusterCounts] // nil: it has not joined yet
-	status atomic.Pointer[cluster.Status]              // nil: none was read yet
+	counts atomic.Pointer[func() measure.ClusterCounts] // nil: it has not joined yet
+	status atomic.Pointer[cluster.Status]               // nil: none was read yet
 }
 
 // New returns a Member that has not joined yet. Of o, the Keys and Fanout are its own. leaving is how
@@ -101,7 +102,7 @@ func (m *Member) readStatus(ctx context.Context) {
 }
 
 // Snapshot adds what the member knows of the cluster.
-func (m *Member) Snapshot() report.Snapshot {
+func (m *Member) Snapshot() measure.Snapshot {
 	now := m.LoadGen.Snapshot()
 	if counts := m.counts.Load(); counts != nil {
 		now.Cluster = (*counts)()
@@ -109,9 +110,9 @@ func (m *Member) Snapshot() report.Snapshot {
 	return now
 }
 
-func (m *Member) countsNow() report.ClusterCounts {
+func (m *Member) countsNow() measure.ClusterCounts {
 	stats := m.cluster.Stats()
-	c := report.ClusterCounts{
+	c := measure.ClusterCounts{
 		Members:    int64(stats.Members),
 		Held:       int64(stats.Held),
 		TakenOver:  int64(stats.Claimed + stats.Received),
@@ -128,7 +129,7 @@ func (m *Member) countsNow() report.ClusterCounts {
 }
 
 // Finish waits at most d for the echoes in flight, and leaves the cluster.
-func (m *Member) Finish(d time.Duration) (report.Result, error) {
+func (m *Member) Finish(d time.Duration) (measure.Result, error) {
 	m.stopPoll()
 	m.readStatus(context.Background())
 	m.report.Status = m.status.Load()

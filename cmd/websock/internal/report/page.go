@@ -7,8 +7,10 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-analyze/charts"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
 
 //go:embed page.html
@@ -55,12 +57,12 @@ func (r *Report) charts() (svgs []template.HTML, err error) {
 			return lineChart("Messages received", "messages a second", t, series{"", t.messageRates()})
 		},
 		func() ([]byte, error) {
-			return lineChart(strings.ToUpper(units[:1])+units[1:]+" up", units, t, series{"", t.values(func(s Sample) int64 { return s.Up })})
+			return lineChart(strings.ToUpper(units[:1])+units[1:]+" up", units, t, series{"", t.values(func(s measure.Sample) int64 { return s.Up })})
 		},
 		func() ([]byte, error) {
 			return lineChart("Errors and reconnections, so far", "errors, reconnections", t,
-				series{"errors", t.values(func(s Sample) int64 { return s.Errors })},
-				series{"reconnections", t.values(func(s Sample) int64 { return s.Reconnects })})
+				series{"errors", t.values(func(s measure.Sample) int64 { return s.Errors })},
+				series{"reconnections", t.values(func(s measure.Sample) int64 { return s.Reconnects })})
 		},
 		func() ([]byte, error) {
 			return histogramChart("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.latencies)
@@ -81,27 +83,27 @@ func (r *Report) charts() (svgs []template.HTML, err error) {
 
 // clusterCharts returns what draws the charts about a cluster.
 func clusterCharts(t timeline, units string) []func() ([]byte, error) {
-	of := func(count func(ClusterCounts) int64) []float64 {
-		return t.values(func(s Sample) int64 { return count(s.Cluster) })
+	of := func(count func(measure.ClusterCounts) int64) []float64 {
+		return t.values(func(s measure.Sample) int64 { return count(s.Cluster) })
 	}
 	return []func() ([]byte, error){
 		func() ([]byte, error) {
-			return lineChart("Members of the cluster", "members", t, series{"", of(func(c ClusterCounts) int64 { return c.Members })})
+			return lineChart("Members of the cluster", "members", t, series{"", of(func(c measure.ClusterCounts) int64 { return c.Members })})
 		},
 		func() ([]byte, error) {
 			return lineChart("Keys connected", units, t,
-				series{"by all members", of(func(c ClusterCounts) int64 { return c.Up })},
-				series{"by this one", t.values(func(s Sample) int64 { return s.Up })})
+				series{"by all members", of(func(c measure.ClusterCounts) int64 { return c.Up })},
+				series{"by this one", t.values(func(s measure.Sample) int64 { return s.Up })})
 		},
 		func() ([]byte, error) {
 			return lineChart("Partitions held", "partitions", t,
-				series{"by all members", of(func(c ClusterCounts) int64 { return c.HeldByAll })},
-				series{"by this one", of(func(c ClusterCounts) int64 { return c.Held })})
+				series{"by all members", of(func(c measure.ClusterCounts) int64 { return c.HeldByAll })},
+				series{"by this one", of(func(c measure.ClusterCounts) int64 { return c.Held })})
 		},
 		func() ([]byte, error) {
 			return lineChart("Partitions moved, so far", "partitions", t,
-				series{"taken over", of(func(c ClusterCounts) int64 { return c.TakenOver })},
-				series{"handed over", of(func(c ClusterCounts) int64 { return c.HandedOver })})
+				series{"taken over", of(func(c measure.ClusterCounts) int64 { return c.TakenOver })},
+				series{"handed over", of(func(c measure.ClusterCounts) int64 { return c.HandedOver })})
 		},
 	}
 }
@@ -134,7 +136,7 @@ func lineChart(title, unit string, t timeline, all ...series) ([]byte, error) {
 	o.XAxis.LabelCount = t.ticks + 1
 	o.XAxis.Labels = make([]string, len(t.samples))
 	for i, s := range t.samples {
-		o.XAxis.Labels[i] = strconv.FormatFloat(s.at.Seconds(), 'f', -1, 64)
+		o.XAxis.Labels[i] = strconv.FormatFloat(s.At.Seconds(), 'f', -1, 64)
 	}
 	o.YAxis[0].Title = unit
 	o.YAxis[0].Min = charts.Ptr(0.0)
@@ -146,8 +148,8 @@ func lineChart(title, unit string, t timeline, all ...series) ([]byte, error) {
 }
 
 // histogramChart draws the distribution of latencies.
-func histogramChart(title, unit, axis string, h *Histogram) ([]byte, error) {
-	bounds, counts := h.distribution()
+func histogramChart(title, unit, axis string, h *measure.Histogram) ([]byte, error) {
+	bounds, counts := distribution(h)
 	labels := make([]string, len(bounds))
 	for i, bound := range bounds {
 		labels[i] = strconv.FormatFloat(bound.Seconds()*1000, 'f', -1, 64)
@@ -163,4 +165,29 @@ func histogramChart(title, unit, axis string, h *Histogram) ([]byte, error) {
 		return nil, err
 	}
 	return painter.Bytes()
+}
+
+// distribution returns consecutive round numbers and for each the count of latencies up to it that are
+// above the one before. There is at least one.
+func distribution(h *measure.Histogram) (bounds []time.Duration, counts []float64) {
+	bounds, counts = []time.Duration{roundUp(h.Min())}, []float64{0}
+	h.Bars(func(_, to time.Duration, n int64) {
+		for bounds[len(bounds)-1] < to {
+			bounds = append(bounds, roundUp(bounds[len(bounds)-1]+1))
+			counts = append(counts, 0)
+		}
+		counts[len(counts)-1] += float64(n)
+	})
+	return bounds, counts
+}
+
+// roundUp returns the smallest of 1, 2 and 5 µs, 10, 20 and 50 µs and so on that is at least d.
+func roundUp(d time.Duration) time.Duration {
+	for bound := time.Microsecond; ; bound *= 10 {
+		for _, factor := range []time.Duration{1, 2, 5} {
+			if d <= factor*bound {
+				return factor * bound
+			}
+		}
+	}
 }

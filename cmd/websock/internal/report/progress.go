@@ -10,13 +10,14 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
 
 // Progress shows the progress of a run on Out if that is a terminal. What is written to it appears on
 // Out, above the progress.
 type Progress struct {
 	Out       io.Writer
-	Snapshot  func() Snapshot
+	Snapshot  func() measure.Snapshot
 	Reconnect bool // lost connections are dialed again
 
 	mu      sync.Mutex
@@ -83,9 +84,9 @@ func (p *Progress) WhileSharing(n int, exchange func()) {
 
 // traffic returns what says how many messages were received a second since it was called last, and
 // what went wrong.
-func (p *Progress) traffic() func(now Snapshot) string {
+func (p *Progress) traffic() func(now measure.Snapshot) string {
 	last, at := p.Snapshot(), time.Now()
-	return func(now Snapshot) string {
+	return func(now measure.Snapshot) string {
 		rate := float64(now.Received-last.Received) / time.Since(at).Seconds()
 		last, at = now, time.Now()
 		return fmt.Sprintf("%s messages a second, %s", console.Grouped(rate), p.problems(now))
@@ -93,7 +94,7 @@ func (p *Progress) traffic() func(now Snapshot) string {
 }
 
 // problems describes what went wrong so far.
-func (p *Progress) problems(now Snapshot) string {
+func (p *Progress) problems(now measure.Snapshot) string {
 	text := console.Grouped(now.Errors) + " errors"
 	if p.Reconnect {
 		text = console.Grouped(now.Reconnects) + " reconnected, " + text

@@ -14,34 +14,35 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
 )
 
 // A Report says what was asked for and what was measured. Its JSON form is read by other
 // programs.
 type Report struct {
-	URLs              []string         `json:"urls"`
-	Server            string           `json:"server"`
-	Transport         string           `json:"transport"`
-	Processes         int              `json:"processes"`
-	Sources           []string         `json:"sources,omitempty"`
-	Size              int              `json:"size"`
-	Window            int              `json:"window"`
-	Asked             int              `json:"asked"`
-	Connections       int              `json:"connections"`
-	DialRate          float64          `json:"dial_rate"`
-	Reconnects        int64            `json:"reconnects"`
-	Seconds           float64          `json:"seconds"`
-	Sent              int64            `json:"sent"`
-	Received          int64            `json:"received"`
-	MessagesPerSecond float64          `json:"messages_per_second"`
-	Latency           Percentiles      `json:"latency_us"`
-	CPUPerMessage     float64          `json:"cpu_us_per_message"`
-	CPUPerOpen        float64          `json:"cpu_us_per_open"`
-	BytesPerConn      int64            `json:"bytes_per_connection"`
-	Memory            int64            `json:"resident_bytes"`
-	Errors            map[string]int64 `json:"errors"`
-	ErrorsTotal       int64            `json:"errors_total"`
+	URLs              []string            `json:"urls"`
+	Server            string              `json:"server"`
+	Transport         string              `json:"transport"`
+	Processes         int                 `json:"processes"`
+	Sources           []string            `json:"sources,omitempty"`
+	Size              int                 `json:"size"`
+	Window            int                 `json:"window"`
+	Asked             int                 `json:"asked"`
+	Connections       int                 `json:"connections"`
+	DialRate          float64             `json:"dial_rate"`
+	Reconnects        int64               `json:"reconnects"`
+	Seconds           float64             `json:"seconds"`
+	Sent              int64               `json:"sent"`
+	Received          int64               `json:"received"`
+	MessagesPerSecond float64             `json:"messages_per_second"`
+	Latency           measure.Percentiles `json:"latency_us"`
+	CPUPerMessage     float64             `json:"cpu_us_per_message"`
+	CPUPerOpen        float64             `json:"cpu_us_per_open"`
+	BytesPerConn      int64               `json:"bytes_per_connection"`
+	Memory            int64               `json:"resident_bytes"`
+	Errors            map[string]int64    `json:"errors"`
+	ErrorsTotal       int64               `json:"errors_total"`
 
 	FirstErrors map[string]string `json:"first_errors,omitempty"` // by kind
 
@@ -50,8 +51,8 @@ type Report struct {
 
 	Cluster *Cluster `json:"cluster,omitempty"` // nil: the process was no member of one
 
-	samples   []Sample
-	latencies *Histogram
+	samples   []measure.Sample
+	latencies *measure.Histogram
 }
 
 // HTTP2 tells the connections from the WebSockets on them, when dialing was done. What the Report has
@@ -64,7 +65,7 @@ type HTTP2 struct {
 
 // SetResult fills in what a run has measured: its result, how long it dialed, and the samples
 // taken meanwhile.
-func (r *Report) SetResult(result Result, dialing time.Duration, samples []Sample) {
+func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples []measure.Sample) {
 	r.Connections = int(result.Connections)
 	if r.Cluster == nil {
 		r.DialRate = rounded(float64(r.Connections) / dialing.Seconds())
@@ -84,7 +85,7 @@ func (r *Report) SetResult(result Result, dialing time.Duration, samples []Sampl
 	}
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
-	r.Latency = result.Latencies.percentiles()
+	r.Latency = result.Latencies.Percentiles()
 	r.latencies = result.Latencies
 	r.samples = samples
 }
