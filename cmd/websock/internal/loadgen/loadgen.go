@@ -75,6 +75,7 @@ func New(c Config) *LoadGen {
 		histograms:   make([]*measure.Histogram, min(c.Connections, 4*runtime.GOMAXPROCS(0))),
 		failures:     newFailures(),
 		begin:        time.Now(),
+		result:       measure.NewResult(),
 		slots:        make([]slot, c.Connections),
 		allAttempted: make(chan struct{}),
 	}
@@ -268,7 +269,6 @@ func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
 	g.close()
 	g.result.Final = g.Snapshot()
 	g.result.Errors, g.result.FirstErrors = g.failures.byKind()
-	g.result.Latencies = measure.NewHistogram()
 	for _, h := range g.histograms {
 		g.result.Latencies.Merge(h)
 	}

@@ -113,18 +113,18 @@ func (h *Histogram) MarshalJSON() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.exact == nil {
-		return []byte("null"), nil
+		return []byte("{}"), nil
 	}
 	return json.Marshal(h.exact.Export())
 }
 
 // UnmarshalJSON decodes the histogram of another process.
 func (h *Histogram) UnmarshalJSON(b []byte) error {
-	var counts *hdrhistogram.Snapshot
-	if err := json.Unmarshal(b, &counts); err != nil || counts == nil {
+	var counts hdrhistogram.Snapshot
+	if err := json.Unmarshal(b, &counts); err != nil || len(counts.Counts) == 0 {
 		return err
 	}
-	h.countLocked().Merge(hdrhistogram.Import(counts))
+	h.countLocked().Merge(hdrhistogram.Import(&counts))
 	for _, bar := range h.exact.Distribution() {
 		h.buckets[bucketOf(bar.From)] += bar.Count
 	}

@@ -41,18 +41,24 @@ func TestEmptyHistogram(t *testing.T) {
 	h.Bars(func(from, to time.Duration, n int64) { t.Errorf("%d from %v to %v", n, from, to) })
 }
 
-func TestHistogramOfAnotherProcess(t *testing.T) {
+func TestResultOfAnotherProcess(t *testing.T) {
 	for _, times := range [][]time.Duration{nil, {0, 50 * time.Microsecond, 3 * time.Second}} {
-		h, got := NewHistogram(), NewHistogram()
+		theirs, sum := NewResult(), NewResult()
 		for _, d := range times {
-			h.Record(d)
+			theirs.Latencies.Record(d)
 		}
-		encoded, err := json.Marshal(h)
-		if err == nil {
-			err = json.Unmarshal(encoded, got)
+		encoded, err := json.Marshal(theirs)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || got.Percentiles() != h.Percentiles() || got.Count() != h.Count() || got.Buckets().Count() != h.Count() {
-			t.Errorf("%v: %+v, %v", times, got.Percentiles(), err)
+		var decoded Result
+		if err := json.Unmarshal(encoded, &decoded); err != nil {
+			t.Fatal(err)
+		}
+		sum.Add(decoded)
+		h, got := theirs.Latencies, sum.Latencies
+		if got.Percentiles() != h.Percentiles() || got.Count() != h.Count() || got.Buckets().Count() != h.Count() || sum.OneWay.Count() != 0 {
+			t.Errorf("%v: %+v", times, got.Percentiles())
 		}
 	}
 }

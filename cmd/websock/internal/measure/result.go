@@ -23,7 +23,7 @@ type Result struct {
 	OneWay     *Histogram // of received messages that say when they were sent
 }
 
-// NewResult returns an empty result to which others can be added.
+// NewResult returns an empty result, to which others can be added.
 func NewResult() Result {
 	return Result{
 		Errors: map[string]int64{}, FirstErrors: map[string]string{},
