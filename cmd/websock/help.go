@@ -16,13 +16,20 @@ import (
 var manual string
 
 func newHelpCommand(s stdio, root *ffcli.Command) *ffcli.Command {
+	fs := s.flagSet("help")
+	man := fs.Bool("man", false, "print the manual and the flags of all commands as a man page")
 	return &ffcli.Command{
 		Name:       "help",
 		ShortUsage: "websock help [command]",
 		ShortHelp:  "print the manual, or the flags of a command",
-		FlagSet:    s.flagSet("help"),
+		FlagSet:    fs,
 		Exec: func(_ context.Context, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case *man && len(args) > 0:
+				return s.usageError("help -man prints all, but there is %q", args[0])
+			case *man:
+				return writeManPage(s.Out, root)
+			case len(args) == 0:
 				_, err := fmt.Fprintf(s.Out, "%s\n%s\n", manual, exitCodes)
 				return err
 			}
