@@ -63,6 +63,9 @@ func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
 		}
 		shared.Add("0", fanout.SlotOptions{})
 		waitForMessages(t, g, 1000*(slots+1))
+		for end := time.Now().Add(time.Minute); shared.Stats().Ending > 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
 	}()
 	if err := g.Exchange(ctx, 0); err != nil {
 		t.Fatal(err)
