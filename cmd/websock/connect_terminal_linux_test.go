@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -127,6 +129,25 @@ func TestControlCInterruptsConnect(t *testing.T) {
 	p.waitFor("connected to 127.0.0.1:")
 	p.waitFor("> ")
 	p.typeKeys("half a line\x03")
+	if code := <-ended; code != 130 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestControlCInterruptsConnectWhileItConnects(t *testing.T) {
+	asked, stop := make(chan struct{}), make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(asked); <-stop }))
+	defer silent.Close()
+	defer close(stop)
+	file, program := openTerminal(t)
+	p := &typist{t: t, terminal: file}
+	go p.readScreen()
+	ended := make(chan int)
+	go func() {
+		ended <- run(t.Context(), []string{"connect", "-timeout", "10m", "ws" + strings.TrimPrefix(silent.URL, "http")}, program, program, program)
+	}()
+	<-asked
+	p.typeKeys("\x03")
 	if code := <-ended; code != 130 {
 		t.Errorf("%d", code)
 	}

@@ -3,6 +3,7 @@ package connect
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,58 @@ type lineReader interface {
 	// readLine returns a line without its line ending. An error means that there are no more:
 	// io.EOF, errInterrupted or a failure.
 	readLine() ([]byte, error)
+}
+
+// An input is a line, or the end of the lines.
+type input struct {
+	line []byte
+	err  error // io.EOF or a failure: there are no more lines
+}
+
+// inputQueue returns how many lines may wait to be sent. Those of a pipe wait in the pipe. A
+// terminal is read on while the server takes nothing, so that Control-C ends the session.
+func (s *session) inputQueue() int {
+	if s.typed {
+		return 64
+	}
+	return 0
+}
+
+// readInputs reads lines until they end or the session does. A terminal is then read on for
+// Control-C, since closing the connection may take a while.
+func (s *session) readInputs(ctx context.Context) {
+	var line []byte
+	var err error
+	for err == nil {
+		if line, err = s.lines.readLine(); !errors.Is(err, errInterrupted) {
+			s.pass(ctx, input{line, err})
+		}
+	}
+	if s.typed && errors.Is(err, io.EOF) {
+		for err = nil; err == nil; {
+			_, err = s.lines.readLine()
+		}
+	}
+	if errors.Is(err, errInterrupted) {
+		s.interrupt()
+	}
+}
+
+// pass hands an input over to be sent.
+func (s *session) pass(ctx context.Context, in input) {
+	select {
+	case s.inputs <- in:
+		return
+	default:
+	}
+	if s.typed && in.err == nil {
+		fmt.Fprintln(s.Err, "not sent: the server does not take what was sent before")
+		return
+	}
+	select {
+	case s.inputs <- in:
+	case <-ctx.Done():
+	}
 }
 
 // maxLine is the longest line that is sent, as long as the longest message that our own server
