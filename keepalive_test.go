@@ -232,7 +232,7 @@ func TestALongUploadIsNotAborted(t *testing.T) {
 			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
 				url, cfg := slowServer(t, secure, 2<<20)
 				cfg.Transport = transport
-				cfg.KeepAlive = KeepAlive{Ping: 400 * time.Millisecond, Timeout: time.Second}
+				cfg.KeepAlive = KeepAlive{Ping: 400 * time.Millisecond, Timeout: 1500 * time.Millisecond}
 				answers, closed := make(chan string, 1), make(chan error, 1)
 				if pushed {
 					cfg.Handler = Messages(

@@ -223,7 +223,7 @@ func TestALongUploadIsNotAborted(t *testing.T) {
 		g := startGroup(t, Options{
 			Targets:     targetsFor(transport, slowServer(t, 2<<20)),
 			Ping:        400 * time.Millisecond,
-			PingTimeout: 600 * time.Millisecond,
+			PingTimeout: 1500 * time.Millisecond,
 			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
 			OnDown: func(_ *Slot, err error, _ time.Duration) {
 				if ReasonOf(err) != ShutDown {
