@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -314,6 +315,59 @@ func TestSlotsStayUpThoughTheServerClosesConnectionsEarly(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestDelayIsThatOfASlot(t *testing.T) {
+	refused := &websock.HandshakeError{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"90"}}}
+	closed := func(code websock.CloseCode) error { return &websock.CloseError{Code: code} }
+	for _, test := range []struct {
+		backoff     Backoff
+		failures    int
+		err         error
+		least, most time.Duration
+	}{
+		{Backoff{}, 1, errRefused, 0, DefaultBackoffBase},
+		{Backoff{}, 3, errRefused, 0, 4 * DefaultBackoffBase},
+		{Backoff{}, math.MaxInt, errRefused, 0, DefaultBackoffMax},
+		{Backoff{Base: time.Hour}, -1, errRefused, 0, time.Hour},
+		{Backoff{Base: -1}, 1, errRefused, 0, 0},
+		{Backoff{}, 1, refused, 90 * time.Second, 90*time.Second + DefaultBackoffBase},
+		{Backoff{}, 1, closed(websock.CloseServiceRestart), DefaultRestartMin, DefaultRestartMax},
+		{Backoff{}, 1, closed(websock.CloseTryAgainLater), DefaultBackoffMax / 2, DefaultBackoffMax},
+	} {
+		var longest time.Duration
+		for range 100 {
+			d := test.backoff.Delay(test.failures, test.err)
+			if d < test.least || d > test.most {
+				t.Fatalf("%+v: %v", test, d)
+			}
+			longest = max(longest, d)
+		}
+		if longest < (test.least+test.most)/2 {
+			t.Errorf("%+v: at most %v", test, longest)
+		}
+	}
+}
+
+func TestEndsRow(t *testing.T) {
+	lost := &websock.CloseError{Code: websock.CloseAbnormal}
+	for _, test := range []struct {
+		backoff  Backoff
+		err      error
+		received uint64
+		up       time.Duration
+		want     bool
+	}{
+		{Backoff{}, lost, 0, DefaultStable - 1, false},
+		{Backoff{}, lost, 0, DefaultStable, true},
+		{Backoff{}, lost, 1, 0, true},
+		{Backoff{Stable: time.Hour}, lost, 0, time.Minute, false},
+		{Backoff{}, &websock.CloseError{Code: websock.CloseGoingAway}, 0, 0, true},
+	} {
+		if got := test.backoff.EndsRow(test.err, test.received, test.up); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
 }
 
 func TestNegativeAndHugeBackoffs(t *testing.T) {

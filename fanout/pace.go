@@ -169,6 +169,22 @@ func durationOr(d, byDefault time.Duration) time.Duration {
 	return min(max(orDefault(d, byDefault), 0), forever)
 }
 
+// Delay returns how long a slot waits after a number of failures in a row, 1 or more, the last of
+// which is err: a random time. It is for programs that dial a connection again themselves. It may be
+// called from any goroutine.
+func (b Backoff) Delay(failures int, err error) time.Duration {
+	b.complete()
+	return b.delay(uint32(min(max(failures, 1), math.MaxInt32)), err, time.Now())
+}
+
+// EndsRow reports whether a connection ends the row of failures that Delay counts. The connection
+// has ended with err, after it had received a number of data frames and was up for a time: see
+// websock.Stats.FramesReceived.
+func (b Backoff) EndsRow(err error, framesReceived uint64, up time.Duration) bool {
+	b.complete()
+	return b.endsRow(err, framesReceived, up)
+}
+
 // delay returns how long to wait after a number of failures in a row, the last of which is err.
 func (b *Backoff) delay(failures uint32, err error, now time.Time) time.Duration {
 	var closed *websock.CloseError
