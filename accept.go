@@ -104,5 +104,5 @@ func (o *AcceptOptions) attach(t transport.Reservation, policy *keepalive.Policy
 
 // conn returns the options that the Conn needs.
 func (o *AcceptOptions) conn() Options {
-	return Options{Limits: o.Limits, Recover: o.Recover, OnPing: o.KeepAlive.OnPing}
+	return Options{Limits: o.Limits, Recover: o.Recover, OnPing: o.KeepAlive.OnPing, OnPong: o.KeepAlive.OnPong}
 }

@@ -65,6 +65,10 @@ type Options struct {
 	// What it sends on c is written together with the pong.
 	OnPing func(c *Conn, payload []byte)
 
+	// OnPong is OnPing for received pongs, for instance to measure round-trip times. A peer may
+	// send pongs that answer no ping, and may answer only the latest of several pings.
+	OnPong func(c *Conn, payload []byte)
+
 	// RawHeader holds the header lines of the peer's opening handshake, each "Name: value\r\n", as
 	// received. It is copied.
 	RawHeader []byte
@@ -145,6 +149,7 @@ type connConfig struct {
 	writes        writeMode           // of the transport
 	recover       func(*Conn, any)    // Options.Recover
 	onPing        func(*Conn, []byte) // Options.OnPing
+	onPong        func(*Conn, []byte) // Options.OnPong
 }
 
 func (c *Conn) limits() *Limits { return &c.batch.config.limits }
@@ -178,14 +183,14 @@ var recentConfigs [writeModes]atomic.Pointer[connConfig]
 
 func newConnConfig(o *Options, t transport.Conn) *connConfig {
 	limits, writes := o.Limits.WithDefaults(), writeModeOf(t)
-	recent, shared := &recentConfigs[writes], o.Recover == nil && o.OnPing == nil
+	recent, shared := &recentConfigs[writes], o.Recover == nil && o.OnPing == nil && o.OnPong == nil
 	if c := recent.Load(); shared && c != nil && c.limits == limits {
 		return c
 	}
 	c := &connConfig{
 		limits: limits, decoderLimits: limits.engineLimits(),
 		writes:  writes,
-		recover: o.Recover, onPing: o.OnPing,
+		recover: o.Recover, onPing: o.OnPing, onPong: o.OnPong,
 	}
 	if shared {
 		recent.Store(c)

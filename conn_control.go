@@ -21,9 +21,7 @@ func (c *Conn) handleControl() error {
 		c.callOnPing(payload)
 	case kind == engine.EventPong:
 		r.counts.pongs++
-		if h, ok := r.handler.(PongHandler); ok {
-			h.OnPong(c, payload)
-		}
+		c.callOnPong(payload)
 	case kind == engine.EventClose:
 		err = c.peerClosed(payload)
 	}
@@ -38,6 +36,16 @@ func (c *Conn) callOnPing(payload []byte) {
 	}
 	if h, ok := c.receive.handler.(PingHandler); ok {
 		h.OnPing(c, payload)
+	}
+}
+
+// callOnPong calls the OnPong functions of the user.
+func (c *Conn) callOnPong(payload []byte) {
+	if f := c.batch.config.onPong; f != nil {
+		f(c, payload)
+	}
+	if h, ok := c.receive.handler.(PongHandler); ok {
+		h.OnPong(c, payload)
 	}
 }
 

@@ -188,6 +188,27 @@ type pinged struct {
 
 func (p *pinged) OnPing(_ *Conn, payload []byte) { p.told = append(p.told, string(payload)) }
 
+func TestOnPongIsCalledWithThePayload(t *testing.T) {
+	stream := frames(Client, "pong 1; ping 2; pong ")
+	for _, pushed := range []bool{false, true} {
+		var told []string
+		s := &scriptTransport{chunks: [][]byte{clone(stream)}}
+		c := NewConn(s, Client, Options{OnPong: func(_ *Conn, payload []byte) { told = append(told, "pong "+string(payload)) }})
+		r := &pongRecorder{}
+		if pushed {
+			if err := c.SetHandler(r); err != nil {
+				t.Fatal(err)
+			}
+			s.play()
+		} else {
+			c.RecvMessage(nil)
+		}
+		if want := []string{"pong 1", "pong "}; !slices.Equal(told, want) || pushed && !slices.Equal(r.events, want) {
+			t.Errorf("with a Handler, %v: told of %q, the Handler of %q", pushed, told, r.events)
+		}
+	}
+}
+
 func TestOnPingIsCalledWithThePayload(t *testing.T) {
 	stream := frames(Client, "ping ping")
 	var told []string

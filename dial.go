@@ -247,7 +247,7 @@ func (c *http1Conn) close() {
 
 // options returns the Options of the Conn.
 func (cfg *Config) options() Options {
-	return Options{Limits: cfg.Limits, Recover: cfg.Recover, OnPing: cfg.KeepAlive.OnPing}
+	return Options{Limits: cfg.Limits, Recover: cfg.Recover, OnPing: cfg.KeepAlive.OnPing, OnPong: cfg.KeepAlive.OnPong}
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

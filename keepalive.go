@@ -52,6 +52,10 @@ type KeepAlive struct {
 	// receives, with a Handler between the calls of OnData, and must not receive itself. It needs
 	// neither Ping nor Timeout.
 	OnPing func(c *Conn, payload []byte)
+
+	// OnPong is OnPing for the pongs received: those that answer pings of a KeepAlive, without a
+	// payload, those that answer Conn.SendPing, and those that answer nothing.
+	OnPong func(c *Conn, payload []byte)
 }
 
 // idleConns visits the connections that have a KeepAlive.

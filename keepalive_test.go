@@ -502,3 +502,34 @@ func TestWithoutKeepAliveAConnectionTakesNoMemoryForIt(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestKeepAliveTellsOfPongs(t *testing.T) {
+	for name, transport := range carriers {
+		t.Run(name, func(t *testing.T) {
+			atServer, atClient := make(chan string, 10), make(chan string, 10)
+			url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c, err := Accept(w, r, &AcceptOptions{KeepAlive: KeepAlive{OnPong: func(_ *Conn, p []byte) { atServer <- string(p) }}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				c.SendPing([]byte("of the server"))
+				c.RecvMessage(nil)
+			}))
+			c, err := Dial(t.Context(), url, &Config{Transport: transport, KeepAlive: KeepAlive{OnPong: func(_ *Conn, p []byte) { atClient <- string(p) }}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SendPing([]byte("of the client"))
+			go c.RecvMessage(nil)
+			if got := <-atServer; got != "of the server" {
+				t.Errorf("the server was told of %q", got)
+			}
+			if got := <-atClient; got != "of the client" {
+				t.Errorf("the client was told of %q", got)
+			}
+		})
+	}
+}

@@ -98,9 +98,9 @@ func (t *Target) dial(ctx context.Context, a *attempt, trace *websock.Trace) (*w
 	}
 	cfg.Trace = trace
 	if k := &cfg.KeepAlive; s.group.options.leavesKeepAliveTo(cfg.Mux) && k.Ping <= 0 && k.Timeout <= 0 && k.Message == nil {
-		onPing := k.OnPing
+		onPing, onPong := k.OnPing, k.OnPong
 		*k = s.group.options.muxKeepAlive()
-		k.OnPing = onPing
+		k.OnPing, k.OnPong = onPing, onPong
 	}
 	cfg.Limits.WhenFull = websock.QueueDefault // sends wait in OnConnect, and are refused afterwards
 	if t.URL != "" {
