@@ -65,7 +65,7 @@ func (r *Report) charts() (svgs []template.HTML, err error) {
 				series{"reconnections", t.values(func(s measure.Sample) int64 { return s.Reconnects })})
 		},
 		func() ([]byte, error) {
-			return histogramChart("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.latencies)
+			return histogramChart("Echoes by the time they took", "echoes", "milliseconds from message to echo, up to", r.result.Latencies)
 		},
 	}
 	if r.Cluster != nil {

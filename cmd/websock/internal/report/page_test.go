@@ -15,7 +15,7 @@ func TestPageOfAnEmptyReport(t *testing.T) {
 		cluster *Cluster
 		charts  int
 	}{{nil, 4}, {&Cluster{}, 8}} {
-		r := &Report{Cluster: test.cluster, latencies: measure.NewHistogram(), samples: []measure.Sample{{}}}
+		r := &Report{Cluster: test.cluster, result: measure.NewResult(), samples: []measure.Sample{{}}}
 		if svgs, err := r.charts(); err != nil || len(svgs) != test.charts {
 			t.Errorf("%d, %v", len(svgs), err)
 		}
@@ -25,7 +25,7 @@ func TestPageOfAnEmptyReport(t *testing.T) {
 func TestPageOfAMemberHasAllMembersAndWhatTheyHeld(t *testing.T) {
 	r := &Report{
 		Cluster:   &Cluster{Status: twoMembers},
-		latencies: measure.NewHistogram(),
+		result: measure.NewResult(),
 		samples: []measure.Sample{
 			{At: 0, Snapshot: measure.Snapshot{Cluster: measure.ClusterCounts{Members: 1}}},
 			{At: time.Second, Snapshot: measure.Snapshot{Cluster: measure.ClusterCounts{Members: 2, Held: 100, HeldByAll: 256, Up: 6000}}},

@@ -51,8 +51,8 @@ type Report struct {
 
 	Cluster *Cluster `json:"cluster,omitempty"` // nil: the process was no member of one
 
-	samples   []measure.Sample
-	latencies *measure.Histogram
+	samples []measure.Sample
+	result  measure.Result
 }
 
 // HTTP2 tells the connections from the WebSockets on them, when dialing was done. What the Report has
@@ -86,7 +86,7 @@ func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
 	r.Latency = result.Latencies.Percentiles()
-	r.latencies = result.Latencies
+	r.result = result
 	r.samples = samples
 }
 
