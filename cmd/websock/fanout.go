@@ -360,6 +360,9 @@ func (c *fanoutCommand) targets(config websock.Config) (targets []fanout.Target)
 			targets = append(targets, fanout.From(target, c.sources...)...)
 		}
 	}
+	for i := range targets {
+		targets[i].Config.NetDial = c.resolve.netDial(targets[i].Config.Dialer)
+	}
 	return targets
 }
 

@@ -37,6 +37,7 @@ var completionTests = []struct {
 	{"websock serve -h2", []string{"-h2c"}},
 	{"websock fanout -str", []string{"-streams"}},
 	{"websock connect -h2", []string{"-h2"}},
+	{"websock connect -res", []string{"-resolve"}},
 	{"websock completion ", shells},
 	{"websock help conn", []string{"connect"}},
 	{"websock cluster st", []string{"status"}},
