@@ -37,14 +37,14 @@ func (f *failures) add(kind string, n int64, err error) {
 	}
 }
 
-func (f *failures) total() int64 {
+// soFar returns the counts, and their sum.
+func (f *failures) soFar() (counts map[string]int64, total int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var n int64
 	for _, count := range f.counts {
-		n += count
+		total += count
 	}
-	return n
+	return maps.Clone(f.counts), total
 }
 
 // dialFailure returns the kind of a failed attempt.

@@ -26,29 +26,32 @@ type Config struct {
 	Rate        float64 // connections dialed in a second; 0: unlimited
 	Reconnect   bool    // dial again what failed or was lost
 
-	// Share, unless it is nil, starts a Group whose slots come and go, and returns what ends it. It
-	// sets the Group's Size and rate. NumberOf then numbers the slots, from 0 to Connections-1.
-	Share    func(context.Context, fanout.Options) (shutdown func(), err error)
+	// Share, unless it is nil, starts a Group whose slots come and go, and returns it and what ends it.
+	// It sets the Group's Size and rate. NumberOf then numbers the slots, from 0 to Connections-1.
+	Share    func(context.Context, fanout.Options) (group *fanout.Group, shutdown func(), err error)
 	NumberOf func(*fanout.Slot) int
 }
 
 // A LoadGen generates load in this process. It is a Runner.
 type LoadGen struct {
 	Config
-	shutdown   func()               // ends the Group
-	histograms []*measure.Histogram // each is shared by a few connections
-	failures   *failures
-	begin      time.Time
-	result     measure.Result
+	group    atomic.Pointer[fanout.Group] // nil before Dial
+	shutdown func()                       // ends the Group
+	tallies  []*tally                     // each is shared by a few connections
+	failures *failures
+	begin    time.Time
+	result   measure.Result
+	slots    []slot
 
-	mu    sync.Mutex // guards slots, and phase while an exchange starts or a connection ends
-	slots []slot
-	phase atomic.Int32 // of type phase; written under mu
+	mu       sync.Mutex     // guards changes of phase and of the states of connections
+	phase    atomic.Int32   // of type phase
+	starting sync.WaitGroup // for conversations that are being started; Add needs mu
 
 	unattempted  atomic.Int64  // slots whose first attempt has not ended
 	allAttempted chan struct{} // closed when there are none
 	up           atomic.Int64
 	reconnects   atomic.Int64
+	ended        atomic.Int64 // connections that had ended when the LoadGen began to close the others
 }
 
 // A phase says what connections do.
@@ -57,22 +60,23 @@ type phase int32
 const (
 	dialing    phase = iota // open, but send nothing
 	exchanging              // send, also when they open later
-	draining                // send nothing more, and receive the echoes in flight
+	draining                // send nothing more, and receive the answers in flight
 	closing                 // perform the closing handshake
 )
 
+func (p phase) String() string { return [...]string{"dialing", "exchanging", "draining", "closing"}[p] }
+
 // A slot is the place of one connection and of those that replace it.
 type slot struct {
-	conn           atomic.Pointer[echoConn] // the latest one; nil: none so far
-	attempted      atomic.Bool
-	sent, received int64 // by the connections that were replaced, under LoadGen.mu
+	conn      atomic.Pointer[connection] // the latest one; nil: none so far
+	attempted atomic.Bool
 }
 
 // New returns a LoadGen that has not dialed yet.
 func New(c Config) *LoadGen {
 	g := &LoadGen{
 		Config:       c,
-		histograms:   make([]*measure.Histogram, min(c.Connections, 4*runtime.GOMAXPROCS(0))),
+		tallies:      make([]*tally, min(c.Connections, 4*runtime.GOMAXPROCS(0))),
 		failures:     newFailures(),
 		begin:        time.Now(),
 		result:       measure.NewResult(),
@@ -80,8 +84,8 @@ func New(c Config) *LoadGen {
 		allAttempted: make(chan struct{}),
 	}
 	g.unattempted.Store(int64(c.Connections))
-	for i := range g.histograms {
-		g.histograms[i] = measure.NewHistogram()
+	for i := range g.tallies {
+		g.tallies[i] = newTally()
 	}
 	return g
 }
@@ -118,8 +122,9 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 		OnDown:    g.onDown,
 	}
 	if g.Share != nil {
-		var err error
-		g.shutdown, err = g.Share(ctx, o)
+		group, shutdown, err := g.Share(ctx, o)
+		g.group.Store(group)
+		g.shutdown = shutdown
 		return err
 	}
 	o.Size, o.Pace.Rate = len(g.slots), g.Rate
@@ -131,6 +136,7 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.group.Store(group)
 	g.shutdown = func() {
 		const limit = 3 * websock.DefaultCloseTimeout // for the write, for the server's answer, and slack
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -151,8 +157,7 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 func (g *LoadGen) countConnections() {
 	g.result.Connections = g.up.Load()
 	if g.Mux != nil {
-		stats := g.Mux.Stats()
-		g.result.Sessions, g.result.Streams = int64(stats.Conns), int64(stats.Streams)
+		g.result.Sessions, g.result.Streams = g.countStreams()
 	}
 }
 
@@ -162,29 +167,14 @@ func (g *LoadGen) countConnections() {
 func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Conn) error {
 	number := g.numberOf(s)
 	slot := &g.slots[number]
-	c := newEchoConn(g, number, conn)
-	if g.replace(slot, c) {
+	c := g.newConnection(number, conn)
+	if slot.conn.Swap(c) != nil {
 		g.reconnects.Add(1)
 	}
 	g.up.Add(1)
-	c.start()
+	c.begin()
 	g.noteAttempt(slot)
 	return nil
-}
-
-// replace puts c, nil for none, in place of the connection of a slot, and reports whether there was
-// one. It keeps the counts of that.
-func (g *LoadGen) replace(slot *slot, c *echoConn) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	last := slot.conn.Swap(c)
-	if last == nil {
-		return false
-	}
-	last.replaced = true
-	slot.sent += last.sent.Load()
-	slot.received += last.received.Load()
-	return true
 }
 
 // numberOf returns the number of a slot's connection among all.
@@ -196,7 +186,10 @@ func (g *LoadGen) numberOf(s *fanout.Slot) int {
 }
 
 func (g *LoadGen) onMessage(s *fanout.Slot, op websock.Opcode, msg []byte) {
-	g.slots[g.numberOf(s)].conn.Load().onMessage(op, msg)
+	c := g.slots[g.numberOf(s)].conn.Load()
+	c.received.Add(1)
+	c.receivedBytes.Add(int64(len(msg)))
+	c.onMessage(op, msg)
 }
 
 // onDown handles the end of a connection and the failure of an attempt.
@@ -204,14 +197,14 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 	slot := &g.slots[g.numberOf(s)]
 	ended := endedByUs(err)
 	switch c := slot.conn.Load(); {
-	case c != nil && !c.closed.Load():
+	case c != nil && !c.isClosed():
 		g.up.Add(-1)
-		c.onClose(err)
+		c.end(err)
 	case !ended:
 		g.failures.add(dialFailure(err), 1, err)
 	}
 	if g.Share != nil && ended {
-		g.replace(slot, nil) // another process has the connection next, or this one later
+		slot.conn.Store(nil) // another process has the connection next, or this one later
 	}
 	g.noteAttempt(slot)
 }
@@ -232,15 +225,14 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	}
 	cpu, begin := process.CPUTime(), time.Now()
 	g.enter(exchanging)
-	var starting sync.WaitGroup
 	for i := range g.slots {
 		if c := g.slots[i].conn.Load(); c != nil {
-			starting.Go(c.start)
+			g.starting.Go(c.begin)
 		}
 	}
 	g.waitWhileUp(ctx)
 	g.enter(draining)
-	starting.Wait()
+	g.starting.Wait()
 	g.result.Exchanged = g.Snapshot().Received
 	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
 	g.result.Memory = process.Memory()
@@ -269,8 +261,8 @@ func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
 	g.close()
 	g.result.Final = g.Snapshot()
 	g.result.Errors, g.result.FirstErrors = g.failures.byKind()
-	for _, h := range g.histograms {
-		g.result.Latencies.Merge(h)
+	for _, t := range g.tallies {
+		t.mergeInto(&g.result)
 	}
 	return g.result, nil
 }
@@ -288,6 +280,7 @@ func (g *LoadGen) awaitEchoes(d time.Duration) {
 
 // close performs the closing handshake on all connections.
 func (g *LoadGen) close() {
+	g.ended.Store(g.Snapshot().Ended)
 	g.enter(closing)
 	g.shutdown()
 	if g.Mux != nil {
@@ -297,26 +290,48 @@ func (g *LoadGen) close() {
 
 func (g *LoadGen) inFlight() (n int64) {
 	for i := range g.slots {
-		if c := g.slots[i].conn.Load(); c != nil {
+		if c := g.slots[i].conn.Load(); c != nil && !c.isClosed() {
 			n += c.inFlight()
 		}
 	}
 	return n
 }
 
-// Snapshot adds up the counters of all connections.
+// Snapshot adds up what connections have counted. Its cost does not depend on how many there are.
 func (g *LoadGen) Snapshot() measure.Snapshot {
-	now := measure.Snapshot{Up: g.up.Load(), Errors: g.failures.total(), Reconnects: g.reconnects.Load()}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i := range g.slots {
-		slot := &g.slots[i]
-		now.Sent += slot.sent
-		now.Received += slot.received
-		if c := slot.conn.Load(); c != nil {
-			now.Sent += c.sent.Load()
-			now.Received += c.received.Load()
-		}
+	now := measure.Snapshot{Phase: phase(g.phase.Load()).String(), Reconnects: g.reconnects.Load()}
+	now.ErrorsByKind, now.Errors = g.failures.soFar()
+	g.countStates(&now)
+	if g.Mux != nil {
+		now.Sessions, now.Streams = g.countStreams()
+	}
+	for _, t := range g.tallies {
+		t.addTo(&now)
 	}
 	return now
+}
+
+// countStates counts connections by state. Those that it closes itself in the end have not failed.
+func (g *LoadGen) countStates(s *measure.Snapshot) {
+	group := g.group.Load()
+	if group == nil {
+		if g.Share == nil {
+			s.Asked, s.Waiting = int64(g.Connections), int64(g.Connections)
+		}
+		return
+	}
+	count := func(state fanout.State) int64 { return int64(group.Count(state)) }
+	s.Waiting, s.Connecting, s.Up = count(fanout.Waiting), count(fanout.Connecting), count(fanout.Up)
+	if g.is(closing) {
+		s.Ended = g.ended.Load()
+		return
+	}
+	s.Ended = count(fanout.Stopped)
+	s.Asked = s.Waiting + s.Connecting + s.Up + s.Ended
+}
+
+// countStreams returns how many HTTP/2 connections carry how many WebSockets.
+func (g *LoadGen) countStreams() (sessions, streams int64) {
+	stats := g.Mux.Stats()
+	return int64(stats.Conns), int64(stats.Streams)
 }

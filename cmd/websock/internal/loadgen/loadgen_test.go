@@ -36,11 +36,11 @@ func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
 			}
 			return number
 		},
-		Share: func(_ context.Context, o fanout.Options) (func(), error) {
+		Share: func(_ context.Context, o fanout.Options) (*fanout.Group, func(), error) {
 			o.Size, o.Pace.Rate = -1, -1
 			shared, err := fanout.Start(o)
 			group <- shared
-			return func() { shared.Shutdown(t.Context()) }, err
+			return shared, func() { shared.Shutdown(t.Context()) }, err
 		},
 	})
 	if err := g.Dial(t.Context()); err != nil {
@@ -111,5 +111,51 @@ func TestConnectionsThatOpenAfterTheExchangeSendNothing(t *testing.T) {
 	result, err := g.Finish(time.Second)
 	if err != nil || result.Connections != 2 || result.Final.Sent != 0 {
 		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+func TestASnapshotSaysWhatAllConnectionsDo(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/teapot" {
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
+		})
+	}))
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: url}, {URL: url + "/teapot"}},
+		Connections: 4,
+		Message:     payload.New(false, 100),
+		Window:      1,
+	})
+	if now := g.Snapshot(); now.Phase != "dialing" || now.Asked != 4 || now.Waiting != 4 {
+		t.Errorf("%+v", now)
+	}
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := g.Snapshot(); now.Asked != 4 || now.Up != 2 || now.Ended != 2 || now.Errors != 2 || now.ErrorsByKind["handshake status 418"] != 2 {
+		t.Errorf("%+v", now)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		defer end()
+		waitForMessages(t, g, 10)
+		if now := g.Snapshot(); now.Phase != "exchanging" || now.Latency.Count() < 10 {
+			t.Errorf("%+v", now)
+		}
+	}()
+	g.Exchange(ctx, 0)
+	result, _ := g.Finish(time.Second)
+	got := result.Final
+	if got.Awaited != got.Sent || got.Answered != got.Sent || got.Received != got.Sent || got.Latency.Count() != got.Sent {
+		t.Errorf("%+v", got)
+	}
+	if got.SentBytes != 100*got.Sent || got.ReceivedBytes != got.SentBytes || got.Phase != "closing" || got.Asked != 0 || got.Ended != 2 || result.Latencies.Count() != got.Sent {
+		t.Errorf("%+v", got)
 	}
 }

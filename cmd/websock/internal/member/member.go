@@ -51,14 +51,14 @@ func numberOf(s *fanout.Slot) int {
 }
 
 // join joins the cluster, whose connections are used as o says.
-func (m *Member) join(ctx context.Context, o fanout.Options) (leave func(), err error) {
+func (m *Member) join(ctx context.Context, o fanout.Options) (group *fanout.Group, leave func(), err error) {
 	keys := make([]string, m.keys)
 	for i := range keys {
 		keys[i] = keyOf(i)
 	}
 	m.options.Fanout, m.options.Keys = o, cluster.Static(keys...)
 	if m.cluster, err = cluster.Start(ctx, m.options); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m.report.Member = m.cluster.ID()
 	counts := m.countsNow
@@ -73,7 +73,7 @@ func (m *Member) join(ctx context.Context, o fanout.Options) (leave func(), err 
 		stop()
 		<-polled
 	}
-	return m.leave, nil
+	return m.cluster.Group(), m.leave, nil
 }
 
 // pollStatus reads the status of the cluster every second until ctx ends.

@@ -1,0 +1,163 @@
+package loadgen
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+)
+
+// An echo is the conversation with an echo server in a closed loop: it sends a window of messages, and
+// another one for each answer. Answers are the echoes, in order.
+type echo struct {
+	*connection
+	sequence atomic.Int64 // number of messages sent or about to be sent
+	echoed   atomic.Int64 // number of those that came back
+
+	// sentAt has the time of sending of each message in flight, at its sequence number modulo
+	// the window.
+	sentAt []atomic.Int64
+
+	// queue has the sequence numbers to send, if the connection has a goroutine that sends: see
+	// sendQueued. Otherwise it is nil.
+	queue chan int64
+}
+
+func newEcho(c *connection) *echo {
+	e := &echo{connection: c, sentAt: make([]atomic.Int64, c.gen.Window)}
+	if !c.gen.windowFitsQueue() {
+		e.queue = make(chan int64, c.gen.Window)
+	}
+	return e
+}
+
+// start sends the first window.
+func (e *echo) start() {
+	window := int64(e.gen.Window)
+	e.sequence.Add(window)
+	e.countAwaited(window, window*e.size())
+	if e.queue != nil {
+		go e.sendQueued()
+		return
+	}
+	// While the connection is corked nothing is written, so no echo can arrive before the whole
+	// window has its sequence numbers.
+	e.Cork()
+	for sequence := range window {
+		e.send(sequence)
+	}
+	e.Flush() // onClose follows an error
+}
+
+// size returns the size of a message.
+func (e *echo) size() int64 { return int64(len(e.gen.Message.Content)) }
+
+// sendQueued sends the first window and then one message for each echo. A window that is too
+// large for the buffers between client and server needs this goroutine: if onMessage sent, both
+// sides could wait for each other to read.
+func (e *echo) sendQueued() {
+	for sequence := range int64(e.gen.Window) {
+		e.send(sequence)
+	}
+	for sequence := range e.queue {
+		e.send(sequence)
+	}
+}
+
+// send sends a message, and waits if the send queue is full.
+func (e *echo) send(sequence int64) {
+	err := e.trySend(sequence)
+	for errors.Is(err, websock.ErrSendQueueFull) {
+		e.Drain(0) // after an error, so does trySend fail
+		err = e.trySend(sequence)
+	}
+	if err != nil {
+		e.uncount()
+	}
+}
+
+// trySend writes a message into a buffer of the connection and sends it.
+func (e *echo) trySend(sequence int64) error {
+	content := e.gen.Message.Content
+	buffer, err := e.Reserve(len(content))
+	if err != nil {
+		return err
+	}
+	copy(buffer.Bytes(), content)
+	payload.Stamp(buffer.Bytes(), e.id(sequence))
+	e.timeOf(sequence).Store(e.gen.now())
+	return buffer.SendFrame(e.gen.Message.Opcode, true, len(content))
+}
+
+// uncount corrects the counters after a message that was counted could not be sent.
+func (e *echo) uncount() {
+	e.sequence.Add(-1)
+	e.countAwaited(-1, -e.size())
+}
+
+// id returns the ID in the stamp of a message.
+func (e *echo) id(sequence int64) uint64 { return payload.ID(e.gen.First+e.number, sequence) }
+
+func (e *echo) timeOf(sequence int64) *atomic.Int64 {
+	return &e.sentAt[sequence%int64(len(e.sentAt))]
+}
+
+// onMessage checks an echo and sends the next message.
+func (e *echo) onMessage(op websock.Opcode, msg []byte) {
+	sequence := e.echoed.Load()
+	if !e.checkEcho(sequence < e.sequence.Load(), e.id(sequence), op, msg) {
+		return
+	}
+	now := e.gen.now()
+	e.latency.Record(time.Duration(now - e.timeOf(sequence).Load()))
+	e.answered.Add(1)
+	if e.gen.is(exchanging) {
+		e.sendNext(msg, now)
+	}
+	e.echoed.Add(1) // after sequence, so that a connection in use never looks idle
+}
+
+// sendNext sends the next message in the memory of msg: only the stamp changes.
+func (e *echo) sendNext(msg []byte, now int64) {
+	sequence := e.sequence.Add(1) - 1
+	e.countAwaited(1, e.size())
+	if e.queue != nil {
+		e.queue <- sequence // never blocks: one of the window has just been received
+		return
+	}
+	payload.Stamp(msg, e.id(sequence))
+	e.timeOf(sequence).Store(now)
+	if e.SendFrame(e.gen.Message.Opcode, true, msg) != nil {
+		e.uncount()
+	}
+}
+
+func (e *echo) onClose() {
+	if e.queue != nil {
+		close(e.queue)
+	}
+}
+
+func (e *echo) inFlight() int64 {
+	echoed := e.echoed.Load() // before sequence: see onMessage
+	return e.sequence.Load() - echoed
+}
+
+// checkEcho reports whether a message is the echo of the one with an ID, if there is one in flight. If not,
+// it counts a failure; an echo that differs from what was sent ends the connection.
+func (c *connection) checkEcho(inFlight bool, id uint64, op websock.Opcode, msg []byte) bool {
+	g := c.gen
+	switch {
+	case !inFlight, !g.Message.HasStamp(msg, id):
+		g.failures.add("unexpected message", 1, fmt.Errorf("%v of %d bytes: %.32q", op, len(msg), msg))
+	case !g.Message.IsIntact(op, msg):
+		g.failures.add("payload mismatch", 1, fmt.Errorf("%v of %d bytes, sent as %v", op, len(msg), g.Message.Opcode))
+		c.CloseWith(websock.ClosePolicyViolation, "the echo differs from what was sent")
+	default:
+		return true
+	}
+	return false
+}
