@@ -32,6 +32,7 @@ type fanoutCommand struct {
 	stdio
 	dialFlags
 	clusterFlags
+	outputFlags
 	flags     *flag.FlagSet
 	args      []string // the flags as given, for worker processes
 	urls      []string
@@ -91,6 +92,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object, not a table")
 	c.clusterFlags.register(fs)
+	c.outputFlags.register(fs)
 	fs.StringVar(&c.page, "report", "", "`file` to write a web page with charts to")
 	fs.IntVar(&c.part, "part", -1, "be one of several processes, whose first connection has this `number`: set by -procs")
 }
@@ -197,14 +199,18 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	succeeded, failure := r.Succeeded(), exitFailed
+	if len(c.thresholds) > 0 {
+		succeeded, failure = r.Judge(c.thresholds), exitThreshold
+	}
 	if err := c.print(r, page); err != nil {
 		return err
 	}
 	switch {
 	case ctx.Err() != nil && !untilInterrupt:
 		return exitInterrupted
-	case !r.Succeeded():
-		return exitFailed
+	case !succeeded:
+		return failure
 	}
 	return nil
 }

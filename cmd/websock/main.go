@@ -118,6 +118,7 @@ const (
 	exitRefused     exitCode = 4
 	exitLost        exitCode = 5
 	exitClosed      exitCode = 6
+	exitThreshold   exitCode = 7
 	exitInterrupted exitCode = 130 // as in a shell: 128 plus the number of the signal
 )
 
@@ -144,6 +145,7 @@ const exitCodes = "The exit code is\n" +
 	"  4  when a server was reached and declines the opening handshake\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +
+	"  7  when a -threshold of fanout did not hold\n" +
 	"  130  after an interrupt (serve, cluster status -every, and fanout -cluster without -duration:\n" +
 	"     0, since an interrupt is how they end)"
 

@@ -20,6 +20,8 @@ type Snapshot struct {
 	Sessions int64 `json:"sessions,omitempty"` // HTTP/2 connections
 	Streams  int64 `json:"streams,omitempty"`  // WebSockets on them; they are Up, too
 
+	Attempts int64 `json:"attempts,omitempty"` // to connect, that have ended
+
 	Due      int64 `json:"due,omitempty"`    // messages that a schedule wanted sent by now; 0: there is none
 	Unsent   int64 `json:"unsent,omitempty"` // of these: will never be sent, since their connection was not up
 	Sent     int64 `json:"sent"`
@@ -54,7 +56,7 @@ type ClusterCounts struct {
 // counts returns the addresses of all numbers that processes add up.
 func (s *Snapshot) counts() []*int64 {
 	return []*int64{
-		&s.Asked, &s.Waiting, &s.Connecting, &s.Up, &s.Ended, &s.Sessions, &s.Streams,
+		&s.Asked, &s.Waiting, &s.Connecting, &s.Up, &s.Ended, &s.Sessions, &s.Streams, &s.Attempts,
 		&s.Due, &s.Unsent, &s.Sent, &s.Awaited, &s.Answered, &s.Received,
 		&s.SentBytes, &s.ReceivedBytes, &s.Errors, &s.Reconnects,
 	}

@@ -24,8 +24,8 @@ func TestPageOfAnEmptyReport(t *testing.T) {
 
 func TestPageOfAMemberHasAllMembersAndWhatTheyHeld(t *testing.T) {
 	r := &Report{
-		Cluster:   &Cluster{Status: twoMembers},
-		result: measure.NewResult(),
+		Cluster: &Cluster{Status: twoMembers},
+		result:  measure.NewResult(),
 		samples: []measure.Sample{
 			{At: 0, Snapshot: measure.Snapshot{Cluster: measure.ClusterCounts{Members: 1}}},
 			{At: time.Second, Snapshot: measure.Snapshot{Cluster: measure.ClusterCounts{Members: 2, Held: 100, HeldByAll: 256, Up: 6000}}},

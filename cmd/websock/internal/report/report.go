@@ -4,23 +4,18 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"maps"
 	"math"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
-	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/threshold"
 )
 
 // A Report says what was asked for and what was measured. Its JSON form is read by other
-// programs.
+// programs: docs/summary.schema.json describes it.
 type Report struct {
+	SchemaVersion     int                 `json:"schema_version"` // SetResult sets it
 	URLs              []string            `json:"urls"`
 	Server            string              `json:"server"`
 	Transport         string              `json:"transport"`
@@ -51,9 +46,42 @@ type Report struct {
 
 	Cluster *Cluster `json:"cluster,omitempty"` // nil: the process was no member of one
 
+	Mode      string  `json:"mode,omitempty"`                      // what the server does: see the constants; "": as with ModeEcho
+	Scenario  string  `json:"scenario,omitempty"`                  // file that says what connections do; "": there is none
+	AskedRate float64 `json:"asked_messages_per_second,omitempty"` // of all connections; 0: there is no schedule
+
+	Attempts      int64   `json:"attempts"` // to connect
+	Due           int64   `json:"due"`      // messages, by the schedule
+	Unsent        int64   `json:"unsent"`   // of these
+	Awaited       int64   `json:"awaited"`  // of those sent: want an answer
+	Answered      int64   `json:"answered"`
+	SentPerSecond float64 `json:"sent_per_second"`
+	SentBytes     int64   `json:"sent_bytes"` // of payload
+	ReceivedBytes int64   `json:"received_bytes"`
+
+	LatencyFrom string               `json:"latency_from,omitempty"`   // "due" with a schedule, and "sent" without; "": there is none
+	ClosedLoop  *measure.Percentiles `json:"closed_loop_us,omitempty"` // nil: as Latency, or there is none
+	Lateness    *measure.Percentiles `json:"lateness_us,omitempty"`    // nil: there is no schedule
+	OneWay      *measure.Percentiles `json:"one_way_us,omitempty"`     // nil: no message says when it was sent
+
+	Thresholds []threshold.Outcome `json:"thresholds,omitempty"`
+	Held       *bool               `json:"thresholds_held,omitempty"` // all of them; nil: there are none
+
 	samples []measure.Sample
 	result  measure.Result
+	dialing time.Duration
 }
+
+// SchemaVersion is that of the JSON form of a Report. It grows when a program that reads that has to
+// change; keys may be added without.
+const SchemaVersion = 1
+
+// The modes of a run.
+const (
+	ModeEcho    = "echo"    // the server answers every message
+	ModeReceive = "receive" // only the server sends
+	ModeSend    = "send"    // the server answers nothing
+)
 
 // HTTP2 tells the connections from the WebSockets on them, when dialing was done. What the Report has
 // for each connection is for each WebSocket.
@@ -86,8 +114,52 @@ func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
 	r.Latency = result.Latencies.Percentiles()
-	r.result = result
-	r.samples = samples
+	r.result, r.dialing, r.samples = result, dialing, samples
+	r.setSchedule(result)
+	r.SchemaVersion = SchemaVersion
+}
+
+// setSchedule fills in what became of the messages that were due, and how long they took.
+func (r *Report) setSchedule(result measure.Result) {
+	last := result.Final
+	r.Attempts, r.Due, r.Unsent, r.Awaited, r.Answered = last.Attempts, last.Due, last.Unsent, last.Awaited, last.Answered
+	r.SentBytes, r.ReceivedBytes = last.SentBytes, last.ReceivedBytes
+	if result.Elapsed > 0 {
+		r.SentPerSecond = rounded(float64(last.Sent) / result.Elapsed.Seconds())
+	}
+	r.ClosedLoop, r.Lateness, r.OneWay = percentiles(result.ClosedLoop), percentiles(result.Lateness), percentiles(result.OneWay)
+	switch {
+	case result.Latencies.Count() == 0:
+	case r.Lateness != nil:
+		r.LatencyFrom = "due"
+	default:
+		r.LatencyFrom = "sent"
+	}
+}
+
+// percentiles returns those of h, or nil if it is empty.
+func percentiles(h *measure.Histogram) *measure.Percentiles {
+	if h.Count() == 0 {
+		return nil
+	}
+	p := h.Percentiles()
+	return &p
+}
+
+// Judge fills in whether the thresholds held, of which there is at least one, and reports whether all did.
+func (r *Report) Judge(thresholds []threshold.Threshold) bool {
+	run := threshold.Run{Result: r.result, Asked: r.Asked, AskedRate: r.AskedRate}
+	if r.Cluster == nil {
+		run.Dialing = r.dialing
+	}
+	held := true
+	for _, t := range thresholds {
+		outcome := t.Check(&run)
+		r.Thresholds = append(r.Thresholds, outcome)
+		held = held && outcome.Held
+	}
+	r.Held = &held
+	return held
 }
 
 // Succeeded reports whether every message came back and nothing failed.
@@ -100,114 +172,3 @@ func rounded(x float64) float64 { return math.Round(x*100) / 100 }
 
 // WriteJSON writes the report as one JSON object.
 func (r *Report) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
-
-// WriteTable writes the report as a table for people.
-func (r *Report) WriteTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	for _, row := range r.rows() {
-		fmt.Fprintf(t, "%s\t%s\n", row.Label, row.Value)
-	}
-	return t.Flush()
-}
-
-// MemoryLabel is the label of the memory per connection.
-const MemoryLabel = "memory per idle connection (" + process.MemoryKind + ")"
-
-// A row is a line of the table.
-type row struct{ Label, Value string }
-
-func (r *Report) rows() (rows []row) {
-	add := func(label, format string, args ...any) {
-		rows = append(rows, row{label, fmt.Sprintf(format, args...)})
-	}
-	unit := r.unit()
-	add("server", "%s (%s)", strings.Join(r.URLs, " "), r.Server)
-	add("transport", "%s", r.Transport)
-	if r.HTTP2 != nil {
-		add("protocol", "%s", r.protocol())
-	}
-	if r.Processes > 1 {
-		add("processes", "%d", r.Processes)
-	}
-	if len(r.Sources) > 0 {
-		add("source addresses", "%s", strings.Join(r.Sources, " "))
-	}
-	if r.Cluster != nil {
-		r.Cluster.addRows(add)
-	}
-	add(unit+"s", "%s of %s", console.Grouped(r.Connections), console.Grouped(r.Asked))
-	if h := r.HTTP2; h != nil {
-		add("TCP connections", "%s", h.tcpConnections())
-	}
-	if r.Cluster == nil {
-		add("dial rate", "%s a second", console.Grouped(r.DialRate))
-	}
-	if r.Reconnects > 0 {
-		add("reconnected", "%s times", console.Grouped(r.Reconnects))
-	}
-	add("messages sent", "%s of %s bytes, %d in flight on each %s", console.Grouped(r.Sent), console.Grouped(r.Size), r.Window, unit)
-	add("messages received", "%s", console.Grouped(r.Received))
-	add("messages a second", "%s for %.1f s", console.Grouped(r.MessagesPerSecond), r.Seconds)
-	add("latency p50", "%v", microseconds(r.Latency.P50))
-	add("latency p90", "%v", microseconds(r.Latency.P90))
-	add("latency p99", "%v", microseconds(r.Latency.P99))
-	add("latency max", "%v", microseconds(r.Latency.Max))
-	add("client CPU per message", "%.2f µs", r.CPUPerMessage)
-	if r.Cluster == nil {
-		add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
-		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
-	}
-	add("memory in total", "%s MB", console.Grouped(float64(r.Memory)/1e6))
-	add("errors", "%s", console.Grouped(r.ErrorsTotal))
-	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
-		add("  "+kind, "%s", console.Grouped(r.Errors[kind])+r.firstError(kind))
-	}
-	return rows
-}
-
-// unit returns what the numbers are of.
-func (r *Report) unit() string {
-	if r.HTTP2 != nil {
-		return "WebSocket"
-	}
-	return "connection"
-}
-
-// protocol says over which version of HTTP the WebSockets are.
-func (r *Report) protocol() string {
-	const declined = "the server offers no WebSockets over HTTP/2"
-	switch h := r.HTTP2; {
-	case h.HTTP1 == 0:
-		return fmt.Sprintf("HTTP/2, up to %s WebSockets a connection", console.Grouped(r.StreamsAsked))
-	case h.Streams == 0:
-		return "HTTP/1.1: " + declined
-	default:
-		return fmt.Sprintf("HTTP/2, up to %s WebSockets a connection; HTTP/1.1 for %s WebSockets: %s",
-			console.Grouped(r.StreamsAsked), console.Grouped(h.HTTP1), strings.Replace(declined, "the server", "their server", 1))
-	}
-}
-
-// tcpConnections says how many connections carry how many WebSockets.
-func (h *HTTP2) tcpConnections() string {
-	var parts []string
-	if h.Connections > 0 {
-		parts = append(parts, fmt.Sprintf("%s with HTTP/2 for %s WebSockets", console.Grouped(h.Connections), console.Grouped(h.Streams)))
-	}
-	if h.HTTP1 > 0 {
-		parts = append(parts, console.Grouped(h.HTTP1)+" with HTTP/1.1")
-	}
-	if parts == nil {
-		return "0"
-	}
-	return strings.Join(parts, ", ")
-}
-
-// firstError returns the first error of a kind for the table, or "" if none was kept.
-func (r *Report) firstError(kind string) string {
-	if first := r.FirstErrors[kind]; first != "" {
-		return ", first: " + first
-	}
-	return ""
-}
-
-func microseconds(µs int64) time.Duration { return time.Duration(µs) * time.Microsecond }
