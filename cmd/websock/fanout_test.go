@@ -420,3 +420,11 @@ func TestFanoutStartsItsOwnTLSServer(t *testing.T) {
 		t.Errorf("with trust in another's certificate: %+v", got)
 	}
 }
+
+func TestTheMemoryOfAConnectionIsNotThatOfTheProcess(t *testing.T) {
+	// Two processes of their own, in which other tests have left nothing.
+	r, got := runFanout(t, "-n", "400", "-procs", "2", "-duration", "1ms")
+	if got.code != 0 || r.BytesPerConn < 200 || r.BytesPerConn > 4000 || r.CPUPerOpen <= 0 {
+		t.Errorf("%d bytes, %v µs for each connection: %+v", r.BytesPerConn, r.CPUPerOpen, got)
+	}
+}

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -47,11 +48,13 @@ type LoadGen struct {
 	phase    atomic.Int32   // of type phase
 	starting sync.WaitGroup // for conversations that are being started; Add needs mu
 
-	unattempted  atomic.Int64  // slots whose first attempt has not ended
-	allAttempted chan struct{} // closed when there are none
-	up           atomic.Int64
-	reconnects   atomic.Int64
-	ended        atomic.Int64 // connections that had ended when the LoadGen began to close the others
+	first          int           // connections that are dialed before the others; 0: there are none
+	firstAttempted chan struct{} // closed when their first attempts have ended
+	unattempted    atomic.Int64  // slots whose first attempt has not ended
+	allAttempted   chan struct{} // closed when there are none
+	up             atomic.Int64
+	reconnects     atomic.Int64
+	ended          atomic.Int64 // connections that had ended when the LoadGen began to close the others
 }
 
 // A phase says what connections do.
@@ -82,6 +85,9 @@ func New(c Config) *LoadGen {
 		result:       measure.NewResult(),
 		slots:        make([]slot, c.Connections),
 		allAttempted: make(chan struct{}),
+
+		first:          firstConnections(c),
+		firstAttempted: make(chan struct{}),
 	}
 	g.unattempted.Store(int64(c.Connections))
 	for i := range g.tallies {
@@ -127,11 +133,11 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 		g.shutdown = shutdown
 		return err
 	}
-	o.Size, o.Pace.Rate = len(g.slots), g.Rate
+	o.Size, o.Pace.Rate = cmp.Or(g.first, len(g.slots)), g.Rate
 	if g.Rate == 0 {
 		o.Pace.Rate = -1
 	}
-	memory, cpu := process.LiveMemory(), process.CPUTime()
+	base := g.readBaseline()
 	group, err := fanout.Start(o)
 	if err != nil {
 		return err
@@ -143,13 +149,18 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 		defer cancel()
 		group.Shutdown(ctx) // onDown gets the errors
 	}
+	if g.first > 0 {
+		if base, err = g.dialFirst(ctx, group, base); err != nil {
+			g.shutdown()
+			return err
+		}
+	}
 	select {
 	case <-g.allAttempted:
 	case <-ctx.Done():
 	}
 	g.countConnections()
-	g.result.DialCPU = process.CPUTime() - cpu
-	g.result.IdleMemory = process.LiveMemory() - memory
+	base.addCosts(&g.result)
 	return nil
 }
 
@@ -210,8 +221,14 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 }
 
 func (g *LoadGen) noteAttempt(slot *slot) {
-	if !slot.attempted.Swap(true) && g.unattempted.Add(-1) == 0 {
+	if slot.attempted.Swap(true) {
+		return
+	}
+	switch g.unattempted.Add(-1) {
+	case 0:
 		close(g.allAttempted)
+	case int64(len(g.slots) - g.first):
+		close(g.firstAttempted)
 	}
 }
 

@@ -2,8 +2,6 @@
 // files), and starts further processes of this program.
 package process
 
-import "runtime/debug"
-
 // reservedFiles are kept for what is not a connection: the standard streams, the poller, pipes
 // to child processes and the resolver.
 const reservedFiles = 32
@@ -17,10 +15,4 @@ func FitConnections(n int) int {
 		return n
 	}
 	return max(min(n, limit-reservedFiles), 1)
-}
-
-// LiveMemory returns the bytes that the process holds after a garbage collection.
-func LiveMemory() int64 {
-	debug.FreeOSMemory()
-	return Memory()
 }

@@ -24,7 +24,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 }
 
 // MemoryLabel is the label of the memory per connection.
-const MemoryLabel = "memory per idle connection (" + process.MemoryKind + ")"
+const MemoryLabel = "memory per idle connection (heap and stacks)"
 
 // A row is a line of the table.
 type row struct{ Label, Value string }
@@ -65,7 +65,7 @@ func (r *Report) rows() (rows []row) {
 		add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
 		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
 	}
-	add("memory in total", "%s MB", console.Grouped(float64(r.Memory)/1e6))
+	add("memory in total ("+process.MemoryKind+")", "%s MB", console.Grouped(float64(r.Memory)/1e6))
 	add("errors", "%s", console.Grouped(r.ErrorsTotal))
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
 		add("  "+kind, "%s", console.Grouped(r.Errors[kind])+r.firstError(kind))
