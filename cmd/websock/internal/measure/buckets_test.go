@@ -19,7 +19,7 @@ func TestEveryTimeIsBetweenTheBoundsOfItsBucket(t *testing.T) {
 func TestQuantileIsAtMostAQuarterTooLarge(t *testing.T) {
 	h := NewHistogram()
 	for range 10_000 {
-		h.Record(time.Duration(rand.N(100 * time.Millisecond)))
+		h.Record(rand.N(100 * time.Millisecond))
 	}
 	coarse := h.Buckets()
 	if coarse.Count() != 10_000 {
@@ -33,6 +33,19 @@ func TestQuantileIsAtMostAQuarterTooLarge(t *testing.T) {
 	}
 	if got := (Buckets{}).Quantile(0.5); got != 0 {
 		t.Errorf("of none: %v", got)
+	}
+}
+
+func TestSumIsAtMostAnEighthOff(t *testing.T) {
+	h := NewHistogram()
+	var sum time.Duration
+	for range 1000 {
+		d := 4*time.Microsecond + rand.N(100*time.Millisecond).Truncate(time.Microsecond)
+		h.Record(d)
+		sum += d
+	}
+	if got := h.Buckets().Sum(); got < sum-sum/8 || got > sum+sum/8 {
+		t.Errorf("%v, exactly %v", got, sum)
 	}
 }
 
