@@ -148,6 +148,9 @@ func (c *fanoutCommand) check(args []string) error {
 	if err := c.clusterFlags.check(c.given); err != nil {
 		return c.usageError("%v", err)
 	}
+	if err := c.outputFlags.check(c.given, c.json); err != nil {
+		return c.usageError("%v", err)
+	}
 	urls := c.urls
 	if len(urls) == 0 {
 		urls = []string{"ws://localhost/"} // like that of a server of its own
@@ -195,7 +198,15 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	if untilInterrupt {
 		c.duration = 0
 	}
-	r, err := c.measure(ctx)
+	out, err := c.outputFlags.open(c.stdio)
+	if err != nil {
+		return err
+	}
+	r, err := c.measure(ctx, out)
+	written := out.close()
+	if written != nil {
+		fmt.Fprintln(c.Err, "websock: -series:", written)
+	}
 	if err != nil {
 		return err
 	}
@@ -211,12 +222,14 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 		return exitInterrupted
 	case !succeeded:
 		return failure
+	case written != nil:
+		return exitFailed
 	}
 	return nil
 }
 
-// measure starts servers and worker processes, if they are needed, and runs the load.
-func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
+// measure starts servers and worker processes, if they are needed, and runs the load. It is shown by out.
+func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Report, error) {
 	n := c.fitConnections()
 	c.procs = min(c.procs, n)
 	server := "given"
@@ -246,6 +259,7 @@ func (c *fanoutCommand) measure(ctx context.Context) (*report.Report, error) {
 		return nil, err
 	}
 	defer stop()
+	c.showRun(c.stdio, out, runner.Snapshot)
 	err = loadgen.Run(ctx, runner, loadgen.Plan{
 		Connections: n,
 		Duration:    c.duration,
@@ -380,7 +394,7 @@ func (c *fanoutCommand) print(r *report.Report, page *os.File) error {
 	if c.json {
 		write = r.WriteJSON
 	}
-	if err := write(c.Out); err != nil || page == nil {
+	if err := write(c.table(c.stdio)); err != nil || page == nil {
 		return err
 	}
 	return errors.Join(r.WritePage(page), page.Close())

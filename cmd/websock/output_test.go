@@ -1,8 +1,22 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestThresholdsDecideTheExitCode(t *testing.T) {
@@ -46,5 +60,141 @@ func TestThresholdsInJSON(t *testing.T) {
 	}
 	if r, _ := runFanout(t, "-n", "2", "-duration", "50ms"); r.Held != nil || r.Thresholds != nil || r.SchemaVersion != 1 {
 		t.Errorf("without: %+v", r)
+	}
+}
+
+func TestSeriesHasWhatTheResultHas(t *testing.T) {
+	url, _ := startServer(t)
+	for _, procs := range []string{"1", "2"} {
+		file := filepath.Join(t.TempDir(), "run.csv")
+		r, got := runFanout(t, "-url", url, "-n", "4", "-procs", procs, "-duration", "350ms", "-series", file, "-series-interval", "100ms")
+		text, err := os.ReadFile(file)
+		if err != nil || got.code != 0 || got.err != "" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		rows, err := csv.NewReader(strings.NewReader(string(text))).ReadAll()
+		if err != nil || len(rows) < 4 {
+			t.Fatalf("%v: %s", err, text)
+		}
+		last := map[string]string{}
+		for i, name := range rows[0] {
+			last[name] = rows[len(rows)-1][i]
+		}
+		var want struct{ Sent, Received json.Number }
+		if err := json.Unmarshal([]byte(got.out), &want); err != nil || last["sent"] != want.Sent.String() || last["received"] != want.Received.String() || r.Sent == 0 {
+			t.Errorf("-procs %s: %v, %v", procs, last, got.out)
+		}
+	}
+}
+
+func TestSeriesOnStandardOutputHasTheTableOnStandardError(t *testing.T) {
+	got := command(t.Context(), "", "fanout", "-n", "2", "-duration", "250ms", "-series", "-", "-series-interval", "100ms")
+	if got.code != 0 || !strings.Contains(got.err, "messages received") {
+		t.Errorf("%+v", got)
+	}
+	rows := 0
+	for line := range strings.Lines(got.out) {
+		var row struct{ Up *int64 }
+		if err := json.Unmarshal([]byte(line), &row); err != nil || row.Up == nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		rows++
+	}
+	if rows < 3 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+func TestSeriesThatCannotBeWrittenDoesNotStopTheRun(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /dev/full")
+	}
+	r, got := runFanout(t, "-n", "2", "-duration", "250ms", "-series", "/dev/full", "-series-interval", "100ms")
+	if got.code != 1 || r.Connections != 2 || r.Sent < 2 || r.Sent != r.Received || r.Seconds < 0.25 || !strings.Contains(got.err, "-series: write /dev/full: no space left") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSeriesWhosePipeIsClosedDoesNotStopTheRun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no such pipes")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr syncBuffer
+	cmd := exec.Command(program, "fanout", "-n", "2", "-duration", "500ms", "-series", "-", "-series-interval", "100ms")
+	cmd.Stdout, cmd.Stderr = writer, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	if _, err := bufio.NewReader(reader).ReadString('\n'); err != nil {
+		t.Error(err)
+	}
+	reader.Close()
+	cmd.Wait()
+	if text := stderr.String(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(text, "messages received") || !strings.Contains(text, "broken pipe") {
+		t.Errorf("%v: %s", cmd.ProcessState, text)
+	}
+}
+
+func TestMetricsAreServedWhileItRuns(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out syncBuffer
+	stderr, printed := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, strings.Fields("fanout -n 3 -duration 1m -prom 127.0.0.1:0"), strings.NewReader(""), &out, printed)
+		printed.Close()
+	}()
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	url := regexp.MustCompile("http://[^ ]*/metrics").FindString(line)
+	if err != nil || url == "" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	go io.Copy(io.Discard, stderr)
+	defer http.DefaultClient.CloseIdleConnections()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		response, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if slices.Contains(strings.Split(string(text), "\n"), `websock_load_connections{state="up"} 3`) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s", text)
+		}
+	}
+	interrupt()
+	if got := <-code; got != 130 || !strings.Contains(out.String(), "3 of 3") {
+		t.Errorf("exit code %d: %s", got, out.String())
+	}
+	if response, err := http.Get(url); err == nil {
+		response.Body.Close()
+		t.Error("it still listens")
+	}
+}
+
+func TestAnAddressInUseForMetricsIsFoundBeforeDialing(t *testing.T) {
+	used, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	url, _ := startServer(t)
+	file := filepath.Join(t.TempDir(), "rows")
+	got := command(t.Context(), "", "fanout", "-url", url, "-n", "2", "-prom", used.Addr().String(), "-series", file)
+	if got.code != 1 || got.out != "" || !strings.Contains(got.err, used.Addr().String()) {
+		t.Errorf("%+v", got)
 	}
 }
