@@ -22,11 +22,16 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 		t.Skip("no terminals here: ", err)
 	}
 	t.Cleanup(func() { person.Close() })
-	fd := int(person.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+	raw, err := person.SyscallConn() // after Fd, Close would not end a Read
+	if err != nil {
 		t.Fatal(err)
 	}
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	var number int
+	raw.Control(func(fd uintptr) {
+		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +124,122 @@ func TestConnectOnATerminal(t *testing.T) {
 	}
 }
 
+// startOnTerminal runs the program on a new terminal.
+func startOnTerminal(t *testing.T, args ...string) (p *typist, ended <-chan int) {
+	file, program := openTerminal(t)
+	p = &typist{t: t, terminal: file}
+	go p.readScreen()
+	code := make(chan int)
+	go func() { code <- run(t.Context(), args, program, program, program) }()
+	return p, code
+}
+
+func TestCommandsOnATerminal(t *testing.T) {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
+		conn.SendText([]byte(`{"a":["\u009b31m"]}`))
+		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
+	})
+	file := t.TempDir() + "/file"
+	os.WriteFile(file, []byte("\x00content"), 0o600)
+	p, ended := startOnTerminal(t, "connect", "-pretty", "-time", url)
+	p.waitFor("s] < {\r\n  \"a\": [\r\n    \"\\u009b31m\"\r\n  ]\r\n}\r\n")
+	p.waitFor("> ")
+	p.typeKeys("/help\r")
+	p.waitFor("/binary FILE ")
+	p.typeKeys("/ping me\r")
+	p.waitFor(`pong "me" after `)
+	p.typeKeys("/binary " + file + "\r")
+	p.waitFor("s] < binary, 8 bytes\r\n00000000  00 63 6f 6e")
+	p.typeKeys("//etc\r")
+	p.waitFor("s] < /etc\r\n")
+	p.typeKeys("/nonsense\r")
+	p.waitFor("not sent: there is no command /nonsense (")
+	p.typeKeys("/binary /nowhere\r")
+	p.waitFor("not sent: stat /nowhere: no such file")
+	p.typeKeys("/close 4000 bye\r")
+	p.waitFor("closed by us: 4000: bye")
+	if code := <-ended; code != 0 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestCommandsAreSwitchedOffOnATerminal(t *testing.T) {
+	url, _ := startServer(t)
+	p, ended := startOnTerminal(t, "connect", "-commands=false", url)
+	p.waitFor("> ")
+	p.typeKeys("/close\r")
+	p.waitFor("< /close\r\n")
+	p.typeKeys("//x\r")
+	p.waitFor("< //x\r\n")
+	p.typeKeys("\x04")
+	if code := <-ended; code != 0 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestLinesTypedWithoutAConnectionAreRefused(t *testing.T) {
+	for keys, want := range map[string]string{"\x04": "", "/close\r": "", "/close 1\r/help\r\x04": "/binary FILE"} {
+		url, tries := startFailingServer(t, func(conn *websock.Conn) { conn.CloseWith(websock.CloseTryAgainLater, "\x1b[2J") }) // for half a minute at least
+		p, ended := startOnTerminal(t, "connect", "-reconnect", url)
+		p.waitFor(`closed by the peer: 1013 (try again later): \x1b[2J`)
+		p.waitFor("dialing again in ")
+		p.typeKeys("hello\r/ping\r")
+		p.waitFor("not sent: there is no connection")
+		p.waitFor("not sent: there is no connection")
+		p.typeKeys(keys)
+		p.waitFor(want)
+		if code := <-ended; code != 6 || tries() != 1 {
+			t.Errorf("%q: %d after %d tries", keys, code, tries())
+		}
+	}
+}
+
+func TestATerminalTalksToTheNextConnection(t *testing.T) {
+	echo := func(conn *websock.Conn) {
+		echoChanged(conn, func(op websock.Opcode, msg []byte) websock.Opcode {
+			if string(msg) == "end" {
+				conn.Abort(nil)
+			}
+			return op
+		})
+	}
+	url, _ := startFailingServer(t, echo, echo)
+	p, ended := startOnTerminal(t, "connect", "-reconnect", url)
+	p.waitFor("connected to ")
+	p.typeKeys("end\r")
+	p.waitFor("connected to ")
+	p.typeKeys("hello\r")
+	p.waitFor("< hello\r\n")
+	p.typeKeys("\x04")
+	if code := <-ended; code != 0 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestControlCInterruptsConnectWhileTheServerTakesNothing(t *testing.T) {
+	stop := make(chan struct{})
+	url := startScriptedServer(t, func(*websock.Conn) { <-stop })
+	defer close(stop)
+	file := t.TempDir() + "/large"
+	os.WriteFile(file, nil, 0o600)
+	os.Truncate(file, 16<<20)
+	p, ended := startOnTerminal(t, "connect", url)
+	p.waitFor("connected to ")
+	p.typeKeys("/binary " + file + "\r")
+	p.typeKeys("/binary " + file + "\r")
+	for range 100 {
+		p.typeKeys("x\r")
+	}
+	p.waitFor("not sent: the server does not take what was sent before")
+	p.typeKeys("\x04half a line\x03")
+	if code := <-ended; code != 130 {
+		t.Errorf("%d", code)
+	}
+}
+
 func TestControlCInterruptsConnect(t *testing.T) {
 	url, _ := startServer(t)
-	file, program := openTerminal(t)
-	p := &typist{t: t, terminal: file}
-	go p.readScreen()
-	ended := make(chan int)
-	go func() { ended <- run(t.Context(), []string{"connect", url}, program, program, program) }()
+	p, ended := startOnTerminal(t, "connect", url)
 	p.waitFor("connected to 127.0.0.1:")
 	p.waitFor("> ")
 	p.typeKeys("half a line\x03")
@@ -139,13 +253,7 @@ func TestControlCInterruptsConnectWhileItConnects(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(asked); <-stop }))
 	defer silent.Close()
 	defer close(stop)
-	file, program := openTerminal(t)
-	p := &typist{t: t, terminal: file}
-	go p.readScreen()
-	ended := make(chan int)
-	go func() {
-		ended <- run(t.Context(), []string{"connect", "-timeout", "10m", "ws" + strings.TrimPrefix(silent.URL, "http")}, program, program, program)
-	}()
+	p, ended := startOnTerminal(t, "connect", "-timeout", "10m", "ws"+strings.TrimPrefix(silent.URL, "http"))
 	<-asked
 	p.typeKeys("\x03")
 	if code := <-ended; code != 130 {

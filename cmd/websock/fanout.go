@@ -164,10 +164,7 @@ func (c *fanoutCommand) check(args []string) error {
 }
 
 // given reports whether a flag was given.
-func (c *fanoutCommand) given(name string) (found bool) {
-	c.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
-	return found
-}
+func (c *fanoutCommand) given(name string) bool { return given(c.flags, name) }
 
 func isProxyURL(raw string) bool {
 	u, err := url.Parse(raw)

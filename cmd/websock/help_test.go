@@ -38,6 +38,7 @@ var completionTests = []struct {
 	{"websock fanout -str", []string{"-streams"}},
 	{"websock connect -h2", []string{"-h2"}},
 	{"websock connect -res", []string{"-resolve"}},
+	{"websock connect -co", []string{"-commands", "-compress", "-count"}},
 	{"websock completion ", shells},
 	{"websock help conn", []string{"connect"}},
 	{"websock cluster st", []string{"status"}},

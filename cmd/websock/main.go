@@ -107,6 +107,12 @@ func (s stdio) usageError(format string, args ...any) error {
 	return errUsage
 }
 
+// given reports whether a flag was given.
+func given(fs *flag.FlagSet, name string) (found bool) {
+	fs.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
 // An exitCode is an error of which the user has been told already.
 type exitCode int
 
@@ -132,6 +138,7 @@ var outcomeErrors = map[connect.Outcome]error{
 	connect.Lost:              exitLost,
 	connect.ClosedWithError:   exitClosed,
 	connect.LinesNotSent:      exitFailed,
+	connect.TooFewMessages:    exitFailed,
 	connect.InterruptedByUser: exitInterrupted,
 }
 

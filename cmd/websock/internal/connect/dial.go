@@ -12,8 +12,8 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// dial opens a connection. The error has been shown, with the Outcome that it means.
-func (s *session) dial(ctx context.Context) (*link, Outcome, error) {
+// dial opens a link, or returns nil and why it can't. The user has been told.
+func (s *session) dial(ctx context.Context) (*link, ending) {
 	config := s.Config
 	config.Trace = new(websock.Trace)
 	if s.Verbose {
@@ -21,13 +21,16 @@ func (s *session) dial(ctx context.Context) (*link, Outcome, error) {
 		config.Transport = frameLogger{std.Transport(), s.Err}
 	}
 	reached := recordHandshakeStart(config.Trace)
+	l := &link{session: s}
+	config.KeepAlive.OnPong = func(_ *websock.Conn, payload []byte) { l.onPong(payload) }
 	conn, err := websock.Dial(ctx, s.URL, &config)
 	if err != nil {
 		s.display.refused(err)
-		return nil, failedDial(ctx, err, *reached), err
+		return nil, ending{failedDial(ctx, err, *reached), err}
 	}
+	l.conn, l.opened = conn, time.Now()
 	s.display.opened(conn, s.protocol())
-	return &link{session: s, conn: conn}, 0, nil
+	return l, ending{}
 }
 
 // closeMux closes the connection of a Mux after its WebSocket.

@@ -54,6 +54,8 @@ func (s *session) readInputs(ctx context.Context) {
 	}
 }
 
+var errBusy = errors.New("the server does not take what was sent before")
+
 // pass hands an input over to be sent.
 func (s *session) pass(ctx context.Context, in input) {
 	select {
@@ -62,7 +64,7 @@ func (s *session) pass(ctx context.Context, in input) {
 	default:
 	}
 	if s.typed && in.err == nil {
-		fmt.Fprintln(s.Err, "not sent: the server does not take what was sent before")
+		s.refuse(errBusy)
 		return
 	}
 	select {
@@ -75,7 +77,10 @@ func (s *session) pass(ctx context.Context, in input) {
 // accepts.
 const maxLine = websock.DefaultMessageSize
 
-var errLineTooLong = fmt.Errorf("a line of more than %s bytes", console.Grouped(maxLine))
+var (
+	errLineTooLong = fmt.Errorf("a line of more than %s bytes", console.Grouped(maxLine))
+	errTooLong     = fmt.Errorf("the input has more than %s bytes", console.Grouped(maxLine))
+)
 
 // A pipe reads lines of arbitrary bytes.
 type pipe struct{ *bufio.Reader }
@@ -98,6 +103,24 @@ func (p pipe) readLine() (line []byte, err error) {
 		}
 		return trimLine(line), nil // the last line may have no line ending
 	}
+}
+
+// A whole reads everything as one line.
+type whole struct {
+	in   io.Reader
+	done bool
+}
+
+func (w *whole) readLine() ([]byte, error) {
+	if w.done {
+		return nil, io.EOF
+	}
+	w.done = true
+	all, err := io.ReadAll(io.LimitReader(w.in, maxLine+1))
+	if len(all) > maxLine {
+		return nil, errTooLong
+	}
+	return all, err
 }
 
 // trimLine removes the line ending.

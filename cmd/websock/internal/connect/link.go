@@ -6,78 +6,128 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
 
 // A link is an open connection of a session.
 type link struct {
 	*session
-	conn *websock.Conn
+	conn    *websock.Conn
+	opened  time.Time
+	pings   pings
+	showing atomic.Bool // a message is being shown, so nothing is received
 
 	closing  sync.Once
-	closeErr error // of the closing handshake, once closing is done
+	sent     CloseStatus // in our close frame, once closing is done
+	closeErr error       // of the closing handshake, likewise
 }
 
-// run exchanges messages until the connection ends.
-func (l *link) run(ctx context.Context) (Outcome, error) {
+// An ending is how a link, or an attempt to open one, has ended.
+type ending struct {
+	outcome Outcome
+	err     error // why; nil: the session has closed the link, and is over
+}
+
+// run exchanges messages until the connection ends. An error is one of standard output.
+func (l *link) run(ctx context.Context) (ending, error) {
 	var running sync.WaitGroup
 	ended := make(chan struct{})
 	running.Go(func() { l.send(ended) })
-	defer context.AfterFunc(ctx, func() { l.close() })()
-	outcome, err := l.receive()
-	l.close()
+	defer context.AfterFunc(ctx, func() { l.close(l.Close) })()
+	if l.inputEnded.Load() {
+		l.startQuietTimer()
+	}
+	end, err := l.receive()
+	l.close(l.Close)
 	close(ended)
 	running.Wait()
-	return outcome, err
+	return end, err
 }
 
 // close closes the connection, unless it has ended, and waits until that is done, whoever does it.
-func (l *link) close() error {
-	l.closing.Do(func() { l.closeErr = l.conn.Close() })
+// Only the first call says with what.
+func (l *link) close(with CloseStatus) error {
+	l.closing.Do(func() {
+		l.sent = with
+		l.closeErr = l.conn.CloseWith(with.Code, with.Reason)
+	})
 	return l.closeErr
 }
 
-// send sends what is read from the input, until the connection has ended.
+// send sends what is read from the input, and pings, until the connection has ended.
 func (l *link) send(ended <-chan struct{}) {
-	for {
+	var tick <-chan time.Time
+	if l.Ping > 0 {
+		ticker := time.NewTicker(l.Ping)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	unanswered := &liveness{link: l}
+	if in := l.unsent; in != nil {
+		l.unsent = nil
+		l.handle(*in)
+	}
+	for l.unsent == nil {
 		select {
 		case in := <-l.inputs:
 			l.handle(in)
+		case <-tick:
+			unanswered.tick()
 		case <-ended:
 			return
 		}
 	}
 }
 
+// handle sends an input, or does what its command says. If a line of a pipe can't be sent because
+// the connection has ended, it is kept for the next one.
 func (l *link) handle(in input) {
-	switch {
-	case in.err == nil:
-		l.sendLine(in.line)
+	if in.err != nil {
+		l.handleEnd(in.err)
 		return
-	case !errors.Is(in.err, io.EOF):
-		fmt.Fprintln(l.Err, "not sent:", in.err)
+	}
+	err := l.handleLine(in.line)
+	switch {
+	case err == nil:
+	case l.typed, !endsSending(err):
+		l.refuse(err)
+	default:
+		l.unsent = &in
+	}
+}
+
+// handleEnd closes the connection at the end of what was typed, and after a quiet time at the end of
+// a pipe.
+func (l *link) handleEnd(err error) {
+	if !errors.Is(err, io.EOF) {
+		l.refuse(err)
 		l.notSent.Store(true)
 	}
 	if l.typed {
-		l.close()
+		l.over.Store(true)
+		l.close(l.Close)
 		return
 	}
 	l.inputEnded.Store(true)
 	l.startQuietTimer()
 }
 
-func (l *link) sendLine(line []byte) {
+func (l *link) handleLine(line []byte) error {
+	if l.takesCommands() {
+		if name, arg, ok := cutCommand(line); ok {
+			return l.command(name, arg)
+		}
+		line = unescapeLine(line)
+	}
 	op := websock.OpText
 	if l.Binary {
 		op = websock.OpBinary
 	}
-	err := l.sendMessage(op, line)
-	if errors.Is(err, websock.ErrInvalidUTF8) {
-		fmt.Fprintln(l.Err, "not sent: the line is not UTF-8, which text must be (see -binary)")
-		l.notSent.Store(true)
-	}
+	return l.sendMessage(op, line)
 }
 
 // sendMessage sends a message. Everything that the session sends as a message goes through it.
@@ -85,13 +135,34 @@ func (l *link) sendMessage(op websock.Opcode, msg []byte) error {
 	return l.conn.SendFrame(op, true, msg)
 }
 
-// startQuietTimer makes receive time out when nothing comes.
-func (l *link) startQuietTimer() {
-	l.conn.SetRecvDeadline(time.Now().Add(l.Wait))
+// endsSending reports whether an error of a send means that nothing more can be sent.
+func endsSending(err error) bool { return errors.As(err, new(*websock.CloseError)) }
+
+// refuse says why an input is not sent.
+func (s *session) refuse(err error) {
+	text := console.ErrorText(err)
+	switch {
+	case errors.Is(err, websock.ErrInvalidUTF8):
+		text = "this is not UTF-8, which text must be (see -binary)"
+	case endsSending(err):
+		text = "the connection has ended"
+	}
+	fmt.Fprintf(s.Err, "not sent: %s\n", console.Printable([]byte(text)))
+	if !s.typed {
+		s.notSent.Store(true)
+	}
 }
 
-// receive shows messages until the connection ends, or the quiet time after the input is over.
-func (l *link) receive() (Outcome, error) {
+// startQuietTimer makes receive time out when nothing comes.
+func (l *link) startQuietTimer() {
+	if l.Wait >= 0 {
+		l.conn.SetRecvDeadline(time.Now().Add(l.Wait))
+	}
+}
+
+// receive shows messages until the connection ends, the quiet time after the input is over, or
+// there were enough.
+func (l *link) receive() (ending, error) {
 	var msg []byte
 	for {
 		had := len(msg)
@@ -107,7 +178,10 @@ func (l *link) receive() (Outcome, error) {
 			return l.closed(err), nil
 		default:
 			if err := l.received(op, msg); err != nil {
-				return 0, err
+				return ending{}, err
+			}
+			if l.count++; l.count == l.Count {
+				return l.closedByUs(), nil
 			}
 			msg = msg[:0]
 		}
@@ -119,6 +193,8 @@ func (l *link) receive() (Outcome, error) {
 
 // received shows a message. Every message that is received goes through it.
 func (l *link) received(op websock.Opcode, msg []byte) error {
+	l.showing.Store(true)
+	defer l.showing.Store(false)
 	return l.display.message(op, msg)
 }
 
@@ -129,21 +205,28 @@ func isLocalClose(err error) bool {
 }
 
 // closedByUs completes the closing handshake and shows how the connection ended.
-func (l *link) closedByUs() Outcome { return l.closed(l.close()) }
+func (l *link) closedByUs() ending {
+	if err := l.close(l.Close); err != nil {
+		return ending{outcome: l.closed(err).outcome}
+	}
+	l.display.closed(&websock.CloseError{Code: l.sent.Code, Reason: l.sent.Reason, Local: true})
+	if l.notSent.Load() {
+		return ending{outcome: LinesNotSent}
+	}
+	return ending{outcome: ClosedNormally}
+}
 
-// closed shows how the connection ended; a nil error means that we closed it.
-func (l *link) closed(err error) Outcome {
+// closed shows how the connection ended, other than by a close frame of ours.
+func (l *link) closed(err error) ending {
 	l.display.closed(err)
 	var closed *websock.CloseError
 	switch {
 	case l.notSent.Load():
-		return LinesNotSent
-	case err == nil:
-		return ClosedNormally
+		return ending{LinesNotSent, err}
 	case !errors.As(err, &closed) || closed.Code == websock.CloseAbnormal:
-		return Lost
+		return ending{Lost, err}
 	case closed.Code == websock.CloseNormal, closed.Code == websock.CloseGoingAway, closed.Code == websock.CloseNoStatus:
-		return ClosedNormally
+		return ending{ClosedNormally, err}
 	}
-	return ClosedWithError
+	return ending{ClosedWithError, err}
 }

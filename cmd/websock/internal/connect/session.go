@@ -4,6 +4,7 @@ package connect
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +17,19 @@ type Options struct {
 	URL     string
 	Config  websock.Config
 	Binary  bool          // send binary messages, not text
-	Wait    time.Duration // quiet time after the end of input before the connection is closed
+	One     bool          // send all of standard input as one message
+	Wait    time.Duration // quiet time after the end of input before the connection is closed; negative: no limit
+	Count   int           // close after this number of messages; 0: don't
+	Ping    time.Duration // between pings; 0: none
+	Close   CloseStatus   // what the session closes with
 	JSON    bool          // print JSON objects
 	Verbose bool          // show the handshake and every frame on standard error
 	History string        // file for the lines typed on a terminal, or ""
+
+	Format Format // of the messages that are shown
+
+	Reconnect bool // dial again after a loss
+	Commands  CommandMode
 }
 
 // An Outcome is how a session ended.
@@ -33,6 +43,7 @@ const (
 	Lost                      // no close frame, or a breach of the protocol
 	ClosedWithError           // by the server, with a code for an error
 	LinesNotSent              // some input could not be sent
+	TooFewMessages            // fewer than Options.Count
 	InterruptedByUser         // by a signal or a key
 )
 
@@ -56,22 +67,28 @@ type session struct {
 	typed   bool // lines come from a terminal
 	display display
 	inputs  chan input
+	unsent  *input // of a pipe, for the next link; belongs to link.send
+	count   int    // messages that were received
 
 	interrupt  func()      // ends the session
 	inputEnded atomic.Bool // of a pipe
 	notSent    atomic.Bool // some input could not be sent
+	over       atomic.Bool // the user has ended the session
 }
 
 // chooseInterface decides where lines come from and how messages are shown. restore gives the
 // terminal back.
 func (s *session) chooseInterface() (restore func(), err error) {
+	s.lines = newPipe(s.In)
+	if s.One {
+		s.lines = &whole{in: s.In}
+	}
 	if s.JSON {
-		s.lines, s.display = newPipe(s.In), newJSONDisplay(s.Out)
+		s.display = newJSONDisplay(s.Out, s.Format.Time)
 		return func() {}, nil
 	}
-	if !console.IsTerminal(s.In) || !console.IsTerminal(s.Out) {
-		s.lines = newPipe(s.In)
-		s.display = &textDisplay{Streams: s.Streams, escape: console.IsTerminal(s.Out), announce: console.IsTerminal(s.Err), wantsHTTP2: s.Config.Mux != nil}
+	if s.One || !console.IsTerminal(s.In) || !console.IsTerminal(s.Out) {
+		s.display = &textDisplay{Streams: s.Streams, escape: console.IsTerminal(s.Out), announce: s.Reconnect || console.IsTerminal(s.Err), wantsHTTP2: s.Config.Mux != nil, format: s.Format}
 		return func() {}, nil
 	}
 	terminal, err := openTerminal(s.Streams, s.History)
@@ -79,7 +96,7 @@ func (s *session) chooseInterface() (restore func(), err error) {
 		return nil, err
 	}
 	s.lines, s.typed, s.Out, s.Err = terminal, true, terminal, terminal
-	s.display = &textDisplay{Streams: s.Streams, prefix: "< ", escape: true, announce: true, wantsHTTP2: s.Config.Mux != nil}
+	s.display = &textDisplay{Streams: s.Streams, prefix: "< ", escape: true, announce: true, wantsHTTP2: s.Config.Mux != nil, format: s.Format}
 	return terminal.restore, nil
 }
 
@@ -91,13 +108,34 @@ func (s *session) run(ctx context.Context) (Outcome, error) {
 	}
 	s.inputs = make(chan input, s.inputQueue())
 	go s.readInputs(ctx)
-	l, outcome, err := s.dial(ctx)
-	if err != nil {
-		return outcome, nil
+	var row failureRow
+	for l, end := s.dial(ctx); ; {
+		if l != nil {
+			var err error
+			if end, err = l.run(ctx); err != nil && ctx.Err() == nil {
+				return 0, err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return InterruptedByUser, nil
+		case !s.dialsAgain(end):
+			return s.result(end), nil
+		}
+		delay := row.delay(l, end)
+		s.display.reconnecting(delay)
+		last, goOn := end, false
+		if l, end, goOn = s.redial(ctx, delay); !goOn && ctx.Err() == nil {
+			return s.result(last), nil
+		}
 	}
-	outcome, err = l.run(ctx)
-	if ctx.Err() != nil {
-		return InterruptedByUser, nil
+}
+
+// result returns the outcome of the session, which the last ending is.
+func (s *session) result(last ending) Outcome {
+	if last.outcome == ClosedNormally && s.count < s.Count {
+		fmt.Fprintf(s.Err, "%s of %s messages came\n", console.Grouped(s.count), console.Grouped(s.Count))
+		return TooFewMessages
 	}
-	return outcome, err
+	return last.outcome
 }

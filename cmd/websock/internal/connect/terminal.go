@@ -17,6 +17,7 @@ import (
 type terminal struct {
 	*term.Terminal
 	in, out *os.File
+	screen  int         // descriptor of out
 	saved   *term.State // before raw mode
 	history *history    // nil: the Terminal's own
 	keys    keyReader
@@ -41,6 +42,7 @@ func (k *keyReader) Read(p []byte) (int, error) {
 // openTerminal puts the terminal into raw mode until restore. historyFile may be "".
 func openTerminal(streams console.Streams, historyFile string) (*terminal, error) {
 	t := &terminal{in: streams.In.(*os.File), out: streams.Out.(*os.File)}
+	t.screen = int(t.out.Fd())
 	t.keys.Reader = t.in
 	t.Terminal = term.NewTerminal(struct {
 		io.Reader
@@ -63,7 +65,7 @@ func openTerminal(streams console.Streams, historyFile string) (*terminal, error
 
 // readLine edits a line. Control-C and Control-D end the lines.
 func (t *terminal) readLine() ([]byte, error) {
-	if width, height, err := term.GetSize(int(t.out.Fd())); err == nil && width > 0 {
+	if width, height, err := term.GetSize(t.screen); err == nil && width > 0 {
 		t.SetSize(width, height)
 	}
 	line, err := t.ReadLine()
