@@ -246,6 +246,7 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Repo
 	r := &report.Report{
 		URLs: c.allURLs(), Server: server, Transport: c.transport, Processes: c.procs,
 		Asked: c.n, Size: c.size, Window: c.window, StreamsAsked: c.streamsPerConn(),
+		Environment: report.Environment{Started: time.Now(), Version: version(), Args: append([]string{"fanout"}, c.args...)},
 	}
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())

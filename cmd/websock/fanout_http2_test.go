@@ -61,7 +61,7 @@ func TestReportsTellConnectionsFromWebSockets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out.html")
 	got := command(t.Context(), "", "fanout", "-h2", "-streams", "5", "-url", url, "-n", "10", "-duration", "100ms", "-report", file)
 	page, err := os.ReadFile(file)
-	if !strings.Contains(string(page), "WebSockets up") {
+	if !strings.Contains(string(page), "WebSockets by state") {
 		t.Error("the chart is of connections")
 	}
 	if got.code != 0 || err != nil {

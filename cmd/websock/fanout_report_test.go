@@ -8,7 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,25 +30,18 @@ func TestReportPageIsSelfContained(t *testing.T) {
 		t.Error("it loads something")
 	}
 	for _, want := range []string{
-		"Messages received", "messages a second", "seconds since the first dial", "milliseconds from message to echo", "Connections up", "Errors and reconnections, so far", "Echoes by the time they took",
-		"messages received", url,
+		"Latency over time", "Percentiles", "Messages a second", "Connections by state", "time since the first dial",
+		"messages received", url, "websock fanout -url " + url + " -n 5", runtime.Version(),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}
 	}
-	drawn := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(text, -1)
-	if len(drawn) != 4 {
-		t.Errorf("%d charts", len(drawn))
-	}
-	for _, svg := range drawn {
-		d := xml.NewDecoder(strings.NewReader(svg))
-		for {
-			if _, err := d.Token(); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
+	for d := xml.NewDecoder(strings.NewReader(text)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ package process
 import (
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // CPUTime returns the CPU time that the process has used, in user mode and in the kernel.
@@ -41,3 +43,12 @@ func raiseOpenFiles(n int) {
 
 // raise is generic because limits are signed on some systems and unsigned on others.
 func raise[N int64 | uint64](limit *N, n int) { *limit = max(*limit, N(n)) }
+
+// Kernel returns the release of the operating system's kernel, and "" if that isn't known.
+func Kernel() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}

@@ -1,8 +1,11 @@
 package process
 
 import (
+	"fmt"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // CPUTime returns the CPU time that the process has used, in user mode and in the kernel.
@@ -27,3 +30,9 @@ func duration(t syscall.Filetime) time.Duration {
 func OpenFiles() (int, bool) { return 0, false }
 
 func raiseOpenFiles(int) {}
+
+// Kernel returns the version of Windows.
+func Kernel() string {
+	version := windows.RtlGetVersion()
+	return fmt.Sprintf("%d.%d.%d", version.MajorVersion, version.MinorVersion, version.BuildNumber)
+}

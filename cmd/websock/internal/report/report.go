@@ -67,6 +67,8 @@ type Report struct {
 	Thresholds []threshold.Outcome `json:"thresholds,omitempty"`
 	Held       *bool               `json:"thresholds_held,omitempty"` // all of them; nil: there are none
 
+	Environment Environment `json:"-"` // the page has it
+
 	samples []measure.Sample
 	result  measure.Result
 	dialing time.Duration

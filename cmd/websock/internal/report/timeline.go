@@ -1,67 +1,147 @@
 package report
 
 import (
-	"slices"
+	"math"
+	"strconv"
 	"time"
 
+	"github.com/seed004e8d11/websock/cmd/websock/internal/chart"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
 
-// A timeline holds samples at equal distances, the first at 0, so that a chart shows time in
-// proportion.
+// A timeline has what charts show of a run: samples, so many that a page stays small, and the run's
+// phases. Time is in seconds since the first dial.
 type timeline struct {
-	samples []measure.Sample
-	ticks   int           // intervals between the labels of the axis
-	tick    time.Duration // length of each, a round number
+	samples []measure.Sample // at least one
+	phases  []chart.Part
 }
 
-const (
-	maxTicks          = 10
-	maxSamplesPerTick = 20
-)
+// maxIntervals bounds the intervals between samples, and so the size of the page.
+const maxIntervals = 120
 
-// newTimeline interpolates samples, which are in order of time, at equal distances.
 func newTimeline(samples []measure.Sample) timeline {
-	end := samples[len(samples)-1].At
-	t := timeline{tick: max(roundUp(end/maxTicks), measure.SampleInterval)}
-	t.ticks = max(int((end+t.tick-1)/t.tick), 1)
-	perTick := min(int(t.tick/measure.SampleInterval), maxSamplesPerTick)
-	for i := range t.ticks*perTick + 1 {
-		t.samples = append(t.samples, interpolate(samples, time.Duration(i)*t.tick/time.Duration(perTick)))
+	if len(samples) == 0 {
+		samples = []measure.Sample{{}}
 	}
-	return t
+	return timeline{thinned(samples), phases(samples)}
 }
 
-// interpolate returns the counters at a time. Between two samples they change linearly; before
-// the first and after the last sample they are constant.
-func interpolate(samples []measure.Sample, at time.Duration) measure.Sample {
-	i, _ := slices.BinarySearchFunc(samples, at, func(s measure.Sample, at time.Duration) int { return int(s.At - at) })
-	switch i {
-	case 0:
-		return measure.Sample{At: at, Snapshot: samples[0].Snapshot}
-	case len(samples):
-		return measure.Sample{At: at, Snapshot: samples[i-1].Snapshot}
+// thinned returns the first and the last sample, and of those between the ones that are nearest to equal
+// distances. Where samples are missing, since the process was held up, the distance is larger.
+func thinned(samples []measure.Sample) []measure.Sample {
+	last := len(samples) - 1
+	distance := max(samples[last].At/maxIntervals, measure.SampleInterval)
+	kept := samples[:1:1]
+	next := distance
+	for _, s := range samples[1:max(last, 1)] {
+		if s.At < next-distance/2 || s.At > samples[last].At-distance/2 {
+			continue
+		}
+		kept = append(kept, s)
+		next = max(next+distance, s.At+distance/2)
 	}
-	from, to := samples[i-1], samples[i]
-	part := float64(at-from.At) / float64(to.At-from.At)
-	return measure.Sample{At: at, Snapshot: from.Between(to.Snapshot, part)}
+	if last > 0 {
+		kept = append(kept, samples[last])
+	}
+	return kept
 }
 
-// values returns one counter of every sample.
-func (t timeline) values(counter func(measure.Sample) int64) []float64 {
-	values := make([]float64, len(t.samples))
-	for i, s := range t.samples {
-		values[i] = float64(counter(s))
+// phases returns the phases that the samples name.
+func phases(samples []measure.Sample) (parts []chart.Part) {
+	end := samples[len(samples)-1].At.Seconds()
+	for _, s := range samples {
+		n := len(parts)
+		if s.Phase == "" || n > 0 && parts[n-1].Name == s.Phase {
+			continue
+		}
+		at := s.At.Seconds()
+		if n > 0 {
+			parts[n-1].To = at
+		}
+		parts = append(parts, chart.Part{From: at, To: end, Name: s.Phase})
 	}
-	return values
+	return parts
 }
 
-// messageRates returns the messages received a second before each sample.
-func (t timeline) messageRates() []float64 {
-	rates := make([]float64, len(t.samples))
-	for i := 1; i < len(rates); i++ {
-		last, now := t.samples[i-1], t.samples[i]
-		rates[i] = rounded(float64(now.Received-last.Received) / (now.At - last.At).Seconds())
+// end returns the time of the last sample.
+func (t timeline) end() time.Duration { return t.samples[len(t.samples)-1].At }
+
+// chart returns a chart over time.
+func (t timeline) chart(title string, y chart.Axis) *chart.Chart {
+	return &chart.Chart{Title: title, X: chart.Time("time since the first dial", t.end()), Y: y, Parts: t.phases}
+}
+
+// A counter is one number of a snapshot.
+type counter func(*measure.Snapshot) int64
+
+// values returns a number of every sample.
+func (t timeline) values(of counter) []chart.Point {
+	points := make([]chart.Point, len(t.samples))
+	for i := range t.samples {
+		points[i] = chart.Point{X: t.samples[i].At.Seconds(), Y: float64(of(&t.samples[i].Snapshot))}
 	}
-	return rates
+	return points
+}
+
+// An interval is what is between two samples.
+type interval struct{ from, to *measure.Sample }
+
+// intervals returns those between all samples.
+func (t timeline) intervals() []interval {
+	intervals := make([]interval, len(t.samples)-1)
+	for i := range intervals {
+		intervals[i] = interval{&t.samples[i], &t.samples[i+1]}
+	}
+	return intervals
+}
+
+// rate returns by how much a counter grew a second.
+func (i interval) rate(of counter) float64 {
+	grown := of(&i.to.Snapshot) - of(&i.from.Snapshot)
+	return max(float64(grown)/max(i.to.At-i.from.At, time.Microsecond).Seconds(), 0)
+}
+
+// steps returns points that have the value of each interval from its beginning to its end.
+func (t timeline) steps(value func(interval) float64) (points []chart.Point) {
+	for _, i := range t.intervals() {
+		y := value(i)
+		points = append(points, chart.Point{X: i.from.At.Seconds(), Y: y}, chart.Point{X: i.to.At.Seconds(), Y: y})
+	}
+	return points
+}
+
+// rates returns by how much a counter grew a second, in steps.
+func (t timeline) rates(of counter) []chart.Point {
+	return t.steps(func(i interval) float64 { return i.rate(of) })
+}
+
+// A column is one of a table of intervals.
+type column struct {
+	title string
+	text  func(interval) string
+}
+
+// table returns a table with a row for each interval.
+func (t timeline) table(columns ...column) chart.Table {
+	table := chart.Table{Columns: []string{"until"}}
+	for _, c := range columns {
+		table.Columns = append(table.Columns, c.title)
+	}
+	for _, i := range t.intervals() {
+		row := chart.Row{From: i.from.At.Seconds(), To: i.to.At.Seconds(), Cells: []string{chart.Duration(i.to.At)}}
+		for _, c := range columns {
+			row.Cells = append(row.Cells, c.text(i))
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// grouped formats a number for a table: a small one with a decimal.
+func grouped(v float64) string {
+	if v < 10 && v != math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return console.Grouped(v)
 }

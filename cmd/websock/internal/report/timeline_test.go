@@ -1,69 +1,88 @@
 package report
 
 import (
-	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/cmd/websock/internal/chart"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
 
-// steady returns samples of a constant rate, at uneven distances.
-func steady(end time.Duration, perSecond int64) (samples []measure.Sample) {
-	for at := time.Duration(0); ; at = min(at+at/3+7*time.Millisecond, end) {
+// steady returns samples of a constant rate at the given times.
+func steady(perSecond int64, times ...time.Duration) (samples []measure.Sample) {
+	for _, at := range times {
 		samples = append(samples, measure.Sample{At: at, Snapshot: measure.Snapshot{Received: int64(at.Seconds() * float64(perSecond))}})
-		if at == end {
-			return samples
-		}
 	}
+	return samples
 }
 
-func TestTimelineHasEqualDistances(t *testing.T) {
-	for _, end := range []time.Duration{
-		0, time.Millisecond, 990 * time.Millisecond, time.Second, 5200 * time.Millisecond, time.Minute, time.Hour,
+// every returns times at equal distances, each a little late, up to an end.
+func every(distance, end time.Duration) (times []time.Duration) {
+	for at := time.Duration(0); at < end; at += distance {
+		times = append(times, min(at+time.Duration(len(times)%7)*time.Millisecond, end))
+	}
+	return append(times, end)
+}
+
+func TestTimelineHasFirstAndLastSampleAndNotTooMany(t *testing.T) {
+	for _, test := range []struct {
+		end, distance time.Duration
+		least         int
+	}{
+		{0, measure.SampleInterval, 0}, {50 * time.Millisecond, measure.SampleInterval, 1}, {time.Second, measure.SampleInterval, 9},
+		{12 * time.Second, measure.SampleInterval, 115}, {time.Minute, measure.SampleInterval, 100}, {10 * time.Hour, 6400 * time.Millisecond, 110},
 	} {
-		line := newTimeline(steady(end, 1000))
-		n := len(line.samples)
-		if last := line.samples[n-1].At; last < end || last != time.Duration(line.ticks)*line.tick || last-end >= line.tick && end > 0 {
-			t.Errorf("%v: it ends at %v, after %d times %v", end, last, line.ticks, line.tick)
+		line := newTimeline(steady(1000, every(test.distance, test.end)...))
+		n := len(line.intervals())
+		if n < test.least || n > maxIntervals+1 {
+			t.Errorf("%v: %d intervals", test.end, n)
 		}
-		if line.ticks > maxTicks || (n-1)%line.ticks != 0 || n > maxTicks*maxSamplesPerTick+1 {
-			t.Errorf("%v: %d ticks, %d samples", end, line.ticks, n)
+		if first, last := line.samples[0].At, line.end(); first != 0 || last != test.end {
+			t.Errorf("%v: from %v to %v", test.end, first, last)
 		}
-		for i := 2; i < n; i++ {
-			if r := line.samples; r[i].At-r[i-1].At != r[1].At {
-				t.Fatalf("%v: sample %d is at %v, the one before at %v", end, i, r[i].At, r[i-1].At)
+		for _, i := range line.intervals() {
+			if distance := i.to.At - i.from.At; test.end >= time.Second && (distance < test.end/300 || distance > max(test.end/60, 3*measure.SampleInterval)) {
+				t.Errorf("%v: an interval of %v", test.end, distance)
 			}
 		}
 	}
-}
-
-func TestTimelineCountsEveryMessage(t *testing.T) {
-	line := newTimeline(steady(10*time.Second, 1000))
-	for i, rate := range line.messageRates() {
-		if i > 0 && (rate < 990 || rate > 1010) {
-			t.Errorf("%v a second before %v", rate, line.samples[i].At)
-		}
-	}
-	if last := line.samples[len(line.samples)-1]; last.Received != 10000 {
-		t.Errorf("%+v", last)
+	if line := newTimeline(nil); len(line.samples) != 1 || len(line.intervals()) != 0 {
+		t.Errorf("of no samples: %+v", line)
 	}
 }
 
-func TestInterpolation(t *testing.T) {
-	samples := []measure.Sample{
-		{At: time.Second, Snapshot: measure.Snapshot{Up: 0, Sent: 10, Errors: 2}},
-		{At: 2 * time.Second, Snapshot: measure.Snapshot{Up: 100, Sent: 20, Errors: 2}},
+func TestRatesAreThoseOfTheTimeThatPassed(t *testing.T) {
+	ms := time.Millisecond
+	line := newTimeline(steady(1000, 0, 100*ms, 350*ms, 400*ms, 1000*ms, 1100*ms)) // some samples are missing
+	points := line.rates(func(s *measure.Snapshot) int64 { return s.Received })
+	want := []chart.Point{{X: 0, Y: 1000}, {X: 0.1, Y: 1000}, {X: 0.1, Y: 1000}, {X: 0.35, Y: 1000}}
+	if !slices.Equal(points[:4], want) {
+		t.Errorf("%v", points)
 	}
-	for at, want := range map[time.Duration]measure.Snapshot{
-		0:                       {Up: 0, Sent: 10, Errors: 2},
-		time.Second:             {Up: 0, Sent: 10, Errors: 2},
-		1500 * time.Millisecond: {Up: 50, Sent: 15, Errors: 2},
-		2 * time.Second:         {Up: 100, Sent: 20, Errors: 2},
-		time.Minute:             {Up: 100, Sent: 20, Errors: 2},
-	} {
-		if got := interpolate(samples, at); got.At != at || !reflect.DeepEqual(got.Snapshot, want) {
-			t.Errorf("%v: %+v", at, got)
+	for _, p := range points {
+		if p.Y != 1000 {
+			t.Errorf("%v", points)
 		}
+	}
+	fallen := newTimeline([]measure.Sample{{At: 0, Snapshot: measure.Snapshot{Received: 5}}, {At: time.Second}})
+	for _, p := range fallen.rates(func(s *measure.Snapshot) int64 { return s.Received }) {
+		if p.Y != 0 {
+			t.Errorf("a worker process is gone, and the rate is %v", p.Y)
+		}
+	}
+}
+
+func TestPhasesBeginWhenASampleNamesThem(t *testing.T) {
+	in := func(at time.Duration, phase string) measure.Sample {
+		return measure.Sample{At: at * time.Second, Snapshot: measure.Snapshot{Phase: phase}}
+	}
+	got := phases([]measure.Sample{in(0, ""), in(1, "dialing"), in(2, "dialing"), in(3, "exchanging"), in(4, ""), in(5, "exchanging"), in(6, "closing"), in(7, "closing")})
+	want := []chart.Part{{From: 1, To: 3, Name: "dialing"}, {From: 3, To: 6, Name: "exchanging"}, {From: 6, To: 7, Name: "closing"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	if got := phases([]measure.Sample{{}}); got != nil {
+		t.Errorf("of no names: %v", got)
 	}
 }
