@@ -86,20 +86,35 @@ func startServer(t *testing.T, args ...string) (url string, interrupt func() out
 // startServerWithStderr is startServer with a given standard error.
 func startServerWithStderr(t *testing.T, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
+	return startProgram(t, stderr, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...)
+}
+
+// startProgram runs a command that prints its URL first, until the test ends. It returns the URL and a
+// function that interrupts it and returns its outcome, with what it printed after the URL.
+func startProgram(t *testing.T, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout, out := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...), strings.NewReader(""), out, stderr)
+		code <- run(ctx, args, strings.NewReader(""), out, stderr)
 		out.Close()
 	}()
-	url, err := bufio.NewReader(stdout).ReadString('\n')
+	lines := bufio.NewReader(stdout)
+	url, err := lines.ReadString('\n')
 	if err != nil {
 		t.Fatalf("no URL: %v %s", err, stderr.String())
 	}
+	var rest syncBuffer
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		io.Copy(&rest, lines)
+	}()
 	interrupt = sync.OnceValue(func() outcome {
 		cancel()
-		return outcome{code: <-code, err: stderr.String()}
+		<-ended
+		return outcome{<-code, rest.String(), stderr.String()}
 	})
 	t.Cleanup(func() { interrupt() })
 	return strings.TrimSpace(url), interrupt

@@ -10,6 +10,7 @@
 //	echo hello | websock connect ws://127.0.0.1:8080/
 //	websock serve             an echo server
 //	websock serve -push 100ms a server that sends to everybody
+//	websock listen 8080 -- tail -f app.log
 //	websock version
 //
 // The manual is printed by websock help; every command lists its flags with -h.
@@ -80,6 +81,7 @@ func rootCommand(s stdio, args []string) *ffcli.Command {
 		newFanoutCommand(s, args[min(1, len(args)):]),
 		newConnectCommand(s),
 		newServeCommand(s),
+		newListenCommand(s),
 		newClusterCommand(s),
 		newCompletionCommand(s, root),
 		newHelpCommand(s, root),
@@ -153,8 +155,8 @@ const exitCodes = "The exit code is\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +
 	"  7  when a -threshold of fanout did not hold\n" +
-	"  130  after an interrupt (serve, cluster status -every, and fanout -cluster without -duration:\n" +
-	"     0, since an interrupt is how they end)"
+	"  130  after an interrupt (serve, listen, cluster status -every, and fanout -cluster without\n" +
+	"     -duration: 0, since an interrupt is how they end)"
 
 func newVersionCommand(s stdio) *ffcli.Command {
 	return &ffcli.Command{
