@@ -88,6 +88,7 @@ type commandInfo struct {
 	Name, Help string
 	Flags      []flagInfo
 	Words      []string // possible arguments
+	Files      bool     // its arguments are files
 }
 
 // A flagInfo is what a completion script has to know about a flag.
@@ -100,7 +101,7 @@ type flagInfo struct {
 
 func describe(commands []*ffcli.Command) (infos []commandInfo) {
 	for _, c := range commands {
-		info := commandInfo{Name: c.Name, Help: c.ShortHelp}
+		info := commandInfo{Name: c.Name, Help: c.ShortHelp, Files: c.Name == "compare"}
 		switch c.Name {
 		case "completion":
 			info.Words = shells

@@ -45,6 +45,8 @@ var completionTests = []struct {
 	{"websock cluster st", []string{"status"}},
 	{"websock cluster status -j", []string{"-json"}},
 	{"websock fanout -clu", []string{"-cluster"}},
+	{"websock fanout -series-", []string{"-series-interval"}},
+	{"websock compare -f", []string{"-fail-above", "-figures"}},
 }
 
 func TestCompletionInBash(t *testing.T) {
@@ -82,7 +84,7 @@ func TestCompletionForZshIsWellFormed(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := command(t.Context(), "", "help")
-	for _, text := range append(strings.Fields("fanout connect serve listen cluster completion version"), "EXIT CODE", exitCodes) {
+	for _, text := range append(strings.Fields("fanout connect serve listen cluster compare completion version"), "EXIT CODE", exitCodes) {
 		if got.code != 0 || got.err != "" || !strings.Contains(got.out, text) {
 			t.Errorf("no %q in %+v", text, got)
 		}

@@ -11,6 +11,7 @@
 //	websock serve             an echo server
 //	websock serve -push 100ms a server that sends to everybody
 //	websock listen 8080 -- tail -f app.log
+//	websock compare before.json after.json
 //	websock version
 //
 // The manual is printed by websock help; every command lists its flags with -h.
@@ -83,6 +84,7 @@ func rootCommand(s stdio, args []string) *ffcli.Command {
 		newServeCommand(s),
 		newListenCommand(s),
 		newClusterCommand(s),
+		newCompareCommand(s),
 		newCompletionCommand(s, root),
 		newHelpCommand(s, root),
 		newVersionCommand(s),
@@ -154,7 +156,7 @@ const exitCodes = "The exit code is\n" +
 	"  4  when a server was reached and declines the opening handshake\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +
-	"  7  when a -threshold of fanout did not hold\n" +
+	"  7  when a -threshold of fanout did not hold, or compare -fail-above found a figure worse\n" +
 	"  130  after an interrupt (serve, listen, cluster status -every, and fanout -cluster without\n" +
 	"     -duration: 0, since an interrupt is how they end)"
 

@@ -26,7 +26,7 @@ type outputFlags struct {
 }
 
 const (
-	standardOutput    = "-"
+	standardStream    = "-" // instead of a file
 	minSeriesInterval = measure.SampleInterval
 )
 
@@ -48,7 +48,7 @@ func (o *outputFlags) check(set func(name string) bool, json bool) error {
 		return errors.New("-series-interval needs -series")
 	case o.seriesInterval < minSeriesInterval:
 		return fmt.Errorf("-series-interval is at least %v", minSeriesInterval)
-	case o.series == standardOutput && json:
+	case o.series == standardStream && json:
 		return errors.New("-series - and -json would both write to standard output: name a file for -series")
 	case o.prom != "" && !isListenAddr(o.prom):
 		return fmt.Errorf("-prom is not a host and port: %q", o.prom)
@@ -69,7 +69,7 @@ func (o *outputFlags) open(s stdio) (out *outputs, err error) {
 	out = &outputs{}
 	switch o.series {
 	case "":
-	case standardOutput:
+	case standardStream:
 		out.pipe = make(chan os.Signal, 1)
 		signal.Notify(out.pipe, syscall.SIGPIPE) // otherwise that would end the process
 	default:
@@ -108,7 +108,7 @@ func (o *outputFlags) showRun(s stdio, out *outputs, snapshot func() measure.Sna
 
 // table returns where the result goes.
 func (o *outputFlags) table(s stdio) io.Writer {
-	if o.series == standardOutput {
+	if o.series == standardStream {
 		return s.Err
 	}
 	return s.Out

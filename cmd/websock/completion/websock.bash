@@ -14,7 +14,8 @@ _websock() {
 {{- else if .Value}}
 	{{$c.Name}}/-{{.Name}}) return ;;
 {{- end}}{{end}}
-	{{.Name}}/*) words='{{range .Flags}}-{{.Name}} {{end}}{{range .Words}}{{.}} {{end}}' ;;
+	{{.Name}}/*)
+{{- if .Files}} [[ $word == -* ]] || { compopt -o default; return; };{{end}} words='{{range .Flags}}-{{.Name}} {{end}}{{range .Words}}{{.}} {{end}}' ;;
 {{- end}}
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "${word/#--/-}"))

@@ -7,6 +7,9 @@ complete -c websock -n '__fish_seen_subcommand_from {{$c.Name}}' -o {{.Name}} -d
 {{- if .Values}} -x -a '{{range .Values}}{{.}} {{end}}'
 {{- else if eq .Value "file"}} -r -F
 {{- else if .Value}} -x{{end}}{{end}}
+{{- if .Files}}
+complete -c websock -n '__fish_seen_subcommand_from {{.Name}}' -F
+{{- end}}
 {{- if .Words}}
 complete -c websock -n '__fish_seen_subcommand_from {{.Name}}' -a '{{range .Words}}{{.}} {{end}}'
 {{- end}}{{end}}

@@ -21,6 +21,8 @@ _websock() {
 			{{- if .Values}}':{{.Value}}:({{range .Values}}{{.}} {{end}})'
 			{{- else if eq .Value "file"}}:file:_files
 			{{- else if .Value}}{{quote (printf ":%s:" (plain .Value))}}{{end}}{{end}}
+			{{- if .Files}} \
+			'*:file:_files'{{end}}
 			{{- if .Words}} \
 			':what:({{range .Words}}{{.}} {{end}})'{{end}}
 		;;
