@@ -32,6 +32,7 @@ type fanoutCommand struct {
 	stdio
 	dialFlags
 	clusterFlags
+	loadFlags
 	outputFlags
 	flags     *flag.FlagSet
 	args      []string // the flags as given, for worker processes
@@ -40,7 +41,6 @@ type fanoutCommand struct {
 	sources   []netip.Addr
 	n         int
 	size      int
-	window    int
 	duration  time.Duration
 	rate      float64
 	transport string
@@ -78,7 +78,6 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	})
 	fs.IntVar(&c.n, "n", 1000, "connections; with -cluster, of all members together")
 	fs.IntVar(&c.size, "size", 128, "bytes of a message")
-	fs.IntVar(&c.window, "window", 1, "messages in flight on each connection")
 	fs.DurationVar(&c.duration, "duration", 5*time.Second, "how long messages are sent (with -cluster, by default until an interrupt)")
 	fs.Float64Var(&c.rate, "rate", 0, fmt.Sprintf("connections dialed in a second (0: unlimited; with -cluster, by all members together, 0: %d)", defaultClusterRate))
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "limit of each opening handshake, and of the wait for the last echoes")
@@ -91,6 +90,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.tls, "tls", false, "have the server of its own speak TLS (wss)")
 	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object, not a table")
+	c.loadFlags.register(fs)
 	c.clusterFlags.register(fs)
 	c.outputFlags.register(fs)
 	fs.StringVar(&c.page, "report", "", "`file` to write a web page with charts to")
@@ -109,7 +109,6 @@ func (c *fanoutCommand) addSources(list string) error {
 }
 
 const (
-	maxWindow    = 1 << 16
 	maxProcesses = 1 << 10
 	maxRate      = 1e9 // a connection every nanosecond
 )
@@ -121,8 +120,6 @@ func (c *fanoutCommand) check(args []string) error {
 		return c.usageError("fanout takes no arguments, but there is %q", args[0])
 	case c.n < 1 || c.n > payload.MaxConnections:
 		return c.usageError("-n is at least 1, and at most %d", payload.MaxConnections)
-	case c.window < 1 || c.window > maxWindow:
-		return c.usageError("-window is 1 to %d", maxWindow)
 	case c.size < 0 || c.size > websock.DefaultMessageSize:
 		return c.usageError("-size is 0 to %d", websock.DefaultMessageSize)
 	case c.duration <= 0 || c.timeout <= 0:
@@ -145,8 +142,10 @@ func (c *fanoutCommand) check(args []string) error {
 	if c.joins() && (c.procs > 1 || c.part >= 0) {
 		return c.usageError("-cluster and -procs don't go together: start more processes with -cluster")
 	}
-	if err := c.clusterFlags.check(c.given); err != nil {
-		return c.usageError("%v", err)
+	for _, check := range []func(given func(string) bool) error{c.clusterFlags.check, c.loadFlags.check} {
+		if err := check(c.given); err != nil {
+			return c.usageError("%v", err)
+		}
 	}
 	if err := c.outputFlags.check(c.given, c.json); err != nil {
 		return c.usageError("%v", err)
@@ -245,8 +244,9 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Repo
 	}
 	r := &report.Report{
 		URLs: c.allURLs(), Server: server, Transport: c.transport, Processes: c.procs,
-		Asked: c.n, Size: c.size, Window: c.window, StreamsAsked: c.streamsPerConn(),
-		Environment: report.Environment{Started: time.Now(), Version: version(), Args: append([]string{"fanout"}, c.args...)},
+		Asked: c.n, Size: c.size, Window: c.window, Mode: c.mode.String(), AskedRate: c.msgRate.ofAll(n),
+		StreamsAsked: c.streamsPerConn(),
+		Environment:  report.Environment{Started: time.Now(), Version: version(), Args: append([]string{"fanout"}, c.args...)},
 	}
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
@@ -305,7 +305,9 @@ func (c *fanoutCommand) fitConnections() int {
 // goes to log, and what it says of the cluster into r.
 func (c *fanoutCommand) runner(n int, log io.Writer, r *report.Report) (runner loadgen.Runner, stop func(), err error) {
 	if c.procs > 1 {
-		workers, err := loadgen.StartWorkers(c.Err, c.procs, n, c.workerArgs)
+		workers, err := loadgen.StartWorkers(c.Err, c.procs, n, func(first, connections int) []string {
+			return c.workerArgs(first, connections, n)
+		})
 		return workers, workers.Stop, err
 	}
 	config, err := c.loadConfig(n)
@@ -320,12 +322,16 @@ func (c *fanoutCommand) runner(n int, log io.Writer, r *report.Report) (runner l
 	return loadgen.New(config), func() {}, nil
 }
 
-// workerArgs returns the arguments of a worker process: the same flags, followed by those that
-// differ, since the last one of a flag counts.
-func (c *fanoutCommand) workerArgs(first, connections int) []string {
+// workerArgs returns the arguments of a worker process, which opens some of n connections: the same flags,
+// followed by those that differ, since the last one of a flag counts.
+func (c *fanoutCommand) workerArgs(first, connections, n int) []string {
 	args := append([]string{"fanout"}, c.args...)
 	args = append(args, "-part", strconv.Itoa(first), "-n", strconv.Itoa(connections), "-ca", c.ca,
 		"-rate", strconv.FormatFloat(c.rate/float64(c.procs), 'g', -1, 64))
+	if c.msgRate.rate > 0 {
+		each := messageRate{c.msgRate.ofEach(n), true}
+		args = append(args, "-msg-rate", each.String())
+	}
 	for _, url := range c.childURLs {
 		args = append(args, "-url", url)
 	}
@@ -357,7 +363,9 @@ func (c *fanoutCommand) loadConfig(n int) (load loadgen.Config, err error) {
 		Connections: n,
 		First:       max(c.part, 0),
 		Message:     payload.New(c.text, c.size),
+		Mode:        c.mode,
 		Window:      c.window,
+		MessageRate: c.msgRate.ofEach(n),
 		Rate:        c.rate,
 		Reconnect:   c.reconnect,
 	}, nil

@@ -10,6 +10,8 @@ import (
 	"text/template"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/loadgen"
 )
 
 //go:embed manual.txt
@@ -125,8 +127,11 @@ func (i *commandInfo) addFlags(of *ffcli.Command) {
 func describeFlag(f *flag.Flag) flagInfo {
 	value, help := flag.UnquoteUsage(f)
 	info := flagInfo{Name: f.Name, Help: help, Repeatable: strings.Contains(help, "(repeatable"), Value: value}
-	if f.Name == "transport" {
+	switch f.Name {
+	case "transport":
 		info.Values = strings.Split(transportNames(), ", ")
+	case "mode":
+		info.Values = loadgen.ModeNames()
 	}
 	return info
 }

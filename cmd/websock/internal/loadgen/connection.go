@@ -49,8 +49,17 @@ const (
 )
 
 func (g *LoadGen) newConnection(number int, conn *websock.Conn) *connection {
-	c := &connection{Conn: conn, tally: g.tallies[number%len(g.tallies)], gen: g, number: number}
-	c.conversation = newEcho(c)
+	c := &connection{Conn: conn, tally: g.tallyOf(number), gen: g, number: number}
+	switch {
+	case g.Mode == Receive || g.Window == 0:
+		c.conversation = newListener(c)
+	case g.Mode == Send:
+		c.conversation = newPacedSender(c)
+	case g.MessageRate > 0:
+		c.conversation = newPacedEcho(c)
+	default:
+		c.conversation = newEcho(c)
+	}
 	return c
 }
 

@@ -98,8 +98,8 @@ func (e *echo) uncount() {
 	e.countAwaited(-1, -e.size())
 }
 
-// id returns the ID in the stamp of a message.
-func (e *echo) id(sequence int64) uint64 { return payload.ID(e.gen.First+e.number, sequence) }
+// id returns the ID in the stamp of the connection's message with a number.
+func (c *connection) id(sequence int64) uint64 { return payload.ID(c.gen.First+c.number, sequence) }
 
 func (e *echo) timeOf(sequence int64) *atomic.Int64 {
 	return &e.sentAt[sequence%int64(len(e.sentAt))]

@@ -23,7 +23,9 @@ type Config struct {
 	Connections int
 	First       int // number of the first connection, in its messages
 	Message     *payload.Message
-	Window      int     // messages in flight on each connection
+	Mode        Mode
+	Window      int     // messages in flight on each connection; 0: it sends none
+	MessageRate float64 // messages sent on each connection in a second, however many are in flight; 0: see Window
 	Rate        float64 // connections dialed in a second; 0: unlimited
 	Reconnect   bool    // dial again what failed or was lost
 
@@ -53,6 +55,7 @@ type LoadGen struct {
 	unattempted    atomic.Int64  // slots whose first attempt has not ended
 	allAttempted   chan struct{} // closed when there are none
 	up             atomic.Int64
+	attempts       atomic.Int64 // to connect
 	reconnects     atomic.Int64
 	ended          atomic.Int64 // connections that had ended when the LoadGen began to close the others
 }
@@ -182,11 +185,15 @@ func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Con
 	if slot.conn.Swap(c) != nil {
 		g.reconnects.Add(1)
 	}
+	g.attempts.Add(1)
 	g.up.Add(1)
 	c.begin()
 	g.noteAttempt(slot)
 	return nil
 }
+
+// tallyOf returns what counts for the connections of a slot.
+func (g *LoadGen) tallyOf(number int) *tally { return g.tallies[number%len(g.tallies)] }
 
 // numberOf returns the number of a slot's connection among all.
 func (g *LoadGen) numberOf(s *fanout.Slot) int {
@@ -212,6 +219,7 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 		g.up.Add(-1)
 		c.end(err)
 	case !ended:
+		g.attempts.Add(1)
 		g.failures.add(dialFailure(err), 1, err)
 	}
 	if g.Share != nil && ended {
@@ -247,11 +255,14 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 			g.starting.Go(c.begin)
 		}
 	}
+	stopPaces := g.startPaces()
 	g.waitWhileUp(ctx)
 	g.enter(draining)
 	g.starting.Wait()
-	g.result.Exchanged = g.Snapshot().Received
+	stopPaces()
 	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
+	now := g.Snapshot()
+	g.result.Exchanged = cmp.Or(now.Received, now.Sent)
 	g.result.Memory = process.Memory()
 	if g.Share != nil {
 		g.countConnections()
@@ -316,7 +327,7 @@ func (g *LoadGen) inFlight() (n int64) {
 
 // Snapshot adds up what connections have counted. Its cost does not depend on how many there are.
 func (g *LoadGen) Snapshot() measure.Snapshot {
-	now := measure.Snapshot{Phase: phase(g.phase.Load()).String(), Reconnects: g.reconnects.Load()}
+	now := measure.Snapshot{Phase: phase(g.phase.Load()).String(), Attempts: g.attempts.Load(), Reconnects: g.reconnects.Load()}
 	now.ErrorsByKind, now.Errors = g.failures.soFar()
 	g.countStates(&now)
 	if g.Mux != nil {

@@ -4,6 +4,8 @@ package payload
 
 import (
 	"bytes"
+	"strconv"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -71,4 +73,39 @@ func (m *Message) HasStamp(msg []byte, id uint64) bool {
 func (m *Message) IsIntact(op websock.Opcode, msg []byte) bool {
 	n := min(len(msg), StampSize)
 	return op == m.Opcode && bytes.Equal(msg[n:], m.Content[n:])
+}
+
+// timedSize is the size of a stamp with a time: that of a stamp, a separator and the time.
+const (
+	timedSize  = StampSize + 1 + timeDigits
+	separator  = '@'
+	timeDigits = 19 // of nanoseconds since 1970, until the year 2286
+)
+
+// StampTime stamps a message with an ID and the time at which it is sent, in nanoseconds since 1970, like
+// this: 000000000000002a@1764222711123456789. A message that is too short for that has no time.
+func StampTime(msg []byte, id uint64, at time.Time) {
+	Stamp(msg, id)
+	if len(msg) < timedSize {
+		return
+	}
+	msg[StampSize] = separator
+	for i, ns := timedSize-1, at.UnixNano(); i > StampSize; i-- {
+		msg[i] = byte('0' + ns%10)
+		ns /= 10
+	}
+}
+
+// SentAt returns the time in the stamp of a message. It returns false if there is none.
+func SentAt(msg []byte) (at time.Time, ok bool) {
+	if len(msg) < timedSize || msg[StampSize] != separator {
+		return at, false
+	}
+	for _, c := range msg[:StampSize] {
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+			return at, false
+		}
+	}
+	ns, err := strconv.ParseUint(string(msg[StampSize+1:timedSize]), 10, 63)
+	return time.Unix(0, int64(ns)), err == nil
 }

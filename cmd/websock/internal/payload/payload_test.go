@@ -2,6 +2,7 @@ package payload
 
 import (
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed004e8d11/websock"
@@ -45,6 +46,33 @@ func TestOneChangedBitIsDetected(t *testing.T) {
 		msg[i] ^= 1
 		if m.IsIntact(websock.OpBinary, msg) {
 			t.Errorf("a change at %d is not seen", i)
+		}
+	}
+}
+
+func TestAStampSaysWhenAMessageWasSent(t *testing.T) {
+	at := time.Date(2286, 11, 20, 17, 46, 39, 999_999_999, time.UTC)
+	for _, at := range []time.Time{at, time.Unix(0, 0), time.Unix(1_764_222_711, 123_456_789)} {
+		msg := New(true, 100).Content
+		StampTime(msg, 42, at)
+		if got, ok := SentAt(msg); !ok || !got.Equal(at) || string(msg[:StampSize]) != "000000000000002a" {
+			t.Errorf("%v, %v in %q", got, ok, msg)
+		}
+	}
+	short := make([]byte, timedSize-1)
+	if StampTime(short, 42, at); string(short[:StampSize]) != "000000000000002a" || short[StampSize] != 0 {
+		t.Errorf("%q", short)
+	}
+}
+
+func TestAMessageWithoutATime(t *testing.T) {
+	for _, msg := range []string{
+		"", "hello", "000000000000002a", "000000000000002a@176422271112345678", "000000000000002a 1764222711123456789",
+		"000000000000002a@176422271112345678x", "welcome to a feed@1764222711123456789", "000000000000002a@9999999999999999999",
+		"000000000000002a@-764222711123456789",
+	} {
+		if at, ok := SentAt([]byte(msg)); ok {
+			t.Errorf("%q was sent at %v", msg, at)
 		}
 	}
 }

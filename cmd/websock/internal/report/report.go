@@ -164,9 +164,9 @@ func (r *Report) Judge(thresholds []threshold.Threshold) bool {
 	return held
 }
 
-// Succeeded reports whether every message came back and nothing failed.
+// Succeeded reports whether every message that wants an answer got one, and nothing failed.
 func (r *Report) Succeeded() bool {
-	return r.ErrorsTotal == 0 && r.Sent == r.Received && (r.Cluster == nil || r.Cluster.succeeded())
+	return r.ErrorsTotal == 0 && r.Awaited == r.Answered && (r.Cluster == nil || r.Cluster.succeeded())
 }
 
 // rounded keeps two decimals.

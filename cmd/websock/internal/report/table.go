@@ -102,7 +102,7 @@ func (r *Report) sent() string {
 		return number + ", those of " + r.Scenario
 	case r.Mode == ModeReceive:
 		return number + ": only the server sends"
-	case r.Window == 0 && r.AskedRate == 0:
+	case r.isIdle():
 		return number + ": connections are idle"
 	}
 	number += " of " + console.Grouped(r.Size) + " bytes"
@@ -117,6 +117,9 @@ func (r *Report) sent() string {
 	return number
 }
 
+// isIdle reports whether connections are only held open.
+func (r *Report) isIdle() bool { return r.Window == 0 && r.AskedRate == 0 && r.Scenario == "" }
+
 // sentRate says how fast messages were sent, and should have been.
 func (r *Report) sentRate() string {
 	asked := r.AskedRate
@@ -128,7 +131,7 @@ func (r *Report) sentRate() string {
 
 // addTimes adds how long answers took, how late messages were sent, and how long those of the server took.
 func (r *Report) addTimes(add adder) {
-	if r.LatencyFrom != "" || r.OneWay == nil && r.Mode != ModeReceive && r.Mode != ModeSend {
+	if r.LatencyFrom != "" || r.Mode != ModeReceive && r.Mode != ModeSend && !r.isIdle() {
 		r.addLatency(add)
 	}
 	of := func(name string, p *measure.Percentiles) {

@@ -115,7 +115,7 @@ func (s *server) push(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		payload.Stamp(m.Content, number)
+		payload.StampTime(m.Content, number, time.Now())
 		s.conns.broadcast(m.Content)
 	}
 }

@@ -1,0 +1,122 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
+)
+
+// A pipeServer accepts WebSockets over pipes, for tests in a bubble of testing/synctest, where only these
+// can be used.
+type pipeServer struct {
+	http  http.Server
+	conns chan net.Conn
+	began time.Time
+	down  atomic.Bool // dials fail
+}
+
+// startServer starts a server that calls what serve returns for a path with every connection, and returns
+// its URL.
+func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		serve(r.URL.Path)(conn)
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// newPipeServer returns a server that calls serve with every connection, and closes it then.
+func newPipeServer(t *testing.T, serve func(*websock.Conn)) *pipeServer {
+	s := &pipeServer{conns: make(chan net.Conn), began: time.Now()}
+	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		serve(conn)
+	})
+	go s.http.Serve(s)
+	return s
+}
+
+// target returns what is to be dialed.
+func (s *pipeServer) target() fanout.Target {
+	return fanout.Target{Config: websock.Config{Host: "pipe", Proxy: websock.NoProxy, NetDial: s.dial}}
+}
+
+func (s *pipeServer) dial(context.Context, string, string) (net.Conn, error) {
+	if s.down.Load() {
+		return nil, errors.New("the server is down")
+	}
+	client, server := net.Pipe()
+	s.conns <- server
+	return client, nil
+}
+
+func (s *pipeServer) Accept() (net.Conn, error) {
+	conn, ok := <-s.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (s *pipeServer) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (s *pipeServer) Close() error {
+	close(s.conns)
+	return nil
+}
+
+// serveEcho answers every message.
+func serveEcho(conn *websock.Conn) { serveEchoAfter(func() {})(conn) }
+
+// serveEchoAfter answers every message after wait. Like a server whose process is stopped for a while, it
+// takes in messages meanwhile.
+func serveEchoAfter(wait func()) func(*websock.Conn) {
+	return func(conn *websock.Conn) {
+		const room = 1 << 16
+		messages := make(chan []byte, room)
+		go func() {
+			for msg := range messages {
+				wait()
+				conn.SendBinary(msg)
+			}
+		}()
+		defer close(messages)
+		for {
+			_, msg, err := conn.RecvMessage(nil)
+			if err != nil {
+				return
+			}
+			messages <- msg
+		}
+	}
+}
+
+// stall returns a function that, when it is called between two times after now, waits until the second.
+func stall(from, to time.Duration) (wait func()) {
+	begin := time.Now()
+	return func() {
+		if at := time.Since(begin); at >= from && at < to {
+			time.Sleep(to - at)
+		}
+	}
+}

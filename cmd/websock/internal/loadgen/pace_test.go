@@ -1,0 +1,224 @@
+package loadgen
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/transport/epoll"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+// runInBubble exchanges messages for d, in a bubble of testing/synctest, with a server that calls serve.
+func runInBubble(t *testing.T, d time.Duration, c Config, serve func(*pipeServer) func(*websock.Conn)) (result measure.Result) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *pipeServer
+		s = newPipeServer(t, func(conn *websock.Conn) { serve(s)(conn) })
+		c.Targets = []fanout.Target{s.target()}
+		c.Message = payload.New(false, 50)
+		g := New(c)
+		if err := g.Dial(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Exchange(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if result, err = g.Finish(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		s.http.Close()
+	})
+	return result
+}
+
+func TestMessagesAreSentWhenTheyAreDue(t *testing.T) {
+	r := runInBubble(t, 10*time.Second, Config{Connections: 8, Window: 1, MessageRate: 5}, func(*pipeServer) func(*websock.Conn) { return serveEcho })
+	// Eight connections are due 25 ms after each other, the first at once, and once more at the end.
+	f := r.Final
+	if f.Due < 400 || f.Due > 401 || f.Sent+f.Unsent != f.Due || f.Unsent > 1 || f.Answered != f.Sent || f.Awaited != f.Sent || len(r.Errors) > 0 {
+		t.Errorf("%+v", r)
+	}
+	if r.Lateness.Count() != f.Sent || r.Lateness.Max() != 0 || r.Latencies.Count() != f.Sent || r.Latencies.Max() != 0 || r.ClosedLoop.Count() != f.Sent {
+		t.Errorf("lateness %+v, latency %+v", r.Lateness.Percentiles(), r.Latencies.Percentiles())
+	}
+	if r.Elapsed != 10*time.Second || r.Exchanged < f.Received-1 {
+		t.Errorf("%d in %v", r.Exchanged, r.Elapsed)
+	}
+}
+
+func TestAServerThatStallsShowsInTheOpenModelOnly(t *testing.T) {
+	serve := func(*pipeServer) func(*websock.Conn) { return serveEchoAfter(stall(3*time.Second, 5*time.Second)) }
+	open := runInBubble(t, 8*time.Second, Config{Connections: 4, Window: 1, MessageRate: 50}, serve)
+	near := func(d, want time.Duration) bool { return d > want-want/50 && d < want+want/50 }
+	if f := open.Final; f.Answered < 1599 || f.Answered != f.Due-f.Unsent || len(open.Errors) > 0 {
+		t.Errorf("%+v", open)
+	}
+	// A quarter of the messages was due in these 2 s, and waited for 1 s on average.
+	if l := open.Latencies; !near(l.Quantile(0.99), 1920*time.Millisecond) || l.Quantile(0.7) != 0 || !near(l.Mean(), 250*time.Millisecond) {
+		t.Errorf("from when they were due: %+v", l.Percentiles())
+	}
+	// A client that waits would have sent one on each connection meanwhile.
+	if c := open.ClosedLoop; c.Quantile(0.99) != 0 || !near(c.Max(), 2*time.Second) || c.Count() < 1200 || c.Count() > 1210 {
+		t.Errorf("in a closed loop: %+v of %d", c.Percentiles(), c.Count())
+	}
+
+	think := time.Millisecond // which keeps the closed loop from turning in no time
+	closed := runInBubble(t, 8*time.Second, Config{Connections: 4, Window: 1}, func(*pipeServer) func(*websock.Conn) {
+		wait := stall(3*time.Second, 5*time.Second)
+		return serveEchoAfter(func() {
+			time.Sleep(think)
+			wait()
+		})
+	})
+	if l := closed.Latencies; l.Quantile(0.99) > 2*think || !near(l.Max(), 2*time.Second) || closed.ClosedLoop.Count() != 0 || closed.Lateness.Count() != 0 {
+		t.Errorf("a closed loop measures %+v", l.Percentiles())
+	}
+}
+
+func TestTheScheduleGoesOnWhileAConnectionIsDown(t *testing.T) {
+	r := runInBubble(t, time.Minute, Config{Connections: 2, Window: 1, MessageRate: 20, Reconnect: true}, func(s *pipeServer) func(*websock.Conn) {
+		return func(conn *websock.Conn) {
+			if time.Since(s.began) < 10*time.Second {
+				defer time.AfterFunc(10*time.Second, func() {
+					s.down.Store(true)
+					conn.Abort(nil)
+				}).Stop()
+				time.AfterFunc(20*time.Second, func() { s.down.Store(false) })
+			}
+			serveEcho(conn)
+		}
+	})
+	f := r.Final
+	if f.Due < 2400 || f.Due > 2402 || f.Sent+f.Unsent != f.Due || f.Unsent < 400 || f.Sent < 400 || f.Reconnects != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r.Lateness.Max() > 0 {
+		t.Errorf("%v late", r.Lateness.Max()) // what was due meanwhile is not sent afterwards
+	}
+}
+
+func TestMessagesThatOnlyGoOneWay(t *testing.T) {
+	const delay = 30 * time.Millisecond
+	push := func(*pipeServer) func(*websock.Conn) {
+		return func(conn *websock.Conn) {
+			go func() {
+				msg := payload.New(true, 100).Content
+				for number := range uint64(50) {
+					payload.StampTime(msg, number, time.Now())
+					time.Sleep(delay)
+					conn.SendText(msg)
+				}
+				conn.SendText([]byte("without a time"))
+			}()
+			conn.RecvMessage(nil)
+		}
+	}
+	for name, c := range map[string]Config{
+		"idle":    {Window: 0},
+		"receive": {Window: 1, Mode: Receive},
+	} {
+		c.Connections = 3
+		r := runInBubble(t, 10*time.Second, c, push)
+		if f := r.Final; f.Received != 3*51 || f.Sent != 0 || f.Awaited != 0 || r.Exchanged != f.Received || len(r.Errors) > 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if w := r.OneWay; w.Count() != 150 || w.Min() < delay || w.Max() > delay+delay/100 {
+			t.Errorf("%s: %+v of %d", name, w.Percentiles(), w.Count())
+		}
+	}
+
+	var got atomic.Int64
+	r := runInBubble(t, 10*time.Second, Config{Connections: 3, Window: 1, Mode: Send, MessageRate: 10}, func(*pipeServer) func(*websock.Conn) {
+		return func(conn *websock.Conn) {
+			conn.SendText([]byte("welcome"))
+			for {
+				if _, _, err := conn.RecvMessage(nil); err != nil {
+					return
+				}
+				got.Add(1)
+			}
+		}
+	})
+	if f := r.Final; f.Sent < 300 || got.Load() != f.Sent || f.Awaited != 0 || f.Received != 3 || f.SentBytes != 50*f.Sent || len(r.Errors) > 0 {
+		t.Errorf("send: %+v, and the server has received %d", r, got.Load())
+	}
+}
+
+func TestAConnectionWhoseServerDoesNotReadDelaysNoOther(t *testing.T) {
+	for name, transport := range map[string]websock.Transport{"epoll": epoll.Transport(), "std": std.Transport()} {
+		t.Run(name, func(t *testing.T) {
+			end := make(chan struct{})
+			url := startServer(t, func(path string) func(*websock.Conn) {
+				if path == "/deaf" {
+					return func(conn *websock.Conn) {
+						<-end
+						conn.Abort(nil)
+					}
+				}
+				return serveEcho
+			})
+			config := websock.Config{Transport: transport}
+			g := New(Config{
+				Targets:     []fanout.Target{{URL: url + "/deaf", Config: config}, {URL: url, Config: config}},
+				Connections: 4,
+				Message:     payload.New(false, 50_000),
+				Window:      1,
+				MessageRate: 100,
+			})
+			if err := g.Dial(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() {
+				defer stop()
+				deaf := g.slots[0].conn.Load()
+				for end := time.Now().Add(time.Minute); deaf.Queued() == 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(end) {
+						t.Error("it reads")
+						return
+					}
+				}
+				waitForMessages(t, g, g.Snapshot().Received+100)
+			}()
+			g.Exchange(ctx, 0)
+			close(end)
+			result, _ := g.Finish(time.Second)
+			f := result.Final
+			if f.Sent+f.Unsent != f.Due || f.Unsent == 0 {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+func TestAnInterruptEndsAScheduleThatCannotBeKept(t *testing.T) {
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: startServer(t, func(string) func(*websock.Conn) { return serveEcho })}},
+		Connections: 4,
+		Message:     payload.New(false, 100),
+		Window:      1,
+		MessageRate: 1e9,
+	})
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		defer interrupt()
+		waitForMessages(t, g, 1000)
+	}()
+	g.Exchange(ctx, 0)
+	result, _ := g.Finish(time.Minute)
+	f := result.Final
+	if f.Unsent == 0 || f.Due != f.Sent+f.Unsent || f.Answered != f.Awaited || len(result.Errors) > 0 {
+		t.Errorf("%+v", result)
+	}
+}
