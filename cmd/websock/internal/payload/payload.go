@@ -79,7 +79,7 @@ func (m *Message) IsIntact(op websock.Opcode, msg []byte) bool {
 const (
 	timedSize  = StampSize + 1 + timeDigits
 	separator  = '@'
-	timeDigits = 19 // of nanoseconds since 1970, until the year 2286
+	timeDigits = 19 // of nanoseconds since 1970, which fit in an int64 until 2262
 )
 
 // StampTime stamps a message with an ID and the time at which it is sent, in nanoseconds since 1970, like

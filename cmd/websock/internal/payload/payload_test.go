@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"math"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -51,7 +52,7 @@ func TestOneChangedBitIsDetected(t *testing.T) {
 }
 
 func TestAStampSaysWhenAMessageWasSent(t *testing.T) {
-	at := time.Date(2286, 11, 20, 17, 46, 39, 999_999_999, time.UTC)
+	at := time.Unix(0, math.MaxInt64)
 	for _, at := range []time.Time{at, time.Unix(0, 0), time.Unix(1_764_222_711, 123_456_789)} {
 		msg := New(true, 100).Content
 		StampTime(msg, 42, at)
