@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ func (c *connectCommand) register(fs *flag.FlagSet) {
 	fs.BoolFunc("commands", "take lines that begin with / for commands, also in a pipe: /help lists them (default on a terminal; -commands=false: never)", c.setCommands)
 	fs.BoolVar(&c.options.Reconnect, "reconnect", false, "dial again, after a while, when the connection fails or is lost")
 	fs.BoolVar(&c.options.Format.Hex, "hex", false, "print binary messages as a hex dump, also in a pipe")
-	fs.BoolVar(&c.options.Format.Pretty, "pretty", false, "indent messages that are JSON")
+	fs.BoolVar(&c.options.Format.Pretty, "pretty", false, "indent messages that are JSON, and color them on a terminal unless NO_COLOR is set")
 	fs.BoolVar(&c.options.Format.Time, "time", false, "print the time since the connection was opened, and since the previous message, before each message")
 	fs.DurationVar(&c.options.Wait, "wait", time.Second, "how long it must be quiet, after standard input has ended, before the connection is closed (with -count, by default without limit)")
 	fs.BoolVar(&c.options.JSON, "json", false, "print a JSON object a line: event open, message, pong, refused, closed, or reconnecting")
@@ -73,6 +74,9 @@ func (c *connectCommand) setCommands(text string) error {
 	return err
 }
 
+// shortestPing is the shortest interval of -ping, with which a link is still good for messages.
+const shortestPing = time.Millisecond
+
 func (c *connectCommand) exec(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return c.usageError("connect takes one URL, after the flags")
@@ -81,8 +85,10 @@ func (c *connectCommand) exec(ctx context.Context, args []string) error {
 		return c.usageError("-timeout must be positive, and -wait must not be negative")
 	}
 	switch o := &c.options; {
-	case o.Count < 0 || o.Ping < 0:
-		return c.usageError("-count and -ping must not be negative")
+	case o.Count < 0:
+		return c.usageError("-count must not be negative")
+	case o.Ping != 0 && o.Ping < shortestPing:
+		return c.usageError("-ping is 0, or at least %v", shortestPing)
 	case o.One && o.Commands == connect.CommandsAlways:
 		return c.usageError("-one and -commands don't go together: with -one there are no lines")
 	case o.JSON && (o.Format.Hex || o.Format.Pretty):
@@ -98,6 +104,7 @@ func (c *connectCommand) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	c.options.Format.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	c.options.URL, c.options.Config = args[0], config
 	outcome, err := connect.Run(ctx, c.Streams, c.options)
 	if err != nil {

@@ -59,6 +59,7 @@ func TestConnectSendsOneMessage(t *testing.T) {
 }
 
 func TestConnectCountsMessages(t *testing.T) {
+	t.Parallel() // it takes the time of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		for i := range 5 {
 			conn.SendText(fmt.Append(nil, i))
@@ -82,6 +83,7 @@ func TestConnectCountsMessages(t *testing.T) {
 }
 
 func TestConnectWithACountWaitsWithoutLimit(t *testing.T) {
+	t.Parallel() // it takes longer than the default of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.SendText([]byte("first"))
 		<-t.Context().Done()
@@ -374,7 +376,7 @@ func TestInterruptWhileConnectWaitsToDialAgain(t *testing.T) {
 
 func TestWrongConnectFlags(t *testing.T) {
 	for _, flags := range [][]string{
-		{"-count", "-1"}, {"-ping", "-1s"}, {"-ping", "x"}, {"-wait", "-1s"}, {"-timeout", "0s"},
+		{"-count", "-1"}, {"-ping", "-1s"}, {"-ping", "1us"}, {"-ping", "x"}, {"-wait", "-1s"}, {"-timeout", "0s"},
 		{"-close", "99"}, {"-close", "1005,x"}, {"-close", "1006"}, {"-close", "70000"}, {"-close", ""}, {"-close", "x"}, {"-close", "1000," + long126},
 		{"-one", "-commands"}, {"-json", "-hex"}, {"-json", "-pretty"}, {"-commands=perhaps"},
 	} {

@@ -135,6 +135,7 @@ func startOnTerminal(t *testing.T, args ...string) (p *typist, ended <-chan int)
 }
 
 func TestCommandsOnATerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.SendText([]byte(`{"a":["\u009b31m"]}`))
 		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
@@ -158,6 +159,20 @@ func TestCommandsOnATerminal(t *testing.T) {
 	p.waitFor("not sent: stat /nowhere: no such file")
 	p.typeKeys("/close 4000 bye\r")
 	p.waitFor("closed by us: 4000: bye")
+	if code := <-ended; code != 0 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestJSONIsInColor(t *testing.T) {
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	url, _ := startServer(t)
+	p, ended := startOnTerminal(t, "connect", "-pretty", url)
+	p.waitFor("connected to ")
+	p.typeKeys("[null]\r")
+	p.waitFor("\x1b[2mnull\x1b[0m\r\n")
+	p.typeKeys("\x04")
 	if code := <-ended; code != 0 {
 		t.Errorf("%d", code)
 	}

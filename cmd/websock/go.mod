@@ -10,6 +10,7 @@ require (
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/seed004e8d11/websock v0.1.0
 	github.com/seed004e8d11/websock/fanout/cluster v0.1.0
+	github.com/tidwall/pretty v1.3.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.50.0

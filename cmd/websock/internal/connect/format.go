@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidwall/pretty"
+
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
@@ -17,6 +19,7 @@ type Format struct {
 	Time   bool // the time since the opening and since the previous message before each
 	Hex    bool // binary messages as a hex dump
 	Pretty bool // text that is JSON is indented
+	Color  bool // and in color on a terminal
 }
 
 // forPipe returns a message for a program.
@@ -25,7 +28,7 @@ func (f *Format) forPipe(op websock.Opcode, msg []byte) []byte {
 	case op == websock.OpBinary && f.Hex:
 		return dump(msg, len(msg))
 	case op == websock.OpText && f.Pretty:
-		return indented(msg)
+		msg, _ = indented(msg)
 	}
 	return msg
 }
@@ -35,8 +38,9 @@ const maxDisplayed = 64 << 10
 
 // forTerminal returns the beginning of a message so that it can't control a terminal.
 func (f *Format) forTerminal(op websock.Opcode, msg []byte) []byte {
+	isJSON := false
 	if op == websock.OpText && f.Pretty {
-		msg = indented(msg)
+		msg, isJSON = indented(msg)
 	}
 	part := msg[:min(len(msg), maxDisplayed)]
 	var shown []byte
@@ -44,6 +48,9 @@ func (f *Format) forTerminal(op websock.Opcode, msg []byte) []byte {
 		shown = dump(part, len(msg))
 	} else {
 		shown = console.Printable(part)
+	}
+	if isJSON && f.Color {
+		shown = pretty.Color(shown, nil)
 	}
 	if more := len(msg) - len(part); more > 0 {
 		shown = fmt.Appendf(shown, "\n... and %s bytes more", console.Grouped(more))
@@ -64,12 +71,12 @@ const indent = "  "
 const maxIndented = 4 * maxLine
 
 // indented returns JSON with its numbers, strings and order as they are, and anything else unchanged.
-func indented(text []byte) []byte {
+func indented(text []byte) (result []byte, isJSON bool) {
 	var b bytes.Buffer
 	if indentedSize(text) > maxIndented || json.Indent(&b, text, "", indent) != nil {
-		return text
+		return text, false
 	}
-	return b.Bytes()
+	return b.Bytes(), true
 }
 
 // indentedSize returns how large JSON gets at most.

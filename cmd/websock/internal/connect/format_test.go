@@ -1,6 +1,9 @@
 package connect
 
 import (
+	"bytes"
+	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,8 +30,9 @@ func TestJSONIsIndentedAndOtherwiseUnchanged(t *testing.T) {
 		`["[,{:\\","\u00e9é"]`: "[\n  \"[,{:\\\\\",\n  \"\\u00e9é\"\n]",
 		"5":                    "5", `"x"`: `"x"`, "": "", "{": "{", "no JSON": "no JSON", "{}{}": "{}{}", "]]]]": "]]]]", `"\`: `"\`, "[1,]": "[1,]",
 	} {
-		if got := string(indented([]byte(text))); got != want {
-			t.Errorf("%s: %s, want %s", text, got, want)
+		got, isJSON := indented([]byte(text))
+		if string(got) != want || isJSON != json.Valid([]byte(text)) {
+			t.Errorf("%s: %s %v, want %s", text, got, isJSON, want)
 		}
 		if size := indentedSize([]byte(text)); size < len(want) {
 			t.Errorf("%s: %d bytes, and not %d", text, len(want), size)
@@ -39,8 +43,31 @@ func TestJSONIsIndentedAndOtherwiseUnchanged(t *testing.T) {
 func TestNestedJSONThatWouldGrowTooMuchIsNotIndented(t *testing.T) {
 	const depth = 5000
 	text := []byte(strings.Repeat("[", depth) + strings.Repeat("1,", 10_000) + "1" + strings.Repeat("]", depth))
-	if got := indented(text); len(got) != len(text) {
+	if got, _ := indented(text); len(got) != len(text) {
 		t.Errorf("%d bytes became %d", len(text), len(got))
+	}
+}
+
+func TestJSONIsInColorOnATerminal(t *testing.T) {
+	f := Format{Pretty: true, Color: true}
+	const text = `{"k\u009bey":["string",1.50,true,null]}`
+	plain := func(shown []byte) string { return regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(string(shown), "") }
+	shown := f.forTerminal(websock.OpText, []byte(text))
+	if want := "{\n  \"k\\u009bey\": [\n    \"string\\u009b\",\n    1.50,\n    true,\n    null\n  ]\n}"; plain(shown) != want || bytes.Count(shown, []byte("\x1b[")) < 10 {
+		t.Errorf("%q", shown)
+	}
+	for name, text := range map[string]string{"no JSON": "{1}", "binary": "[1]"} {
+		op := websock.OpText
+		if name == "binary" {
+			op = websock.OpBinary
+		}
+		if shown := f.forTerminal(op, []byte(text)); bytes.Contains(shown, []byte("\x1b")) {
+			t.Errorf("%s: %q", name, shown)
+		}
+	}
+	cut := f.forTerminal(websock.OpText, []byte(`["`+strings.Repeat("x", 2*maxDisplayed)+`"]`))
+	if i := bytes.LastIndex(cut, []byte("\x1b[")); !bytes.HasPrefix(cut[i:], []byte("\x1b[0m\n... and")) {
+		t.Errorf("the color goes on: %q", cut[max(len(cut)-100, 0):])
 	}
 }
 
