@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -129,6 +130,11 @@ func readMessage(name string) ([]byte, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
 		return nil, errors.New("/binary takes the name of a file")
+	}
+	if below, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			name = filepath.Join(home, below)
+		}
 	}
 	info, err := os.Stat(name)
 	switch {

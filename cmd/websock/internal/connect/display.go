@@ -21,7 +21,8 @@ type display interface {
 	reconnecting(delay time.Duration)
 }
 
-// A textDisplay writes messages to standard output and everything else to standard error.
+// A textDisplay writes messages to standard output and everything else to standard error. It writes
+// each event in one call, so that the prompt of a terminal doesn't get into it.
 type textDisplay struct {
 	console.Streams
 	prefix   string // of a message
@@ -34,19 +35,21 @@ type textDisplay struct {
 }
 
 func (d *textDisplay) refused(err error) {
-	fmt.Fprintf(d.Err, "%s\n", console.Printable([]byte(err.Error())))
+	var b bytes.Buffer
+	defer func() { d.Err.Write(b.Bytes()) }()
+	fmt.Fprintf(&b, "%s\n", console.Printable([]byte(err.Error())))
 	var refusal *websock.HandshakeError
 	if !errors.As(err, &refusal) || refusal.Status == 0 {
 		return
 	}
-	fmt.Fprintln(d.Err, "HTTP", refusal.Status, http.StatusText(refusal.Status))
+	fmt.Fprintln(&b, "HTTP", refusal.Status, http.StatusText(refusal.Status))
 	for _, name := range []string{"Location", "Www-Authenticate", "Retry-After", "Sec-Websocket-Version", "Server", "Content-Type"} {
 		for _, value := range refusal.Header[name] {
-			fmt.Fprintf(d.Err, "%s: %s\n", name, console.Printable([]byte(value)))
+			fmt.Fprintf(&b, "%s: %s\n", name, console.Printable([]byte(value)))
 		}
 	}
 	if len(refusal.Body) > 0 {
-		fmt.Fprintf(d.Err, "\n%s\n", console.Printable(bytes.TrimSpace(refusal.Body)))
+		fmt.Fprintf(&b, "\n%s\n", console.Printable(bytes.TrimSpace(refusal.Body)))
 	}
 }
 
@@ -58,14 +61,14 @@ func (d *textDisplay) opened(c *websock.Conn, protocol string) {
 	if !d.announce {
 		return
 	}
-	fmt.Fprint(d.Err, "connected to ", c.RemoteAddr())
+	text := fmt.Sprint("connected to ", c.RemoteAddr())
 	if name := c.Subprotocol(); name != "" {
-		fmt.Fprint(d.Err, ", subprotocol ", name)
+		text += ", subprotocol " + name
 	}
 	if protocol != protocolHTTP1 {
-		fmt.Fprint(d.Err, ", ", protocol)
+		text += ", " + protocol
 	}
-	fmt.Fprintln(d.Err)
+	fmt.Fprintln(d.Err, text)
 }
 
 // message writes the message in one call, so that other output can't interrupt it.

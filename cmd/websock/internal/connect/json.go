@@ -1,11 +1,16 @@
 package connect
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
@@ -19,9 +24,40 @@ type jsonDisplay struct {
 }
 
 func newJSONDisplay(out io.Writer, timing bool) *jsonDisplay {
-	e := json.NewEncoder(out)
+	e := json.NewEncoder(jsonEscaper{out})
 	e.SetEscapeHTML(false)
 	return &jsonDisplay{Encoder: e, timing: timing}
+}
+
+// A jsonEscaper writes JSON with escapes for what could control a terminal: the encoder leaves DEL, the
+// control characters after it, and those that change the direction of text.
+type jsonEscaper struct{ io.Writer }
+
+func (e jsonEscaper) Write(p []byte) (int, error) {
+	if _, err := e.Writer.Write(escapeJSON(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func escapeJSON(text []byte) []byte {
+	harmless := func(r rune) bool { return r == '\n' || strconv.IsGraphic(r) }
+	if bytes.IndexFunc(text, func(r rune) bool { return !harmless(r) }) < 0 {
+		return text
+	}
+	var escaped []byte
+	for _, r := range string(text) {
+		switch {
+		case harmless(r):
+			escaped = utf8.AppendRune(escaped, r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+	}
+	return escaped
 }
 
 // An event is a line of a jsonDisplay.

@@ -25,32 +25,39 @@ type input struct {
 	err  error // io.EOF or a failure: there are no more lines
 }
 
-// inputQueue returns how many lines may wait to be sent. Those of a pipe wait in the pipe. A
-// terminal is read on while the server takes nothing, so that Control-C ends the session.
-func (s *session) inputQueue() int {
+// maxTyped is how many lines may wait that were typed. Those of a pipe wait in the pipe. A terminal is
+// read on while the server takes nothing, so that Control-C ends the session.
+const maxTyped = 64
+
+// newInputs returns a channel with room for what may wait.
+func (s *session) newInputs() chan input {
 	if s.typed {
-		return 64
+		return make(chan input, maxTyped+1) // and the end
 	}
-	return 0
+	return make(chan input)
 }
 
 // readInputs reads lines until they end or the session does. A terminal is then read on for
-// Control-C, since closing the connection may take a while.
+// Control-C, since closing the connection may take a while; a second Control-C aborts that.
 func (s *session) readInputs(ctx context.Context) {
-	var line []byte
-	var err error
-	for err == nil {
-		if line, err = s.lines.readLine(); !errors.Is(err, errInterrupted) {
+	for ended := false; ; {
+		line, err := s.lines.readLine()
+		switch {
+		case errors.Is(err, errInterrupted) && ctx.Err() != nil:
+			s.abort()
+			return
+		case errors.Is(err, errInterrupted):
+			s.interrupt()
+			ended = true
+		case ended && err != nil:
+			return
+		case !ended:
 			s.pass(ctx, input{line, err})
+			ended = err != nil
+			if ended && !(s.typed && errors.Is(err, io.EOF)) {
+				return
+			}
 		}
-	}
-	if s.typed && errors.Is(err, io.EOF) {
-		for err = nil; err == nil; {
-			_, err = s.lines.readLine()
-		}
-	}
-	if errors.Is(err, errInterrupted) {
-		s.interrupt()
 	}
 }
 
@@ -58,12 +65,7 @@ var errBusy = errors.New("the server does not take what was sent before")
 
 // pass hands an input over to be sent.
 func (s *session) pass(ctx context.Context, in input) {
-	select {
-	case s.inputs <- in:
-		return
-	default:
-	}
-	if s.typed && in.err == nil {
+	if s.typed && in.err == nil && len(s.inputs) >= maxTyped {
 		s.refuse(errBusy)
 		return
 	}

@@ -32,12 +32,14 @@ type ending struct {
 	err     error // why; nil: the session has closed the link, and is over
 }
 
-// run exchanges messages until the connection ends. An error is one of standard output.
-func (l *link) run(ctx context.Context) (ending, error) {
+// run exchanges messages until the connection ends. When ctx ends it is closed, when aborted ends it
+// is not even closed in an orderly way. An error is one of standard output.
+func (l *link) run(ctx, aborted context.Context) (ending, error) {
 	var running sync.WaitGroup
 	ended := make(chan struct{})
 	running.Go(func() { l.send(ended) })
 	defer context.AfterFunc(ctx, func() { l.close(l.Close) })()
+	defer context.AfterFunc(aborted, func() { l.conn.Abort(nil) })()
 	if l.inputEnded.Load() {
 		l.startQuietTimer()
 	}

@@ -70,7 +70,9 @@ type session struct {
 	unsent  *input // of a pipe, for the next link; belongs to link.send
 	count   int    // messages that were received
 
-	interrupt  func()      // ends the session
+	interrupt func() // ends the session
+	abort     func() // ends it at once, without a closing handshake
+
 	inputEnded atomic.Bool // of a pipe
 	notSent    atomic.Bool // some input could not be sent
 	over       atomic.Bool // the user has ended the session
@@ -103,16 +105,19 @@ func (s *session) chooseInterface() (restore func(), err error) {
 func (s *session) run(ctx context.Context) (Outcome, error) {
 	ctx, s.interrupt = context.WithCancel(ctx)
 	defer s.interrupt()
+	aborted, abort := context.WithCancel(context.Background())
+	defer abort()
+	s.abort = abort
 	if s.Config.Mux != nil {
 		defer closeMux(s.Config.Mux)
 	}
-	s.inputs = make(chan input, s.inputQueue())
+	s.inputs = s.newInputs()
 	go s.readInputs(ctx)
 	var row failureRow
 	for l, end := s.dial(ctx); ; {
 		if l != nil {
 			var err error
-			if end, err = l.run(ctx); err != nil && ctx.Err() == nil {
+			if end, err = l.run(ctx, aborted); err != nil && ctx.Err() == nil {
 				return 0, err
 			}
 		}
