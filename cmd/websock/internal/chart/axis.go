@@ -143,7 +143,7 @@ func Durations(title string, from, to time.Duration) Axis {
 func Quantiles(title string, count int64) Axis {
 	a := Axis{Title: title, scale: nines, to: min(max(math.Log10(float64(count)), 1), 6)}
 	for _, t := range []tick{
-		{0, "0 %"}, {0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}, {0.99999, "99.999 %"}, {0.999999, "99.9999 %"},
+		{0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}, {0.99999, "99.999 %"}, {0.999999, "99.9999 %"},
 	} {
 		if nines(t.at) <= a.to+1e-9 {
 			a.ticks = append(a.ticks, t)

@@ -34,9 +34,9 @@ func TestLabelsOfAxesAreRoundAndInPlace(t *testing.T) {
 		{"many decades", Durations("", 9*µs, 3*time.Second), []string{"10µs", "100µs", "1ms", "10ms", "100ms", "1s"}},
 		{"from 0", Durations("", 0, 3*µs), []string{"500ns", "1µs", "2µs"}},
 		{"one duration", Durations("", ms, ms), []string{"1ms", "2ms"}},
-		{"no quantiles", Quantiles("", 0), []string{"0 %", "50 %", "90 %"}},
-		{"quantiles of 10,000", Quantiles("", 10_000), []string{"0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"}},
-		{"of many", Quantiles("", 1<<60), []string{"0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"}},
+		{"no quantiles", Quantiles("", 0), []string{"50 %", "90 %"}},
+		{"quantiles of 10,000", Quantiles("", 10_000), []string{"50 %", "90 %", "99 %", "99.9 %", "99.99 %"}},
+		{"of many", Quantiles("", 1<<60), []string{"50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"}},
 	} {
 		var got []string
 		for i, tick := range test.axis.ticks {

@@ -138,11 +138,17 @@ func (p page) Members() (lines [][]string) {
 	return lines
 }
 
+// A pageRow is a line of the table. A part of the line above is indented.
+type pageRow struct {
+	row
+	Indented bool
+}
+
 // Rows returns the report as a table.
-func (p page) Rows() []row {
-	rows := p.rows()
-	for i := range rows {
-		rows[i].Value = hideInURLs(rows[i].Value)
+func (p page) Rows() (rows []pageRow) {
+	for _, r := range p.rows() {
+		label, indented := strings.CutPrefix(r.Label, "  ")
+		rows = append(rows, pageRow{row{label, hideInURLs(r.Value)}, indented})
 	}
 	return rows
 }

@@ -165,7 +165,7 @@ func (r *Report) percentileCurves() *chart.Chart {
 		c.About += fmt.Sprintf("Of %s, %s were counted: p50 is %s, p99 %s, the largest %s. ", d.name, console.Grouped(d.Count()),
 			chart.Duration(d.Quantile(0.5)), chart.Duration(d.Quantile(0.99)), chart.Duration(d.Max()))
 	}
-	c.X = chart.Quantiles("so many took at most so long", count)
+	c.X = chart.Quantiles("percentile", count)
 	c.Y = chart.Durations("", shortest, longest)
 	c.Table = percentileTable(all)
 	return c
