@@ -30,7 +30,7 @@ func TestReportPageIsSelfContained(t *testing.T) {
 		t.Error("it loads something")
 	}
 	for _, want := range []string{
-		"Latency over time", "Percentiles", "Messages a second", "Connections by state", "time since the first dial",
+		"Latency over time", "Percentiles of latency", "Messages a second", "Connections by state", "time since the first dial",
 		"messages received", url, "websock fanout -url " + url + " -n 5", runtime.Version(),
 	} {
 		if !strings.Contains(text, want) {

@@ -124,8 +124,8 @@ const (
 	atEnd = "end"   // it ends at its position
 )
 
-func (d drawing) marks(a *Axis) (marks []mark) {
-	const roomy = 5
+// marks returns the labels of an axis. If they are more than roomy, every other one is minor.
+func (d drawing) marks(a *Axis, roomy int) (marks []mark) {
 	for i, t := range a.ticks {
 		m := mark{At: percent(a.position(t.at)), Label: t.label}
 		switch {
@@ -140,10 +140,10 @@ func (d drawing) marks(a *Axis) (marks []mark) {
 }
 
 // XMarks returns the labels of the X axis.
-func (d drawing) XMarks() []mark { return d.marks(&d.X) }
+func (d drawing) XMarks() []mark { return d.marks(&d.X, 4) }
 
 // YMarks returns the labels of the Y axis.
-func (d drawing) YMarks() []mark { return d.marks(&d.Y) }
+func (d drawing) YMarks() []mark { return d.marks(&d.Y, 6) }
 
 // A band is a part of the X axis.
 type band struct {

@@ -355,6 +355,9 @@ func (g *LoadGen) countStates(s *measure.Snapshot) {
 		return
 	}
 	s.Ended = count(fanout.Stopped)
+	if g.Share == nil { // the group is told of connections one after the other
+		s.Waiting = int64(g.Connections) - s.Connecting - s.Up - s.Ended
+	}
 	s.Asked = s.Waiting + s.Connecting + s.Up + s.Ended
 }
 

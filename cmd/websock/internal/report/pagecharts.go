@@ -38,19 +38,24 @@ func (r *Report) sections() (sections []section) {
 	return sections
 }
 
-// latencyCharts returns the charts about times: a heat map for each kind that was measured, and the
-// percentiles of all.
+// latencyCharts returns the charts about times: a heat map for each kind that was measured, the most
+// important one first, and the percentiles of all.
 func (r *Report) latencyCharts(t timeline) (charts []*chart.Chart) {
-	add := func(c *chart.Chart, large bool) {
+	for _, c := range []*chart.Chart{
+		heatMap(t, "Latency over time", "answers", func(s *measure.Snapshot) measure.Buckets { return s.Latency }),
+		heatMap(t, "One-way latency over time", "messages", func(s *measure.Snapshot) measure.Buckets { return s.OneWay }),
+		heatMap(t, "Lateness of sending over time", "messages", func(s *measure.Snapshot) measure.Buckets { return s.Lateness }),
+	} {
 		if c != nil {
-			c.Large = large
 			charts = append(charts, c)
 		}
 	}
-	add(heatMap(t, "Latency over time", "answers", func(s *measure.Snapshot) measure.Buckets { return s.Latency }), true)
-	add(r.percentileCurves(), true)
-	add(heatMap(t, "One-way latency over time", "messages", func(s *measure.Snapshot) measure.Buckets { return s.OneWay }), false)
-	add(heatMap(t, "Lateness of sending over time", "messages", func(s *measure.Snapshot) measure.Buckets { return s.Lateness }), false)
+	if c := r.percentileCurves(); c != nil {
+		charts = slices.Insert(charts, min(1, len(charts)), c)
+	}
+	for i, c := range charts {
+		c.Large = i < 2 || len(charts) < 4 // two are beside each other
+	}
 	return charts
 }
 
@@ -164,6 +169,9 @@ func (r *Report) percentileCurves() *chart.Chart {
 		c.Lines = append(c.Lines, line)
 		c.About += fmt.Sprintf("Of %s, %s were counted: p50 is %s, p99 %s, the largest %s. ", d.name, console.Grouped(d.Count()),
 			chart.Duration(d.Quantile(0.5)), chart.Duration(d.Quantile(0.99)), chart.Duration(d.Max()))
+	}
+	if len(all) == 1 {
+		c.Title += " of " + all[0].name
 	}
 	c.X = chart.Quantiles("percentile", count)
 	c.Y = chart.Durations("", shortest, longest)

@@ -122,7 +122,7 @@ func TestPercentileCurvesEndAtTheMaximum(t *testing.T) {
 		}
 	}
 	r.result.ClosedLoop, r.result.Lateness, r.result.OneWay = measure.NewHistogram(), measure.NewHistogram(), measure.NewHistogram()
-	if c := chartNamed(t, r, "Percentiles"); len(c.Lines) != 1 || c.Lines[0].Name != "latency" {
+	if c := chartNamed(t, r, "Percentiles of latency"); len(c.Lines) != 1 || c.Lines[0].Name != "latency" {
 		t.Errorf("of a closed loop: %+v", c.Lines)
 	}
 }
