@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 func TestThresholdsDecideTheExitCode(t *testing.T) {
@@ -196,5 +198,30 @@ func TestAnAddressInUseForMetricsIsFoundBeforeDialing(t *testing.T) {
 	got := command(t.Context(), "", "fanout", "-url", url, "-n", "2", "-prom", used.Addr().String(), "-series", file)
 	if got.code != 1 || got.out != "" || !strings.Contains(got.err, used.Addr().String()) {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestJSONIsAsTheSchemaSays(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("../../docs/summary.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range []string{
+		"",
+		"-procs 2 -window 16",
+		"-h2 -streams 2",
+		"-threshold latency.p99<1us -threshold one_way.p99<1s -threshold errors<1%",
+		"-url " + unusedURL,
+		"-source 127.0.0.1",
+	} {
+		args := append([]string{"fanout", "-json", "-n", "4", "-duration", "50ms"}, strings.Fields(flags)...)
+		got := command(t.Context(), "", args...)
+		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(got.out))
+		if err != nil {
+			t.Fatalf("%s: %v: %+v", flags, err, got)
+		}
+		if err := schema.Validate(instance); err != nil {
+			t.Errorf("%s: %v\n%s", flags, err, got.out)
+		}
 	}
 }

@@ -98,7 +98,7 @@ type HTTP2 struct {
 func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples []measure.Sample) {
 	r.Connections = int(result.Connections)
 	if r.Cluster == nil {
-		r.DialRate = rounded(float64(r.Connections) / dialing.Seconds())
+		r.DialRate = perSecond(result.Connections, dialing)
 	}
 	if r.Connections > 0 {
 		r.BytesPerConn = max(result.IdleMemory, 0) / int64(r.Connections)
@@ -110,7 +110,7 @@ func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples
 	r.Memory = result.Memory
 	r.Seconds = rounded(result.Elapsed.Seconds())
 	if result.Exchanged > 0 {
-		r.MessagesPerSecond = rounded(float64(result.Exchanged) / result.Elapsed.Seconds())
+		r.MessagesPerSecond = perSecond(result.Exchanged, result.Elapsed)
 		r.CPUPerMessage = rounded(float64(result.CPU.Nanoseconds()) / 1000 / float64(result.Exchanged))
 	}
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
@@ -126,9 +126,7 @@ func (r *Report) setSchedule(result measure.Result) {
 	last := result.Final
 	r.Attempts, r.Due, r.Unsent, r.Awaited, r.Answered = last.Attempts, last.Due, last.Unsent, last.Awaited, last.Answered
 	r.SentBytes, r.ReceivedBytes = last.SentBytes, last.ReceivedBytes
-	if result.Elapsed > 0 {
-		r.SentPerSecond = rounded(float64(last.Sent) / result.Elapsed.Seconds())
-	}
+	r.SentPerSecond = perSecond(last.Sent, result.Elapsed)
 	r.ClosedLoop, r.Lateness, r.OneWay = percentiles(result.ClosedLoop), percentiles(result.Lateness), percentiles(result.OneWay)
 	switch {
 	case result.Latencies.Count() == 0:
@@ -167,6 +165,14 @@ func (r *Report) Judge(thresholds []threshold.Threshold) bool {
 // Succeeded reports whether every message that wants an answer got one, and nothing failed.
 func (r *Report) Succeeded() bool {
 	return r.ErrorsTotal == 0 && r.Awaited == r.Answered && (r.Cluster == nil || r.Cluster.succeeded())
+}
+
+// perSecond returns how many of n things there were a second, and 0 if they took no time.
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return rounded(float64(n) / d.Seconds())
 }
 
 // rounded keeps two decimals.

@@ -24,7 +24,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 }
 
 // MemoryLabel is the label of the memory per connection.
-const MemoryLabel = "memory per idle connection (heap and stacks)"
+const MemoryLabel = "memory per idle connection"
 
 // A row is a line of the table.
 type row struct{ Label, Value string }
@@ -63,9 +63,9 @@ func (r *Report) rows() (rows []row) {
 	add("client CPU per message", "%.2f µs", r.CPUPerMessage)
 	if r.Cluster == nil {
 		add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
-		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes", console.Grouped(r.BytesPerConn))
+		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes (heap and stacks)", console.Grouped(r.BytesPerConn))
 	}
-	add("memory in total ("+process.MemoryKind+")", "%s MB", console.Grouped(float64(r.Memory)/1e6))
+	add("memory in total", "%s MB ("+process.MemoryKind+")", console.Grouped(float64(r.Memory)/1e6))
 	add("errors", "%s", console.Grouped(r.ErrorsTotal))
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
 		add("  "+kind, "%s", console.Grouped(r.Errors[kind])+r.firstError(kind))
@@ -124,7 +124,10 @@ func (r *Report) isIdle() bool { return r.Window == 0 && r.AskedRate == 0 && r.S
 func (r *Report) sentRate() string {
 	asked := r.AskedRate
 	if asked == 0 { // a schedule whose rate changes
-		asked = float64(r.Due) / r.Seconds
+		asked = perSecond(r.Due, r.result.Elapsed)
+	}
+	if asked == 0 { // no time to send
+		return "0"
 	}
 	return fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(r.SentPerSecond), console.Grouped(asked), 100*r.SentPerSecond/asked)
 }

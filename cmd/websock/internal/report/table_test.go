@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func TestTableFitsOn80Columns(t *testing.T) {
 	}
 }
 
+// columns is what stands between a label and its value.
+var columns = regexp.MustCompile(" {3,}")
+
 func TestTableByMode(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -71,49 +75,49 @@ func TestTableByMode(t *testing.T) {
 		not    []string
 	}{
 		{"a schedule", Report{AskedRate: 50_000_000, Size: 128, Window: 1}, func(*measure.Result) {}, []string{
-			"messages sent                           499,000,000 of 128 bytes by a schedule",
-			"messages due                            500,000,000, 1,000,000 of them never sent",
-			"messages sent a second                  49,900,000 of 50,000,000, 99.80 %",
-			"messages answered                       498,999,000 of 499,000,000",
-			"bytes a second                          6.4 GB sent, 6.4 GB received",
-			"latency p99                             2m1.831423s, closed loop 990.207ms",
-			"latency p99.9                           ",
-			"latency p99.99                          ",
-			"lateness p99                            9.903ms",
-			"one-way latency p50                     50.",
+			"messages sent: 499,000,000 of 128 bytes by a schedule",
+			"messages due: 500,000,000, 1,000,000 of them never sent",
+			"messages sent a second: 49,900,000 of 50,000,000, 99.80 %",
+			"messages answered: 498,999,000 of 499,000,000",
+			"bytes a second: 6.4 GB sent, 6.4 GB received",
+			"latency p99: 2m1.831423s, closed loop 990.207ms",
+			"latency p99.9: ",
+			"latency p99.99: ",
+			"lateness p99: 9.903ms",
+			"one-way latency p50: 50.",
 		}, nil},
 		{"a schedule whose rate changes", Report{Scenario: "feed.yaml"}, func(*measure.Result) {}, []string{
-			"messages sent                           499,000,000, those of feed.yaml",
-			"messages sent a second                  49,900,000 of 50,000,000, 99.80 %",
+			"messages sent: 499,000,000, those of feed.yaml",
+			"messages sent a second: 49,900,000 of 50,000,000, 99.80 %",
 		}, []string{" bytes by a schedule", "in flight"}},
 		{"a closed loop", Report{Size: 1, Window: 16}, func(r *measure.Result) {
 			r.ClosedLoop, r.Lateness, r.OneWay = measure.NewHistogram(), measure.NewHistogram(), measure.NewHistogram()
 			r.Final.Due, r.Final.Unsent, r.Final.Answered = 0, 0, r.Final.Awaited
 		}, []string{
-			"messages sent                           499,000,000 of 1 bytes, 16 in flight on each connection",
-			"latency p50 ",
+			"messages sent: 499,000,000 of 1 bytes, 16 in flight on each connection",
+			"latency p50: ",
 		}, []string{"closed loop", "due", "lateness", "one-way", "answered", "asked"}},
 		{"a server that pushes", Report{Mode: ModeReceive}, func(r *measure.Result) {
 			*r = measure.Result{Connections: 1, Latencies: measure.NewHistogram(), ClosedLoop: measure.NewHistogram(), Lateness: measure.NewHistogram(), OneWay: r.OneWay}
 		}, []string{
-			"messages sent                           0: only the server sends",
-			"one-way latency p99 ",
+			"messages sent: 0: only the server sends",
+			"one-way latency p99: ",
 		}, []string{"\nlatency", "lateness", "due", "bytes a second", "answered"}},
 		{"a server that answers nothing", Report{Mode: ModeSend, Size: 5, Window: 1}, func(r *measure.Result) {
 			*r = measure.NewResult()
 			r.Elapsed, r.Final.Sent, r.Final.SentBytes = time.Second, 2000, 10_000
 		}, []string{
-			"messages sent                           2,000 of 5 bytes, without answers",
-			"bytes a second                          10 kB sent, 0 bytes received",
+			"messages sent: 2,000 of 5 bytes, without answers",
+			"bytes a second: 10 kB sent, 0 bytes received",
 		}, []string{"latency", "in flight", "due"}},
 		{"idle connections", Report{}, func(r *measure.Result) { *r = measure.NewResult() }, []string{
-			"messages sent                           0: connections are idle",
+			"messages sent: 0: connections are idle",
 		}, nil},
 	} {
 		result := measured()
 		test.result(&result)
 		test.report.SetResult(result, time.Second, nil)
-		text := strings.Join(table(t, &test.report), "\n")
+		text := columns.ReplaceAllString("\n"+strings.Join(table(t, &test.report), "\n"), ": ")
 		for _, want := range test.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: no %q in\n%s", test.name, want, text)
@@ -131,6 +135,18 @@ func TestByteSize(t *testing.T) {
 	for n, want := range map[float64]string{0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 999_600: "1 MB", 123_456: "123 kB", 5e6: "5 MB", 2.345e12: "2345.0 GB"} {
 		if got := byteSize(n); got != want {
 			t.Errorf("%v: %s, not %s", n, got, want)
+		}
+	}
+}
+
+func TestTableOfARunThatTookNoTime(t *testing.T) {
+	r := &Report{}
+	result := measured()
+	result.Elapsed = 0
+	r.SetResult(result, 0, nil)
+	for _, line := range table(t, r) {
+		if strings.Contains(line, "Inf") || strings.Contains(line, "NaN") {
+			t.Error(line)
 		}
 	}
 }
