@@ -34,6 +34,7 @@ type fanoutCommand struct {
 	clusterFlags
 	loadFlags
 	outputFlags
+	scenarioFlags
 	flags     *flag.FlagSet
 	args      []string // the flags as given, for worker processes
 	urls      []string
@@ -93,6 +94,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	c.loadFlags.register(fs)
 	c.clusterFlags.register(fs)
 	c.outputFlags.register(fs)
+	c.scenarioFlags.register(fs)
 	fs.StringVar(&c.page, "report", "", "`file` to write a web page with charts to")
 	fs.IntVar(&c.part, "part", -1, "be one of several processes, whose first connection has this `number`: set by -procs")
 }
@@ -115,9 +117,13 @@ const (
 
 // check refuses invalid flags.
 func (c *fanoutCommand) check(args []string) error {
-	switch {
-	case len(args) > 0:
+	if len(args) > 0 {
 		return c.usageError("fanout takes no arguments, but there is %q", args[0])
+	}
+	if err := c.readScenario(); err != nil {
+		return err
+	}
+	switch {
 	case c.n < 1 || c.n > payload.MaxConnections:
 		return c.usageError("-n is at least 1, and at most %d", payload.MaxConnections)
 	case c.size < 0 || c.size > websock.DefaultMessageSize:
@@ -156,6 +162,9 @@ func (c *fanoutCommand) check(args []string) error {
 	}
 	for _, url := range urls {
 		if err := c.dialFlags.check(url); err != nil {
+			return c.usageError("%v", err)
+		}
+		if err := c.checkRequest(url); err != nil {
 			return c.usageError("%v", err)
 		}
 	}
@@ -248,6 +257,7 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Repo
 		StreamsAsked: c.streamsPerConn(),
 		Environment:  report.Environment{Started: time.Now(), Version: version(), Args: append([]string{"fanout"}, c.args...)},
 	}
+	c.describeScenario(r)
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
 	}
@@ -326,7 +336,7 @@ func (c *fanoutCommand) runner(n int, log io.Writer, r *report.Report) (runner l
 // followed by those that differ, since the last one of a flag counts.
 func (c *fanoutCommand) workerArgs(first, connections, n int) []string {
 	args := append([]string{"fanout"}, c.args...)
-	args = append(args, "-part", strconv.Itoa(first), "-n", strconv.Itoa(connections), "-ca", c.ca,
+	args = append(args, "-part", strconv.Itoa(first), "-parts", strconv.Itoa(n), "-n", strconv.Itoa(connections), "-ca", c.ca,
 		"-rate", strconv.FormatFloat(c.rate/float64(c.procs), 'g', -1, 64))
 	if c.msgRate.rate > 0 {
 		each := messageRate{c.msgRate.ofEach(n), true}
@@ -357,7 +367,7 @@ func (c *fanoutCommand) loadConfig(n int) (load loadgen.Config, err error) {
 	if config.Mux != nil {
 		config.Mux.StreamsPerConn = c.streamsPerConn()
 	}
-	return loadgen.Config{
+	load = loadgen.Config{
 		Targets:     c.targets(config),
 		Mux:         config.Mux,
 		Connections: n,
@@ -368,7 +378,9 @@ func (c *fanoutCommand) loadConfig(n int) (load loadgen.Config, err error) {
 		MessageRate: c.msgRate.ofEach(n),
 		Rate:        c.rate,
 		Reconnect:   c.reconnect,
-	}, nil
+	}
+	c.addScenario(&load)
+	return load, nil
 }
 
 // targets returns every URL, from every source address.

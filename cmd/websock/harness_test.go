@@ -193,6 +193,11 @@ func dialWithSmallBuffer(ctx context.Context, network, addr string) (net.Conn, e
 
 // startScriptedServer calls f with every connection that it accepts.
 func startScriptedServer(t *testing.T, f func(*websock.Conn)) string {
+	return startAcceptingServer(t, func(_ *http.Request, conn *websock.Conn) { f(conn) })
+}
+
+// startAcceptingServer calls f with every connection that it accepts, and its opening handshake.
+func startAcceptingServer(t *testing.T, f func(*http.Request, *websock.Conn)) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
@@ -200,7 +205,7 @@ func startScriptedServer(t *testing.T, f func(*websock.Conn)) string {
 			return
 		}
 		defer conn.Close()
-		f(conn)
+		f(r, conn)
 	}))
 	t.Cleanup(server.Close)
 	return "ws" + strings.TrimPrefix(server.URL, "http")

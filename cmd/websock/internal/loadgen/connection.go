@@ -51,6 +51,8 @@ const (
 func (g *LoadGen) newConnection(number int, conn *websock.Conn) *connection {
 	c := &connection{Conn: conn, tally: g.tallyOf(number), gen: g, number: number}
 	switch {
+	case g.Scenario != nil:
+		c.conversation = newScripted(c)
 	case g.Mode == Receive || g.Window == 0:
 		c.conversation = newListener(c)
 	case g.Mode == Send:
@@ -85,6 +87,8 @@ func (c *connection) end(err error) {
 	switch {
 	case errors.Is(err, websock.ErrTimeout), ended && errors.Is(err, context.DeadlineExceeded):
 		g.failures.add("close timeout", 1, err)
+	case !ended && g.expectsEnd(err):
+		g.countUnanswered(c, err)
 	case !ended && !closedByUs(err):
 		g.failures.add(closeFailure(err), 1, err)
 	}

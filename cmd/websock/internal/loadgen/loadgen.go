@@ -12,6 +12,7 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/fanout"
 )
@@ -29,6 +30,10 @@ type Config struct {
 	Rate        float64 // connections dialed in a second; 0: unlimited
 	Reconnect   bool    // dial again what failed or was lost
 
+	Scenario      *scenario.Scenario // what connections do; nil: as Message and Window say
+	All           int                // connections of all processes that share a Scenario; 0: Connections
+	AnswerTimeout time.Duration      // of answers for which the Scenario says none
+
 	// Share, unless it is nil, starts a Group whose slots come and go, and returns it and what ends it.
 	// It sets the Group's Size and rate. NumberOf then numbers the slots, from 0 to Connections-1.
 	Share    func(context.Context, fanout.Options) (group *fanout.Group, shutdown func(), err error)
@@ -44,6 +49,7 @@ type LoadGen struct {
 	failures *failures
 	begin    time.Time
 	result   measure.Result
+	scripts  *scripts // nil: there is no Scenario
 	slots    []slot
 
 	mu       sync.Mutex     // guards changes of phase and of the states of connections
@@ -57,7 +63,9 @@ type LoadGen struct {
 	up             atomic.Int64
 	attempts       atomic.Int64 // to connect
 	reconnects     atomic.Int64
-	ended          atomic.Int64 // connections that had ended when the LoadGen began to close the others
+	mostUp         atomic.Int64           // at a time
+	stage          atomic.Pointer[string] // name of the stage of the scenario; nil: there is none
+	ended          atomic.Int64           // connections that had ended when the LoadGen began to close the others
 }
 
 // A phase says what connections do.
@@ -86,6 +94,7 @@ func New(c Config) *LoadGen {
 		failures:     newFailures(),
 		begin:        time.Now(),
 		result:       measure.NewResult(),
+		scripts:      newScripts(&c),
 		slots:        make([]slot, c.Connections),
 		allAttempted: make(chan struct{}),
 
@@ -130,6 +139,9 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 		OnMessage: g.onMessage,
 		OnDown:    g.onDown,
 	}
+	if g.Scenario != nil && g.Scenario.ChangesRequests() {
+		o.Prepare = g.prepare
+	}
 	if g.Share != nil {
 		group, shutdown, err := g.Share(ctx, o)
 		g.group.Store(group)
@@ -140,18 +152,15 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 	if g.Rate == 0 {
 		o.Pace.Rate = -1
 	}
+	if g.staged() {
+		return g.dialStages(o)
+	}
 	base := g.readBaseline()
 	group, err := fanout.Start(o)
 	if err != nil {
 		return err
 	}
-	g.group.Store(group)
-	g.shutdown = func() {
-		const limit = 3 * websock.DefaultCloseTimeout // for the write, for the server's answer, and slack
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		group.Shutdown(ctx) // onDown gets the errors
-	}
+	g.own(group)
 	if g.first > 0 {
 		if base, err = g.dialFirst(ctx, group, base); err != nil {
 			g.shutdown()
@@ -165,6 +174,17 @@ func (g *LoadGen) Dial(ctx context.Context) error {
 	g.countConnections()
 	base.addCosts(&g.result)
 	return nil
+}
+
+// own makes a Group that of the LoadGen.
+func (g *LoadGen) own(group *fanout.Group) {
+	g.group.Store(group)
+	g.shutdown = func() {
+		const limit = 3 * websock.DefaultCloseTimeout // for the write, for the server's answer, and slack
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		group.Shutdown(ctx) // onDown gets the errors
+	}
 }
 
 // countConnections puts into the result what is open.
@@ -186,7 +206,7 @@ func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Con
 		g.reconnects.Add(1)
 	}
 	g.attempts.Add(1)
-	g.up.Add(1)
+	g.countUp()
 	c.begin()
 	g.noteAttempt(slot)
 	return nil
@@ -197,8 +217,11 @@ func (g *LoadGen) tallyOf(number int) *tally { return g.tallies[number%len(g.tal
 
 // numberOf returns the number of a slot's connection among all.
 func (g *LoadGen) numberOf(s *fanout.Slot) int {
-	if g.NumberOf != nil {
+	switch {
+	case g.NumberOf != nil:
 		return g.NumberOf(s)
+	case g.staged():
+		return numberByKey(s)
 	}
 	return s.Number()
 }
@@ -222,7 +245,7 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 		g.attempts.Add(1)
 		g.failures.add(dialFailure(err), 1, err)
 	}
-	if g.Share != nil && ended {
+	if (g.Share != nil || g.staged()) && ended {
 		slot.conn.Store(nil) // another process has the connection next, or this one later
 	}
 	g.noteAttempt(slot)
@@ -256,10 +279,15 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 		}
 	}
 	stopPaces := g.startPaces()
-	g.waitWhileUp(ctx)
+	if g.staged() {
+		g.runStages(ctx)
+	} else {
+		g.waitWhileUp(ctx)
+	}
 	g.enter(draining)
 	g.starting.Wait()
 	stopPaces()
+	g.stopScripts()
 	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
 	now := g.Snapshot()
 	g.result.Exchanged = cmp.Or(now.Received, now.Sent)
@@ -289,6 +317,9 @@ func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
 	g.close()
 	g.result.Final = g.Snapshot()
 	g.result.Errors, g.result.FirstErrors = g.failures.byKind()
+	if g.scripts != nil {
+		g.result.Counted = g.scripts.counted()
+	}
 	for _, t := range g.tallies {
 		t.mergeInto(&g.result)
 	}
@@ -302,7 +333,7 @@ func (g *LoadGen) awaitEchoes(d time.Duration) {
 		time.Sleep(pause)
 	}
 	if missing := g.inFlight(); missing > 0 {
-		g.failures.add("echo timeout", missing, nil)
+		g.failures.add(g.timeoutKind(), missing, nil)
 	}
 }
 
@@ -328,6 +359,9 @@ func (g *LoadGen) inFlight() (n int64) {
 // Snapshot adds up what connections have counted. Its cost does not depend on how many there are.
 func (g *LoadGen) Snapshot() measure.Snapshot {
 	now := measure.Snapshot{Phase: phase(g.phase.Load()).String(), Attempts: g.attempts.Load(), Reconnects: g.reconnects.Load()}
+	if stage := g.stage.Load(); stage != nil && g.is(exchanging) {
+		now.Phase = *stage
+	}
 	now.ErrorsByKind, now.Errors = g.failures.soFar()
 	g.countStates(&now)
 	if g.Mux != nil {

@@ -16,6 +16,7 @@ type Result struct {
 	Final       Snapshot          // after all connections were closed
 	Errors      map[string]int64  // by kind
 	FirstErrors map[string]string // the first of each kind
+	Counted     map[string]int64  // received messages, by the names that a scenario gives them
 
 	Latencies  *Histogram // of answers: from when the message was due, or sent if there is no schedule
 	ClosedLoop *Histogram // what a client that waits for answers would have measured; empty without a schedule
@@ -51,6 +52,7 @@ func (r *Result) Add(other Result) {
 			r.FirstErrors[kind] = first
 		}
 	}
+	r.Counted = addCounts(r.Counted, other.Counted)
 	r.Latencies.Merge(other.Latencies)
 	r.ClosedLoop.Merge(other.ClosedLoop)
 	r.Lateness.Merge(other.Lateness)

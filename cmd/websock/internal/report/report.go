@@ -50,6 +50,11 @@ type Report struct {
 	Scenario  string  `json:"scenario,omitempty"`                  // file that says what connections do; "": there is none
 	AskedRate float64 `json:"asked_messages_per_second,omitempty"` // of all connections; 0: there is no schedule
 
+	Stages     []Stage          `json:"stages,omitempty"`      // of the scenario; nil: it has none
+	Answers    []string         `json:"answers,omitempty"`     // what counts as an answer, by the scenario
+	PushedTime string           `json:"pushed_time,omitempty"` // where messages have the time of sending, by the scenario
+	Counted    map[string]int64 `json:"counted,omitempty"`     // received messages, by the names of the scenario
+
 	Attempts      int64   `json:"attempts"` // to connect
 	Due           int64   `json:"due"`      // messages, by the schedule
 	Unsent        int64   `json:"unsent"`   // of these
@@ -97,7 +102,7 @@ type HTTP2 struct {
 // taken meanwhile.
 func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples []measure.Sample) {
 	r.Connections = int(result.Connections)
-	if r.Cluster == nil {
+	if r.opensAtOnce() {
 		r.DialRate = perSecond(result.Connections, dialing)
 	}
 	if r.Connections > 0 {
@@ -116,6 +121,7 @@ func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
 	r.Latency = result.Latencies.Percentiles()
+	r.Counted = result.Counted
 	r.result, r.dialing, r.samples = result, dialing, samples
 	r.setSchedule(result)
 	r.SchemaVersion = SchemaVersion

@@ -48,20 +48,21 @@ func (r *Report) rows() (rows []row) {
 	if r.Cluster != nil {
 		r.Cluster.addRows(add)
 	}
-	add(unit+"s", "%s of %s", console.Grouped(r.Connections), console.Grouped(r.Asked))
+	add(unit+"s", "%s of %s%s", console.Grouped(r.Connections), console.Grouped(r.Asked), r.atMost())
 	if h := r.HTTP2; h != nil {
 		add("TCP connections", "%s", h.tcpConnections())
 	}
-	if r.Cluster == nil {
+	if r.opensAtOnce() {
 		add("dial rate", "%s a second", console.Grouped(r.DialRate))
 	}
 	if r.Reconnects > 0 {
 		add("reconnected", "%s times", console.Grouped(r.Reconnects))
 	}
 	r.addMessages(add)
+	r.addScenario(add)
 	r.addTimes(add)
 	add("client CPU per message", "%.2f µs", r.CPUPerMessage)
-	if r.Cluster == nil {
+	if r.opensAtOnce() {
 		add("client CPU per "+unit+" opened", "%.2f µs", r.CPUPerOpen)
 		add(strings.Replace(MemoryLabel, "connection", unit, 1), "%s bytes (heap and stacks)", console.Grouped(r.BytesPerConn))
 	}
@@ -123,6 +124,9 @@ func (r *Report) isIdle() bool { return r.Window == 0 && r.AskedRate == 0 && r.S
 // sentRate says how fast messages were sent, and should have been.
 func (r *Report) sentRate() string {
 	asked := r.AskedRate
+	if r.Sent > r.Due { // a scenario sends more than what a schedule says
+		return console.Grouped(r.SentPerSecond)
+	}
 	if asked == 0 { // a schedule whose rate changes
 		asked = perSecond(r.Due, r.result.Elapsed)
 	}
