@@ -48,6 +48,19 @@ func TestThresholdsDecideTheExitCode(t *testing.T) {
 	}
 }
 
+func TestThresholdsOfASchedule(t *testing.T) {
+	got := command(t.Context(), "", strings.Fields("fanout -n 4 -duration 300ms -msg-rate 100 -threshold sent_rate>50% -threshold sent>50%"+
+		" -threshold lateness.p50<1m -threshold closed_loop.p50<1m -threshold answered>=100% -threshold message_rate<1e6%")...)
+	if got.code != 0 || !strings.Contains(got.out, "6 of 6 held") {
+		t.Errorf("%+v", got)
+	}
+	push, _ := startServer(t, "-push", "10ms")
+	got = command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "300ms", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>5")
+	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestThresholdsInJSON(t *testing.T) {
 	r, got := runFanout(t, "-n", "2", "-duration", "50ms", "-threshold", "latency.p50 >= 1us", "-threshold", "one_way.max<1s")
 	if got.code != 7 || r.Held == nil || *r.Held || len(r.Thresholds) != 2 {
@@ -213,6 +226,10 @@ func TestJSONIsAsTheSchemaSays(t *testing.T) {
 		"-threshold latency.p99<1us -threshold one_way.p99<1s -threshold errors<1%",
 		"-url " + unusedURL,
 		"-source 127.0.0.1",
+		"-msg-rate 200",
+		"-mode receive",
+		"-mode send -msg-rate 200",
+		"-window 0",
 	} {
 		args := append([]string{"fanout", "-json", "-n", "4", "-duration", "50ms"}, strings.Fields(flags)...)
 		got := command(t.Context(), "", args...)
