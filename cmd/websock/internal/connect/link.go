@@ -68,7 +68,7 @@ func (l *link) send(ended <-chan struct{}) {
 		defer ticker.Stop()
 		tick = ticker.C
 	}
-	unanswered := &liveness{link: l}
+	alive := &liveness{link: l}
 	if in := l.unsent; in != nil {
 		l.unsent = nil
 		l.handle(*in)
@@ -78,7 +78,7 @@ func (l *link) send(ended <-chan struct{}) {
 		case in := <-l.inputs:
 			l.handle(in)
 		case <-tick:
-			unanswered.tick()
+			alive.tick()
 		case <-ended:
 			return
 		}
