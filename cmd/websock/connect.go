@@ -45,7 +45,7 @@ func (c *connectCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.options.Binary, "binary", false, "send binary messages, not text")
 	fs.BoolVar(&c.options.One, "one", false, "send all of standard input as one message, unchanged")
 	fs.IntVar(&c.options.Count, "count", 0, "close the connection, and end, after this `number` of messages were received (0: don't)")
-	fs.DurationVar(&c.options.Ping, "ping", 0, "send a ping at this interval, show the round trips, and end the connection if nothing comes after two pings (0: none)")
+	fs.DurationVar(&c.options.Ping, "ping", 0, "send a ping at this interval, show the round trips, and take the connection for lost if nothing comes for two intervals and 5s (0: none)")
 	c.options.Close.Code = websock.CloseNormal
 	fs.Func("close", "`CODE[,REASON]` to close the connection with in the end (default 1000)", c.setClose)
 	fs.BoolFunc("commands", "take lines that begin with / for commands, also in a pipe: /help lists them (default on a terminal; -commands=false: never)", c.setCommands)

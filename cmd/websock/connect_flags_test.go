@@ -195,7 +195,7 @@ func TestConnectPings(t *testing.T) {
 	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t, "-h2c")
 	for _, flags := range [][]string{nil, {"-h2"}} {
-		args := slices.Concat([]string{"connect", "-ping", "100ms", "-wait", quiet}, flags)
+		args := slices.Concat([]string{"connect", "-ping", "200ms", "-wait", quiet}, flags)
 		got := command(t.Context(), "", append(args, url)...)
 		if got.code != 0 || !strings.Contains(got.err, "pong \"1\" after ") || !strings.Contains(got.err, "pong \"2\" after ") {
 			t.Errorf("%v: %+v", flags, got)
@@ -223,13 +223,14 @@ func TestConnectPings(t *testing.T) {
 }
 
 func TestConnectEndsWhenPingsAreNotAnswered(t *testing.T) {
+	t.Parallel() // it takes as long as the server has to be silent
 	stop := make(chan struct{})
 	url := startScriptedServer(t, func(*websock.Conn) { <-stop }) // it reads nothing
 	defer close(stop)
 	stdin, keep := io.Pipe()
 	defer keep.Close()
 	var out, stderr syncBuffer
-	code := run(t.Context(), []string{"connect", "-ping", "50ms", url}, stdin, &out, &stderr)
+	code := run(t.Context(), []string{"connect", "-ping", "1s", url}, stdin, &out, &stderr)
 	if code != 5 || !strings.Contains(stderr.String(), "nothing was received for too long") {
 		t.Errorf("%d %s", code, stderr.String())
 	}

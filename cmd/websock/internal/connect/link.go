@@ -68,7 +68,7 @@ func (l *link) send(ended <-chan struct{}) {
 		defer ticker.Stop()
 		tick = ticker.C
 	}
-	alive := &liveness{link: l}
+	var server liveness
 	if in := l.unsent; in != nil {
 		l.unsent = nil
 		l.handle(*in)
@@ -78,7 +78,7 @@ func (l *link) send(ended <-chan struct{}) {
 		case in := <-l.inputs:
 			l.handle(in)
 		case <-tick:
-			alive.tick()
+			l.pingOrAbort(&server)
 		case <-ended:
 			return
 		}

@@ -63,30 +63,31 @@ func (l *link) onPong(payload []byte) {
 	}
 }
 
-// A liveness ends a link from which nothing comes, although pings are sent. Its zero value with a
-// link belongs to one that was just opened.
+// A liveness finds out whether a server is gone, by what is received although pings are sent. Its zero
+// value belongs to a link that was just opened.
 type liveness struct {
-	*link
-	pinged   bool
-	received uint64 // bytes, when the last ping was sent
-	silent   int    // pings in a row after which nothing was received
+	received uint64    // bytes, at the last call of isSilent
+	since    time.Time // when there were fewer; zero: no ping was sent
 }
 
-// maxSilent is how many pings in a row have to be without any answer.
-const maxSilent = 2
+// leastSilence is how long nothing has to be received at least: the answers to short intervals may take
+// much longer than these.
+const leastSilence = 5 * time.Second
 
-// tick sends the ping that is due, or ends the link.
-func (v *liveness) tick() {
-	received := v.conn.Stats().WireReceived
-	if v.pinged && received == v.received && !v.showing.Load() {
-		v.silent++
-	} else {
-		v.silent = 0
+// isSilent is called when a ping is due, with the bytes received so far. It reports whether nothing came
+// for two intervals, and so after two pings. busy means that nothing could be received.
+func (v *liveness) isSilent(now time.Time, received uint64, busy bool, interval time.Duration) bool {
+	if v.since.IsZero() || received != v.received || busy {
+		v.received, v.since = received, now
 	}
-	if v.silent >= maxSilent {
-		v.conn.Abort(websock.ErrIdle)
+	return now.Sub(v.since) >= max(2*interval, leastSilence)
+}
+
+// pingOrAbort sends the ping that is due, or ends a link whose server is gone.
+func (l *link) pingOrAbort(v *liveness) {
+	if v.isSilent(time.Now(), l.conn.Stats().WireReceived, l.showing.Load(), l.Ping) {
+		l.conn.Abort(websock.ErrIdle)
 		return
 	}
-	v.pinged, v.received = true, received
-	v.ping("") // if the connection has ended, that is found by the one who receives
+	l.ping("") // if the connection has ended, that is found by the one who receives
 }

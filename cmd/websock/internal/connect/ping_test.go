@@ -51,3 +51,28 @@ func TestPingsThatAreNeverAnsweredAreForgotten(t *testing.T) {
 		t.Error("not the last one")
 	}
 }
+
+func TestAServerIsGoneIfNothingComesForTwoIntervals(t *testing.T) {
+	for interval, ticks := range map[time.Duration]int{time.Minute: 2, 5 * time.Second: 2, time.Second: 5, 100 * time.Millisecond: 50} {
+		for name, test := range map[string]struct {
+			signs int  // ticks at which more was received, or
+			busy  bool // at which nothing could be
+		}{
+			"never answers":          {0, false},
+			"answers at first":       {3, false},
+			"was not read for a bit": {200, true},
+		} {
+			var server liveness
+			now, received, n := time.Now(), uint64(7), 0
+			for ; !server.isSilent(now, received, test.busy && n < test.signs, interval); n++ {
+				now = now.Add(interval)
+				if n < test.signs-1 && !test.busy {
+					received++
+				}
+			}
+			if want := ticks + max(test.signs-1, 0); n != want {
+				t.Errorf("%s, every %v: gone at tick %d, want %d", name, interval, n, want)
+			}
+		}
+	}
+}
