@@ -7,10 +7,56 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall dist reproduce test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
+
+# Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
+TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
+STATICCHECK = $(TOOLS)/v0.8.2/staticcheck
+GOLANGCI    = $(TOOLS)/v2.15.0/golangci-lint
+GOVULNCHECK = $(TOOLS)/v1.9.0/govulncheck
+CYCLONEDX   = $(TOOLS)/v1.10.0/cyclonedx-gomod
+CADDY       = $(TOOLS)/v2.11.9/caddy
+H2SPEC      = $(TOOLS)/v2.2.1+incompatible/h2spec
+build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
+
+# The release that is built: that of the tag, if the commit has one. The time of all its files is the commit's.
+VERSION  ?= $(or $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null),v0.1.0-dev)
+RELEASED ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+build dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+
+PREFIX ?= /usr/local
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+SHARE   = $(DESTDIR)$(PREFIX)/share
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+build: ## the program, its man page and its completions, in bin
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.release=$(VERSION)' -o bin/websock ./cmd/websock
+	bin/websock help -man >bin/websock.1
+	for s in bash fish zsh; do bin/websock completion $$s >bin/websock.$$s || exit; done
+
+install: build ## what build makes, below PREFIX (/usr/local) and in the directory DESTDIR
+	install -d $(BINDIR) $(SHARE)/man/man1 $(SHARE)/doc/websock $(SHARE)/bash-completion/completions \
+		$(SHARE)/fish/vendor_completions.d $(SHARE)/zsh/site-functions
+	install -m 755 bin/websock $(BINDIR)/websock
+	install -m 644 bin/websock.1 $(SHARE)/man/man1/websock.1
+	install -m 644 bin/websock.bash $(SHARE)/bash-completion/completions/websock
+	install -m 644 bin/websock.fish $(SHARE)/fish/vendor_completions.d/websock.fish
+	install -m 644 bin/websock.zsh $(SHARE)/zsh/site-functions/_websock
+	install -m 644 LICENSE $(SHARE)/doc/websock/LICENSE
+
+uninstall: ## removes what install puts there
+	rm -f $(BINDIR)/websock $(SHARE)/man/man1/websock.1 $(SHARE)/bash-completion/completions/websock \
+		$(SHARE)/fish/vendor_completions.d/websock.fish $(SHARE)/zsh/site-functions/_websock
+	rm -rf $(SHARE)/doc/websock
+
+dist: $(CYCLONEDX) ## a release of VERSION, in dist: archives for RELEASED, SBOMs, checksums
+	rm -rf dist
+	go run ./internal/dist -version '$(VERSION)' -cyclonedx $(CYCLONEDX) $(RELEASED)
+
+reproduce: ## dist once more, in another directory, and compares
+	.ci/reproduce $(RELEASED)
 
 test: ## all tests
 	go test -timeout 30m $(PACKAGES)
@@ -32,13 +78,15 @@ arm64: ## the packages with kernels, the engine and websock, as linux/arm64 unde
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 
-# The assembly depends on the processor alone, so the builds without it are those of one system.
+# The assembly depends on the processor alone, and the program has none, so the builds without it are those
+# of the library for one system.
 PUREGO_PLATFORMS := linux/amd64 linux/arm64
 
+# With -trimpath, as in dist, which has nothing more to compile then.
 cross: ## builds for every platform, with and without assembly
-	@set -e; build() { GOOS=$${1%/*} GOARCH=$${1#*/} CGO_ENABLED=0 go build $$2 $(PACKAGES); }; \
-		for p in $(PLATFORMS); do echo "$$p"; build $$p; done; \
-		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p -tags=purego; done
+	@set -e; build() { GOOS=$${1%/*} GOARCH=$${1#*/} CGO_ENABLED=0 go build -trimpath $$2; }; \
+		for p in $(PLATFORMS); do echo "$$p"; build $$p "$(PACKAGES)"; done; \
+		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p "-tags=purego ./..."; done
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"
@@ -46,15 +94,6 @@ cross: ## builds for every platform, with and without assembly
 vet: ## gofmt and go vet in every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go vet in $$m"; go vet ./...); done
-
-# Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
-TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
-STATICCHECK = $(TOOLS)/v0.8.2/staticcheck
-GOLANGCI    = $(TOOLS)/v2.15.0/golangci-lint
-GOVULNCHECK = $(TOOLS)/v1.9.0/govulncheck
-CADDY       = $(TOOLS)/v2.11.9/caddy
-H2SPEC      = $(TOOLS)/v2.2.1+incompatible/h2spec
-build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
 
 $(TOOLS)/%/staticcheck:
 	$(call build-tool,honnef.co/go/tools/cmd/staticcheck)
@@ -64,6 +103,9 @@ $(TOOLS)/%/golangci-lint:
 
 $(TOOLS)/%/govulncheck:
 	$(call build-tool,golang.org/x/vuln/cmd/govulncheck)
+
+$(TOOLS)/%/cyclonedx-gomod:
+	$(call build-tool,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
 
 $(TOOLS)/%/caddy:
 	$(call build-tool,github.com/caddyserver/caddy/v2/cmd/caddy)

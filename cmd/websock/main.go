@@ -176,8 +176,14 @@ func newVersionCommand(s stdio) *ffcli.Command {
 	}
 }
 
+// release is the version that a Makefile has set, "" if go install has built the module.
+var release string
+
 // version returns the version of the module that was built.
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
