@@ -155,7 +155,7 @@ func percentiles(h *measure.Histogram) *measure.Percentiles {
 // Judge fills in whether the thresholds held, of which there is at least one, and reports whether all did.
 func (r *Report) Judge(thresholds []threshold.Threshold) bool {
 	run := threshold.Run{Result: r.result, Asked: r.Asked, AskedRate: r.AskedRate}
-	if r.Cluster == nil {
+	if r.opensAtOnce() {
 		run.Dialing = r.dialing
 	}
 	held := true

@@ -62,7 +62,7 @@ var figures = map[string]*figure{
 	"reconnects": {number: always(func(r *Run) int64 { return r.Final.Reconnects })},
 	"dial_rate": {
 		number:  func(r *Run) (float64, bool) { return perSecond(r.Connections, r.Dialing) },
-		missing: "connections come and go in a cluster",
+		missing: "connections come and go, in a cluster or by stages",
 	},
 	"message_rate": {
 		number:  func(r *Run) (float64, bool) { return perSecond(r.Exchanged, r.Elapsed) },
@@ -108,8 +108,11 @@ func operations(r *Run) float64 {
 }
 
 func askedRate(r *Run) float64 {
-	if r.AskedRate > 0 {
+	switch {
+	case r.AskedRate > 0:
 		return r.AskedRate
+	case r.Final.Sent > r.Final.Due: // a scenario sends more than what a schedule says
+		return 0
 	}
 	rate, _ := perSecond(r.Final.Due, r.Elapsed)
 	return rate

@@ -111,6 +111,7 @@ func TestARateInPercentIsOfWhatWasAskedForOrDue(t *testing.T) {
 		{0, 9000, 9000, true, ""},
 		{0, 9000, 8000, false, ""},
 		{0, 0, 9000, false, noSchedule},
+		{0, 9000, 9500, false, noSchedule}, // a part of them by a schedule
 	} {
 		r := exampleRun()
 		r.AskedRate, r.Final.Due, r.Final.Sent = test.asked, test.due, test.sent
