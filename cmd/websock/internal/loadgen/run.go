@@ -50,6 +50,7 @@ func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 		return err
 	}
 	dialing := time.Since(begin)
+	sampler.Sample()
 	exchange := func() { err = runner.Exchange(ctx, p.Duration) }
 	if p.Shared {
 		p.Progress.WhileSharing(p.Connections, exchange)
@@ -59,6 +60,7 @@ func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 	if err != nil {
 		return err
 	}
+	sampler.Sample()
 	result, err := runner.Finish(p.Timeout)
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ const (
 
 // A Sample is a snapshot with the time at which it was taken.
 type Sample struct {
-	At time.Duration // since sampling began
+	At   time.Duration // since sampling began
+	Edge bool          // it was taken where something ended or began, by the Sampler's Sample
 	Snapshot
 }
 
@@ -23,6 +24,8 @@ type Sampler struct {
 	snapshot func() Snapshot
 	begin    time.Time
 	samples  []Sample
+	now      chan struct{} // asks for a sample
+	taken    chan struct{} // that one is taken
 	quit     chan struct{}
 	done     sync.WaitGroup
 	once     sync.Once
@@ -30,7 +33,7 @@ type Sampler struct {
 
 // StartSampler starts to take samples. Stop must be called.
 func StartSampler(snapshot func() Snapshot) *Sampler {
-	s := &Sampler{snapshot: snapshot, begin: time.Now(), quit: make(chan struct{})}
+	s := &Sampler{snapshot: snapshot, begin: time.Now(), now: make(chan struct{}), taken: make(chan struct{}), quit: make(chan struct{})}
 	s.done.Go(s.run)
 	return s
 }
@@ -39,19 +42,33 @@ func (s *Sampler) run() {
 	interval := SampleInterval
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	s.sample(true)
 	for {
-		s.sample()
+		select {
+		case <-tick.C:
+			s.sample(false)
+		case <-s.now:
+			s.sample(true)
+			s.taken <- struct{}{}
+		case <-s.quit:
+			s.sample(true)
+			return
+		}
 		if len(s.samples) == maxSamples {
 			s.samples = everyOther(s.samples)
 			interval *= 2
 			tick.Reset(interval)
 		}
-		select {
-		case <-tick.C:
-		case <-s.quit:
-			s.sample()
-			return
-		}
+	}
+}
+
+// Sample takes a sample besides those at every interval: where something ends or begins, so that it is seen
+// however short it was. It does nothing after Stop.
+func (s *Sampler) Sample() {
+	select {
+	case s.now <- struct{}{}:
+		<-s.taken
+	case <-s.quit:
 	}
 }
 
@@ -63,8 +80,8 @@ func everyOther(samples []Sample) []Sample {
 	return samples[:len(samples)/2]
 }
 
-func (s *Sampler) sample() {
-	s.samples = append(s.samples, Sample{time.Since(s.begin), s.snapshot()})
+func (s *Sampler) sample(edge bool) {
+	s.samples = append(s.samples, Sample{time.Since(s.begin), edge, s.snapshot()})
 }
 
 // Stop takes a last sample and returns all of them. Further calls return the same samples.

@@ -38,3 +38,18 @@ func TestTheIntervalDoublesWhenThereAreManySamples(t *testing.T) {
 		}
 	})
 }
+
+func TestASampleWhereSomethingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n int64
+		s := StartSampler(func() Snapshot { n++; return Snapshot{Received: n} })
+		time.Sleep(SampleInterval / 3)
+		s.Sample()
+		time.Sleep(SampleInterval / 3)
+		samples := s.Stop()
+		s.Sample()
+		if len(samples) != 3 || samples[1].At != SampleInterval/3 || samples[1].Received != 2 || !samples[1].Edge || len(s.Stop()) != 3 {
+			t.Errorf("%+v", samples)
+		}
+	})
+}

@@ -10,14 +10,15 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
 
-// A timeline has what charts show of a run: samples, so many that a page stays small, and the run's
+// A timeline has what charts show of a run: samples, so few that a page stays small, and the run's
 // phases. Time is in seconds since the first dial.
 type timeline struct {
 	samples []measure.Sample // at least one
 	phases  []chart.Part
 }
 
-// maxIntervals bounds the intervals between samples, and so the size of the page.
+// maxIntervals bounds the intervals between samples, besides those at the ends of phases, and so the size of
+// the page.
 const maxIntervals = 120
 
 func newTimeline(samples []measure.Sample) timeline {
@@ -27,39 +28,46 @@ func newTimeline(samples []measure.Sample) timeline {
 	return timeline{thinned(samples), phases(samples)}
 }
 
-// thinned returns the first and the last sample, and of those between the ones that are nearest to equal
-// distances. Where samples are missing, since the process was held up, the distance is larger.
+// thinned returns the first and the last sample, those at the edges of phases, and of the others so many
+// that equal parts of the time have one each.
 func thinned(samples []measure.Sample) []measure.Sample {
-	last := len(samples) - 1
-	distance := max(samples[last].At/maxIntervals, measure.SampleInterval)
-	kept := samples[:1:1]
-	next := distance
-	for _, s := range samples[1:max(last, 1)] {
-		if s.At < next-distance/2 || s.At > samples[last].At-distance/2 {
-			continue
-		}
-		kept = append(kept, s)
-		next = max(next+distance, s.At+distance/2)
+	last := samples[len(samples)-1]
+	distance := last.At / maxIntervals
+	shortest := distance / 2
+	if last.At > 10*measure.SampleInterval { // what worker processes have counted is a little old
+		shortest = max(shortest, measure.SampleInterval*3/4)
 	}
-	if last > 0 {
-		kept = append(kept, samples[last])
+	kept := samples[:1:1]
+	for _, s := range samples[1:max(len(samples)-1, 1)] {
+		gap := s.At - kept[len(kept)-1].At
+		if gap >= shortest && last.At-s.At >= shortest && (s.Edge || gap >= distance) {
+			kept = append(kept, s)
+		}
+	}
+	if len(samples) > 1 {
+		kept = append(kept, last)
 	}
 	return kept
 }
 
-// phases returns the phases that the samples name.
+// phases returns the phases that the samples name. The first begins with the run. Another one begins with
+// its first sample if that is at an edge, and else with the last sample of the one before.
 func phases(samples []measure.Sample) (parts []chart.Part) {
-	end := samples[len(samples)-1].At.Seconds()
+	var last float64 // time of the last sample that named a phase
 	for _, s := range samples {
-		n := len(parts)
-		if s.Phase == "" || n > 0 && parts[n-1].Name == s.Phase {
+		if s.Phase == "" {
 			continue
 		}
 		at := s.At.Seconds()
-		if n > 0 {
-			parts[n-1].To = at
+		if n := len(parts); n == 0 || parts[n-1].Name != s.Phase {
+			if n > 0 && s.Edge {
+				last = at
+				parts[n-1].To = at
+			}
+			parts = append(parts, chart.Part{From: last, Name: s.Phase})
 		}
-		parts = append(parts, chart.Part{From: at, To: end, Name: s.Phase})
+		last = at
+		parts[len(parts)-1].To = at
 	}
 	return parts
 }

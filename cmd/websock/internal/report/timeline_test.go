@@ -31,7 +31,7 @@ func TestTimelineHasFirstAndLastSampleAndNotTooMany(t *testing.T) {
 		least         int
 	}{
 		{0, measure.SampleInterval, 0}, {50 * time.Millisecond, measure.SampleInterval, 1}, {time.Second, measure.SampleInterval, 9},
-		{12 * time.Second, measure.SampleInterval, 115}, {time.Minute, measure.SampleInterval, 100}, {10 * time.Hour, 6400 * time.Millisecond, 110},
+		{12 * time.Second, measure.SampleInterval, 60}, {time.Minute, measure.SampleInterval, 80}, {10 * time.Hour, 6400 * time.Millisecond, 110},
 	} {
 		line := newTimeline(steady(1000, every(test.distance, test.end)...))
 		n := len(line.intervals())
@@ -42,7 +42,7 @@ func TestTimelineHasFirstAndLastSampleAndNotTooMany(t *testing.T) {
 			t.Errorf("%v: from %v to %v", test.end, first, last)
 		}
 		for _, i := range line.intervals() {
-			if distance := i.to.At - i.from.At; test.end >= time.Second && (distance < test.end/300 || distance > max(test.end/60, 3*measure.SampleInterval)) {
+			if distance := i.to.At - i.from.At; test.end >= time.Second && (distance < test.end/2/maxIntervals || distance > max(test.end/50, 3*measure.SampleInterval)) {
 				t.Errorf("%v: an interval of %v", test.end, distance)
 			}
 		}
@@ -73,16 +73,33 @@ func TestRatesAreThoseOfTheTimeThatPassed(t *testing.T) {
 	}
 }
 
-func TestPhasesBeginWhenASampleNamesThem(t *testing.T) {
+func TestPhasesBeginWhereSamplesSaySo(t *testing.T) {
 	in := func(at time.Duration, phase string) measure.Sample {
 		return measure.Sample{At: at * time.Second, Snapshot: measure.Snapshot{Phase: phase}}
 	}
 	got := phases([]measure.Sample{in(0, ""), in(1, "dialing"), in(2, "dialing"), in(3, "exchanging"), in(4, ""), in(5, "exchanging"), in(6, "closing"), in(7, "closing")})
-	want := []chart.Part{{From: 1, To: 3, Name: "dialing"}, {From: 3, To: 6, Name: "exchanging"}, {From: 6, To: 7, Name: "closing"}}
+	want := []chart.Part{{From: 0, To: 2, Name: "dialing"}, {From: 2, To: 5, Name: "exchanging"}, {From: 5, To: 7, Name: "closing"}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
+	edge := in(6, "closing")
+	edge.Edge = true
+	if got := phases([]measure.Sample{in(0, "exchanging"), in(5, "exchanging"), edge, in(7, "closing")}); got[0].To != 6 || got[1].From != 6 || got[1].To != 7 {
+		t.Errorf("with a sample at the edge: %v", got)
+	}
 	if got := phases([]measure.Sample{{}}); got != nil {
 		t.Errorf("of no names: %v", got)
+	}
+}
+
+func TestTheEndsOfPhasesAreKeptInAShortRun(t *testing.T) {
+	ms := time.Millisecond
+	in := func(at time.Duration, phase string, up int64) measure.Sample {
+		return measure.Sample{At: at, Edge: true, Snapshot: measure.Snapshot{Phase: phase, Up: up}}
+	}
+	line := newTimeline([]measure.Sample{in(0, "dialing", 0), in(5*ms, "dialing", 1), in(55*ms, "exchanging", 1), in(56*ms, "closing", 0)})
+	want := []chart.Point{{X: 0, Y: 0}, {X: 0.005, Y: 1}, {X: 0.055, Y: 1}, {X: 0.056, Y: 0}}
+	if got := line.values(func(s *measure.Snapshot) int64 { return s.Up }); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
