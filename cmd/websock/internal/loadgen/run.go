@@ -41,7 +41,7 @@ type Plan struct {
 // Run runs all stages and adds their result to r.
 func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 	p.Progress.Snapshot, p.Progress.Reconnect = runner.Snapshot, p.Reconnect
-	sampler := measure.StartSampler(runner.Snapshot)
+	sampler := measure.StartSampler(p.Duration, runner.Snapshot)
 	defer sampler.Stop()
 	var err error
 	begin := time.Now()

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// SampleInterval is the time between two samples. It doubles whenever there are maxSamples, and every
-// other one is dropped.
+// SampleInterval is the time between two samples, unless the run is so short that it has fewer than
+// minSamples then. It doubles whenever there are maxSamples, and every other one is dropped.
 const (
 	SampleInterval = 100 * time.Millisecond
+	minSamples     = 20
 	maxSamples     = 8192
 )
 
@@ -21,6 +22,7 @@ type Sample struct {
 
 // A Sampler takes a sample at every SampleInterval.
 type Sampler struct {
+	interval time.Duration
 	snapshot func() Snapshot
 	begin    time.Time
 	samples  []Sample
@@ -31,16 +33,20 @@ type Sampler struct {
 	once     sync.Once
 }
 
-// StartSampler starts to take samples. Stop must be called.
-func StartSampler(snapshot func() Snapshot) *Sampler {
-	s := &Sampler{snapshot: snapshot, begin: time.Now(), now: make(chan struct{}), taken: make(chan struct{}), quit: make(chan struct{})}
+// StartSampler starts to take samples of a run of length d, or of an unknown length if that is 0. Stop must
+// be called.
+func StartSampler(d time.Duration, snapshot func() Snapshot) *Sampler {
+	interval := SampleInterval
+	if d > 0 {
+		interval = max(min(interval, d/minSamples), time.Millisecond)
+	}
+	s := &Sampler{interval: interval, snapshot: snapshot, begin: time.Now(), now: make(chan struct{}), taken: make(chan struct{}), quit: make(chan struct{})}
 	s.done.Go(s.run)
 	return s
 }
 
 func (s *Sampler) run() {
-	interval := SampleInterval
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
 	s.sample(true)
 	for {
@@ -56,8 +62,8 @@ func (s *Sampler) run() {
 		}
 		if len(s.samples) == maxSamples {
 			s.samples = everyOther(s.samples)
-			interval *= 2
-			tick.Reset(interval)
+			s.interval *= 2
+			tick.Reset(s.interval)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 func TestASampleAtEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s := StartSampler(func() Snapshot { return Snapshot{Received: time.Since(begin).Milliseconds()} })
+		s := StartSampler(0, func() Snapshot { return Snapshot{Received: time.Since(begin).Milliseconds()} })
 		time.Sleep(10*SampleInterval + SampleInterval/2)
 		samples := s.Stop()
 		if len(samples) != 12 || len(s.Stop()) != 12 { // at 0 to 10 intervals, and at the end
@@ -25,7 +25,7 @@ func TestASampleAtEveryInterval(t *testing.T) {
 
 func TestTheIntervalDoublesWhenThereAreManySamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := StartSampler(func() Snapshot { return Snapshot{} })
+		s := StartSampler(0, func() Snapshot { return Snapshot{} })
 		time.Sleep(3 * maxSamples * SampleInterval)
 		samples := s.Stop()
 		if len(samples) > maxSamples {
@@ -42,7 +42,7 @@ func TestTheIntervalDoublesWhenThereAreManySamples(t *testing.T) {
 func TestASampleWhereSomethingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n int64
-		s := StartSampler(func() Snapshot { n++; return Snapshot{Received: n} })
+		s := StartSampler(0, func() Snapshot { n++; return Snapshot{Received: n} })
 		time.Sleep(SampleInterval / 3)
 		s.Sample()
 		time.Sleep(SampleInterval / 3)
@@ -50,6 +50,16 @@ func TestASampleWhereSomethingEnds(t *testing.T) {
 		s.Sample()
 		if len(samples) != 3 || samples[1].At != SampleInterval/3 || samples[1].Received != 2 || !samples[1].Edge || len(s.Stop()) != 3 {
 			t.Errorf("%+v", samples)
+		}
+	})
+}
+
+func TestAShortRunIsSampledMoreOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := StartSampler(50*time.Millisecond, func() Snapshot { return Snapshot{} })
+		time.Sleep(51 * time.Millisecond)
+		if samples := s.Stop(); len(samples) != 2+minSamples {
+			t.Errorf("%d samples", len(samples))
 		}
 	})
 }
