@@ -156,13 +156,13 @@ func (s *scripted) sendLocked(now time.Time) (blocked bool, err error) {
 		if out == nil || err != nil {
 			return false, err
 		}
+		now = time.Now()
 		if err := s.trySendLocked(out); err != nil {
 			if errors.Is(err, websock.ErrInvalidUTF8) {
 				return false, err
 			}
 			return true, nil // onClose follows, unless the queue is full
 		}
-		now = time.Now()
 		if late := s.session.Sent(now); late >= 0 {
 			s.lateness.Record(late)
 		}

@@ -183,6 +183,7 @@ func decodeBase64(text []byte) ([]byte, error) {
 func templateFunctions(lookupEnv func(string) (string, bool)) template.FuncMap {
 	return template.FuncMap{
 		"random":     random,
+		"mod":        mod,
 		"randomText": randomText,
 		"uuid":       uuid,
 		"json":       toJSON,
@@ -203,6 +204,14 @@ func random(n int) (int, error) {
 		return 0, fmt.Errorf("random %d: the number is at least 1", n)
 	}
 	return rand.IntN(n), nil
+}
+
+// mod returns the remainder of a division, so that connections can share things: rooms, users.
+func mod(n, by int) (int, error) {
+	if by < 1 {
+		return 0, fmt.Errorf("mod %d %d: the second number is at least 1", n, by)
+	}
+	return n % by, nil
 }
 
 // randomText returns n letters and digits.

@@ -32,6 +32,7 @@ func TestContentOfMessages(t *testing.T) {
 		`'{{.Time.Format "15:04:05"}}'`:                    "23:31:30",
 		`'{{if eq .Connection 1}}one{{else}}other{{end}}'`: "one",
 		`'{{/* nothing */}}{{random 1}}'`:                  "0",
+		`'{{mod 7 4}}'`:                                    "3",
 		`'{{base64 "a:b"}}'`:                               "YTpi",
 		`{file: subscribe.txt}`:                            files["subscribe.txt"],
 		`{template-file: hello.tmpl}`:                      "hello bob",

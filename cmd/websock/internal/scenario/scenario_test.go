@@ -128,6 +128,7 @@ func TestWhatIsWrongWithAScenarioAndWhere(t *testing.T) {
 		"path: '/{{.Data.age}}'":                  `map has no entry for key "age"`,
 		`path: '/{{env "NONE"}}'`:                 "the environment has no NONE",
 		"path: '/{{random 0}}'":                   "random 0: the number is at least 1",
+		"path: '/{{mod 1 0}}'":                    "mod 1 0: the second number is at least 1",
 		"headers: {'bad name': x}":                `"bad name" can't be a header field`,
 		"headers: {A: \"a\\nb\"}":                 `"A" can't be a header field`,
 		"headers: [a]":                            "headers is a mapping",
