@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -270,6 +271,46 @@ func TestFlagsThatDoNotGoWithAScenario(t *testing.T) {
 	} {
 		if got := command(t.Context(), "", append([]string{"fanout"}, test.flags...)...); got.code != 2 || !strings.Contains(got.err, test.want) {
 			t.Errorf("%v: %+v, not %s", test.flags, got, test.want)
+		}
+	}
+}
+
+// snippet is a block of YAML in a Markdown file.
+var snippet = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+func TestScenariosOfTheDocumentationAreRight(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/scenarios.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("API_KEY", "secret")
+	all := snippet.FindAllSubmatch(doc, -1)
+	if len(all) < 5 {
+		t.Fatalf("%d scenarios", len(all))
+	}
+	for _, found := range all {
+		file := writeScenario(t, string(found[1]), "users.csv", "user,token\nann,s3cret\n",
+			"subscribe.json", "{}", "login.tmpl", "{{.Sequence}}", "connect.bin", "\xff")
+		if _, err := readScenarioFile(file); err != nil {
+			t.Errorf("%v in\n%s", err, found[1])
+		}
+	}
+	first := writeScenario(t, string(snippet.FindSubmatch(doc)[1]), "users.csv", "user,token\nann,s3cret\n")
+	url, _ := startServer(t)
+	r, got := runFanout(t, "-url", url, "-scenario", first, "-n", "3", "-duration", "500ms")
+	if got.code != 0 || r.Answered < 3+3*4 || r.Awaited != r.Answered {
+		t.Errorf("%+v %+v", got, r)
+	}
+}
+
+func TestScenariosThatComeWithTheProgramAreRight(t *testing.T) {
+	files, err := filepath.Glob("scenarios/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		if _, err := readScenarioFile(file); err != nil {
+			t.Error(err)
 		}
 	}
 }
