@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/connect"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/record"
 )
 
 type connectCommand struct {
@@ -19,6 +20,9 @@ type connectCommand struct {
 	dialFlags
 	options connect.Options
 	flags   *flag.FlagSet
+
+	record      string // file
+	recordQuery bool
 }
 
 func newConnectCommand(s stdio) *ffcli.Command {
@@ -56,6 +60,8 @@ func (c *connectCommand) register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.options.Wait, "wait", time.Second, "how long it must be quiet, after standard input has ended, before the connection is closed (with -count, by default without limit)")
 	fs.BoolVar(&c.options.JSON, "json", false, "print a JSON object a line: event open, message, pong, refused, closed, or reconnecting")
 	fs.BoolVar(&c.options.Verbose, "v", false, "show the steps of connecting, the opening handshake and every frame, on standard error")
+	fs.StringVar(&c.record, "record", "", "`file` to write all messages to, with their times, for replay; it must not exist")
+	fs.BoolVar(&c.recordQuery, "record-query", false, "with -record, keep the values in the query of the URL, which are often credentials")
 	fs.StringVar(&c.options.History, "history", "", "`file` that keeps the lines typed on a terminal for the next time")
 }
 
@@ -91,6 +97,8 @@ func (c *connectCommand) exec(ctx context.Context, args []string) error {
 		return c.usageError("-ping is 0, or at least %v", shortestPing)
 	case o.One && o.Commands == connect.CommandsAlways:
 		return c.usageError("-one and -commands don't go together: with -one there are no lines")
+	case c.recordQuery && c.record == "":
+		return c.usageError("-record-query needs -record")
 	case o.JSON && (o.Format.Hex || o.Format.Pretty):
 		return c.usageError("-hex and -pretty are for people: -json has messages as they are")
 	}
@@ -106,9 +114,26 @@ func (c *connectCommand) exec(ctx context.Context, args []string) error {
 	}
 	c.options.Format.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	c.options.URL, c.options.Config = args[0], config
+	if c.record != "" {
+		if err := c.startRecording(); err != nil {
+			return err
+		}
+	}
 	outcome, err := connect.Run(ctx, c.Streams, c.options)
+	if notRecorded := c.options.Record.Close(); err == nil {
+		err = notRecorded
+	}
 	if err != nil {
 		return err
 	}
 	return outcomeErrors[outcome]
+}
+
+func (c *connectCommand) startRecording() (err error) {
+	o := &c.options
+	if o.RecordURL = o.URL; !c.recordQuery {
+		o.RecordURL, _ = record.HideQuery(o.URL)
+	}
+	o.Record, err = record.Create(c.record)
+	return err
 }

@@ -36,6 +36,7 @@ var completionTests = []struct {
 	{"websock serve -tls-", []string{"-tls-cert", "-tls-key"}},
 	{"websock serve -h2", []string{"-h2c"}},
 	{"websock listen -gr", []string{"-grace"}},
+	{"websock replay -sp", []string{"-speed"}},
 	{"websock fanout -str", []string{"-streams"}},
 	{"websock connect -h2", []string{"-h2"}},
 	{"websock connect -res", []string{"-resolve"}},
@@ -84,7 +85,7 @@ func TestCompletionForZshIsWellFormed(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	got := command(t.Context(), "", "help")
-	for _, text := range append(strings.Fields("fanout connect serve listen cluster compare completion version"), "EXIT CODE", exitCodes) {
+	for _, text := range append(strings.Fields("fanout connect serve listen replay cluster compare completion version"), "EXIT CODE", exitCodes) {
 		if got.code != 0 || got.err != "" || !strings.Contains(got.out, text) {
 			t.Errorf("no %q in %+v", text, got)
 		}

@@ -8,6 +8,8 @@
 //	websock cluster status    who holds how many of them
 //	websock connect wss://example.com/feed
 //	echo hello | websock connect ws://127.0.0.1:8080/
+//	websock connect -record feed.rec wss://example.com/feed
+//	websock replay -serve 8080 feed.rec
 //	websock serve             an echo server
 //	websock serve -push 100ms a server that sends to everybody
 //	websock listen 8080 -- tail -f app.log
@@ -83,6 +85,7 @@ func rootCommand(s stdio, args []string) *ffcli.Command {
 		newConnectCommand(s),
 		newServeCommand(s),
 		newListenCommand(s),
+		newReplayCommand(s),
 		newClusterCommand(s),
 		newCompareCommand(s),
 		newCompletionCommand(s, root),
@@ -157,8 +160,8 @@ const exitCodes = "The exit code is\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +
 	"  7  when a -threshold of fanout did not hold, or compare -fail-above found a figure worse\n" +
-	"  130  after an interrupt (serve, listen, cluster status -every, and fanout -cluster without\n" +
-	"     -duration: 0, since an interrupt is how they end)"
+	"  130  after an interrupt (serve, listen, replay -serve, cluster status -every, and fanout\n" +
+	"     -cluster without -duration: 0, since an interrupt is how they end)"
 
 func newVersionCommand(s stdio) *ffcli.Command {
 	return &ffcli.Command{

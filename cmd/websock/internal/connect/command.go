@@ -66,7 +66,7 @@ func (l *link) command(name, arg string) error {
 		}
 		return l.ping(arg)
 	case "pong":
-		return l.conn.SendPong([]byte(arg))
+		return l.sendFrame(websock.OpPong, []byte(arg))
 	case "close":
 		status, err := l.parseClose(arg)
 		if err != nil {
@@ -79,7 +79,7 @@ func (l *link) command(name, arg string) error {
 		if err != nil {
 			return err
 		}
-		return l.sendMessage(websock.OpBinary, content)
+		return l.sendFrame(websock.OpBinary, content)
 	default:
 		return unknownCommand(name)
 	}

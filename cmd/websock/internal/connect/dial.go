@@ -9,32 +9,48 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/record"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
 // dial opens a link, or returns nil and why it can't. The user has been told.
 func (s *session) dial(ctx context.Context) (*link, ending) {
 	config := s.Config
-	config.Trace = new(websock.Trace)
 	if s.Verbose {
 		config.Trace = verboseTrace(s.Err)
 		config.Transport = frameLogger{std.Transport(), s.Err}
 	}
-	reached := recordHandshakeStart(config.Trace)
 	l := &link{session: s}
 	config.KeepAlive.OnPong = func(_ *websock.Conn, payload []byte) { l.onPong(payload) }
-	conn, err := websock.Dial(ctx, s.URL, &config)
+	if s.Record != nil {
+		config.KeepAlive.OnPing = func(_ *websock.Conn, payload []byte) { s.Record.Message(websock.Server, websock.OpPing, payload) }
+	}
+	conn, outcome, err := Dial(ctx, s.URL, config)
 	if err != nil {
 		s.display.refused(err)
-		return nil, ending{failedDial(ctx, err, *reached), err}
+		return nil, ending{outcome, err}
 	}
 	l.conn, l.opened = conn, time.Now()
+	s.Record.Begin(record.Header{URL: s.RecordURL, QueryHidden: s.RecordURL != s.URL, Subprotocol: conn.Subprotocol()})
 	s.display.opened(conn, s.protocol())
 	return l, ending{}
 }
 
-// closeMux closes the connection of a Mux after its WebSocket.
-func closeMux(mux *websock.Mux) {
+// Dial opens a connection. With an error, the Outcome is what that means. config.Trace is changed.
+func Dial(ctx context.Context, url string, config websock.Config) (*websock.Conn, Outcome, error) {
+	if config.Trace == nil {
+		config.Trace = new(websock.Trace)
+	}
+	reached := recordHandshakeStart(config.Trace)
+	conn, err := websock.Dial(ctx, url, &config)
+	if err != nil {
+		return nil, failedDial(ctx, err, *reached), err
+	}
+	return conn, 0, nil
+}
+
+// CloseMux closes the connection of a Mux after its WebSocket.
+func CloseMux(mux *websock.Mux) {
 	const limit = time.Second // for what has been sent last
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

@@ -55,6 +55,7 @@ func (l *link) run(ctx, aborted context.Context) (ending, error) {
 func (l *link) close(with CloseStatus) error {
 	l.closing.Do(func() {
 		l.sent = with
+		l.Record.End(&websock.CloseError{Code: with.Code, Reason: with.Reason, Local: true})
 		l.closeErr = l.conn.CloseWith(with.Code, with.Reason)
 	})
 	return l.closeErr
@@ -129,12 +130,16 @@ func (l *link) handleLine(line []byte) error {
 	if l.Binary {
 		op = websock.OpBinary
 	}
-	return l.sendMessage(op, line)
+	return l.sendFrame(op, line)
 }
 
-// sendMessage sends a message. Everything that the session sends as a message goes through it.
-func (l *link) sendMessage(op websock.Opcode, msg []byte) error {
-	return l.conn.SendFrame(op, true, msg)
+// sendFrame sends a message, a ping or a pong. Everything that the session sends goes through it. It is
+// recorded first, so that a recording never has a reply before its request.
+func (l *link) sendFrame(op websock.Opcode, payload []byte) error {
+	if err := l.Record.Message(websock.Client, op, payload); err != nil {
+		return err
+	}
+	return l.conn.SendFrame(op, true, payload)
 }
 
 // endsSending reports whether an error of a send means that nothing more can be sent.
@@ -195,6 +200,9 @@ func (l *link) receive() (ending, error) {
 
 // received shows a message. Every message that is received goes through it.
 func (l *link) received(op websock.Opcode, msg []byte) error {
+	if err := l.Record.Message(websock.Server, op, msg); err != nil {
+		return err
+	}
 	l.showing.Store(true)
 	defer l.showing.Store(false)
 	return l.display.message(op, msg)
@@ -220,15 +228,22 @@ func (l *link) closedByUs() ending {
 
 // closed shows how the connection ended, other than by a close frame of ours.
 func (l *link) closed(err error) ending {
+	l.Record.End(err)
 	l.display.closed(err)
+	if l.notSent.Load() {
+		return ending{LinesNotSent, err}
+	}
+	return ending{EndOutcome(err), err}
+}
+
+// EndOutcome returns what the end of a connection means.
+func EndOutcome(err error) Outcome {
 	var closed *websock.CloseError
 	switch {
-	case l.notSent.Load():
-		return ending{LinesNotSent, err}
 	case !errors.As(err, &closed) || closed.Code == websock.CloseAbnormal:
-		return ending{Lost, err}
+		return Lost
 	case closed.Code == websock.CloseNormal, closed.Code == websock.CloseGoingAway, closed.Code == websock.CloseNoStatus:
-		return ending{ClosedNormally, err}
+		return ClosedNormally
 	}
-	return ending{ClosedWithError, err}
+	return ClosedWithError
 }

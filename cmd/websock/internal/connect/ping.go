@@ -53,11 +53,12 @@ func (p *pings) answered(payload []byte, now time.Time) (roundTrip time.Duration
 
 // ping sends a ping.
 func (l *link) ping(payload string) error {
-	return l.conn.SendPing([]byte(l.pings.add(payload, time.Now())))
+	return l.sendFrame(websock.OpPing, []byte(l.pings.add(payload, time.Now())))
 }
 
 // onPong shows the round trip that ends with a pong. A pong that answers nothing isn't shown.
 func (l *link) onPong(payload []byte) {
+	l.Record.Message(websock.Server, websock.OpPong, payload)
 	if roundTrip, ok := l.pings.answered(payload, time.Now()); ok {
 		l.display.pong(payload, roundTrip)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/record"
 )
 
 // Options are the settings of a session.
@@ -27,6 +28,9 @@ type Options struct {
 	History string        // file for the lines typed on a terminal, or ""
 
 	Format Format // of the messages that are shown
+
+	Record    *record.Writer // gets all that is sent and received; nil: nothing is recorded
+	RecordURL string         // the URL that is recorded
 
 	Reconnect bool // dial again after a loss
 	Commands  CommandMode
@@ -109,7 +113,7 @@ func (s *session) run(ctx context.Context) (Outcome, error) {
 	defer abort()
 	s.abort = abort
 	if s.Config.Mux != nil {
-		defer closeMux(s.Config.Mux)
+		defer CloseMux(s.Config.Mux)
 	}
 	s.inputs = s.newInputs()
 	go s.readInputs(ctx)
