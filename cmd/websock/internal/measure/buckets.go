@@ -2,6 +2,7 @@ package measure
 
 import (
 	"iter"
+	"math"
 	"math/bits"
 	"time"
 )
@@ -51,11 +52,11 @@ func (b Buckets) Count() (n int64) {
 	return n
 }
 
-// Sum returns the sum of the times, each of them taken as the middle of its bucket, and so at most an eighth
-// too large or too small.
-func (b Buckets) Sum() (sum time.Duration) {
+// Seconds returns the sum of the times in seconds, each of them taken as the middle of its bucket, and so at
+// most an eighth too large or too small. As a time.Duration, that of many connections could be too large.
+func (b Buckets) Seconds() (sum float64) {
 	for i, n := range b.Counts {
-		sum += time.Duration(n) * (lowerBound(b.First+i) + lowerBound(b.First+i+1)) / 2
+		sum += float64(n) * (lowerBound(b.First+i) + lowerBound(b.First+i+1)).Seconds() / 2
 	}
 	return sum
 }
@@ -63,7 +64,8 @@ func (b Buckets) Sum() (sum time.Duration) {
 // Quantile returns a time that a part q of the times, from 0 to 1, don't exceed: the upper bound of
 // the bucket in which it is, and so at most a quarter too large. It returns 0 if nothing has been counted.
 func (b Buckets) Quantile(q float64) time.Duration {
-	left := int64(q * float64(b.Count()))
+	const rounding = 1e-9 // of q, such as 0.07, whose hundredfold is a little more than 7
+	left := int64(math.Ceil(q*float64(b.Count()) - rounding))
 	for i, n := range b.Counts {
 		if left -= n; n > 0 && left <= 0 {
 			return lowerBound(b.First + i + 1)

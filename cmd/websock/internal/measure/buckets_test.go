@@ -44,8 +44,24 @@ func TestSumIsAtMostAnEighthOff(t *testing.T) {
 		h.Record(d)
 		sum += d
 	}
-	if got := h.Buckets().Sum(); got < sum-sum/8 || got > sum+sum/8 {
-		t.Errorf("%v, exactly %v", got, sum)
+	if got, exact := h.Buckets().Seconds(), sum.Seconds(); got < exact*7/8 || got > exact*9/8 {
+		t.Errorf("%v, exactly %v", got, exact)
+	}
+	if got := (Buckets{First: bucketOf(1_000_000), Counts: []int64{1 << 40}}).Seconds(); got < 1e12 {
+		t.Errorf("of a million years: %v", got)
+	}
+}
+
+func TestQuantileOfFewTimes(t *testing.T) {
+	b := Buckets{First: bucketOf(1024), Counts: []int64{1, 1, 1, 1, 1}} // from 1024, 1280, 1536, 1792 and 2048 µs
+	for q, µs := range map[float64]int64{0: 1280, 0.1: 1280, 0.2: 1280, 0.21: 1536, 0.5: 1792, 0.8: 2048, 0.9: 2560, 1: 2560} {
+		if got := b.Quantile(q); got != microseconds(µs) {
+			t.Errorf("%v: %v", q, got)
+		}
+	}
+	hundred := Buckets{First: bucketOf(1024), Counts: []int64{7, 93}}
+	if got := hundred.Quantile(0.07); got != microseconds(1280) { // 0.07 * 100 is more than 7
+		t.Errorf("%v", got)
 	}
 }
 

@@ -2,6 +2,7 @@
 package prom
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,7 +68,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
 	if s.Phase != "" {
-		gauge(c.phase, 1, s.Phase)
+		gauge(c.phase, 1, strings.ToValidUTF8(s.Phase, "?")) // of a file; a label that isn't UTF-8 would panic
 	}
 	gauge(c.asked, s.Asked)
 	gauge(c.connections, s.Waiting, "waiting")
@@ -119,5 +120,5 @@ func histogram(d *prometheus.Desc, b measure.Buckets) prometheus.Metric {
 	for ; at < len(bounds); at++ {
 		buckets[bounds[at].Seconds()] = below
 	}
-	return prometheus.MustNewConstHistogram(d, below, b.Sum().Seconds(), buckets)
+	return prometheus.MustNewConstHistogram(d, below, b.Seconds(), buckets)
 }

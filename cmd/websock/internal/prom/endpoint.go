@@ -5,11 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 )
@@ -18,10 +20,14 @@ import (
 type Endpoint struct {
 	listener net.Listener
 	server   *http.Server
+	serving  sync.WaitGroup
 }
 
 // Path is the path of the metrics.
 const Path = "/metrics"
+
+// maxConnections bounds the open files that clients can take from the run.
+const maxConnections = 16
 
 // Listen listens at an address. Requests wait until Serve is called. Close must be called.
 func Listen(addr string) (*Endpoint, error) {
@@ -29,7 +35,7 @@ func Listen(addr string) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Endpoint{listener: listener}, nil
+	return &Endpoint{listener: netutil.LimitListener(listener, maxConnections)}, nil
 }
 
 // URL returns the URL of the metrics.
@@ -46,13 +52,13 @@ func (e *Endpoint) Serve(snapshot func() measure.Snapshot) {
 	})
 	const limit = 10 * time.Second
 	e.server = &http.Server{Handler: mux, ReadTimeout: limit, WriteTimeout: limit}
-	go e.server.Serve(e.listener)
+	e.serving.Go(func() { e.server.Serve(e.listener) })
 }
 
 // Close stops listening. A request that is being answered has a second to end.
 func (e *Endpoint) Close() {
+	e.listener.Close() // which the server does not know if it has not begun yet
 	if e.server == nil {
-		e.listener.Close()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -60,4 +66,5 @@ func (e *Endpoint) Close() {
 	if e.server.Shutdown(ctx) != nil {
 		e.server.Close()
 	}
+	e.serving.Wait()
 }

@@ -117,6 +117,44 @@ func TestHistogramsHaveTheSameBucketsAtAllTimes(t *testing.T) {
 	}
 }
 
+func TestAPhaseThatIsNotUTF8(t *testing.T) {
+	if text := scrape(t, func() measure.Snapshot { return measure.Snapshot{Phase: "r\xe4mp \"up\"\n"} }); !strings.Contains(text, `websock_load_phase{phase="r?mp \"up\"\n"} 1`) {
+		t.Error(text)
+	}
+}
+
+func TestClientsTakeFewOpenFiles(t *testing.T) {
+	e, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.Serve(exampleSnapshot)
+	answered := make(chan bool, 2*maxConnections)
+	for range 2 * maxConnections {
+		conn, err := net.Dial("tcp", e.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go func() {
+			io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			_, err := conn.Read(make([]byte, 1))
+			answered <- err == nil
+		}()
+	}
+	for range maxConnections {
+		if !<-answered {
+			t.Error("a connection ended")
+		}
+	}
+	select {
+	case <-answered:
+		t.Error("more connections are served")
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
 // scrape returns the metrics that an Endpoint serves.
 func scrape(t *testing.T, snapshot func() measure.Snapshot) string {
 	e, err := Listen("127.0.0.1:0")
