@@ -50,7 +50,7 @@ func TestNestedJSONThatWouldGrowTooMuchIsNotIndented(t *testing.T) {
 
 func TestJSONIsInColorOnATerminal(t *testing.T) {
 	f := Format{Pretty: true, Color: true}
-	const text = `{"k\u009bey":["string",1.50,true,null]}`
+	const text = `{"k\u009bey":["string` + "\u009b" + `",1.50,true,null]}`
 	plain := func(shown []byte) string { return regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(string(shown), "") }
 	shown := f.forTerminal(websock.OpText, []byte(text))
 	if want := "{\n  \"k\\u009bey\": [\n    \"string\\u009b\",\n    1.50,\n    true,\n    null\n  ]\n}"; plain(shown) != want || bytes.Count(shown, []byte("\x1b[")) < 10 {
