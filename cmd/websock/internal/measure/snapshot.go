@@ -77,17 +77,6 @@ func (s *Snapshot) Add(other Snapshot) {
 	s.OneWay = s.OneWay.Add(other.OneWay)
 }
 
-// Between returns what the numbers were at a part of the time from s to a later Snapshot, if they
-// changed linearly. What isn't a number is that of later.
-func (s Snapshot) Between(later Snapshot, part float64) Snapshot {
-	between := later
-	from := s.counts()
-	for i, to := range between.counts() {
-		*to = *from[i] + int64(part*float64(*to-*from[i]))
-	}
-	return between
-}
-
 // addCounts adds up two maps of counts in a map of its own, or returns nil if both are empty.
 func addCounts(a, b map[string]int64) map[string]int64 {
 	if len(b) == 0 {

@@ -41,13 +41,3 @@ func TestSnapshotsOfProcessesAddUp(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 }
-
-func TestBetweenTwoSnapshots(t *testing.T) {
-	from, to := everyCount(10), everyCount(20)
-	to.Phase = "closing"
-	want := everyCount(15)
-	want.Phase = "closing"
-	if got := from.Between(to, 0.5); !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v", got)
-	}
-}
