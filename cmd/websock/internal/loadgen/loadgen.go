@@ -377,7 +377,7 @@ func (g *LoadGen) Snapshot() measure.Snapshot {
 func (g *LoadGen) countStates(s *measure.Snapshot) {
 	group := g.group.Load()
 	if group == nil {
-		if g.Share == nil {
+		if g.Share == nil && !g.staged() {
 			s.Asked, s.Waiting = int64(g.Connections), int64(g.Connections)
 		}
 		return
@@ -389,7 +389,7 @@ func (g *LoadGen) countStates(s *measure.Snapshot) {
 		return
 	}
 	s.Ended = count(fanout.Stopped)
-	if g.Share == nil { // the group is told of connections one after the other
+	if g.Share == nil && !g.staged() { // the group is told of connections one after the other
 		s.Waiting = int64(g.Connections) - s.Connecting - s.Up - s.Ended
 	}
 	s.Asked = s.Waiting + s.Connecting + s.Up + s.Ended

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
 	"github.com/seed004e8d11/websock/fanout"
 )
 
@@ -158,4 +159,24 @@ func TestASnapshotSaysWhatAllConnectionsDo(t *testing.T) {
 	if got.SentBytes != 100*got.Sent || got.ReceivedBytes != got.SentBytes || got.Phase != "closing" || got.Asked != 0 || got.Ended != 2 || result.Latencies.Count() != got.Sent {
 		t.Errorf("%+v", got)
 	}
+}
+
+func TestNoConnectionIsAskedForBeforeAStageDoes(t *testing.T) {
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: "ws://localhost/"}},
+		Connections: 4,
+		Scenario:    &scenario.Scenario{Stages: []scenario.Stage{{To: 4, For: time.Hour}}},
+	})
+	check := func() {
+		t.Helper()
+		if now := g.Snapshot(); now.Asked != 0 || now.Waiting != 0 {
+			t.Errorf("%+v", now)
+		}
+	}
+	check()
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	g.shutdown()
 }
