@@ -349,7 +349,7 @@ func TestDelayIsThatOfASlot(t *testing.T) {
 	}
 }
 
-func TestEndsRow(t *testing.T) {
+func TestAConnectionThatWasUpResetsTheBackoff(t *testing.T) {
 	lost := &websock.CloseError{Code: websock.CloseAbnormal}
 	for _, test := range []struct {
 		backoff  Backoff
@@ -364,7 +364,7 @@ func TestEndsRow(t *testing.T) {
 		{Backoff{Stable: time.Hour}, lost, 0, time.Minute, false},
 		{Backoff{}, &websock.CloseError{Code: websock.CloseGoingAway}, 0, 0, true},
 	} {
-		if got := test.backoff.EndsRow(test.err, test.received, test.up); got != test.want {
+		if got := test.backoff.Resets(test.err, test.received, test.up); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
 	}

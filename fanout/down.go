@@ -154,7 +154,7 @@ func (t *teardown) countLocked() {
 		if l.keptAlive && errors.Is(t.err, websock.ErrIdle) {
 			g.counts.pingTimeout()
 		}
-		if g.options.Backoff.endsRow(t.err, traffic.FramesReceived, g.now()-l.upSince) {
+		if g.options.Backoff.resets(t.err, traffic.FramesReceived, g.now()-l.upSince) {
 			s.failures = 0
 		}
 	}

@@ -177,12 +177,12 @@ func (b Backoff) Delay(failures int, err error) time.Duration {
 	return b.delay(uint32(min(max(failures, 1), math.MaxInt32)), err, time.Now())
 }
 
-// EndsRow reports whether a connection ends the row of failures that Delay counts. The connection
-// has ended with err, after it had received a number of data frames and was up for a time: see
-// websock.Stats.FramesReceived.
-func (b Backoff) EndsRow(err error, framesReceived uint64, up time.Duration) bool {
+// Resets reports whether the next failure after a connection is the first in a row again: whether the
+// connection worked. It has ended with err, after it had received a number of data frames and was up for
+// a time: see websock.Stats.FramesReceived.
+func (b Backoff) Resets(err error, framesReceived uint64, up time.Duration) bool {
 	b.complete()
-	return b.endsRow(err, framesReceived, up)
+	return b.resets(err, framesReceived, up)
 }
 
 // delay returns how long to wait after a number of failures in a row, the last of which is err.
@@ -217,9 +217,9 @@ func between(least, most time.Duration) time.Duration {
 	return least + rand.N(most-least+1)
 }
 
-// endsRow reports whether a connection ends a row of failures. It has ended with err, after it had
+// resets reports whether a connection ends a row of failures. It has ended with err, after it had
 // received a number of data frames and was up for a time.
-func (b *Backoff) endsRow(err error, received uint64, up time.Duration) bool {
+func (b *Backoff) resets(err error, received uint64, up time.Duration) bool {
 	switch closeCodeOf(err) {
 	case websock.CloseNormal, websock.CloseGoingAway, websock.CloseServiceRestart:
 		return true

@@ -41,7 +41,7 @@ type failureRow struct {
 
 // delay returns how long to wait after an ending. l is the link that has ended, or nil.
 func (r *failureRow) delay(l *link, end ending) time.Duration {
-	if l != nil && r.backoff.EndsRow(end.err, l.conn.Stats().FramesReceived, time.Since(l.opened)) {
+	if l != nil && r.backoff.Resets(end.err, l.conn.Stats().FramesReceived, time.Since(l.opened)) {
 		r.failures = 0
 	}
 	r.failures++
