@@ -61,7 +61,8 @@ type LoadGen struct {
 	unattempted    atomic.Int64  // slots whose first attempt has not ended
 	allAttempted   chan struct{} // closed when there are none
 	up             atomic.Int64
-	attempts       atomic.Int64 // to connect
+	noneUp         chan struct{} // has an element after up has become 0
+	attempts       atomic.Int64  // to connect
 	reconnects     atomic.Int64
 	mostUp         atomic.Int64           // at a time
 	stage          atomic.Pointer[string] // name of the stage of the scenario; nil: there is none
@@ -100,6 +101,7 @@ func New(c Config) *LoadGen {
 
 		first:          firstConnections(c),
 		firstAttempted: make(chan struct{}),
+		noneUp:         make(chan struct{}, 1),
 	}
 	g.unattempted.Store(int64(c.Connections))
 	for i := range g.tallies {
@@ -239,7 +241,12 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 	ended := endedByUs(err)
 	switch c := slot.conn.Load(); {
 	case c != nil && !c.isClosed():
-		g.up.Add(-1)
+		if g.up.Add(-1) == 0 {
+			select {
+			case g.noneUp <- struct{}{}:
+			default: // it is to be looked at already
+			}
+		}
 		c.end(err)
 	case !ended:
 		g.attempts.Add(1)
@@ -300,11 +307,9 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 
 // waitWhileUp waits until ctx ends, or no connection is up and none will be.
 func (g *LoadGen) waitWhileUp(ctx context.Context) {
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
 	for g.Reconnect || g.up.Load() > 0 {
 		select {
-		case <-poll.C:
+		case <-g.noneUp:
 		case <-ctx.Done():
 			return
 		}
@@ -356,8 +361,14 @@ func (g *LoadGen) inFlight() (n int64) {
 	return n
 }
 
-// Snapshot adds up what connections have counted. Its cost does not depend on how many there are.
-func (g *LoadGen) Snapshot() measure.Snapshot {
+// Snapshot adds up what connections have counted. Its cost does not depend on how many there are, and is
+// no part of what messages cost.
+func (g *LoadGen) Snapshot() (now measure.Snapshot) {
+	process.Aside(func() { now = g.snapshot() })
+	return now
+}
+
+func (g *LoadGen) snapshot() measure.Snapshot {
 	now := measure.Snapshot{Phase: phase(g.phase.Load()).String(), Attempts: g.attempts.Load(), Reconnects: g.reconnects.Load()}
 	if stage := g.stage.Load(); stage != nil && g.is(exchanging) {
 		now.Phase = *stage

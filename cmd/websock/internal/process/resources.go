@@ -2,6 +2,12 @@
 // files), and starts further processes of this program.
 package process
 
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
 // reservedFiles are kept for what is not a connection: the standard streams, the poller, pipes
 // to child processes and the resolver.
 const reservedFiles = 32
@@ -15,4 +21,20 @@ func FitConnections(n int) int {
 		return n
 	}
 	return max(min(n, limit-reservedFiles), 1)
+}
+
+// CPUTime returns the CPU time that the process has used, without that of what has run in Aside.
+func CPUTime() time.Duration { return usedCPUTime() - time.Duration(aside.Load()) }
+
+// aside is the CPU time, in nanoseconds, of what has run in Aside.
+var aside atomic.Int64
+
+// Aside runs f, which watches what the process does and is no part of it: CPUTime doesn't count it, on
+// Linux. What other goroutines do for f is counted.
+func Aside(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := threadCPUTime()
+	f()
+	aside.Add(int64(threadCPUTime() - begin))
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPUTime returns the CPU time that the process has used, in user mode and in the kernel.
-func CPUTime() time.Duration {
+// usedCPUTime returns the CPU time that the process has used, in user mode and in the kernel.
+func usedCPUTime() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// CPUTime returns the CPU time that the process has used, in user mode and in the kernel.
-func CPUTime() time.Duration {
+// usedCPUTime returns the CPU time that the process has used, in user mode and in the kernel.
+func usedCPUTime() time.Duration {
 	process, err := syscall.GetCurrentProcess()
 	if err != nil {
 		return 0

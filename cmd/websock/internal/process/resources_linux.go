@@ -3,6 +3,9 @@ package process
 import (
 	"fmt"
 	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // MemoryKind names what Memory returns.
@@ -19,4 +22,13 @@ func Memory() int64 {
 	var size, resident, mapped int64
 	fmt.Fscan(file, &size, &resident, &mapped)
 	return (resident - mapped) * int64(os.Getpagesize())
+}
+
+// threadCPUTime returns the CPU time that this thread has used.
+func threadCPUTime() time.Duration {
+	var used unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Nano())
 }
