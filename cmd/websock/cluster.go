@@ -136,9 +136,10 @@ func (c *clusterFlags) options(logger *slog.Logger) (cluster.Options, error) {
 	return o, nil
 }
 
-// newLogger returns a logger whose records are for people who look at a terminal.
-func newLogger(w io.Writer) *slog.Logger {
+// newLogger returns a logger whose records are for people who look at a terminal, from a level on.
+func newLogger(w io.Writer, least slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		Level: least,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
 				return slog.String(slog.TimeKey, a.Value.Time().Format(time.TimeOnly))

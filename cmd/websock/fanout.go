@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/live"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/loadgen"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/member"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
@@ -35,6 +36,7 @@ type fanoutCommand struct {
 	loadFlags
 	outputFlags
 	scenarioFlags
+	displayFlags
 	flags     *flag.FlagSet
 	args      []string // the flags as given, for worker processes
 	urls      []string
@@ -92,6 +94,7 @@ func (c *fanoutCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.text, "text", false, "send text, not binary messages")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object, not a table")
 	c.loadFlags.register(fs)
+	c.displayFlags.register(fs)
 	c.clusterFlags.register(fs)
 	c.outputFlags.register(fs)
 	c.scenarioFlags.register(fs)
@@ -199,6 +202,8 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 		}
 		defer page.Close()
 	}
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
 	untilInterrupt := c.joins() && !c.given("duration")
 	if untilInterrupt {
 		c.duration = 0
@@ -207,7 +212,7 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.measure(ctx, out)
+	r, err := c.measure(ctx, out, c.newDisplay(interrupt))
 	written := out.close()
 	if written != nil {
 		fmt.Fprintln(c.Err, "websock: -series:", written)
@@ -233,13 +238,14 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	return nil
 }
 
-// measure starts servers and worker processes, if they are needed, and runs the load. It is shown by out.
-func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Report, error) {
+// measure starts servers and worker processes, if they are needed, and runs the load. It is shown by out
+// and display.
+func (c *fanoutCommand) measure(ctx context.Context, out *outputs, display *live.Display) (*report.Report, error) {
 	n := c.fitConnections()
 	c.procs = min(c.procs, n)
 	server := "given"
 	if len(c.urls) == 0 {
-		servers, err := serve.StartChildren(c.Err, c.procs, serve.ChildOptions{
+		servers, err := serve.StartChildren(display, c.procs, serve.ChildOptions{
 			Transport: c.transport, Compress: c.compress, TLS: c.tls, Streams: c.streamsPerConn(),
 		})
 		if err != nil {
@@ -261,20 +267,16 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs) (*report.Repo
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())
 	}
-	progress := &report.Progress{Out: c.Err}
-	runner, stop, err := c.runner(n, progress, r)
+	runner, stop, err := c.runner(n, display, r)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
 	c.showRun(c.stdio, out, runner.Snapshot)
 	err = loadgen.Run(ctx, runner, loadgen.Plan{
-		Connections: n,
-		Duration:    c.duration,
-		Timeout:     c.timeout,
-		Reconnect:   c.reconnect || c.joins(),
-		Shared:      c.joins(),
-		Progress:    progress,
+		Duration: c.duration,
+		Timeout:  c.timeout,
+		Display:  display,
 	}, r)
 	if c.joins() && err != nil {
 		err = c.tellClusterError(ctx, err)
@@ -311,11 +313,11 @@ func (c *fanoutCommand) fitConnections() int {
 	return n
 }
 
-// runner returns what generates the load, and a function that ends it. What a member of a cluster logs
-// goes to log, and what it says of the cluster into r.
+// runner returns what generates the load, and a function that ends it. What worker processes and a member
+// of a cluster log goes to log, and what a member says of the cluster into r.
 func (c *fanoutCommand) runner(n int, log io.Writer, r *report.Report) (runner loadgen.Runner, stop func(), err error) {
 	if c.procs > 1 {
-		workers, err := loadgen.StartWorkers(c.Err, c.procs, n, func(first, connections int) []string {
+		workers, err := loadgen.StartWorkers(log, c.procs, n, func(first, connections int) []string {
 			return c.workerArgs(first, connections, n)
 		})
 		return workers, workers.Stop, err
@@ -350,7 +352,7 @@ func (c *fanoutCommand) workerArgs(first, connections, n int) []string {
 
 // member returns what generates the load as a member of a cluster.
 func (c *fanoutCommand) member(load loadgen.Config, log io.Writer, r *report.Cluster) (loadgen.Runner, error) {
-	o, err := c.clusterFlags.options(newLogger(log))
+	o, err := c.clusterFlags.options(newLogger(log, c.logLevel()))
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func TestFanoutDoesNotDeadlockOnLargeWindows(t *testing.T) {
 }
 
 func TestFanoutStartsItsOwnServerAndPrintsATable(t *testing.T) {
-	got := command(t.Context(), "", "fanout", "-n", "20", "-duration", "200ms")
+	got := command(t.Context(), "", "fanout", "-quiet", "-n", "20", "-duration", "200ms")
 	if got.code != 0 || got.err != "" {
 		t.Errorf("%+v", got)
 	}

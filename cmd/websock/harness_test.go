@@ -226,10 +226,10 @@ func echoChanged(conn *websock.Conn, change func(op websock.Opcode, msg []byte) 
 // unusedURL is the URL of a port that nobody listens on.
 const unusedURL = "ws://127.0.0.1:1/"
 
-// runFanout runs "websock fanout -json".
+// runFanout runs "websock fanout -json -quiet".
 func runFanout(t *testing.T, args ...string) (report.Report, outcome) {
 	t.Helper()
-	got := command(t.Context(), "", append([]string{"fanout", "-json"}, args...)...)
+	got := command(t.Context(), "", append([]string{"fanout", "-json", "-quiet"}, args...)...)
 	var r report.Report
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
 		t.Fatalf("%v: %+v", err, got)

@@ -48,6 +48,7 @@ var completionTests = []struct {
 	{"websock fanout -clu", []string{"-cluster"}},
 	{"websock fanout -series-", []string{"-series-interval"}},
 	{"websock compare -f", []string{"-fail-above", "-figures"}},
+	{"websock fanout -qu", []string{"-quiet"}},
 }
 
 func TestCompletionInBash(t *testing.T) {

@@ -35,7 +35,7 @@ func TestThresholdsDecideTheExitCode(t *testing.T) {
 		{"-url " + unusedURL + " -threshold connections>=1 -threshold errors<=2", 0, []string{"dial refused", "2 of 2 held"}}, // errors alone aren't a failure then
 		{"-url " + unusedURL + " -threshold errors==0", 7, []string{"0 of 1 held"}},
 	} {
-		args := append([]string{"fanout", "-url", url, "-n", "4", "-duration", "50ms"}, strings.Fields(test.flags)...)
+		args := append([]string{"fanout", "-quiet", "-url", url, "-n", "4", "-duration", "50ms"}, strings.Fields(test.flags)...)
 		got := command(t.Context(), "", args...)
 		if got.code != test.code || got.err != "" {
 			t.Errorf("%s: %+v", test.flags, got)

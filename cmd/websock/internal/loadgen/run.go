@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed004e8d11/websock/cmd/websock/internal/live"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
@@ -28,36 +29,26 @@ type Runner interface {
 	Snapshot() measure.Snapshot
 }
 
-// A Plan says how long the stages take, and how their progress is shown.
+// A Plan says how long the stages take, and what shows them.
 type Plan struct {
-	Connections int
-	Duration    time.Duration // of the exchange; 0: until it is interrupted
-	Timeout     time.Duration // of the wait for the last echoes
-	Reconnect   bool
-	Shared      bool // with other processes: connections come and go
-	Progress    *report.Progress
+	Duration time.Duration // of the exchange; 0: until it is interrupted
+	Timeout  time.Duration // of the wait for the last echoes
+	Display  *live.Display
 }
 
 // Run runs all stages and adds their result to r.
 func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
-	p.Progress.Snapshot, p.Progress.Reconnect = runner.Snapshot, p.Reconnect
 	sampler := measure.StartSampler(p.Duration, runner.Snapshot)
 	defer sampler.Stop()
-	var err error
+	p.Display.Start(ctx, runner.Snapshot)
+	defer p.Display.Stop()
 	begin := time.Now()
-	p.Progress.WhileDialing(p.Connections, func() { err = runner.Dial(ctx) })
-	if err != nil {
+	if err := runner.Dial(ctx); err != nil {
 		return err
 	}
 	dialing := time.Since(begin)
 	sampler.Sample()
-	exchange := func() { err = runner.Exchange(ctx, p.Duration) }
-	if p.Shared {
-		p.Progress.WhileSharing(p.Connections, exchange)
-	} else {
-		p.Progress.WhileExchanging(p.Duration, exchange)
-	}
-	if err != nil {
+	if err := runner.Exchange(ctx, p.Duration); err != nil {
 		return err
 	}
 	sampler.Sample()

@@ -1,5 +1,4 @@
-// Package report turns the measurements of a fanout into a table, a JSON object or a web page
-// with charts, and shows progress while they are taken.
+// Package report turns the measurements of a fanout into a table, a JSON object or a web page with charts.
 package report
 
 import (
