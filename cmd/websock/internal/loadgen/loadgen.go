@@ -252,7 +252,7 @@ func (g *LoadGen) onDown(s *fanout.Slot, err error, _ time.Duration) {
 		g.attempts.Add(1)
 		g.failures.add(dialFailure(err), 1, err)
 	}
-	if (g.Share != nil || g.staged()) && ended {
+	if g.comesAndGoes() && ended {
 		slot.conn.Store(nil) // another process has the connection next, or this one later
 	}
 	g.noteAttempt(slot)
@@ -388,7 +388,7 @@ func (g *LoadGen) snapshot() measure.Snapshot {
 func (g *LoadGen) countStates(s *measure.Snapshot) {
 	group := g.group.Load()
 	if group == nil {
-		if g.Share == nil && !g.staged() {
+		if !g.comesAndGoes() {
 			s.Asked, s.Waiting = int64(g.Connections), int64(g.Connections)
 		}
 		return
@@ -400,11 +400,14 @@ func (g *LoadGen) countStates(s *measure.Snapshot) {
 		return
 	}
 	s.Ended = count(fanout.Stopped)
-	if g.Share == nil && !g.staged() { // the group is told of connections one after the other
+	if !g.comesAndGoes() { // the group is told of connections one after the other
 		s.Waiting = int64(g.Connections) - s.Connecting - s.Up - s.Ended
 	}
 	s.Asked = s.Waiting + s.Connecting + s.Up + s.Ended
 }
+
+// comesAndGoes reports whether this process has less than all of its connections at times, by intention.
+func (g *LoadGen) comesAndGoes() bool { return g.Share != nil || g.staged() }
 
 // countStreams returns how many HTTP/2 connections carry how many WebSockets.
 func (g *LoadGen) countStreams() (sessions, streams int64) {

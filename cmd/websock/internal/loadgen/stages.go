@@ -13,8 +13,8 @@ import (
 type stages struct {
 	gen     *LoadGen
 	group   *fanout.Group
-	wanted  int               // the connections with lower numbers are to be open
-	closing map[int]time.Time // connections that are to be closed when their answers came, but not later
+	wanted  int          // the connections with lower numbers are to be open
+	closing map[int]bool // connections that are to be closed when their answers came, or are overdue
 }
 
 // stageTick is the time between two changes.
@@ -41,7 +41,7 @@ func (g *LoadGen) dialStages(o fanout.Options) error {
 
 // runStages goes through all stages, until ctx ends.
 func (g *LoadGen) runStages(ctx context.Context) {
-	s := &stages{gen: g, group: g.group.Load(), closing: map[int]time.Time{}}
+	s := &stages{gen: g, group: g.group.Load(), closing: map[int]bool{}}
 	s.run(ctx)
 	g.countConnections()
 	g.result.Connections = g.mostUp.Load()
@@ -53,11 +53,10 @@ func (s *stages) run(ctx context.Context) {
 	tick := time.NewTicker(stageTick)
 	defer tick.Stop()
 	for begin := time.Now(); ; {
-		now := time.Now()
-		stage, all := g.Scenario.At(now.Sub(begin))
+		stage, all := g.Scenario.At(time.Since(begin))
 		g.stage.Store(&stage.Name)
-		s.want(g.shareOf(all), now)
-		s.closeDrained(now)
+		s.want(g.shareOf(all))
+		s.closeDrained()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -74,9 +73,9 @@ func (g *LoadGen) shareOf(all int) int {
 }
 
 // want opens connections, or has the last ones stop and close, until n are open.
-func (s *stages) want(n int, now time.Time) {
+func (s *stages) want(n int) {
 	for ; s.wanted < n; s.wanted++ {
-		if _, ok := s.closing[s.wanted]; !ok { // otherwise it is opened again when it has closed
+		if !s.closing[s.wanted] { // otherwise it is opened again when it has closed
 			s.open(s.wanted)
 		}
 	}
@@ -85,9 +84,7 @@ func (s *stages) want(n int, now time.Time) {
 		if c := s.gen.slots[number].conn.Load(); c != nil {
 			c.script().stop()
 		}
-		if _, ok := s.closing[number]; !ok {
-			s.closing[number] = now.Add(s.gen.AnswerTimeout)
-		}
+		s.closing[number] = true
 	}
 }
 
@@ -95,18 +92,13 @@ func (s *stages) open(number int) {
 	s.group.Add(strconv.Itoa(number), fanout.SlotOptions{}) // fails only after Shutdown
 }
 
-// closeDrained closes the connections that have stopped and whose answers came.
-func (s *stages) closeDrained(now time.Time) {
-	for number, deadline := range s.closing {
-		c := s.gen.slots[number].conn.Load()
-		if c != nil && !c.isClosed() {
+// closeDrained closes the connections that have stopped and wait for no answers.
+func (s *stages) closeDrained() {
+	for number := range s.closing {
+		if c := s.gen.slots[number].conn.Load(); c != nil && !c.isClosed() {
 			c.script().stop() // it may have opened after it was to be closed
-			missing := c.inFlight()
-			if missing > 0 && now.Before(deadline) {
+			if c.inFlight() > 0 {
 				continue
-			}
-			if missing > 0 {
-				s.gen.failures.add("answer timeout", missing, nil)
 			}
 		}
 		delete(s.closing, number)

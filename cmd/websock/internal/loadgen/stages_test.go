@@ -1,0 +1,62 @@
+package loadgen
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
+	"github.com/seed004e8d11/websock/fanout"
+)
+
+func TestStagesOpenAndCloseConnections(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		websock.Accept(w, r, &websock.AcceptOptions{
+			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
+		})
+	}))
+	defer server.Close()
+	s, err := scenario.Parse("stages.yaml", []byte(`
+stages: [{to: 8, for: 100ms, name: up}, {for: 100ms, name: stay}, {to: 0, for: 100ms, name: down}, {for: 100ms, name: none}]
+messages: [{send: '{{.Sequence}}', every: 5ms, answer: {regex: '(.*)'}}]
+`), scenario.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: "ws" + strings.TrimPrefix(server.URL, "http")}},
+		Connections: 8, Window: 1, Scenario: s, AnswerTimeout: time.Minute,
+	})
+	if now := g.Snapshot(); now.Asked != 0 || now.Waiting != 0 {
+		t.Errorf("before it begins: %+v", now)
+	}
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var phases []string
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		defer end()
+		for end := time.Now().Add(time.Minute); !slices.Contains(phases, "none") || g.Snapshot().Asked > 0; time.Sleep(time.Millisecond) {
+			phases = append(phases, g.Snapshot().Phase)
+			if time.Now().After(end) {
+				t.Errorf("%+v", g.Snapshot())
+				return
+			}
+		}
+	}()
+	g.Exchange(ctx, 0)
+	<-ctx.Done()
+	if got := slices.Compact(phases); !slices.Equal(got[max(len(got)-4, 0):], []string{"up", "stay", "down", "none"}) {
+		t.Errorf("%q", got)
+	}
+	result, _ := g.Finish(time.Second)
+	if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 100 || got.Attempts != 8 || result.Connections != 8 {
+		t.Errorf("%+v", result)
+	}
+}
