@@ -37,7 +37,7 @@ func newListenCommand(s stdio) *ffcli.Command {
 
 func (c *listenCommand) register(fs *flag.FlagSet) {
 	o := &c.listenFlags.options
-	c.listenFlags.register(fs, "")
+	c.listenFlags.register(fs, "", 1<<20)
 	fs.BoolVar(&c.command.Binary, "binary", false, "pass bytes on as they are: messages without a line ending, and output in binary messages as it comes")
 	fs.DurationVar(&o.Timeout, "timeout", defaultTimeout, "how long a client, or the command, may take nothing of what is sent to it (0: any time)")
 	fs.DurationVar(&c.command.Grace, "grace", 2*time.Second, "how long the command may run after the end of its input, and then after SIGTERM, before it is killed")

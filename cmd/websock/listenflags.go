@@ -20,10 +20,10 @@ const maxListenConns = 1 << 16
 // when they count.
 type listenFlags struct{ options listen.Options }
 
-func (l *listenFlags) register(fs *flag.FlagSet, when string) {
+func (l *listenFlags) register(fs *flag.FlagSet, when string, maxMessage int) {
 	o := &l.options
 	fs.IntVar(&o.Max, "max", 100, when+"connections at a time; more are declined with HTTP status 503")
-	fs.IntVar(&o.MaxMessage, "max-message", 1<<20, when+"bytes of the largest message that a client may send")
+	fs.IntVar(&o.MaxMessage, "max-message", maxMessage, when+"bytes of the largest message that a client may send")
 	fs.StringVar(&o.Path, "path", "", when+"`path` of the URL; others are not found (default: any)")
 	fs.Func("allow-origin", when+"`origin` of pages that may connect, such as https://app.example.com, or * for all (repeatable; default: pages of the same host)", l.addOrigin)
 	fs.BoolVar(&o.TLS, "tls", false, when+"speak TLS (wss), with a self-signed certificate unless -tls-cert names one")

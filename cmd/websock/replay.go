@@ -49,7 +49,7 @@ const (
 func (c *replayCommand) register(fs *flag.FlagSet) {
 	o := &c.options
 	c.dialFlags.register(fs)
-	c.listenFlags.register(fs, onlyServer)
+	c.listenFlags.register(fs, onlyServer, record.MaxMessage)
 	fs.StringVar(&c.serve, "serve", "", "play the server, at this `address`: a port, or a host and port, as of listen")
 	fs.StringVar(&c.url, "url", "", onlyClient+"`URL` to connect to (default: the recorded one)")
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, onlyClient+"limit of connecting and the opening handshake")
