@@ -103,7 +103,7 @@ type flagInfo struct {
 
 func describe(commands []*ffcli.Command) (infos []commandInfo) {
 	for _, c := range commands {
-		info := commandInfo{Name: c.Name, Help: c.ShortHelp, Files: c.Name == "compare"}
+		info := commandInfo{Name: c.Name, Help: c.ShortHelp, Files: c.Name == "compare" || c.Name == "replay"}
 		switch c.Name {
 		case "completion":
 			info.Words = shells

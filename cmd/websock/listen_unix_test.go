@@ -289,6 +289,8 @@ func TestListenDecidesWhoMayConnect(t *testing.T) {
 	any, _ := startListen(t, `echo ready`, "-path", "/feed", "-allow-origin", "*")
 	listed, _ := startListen(t, `echo ready`, "-allow-origin", "https://a.example", "-allow-origin", "http://b.example:8080")
 	same, _ := startListen(t, `echo ready`)
+	everywhere, _ := startProgram(t, new(syncBuffer), "listen", ":0", "--", "echo", "ready")
+	everywhere = "ws://127.0.0.1:" + everywhere[strings.LastIndex(everywhere, ":")+1:]
 	hostOf := func(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/") }
 	if !strings.HasSuffix(any, "/feed") {
 		t.Errorf("the URL is %s", any)
@@ -314,6 +316,8 @@ func TestListenDecidesWhoMayConnect(t *testing.T) {
 		{same, "[::1]:1", "http://[::1]:1", 0},
 		{same, "evil.example", "http://evil.example", http.StatusForbidden}, // DNS rebinding
 		{same, "evil.example", "", 0},
+		{everywhere, "192.0.2.1", "http://192.0.2.1", 0},
+		{everywhere, "evil.example", "http://evil.example", http.StatusForbidden},
 	} {
 		config := &websock.Config{HostHeader: test.host, Header: http.Header{}}
 		if test.origin != "" {

@@ -25,7 +25,7 @@ func (l *listenFlags) register(fs *flag.FlagSet, when string, maxMessage int) {
 	fs.IntVar(&o.Max, "max", 100, when+"connections at a time; more are declined with HTTP status 503")
 	fs.IntVar(&o.MaxMessage, "max-message", maxMessage, when+"bytes of the largest message that a client may send")
 	fs.StringVar(&o.Path, "path", "", when+"`path` of the URL; others are not found (default: any)")
-	fs.Func("allow-origin", when+"`origin` of pages that may connect, such as https://app.example.com, or * for all (repeatable; default: pages of the same host)", l.addOrigin)
+	fs.Func("allow-origin", when+"`origin` of pages that may connect, such as https://app.example.com, or * for all (repeatable; default: those of the same host, if that is localhost or an IP address)", l.addOrigin)
 	fs.BoolVar(&o.TLS, "tls", false, when+"speak TLS (wss), with a self-signed certificate unless -tls-cert names one")
 	fs.StringVar(&o.CertFile, "tls-cert", "", when+"PEM `file` with the certificate, for wss")
 	fs.StringVar(&o.KeyFile, "tls-key", "", when+"PEM `file` with its key")

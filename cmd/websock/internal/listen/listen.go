@@ -92,7 +92,7 @@ func (s *server) serve(listener net.Listener) error {
 	addr := listener.Addr().(*net.TCPAddr)
 	limited := newLimitListener(listener, handshakes)
 	listener = limited
-	s.setAccept(addr.IP.IsLoopback())
+	s.setAccept()
 	const limit = 10 * time.Second
 	server := &http.Server{
 		Handler:           s,
@@ -133,16 +133,15 @@ func (s *server) serve(listener net.Listener) error {
 }
 
 // setAccept sets the options of the opening handshake.
-func (s *server) setAccept(loopback bool) {
+func (s *server) setAccept() {
 	s.accept = websock.AcceptOptions{
 		Subprotocols: s.Subprotocols,
 		Limits:       websock.Limits{MessageSize: int64(s.MaxMessage)},
 		KeepAlive:    websock.KeepAlive{Ping: s.Timeout},
 	}
-	switch {
-	case len(s.Origins) > 0:
+	if len(s.Origins) > 0 {
 		s.accept.CheckOrigin = func(r *http.Request) bool { return isListed(r, s.Origins) }
-	case loopback:
+	} else {
 		s.accept.CheckRequest = checkHost
 	}
 	if s.Compress {

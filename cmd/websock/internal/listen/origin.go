@@ -35,24 +35,23 @@ func isListed(r *http.Request, origins []string) bool {
 	return len(sent) == 1 && slices.ContainsFunc(origins, func(one string) bool { return strings.EqualFold(one, sent[0]) })
 }
 
-var errRebound = errors.New("pages of another host than localhost may connect only if -allow-origin names it")
+var errRebound = errors.New("pages of a host with a name may connect only if -allow-origin has them")
 
-// checkHost refuses a page of the same host on the loopback interface if that host isn't this machine. A
-// browser can be made to believe that any name is that of 127.0.0.1 (DNS rebinding); the Host header of
-// the request then has that name, too.
+// checkHost refuses a page of the same host if that has a name, other than localhost. Whoever owns a name can
+// make browsers believe that it is that of any address, such as 127.0.0.1 (DNS rebinding); the Host header
+// of the request then has that name, too.
 func checkHost(r *http.Request) error {
-	if len(r.Header["Origin"]) > 0 && !isLoopback(r.Host) {
+	if len(r.Header["Origin"]) > 0 && !isAddress(r.Host) {
 		return errRebound
 	}
 	return nil
 }
 
-// isLoopback reports whether a Host header names this machine.
-func isLoopback(host string) bool {
+// isAddress reports whether a Host header has an IP address or localhost.
+func isAddress(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
-	ip := net.ParseIP(name)
-	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(name, "localhost") || net.ParseIP(name) != nil
 }
