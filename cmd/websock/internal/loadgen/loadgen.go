@@ -292,10 +292,10 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 		g.waitWhileUp(ctx)
 	}
 	g.enter(draining)
-	g.starting.Wait()
-	stopPaces()
-	g.stopScripts()
 	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
+	stopPaces()
+	g.starting.Wait()
+	g.stopScripts()
 	now := g.Snapshot()
 	g.result.Exchanged = cmp.Or(now.Received, now.Sent)
 	g.result.Memory = process.Memory()

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"runtime"
 	"slices"
 	"time"
 
@@ -34,14 +35,18 @@ const (
 
 	// retryAfter is when a message is tried again that can't be sent because the server doesn't read.
 	retryAfter = 5 * time.Millisecond
+
+	// lastSends is how long messages are sent after the end that were due before it.
+	lastSends = 100 * time.Millisecond
 )
 
-// startPaces starts to send on all slots if there is a schedule. stop must be called.
+// startPaces starts to send on all slots if there is a schedule. stop must be called. It sends what was due
+// before that, but not for long.
 func (g *LoadGen) startPaces() (stop func()) {
 	if g.MessageRate == 0 {
 		return func() {}
 	}
-	s := startScheduler(func() time.Duration { return time.Duration(g.now()) })
+	s := startScheduler(func() time.Duration { return time.Duration(g.now()) }, pacers(g.MessageRate*float64(len(g.slots))))
 	paces := make([]pace, len(g.slots))
 	scratch := make([][]byte, len(s.runners))
 	for i := range scratch {
@@ -53,12 +58,19 @@ func (g *LoadGen) startPaces() (stop func()) {
 		s.add(i, paces[i].beat.Due(0), &paces[i])
 	}
 	return func() {
+		end := time.Duration(g.now())
 		s.stop()
-		now := time.Duration(g.now())
 		for i := range paces {
-			paces[i].finish(now)
+			paces[i].finish(end)
 		}
 	}
+}
+
+// pacers returns how many goroutines send messages at a rate: few, since each has to be woken up, but as
+// many as it takes.
+func pacers(rate float64) int {
+	const ofEach = 50_000 // messages a second, a third of what one can send
+	return int(min(1+rate/ofEach, float64(runtime.GOMAXPROCS(0))))
 }
 
 // run sends what is due.
@@ -111,7 +123,13 @@ func (p *pace) giveUp(c *connection, due int64) {
 	p.next = due
 }
 
-// finish counts what was due before the exchange has ended, and was not sent.
-func (p *pace) finish(now time.Duration) {
-	p.giveUp(p.slot.conn.Load(), p.beat.Count(now))
+// finish sends what was due before the end, and counts what it can't send.
+func (p *pace) finish(end time.Duration) {
+	due := max(p.beat.Count(end), p.counted)
+	c, now := p.slot.conn.Load(), time.Duration(p.gen.now())
+	if c != nil && !c.isClosed() && now < end+lastSends {
+		p.countDue(due)
+		p.sendUpTo(c, now, min(due, p.next+maxTogether))
+	}
+	p.giveUp(c, due)
 }

@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"runtime"
 	"sync"
 	"time"
 
@@ -20,19 +19,17 @@ const never = time.Duration(-1)
 
 // A scheduler runs events when they are due, in a few goroutines.
 type scheduler struct {
-	now      func() time.Duration
 	runners  []*eventRunner
-	quit     chan struct{}
 	finished sync.WaitGroup
 }
 
 // startScheduler starts the goroutines. stop must be called.
-func startScheduler(now func() time.Duration) *scheduler {
-	s := &scheduler{now: now, runners: make([]*eventRunner, runtime.GOMAXPROCS(0)), quit: make(chan struct{})}
+func startScheduler(now func() time.Duration, goroutines int) *scheduler {
+	s := &scheduler{runners: make([]*eventRunner, goroutines)}
 	for i := range s.runners {
-		r := &eventRunner{wake: make(chan struct{}, 1)}
+		r := &eventRunner{now: now, alarm: newAlarm()}
 		s.runners[i] = r
-		s.finished.Go(func() { s.run(r) })
+		s.finished.Go(r.run)
 	}
 	return s
 }
@@ -44,81 +41,89 @@ func (s *scheduler) add(number int, due time.Duration, e timedEvent) {
 
 // stop ends the goroutines and waits until they have ended: no event runs after that.
 func (s *scheduler) stop() {
-	close(s.quit)
+	for _, r := range s.runners {
+		r.stop()
+	}
 	s.finished.Wait()
 }
 
-// run runs the events of one goroutine.
-func (s *scheduler) run(r *eventRunner) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+// An eventRunner runs events in one goroutine.
+type eventRunner struct {
+	now func() time.Duration
+
+	mu      sync.Mutex // guards all below, but for alarm.wait
+	alarm   alarm
+	queue   schedule.Queue[timedEvent]
+	stopped bool
+}
+
+// minSleep is how long a goroutine sleeps at least when nothing is due. Waking up takes tens of
+// microseconds of CPU time, so at high rates what is due soon waits to be sent with what follows.
+const minSleep = 100 * time.Microsecond
+
+func (r *eventRunner) run() {
+	defer r.alarm.close()
 	for {
-		select {
-		case <-timer.C:
-		case <-r.wake:
-		case <-s.quit:
+		for now := r.now(); r.runOne(now); now = r.now() {
+		}
+		if !r.setAlarm() {
 			return
 		}
-		for s.runOne(r) {
-			select {
-			case <-s.quit:
-				return
-			default:
-			}
-		}
-		if next, some := r.next(); some { // otherwise add wakes it
-			timer.Reset(next - s.now())
-		}
+		r.alarm.wait()
 	}
 }
 
-// runOne runs the event that is due, and returns false if there is none.
-func (s *scheduler) runOne(r *eventRunner) bool {
-	now := s.now()
+// runOne runs an event that is due, and returns false if there is none.
+func (r *eventRunner) runOne(now time.Duration) bool {
 	e, due := r.take(now)
 	if !due {
 		return false
 	}
 	if next := e.run(now); next != never {
-		r.put(next, e)
+		r.mu.Lock()
+		r.queue.Add(next, e)
+		r.mu.Unlock()
 	}
 	return true
 }
 
-// An eventRunner has the events of one goroutine.
-type eventRunner struct {
-	wake chan struct{} // has an element if an event was added that is due before all others
-
-	mu    sync.Mutex
-	queue schedule.Queue[timedEvent]
-}
-
-func (r *eventRunner) add(due time.Duration, e timedEvent) {
-	next, some := r.next()
-	r.put(due, e)
-	if !some || due < next {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (r *eventRunner) next() (due time.Duration, some bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.queue.Next()
-}
-
+// take returns an event that is due, and false if there is none or the runner was stopped.
 func (r *eventRunner) take(now time.Duration) (e timedEvent, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.stopped {
+		return nil, false
+	}
 	e, _, due = r.queue.Take(now)
 	return e, due
 }
 
-func (r *eventRunner) put(due time.Duration, e timedEvent) {
+// setAlarm sets the alarm for the next event, and returns false if the runner was stopped.
+func (r *eventRunner) setAlarm() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if next, some := r.queue.Next(); some { // otherwise add sets it
+		r.alarm.set(max(next-r.now(), minSleep))
+	}
+	return !r.stopped
+}
+
+func (r *eventRunner) add(due time.Duration, e timedEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return
+	}
+	next, some := r.queue.Next()
 	r.queue.Add(due, e)
+	if !some || due < next {
+		r.alarm.set(due - r.now())
+	}
+}
+
+func (r *eventRunner) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	r.alarm.set(0)
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package loadgen
+
+func newSystemAlarm() alarm { return newTimerAlarm() }
