@@ -138,10 +138,7 @@ func (p *clusterProcess) interrupt(t *testing.T) (r report.Report) {
 	if err := p.Wait(); err != nil {
 		t.Errorf("%v: %s%s", err, p.err.String(), p.out.String())
 	}
-	if err := json.Unmarshal([]byte(p.out.String()), &r); err != nil {
-		t.Errorf("%v: %q", err, p.out.String())
-	}
-	return r
+	return decodeReport(t, p.out.String())
 }
 
 func TestProcessesShareConnectionsAndTakeOverFromOneThatIsKilled(t *testing.T) {

@@ -156,7 +156,7 @@ func (c *fanoutCommand) check(args []string) error {
 			return c.usageError("%v", err)
 		}
 	}
-	if err := c.outputFlags.check(c.given, c.json); err != nil {
+	if err := c.outputFlags.check(c.given, c.json, c.countedNames()); err != nil {
 		return c.usageError("%v", err)
 	}
 	urls := c.urls

@@ -8,7 +8,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -230,11 +229,10 @@ const unusedURL = "ws://127.0.0.1:1/"
 func runFanout(t *testing.T, args ...string) (report.Report, outcome) {
 	t.Helper()
 	got := command(t.Context(), "", append([]string{"fanout", "-json", "-quiet"}, args...)...)
-	var r report.Report
-	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
-		t.Fatalf("%v: %+v", err, got)
+	if got.out == "" {
+		t.Fatalf("no result: %+v", got)
 	}
-	return r, got
+	return decodeReport(t, got.out), got
 }
 
 // An endlessLine is a reader of a line that never ends.

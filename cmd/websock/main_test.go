@@ -64,6 +64,7 @@ func TestCommandLine(t *testing.T) {
 		{"fanout -threshold latency.p99<fast", 2, "has a unit"},
 		{"fanout -threshold speed>1", 2, `no figure "speed"`},
 		{"fanout -threshold", 2, "needs an argument"},
+		{"fanout -threshold counted.ticks>0", 2, `no scenario counts messages as "ticks"`},
 		{"fanout -series-interval 1s", 2, "-series-interval needs -series"},
 		{"fanout -series a.csv -series-interval 99ms", 2, "-series-interval is at least 100ms"},
 		{"fanout -series - -json", 2, "-series - and -json"},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -42,7 +43,13 @@ func (o *outputFlags) register(fs *flag.FlagSet) {
 }
 
 // check returns what is wrong with the flags. set reports whether a flag was given, json whether -json was.
-func (o *outputFlags) check(set func(name string) bool, json bool) error {
+// counts are the names under which a scenario counts messages.
+func (o *outputFlags) check(set func(name string) bool, json bool, counts []string) error {
+	for _, t := range o.thresholds {
+		if name := t.Counted(); name != "" && !slices.Contains(counts, name) {
+			return fmt.Errorf("-threshold %v: no scenario counts messages as %q", t, name)
+		}
+	}
 	switch {
 	case o.series == "" && set("series-interval"):
 		return errors.New("-series-interval needs -series")

@@ -15,10 +15,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
 
 func TestThresholdsDecideTheExitCode(t *testing.T) {
@@ -57,6 +60,20 @@ func TestThresholdsOfASchedule(t *testing.T) {
 	push, _ := startServer(t, "-push", "10ms")
 	got = command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "300ms", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>5")
 	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestThresholdOfWhatAScenarioCounts(t *testing.T) {
+	url, _ := startServer(t)
+	file := writeScenario(t, "messages: [{send: {text: tick}, every: 10ms}]\ncount: {ticks: {regex: tick}, tocks: {regex: tock}}\n")
+	args := []string{"fanout", "-url", url, "-n", "2", "-duration", "200ms", "-scenario", file}
+	got := command(t.Context(), "", append(args, "-threshold", "counted.ticks>=2", "-threshold", "counted.tocks==0")...)
+	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
+		t.Errorf("%+v", got)
+	}
+	got = command(t.Context(), "", append(args, "-threshold", "counted.tacks==0")...)
+	if got.code != 2 || !strings.Contains(got.err, `no scenario counts messages as "tacks"`) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -214,11 +231,32 @@ func TestAnAddressInUseForMetricsIsFoundBeforeDialing(t *testing.T) {
 	}
 }
 
-func TestJSONIsAsTheSchemaSays(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile("../../docs/summary.schema.json")
+// summarySchema compiles the schema of the result.
+var summarySchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	return jsonschema.NewCompiler().Compile("../../docs/summary.schema.json")
+})
+
+// decodeReport decodes the JSON result of a run, and checks that it is as the schema says.
+func decodeReport(t *testing.T, text string) (r report.Report) {
+	t.Helper()
+	schema, err := summarySchema()
 	if err != nil {
 		t.Fatal(err)
 	}
+	instance, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if err := schema.Validate(instance); err != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return r
+}
+
+func TestJSONIsAsTheSchemaSaysInEveryMode(t *testing.T) {
 	for _, flags := range []string{
 		"",
 		"-procs 2 -window 16",
@@ -231,14 +269,6 @@ func TestJSONIsAsTheSchemaSays(t *testing.T) {
 		"-mode send -msg-rate 200",
 		"-window 0",
 	} {
-		args := append([]string{"fanout", "-json", "-n", "4", "-duration", "50ms"}, strings.Fields(flags)...)
-		got := command(t.Context(), "", args...)
-		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(got.out))
-		if err != nil {
-			t.Fatalf("%s: %v: %+v", flags, err, got)
-		}
-		if err := schema.Validate(instance); err != nil {
-			t.Errorf("%s: %v\n%s", flags, err, got.out)
-		}
+		runFanout(t, append([]string{"-n", "4", "-duration", "50ms"}, strings.Fields(flags)...)...)
 	}
 }

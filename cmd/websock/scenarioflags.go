@@ -106,6 +106,14 @@ func (c *fanoutCommand) addScenario(load *loadgen.Config) {
 	load.AnswerTimeout = c.timeout
 }
 
+// countedNames returns the names under which the scenario, if there is one, counts messages.
+func (c *fanoutCommand) countedNames() []string {
+	if c.scenario == nil {
+		return nil
+	}
+	return c.scenario.Counts()
+}
+
 // describeScenario says in a report what is counted, and how.
 func (c *fanoutCommand) describeScenario(r *report.Report) {
 	if c.scenario == nil {

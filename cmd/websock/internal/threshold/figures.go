@@ -26,11 +26,12 @@ type times interface {
 	Max() time.Duration
 }
 
-// A figure is what a Threshold limits: times, or a number.
+// A figure is what a Threshold limits: times, a number, or numbers with names.
 type figure struct {
 	times   func(*Run) times
 	number  func(*Run) (value float64, ok bool)
-	missing string // why there are no times, or no number
+	named   func(r *Run, name string) (value float64, ok bool) // a number for each name
+	missing string                                             // why there are no times, or no number
 
 	whole   func(*Run) float64 // what percentages of the number are of; nil: it has none
 	noWhole string             // why that is 0
@@ -79,6 +80,13 @@ var figures = map[string]*figure{
 	"sent":     {number: always(func(r *Run) int64 { return r.Final.Sent }), whole: due, noWhole: nothingDue},
 	"unsent":   {number: always(func(r *Run) int64 { return r.Final.Unsent }), whole: due, noWhole: nothingDue},
 	"received": {number: always(func(r *Run) int64 { return r.Final.Received })},
+	"counted": {
+		named: func(r *Run, name string) (float64, bool) {
+			n, ok := r.Counted[name]
+			return float64(n), ok
+		},
+		missing: "the scenario counts no messages of this name",
+	},
 	"answered": {
 		number:  always(func(r *Run) int64 { return r.Final.Answered }),
 		whole:   func(r *Run) float64 { return float64(r.Final.Awaited) },

@@ -16,6 +16,7 @@ type Threshold struct {
 	text     string
 	figure   *figure
 	quantile func(times) time.Duration // of a figure that has times
+	name     string                    // of what is counted, of a figure that has names
 	holds    func(value, limit float64) bool
 	limit    float64 // in microseconds, if the figure has times
 	percent  bool
@@ -53,7 +54,7 @@ var operators = []struct {
 // around the operator are allowed.
 func Parse(text string) (Threshold, error) {
 	name, symbol, limit := split(text)
-	t := Threshold{text: strings.Join(strings.Fields(text), "")}
+	t := Threshold{text: strings.TrimSpace(name) + symbol + strings.Join(strings.Fields(limit), "")}
 	for _, o := range operators {
 		if o.symbol == symbol {
 			t.holds = o.holds
@@ -88,6 +89,11 @@ func (t *Threshold) parseFigure(name string) error {
 	switch {
 	case t.figure == nil:
 		return fmt.Errorf("there is no figure %q; there are: %s", name, figureNames())
+	case t.figure.named != nil && statistic == "":
+		return fmt.Errorf("%s needs one of the names under which the scenario counts messages, like %s.ticks", name, name)
+	case t.figure.named != nil:
+		t.name = statistic
+		return nil
 	case t.figure.times == nil && hasStatistic:
 		return fmt.Errorf("%s is one number, and has no .%s", name, statistic)
 	case t.figure.times == nil:
@@ -141,7 +147,11 @@ func (t *Threshold) parseLimit(limit string) error {
 	return nil
 }
 
-// String returns the threshold as it was given, without spaces.
+// Counted returns the name under which a scenario counts the messages that the threshold is about, or "" if it
+// is about something else.
+func (t Threshold) Counted() string { return t.name }
+
+// String returns the threshold as it was given, without spaces around the operator.
 func (t Threshold) String() string { return t.text }
 
 // Check compares the figure of a run with the limit. What was not measured does not hold.
@@ -175,7 +185,7 @@ func (t Threshold) value(r *Run) (float64, error) {
 		}
 		return microseconds(t.quantile(h)), nil
 	}
-	value, ok := t.figure.number(r)
+	value, ok := t.number(r)
 	if !ok {
 		return 0, errors.New(t.figure.missing)
 	}
@@ -187,6 +197,13 @@ func (t Threshold) value(r *Run) (float64, error) {
 		return 0, errors.New(t.figure.noWhole)
 	}
 	return 100 * value / whole, nil
+}
+
+func (t Threshold) number(r *Run) (float64, bool) {
+	if t.figure.named != nil {
+		return t.figure.named(r, t.name)
+	}
+	return t.figure.number(r)
 }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

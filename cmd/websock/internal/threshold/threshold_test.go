@@ -17,12 +17,16 @@ func exampleRun() *Run {
 		r.Latencies.Record(time.Duration(ms+1) * time.Millisecond)
 	}
 	r.Connections, r.Elapsed, r.Exchanged = 99, 10*time.Second, 9980
+	r.Counted = map[string]int64{"ticks": 7, "a.b c": 8}
 	r.Final = measure.Snapshot{
 		Attempts: 110, Due: 10_000, Unsent: 10, Sent: 9990, Awaited: 9990, Answered: 9980, Received: 9980,
 		Errors: 10, Reconnects: 3,
 	}
 	return r
 }
+
+// spaces are those that are left out.
+var spaces = regexp.MustCompile(` ?([<>=%]) ?`)
 
 func TestThresholdsOfARun(t *testing.T) {
 	for _, test := range []struct {
@@ -54,6 +58,8 @@ func TestThresholdsOfARun(t *testing.T) {
 		{"unsent<=10", true, "10"},
 		{"received>1", true, "9980"},
 		{"answered>99.9%", false, "99.9 %"},
+		{"counted.ticks>=7", true, "7"},
+		{"counted.a.b c<7", false, "8"},
 	} {
 		parsed, err := Parse(test.threshold)
 		if err != nil {
@@ -64,7 +70,7 @@ func TestThresholdsOfARun(t *testing.T) {
 		if got.Held != test.held || got.Value == nil || got.Reason != "" || !strings.HasPrefix(got.Describe(), test.says) {
 			t.Errorf("%s: %+v %s", test.threshold, got, got.Describe())
 		}
-		if got.Threshold != strings.ReplaceAll(test.threshold, " ", "") {
+		if got.Threshold != spaces.ReplaceAllString(test.threshold, "$1") {
 			t.Errorf("%s is called %s", test.threshold, got.Threshold)
 		}
 	}
@@ -81,6 +87,7 @@ func TestWhatWasNotMeasuredDoesNotHold(t *testing.T) {
 		"message_rate>=0":    "not measured: no messages were exchanged",
 		"sent_rate>=0%":      "not measured: no messages were exchanged",
 		"unsent<=100%":       "not measured: no message was due",
+		"counted.ticks>=0":   "not measured: the scenario counts no messages of this name",
 		"answered>=0%":       "not measured: no message was sent that wants an answer",
 	} {
 		parsed, err := Parse(threshold)
@@ -150,6 +157,9 @@ func TestThresholdsThatAreNone(t *testing.T) {
 		"errors.p99<1":           "errors is one number",
 		"errors.<1":              "errors is one number",
 		"reconnects<1%":          "no percentage",
+		"counted.ticks<1%":       "no percentage",
+		"counted>1":              "counted needs one of the names",
+		"counted.>1":             "counted needs one of the names",
 		"latency.p99 \x00 < 1s ": ".p50",
 	} {
 		if parsed, err := Parse(threshold); err == nil || !strings.Contains(err.Error(), says) {
@@ -180,7 +190,7 @@ func TestTheDocumentationHasEveryFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, f := range figures {
-		line := regexp.MustCompile("(?m)^\\| `" + name + "` \\|.*\\| (.*) \\|$").FindStringSubmatch(string(text))
+		line := regexp.MustCompile("(?m)^\\| `" + name + "(?:\\.NAME)?` \\|.*\\| (.*) \\|$").FindStringSubmatch(string(text))
 		if line == nil || strings.HasPrefix(line[1], "time") != (f.times != nil) || strings.Contains(line[1], "%") != (f.whole != nil) {
 			t.Errorf("%s: %q", name, line)
 		}
