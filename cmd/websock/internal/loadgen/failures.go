@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/cluster"
 )
@@ -109,13 +111,20 @@ func endedByUs(err error) bool {
 	return true
 }
 
+// oneLine returns an error's text, in which a server may have put anything, so that it is harmless in a
+// table on a terminal.
+func oneLine(err error) string {
+	text := string(console.Printable([]byte(err.Error())))
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)
+}
+
 // byKind returns the counts and the first errors.
 func (f *failures) byKind() (counts map[string]int64, first map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	first = map[string]string{}
 	for kind, err := range f.first {
-		first[kind] = err.Error()
+		first[kind] = oneLine(err)
 	}
 	return maps.Clone(f.counts), first
 }

@@ -41,8 +41,11 @@ type page struct{ *Report }
 // Styles returns the style sheets.
 func (p page) Styles() template.CSS { return chart.Style + pageStyle }
 
+// harmless returns a text without secrets in URLs, and without control characters, which a page can't have.
+func harmless(text string) string { return hideInURLs(string(console.Printable([]byte(text)))) }
+
 // Servers says what was measured.
-func (p page) Servers() string { return hideInURLs(strings.Join(p.URLs, " ")) }
+func (p page) Servers() string { return harmless(strings.Join(p.URLs, " ")) }
 
 // Verdict says whether the run was good.
 func (p page) Verdict() verdict {
@@ -148,7 +151,7 @@ type pageRow struct {
 func (p page) Rows() (rows []pageRow) {
 	for _, r := range p.rows() {
 		label, indented := strings.CutPrefix(r.Label, "  ")
-		rows = append(rows, pageRow{row{label, hideInURLs(r.Value)}, indented})
+		rows = append(rows, pageRow{row{label, harmless(r.Value)}, indented})
 	}
 	return rows
 }
@@ -157,4 +160,4 @@ func (p page) Rows() (rows []pageRow) {
 func (p page) EnvironmentRows() []row { return p.Environment.rows() }
 
 // CommandLine returns the command that was run.
-func (p page) CommandLine() string { return p.Environment.commandLine() }
+func (p page) CommandLine() string { return harmless(p.Environment.commandLine()) }

@@ -110,13 +110,14 @@ func TestPageHidesSecrets(t *testing.T) {
 }
 
 func TestPageEscapesWhatServersSay(t *testing.T) {
-	const hostile = `</title></style></svg><script src="http://evil.example"></script><img onerror='x' src="x">`
+	const hostile = "</title></style></svg><script src=\"http://evil.example\"></script><img onerror='x' src=\"x\">"
+	const controls = hostile + "\x1b[2J\x00"
 	r := stalledRun()
 	last := &r.samples[len(r.samples)-1].Snapshot
 	last.ErrorsByKind, last.Errors, last.Phase = map[string]int64{hostile: 1}, 1, hostile
-	r.Errors, r.FirstErrors = map[string]int64{hostile: 1}, map[string]string{hostile: hostile}
-	r.URLs, r.Server, r.Transport = []string{hostile}, hostile, hostile
-	r.Environment.Args, r.Environment.Version = []string{hostile}, hostile
+	r.Errors, r.FirstErrors = map[string]int64{hostile: 1}, map[string]string{hostile: controls}
+	r.URLs, r.Server, r.Transport = []string{controls}, controls, hostile
+	r.Environment.Args, r.Environment.Version = []string{controls}, hostile
 	page, elements := written(t, r)
 	if found := loads(page, elements); found != nil {
 		t.Errorf("%q", found)
