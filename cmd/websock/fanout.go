@@ -204,7 +204,7 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	}
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
-	untilInterrupt := c.joins() && !c.given("duration")
+	untilInterrupt := !c.hasEnd()
 	if untilInterrupt {
 		c.duration = 0
 	}

@@ -252,6 +252,16 @@ func TestAScenarioReconnects(t *testing.T) {
 	}
 }
 
+func TestThresholdsOfAScenario(t *testing.T) {
+	file := writeScenario(t, "duration: 50ms\nconnections: 2\nmessages: [{send: a, think: 1ms, answer: any}]\nthresholds: [latency.p99<1us]")
+	if r, got := runFanout(t, "-scenario", file); got.code != 7 || len(r.Thresholds) != 1 || r.Thresholds[0].Held {
+		t.Errorf("%+v", got)
+	}
+	if r, got := runFanout(t, "-scenario", file, "-threshold", "latency.p99<1m"); got.code != 0 || len(r.Thresholds) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestFlagsThatDoNotGoWithAScenario(t *testing.T) {
 	staged := writeScenario(t, "stages: [{to: 1, for: 1s}]")
 	plain := writeScenario(t, "duration: 1s")

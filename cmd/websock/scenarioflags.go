@@ -91,9 +91,17 @@ func (c *fanoutCommand) adoptScenario() {
 	if !c.given("duration") && s.Length() > 0 {
 		c.duration = s.Length()
 	}
+	if len(c.thresholds) == 0 {
+		c.thresholds = s.Thresholds
+	}
 	if len(c.subprotocols) == 0 {
 		c.subprotocols = s.Subprotocols
 	}
+}
+
+// hasEnd reports whether the run ends by itself, also as a member of a cluster.
+func (c *fanoutCommand) hasEnd() bool {
+	return !c.joins() || c.given("duration") || c.scenario != nil && c.scenario.Length() > 0
 }
 
 // addScenario adds the scenario, if there is one, to what a load generator does with its connections.

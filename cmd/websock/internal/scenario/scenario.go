@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/threshold"
 )
 
 // A Scenario says what the connections of a load test do. It does not change, so several goroutines may
@@ -22,6 +23,7 @@ type Scenario struct {
 	Duration     time.Duration // 0: not said, or there are Stages
 	Stages       []Stage       // of connecting; nil: all connections are opened at once
 	Subprotocols []string
+	Thresholds   []threshold.Threshold // that decide whether the run was good
 
 	functions template.FuncMap
 	data      *table

@@ -72,6 +72,7 @@ pushed: {json: ts, unit: ms}
 count: {ticks: {json: type, equals: tick}}
 errors: {refused: {json: error}}
 close: {codes: [1000, 4001]}
+thresholds: ['latency.p99<200ms', errors==0]
 `)
 	if s.URL != "wss://example.com" || s.Length() != 90*time.Second || s.MostConnections() != 1000 || !reflect.DeepEqual(s.Subprotocols, []string{"mqtt", "wamp"}) {
 		t.Errorf("%+v", s)
@@ -81,6 +82,9 @@ close: {codes: [1000, 4001]}
 	}
 	if got := fmt.Sprintf("%q %s %s %s", s.Answers(), s.PushedTime(), s.Counts(), s.Failures()); got != `["any message" "beginning with D000" "/a/"] ts in ms [ticks] [refused]` {
 		t.Error(got)
+	}
+	if len(s.Thresholds) != 2 {
+		t.Errorf("%v", s.Thresholds)
 	}
 	path, fields, err := s.Request(3, time.Now())
 	if want := (http.Header{"Authorization": {"Bearer with, comma"}, "X-Env": {"from the environment"}}); err != nil || path != "/room/3?name=bob" || !reflect.DeepEqual(fields, want) {
@@ -101,7 +105,7 @@ func TestWhatIsWrongWithAScenarioAndWhere(t *testing.T) {
 		"url: *x":                     "test.yaml:1:6: there is no anchor x before",
 		"stages: *x":                  "stages is a list",
 		"stages: &x [*x]":             "a stage is a mapping",
-		"x: 1":                        `test.yaml:1:1: a scenario has no key "x"; it may have: close, connections, count, data, duration, errors, headers, messages, open, path, pushed, stages, subprotocols, url`,
+		"x: 1":                        `test.yaml:1:1: a scenario has no key "x"; it may have: close, connections, count, data, duration, errors, headers, messages, open, path, pushed, stages, subprotocols, thresholds, url`,
 		"connections: many":           `test.yaml:1:14: connections is a whole number from 1 to 16777216, not "many"`,
 		"connections: 0":              "from 1 to",
 		"connections: 1.5":            "whole number",
@@ -160,6 +164,7 @@ func TestWhatIsWrongWithAScenarioAndWhere(t *testing.T) {
 		"pushed: {regex: t, unit: s}":                      "pushed needs json, or a regex with a group",
 		"count: {a: {json: b, unit: s}}":                   `a has no key "unit"; it may have: equals, hex, json, regex`,
 		"close: {codes: [1]}":                              `a close code is a whole number from 1000 to 4999, not "1"`,
+		"thresholds: [nothing<1]":                          "test.yaml:1:14: ",
 		"close: {codes: 1000}":                             "codes is a list",
 		"<<: {url: a}":                                     `a scenario has no key "<<"`,
 	} {
