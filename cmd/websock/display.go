@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
@@ -28,7 +29,7 @@ func (d *displayFlags) logLevel() slog.Level {
 }
 
 // newDisplay returns what shows a run. interrupt ends the run early.
-func (c *fanoutCommand) newDisplay(interrupt func()) *live.Display {
+func (c *fanoutCommand) newDisplay(interrupt func(), out *outputs) *live.Display {
 	o := live.Options{
 		Out: c.Err, Quiet: c.quiet || c.series == standardStream, // rows may be shown on the same terminal
 		Command: "websock fanout", Servers: c.urls, Details: c.details(), Connections: c.n,
@@ -38,6 +39,9 @@ func (c *fanoutCommand) newDisplay(interrupt func()) *live.Display {
 	}
 	if len(c.urls) == 0 {
 		o.Servers = []string{"a server of its own"}
+	}
+	if c.anyPort() { // the user doesn't know it
+		o.Details = slices.Insert(o.Details, 0, "metrics at "+out.endpoint.URL())
 	}
 	return live.New(o)
 }

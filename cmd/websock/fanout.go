@@ -212,7 +212,7 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.measure(ctx, out, c.newDisplay(interrupt))
+	r, err := c.measure(ctx, out, c.newDisplay(interrupt, out))
 	written := out.close()
 	if written != nil {
 		fmt.Fprintln(c.Err, "websock: -series:", written)

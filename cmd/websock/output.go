@@ -90,10 +90,16 @@ func (o *outputFlags) open(s stdio) (out *outputs, err error) {
 	if out.endpoint, err = prom.Listen(o.prom); err != nil {
 		return nil, errors.Join(err, out.close())
 	}
-	if _, port, _ := net.SplitHostPort(o.prom); port == "0" {
+	if o.anyPort() {
 		fmt.Fprintln(s.Err, "websock: metrics are at", out.endpoint.URL())
 	}
 	return out, nil
+}
+
+// anyPort reports whether the system chooses the port of -prom.
+func (o *outputFlags) anyPort() bool {
+	_, port, err := net.SplitHostPort(o.prom)
+	return err == nil && port == "0"
 }
 
 // showRun shows what a run measures, of which snapshot returns the latest, until out is closed.
