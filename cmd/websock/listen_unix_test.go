@@ -229,6 +229,33 @@ func TestACommandThatDoesNotReadHoldsUpItsClientAlone(t *testing.T) {
 	awaitEnd(t, pid)
 }
 
+func TestAnInterruptEndsACommandThatDoesNotRead(t *testing.T) {
+	url, interrupt := startListen(t, `echo $$; exec sleep 1000`, "-timeout", "0s", "-grace", "50ms")
+	conn := dialListen(t, url, nil)
+	pid := recvPID(t, conn)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for conn.SendText(make([]byte, 10000)) == nil {
+		}
+	}()
+	for before := int64(-1); ; time.Sleep(100 * time.Millisecond) { // until nothing more is taken
+		taken, _ := conn.Outgoing()
+		if taken == before {
+			break
+		}
+		before = taken
+	}
+	ended := make(chan outcome, 1)
+	go func() { ended <- interrupt() }()
+	wantClose(t, conn, websock.CloseGoingAway, "")
+	<-sent
+	if end := <-ended; end.code != 0 {
+		t.Errorf("%+v", end)
+	}
+	awaitEnd(t, pid)
+}
+
 func TestACommandThatClosesItsInputGoesOnSending(t *testing.T) {
 	url, _ := startListen(t, `exec 0<&-; echo closed; sleep 0.3; echo later`)
 	conn := dialListen(t, url, nil)

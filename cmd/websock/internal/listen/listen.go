@@ -34,8 +34,9 @@ type Options struct {
 	Compress     bool
 }
 
-// A Handler serves a connection, and returns when it has ended.
-type Handler func(conn *websock.Conn, r *http.Request)
+// A Handler serves a connection, and returns when it has ended. When ctx ends, the connection is closed; only
+// a Handler that does not notice that needs ctx.
+type Handler func(ctx context.Context, conn *websock.Conn, r *http.Request)
 
 // Run serves until ctx ends. Then it closes all connections with CloseGoingAway, and waits until all Handlers
 // have returned. It prints the URL as the first line of standard output.
@@ -177,7 +178,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer close(closed)
 		conn.CloseWith(websock.CloseGoingAway, "")
 	})
-	s.handler(conn, r)
+	s.handler(s.ctx, conn, r)
 	conn.Close()
 	if !stop() {
 		<-closed

@@ -26,7 +26,7 @@ func Server(ctx context.Context, streams console.Streams, o Options, server list
 		in.Close()
 	}
 	var clients, differing atomic.Int64
-	err = listen.Run(ctx, streams, server, func(conn *websock.Conn, _ *http.Request) {
+	err = listen.Run(ctx, streams, server, func(_ context.Context, conn *websock.Conn, _ *http.Request) {
 		s := &session{Options: &o, Streams: streams, conn: conn}
 		s.number = int((clients.Add(1) - 1) % int64(o.File.Conns()))
 		if s.run() {

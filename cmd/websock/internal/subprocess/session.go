@@ -3,6 +3,7 @@
 package subprocess
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -25,15 +26,16 @@ type Options struct {
 	Stderr  io.Writer     // gets the lines of standard error
 }
 
-// Serve runs the command for a connection, until either ends. When it returns, the connection is closed and
-// the process has ended, as have those of its process group on Unix.
-func (o *Options) Serve(conn *websock.Conn, r *http.Request) {
+// Serve runs the command for a connection, until that, the process or ctx ends. When it returns, the
+// connection is closed and the process has ended, as have those of its process group on Unix.
+func (o *Options) Serve(ctx context.Context, conn *websock.Conn, r *http.Request) {
 	s := &session{Options: o, conn: conn, log: newLog(o.Stderr, conn.RemoteAddr().String())}
 	if err := s.start(r); err != nil {
 		s.log.note(err)
 		conn.CloseWith(websock.CloseInternalError, "the command can't be started")
 		return
 	}
+	defer context.AfterFunc(ctx, s.end)() // receive may be waiting for the process
 	received := make(chan struct{})
 	go func() {
 		defer close(received)
@@ -108,7 +110,7 @@ func (s *session) run() {
 	s.closeConn(exit)
 }
 
-// copyOutput sends what the process writes. If that fails, the connection ends.
+// copyOutput sends what the process writes. If that fails, the process ends, as the connection does.
 func (s *session) copyOutput() {
 	err := s.send()
 	s.stdout.Close() // the process gets an error when it writes more
@@ -116,6 +118,9 @@ func (s *session) copyOutput() {
 	if errors.As(err, &invalid) {
 		s.log.note(invalid)
 		s.conn.CloseWith(websock.CloseInternalError, invalid.Error())
+	}
+	if err != nil {
+		s.end()
 	}
 }
 
