@@ -29,13 +29,24 @@ func (a *Axis) position(v float64) float64 {
 
 func linear(v float64) float64 { return v }
 
-// Counts returns an axis from 0 to a round number that is at least the largest value.
-func Counts(title string, largest float64) Axis {
+// Counts returns an axis of whole numbers, from 0 to a round one that is at least the largest value.
+func Counts(title string, largest float64) Axis { return fromZero(title, largest, 1) }
+
+// Rates returns an axis from 0 to a round number that is at least the largest value.
+func Rates(title string, largest float64) Axis { return fromZero(title, largest, 1e-9) }
+
+// fromZero returns an axis whose labels have at least a distance.
+func fromZero(title string, largest, distance float64) Axis {
 	const steps = 5
-	step := max(roundUp(largest/steps), 1)
-	a := Axis{Title: title, scale: linear, to: step * max(math.Ceil(largest/step), 1)}
-	for i := 0.0; i*step <= a.to; i++ {
-		a.ticks = append(a.ticks, tick{i * step, compact(i*step, a.to)})
+	if largest == 0 {
+		distance = 1
+	}
+	step := max(roundUp(largest/steps), distance)
+	n := max(math.Ceil(largest/step-1e-9), 1)
+	a := Axis{Title: title, scale: linear, to: step * n}
+	for i := range int(n) + 1 {
+		v := step * float64(i)
+		a.ticks = append(a.ticks, tick{v, compact(v, a.to)})
 	}
 	return a
 }
@@ -67,7 +78,7 @@ func compact(v, largest float64) string {
 	case largest >= 1e4:
 		v, unit = v/1e3, "k"
 	}
-	return strconv.FormatFloat(v, 'f', -1, 64) + unit
+	return strconv.FormatFloat(v, 'g', 6, 64) + unit
 }
 
 // timeSteps are the distances of the labels of a time axis, besides round parts of a second.

@@ -229,7 +229,7 @@ func rateChart(t timeline, title, unit string, all ...quantity) *chart.Chart {
 		columns = append(columns, column{m.name + " a second", func(i interval) string { return grouped(i.rate(m.of)) }})
 		about += fmt.Sprintf("At most %s %s a second. ", grouped(highest(lines[len(lines)-1:])), m.name)
 	}
-	c := t.chart(title, chart.Counts(unit, highest(lines)))
+	c := t.chart(title, chart.Rates(unit, highest(lines)))
 	c.About, c.Lines, c.Table = about, lines, t.table(columns...)
 	return c
 }
@@ -330,7 +330,9 @@ func (r *Report) errorSection(t timeline) section {
 		return s
 	}
 	if last.Errors > 0 {
-		c := stackOf(t, "Errors by kind", "errors a second", errorKinds(last), t.rates)
+		const unit = "errors a second"
+		c := stackOf(t, "Errors by kind", unit, errorKinds(last), t.rates)
+		c.Y = chart.Rates(unit, total(c.Stack))
 		c.Table.Columns[0] = "so far"
 		s.Charts = append(s.Charts, c)
 	}

@@ -146,10 +146,10 @@ func (t timeline) table(columns ...column) chart.Table {
 	return table
 }
 
-// grouped formats a number for a table: a small one with a decimal.
+// grouped formats a number for a table: a small one with two digits.
 func grouped(v float64) string {
 	if v < 10 && v != math.Trunc(v) {
-		return strconv.FormatFloat(v, 'f', 1, 64)
+		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
 	return console.Grouped(v)
 }
