@@ -189,13 +189,13 @@ func (p *player) finish(end *record.Event, due time.Time) error {
 	return nil
 }
 
-// finishAfterPeer ends a connection that the other side has ended in the recording, or nobody. A server then
-// leaves that to its client.
+// finishAfterPeer ends a connection that the other side has ended in the recording, or nobody, as when it
+// was lost. A server then leaves that to its client.
 func (p *player) finishAfterPeer(end *record.Event, due time.Time) error {
 	switch {
 	case p.side == websock.Server:
 		<-p.ended
-	case end == nil:
+	case end == nil || end.Opcode == record.Lost:
 		p.awaitMessages()
 		return nil
 	default:
