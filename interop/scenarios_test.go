@@ -39,7 +39,7 @@ func play(t *testing.T, scenario, url string, flags ...string) (m measured, code
 // playFile runs a scenario against a server, and returns the exit code, too.
 func playFile(t *testing.T, file, url string, flags ...string) (m measured, code int) {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"fanout", "-json", "-scenario", file, "-url", url}, flags...)...)
+	cmd := exec.Command(program, append([]string{"fanout", "-json", "-quiet", "-scenario", file, "-url", url}, flags...)...)
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()
 	var exit *exec.ExitError

@@ -32,13 +32,10 @@ func (d *displayFlags) logLevel() slog.Level {
 func (c *fanoutCommand) newDisplay(interrupt func(), out *outputs) *live.Display {
 	o := live.Options{
 		Out: c.Err, Quiet: c.quiet || c.series == standardStream, // rows may be shown on the same terminal
-		Command: "websock fanout", Servers: c.urls, Details: c.details(), Connections: c.n,
+		Command: "websock fanout", Details: c.details(), Connections: c.n,
 		Lasts:     c.phases(),
 		Interrupt: interrupt,
 		EndNow:    func() { os.Exit(int(exitInterrupted)) },
-	}
-	if len(c.urls) == 0 {
-		o.Servers = []string{"a server of its own"}
 	}
 	if c.anyPort() { // the user doesn't know it
 		o.Details = slices.Insert(o.Details, 0, "metrics at "+out.endpoint.URL())

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/process"
 )
 
 // Options say what is shown, and where.
@@ -53,6 +54,9 @@ type Display struct {
 func New(o Options) *Display {
 	return &Display{options: o, log: log{out: o.Out}, events: make(chan struct{}, 1), quit: make(chan struct{})}
 }
+
+// SetServers says to which URLs the run connects. It must be called before Start.
+func (d *Display) SetServers(urls []string) { d.options.Servers = urls }
 
 // Write writes to the log. It never fails.
 func (d *Display) Write(text []byte) (int, error) { return d.log.Write(text) }
@@ -130,9 +134,11 @@ func (d *Display) drawScreen(look func() measure.Sample) {
 	defer tick.Stop()
 	s := t.add(look())
 	for {
-		s.log = d.log.latest()
-		s.ending = d.interrupts() > 0
-		d.terminal.show(s.render(d.terminal.size()))
+		process.Aside(func() {
+			s.log = d.log.latest()
+			s.ending = d.interrupts() > 0
+			d.terminal.show(s.render(d.terminal.size()))
+		})
 		select {
 		case <-tick.C:
 			s = t.add(look())

@@ -214,7 +214,8 @@ func (s *state) drawConnections(a area) {
 	x := 0
 	for _, share := range shares {
 		if share.n > 0 || share.style == good {
-			x = p.putSpans(x, p.height-1, span{share.style, share.char}, span{plain, " " + console.Grouped(share.n)}, span{label, " " + share.name})
+			char := strings.Replace(share.char, "█", "■", 1) // which is apart from the bar above
+			x = p.putSpans(x, p.height-1, span{share.style, char}, span{plain, " " + console.Grouped(share.n)}, span{label, " " + share.name})
 			x += 3
 		}
 	}
@@ -231,9 +232,19 @@ func (s *state) drawSessions(a area) {
 func (s *state) drawCluster(a area) {
 	c := &s.Cluster
 	a.name(0, "cluster", strong, console.Grouped(c.Members))
-	a.picture().put(0, 0, label, cut(fmt.Sprintf("members, %s of %s up; %s of %s partitions here; %s taken over, %s handed over",
-		console.Grouped(c.Up), console.Grouped(s.Connections), console.Grouped(c.Held), console.Grouped(c.HeldByAll),
-		console.Grouped(c.TakenOver), console.Grouped(c.HandedOver)), a.picture().width))
+	members := "members"
+	if c.Members == 1 {
+		members = "member"
+	}
+	p, x := a.picture(), 0
+	for _, text := range []string{
+		fmt.Sprintf("%s, %s of %s up", members, console.Grouped(c.Up), console.Grouped(s.Connections)),
+		fmt.Sprintf(", %s of %s partitions here", console.Grouped(c.Held), console.Grouped(c.HeldByAll)),
+		fmt.Sprintf(", %s taken over", console.Grouped(c.TakenOver)),
+		fmt.Sprintf(", %s handed over", console.Grouped(c.HandedOver)),
+	} {
+		x = p.putSpans(x, 0, span{label, text})
+	}
 }
 
 // chart draws a number, notes below it if there is room, and how it was over time.

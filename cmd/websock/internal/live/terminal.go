@@ -30,7 +30,7 @@ var theme = [styles]tcell.Style{
 // plainChars are what is shown where the locale has no other characters than ASCII.
 var plainChars = map[rune]string{
 	'▁': "_", '▂': "_", '▃': "-", '▄': "-", '▅': "=", '▆': "=", '▇': "#", '█': "#",
-	'▓': "+", '▒': "-", '░': "x", '·': ".", '━': "=", '╸': "-", '─': "-", '…': "~", 'µ': "u",
+	'■': "#", '▓': "+", '▒': "-", '░': "x", '·': ".", '━': "=", '╸': "-", '─': "-", '…': "~", 'µ': "u",
 }
 
 // canShow reports whether there can be a screen on out.
