@@ -263,6 +263,9 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs, display *live
 		StreamsAsked: c.streamsPerConn(),
 		Environment:  report.Environment{Started: time.Now(), Version: version(), Args: append([]string{"fanout"}, c.args...)},
 	}
+	if c.joins() {
+		r.AskedRate = 0 // it is that of all members together
+	}
 	c.describeScenario(r)
 	for _, source := range c.sources {
 		r.Sources = append(r.Sources, source.String())

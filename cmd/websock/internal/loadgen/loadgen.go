@@ -280,12 +280,12 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	}
 	cpu, begin := process.CPUTime(), time.Now()
 	g.enter(exchanging)
+	stopPaces := g.startPaces()
 	for i := range g.slots {
 		if c := g.slots[i].conn.Load(); c != nil {
 			g.starting.Go(c.begin)
 		}
 	}
-	stopPaces := g.startPaces()
 	if g.staged() {
 		g.runStages(ctx)
 	} else {

@@ -16,6 +16,12 @@ import (
 )
 
 func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
+	for name, rate := range map[string]float64{"closed loop": 0, "schedule": 2000} {
+		t.Run(name, func(t *testing.T) { testConnectionsThatComeAndGo(t, rate) })
+	}
+}
+
+func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		websock.Accept(w, r, &websock.AcceptOptions{
 			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
@@ -29,6 +35,7 @@ func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
 		Connections: slots,
 		Message:     payload.New(false, 16),
 		Window:      4,
+		MessageRate: rate,
 		Reconnect:   true,
 		NumberOf: func(s *fanout.Slot) int {
 			number, err := strconv.Atoi(s.Key())
@@ -63,7 +70,7 @@ func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
 			}
 		}
 		shared.Add("0", fanout.SlotOptions{})
-		waitForMessages(t, g, 1000*(slots+1))
+		waitForMessages(t, g, g.Snapshot().Received+1000)
 		for end := time.Now().Add(time.Minute); shared.Stats().Ending > 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
@@ -74,6 +81,9 @@ func TestConnectionsThatComeAndGoLoseNoEcho(t *testing.T) {
 	result, err := g.Finish(time.Second)
 	if err != nil || len(result.Errors) > 0 || result.Final.Sent != result.Final.Received || result.Final.Reconnects != 0 || result.Connections != 1 {
 		t.Errorf("%+v, %v", result, err)
+	}
+	if f := result.Final; rate > 0 && f.Sent+f.Unsent != f.Due {
+		t.Errorf("%+v", f)
 	}
 }
 

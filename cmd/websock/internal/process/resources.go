@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// reservedFiles are kept for what is not a connection: the standard streams, the poller, pipes
-// to child processes and the resolver.
-const reservedFiles = 32
+// reservedFiles are kept for what is not a connection: the standard streams, pipes to child processes, the
+// resolver, event loops, and the second file that each of at most 128 connections has for a moment when
+// its transport takes it over.
+var reservedFiles = 32 + 128 + 4*runtime.GOMAXPROCS(0)
 
 // FitConnections raises the limit of open files as far as it is necessary and allowed, and
 // returns how many of n connections fit.

@@ -47,7 +47,7 @@ type Report struct {
 
 	Mode      string  `json:"mode,omitempty"`                      // what the server does: see the constants; "": as with ModeEcho
 	Scenario  string  `json:"scenario,omitempty"`                  // file that says what connections do; "": there is none
-	AskedRate float64 `json:"asked_messages_per_second,omitempty"` // of all connections; 0: there is no schedule
+	AskedRate float64 `json:"asked_messages_per_second,omitempty"` // of all connections; 0: there is no schedule, or its rate changes
 
 	Stages     []Stage          `json:"stages,omitempty"`      // of the scenario; nil: it has none
 	Answers    []string         `json:"answers,omitempty"`     // what counts as an answer, by the scenario

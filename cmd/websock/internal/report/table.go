@@ -107,7 +107,7 @@ func (r *Report) sent() string {
 		return number + ": connections are idle"
 	}
 	number += " of " + console.Grouped(r.Size) + " bytes"
-	if r.AskedRate > 0 {
+	if r.AskedRate > 0 || r.Due > 0 {
 		number += " by a schedule"
 	} else if r.Mode != ModeSend {
 		number += fmt.Sprintf(", %d in flight on each %s", r.Window, r.unit())
