@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -130,6 +131,20 @@ func TestKeysAreTheColumnsAndErrorsByKind(t *testing.T) {
 	}
 	if want := append(slices.Clone(rows[0]), "errors_by_kind"); len(documented) < len(want) || !slices.Equal(documented[:len(want)], want) {
 		t.Errorf("documented: %v\ncolumns:    %v", documented, want)
+	}
+}
+
+func TestEveryNumberOfASnapshotIsAColumn(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range columns {
+		names[c.name] = true
+	}
+	of := reflect.TypeFor[measure.Snapshot]()
+	for i := range of.NumField() {
+		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		if of.Field(i).Type.Kind() == reflect.Int64 && !names[name] {
+			t.Errorf("%s is left out", name)
+		}
 	}
 }
 
