@@ -216,7 +216,13 @@ func (o Outcome) Describe() string {
 	case o.Unit == microsecondsUnit:
 		return time.Duration(*o.Value * float64(time.Microsecond)).String()
 	case o.Unit == percentUnit:
-		return strconv.FormatFloat(*o.Value, 'g', 4, 64) + " %"
+		return decimals(*o.Value, 6) + " %" // one of a million connections that is missing is seen
 	}
-	return strconv.FormatFloat(math.Round(*o.Value*100)/100, 'f', -1, 64)
+	return decimals(*o.Value, 2)
+}
+
+// decimals formats a number with at most so many decimals.
+func decimals(x float64, most int) string {
+	unit := math.Pow10(most)
+	return strconv.FormatFloat(math.Round(x*unit)/unit, 'f', -1, 64)
 }

@@ -57,7 +57,7 @@ func TestThresholdsOfARun(t *testing.T) {
 		{"unsent<0.1%", false, "0.1 %"},
 		{"unsent<=10", true, "10"},
 		{"received>1", true, "9980"},
-		{"answered>99.9%", false, "99.9 %"},
+		{"answered>99.9%", false, "99.8999 %"},
 		{"counted.ticks>=7", true, "7"},
 		{"counted.a.b c<7", false, "8"},
 	} {
@@ -73,6 +73,15 @@ func TestThresholdsOfARun(t *testing.T) {
 		if got.Threshold != spaces.ReplaceAllString(test.threshold, "$1") {
 			t.Errorf("%s is called %s", test.threshold, got.Threshold)
 		}
+	}
+}
+
+func TestAPercentageDoesNotLookLikeTheLimitThatItMissed(t *testing.T) {
+	r := exampleRun()
+	r.Asked, r.Connections = 1_000_000, 999_999
+	parsed, err := Parse("connections>=100%")
+	if got := parsed.Check(r); err != nil || got.Held || got.Describe() != "99.9999 %" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
