@@ -24,10 +24,10 @@ type pipeServer struct {
 	down  atomic.Bool // dials fail
 }
 
-// startServer starts a server that calls what serve returns for a path with every connection, and returns
+// startServer starts a server of HTTP/1.1 and HTTP/2 that calls what serve returns for a path with every connection, and returns
 // its URL.
 func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url string) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
@@ -36,7 +36,18 @@ func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url
 		defer conn.Close()
 		serve(r.URL.Path)(conn)
 	}))
-	t.Cleanup(server.Close)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	streams := new(websock.HTTP2Server)
+	if err := streams.Configure(server.Config); err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(func() {
+		streams.Close()
+		server.Close()
+	})
 	return "ws" + strings.TrimPrefix(server.URL, "http")
 }
 

@@ -154,7 +154,11 @@ func TestMessagesThatOnlyGoOneWay(t *testing.T) {
 }
 
 func TestAConnectionWhoseServerDoesNotReadDelaysNoOther(t *testing.T) {
-	for name, transport := range map[string]websock.Transport{"epoll": epoll.Transport(), "std": std.Transport()} {
+	for name, config := range map[string]websock.Config{
+		"epoll":  {Transport: epoll.Transport()},
+		"std":    {Transport: std.Transport()},
+		"HTTP/2": {Mux: new(websock.Mux)},
+	} {
 		t.Run(name, func(t *testing.T) {
 			end := make(chan struct{})
 			url := startServer(t, func(path string) func(*websock.Conn) {
@@ -166,8 +170,8 @@ func TestAConnectionWhoseServerDoesNotReadDelaysNoOther(t *testing.T) {
 				}
 				return serveEcho
 			})
-			config := websock.Config{Transport: transport}
 			g := New(Config{
+				Mux:         config.Mux,
 				Targets:     []fanout.Target{{URL: url + "/deaf", Config: config}, {URL: url, Config: config}},
 				Connections: 4,
 				Message:     payload.New(false, 50_000),
