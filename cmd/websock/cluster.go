@@ -197,7 +197,7 @@ func newClusterCommand(s stdio) *ffcli.Command {
 			if len(args) > 0 {
 				return s.usageError("there is no command cluster %q", args[0])
 			}
-			return errUsage
+			return errNoCommand
 		},
 		Subcommands: []*ffcli.Command{newClusterStatusCommand(s)},
 	}

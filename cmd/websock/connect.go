@@ -85,7 +85,7 @@ const shortestPing = time.Millisecond
 
 func (c *connectCommand) exec(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return c.usageError("connect takes one URL, after the flags")
+		return c.usageError("connect takes one URL, after the flags, but there are %d arguments: %q", len(args), args)
 	}
 	if c.timeout <= 0 || c.options.Wait < 0 {
 		return c.usageError("-timeout must be positive, and -wait must not be negative")

@@ -153,6 +153,9 @@ func (d *dialFlags) check(rawURL string) error {
 	cfg := websock.Config{Proxy: websock.NoProxy} // that of the environment is looked up when dialing
 	var refused *websock.HandshakeError
 	if errors.As(cfg.Check(rawURL), &refused) {
+		if !strings.Contains(rawURL, "://") {
+			return fmt.Errorf("%s: not a ws:// or wss:// URL: it begins with neither", rawURL)
+		}
 		return fmt.Errorf("%s: not a ws:// or wss:// URL: %w", rawURL, refused.Err)
 	}
 	cfg.Header, cfg.Subprotocols, cfg.Mux = d.header, d.subprotocols, d.mux()

@@ -121,7 +121,7 @@ const (
 // check refuses invalid flags.
 func (c *fanoutCommand) check(args []string) error {
 	if len(args) > 0 {
-		return c.usageError("fanout takes no arguments, but there is %q", args[0])
+		return c.usageError("fanout takes no arguments, but there is %q: -url has the server's URL", args[0])
 	}
 	if err := c.readScenario(); err != nil {
 		return err

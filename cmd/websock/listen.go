@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -50,8 +51,11 @@ func (c *listenCommand) register(fs *flag.FlagSet) {
 
 func (c *listenCommand) exec(ctx context.Context, args []string) error {
 	o := &c.listenFlags.options
-	if len(args) > 1 && args[1] == "--" {
+	switch {
+	case len(args) > 1 && args[1] == "--":
 		args = append(args[:1:1], args[2:]...)
+	case len(args) > 1 && strings.HasPrefix(args[1], "-"):
+		return c.usageError("listen takes flags before the address, but there is %q after it", args[1])
 	}
 	if len(args) < 2 {
 		return c.usageError("listen takes an address and a command: listen 8080 -- cat")

@@ -20,7 +20,7 @@ type loadFlags struct {
 func (l *loadFlags) register(fs *flag.FlagSet) {
 	fs.Var(&l.mode, "mode", "what the server does: `echo`, receive (it sends, and receives nothing), or send (it receives, and answers nothing)")
 	fs.IntVar(&l.window, "window", 1, "messages in flight on each connection (0: only hold the connections open)")
-	fs.Var(&l.msgRate, "msg-rate", "messages sent in a `second` by all connections, or with /conn by each (50/conn), whether or not answers came (0: see -window)")
+	fs.Var(&l.msgRate, "msg-rate", "`rate` of messages in a second: of all connections together, or with /conn of each (50/conn). They are sent whether or not answers came (0: see -window)")
 }
 
 const maxWindow = 1 << 16
@@ -58,7 +58,7 @@ func (r *messageRate) Set(value string) error {
 	rate, err := strconv.ParseFloat(number, 64)
 	switch {
 	case err != nil:
-		return errors.New("it is a number, which " + perConn + " may follow")
+		return errors.New("it is the number of messages in a second, which " + perConn + " may follow")
 	case !(rate >= 0 && rate <= maxMsgRate): // also refuses NaN
 		return fmt.Errorf("it is 0 to %.0f", maxMsgRate)
 	}

@@ -29,6 +29,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -47,19 +48,28 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand(stdio{console.Streams{In: stdin, Out: stdout, Err: stderr}}, args)
 	err := root.Parse(args)
-	if err == nil {
-		err = root.Run(ctx)
-	} else if !errors.Is(err, flag.ErrHelp) {
-		err = errUsage // the flag package has printed the error
-	}
+	command, name := selected(root)
 	switch {
-	case errors.Is(err, errUsage):
-		return int(exitUsage)
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
+		err = root.Run(ctx)
+	case errors.Is(err, flag.ErrHelp): // -h
+		fmt.Fprint(stdout, ffcli.DefaultUsageFunc(command))
 		return 0
+	default:
+		fmt.Fprintln(stderr, "websock:", flagError(command, err))
+		err = errUsage
 	}
 	var code exitCode
-	if errors.As(err, &code) {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errNoCommand):
+		fmt.Fprint(stderr, ffcli.DefaultUsageFunc(command))
+		return int(exitUsage)
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "%s -h prints how it is used\n", name)
+		return int(exitUsage)
+	case errors.As(err, &code):
 		return int(code)
 	}
 	fmt.Fprintln(stderr, "websock:", console.ErrorText(err))
@@ -67,17 +77,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func rootCommand(s stdio, args []string) *ffcli.Command {
-	root := &ffcli.Command{
+	var root *ffcli.Command
+	root = &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
 		LongHelp:   "The manual is printed by websock help.",
 		FlagSet:    s.flagSet("websock"),
 		Exec: func(_ context.Context, args []string) error {
-			if len(args) > 0 {
-				return s.usageError("there is no command %q", args[0])
+			switch {
+			case len(args) == 0:
+				return errNoCommand
+			case strings.Contains(args[0], "://"):
+				return s.usageError("there is no command %q: websock connect URL talks to a server", args[0])
 			}
-			return errUsage
+			return s.usageError("there is no command %q; there are: %s", args[0], strings.Join(namesOf(root.Subcommands), ", "))
 		},
 	}
 	root.Subcommands = []*ffcli.Command{
@@ -100,18 +114,8 @@ type stdio struct{ console.Streams }
 
 func (s stdio) flagSet(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(s.Err)
+	fs.SetOutput(io.Discard) // run prints errors, without all the flags below them, and what -h asks for
 	return fs
-}
-
-// errUsage means that the command line is invalid. It wraps flag.ErrHelp, so ffcli prints the
-// usage of the command.
-var errUsage = fmt.Errorf("usage: %w", flag.ErrHelp)
-
-// usageError prints what is wrong with the command line.
-func (s stdio) usageError(format string, args ...any) error {
-	fmt.Fprintf(s.Err, format+"\n", args...)
-	return errUsage
 }
 
 // given reports whether a flag was given.

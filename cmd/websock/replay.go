@@ -75,7 +75,7 @@ var (
 
 func (c *replayCommand) exec(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return c.usageError("replay takes one file, after the flags")
+		return c.usageError("replay takes one file, after the flags, but there are %d arguments: %q", len(args), args)
 	}
 	if err := c.checkFlags(); err != nil {
 		return c.usageError("%v", err)

@@ -24,14 +24,14 @@ type scenarioFlags struct {
 
 func (s *scenarioFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.file, "scenario", "", "YAML `file` that says what connections send and receive: docs/scenarios.md describes it. Flags win over what it says")
-	fs.IntVar(&s.parts, "parts", 0, "with -part, connections of all processes `together`: set by -procs")
+	fs.IntVar(&s.parts, "parts", 0, "with -part, `number` of connections of all processes together: set by -procs")
 }
 
 // notWithScenario are flags that say what a scenario says.
 var notWithScenario = []string{"mode", "msg-rate", "size", "text", "window"}
 
 // readScenario reads the scenario, if there is one, and uses what it says where there is no flag. What is
-// wrong with the file would be lost above the usage of the command, so that is not printed.
+// wrong with the file is no matter of flags, so the user is not sent to those.
 func (c *fanoutCommand) readScenario() (err error) {
 	if c.file == "" {
 		return nil
