@@ -279,6 +279,7 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 		defer cancel()
 	}
 	cpu, begin := process.CPUTime(), time.Now()
+	g.result.Before = g.Snapshot()
 	g.enter(exchanging)
 	stopPaces := g.startPaces()
 	for i := range g.slots {
@@ -297,7 +298,8 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	g.starting.Wait()
 	g.stopScripts()
 	now := g.Snapshot()
-	g.result.Exchanged = cmp.Or(now.Received, now.Sent)
+	before := &g.result.Before
+	g.result.Exchanged = cmp.Or(now.Received-before.Received, now.Sent-before.Sent)
 	g.result.Memory = process.Memory()
 	if g.Share != nil {
 		g.countConnections()

@@ -136,8 +136,13 @@ func TestMessagesThatOnlyGoOneWay(t *testing.T) {
 		}
 	}
 
+	r := runInBubble(t, 10*time.Second, Config{Connections: 3, Window: 1, Mode: Receive, Rate: 1}, push)
+	if before := r.Before.Received; before <= 51 || r.Exchanged != r.Final.Received-before {
+		t.Errorf("%d of %d were received while connections were opened, %d later", before, r.Final.Received, r.Exchanged)
+	}
+
 	var got atomic.Int64
-	r := runInBubble(t, 10*time.Second, Config{Connections: 3, Window: 1, Mode: Send, MessageRate: 10}, func(*pipeServer) func(*websock.Conn) {
+	r = runInBubble(t, 10*time.Second, Config{Connections: 3, Window: 1, Mode: Send, MessageRate: 10}, func(*pipeServer) func(*websock.Conn) {
 		return func(conn *websock.Conn) {
 			conn.SendText([]byte("welcome"))
 			for {

@@ -10,7 +10,8 @@ type Result struct {
 	DialCPU     time.Duration     // CPU time used until then
 	IdleMemory  int64             // bytes that they took before messages were exchanged
 	Memory      int64             // bytes of the process at the end of the exchange
-	Exchanged   int64             // messages received by the end of the exchange; if none are, those sent
+	Before      Snapshot          // when the exchange began: servers may send earlier, and logins are
+	Exchanged   int64             // messages received during the exchange; if none are, those sent
 	Elapsed     time.Duration     // duration of the exchange
 	CPU         time.Duration     // CPU time used during the exchange
 	Final       Snapshot          // after all connections were closed
@@ -40,6 +41,7 @@ func (r *Result) Add(other Result) {
 	r.DialCPU += other.DialCPU
 	r.IdleMemory += other.IdleMemory
 	r.Memory += other.Memory
+	r.Before.Add(other.Before)
 	r.Exchanged += other.Exchanged
 	r.Elapsed = max(r.Elapsed, other.Elapsed)
 	r.CPU += other.CPU

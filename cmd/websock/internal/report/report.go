@@ -131,7 +131,7 @@ func (r *Report) setSchedule(result measure.Result) {
 	last := result.Final
 	r.Attempts, r.Due, r.Unsent, r.Awaited, r.Answered = last.Attempts, last.Due, last.Unsent, last.Awaited, last.Answered
 	r.SentBytes, r.ReceivedBytes = last.SentBytes, last.ReceivedBytes
-	r.SentPerSecond = perSecond(last.Sent, result.Elapsed)
+	r.SentPerSecond = perSecond(last.Sent-result.Before.Sent, result.Elapsed)
 	r.ClosedLoop, r.Lateness, r.OneWay = percentiles(result.ClosedLoop), percentiles(result.Lateness), percentiles(result.OneWay)
 	switch {
 	case result.Latencies.Count() == 0:

@@ -91,7 +91,9 @@ func (r *Report) addMessages(add adder) {
 	}
 	add("messages a second", "%s for %.1f s", console.Grouped(r.MessagesPerSecond), r.Seconds)
 	if r.SentBytes+r.ReceivedBytes > 0 && r.Seconds > 0 {
-		add("bytes a second", "%s sent, %s received", byteSize(float64(r.SentBytes)/r.Seconds), byteSize(float64(r.ReceivedBytes)/r.Seconds))
+		before := &r.result.Before
+		add("bytes a second", "%s sent, %s received",
+			byteSize(float64(r.SentBytes-before.SentBytes)/r.Seconds), byteSize(float64(r.ReceivedBytes-before.ReceivedBytes)/r.Seconds))
 	}
 }
 

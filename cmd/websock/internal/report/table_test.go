@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,20 @@ func table(t *testing.T, r *Report) []string {
 		t.Fatal(err)
 	}
 	return strings.Split(strings.TrimSpace(b.String()), "\n")
+}
+
+func TestWhatCameWhileConnectionsWereOpenedIsInNoRate(t *testing.T) {
+	r := &Report{Mode: ModeReceive}
+	result := measured()
+	result.Before = measure.Snapshot{Sent: 399_000_000, SentBytes: 54e9, ReceivedBytes: 34e9}
+	r.SetResult(result, 100*time.Second, nil)
+	if r.SentPerSecond != 10_000_000 {
+		t.Errorf("%v messages sent a second", r.SentPerSecond)
+	}
+	const want = "1.0 GB sent, 3.0 GB received"
+	if lines := table(t, r); !slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, want) }) {
+		t.Errorf("no %q in %q", want, lines)
+	}
 }
 
 func TestTableFitsOn80Columns(t *testing.T) {

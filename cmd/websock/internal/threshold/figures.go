@@ -72,7 +72,7 @@ var figures = map[string]*figure{
 		noWhole: noSchedule,
 	},
 	"sent_rate": {
-		number:  func(r *Run) (float64, bool) { return perSecond(r.Final.Sent, r.Elapsed) },
+		number:  func(r *Run) (float64, bool) { return perSecond(r.Final.Sent-r.Before.Sent, r.Elapsed) },
 		missing: noExchange,
 		whole:   askedRate,
 		noWhole: noSchedule,

@@ -25,6 +25,20 @@ func exampleRun() *Run {
 	return r
 }
 
+func TestWhatWasSentWhileConnectionsWereOpenedIsInNoRate(t *testing.T) {
+	r := exampleRun()
+	r.Before = measure.Snapshot{Sent: 4990}
+	for text, want := range map[string]string{"sent_rate<1": "500", "sent_rate<1%": "50 %", "sent<1": "9990"} {
+		threshold, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := threshold.Check(r).Describe(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
 // spaces are those that are left out.
 var spaces = regexp.MustCompile(` ?([<>=%]) ?`)
 
