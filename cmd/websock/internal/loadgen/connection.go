@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
 // A conversation is what one connection does: which messages it sends when, and what it makes of those
@@ -95,6 +96,9 @@ func (c *connection) end(err error) {
 	g.mu.Lock()
 	c.state.Store(connClosed)
 	g.mu.Unlock()
+	if e, ok := c.conversation.(*echo); ok && errors.Is(err, fanout.ErrRemoved) {
+		e.takeBack()
+	}
 	c.onClose()
 }
 

@@ -98,6 +98,15 @@ func (e *echo) uncount() {
 	e.countAwaited(-1, -e.size())
 }
 
+// takeBack corrects the counters after the slot was removed before it had the connection, which was aborted
+// then. The first window is lost with it, or about to fail in sendQueued, which counts that.
+func (e *echo) takeBack() {
+	if lost := e.inFlight(); e.queue == nil {
+		e.sequence.Add(-lost)
+		e.countAwaited(-lost, -lost*e.size())
+	}
+}
+
 // id returns the ID in the stamp of the connection's message with a number.
 func (c *connection) id(sequence int64) uint64 { return payload.ID(c.gen.First+c.number, sequence) }
 

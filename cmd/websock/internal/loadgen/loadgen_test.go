@@ -71,7 +71,7 @@ func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 		}
 		shared.Add("0", fanout.SlotOptions{})
 		waitForMessages(t, g, g.Snapshot().Received+1000)
-		for end := time.Now().Add(time.Minute); shared.Stats().Ending > 0 && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); (shared.Stats().Ending > 0 || shared.Stats().Up == 0) && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 	}()

