@@ -95,17 +95,6 @@ func (s *keyServer) connected() (n int) {
 	return n
 }
 
-// waitUntil fails the test if the condition doesn't come true within a minute.
-func waitUntil(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf("it takes too long until %s", what)
-			runtime.Goexit()
-		}
-	}
-}
-
 // A clusterProcess is a process that runs websock fanout -cluster.
 type clusterProcess struct {
 	*exec.Cmd

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -145,7 +146,7 @@ func TestFanoutCountsFailuresOverHTTP2ByKind(t *testing.T) {
 			conn.RecvMessage(nil)
 			after(&overHTTP2, conn)
 		})
-		r, got := runFanout(t, "-h2", "-url", url, "-n", "3", "-duration", "100ms", "-timeout", "300ms")
+		r, got := runFanout(t, "-h2", "-url", url, "-n", "3", "-duration", "100ms", "-timeout", "1m")
 		if got.code != 1 || r.Errors[kind] != 3 || len(r.Errors) != 1 || r.ErrorsTotal != 3 {
 			t.Errorf("%s: %+v", kind, got)
 		}
@@ -159,21 +160,31 @@ func TestFanoutCountsFailuresOverHTTP2ByKind(t *testing.T) {
 // All that share a connection are lost with it.
 func TestFanoutReconnectsOverHTTP2(t *testing.T) {
 	var overHTTP2 websock.HTTP2Server
-	var accepted atomic.Int32
+	var accepted, again atomic.Int32
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
 	url := startHTTP2Server(t, &overHTTP2, func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if accepted.Add(1) == 3 {
+		number := accepted.Add(1)
+		if number == 3 {
 			overHTTP2.Close()
 			return
 		}
-		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
+		first := true
+		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode {
+			if number > 3 && first && again.Add(1) == 3 {
+				interrupt()
+			}
+			first = false
+			return op
+		})
 	})
-	r, got := runFanout(t, "-h2", "-url", url, "-n", "3", "-reconnect", "-duration", "2s")
-	if got.code != 1 || r.ErrorsTotal != 3 || accepted.Load() != 6 || r.Received == 0 {
+	r, got := runFanoutUntil(t, ctx, "-h2", "-url", url, "-n", "3", "-reconnect", "-duration", "1m")
+	if got.code != 130 || r.ErrorsTotal != 3 || accepted.Load() != 6 || r.Received == 0 {
 		t.Errorf("%d WebSockets, %+v", accepted.Load(), got)
 	}
 }

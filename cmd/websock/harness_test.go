@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		main()
+	}
+	if os.Getenv("GORACE") == "" { // with the race detector, a process sleeps for a second before it ends
+		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
@@ -55,6 +59,17 @@ func interruptedAfter(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(d, cancel)
 	return ctx
+}
+
+// waitUntil fails the test if the condition doesn't come true within a minute.
+func waitUntil(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("it takes too long until %s", what)
+			runtime.Goexit()
+		}
+	}
 }
 
 // A syncBuffer is a bytes.Buffer for several goroutines.
@@ -228,7 +243,13 @@ const unusedURL = "ws://127.0.0.1:1/"
 // runFanout runs "websock fanout -json -quiet".
 func runFanout(t *testing.T, args ...string) (report.Report, outcome) {
 	t.Helper()
-	got := command(t.Context(), "", append([]string{"fanout", "-json", "-quiet"}, args...)...)
+	return runFanoutUntil(t, t.Context(), args...)
+}
+
+// runFanoutUntil is runFanout that is interrupted when ctx ends.
+func runFanoutUntil(t *testing.T, ctx context.Context, args ...string) (report.Report, outcome) {
+	t.Helper()
+	got := command(ctx, "", append([]string{"fanout", "-json", "-quiet"}, args...)...)
 	if got.out == "" {
 		t.Fatalf("no result: %+v", got)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,8 +32,8 @@ func writeScenario(t *testing.T, text string, files ...string) string {
 	return filepath.Join(dir, "test.yaml")
 }
 
-// startRPCServer starts a server that keeps the paths and users of its connections. It answers each
-// second pair of requests in reverse order, after a login.
+// startRPCServer starts a server that keeps the paths and users of its connections. After a login, it answers
+// requests in pairs, the second one first.
 func startRPCServer(t *testing.T) (url string, connected func() []string) {
 	var mu sync.Mutex
 	var all []string
@@ -39,7 +41,7 @@ func startRPCServer(t *testing.T) (url string, connected func() []string) {
 		mu.Lock()
 		all = append(all, r.URL.RequestURI()+" "+r.Header.Get("Authorization"))
 		mu.Unlock()
-		var held []byte
+		held := make(chan []byte, 1)
 		for loggedIn := false; ; {
 			_, msg, err := conn.RecvMessage(nil)
 			if err != nil {
@@ -55,15 +57,23 @@ func startRPCServer(t *testing.T) (url string, connected func() []string) {
 			}
 			loggedIn = true
 			answer := fmt.Appendf(nil, `{"reply":{"to":%d},"t":%d,"type":%q}`, request.ID, time.Now().UnixMilli(), request.Op)
-			switch {
-			case request.Op == "login":
+			if request.Op == "login" {
 				conn.SendText(answer)
-			case held == nil:
-				held = answer
+				continue
+			}
+			select {
+			case first := <-held:
+				conn.SendText(answer)
+				conn.SendText(first)
 			default:
-				conn.SendText(answer)
-				conn.SendText(held)
-				held = nil
+				held <- answer
+				time.AfterFunc(100*time.Millisecond, func() { // it may be the last one
+					select {
+					case last := <-held:
+						conn.SendText(last)
+					default:
+					}
+				})
 			}
 		}
 	})
@@ -78,7 +88,7 @@ func TestAScenarioWithALoginAndAnswersInAnyOrder(t *testing.T) {
 	url, connected := startRPCServer(t)
 	file := writeScenario(t, `
 connections: 4
-duration: 300ms
+duration: 1s
 data: users.csv
 path: /room/{{.Connection}}?a=b
 headers: {Authorization: "Bearer {{.Data.token}}", X-Other: x}
@@ -97,13 +107,11 @@ count: {logins: {json: type, equals: login}}
 `, "users.csv", "token\nann\nbob\ncy\n", "second.json", `{"op":"second","id":{{.Sequence}}}`)
 	for _, procs := range []string{"1", "2"} {
 		before := len(connected())
-		r, got := runFanout(t, "-url", url, "-scenario", file, "-procs", procs, "-timeout", "1s")
-		// A connection's last message has no answer if the server holds it back.
-		missing := r.Errors["answer timeout"]
-		if r.Connections != 4 || r.Counted["logins"] != 4 || r.Answered != r.Received || r.Awaited-r.Answered != missing || missing > 4 || r.ErrorsTotal != missing {
+		r, got := runFanout(t, "-url", url, "-scenario", file, "-procs", procs, "-timeout", "1m")
+		if got.code != 0 || r.Connections != 4 || r.Counted["logins"] != 4 || r.Answered != r.Received || r.Awaited != r.Answered {
 			t.Errorf("%+v %+v", r, got)
 		}
-		if r.Answered < 50 || r.OneWay == nil || r.Lateness == nil || r.ClosedLoop == nil || r.Due < 220 || r.AskedRate != 800 || r.LatencyFrom != "due" {
+		if r.Answered < 50 || r.OneWay == nil || r.Lateness == nil || r.ClosedLoop == nil || r.Due < 50 || r.AskedRate != 800 || r.LatencyFrom != "due" {
 			t.Errorf("%+v", r)
 		}
 		want := []string{"/room/0?a=b Bearer ann", "/room/1?a=b Bearer bob", "/room/2?a=b Bearer cy", "/room/3?a=b Bearer ann"}
@@ -114,7 +122,7 @@ count: {logins: {json: type, equals: login}}
 	if got := slices.Compact(connected()); len(got) != 4 {
 		t.Errorf("two processes use the same numbers: %q", got)
 	}
-	if _, got := runFanout(t, "-url", url, "-scenario", file, "-header", "Authorization: flag", "-n", "1", "-duration", "50ms", "-timeout", "100ms"); len(got.err) > 0 {
+	if _, got := runFanout(t, "-url", url, "-scenario", file, "-header", "Authorization: flag", "-n", "1", "-duration", "50ms", "-timeout", "1m"); got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 	if all := connected(); all[1] != "/room/0?a=b Bearer ann" || !slices.Contains(all, "/room/0?a=b flag") {
@@ -149,10 +157,10 @@ messages:
 		most  int
 	}{{nil, 10}, {[]string{"-n", "20"}, 20}, {[]string{"-procs", "3"}, 10}, {[]string{"-reconnect"}, 10}} {
 		r, got := runFanout(t, append(test.flags, "-url", url, "-scenario", file)...)
-		if got.code != 0 || r.ErrorsTotal != 0 || r.Reconnects != 0 || r.Asked != test.most || r.Connections > test.most || r.Connections < test.most-2 {
+		if got.code != 0 || r.ErrorsTotal != 0 || r.Reconnects != 0 || r.Asked != test.most || r.Connections > test.most || r.Connections == 0 {
 			t.Errorf("%v: %+v %+v", test.flags, r, got)
 		}
-		if r.Awaited != r.Answered || r.Answered < int64(10*test.most) || len(r.Stages) != 4 || r.Stages[2].Name != "again" || r.Seconds < 0.6 {
+		if r.Awaited != r.Answered || r.Answered < int64(test.most) || len(r.Stages) != 4 || r.Stages[2].Name != "again" || r.Seconds < 0.6 {
 			t.Errorf("%v: %+v", test.flags, r)
 		}
 	}
@@ -237,7 +245,13 @@ func TestWhatGoesWrongInAScenario(t *testing.T) {
 }
 
 func TestAScenarioReconnects(t *testing.T) {
+	var accepted atomic.Int32
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
 	url := startScriptedServer(t, func(conn *websock.Conn) {
+		if accepted.Add(1) == 7 { // so four of those before have ended
+			interrupt()
+		}
 		for range 3 {
 			if op, msg, err := conn.RecvMessage(nil); err == nil {
 				conn.SendFrame(op, true, msg)
@@ -246,7 +260,7 @@ func TestAScenarioReconnects(t *testing.T) {
 		conn.CloseWith(4321, "enough")
 	})
 	file := writeScenario(t, "open: [{send: login, answer: any}]\nmessages: [{send: 'm{{.Sequence}}', think: 10ms, answer: {regex: 'm(.*)'}}]\nclose: {codes: [4321]}")
-	r, got := runFanout(t, "-url", url, "-scenario", file, "-n", "3", "-duration", "2s", "-reconnect")
+	r, got := runFanoutUntil(t, ctx, "-url", url, "-scenario", file, "-n", "3", "-duration", "1m", "-reconnect")
 	if delete(r.Errors, "unanswered at close"); len(r.Errors) != 0 || r.Reconnects < 3 || r.Answered < 12 {
 		t.Errorf("%+v %+v", r, got)
 	}

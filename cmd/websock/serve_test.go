@@ -151,7 +151,7 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 		if config.Mux == nil {
 			slowConfig.NetDial = dialWithSmallBuffer
 		} else { // the two share a connection: their streams have windows and queues, for a few messages
-			enough, pace = 6, "300ms"
+			enough, pace = 6, "1s"
 		}
 		url := start("-push", pace, "-size", "100000")
 		slow, err := websock.Dial(t.Context(), url, &slowConfig)
@@ -190,7 +190,7 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 
 // A client that sends without reading its echoes has to wait, and receives all of them in the end.
 func TestServeEchoesToAClientThatReadsLate(t *testing.T) {
-	const messages, size = 8000, 10 << 10 // more than the system's buffers hold in both directions
+	const messages, size = 3000, 10 << 10 // more than the system's buffers hold in both directions
 	withEveryServer(t, func(t *testing.T, _ string, start func(args ...string) string, config websock.Config) {
 		conn, err := websock.Dial(t.Context(), start(), &config)
 		if err != nil {
