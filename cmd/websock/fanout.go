@@ -276,7 +276,7 @@ func (c *fanoutCommand) measure(ctx context.Context, out *outputs, display *live
 	}
 	defer stop()
 	c.showRun(c.stdio, out, runner.Snapshot)
-	display.SetServers(c.allURLs())
+	display.SetServers(report.HideSecrets(c.allURLs()))
 	err = loadgen.Run(ctx, runner, loadgen.Plan{
 		Duration: c.duration,
 		Timeout:  c.timeout,

@@ -61,7 +61,7 @@ func withoutSecrets(args []string) []string {
 		flag, value, withValue := strings.Cut(arg, "=")
 		switch ofFlag := secretFlags[strings.Replace(flag, "--", "-", 1)]; {
 		case ofFlag == nil:
-			shown[i] = hideInURLs(arg)
+			shown[i] = hideInArgument(arg)
 		case withValue:
 			shown[i] = flag + "=" + ofFlag(value)
 		default:
@@ -103,23 +103,49 @@ func hideLongName(subprotocol string) string {
 	return subprotocol
 }
 
-var urls = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]+`)
+var (
+	urls     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"<>]+`)
+	urlAlone = regexp.MustCompile(`^(-[^=]*=)?[A-Za-z][A-Za-z0-9+.-]*://`)
+)
+
+// hideInArgument hides secrets in an argument that may be a URL, or a flag and a URL. A URL ends where the
+// argument does, whatever it has in it.
+func hideInArgument(arg string) string {
+	if urlAlone.MatchString(arg) {
+		return hideInURL(arg)
+	}
+	return hideInURLs(arg)
+}
 
 // hideInURLs hides the user and the password of URLs in a text, and the values of their queries.
-func hideInURLs(text string) string {
-	return urls.ReplaceAllStringFunc(text, func(raw string) string {
-		scheme, rest, _ := strings.Cut(raw, "://")
-		rest, _, _ = strings.Cut(rest, "#")
-		rest, query, hasQuery := strings.Cut(rest, "?")
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 { // the last one: a password may have anything
-			rest = hidden + rest[at:]
-		}
-		shown := scheme + "://" + rest
-		if hasQuery {
-			shown += "?" + hideInQuery(query)
-		}
-		return shown
-	})
+func hideInURLs(text string) string { return urls.ReplaceAllStringFunc(text, hideInURL) }
+
+// hideInURL hides them in a text that is a URL from its beginning, or from a flag on, to its end.
+func hideInURL(raw string) string {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return raw
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, query, hasQuery := strings.Cut(rest, "?")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // the last one: a password may have anything
+		rest = hidden + rest[at:]
+	}
+	shown := scheme + "://" + rest
+	if hasQuery {
+		shown += "?" + hideInQuery(query)
+	}
+	return shown
+}
+
+// HideSecrets returns URLs as they may be shown to others: without users, passwords, and the values of
+// queries.
+func HideSecrets(urls []string) []string {
+	shown := make([]string, len(urls))
+	for i, url := range urls {
+		shown[i] = hideInURL(url)
+	}
+	return shown
 }
 
 func hideInQuery(query string) string {

@@ -26,6 +26,9 @@ func TestSecretsInArgumentsAreHidden(t *testing.T) {
 		{[]string{"-url", "ws://u:p/a,b@a.example/x"}, []string{"-url", "ws://…@a.example/x"}},
 		{[]string{"-url", "ws://a.example?token"}, []string{"-url", "ws://a.example?…"}},
 		{[]string{"-url", "ws://a.example/x#s"}, []string{"-url", "ws://a.example/x"}},
+		{[]string{"-url", `ws://a.example?t=s's"s<s>s s`}, []string{"-url", "ws://a.example?t=…"}},
+		{[]string{"-proxy=http://u:s's\"s s@a.example"}, []string{"-proxy=http://…@a.example"}},
+		{[]string{"see", "in a text: ws://a.example?t=s's or not"}, []string{"see", "in a text: ws://a.example?t=… or not"}},
 	} {
 		if got := withoutSecrets(test.args); !slices.Equal(got, test.want) {
 			t.Errorf("%q: %q, want %q", test.args, got, test.want)

@@ -45,7 +45,7 @@ func (p page) Styles() template.CSS { return chart.Style + pageStyle }
 func harmless(text string) string { return hideInURLs(string(console.Printable([]byte(text)))) }
 
 // Servers says what was measured.
-func (p page) Servers() string { return harmless(strings.Join(p.URLs, " ")) }
+func (p page) Servers() string { return harmless(strings.Join(HideSecrets(p.URLs), " ")) }
 
 // Verdict says whether the run was good.
 func (p page) Verdict() verdict {
@@ -149,7 +149,9 @@ type pageRow struct {
 
 // Rows returns the report as a table.
 func (p page) Rows() (rows []pageRow) {
-	for _, r := range p.rows() {
+	shown := *p.Report
+	shown.URLs = HideSecrets(p.URLs)
+	for _, r := range shown.rows() {
 		label, indented := strings.CutPrefix(r.Label, "  ")
 		rows = append(rows, pageRow{row{label, harmless(r.Value)}, indented})
 	}

@@ -98,6 +98,7 @@ func TestPageOfAnyRunIsWellFormedSmallAndLoadsNothing(t *testing.T) {
 func TestPageHidesSecrets(t *testing.T) {
 	r := stalledRun()
 	r.FirstErrors = map[string]string{"dial timeout": "GET wss://user:secret@example.com/?key=secret: timeout"}
+	r.URLs = append(r.URLs, `ws://a.example/?key=open's"secret<secret> secret`)
 	page, _ := written(t, r)
 	if i := strings.Index(page, "secret"); i >= 0 {
 		t.Error(page[max(i-100, 0):min(i+100, len(page))])
