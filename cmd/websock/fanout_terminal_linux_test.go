@@ -156,6 +156,7 @@ func TestTheSecondInterruptRestoresTheTerminal(t *testing.T) {
 		"signals":         {bySignal, bySignal},
 		"a key, a signal": {byKey("q"), bySignal},
 		"a signal, a key": {bySignal, byKey("q")},
+		"a hangup":        {byKey("q"), func(_ *typist, process *os.Process) { process.Signal(syscall.SIGHUP) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, program, checkRestored := openScreen(t, 100, 30)

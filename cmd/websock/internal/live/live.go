@@ -29,8 +29,8 @@ type Options struct {
 	Lasts map[string]time.Duration
 
 	// Interrupt is called when a person interrupts the run at the screen, by a key, and EndNow when it is
-	// interrupted once more, by a key or a signal, after the terminal was restored. Without a screen,
-	// signals are not handled here.
+	// interrupted once more, by a key or a signal, or hung up, after the terminal was restored. Without a
+	// screen, signals are not handled here.
 	Interrupt, EndNow func()
 }
 
@@ -82,11 +82,15 @@ func (d *Display) Start(ctx context.Context, snapshot func() measure.Snapshot) {
 		d.pressed = 1
 	}
 	d.log.hold()
-	signals := make(chan os.Signal, 2)
+	signals, hangup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
 	d.done.Go(func() {
 		defer signal.Stop(signals)
-		d.handleEvents(signals)
+		defer signal.Stop(hangup)
+		d.handleEvents(signals, hangup)
 	})
 	d.done.Go(func() { d.drawScreen(look) })
 }
@@ -150,11 +154,13 @@ func (d *Display) drawScreen(look func() measure.Sample) {
 }
 
 // handleEvents handles keys, signals and changes of the terminal's size until Stop.
-func (d *Display) handleEvents(signals <-chan os.Signal) {
+func (d *Display) handleEvents(signals, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-signals:
 			d.interrupt()
+		case <-hangup: // without a screen, that would end the program, too
+			d.endNow()
 		case event := <-d.terminal.events():
 			if isInterrupt(event) {
 				d.interrupt()
@@ -175,8 +181,7 @@ func (d *Display) interrupts() int {
 	return d.pressed
 }
 
-// interrupt handles an interrupt by a key or a signal. The second one ends the program, even if the
-// terminal takes nothing.
+// interrupt handles an interrupt by a key or a signal. The second one ends the program.
 func (d *Display) interrupt() {
 	d.mu.Lock()
 	d.pressed++
@@ -186,6 +191,11 @@ func (d *Display) interrupt() {
 		d.options.Interrupt()
 		return
 	}
+	d.endNow()
+}
+
+// endNow ends the program after the terminal was restored, or if it takes nothing.
+func (d *Display) endNow() {
 	const limit = time.Second
 	restored := make(chan struct{})
 	go func() {

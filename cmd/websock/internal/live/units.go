@@ -8,7 +8,7 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
 
-// perSecondText formats a rate, with a decimal if it is small.
+// rateText formats a rate, with a decimal if it is small.
 func rateText(rate float64) string {
 	if rate > 0 && rate < 10 {
 		return strconv.FormatFloat(rate, 'f', 1, 64) + "/s"
