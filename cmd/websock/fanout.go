@@ -227,6 +227,9 @@ func (c *fanoutCommand) exec(ctx context.Context, args []string) error {
 	if err := c.print(r, page); err != nil {
 		return err
 	}
+	if c.json {
+		c.tellMissed(r.Thresholds)
+	}
 	switch {
 	case ctx.Err() != nil && !untilInterrupt:
 		return exitInterrupted

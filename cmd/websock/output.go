@@ -127,6 +127,16 @@ func (o *outputFlags) table(s stdio) io.Writer {
 	return s.Out
 }
 
+// tellMissed says on standard error which thresholds did not hold, since an object for programs hides
+// it from whoever reads the log of a job that has failed.
+func (s stdio) tellMissed(outcomes []threshold.Outcome) {
+	for _, o := range outcomes {
+		if !o.Held {
+			fmt.Fprintf(s.Err, "websock: threshold %s not held: %s\n", o.Threshold, o.Describe())
+		}
+	}
+}
+
 // close writes what is left, and stops to listen. An error says what could not be written.
 func (out *outputs) close() error {
 	var failed error

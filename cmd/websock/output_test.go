@@ -87,6 +87,9 @@ func TestThresholdsInJSON(t *testing.T) {
 	if !first.Held || first.Threshold != "latency.p50>=1us" || first.Unit != "us" || *first.Value != float64(r.Latency.P50) {
 		t.Errorf("%+v", first)
 	}
+	if want := "websock: threshold one_way.max<1s not held: not measured: no message came"; !strings.Contains(got.err, want) || strings.Contains(got.err, "latency.p50>=") {
+		t.Errorf("no %q, or more, in %s", want, got.err)
+	}
 	if second.Held || second.Value != nil || second.Reason == "" {
 		t.Errorf("%+v", second)
 	}

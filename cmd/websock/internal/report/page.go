@@ -75,8 +75,9 @@ func (p page) Tiles() (tiles []tile) {
 		tiles = append(tiles, tile{label, value, fmt.Sprintf(note, args...)})
 	}
 	add(p.unit()+"s", console.Grouped(p.Connections), "of %s", console.Grouped(p.Asked))
-	if due := p.result.Final.Due; due > 0 && p.Seconds > 0 {
-		add("messages a second", grouped(p.MessagesPerSecond), "of %s asked for", grouped(float64(due)/p.Seconds))
+	if p.Due > 0 && p.Seconds > 0 {
+		add("sent a second", grouped(float64(p.Due-p.Unsent)/p.Seconds), "of %s asked for", grouped(float64(p.Due)/p.Seconds))
+		add("received a second", grouped(p.receivedPerSecond()), "for %.1f s", p.Seconds)
 	} else {
 		add("messages a second", grouped(p.MessagesPerSecond), "for %.1f s", p.Seconds)
 	}
@@ -95,6 +96,14 @@ func (p page) Tiles() (tiles []tile) {
 	}
 	add("errors", console.Grouped(p.ErrorsTotal), "%s", note)
 	return tiles
+}
+
+// receivedPerSecond returns how many messages came in a second: none, if the server sent nothing.
+func (p page) receivedPerSecond() float64 {
+	if p.Received == 0 {
+		return 0
+	}
+	return p.MessagesPerSecond
 }
 
 // Phases says what the run did until when.

@@ -167,13 +167,13 @@ func TestTilesHaveTheFiguresThatMatter(t *testing.T) {
 		got[tile.Label] = tile
 	}
 	for _, want := range []tile{
-		{"connections", "95", "of 100"}, {"messages a second", "1,000", "of 1,000 asked for"}, {"errors", "5", "in all"}, {"latency p99", "1.9s", "max 2s"},
+		{"connections", "95", "of 100"}, {"sent a second", "1,000", "of 1,000 asked for"}, {"received a second", "1,000", "for 10.0 s"}, {"errors", "5", "in all"}, {"latency p99", "1.9s", "max 2s"},
 	} {
 		if got[want.Label] != want {
 			t.Errorf("%+v, want %+v", got[want.Label], want)
 		}
 	}
-	if _, ok := got["one-way latency p99"]; !ok || len(got) != 7 {
+	if _, ok := got["one-way latency p99"]; !ok || len(got) != 8 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -157,6 +157,14 @@ func (r *Report) addTimes(add adder) {
 // addLatency adds the latency of answers, and beside it what a client that waits for answers would have
 // measured.
 func (r *Report) addLatency(add adder) {
+	if r.LatencyFrom == "" {
+		answered := "no message was answered"
+		if r.Scenario != "" { // those of open may be, and are not measured
+			answered = `none of "messages" was answered`
+		}
+		add("latency", "not measured: %s", answered)
+		return
+	}
 	closed := func(of func(*measure.Percentiles) int64) string {
 		if r.ClosedLoop == nil {
 			return ""

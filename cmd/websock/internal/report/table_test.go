@@ -56,6 +56,25 @@ func TestWhatCameWhileConnectionsWereOpenedIsInNoRate(t *testing.T) {
 	}
 }
 
+func TestLatencyThatWasNotMeasuredIsNoZero(t *testing.T) {
+	for scenario, want := range map[string]string{
+		"":         "latency not measured: no message was answered",
+		"rpc.yaml": `latency not measured: none of "messages" was answered`,
+	} {
+		r := &Report{Mode: ModeEcho, Window: 1, Scenario: scenario}
+		r.SetResult(measure.NewResult(), time.Second, nil)
+		var of []string
+		for _, line := range table(t, r) {
+			if strings.HasPrefix(line, "latency") {
+				of = append(of, strings.Join(strings.Fields(line), " "))
+			}
+		}
+		if !slices.Equal(of, []string{want}) {
+			t.Errorf("%q, want %q", of, want)
+		}
+	}
+}
+
 func TestTableFitsOn80Columns(t *testing.T) {
 	r := &Report{
 		URLs: []string{"ws://127.0.0.1:39615/"}, Server: "child process", Transport: "netpoll", Processes: 16,
