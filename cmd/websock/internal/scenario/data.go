@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A table is a CSV file: a header line and rows.
@@ -35,6 +36,17 @@ func parseTable(text []byte) (*table, error) {
 		seen[name] = true
 	}
 	return t, nil
+}
+
+// withColumns adds the names of the columns to the error of a template that uses another name.
+func (t *table) withColumns(err error) error {
+	switch {
+	case !strings.Contains(err.Error(), "map has no entry for key"):
+		return err
+	case t == nil:
+		return fmt.Errorf("%w: the scenario has no data", err)
+	}
+	return fmt.Errorf("%w: the columns of data are %s", err, strings.Join(t.columns, ", "))
 }
 
 // row returns the row of a connection: the rows are used in turn.

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -79,8 +80,12 @@ func (r *reader) checkID(n ast.Node, st *step, s *Scenario) error {
 
 // content reads what a message consists of: a text, or a mapping that says which kind it is.
 func (r *reader) content(n ast.Node, s *Scenario) (c *content, err error) {
-	if _, ok := r.resolve(n).(ast.MapNode); !ok {
+	mapping, ok := r.resolve(n).(ast.MapNode)
+	if !ok {
 		return r.template(n, "send", s)
+	}
+	if keys := mapping.MapRange(); keys.Next() && keys.Key().GetToken().Type == token.DoubleQuoteType {
+		return nil, r.fail(n, "send is a mapping here, and a text that begins with { is in single quotes: '{\"op\":\"ping\"}'")
 	}
 	set := func(f func(ast.Node) (*content, error)) func(ast.Node) error {
 		return func(n ast.Node) (err error) {
@@ -231,7 +236,7 @@ func (r *reader) tryContent(n ast.Node, c *content, s *Scenario) error {
 	b, err := c.append(nil, s.firstValues())
 	switch {
 	case err != nil:
-		return r.wrap(n, err)
+		return r.wrap(n, s.data.withColumns(err))
 	case len(b) > websock.DefaultMessageSize:
 		return r.wrap(n, errTooLarge)
 	case !c.binary && !utf8.Valid(b):

@@ -175,7 +175,7 @@ func (r *reader) text(n ast.Node, what string) (string, error) {
 	case *ast.AliasNode:
 		return "", r.fail(n, "there is no anchor %s before", v.Value.GetToken().Value)
 	}
-	return "", r.fail(n, "%s is a text, not a list or a mapping", what)
+	return "", r.fail(n, "%s is a text, not a list or a mapping: one that begins with { or [ is in single quotes", what)
 }
 
 // duration reads a time of at least least.
