@@ -77,15 +77,19 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func rootCommand(s stdio, args []string) *ffcli.Command {
+	fs := s.flagSet("websock")
+	version := fs.Bool("version", false, "print the version")
 	var root *ffcli.Command
 	root = &ffcli.Command{
 		Name:       "websock",
 		ShortUsage: "websock <command> [flags]",
 		ShortHelp:  "WebSocket connections (RFC 6455), very many of them or one.",
 		LongHelp:   "The manual is printed by websock help.",
-		FlagSet:    s.flagSet("websock"),
+		FlagSet:    fs,
 		Exec: func(_ context.Context, args []string) error {
 			switch {
+			case len(args) == 0 && *version:
+				return s.printVersion()
 			case len(args) == 0:
 				return errNoCommand
 			case strings.Contains(args[0], "://"):
@@ -177,10 +181,14 @@ func newVersionCommand(s stdio) *ffcli.Command {
 			if len(args) > 0 {
 				return s.usageError("version takes no arguments, but there is %q", args[0])
 			}
-			_, err := fmt.Fprintf(s.Out, "websock %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return s.printVersion()
 		},
 	}
+}
+
+func (s stdio) printVersion() error {
+	_, err := fmt.Fprintf(s.Out, "websock %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
 // release is the version that a Makefile has set, "" if go install has built the module.

@@ -200,8 +200,10 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	got := command(t.Context(), "", "version")
-	if got.code != 0 || !strings.HasPrefix(got.out, "websock ") {
-		t.Errorf("%+v", got)
+	for _, arg := range []string{"version", "-version", "--version"} {
+		got := command(t.Context(), "", arg)
+		if got.code != 0 || !strings.HasPrefix(got.out, "websock ") {
+			t.Errorf("%s: %+v", arg, got)
+		}
 	}
 }
