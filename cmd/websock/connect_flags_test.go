@@ -223,16 +223,20 @@ func TestConnectPings(t *testing.T) {
 }
 
 func TestConnectEndsWhenPingsAreNotAnswered(t *testing.T) {
-	t.Parallel() // it takes as long as the server has to be silent
 	stop := make(chan struct{})
 	url := startScriptedServer(t, func(*websock.Conn) { <-stop }) // it reads nothing
-	defer close(stop)
-	stdin, keep := io.Pipe()
-	defer keep.Close()
-	var out, stderr syncBuffer
-	code := run(t.Context(), []string{"connect", "-ping", "1s", url}, stdin, &out, &stderr)
-	if code != 5 || !strings.Contains(stderr.String(), "nothing was received for too long") {
-		t.Errorf("%d %s", code, stderr.String())
+	t.Cleanup(func() { close(stop) })
+	silent, keep := io.Pipe()
+	t.Cleanup(func() { keep.Close() })
+	for name, stdin := range map[string]io.Reader{"nothing is sent": silent, "what is sent waits for the server": endlessLines{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it takes as long as the server has to be silent
+			var out, stderr syncBuffer
+			code := run(t.Context(), []string{"connect", "-ping", "1s", url}, stdin, &out, &stderr)
+			if code != 5 || !strings.Contains(stderr.String(), "nothing was received for too long") {
+				t.Errorf("%d %s", code, stderr.String())
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -84,6 +85,26 @@ func TestInterruptedConnectClosesTheConnection(t *testing.T) {
 	defer keep.Close()
 	var out, stderr bytes.Buffer
 	if code := run(ctx, []string{"connect", url}, stdin, &out, &stderr); code != 130 {
+		t.Errorf("%d %s", code, stderr.String())
+	}
+}
+
+func TestAnInterruptDoesNotWaitForAReaderOfTheOutput(t *testing.T) {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
+		conn.SendText([]byte("long"))
+		conn.RecvMessage(nil)
+	})
+	stdin, keep := io.Pipe()
+	defer keep.Close()
+	reader, stdout := io.Pipe()
+	defer reader.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		io.ReadFull(reader, make([]byte, 1)) // the rest of the message waits
+		interrupt()
+	}()
+	var stderr syncBuffer
+	if code := run(ctx, []string{"connect", url}, stdin, stdout, &stderr); code != 130 {
 		t.Errorf("%d %s", code, stderr.String())
 	}
 }

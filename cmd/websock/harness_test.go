@@ -265,3 +265,14 @@ func (endlessLine) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// endlessLines is a reader of lines that never end.
+type endlessLines struct{}
+
+func (endlessLines) Read(p []byte) (int, error) {
+	const line = "line\n"
+	for i := range p {
+		p[i] = line[i%len(line)]
+	}
+	return len(p), nil
+}

@@ -40,7 +40,7 @@ func (s *session) newInputs() chan input {
 // readInputs reads lines until they end or the session does. A terminal is then read on for
 // Control-C, since closing the connection may take a while; a second Control-C aborts that.
 func (s *session) readInputs(ctx context.Context) {
-	for ended := false; ; {
+	for ended := false; s.typed || ctx.Err() == nil; {
 		line, err := s.lines.readLine()
 		switch {
 		case errors.Is(err, errInterrupted) && ctx.Err() != nil:

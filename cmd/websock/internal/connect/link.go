@@ -38,16 +38,45 @@ func (l *link) run(ctx, aborted context.Context) (ending, error) {
 	var running sync.WaitGroup
 	ended := make(chan struct{})
 	running.Go(func() { l.send(ended) })
-	defer context.AfterFunc(ctx, func() { l.close(l.Close) })()
+	if l.Ping > 0 {
+		running.Go(func() { l.keepAlive(ended) })
+	}
 	defer context.AfterFunc(aborted, func() { l.conn.Abort(nil) })()
 	if l.inputEnded.Load() {
 		l.startQuietTimer()
 	}
-	end, err := l.receive()
+	end, err := l.receiveUntil(ctx)
 	l.close(l.Close)
 	close(ended)
 	running.Wait()
 	return end, err
+}
+
+// receiveUntil receives until the connection has ended. When ctx ends, it closes the connection; then it does
+// not wait for whoever reads our output, which may never go on.
+func (l *link) receiveUntil(ctx context.Context) (ending, error) {
+	var end ending
+	var err error
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		end, err = l.receive()
+	}()
+	select {
+	case <-received:
+		return end, err
+	case <-ctx.Done():
+	}
+	l.close(l.Close)
+	const limit = time.Second // for what is shown last
+	blocked := time.NewTimer(limit)
+	defer blocked.Stop()
+	select {
+	case <-received:
+		return end, err
+	case <-blocked.C:
+		return ending{}, nil
+	}
 }
 
 // close closes the connection, unless it has ended, and waits until that is done, whoever does it.
@@ -61,15 +90,8 @@ func (l *link) close(with CloseStatus) error {
 	return l.closeErr
 }
 
-// send sends what is read from the input, and pings, until the connection has ended.
+// send sends what is read from the input until the connection has ended.
 func (l *link) send(ended <-chan struct{}) {
-	var tick <-chan time.Time
-	if l.Ping > 0 {
-		ticker := time.NewTicker(l.Ping)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
-	var server liveness
 	if in := l.unsent; in != nil {
 		l.unsent = nil
 		l.handle(*in)
@@ -78,8 +100,6 @@ func (l *link) send(ended <-chan struct{}) {
 		select {
 		case in := <-l.inputs:
 			l.handle(in)
-		case <-tick:
-			l.pingOrAbort(&server)
 		case <-ended:
 			return
 		}
@@ -133,8 +153,8 @@ func (l *link) handleLine(line []byte) error {
 	return l.sendFrame(op, line)
 }
 
-// sendFrame sends a message, a ping or a pong. Everything that the session sends goes through it. It is
-// recorded first, so that a recording never has a reply before its request.
+// sendFrame sends a message, a ping or a pong. All but the pings of keepAlive goes through
+// it. It is recorded first, so that a recording never has a reply before its request.
 func (l *link) sendFrame(op websock.Opcode, payload []byte) error {
 	if err := l.Record.Message(websock.Client, op, payload); err != nil {
 		return err

@@ -68,27 +68,66 @@ func (l *link) onPong(payload []byte) {
 // value belongs to a link that was just opened.
 type liveness struct {
 	received uint64    // bytes, at the last call of isSilent
-	since    time.Time // when there were fewer; zero: no ping was sent
+	taken    int64     // bytes that the server had accepted then
+	since    time.Time // of the last sign of life; zero: no ping was sent
 }
+
+// traffic is what has passed on a link until now.
+type traffic struct {
+	received uint64 // bytes
+	taken    int64  // bytes that the server has accepted
+	waiting  int    // bytes that it has not
+	showing  bool   // a message is being shown, so nothing is received
+}
+
+// unacknowledged bounds what may wait only because the server's system acknowledges it late.
+const unacknowledged = 4 << 10
+
+// isUploading reports whether so much waits for the server that a ping would wait behind it. That the server
+// takes it is then a sign of life.
+func (t traffic) isUploading() bool { return t.waiting > unacknowledged }
 
 // leastSilence is how long nothing has to be received at least: the answers to short intervals may take
 // much longer than these.
 const leastSilence = 5 * time.Second
 
-// isSilent is called when a ping is due, with the bytes received so far. It reports whether nothing came
-// for two intervals, and so after two pings. busy means that nothing could be received.
-func (v *liveness) isSilent(now time.Time, received uint64, busy bool, interval time.Duration) bool {
-	if v.since.IsZero() || received != v.received || busy {
-		v.received, v.since = received, now
+// isSilent is called when a ping is due. It reports whether there was no sign of life for two intervals, and
+// so after two pings.
+func (v *liveness) isSilent(now time.Time, t traffic, interval time.Duration) bool {
+	takes := t.isUploading() && t.taken > v.taken
+	if v.since.IsZero() || t.received != v.received || takes || t.showing {
+		v.since = now
 	}
+	v.received, v.taken = t.received, t.taken
 	return now.Sub(v.since) >= max(2*interval, leastSilence)
+}
+
+// keepAlive sends pings until the connection has ended, and ends it if the server is gone. It must not wait
+// for the server, as other sends do.
+func (l *link) keepAlive(ended <-chan struct{}) {
+	ticker := time.NewTicker(l.Ping)
+	defer ticker.Stop()
+	var server liveness
+	for {
+		select {
+		case <-ticker.C:
+			l.pingOrAbort(&server)
+		case <-ended:
+			return
+		}
+	}
 }
 
 // pingOrAbort sends the ping that is due, or ends a link whose server is gone.
 func (l *link) pingOrAbort(v *liveness) {
-	if v.isSilent(time.Now(), l.conn.Stats().WireReceived, l.showing.Load(), l.Ping) {
+	now := traffic{received: l.conn.Stats().WireReceived, showing: l.showing.Load()}
+	now.taken, now.waiting = l.conn.Outgoing()
+	switch {
+	case v.isSilent(time.Now(), now, l.Ping):
 		l.conn.Abort(websock.ErrIdle)
-		return
+	case !now.isUploading():
+		payload := []byte(l.pings.add("", time.Now()))
+		l.Record.Message(websock.Client, websock.OpPing, payload)
+		l.conn.TrySend(websock.OpPing, payload) // if the connection has ended, that is found by the one who receives
 	}
-	l.ping("") // if the connection has ended, that is found by the one who receives
 }

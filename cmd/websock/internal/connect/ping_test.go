@@ -52,25 +52,36 @@ func TestPingsThatAreNeverAnsweredAreForgotten(t *testing.T) {
 	}
 }
 
-func TestAServerIsGoneIfNothingComesForTwoIntervals(t *testing.T) {
+func TestAServerIsGoneWithoutASignOfLifeForTwoIntervals(t *testing.T) {
+	const much = 1 << 20
+	received := func(t *traffic) { t.received++ }
+	takes := func(t *traffic) { t.taken, t.waiting = t.taken+1, much }
+	shows := func(t *traffic) { t.showing = true }
 	for interval, ticks := range map[time.Duration]int{time.Minute: 2, 5 * time.Second: 2, time.Second: 5, 100 * time.Millisecond: 50} {
 		for name, test := range map[string]struct {
-			signs int  // ticks at which more was received, or
-			busy  bool // at which nothing could be
+			sign  func(*traffic)
+			signs int  // ticks at which it shows
+			noise bool // what isn't a sign follows
 		}{
-			"never answers":          {0, false},
-			"answers at first":       {3, false},
-			"was not read for a bit": {200, true},
+			"never answers":                   {received, 0, false},
+			"answers at first":                {received, 3, false},
+			"takes a large message":           {takes, 200, false},
+			"was not read for a bit":          {shows, 200, false},
+			"its system takes pings, no more": {received, 3, true},
 		} {
 			var server liveness
-			now, received, n := time.Now(), uint64(7), 0
-			for ; !server.isSilent(now, received, test.busy && n < test.signs, interval); n++ {
+			now, passed, n := time.Now(), traffic{received: 7}, 0
+			for ; !server.isSilent(now, passed, interval) && n < 1000; n++ {
 				now = now.Add(interval)
-				if n < test.signs-1 && !test.busy {
-					received++
+				passed.showing = false
+				switch {
+				case n < test.signs:
+					test.sign(&passed)
+				case test.noise:
+					passed.taken, passed.waiting = passed.taken+10, unacknowledged
 				}
 			}
-			if want := ticks + max(test.signs-1, 0); n != want {
+			if want := ticks + test.signs; n != want {
 				t.Errorf("%s, every %v: gone at tick %d, want %d", name, interval, n, want)
 			}
 		}
