@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -91,6 +94,23 @@ func TestVerboseConnectHidesCredentials(t *testing.T) {
 	url, _ := startServer(t)
 	got := command(t.Context(), "", "connect", "-v", "-wait", "0s", "-header", "Authorization: Basic c2VjcmV0", "-header", "Cookie: id=c2VjcmV0", url)
 	if got.code != 0 || strings.Contains(got.err, "c2VjcmV0") || !strings.Contains(got.err, "> Authorization: xxxxx\n") || !strings.Contains(got.err, "> Cookie: xxxxx\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestVerboseConnectHidesCredentialsOfAnUnusualResponse(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\nSet-Cookie:c2VjcmV0\r\nset-cookie:\tc2VjcmV0\r\nContent-Length: 0\r\n\r\n")
+	}))
+	defer server.Close()
+	got := command(t.Context(), "", "connect", "-v", "ws"+strings.TrimPrefix(server.URL, "http"))
+	if got.code != 4 || strings.Contains(got.err, "c2VjcmV0") || !strings.Contains(got.err, "< Set-Cookie: xxxxx\n") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "websock:", console.ErrorText(err))
+	fmt.Fprintf(stderr, "websock: %s\n", console.Printable([]byte(console.ErrorText(err))))
 	return int(exitFailed)
 }
 

@@ -407,6 +407,15 @@ func TestAServerPlaysToAClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
+func TestARecordingCanNotControlTheTerminal(t *testing.T) {
+	for _, url := range []string{`\u001b[2J`, `ws://a.example/?\u009b2J`, `ws://a.example/\u202e`} {
+		got := command(t.Context(), "", "replay", writeRecording(t, `{"format":"websock recording","version":1,"query_hidden":true,"url":"`+url+`"}`+"\n"))
+		if got.code == 0 || strings.ContainsAny(got.err, "\x1b\u009b\u202e") {
+			t.Errorf("%d %+q", got.code, got.err)
+		}
+	}
+}
+
 func TestReplayOfAFileThatIsNoRecording(t *testing.T) {
 	for text, says := range map[string]string{
 		"":                            "no recording",

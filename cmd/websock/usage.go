@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
 
 // A command line that can't be understood.
@@ -16,10 +18,10 @@ var (
 	errNoCommand = errors.New("the command line names no command")
 )
 
-// usageError prints what is wrong with the command line. All the flags of the command are not printed
+// usageError prints what is wrong with the command line, or with what a file has in its place. All the flags of the command are not printed
 // with it: it would be lost above them.
 func (s stdio) usageError(format string, args ...any) error {
-	fmt.Fprintf(s.Err, "websock: "+format+"\n", args...)
+	fmt.Fprintf(s.Err, "websock: %s\n", console.Printable(fmt.Appendf(nil, format, args...)))
 	return errUsage
 }
 

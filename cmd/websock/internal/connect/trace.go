@@ -87,7 +87,7 @@ func (h *responseHead) add(p []byte) []byte {
 func writeHead(out io.Writer, mark string, head []byte) {
 	var b bytes.Buffer
 	for line := range bytes.Lines(head) {
-		if name, value, ok := bytes.Cut(trimLine(line), []byte(": ")); ok && isCredential(string(name)) && len(value) > 0 {
+		if name, value, ok := bytes.Cut(trimLine(line), []byte(":")); ok && isCredential(string(name)) && len(bytes.TrimSpace(value)) > 0 {
 			line = fmt.Appendf(nil, "%s: %s\r\n", name, hidden)
 		}
 		b.Write(line)
