@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -58,7 +59,7 @@ func (r *lineReader) next() (*Header, Event, error) {
 			continue
 		}
 		header, event, err := r.parse(line)
-		if err != nil && !bytes.HasSuffix(line, newline) {
+		if err != nil && !bytes.HasSuffix(line, newline) && !json.Valid(line) {
 			r.cut = true
 			return nil, Event{}, io.EOF
 		}
@@ -106,7 +107,7 @@ func (r *lineReader) parse(line []byte) (*Header, Event, error) {
 		if r.state == beforeFirst {
 			err = errNoRecording
 		}
-		return nil, Event{}, err
+		return nil, Event{}, syntaxError(err)
 	}
 	if l.Format != "" {
 		header, err := l.header()
@@ -128,6 +129,19 @@ func (r *lineReader) parse(line []byte) (*Header, Event, error) {
 		r.state = ended
 	}
 	return nil, e, err
+}
+
+// syntaxError returns an error of package json in terms of the recording, not of our types.
+func syntaxError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("it is no JSON object, but %s", wrong.Value)
+	}
+	name := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+	return fmt.Errorf("%q can't be a JSON %s", name, wrong.Value)
 }
 
 func (l *headerLine) header() (*Header, error) {

@@ -227,6 +227,11 @@ func TestALineThatCanNotBePartOfARecordingIsNamed(t *testing.T) {
 		{firstLine + `{"time":0,"from":"client","type":"close","code":70000}` + "\n", 2, "70000"},
 		{firstLine + `{"time":0,"from":"client","type":"lost"}` + "\n" + message + "\n", 3, "follows the end"},
 		{firstLine + `{"time":1,"from":"client","type":"pong","binary":""}` + "\n\n" + message + "\n", 4, "before that of the line above"},
+		{firstLine + `{"time":0,"from":"me","type":"text","text":""}`, 2, `"from" is client or server, not "me"`}, // complete, so not cut off
+		{`{"format":"websock recording","version":2}`, 1, "newer version"},
+		{firstLine + "[]\n", 2, "it is no JSON object, but array"},
+		{firstLine + `{"time":"now"}` + "\n", 2, `"time" can't be a JSON string`},
+		{firstLine + `{"time":0,"text":7}` + "\n", 2, `"text" can't be a JSON number`},
 		{firstLine + strings.Repeat(" ", maxLine+1) + "\n", 2, "too long"},
 	} {
 		_, err := Open(write(t, test.text))
