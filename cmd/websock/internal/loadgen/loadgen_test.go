@@ -64,12 +64,14 @@ func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 					t.Error(err)
 				}
 			}
+			waitForUp(t, shared, slots/2) // the attempt of a slot that is removed earlier is aborted
 			waitForMessages(t, g, int64(1000*(first+1)))
 			for s := range shared.Slots() {
 				s.Remove()
 			}
 		}
 		shared.Add("0", fanout.SlotOptions{})
+		waitForUp(t, shared, 1)
 		waitForMessages(t, g, g.Snapshot().Received+1000)
 		for end := time.Now().Add(time.Minute); (shared.Stats().Ending > 0 || shared.Stats().Up == 0) && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
@@ -84,6 +86,15 @@ func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 	}
 	if f := result.Final; rate > 0 && f.Sent+f.Unsent != f.Due {
 		t.Errorf("%+v", f)
+	}
+}
+
+// waitForUp waits until n slots of a Group are up.
+func waitForUp(t *testing.T, group *fanout.Group, n int) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := group.WaitUp(ctx, n); err != nil {
+		t.Error(err)
 	}
 }
 
