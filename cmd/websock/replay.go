@@ -80,8 +80,11 @@ func (c *replayCommand) exec(ctx context.Context, args []string) error {
 	if err := c.checkFlags(); err != nil {
 		return c.usageError("%v", err)
 	}
-	file, err := record.Open(args[0])
-	if err != nil {
+	file, err := record.Open(ctx, args[0])
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case err != nil:
 		return err
 	}
 	if c.options.File = file; file.Cut {

@@ -416,6 +416,15 @@ func TestARecordingCanNotControlTheTerminal(t *testing.T) {
 	}
 }
 
+func TestAnInterruptEndsReadingARecording(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	got := command(ctx, "", "replay", "-url", unusedURL, writeRecording(t, `{"format":"websock recording","version":1}`+"\n"))
+	if got.code != 130 || got.err != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestReplayOfAFileThatIsNoRecording(t *testing.T) {
 	for text, says := range map[string]string{
 		"":                            "no recording",

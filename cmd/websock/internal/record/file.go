@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +26,9 @@ type position struct {
 	line   int // number of lines before
 }
 
-// Open reads a recording. An error of its content is a *SyntaxError in a *fs.PathError.
-func Open(name string) (*File, error) {
+// Open reads a recording, until ctx ends: it may be large. An error of its content is a *SyntaxError in a
+// *fs.PathError.
+func Open(ctx context.Context, name string) (*File, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func Open(name string) (*File, error) {
 	}
 	f := &File{name: name}
 	in := newLineReader(file)
-	for {
+	for ctx.Err() == nil {
 		before := position{in.offset, in.number}
 		header, _, err := in.next()
 		switch {
@@ -56,6 +58,7 @@ func Open(name string) (*File, error) {
 			f.conns = append(f.conns, before)
 		}
 	}
+	return nil, ctx.Err()
 }
 
 func pathError(name string, err error) error { return &os.PathError{Op: "read", Path: name, Err: err} }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	f, err := Open(name)
+	f, err := Open(t.Context(), name)
 	if err != nil || f.Conns() != 4 || f.Cut {
 		t.Fatalf("%+v, %v", f, err)
 	}
@@ -176,7 +177,7 @@ func TestARecordingThatIsCutOffIsReadUpToTheCut(t *testing.T) {
 	const message = `{"time":0.5,"from":"server","type":"text","text":"hello"}`
 	whole := firstLine + message + "\n" + message + "\n"
 	for cut := len(firstLine) - 1; cut <= len(whole); cut++ {
-		f, err := Open(write(t, whole[:cut]))
+		f, err := Open(t.Context(), write(t, whole[:cut]))
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
@@ -234,20 +235,28 @@ func TestALineThatCanNotBePartOfARecordingIsNamed(t *testing.T) {
 		{firstLine + `{"time":0,"text":7}` + "\n", 2, `"text" can't be a JSON number`},
 		{firstLine + strings.Repeat(" ", maxLine+1) + "\n", 2, "too long"},
 	} {
-		_, err := Open(write(t, test.text))
+		_, err := Open(t.Context(), write(t, test.text))
 		var syntax *SyntaxError
 		if err == nil || !strings.Contains(err.Error(), test.says) || errors.As(err, &syntax) != (test.line > 0) || test.line > 0 && syntax.Line != test.line {
 			t.Errorf("%.200q: %v, want line %d: %s", test.text, err, test.line, test.says)
 		}
 	}
-	if _, err := Open(t.TempDir()); err == nil {
+	if _, err := Open(t.Context(), t.TempDir()); err == nil {
 		t.Error("a directory is no recording")
+	}
+}
+
+func TestReadingEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if f, err := Open(ctx, write(t, firstLine)); f != nil || !errors.Is(err, context.Canceled) {
+		t.Error(f, err)
 	}
 }
 
 func TestAFileThatChangesWhileItIsReadIsAnError(t *testing.T) {
 	name := write(t, firstLine+firstLine)
-	f, err := Open(name)
+	f, err := Open(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +290,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(firstLine + `{"time":1e-7,"from":"client","type":"ping","binary":"AP8="}` + "\n" + `{"time":9,"from":"server","type":"lost"}`))
 	f.Add([]byte("\n\n" + firstLine + "{"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file, err := Open(write(t, string(text)))
+		file, err := Open(t.Context(), write(t, string(text)))
 		if err != nil {
 			var path *fs.PathError
 			if !errors.As(err, &path) {
@@ -301,7 +310,7 @@ func FuzzOpen(f *testing.F) {
 		if w.err != nil {
 			t.Skip(w.err) // a year that JSON can't have
 		}
-		copied, err := Open(write(t, again.String()))
+		copied, err := Open(t.Context(), write(t, again.String()))
 		if err != nil || copied.Conns() != file.Conns() {
 			t.Fatalf("%v\n%s", err, again.Bytes())
 		}
