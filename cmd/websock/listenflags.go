@@ -13,8 +13,9 @@ import (
 	"github.com/seed004e8d11/websock/cmd/websock/internal/listen"
 )
 
-// maxListenConns bounds -max: each connection has open files, and a process if there is a command.
-const maxListenConns = 1 << 16
+// maxListenConns bounds -max: each connection has open files, and waiting for its command takes a thread, of
+// which Go allows 10,000.
+const maxListenConns = 8 << 10
 
 // listenFlags are the flags of a server that has a goroutine for each connection. Their texts begin with
 // when they count.

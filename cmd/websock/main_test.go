@@ -153,6 +153,7 @@ func TestCommandLine(t *testing.T) {
 		{"listen port -- cat", 2, `"port" is not a port`},
 		{"listen 127.0.0.1:99999 -- cat", 2, "99999"},
 		{"listen -max 0 8080 -- cat", 2, "-max is 1 to"},
+		{"listen -max 10000 8080 -- cat", 2, "-max is 1 to 8192"}, // more threads than Go allows
 		{"listen -max-message 0 8080 -- cat", 2, "-max-message is 1 to"},
 		{"listen -allow-origin example.com 8080 -- cat", 2, "is no origin"},
 		{"listen -allow-origin https://example.com/page 8080 -- cat", 2, "is no origin"},
