@@ -219,11 +219,20 @@ func TestReplayHasTheExitCodesOfConnect(t *testing.T) {
 		{ends, []string{said(0, "client", "lose"), `{"time":0,"from":"server","type":"lost"}`}, 0},
 		{ends, []string{said(0, "client", "stay"), `{"time":0,"from":"server","type":"lost"}`}, 0},
 		{ends, []string{said(0, "client", "stay"), closed(0, "client", 3000)}, 0},
+		{ends, []string{said(0, "client", "lose"), said(0, "server", "answer")}, 5},
+		{ends, []string{said(0, "client", "leave"), said(0, "server", "answer")}, 1},
+		{ends, []string{said(0, "client", "leave")}, 0},
 		{ends, nil, 0},
 	} {
 		got := command(t.Context(), "", "replay", recordingOf(t, test.url, test.lines...))
 		if got.code != test.code {
 			t.Errorf("%q: %+v, want %d", test.lines, got, test.code)
+		}
+	}
+	for range 10 { // the end of the connection counts, although the recorded one is due at the same time
+		got := command(t.Context(), "", "replay", recordingOf(t, ends, said(0, "client", "lose"), said(0, "server", "answer"), closed(0, "client", 1000)))
+		if got.code != 5 {
+			t.Errorf("%+v", got)
 		}
 	}
 	echoes, _ := startServer(t)

@@ -142,8 +142,21 @@ func (p *player) playRound(begin time.Time) (end *record.Event, last time.Durati
 	}
 }
 
+// hasEnded reports whether nothing more is received.
+func (p *player) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // sleepUntil returns false if the connection has ended before.
 func (p *player) sleepUntil(due time.Time) bool {
+	if p.hasEnded() { // also if it is due
+		return false
+	}
 	wait := time.NewTimer(time.Until(due))
 	defer wait.Stop()
 	select {
@@ -196,7 +209,9 @@ func (p *player) finishAfterPeer(end *record.Event, due time.Time) error {
 	case p.side == websock.Server:
 		<-p.ended
 	case end == nil || end.Opcode == record.Lost:
-		p.awaitMessages()
+		if !p.awaitMessages() && p.hasEnded() && end == nil {
+			return errOtherClose
+		}
 		return nil
 	default:
 		p.awaitMessages()
