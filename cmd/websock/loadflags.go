@@ -50,6 +50,7 @@ type messageRate struct {
 
 const (
 	perConn    = "/conn"
+	minMsgRate = 1e-9
 	maxMsgRate = 1e9 // a message every nanosecond
 )
 
@@ -59,8 +60,8 @@ func (r *messageRate) Set(value string) error {
 	switch {
 	case err != nil:
 		return errors.New("it is the number of messages in a second, which " + perConn + " may follow")
-	case !(rate >= 0 && rate <= maxMsgRate): // also refuses NaN
-		return fmt.Errorf("it is 0 to %.0f", maxMsgRate)
+	case rate != 0 && !(rate >= minMsgRate && rate <= maxMsgRate): // also refuses NaN
+		return fmt.Errorf("it is 0, or %v to %.0f", minMsgRate, maxMsgRate)
 	}
 	*r = messageRate{rate, each}
 	return nil
