@@ -16,7 +16,7 @@ type table struct {
 
 // parseTable parses a CSV file. It may begin with a byte order mark, as Excel writes it.
 func parseTable(text []byte) (*table, error) {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte(byteOrderMark))))
 	rows, err := r.ReadAll()
 	var syntax *csv.ParseError
 	switch {

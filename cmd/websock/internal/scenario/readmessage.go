@@ -16,13 +16,22 @@ import (
 func (r *reader) steps(n ast.Node, what string, s *Scenario, add func(ast.Node, *step, *Scenario) error) error {
 	return r.list(n, what, func(entry ast.Node) error {
 		st := &step{}
+		setEvery := func(read func(ast.Node, string) (time.Duration, error), what string) func(ast.Node) error {
+			return func(n ast.Node) (err error) {
+				if st.every > 0 {
+					return r.fail(n, "every and rate say the same: choose one")
+				}
+				st.every, err = read(n, what)
+				return err
+			}
+		}
 		err := r.mapping(entry, "a message", keyReader{
 			"send":    func(n ast.Node) (err error) { st.content, err = r.content(n, s); return err },
 			"answer":  func(n ast.Node) (err error) { st.answer, err = r.answer(n); return err },
 			"timeout": r.setDuration("timeout", &st.timeout, time.Millisecond),
 			"think":   r.setDuration("think", &st.think, 0),
-			"every":   r.setDuration("every", &st.every, time.Microsecond),
-			"rate":    func(n ast.Node) (err error) { st.every, err = r.rate(n, "rate"); return err },
+			"every":   setEvery(r.period, "every"),
+			"rate":    setEvery(r.rate, "rate"),
 		})
 		switch {
 		case err != nil:

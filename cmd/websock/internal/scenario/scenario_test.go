@@ -47,7 +47,7 @@ func mustParse(t *testing.T, text string) *Scenario {
 }
 
 func TestAWholeScenario(t *testing.T) {
-	s := mustParse(t, `
+	s := mustParse(t, byteOrderMark+`
 # every key once
 url: wss://example.com
 duration: 90s
@@ -157,6 +157,7 @@ func TestWhatIsWrongWithAScenarioAndWhere(t *testing.T) {
 		"open: [{send: a, answer: {regex: a, sent: b}}]":   "sent is where the message has the ID",
 		"open: [{send: a, answer: {hex: x}}]":              "not hexadecimal",
 		"messages: [{send: a}]":                            "need a think or an answer",
+		"messages: [{send: a, every: 1s, rate: 1}]":        "test.yaml:1:39: every and rate say the same: choose one",
 		"messages: [{send: a, every: 0s}]":                 "every is 1µs to",
 		"messages: [{send: a, rate: 0}]":                   `rate is a number a second, at most 1000000, not "0"`,
 		"messages: [{send: a, rate: NaN}]":                 "rate is a number",

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,6 +42,9 @@ type reader struct {
 // A keyReader has for every key that a mapping may have what reads its value.
 type keyReader map[string]func(ast.Node) error
 
+// byteOrderMark is what editors of Windows may put before the text of a file.
+const byteOrderMark = "\ufeff"
+
 // maxFile bounds the YAML file, in bytes.
 const maxFile = 1 << 20
 
@@ -49,7 +53,7 @@ func (r *reader) document(text []byte) (ast.Node, error) {
 	if len(text) > maxFile {
 		return nil, r.fail(nil, "a scenario has at most %d bytes", maxFile)
 	}
-	file, err := parser.ParseBytes(text, 0)
+	file, err := parser.ParseBytes(bytes.TrimPrefix(text, []byte(byteOrderMark)), 0)
 	if err != nil {
 		return nil, r.syntaxError(err)
 	}
@@ -208,6 +212,11 @@ func (r *reader) integer(n ast.Node, what string, least, most int) (int, error) 
 		return 0, r.fail(n, "%s is a whole number from %d to %d, not %q", what, least, most, text)
 	}
 	return i, nil
+}
+
+// period reads the time from one message to the next.
+func (r *reader) period(n ast.Node, what string) (time.Duration, error) {
+	return r.duration(n, what, time.Microsecond)
 }
 
 // rate reads how often something happens in a second, and returns the time from one to the next.
