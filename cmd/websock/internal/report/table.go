@@ -126,22 +126,27 @@ func (r *Report) isIdle() bool { return r.Window == 0 && r.AskedRate == 0 && r.S
 // sentRate says how fast messages were sent, and should have been.
 func (r *Report) sentRate() string {
 	asked := r.AskedRate
-	if r.Sent > r.Due { // a scenario sends more than what a schedule says
-		return console.Grouped(r.SentPerSecond)
-	}
 	if asked == 0 { // a schedule whose rate changes
 		asked = perSecond(r.Due, r.result.Elapsed)
 	}
 	if asked == 0 { // no time to send
 		return "0"
 	}
-	return fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(r.SentPerSecond), console.Grouped(asked), 100*r.SentPerSecond/asked)
+	sent := perSecond(r.Due-r.Unsent, r.result.Elapsed)
+	kept := fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(sent), console.Grouped(asked), 100*sent/asked)
+	if r.Sent != r.Due-r.Unsent {
+		return console.Grouped(r.SentPerSecond) + ", by the schedule " + kept
+	}
+	return kept
 }
 
 // addTimes adds how long answers took, how late messages were sent, and how long those of the server took.
 func (r *Report) addTimes(add adder) {
-	if r.LatencyFrom != "" || r.Mode != ModeReceive && r.Mode != ModeSend && !r.isIdle() {
+	switch {
+	case r.LatencyFrom != "":
 		r.addLatency(add)
+	case r.Awaited > 0:
+		add("latency", "not measured: no message was answered")
 	}
 	of := func(name string, p *measure.Percentiles) {
 		if p != nil {

@@ -124,6 +124,14 @@ func TestTableByMode(t *testing.T) {
 			"messages sent: 499,000,000, those of feed.yaml",
 			"messages sent a second: 49,900,000 of 50,000,000, 99.80 %",
 		}, []string{" bytes by a schedule", "in flight"}},
+		{"messages without a schedule, too", Report{Scenario: "feed.yaml"}, func(r *measure.Result) { r.Final.Sent += 10_000_000 }, []string{
+			"messages sent a second: 50,900,000, by the schedule 49,900,000 of 50,000,000, 99.80 %",
+		}, nil},
+		{"no answer", Report{Size: 1, Window: 1}, func(r *measure.Result) {
+			r.Latencies, r.ClosedLoop, r.Final.Answered = measure.NewHistogram(), measure.NewHistogram(), 0
+		}, []string{
+			"latency: not measured: no message was answered",
+		}, []string{"latency p50: 0s", "latency max: 0s"}},
 		{"a closed loop", Report{Size: 1, Window: 16}, func(r *measure.Result) {
 			r.ClosedLoop, r.Lateness, r.OneWay = measure.NewHistogram(), measure.NewHistogram(), measure.NewHistogram()
 			r.Final.Due, r.Final.Unsent, r.Final.Answered = 0, 0, r.Final.Awaited

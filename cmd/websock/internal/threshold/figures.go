@@ -33,7 +33,8 @@ type figure struct {
 	named   func(r *Run, name string) (value float64, ok bool) // a number for each name
 	missing string                                             // why there are no times, or no number
 
-	whole   func(*Run) float64 // what percentages of the number are of; nil: it has none
+	part    func(*Run) float64 // what is a percentage; nil: the number
+	whole   func(*Run) float64 // what percentages are of; nil: it has none
 	noWhole string             // why that is 0
 }
 
@@ -74,10 +75,11 @@ var figures = map[string]*figure{
 	"sent_rate": {
 		number:  func(r *Run) (float64, bool) { return perSecond(r.Final.Sent-r.Before.Sent, r.Elapsed) },
 		missing: noExchange,
-		whole:   askedRate,
+		part:    scheduledRate,
+		whole:   dueRate,
 		noWhole: noSchedule,
 	},
-	"sent":     {number: always(func(r *Run) int64 { return r.Final.Sent }), whole: due, noWhole: nothingDue},
+	"sent":     {number: always(func(r *Run) int64 { return r.Final.Sent }), part: scheduled, whole: due, noWhole: nothingDue},
 	"unsent":   {number: always(func(r *Run) int64 { return r.Final.Unsent }), whole: due, noWhole: nothingDue},
 	"received": {number: always(func(r *Run) int64 { return r.Final.Received })},
 	"counted": {
@@ -115,14 +117,29 @@ func operations(r *Run) float64 {
 	return float64(r.Final.Attempts + r.Final.Sent + r.Final.Received - r.Final.Answered)
 }
 
+// askedRate returns the rate of messages that was asked for, and 0 if a scenario sends more than a schedule says.
 func askedRate(r *Run) float64 {
-	switch {
-	case r.AskedRate > 0:
-		return r.AskedRate
-	case r.Final.Sent > r.Final.Due: // a scenario sends more than what a schedule says
+	if r.AskedRate == 0 && r.Final.Sent > r.Final.Due {
 		return 0
 	}
+	return dueRate(r)
+}
+
+// dueRate returns the rate of the messages that have a schedule.
+func dueRate(r *Run) float64 {
+	if r.AskedRate > 0 {
+		return r.AskedRate
+	}
 	rate, _ := perSecond(r.Final.Due, r.Elapsed)
+	return rate
+}
+
+// scheduled returns how many messages were sent because they were due: a scenario sends others, too, which
+// must not stand in for them.
+func scheduled(r *Run) float64 { return float64(r.Final.Due - r.Final.Unsent) }
+
+func scheduledRate(r *Run) float64 {
+	rate, _ := perSecond(r.Final.Due-r.Final.Unsent, r.Elapsed)
 	return rate
 }
 

@@ -196,6 +196,9 @@ func (t Threshold) value(r *Run) (float64, error) {
 	if whole <= 0 {
 		return 0, errors.New(t.figure.noWhole)
 	}
+	if t.figure.part != nil {
+		value = t.figure.part(r)
+	}
 	return 100 * value / whole, nil
 }
 

@@ -68,6 +68,7 @@ func TestThresholdsOfARun(t *testing.T) {
 		{"sent_rate>99.9%", false, "99.9 %"},
 		{"sent_rate>=999", true, "999"},
 		{"sent>99%", true, "99.9 %"},
+		{"sent>=9990", true, "9990"},
 		{"unsent<0.1%", false, "0.1 %"},
 		{"unsent<=10", true, "10"},
 		{"received>1", true, "9980"},
@@ -131,20 +132,23 @@ func TestARateInPercentIsOfWhatWasAskedForOrDue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		asked     float64
-		due, sent int64
-		held      bool
-		reason    string
+		asked             float64
+		due, unsent, sent int64
+		held              bool
+		reason            string
 	}{
-		{1000, 9000, 9990, true, ""},
-		{1000, 9000, 9000, false, ""},
-		{0, 9000, 9000, true, ""},
-		{0, 9000, 8000, false, ""},
-		{0, 0, 9000, false, noSchedule},
-		{0, 9000, 9500, false, noSchedule}, // a part of them by a schedule
+		{1000, 10_000, 0, 10_000, true, ""},
+		{1000, 10_000, 1000, 9000, false, ""},
+		{1000, 9000, 0, 9000, false, ""},
+		{0, 9000, 0, 9000, true, ""},
+		{0, 9000, 1000, 8000, false, ""},
+		{0, 0, 0, 9000, false, noSchedule},
+		{0, 9000, 0, 9500, true, ""}, // some have no schedule,
+		{0, 9000, 500, 9000, false, ""},
+		{1000, 10_000, 500, 10_000, false, ""}, // and don't stand in for those that have one
 	} {
 		r := exampleRun()
-		r.AskedRate, r.Final.Due, r.Final.Sent = test.asked, test.due, test.sent
+		r.AskedRate, r.Final.Due, r.Final.Unsent, r.Final.Sent = test.asked, test.due, test.unsent, test.sent
 		if got := parsed.Check(r); got.Held != test.held || got.Reason != test.reason {
 			t.Errorf("%+v: %+v", test, got)
 		}
