@@ -38,7 +38,6 @@ func newEcho(c *connection) *echo {
 func (e *echo) start() {
 	window := int64(e.gen.Window)
 	e.sequence.Add(window)
-	e.countAwaited(window, window*e.size())
 	if e.queue != nil {
 		go e.sendQueued()
 		return
@@ -51,9 +50,6 @@ func (e *echo) start() {
 	}
 	e.Flush() // onClose follows an error
 }
-
-// size returns the size of a message.
-func (e *echo) size() int64 { return int64(len(e.gen.Message.Content)) }
 
 // sendQueued sends the first window and then one message for each echo. A window that is too
 // large for the buffers between client and server needs this goroutine: if onMessage sent, both
@@ -75,7 +71,7 @@ func (e *echo) send(sequence int64) {
 		err = e.trySend(sequence)
 	}
 	if err != nil {
-		e.uncount()
+		e.sequence.Add(-1)
 	}
 }
 
@@ -89,21 +85,21 @@ func (e *echo) trySend(sequence int64) error {
 	copy(buffer.Bytes(), content)
 	payload.Stamp(buffer.Bytes(), e.id(sequence))
 	e.timeOf(sequence).Store(e.gen.now())
-	return buffer.SendFrame(e.gen.Message.Opcode, true, len(content))
-}
-
-// uncount corrects the counters after a message that was counted could not be sent.
-func (e *echo) uncount() {
-	e.sequence.Add(-1)
-	e.countAwaited(-1, -e.size())
+	if err := buffer.SendFrame(e.gen.Message.Opcode, true, len(content)); err != nil {
+		return err
+	}
+	e.countAwaited(len(content))
+	return nil
 }
 
 // takeBack corrects the counters after the slot was removed before it had the connection, which was aborted
-// then. The first window is lost with it, or about to fail in sendQueued, which counts that.
+// then. The first window is lost with it, or about to fail in sendQueued, which does not count it.
 func (e *echo) takeBack() {
 	if lost := e.inFlight(); e.queue == nil {
 		e.sequence.Add(-lost)
-		e.countAwaited(-lost, -lost*e.size())
+		e.sent.Add(-lost)
+		e.awaited.Add(-lost)
+		e.sentBytes.Add(-lost * int64(len(e.gen.Message.Content)))
 	}
 }
 
@@ -132,7 +128,6 @@ func (e *echo) onMessage(op websock.Opcode, msg []byte) {
 // sendNext sends the next message in the memory of msg: only the stamp changes.
 func (e *echo) sendNext(msg []byte, now int64) {
 	sequence := e.sequence.Add(1) - 1
-	e.countAwaited(1, e.size())
 	if e.queue != nil {
 		e.queue <- sequence // never blocks: one of the window has just been received
 		return
@@ -140,8 +135,10 @@ func (e *echo) sendNext(msg []byte, now int64) {
 	payload.Stamp(msg, e.id(sequence))
 	e.timeOf(sequence).Store(now)
 	if e.SendFrame(e.gen.Message.Opcode, true, msg) != nil {
-		e.uncount()
+		e.sequence.Add(-1)
+		return
 	}
+	e.countAwaited(len(msg))
 }
 
 func (e *echo) onClose() {

@@ -29,10 +29,20 @@ func newFailures() *failures {
 	return &failures{counts: map[string]int64{}, first: map[string]error{}}
 }
 
+// maxKinds bounds the kinds of failures, since a server chooses close codes, HTTP statuses and reset codes,
+// and every sample of a run has the counts. Failures of further kinds are of kind otherKinds.
+const (
+	maxKinds   = 100
+	otherKinds = "other failures"
+)
+
 // add counts n failures of a kind. err, unless it is nil, is the error of one of them.
 func (f *failures) add(kind string, n int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, known := f.counts[kind]; !known && len(f.counts) >= maxKinds {
+		kind = otherKinds
+	}
 	f.counts[kind] += n
 	if f.first[kind] == nil && err != nil {
 		f.first[kind] = err

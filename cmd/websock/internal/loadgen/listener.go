@@ -39,8 +39,7 @@ func (s *pacedSender) send(_, late time.Duration, message []byte) bool {
 		return false
 	}
 	s.sequence++
-	s.sent.Add(1)
-	s.sentBytes.Add(int64(len(message)))
+	s.countSent(len(message))
 	s.lateness.Record(late)
 	return true
 }

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/schedule"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/internal/race"
@@ -153,7 +155,7 @@ func TestMessagesThatOnlyGoOneWay(t *testing.T) {
 			}
 		}
 	})
-	if f := r.Final; f.Sent < 300 || got.Load() != f.Sent || f.Awaited != 0 || f.Received != 3 || f.SentBytes != 50*f.Sent || len(r.Errors) > 0 {
+	if f := r.Final; f.Sent < 300 || got.Load() != f.Sent || f.Awaited != 0 || f.Received != 3 || r.Exchanged < 300 || f.SentBytes != 50*f.Sent || len(r.Errors) > 0 {
 		t.Errorf("send: %+v, and the server has received %d", r, got.Load())
 	}
 }
@@ -210,6 +212,50 @@ func TestAConnectionWhoseServerDoesNotReadDelaysNoOther(t *testing.T) {
 			if f.Sent+f.Unsent != f.Due || f.Unsent == 0 {
 				t.Errorf("%+v", f)
 			}
+		})
+	}
+}
+
+func TestCountersOnlyGrowWhenMessagesCannotBeSent(t *testing.T) {
+	send, err := scenario.Parse("large.yaml", []byte("messages: [{send: '{{randomText 50000}}', every: 1ms, answer: any}]"), scenario.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]Config{
+		"a rate":     {MessageRate: 1000},
+		"a scenario": {Scenario: send, AnswerTimeout: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := make(chan struct{})
+			c.Targets = []fanout.Target{{URL: startServer(t, func(string) func(*websock.Conn) {
+				return func(conn *websock.Conn) {
+					<-end
+					conn.Abort(nil)
+				}
+			})}}
+			c.Connections, c.Message, c.Window = 32, payload.New(false, 50_000), 1
+			g := New(c)
+			if err := g.Dial(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			var exchange sync.WaitGroup
+			exchange.Go(func() { g.Exchange(ctx, 0) })
+			before := g.Snapshot()
+			for range 10_000 {
+				now := g.Snapshot()
+				if now.Sent < before.Sent || now.Awaited < before.Awaited || now.SentBytes < before.SentBytes || now.Answered > now.Awaited {
+					t.Fatalf("%+v, then %+v", before, now)
+				}
+				before = now
+			}
+			if before.Due == before.Sent {
+				t.Error("nothing had to wait")
+			}
+			close(end)
+			stop()
+			exchange.Wait()
+			g.Finish(time.Second)
 		})
 	}
 }

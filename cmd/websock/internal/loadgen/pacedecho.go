@@ -45,13 +45,11 @@ func (e *pacedEcho) send(now, late time.Duration, message []byte) bool {
 		return false
 	}
 	payload.Stamp(message, e.id(sequence))
-	size := int64(len(message))
-	e.countAwaited(1, size)
 	if e.TrySend(e.gen.Message.Opcode, message) != nil {
 		e.unpush()
-		e.countAwaited(-1, -size)
 		return false
 	}
+	e.countAwaited(len(message))
 	e.lateness.Record(late)
 	return true
 }

@@ -172,22 +172,15 @@ func (s *scripted) sendLocked(now time.Time) (blocked bool, err error) {
 
 // trySendLocked sends a message, or returns an error at once.
 func (s *scripted) trySendLocked(out *scenario.Outgoing) error {
-	size := int64(len(out.Payload))
-	s.sent.Add(1)
-	s.sentBytes.Add(size)
+	if err := s.TrySend(out.Opcode, out.Payload); err != nil {
+		return err
+	}
 	if out.Awaited {
-		s.awaited.Add(1)
+		s.countAwaited(len(out.Payload))
+	} else {
+		s.countSent(len(out.Payload))
 	}
-	err := s.TrySend(out.Opcode, out.Payload)
-	if err == nil {
-		return nil
-	}
-	s.sent.Add(-1)
-	s.sentBytes.Add(-size)
-	if out.Awaited {
-		s.awaited.Add(-1)
-	}
-	return err
+	return nil
 }
 
 func (s *scripted) onMessage(op websock.Opcode, msg []byte) {

@@ -26,19 +26,25 @@ func newTally() *tally {
 	}
 }
 
-// countAwaited counts messages that want an answer, and their bytes. It is called before they are sent:
-// the answers may come before the send returns. Negative numbers take back those that could not be sent.
-func (t *tally) countAwaited(messages, bytes int64) {
-	t.sent.Add(messages)
-	t.awaited.Add(messages)
-	t.sentBytes.Add(bytes)
+// countAwaited counts a message that was sent and wants an answer.
+func (t *tally) countAwaited(size int) {
+	t.countSent(size)
+	t.awaited.Add(1)
+}
+
+// countSent counts a message that was sent. It is called after the send, so that no count has to be
+// taken back: Prometheus takes a counter that shrinks for one that began anew.
+func (t *tally) countSent(size int) {
+	t.sent.Add(1)
+	t.sentBytes.Add(int64(size))
 }
 
 // addTo adds the counts to a Snapshot.
 func (t *tally) addTo(s *measure.Snapshot) {
-	s.Answered += t.answered.Load() // before awaited, so that there are never more
+	answered, awaited := t.answered.Load(), t.awaited.Load()
+	s.Answered += min(answered, awaited) // an answer may come before the send returns
 	s.Received += t.received.Load()
-	s.Awaited += t.awaited.Load()
+	s.Awaited += awaited
 	s.Sent += t.sent.Load()
 	s.Unsent += t.unsent.Load()
 	s.Due += t.due.Load()

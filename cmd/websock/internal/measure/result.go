@@ -11,7 +11,7 @@ type Result struct {
 	IdleMemory  int64             // bytes that they took before messages were exchanged
 	Memory      int64             // bytes of the process at the end of the exchange
 	Before      Snapshot          // when the exchange began: servers may send earlier, and logins are
-	Exchanged   int64             // messages received during the exchange; if none are, those sent
+	Exchanged   int64             // messages received during the exchange; if none are, or are expected, those sent
 	Elapsed     time.Duration     // duration of the exchange
 	CPU         time.Duration     // CPU time used during the exchange
 	Final       Snapshot          // after all connections were closed

@@ -134,7 +134,7 @@ func (r *Report) sentRate() string {
 	}
 	sent := perSecond(r.Due-r.Unsent, r.result.Elapsed)
 	kept := fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(sent), console.Grouped(asked), 100*sent/asked)
-	if r.Sent != r.Due-r.Unsent {
+	if r.Sent-r.result.Before.Sent != r.Due-r.Unsent {
 		return console.Grouped(r.SentPerSecond) + ", by the schedule " + kept
 	}
 	return kept

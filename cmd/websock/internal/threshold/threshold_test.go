@@ -28,7 +28,7 @@ func exampleRun() *Run {
 func TestWhatWasSentWhileConnectionsWereOpenedIsInNoRate(t *testing.T) {
 	r := exampleRun()
 	r.Before = measure.Snapshot{Sent: 4990}
-	for text, want := range map[string]string{"sent_rate<1": "500", "sent_rate<1%": "50 %", "sent<1": "9990"} {
+	for text, want := range map[string]string{"sent_rate<1": "500", "sent_rate<1%": "99.9 %", "sent<1": "9990"} {
 		threshold, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
