@@ -23,7 +23,7 @@ type Snapshot struct {
 	Attempts int64 `json:"attempts,omitempty"` // to connect, that have ended
 
 	Due      int64 `json:"due,omitempty"`    // messages that a schedule wanted sent by now; 0: there is none
-	Unsent   int64 `json:"unsent,omitempty"` // of these: will never be sent, since their connection was not up
+	Unsent   int64 `json:"unsent,omitempty"` // of these: will never be sent, as their connection was not up, or the run ended
 	Sent     int64 `json:"sent"`
 	Awaited  int64 `json:"awaited,omitempty"`  // of the sent: want an answer
 	Answered int64 `json:"answered,omitempty"` // of the awaited

@@ -40,7 +40,7 @@ func newCollector(snapshot func() measure.Snapshot) *collector {
 	c.reconnects = desc("reconnects_total", "Connections that replaced one that was lost.")
 	c.errors = desc("errors_total", "Failures, by kind.", "kind")
 	c.due = desc("due_messages_total", "Messages that a schedule wanted sent by now.")
-	c.unsent = desc("unsent_messages_total", "Of these, messages that will never be sent, since their connection was not up.")
+	c.unsent = desc("unsent_messages_total", "Of these, messages that will never be sent.")
 	c.messages = desc("messages_total", "Messages sent and received.", "direction")
 	c.awaited = desc("awaited_messages_total", "Messages sent that want an answer.")
 	c.answered = desc("answered_messages_total", "Of these, messages that got it.")

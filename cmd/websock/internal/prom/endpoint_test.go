@@ -60,7 +60,7 @@ websock_load_attempts_total 8
 # HELP websock_load_due_messages_total Messages that a schedule wanted sent by now.
 # TYPE websock_load_due_messages_total counter
 websock_load_due_messages_total 9
-# HELP websock_load_unsent_messages_total Of these, messages that will never be sent, since their connection was not up.
+# HELP websock_load_unsent_messages_total Of these, messages that will never be sent.
 # TYPE websock_load_unsent_messages_total counter
 websock_load_unsent_messages_total 10
 # HELP websock_load_messages_total Messages sent and received.
