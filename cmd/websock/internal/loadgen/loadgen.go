@@ -347,6 +347,7 @@ func (g *LoadGen) awaitEchoes(d time.Duration) {
 	for end := time.Now().Add(d); g.inFlight() > 0 && time.Now().Before(end); {
 		time.Sleep(pause)
 	}
+	g.endScripts() // so that their timers don't count what is missing again
 	if missing := g.inFlight(); missing > 0 {
 		g.failures.add(g.timeoutKind(), missing, nil)
 	}

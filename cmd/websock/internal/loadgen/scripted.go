@@ -250,11 +250,14 @@ func (s *scripted) endLocked(now time.Time) {
 	}
 }
 
-func (s *scripted) onClose() {
+// end ends the script.
+func (s *scripted) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endLocked(time.Now())
 }
+
+func (s *scripted) onClose() { s.end() }
 
 func (s *scripted) inFlight() int64 {
 	s.mu.Lock()
@@ -263,13 +266,18 @@ func (s *scripted) inFlight() int64 {
 }
 
 // stopScripts has all scripted conversations send nothing more.
-func (g *LoadGen) stopScripts() {
+func (g *LoadGen) stopScripts() { g.eachScript((*scripted).stop) }
+
+// endScripts ends all scripts.
+func (g *LoadGen) endScripts() { g.eachScript((*scripted).end) }
+
+func (g *LoadGen) eachScript(f func(*scripted)) {
 	if g.Scenario == nil {
 		return
 	}
 	for i := range g.slots {
 		if c := g.slots[i].conn.Load(); c != nil {
-			c.script().stop()
+			f(c.script())
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -61,4 +62,29 @@ messages: [{send: {file: large}, every: 1ms, answer: {regex: got}}]
 	if got := result.Final; got.Errors != 0 || got.Sent == 0 || got.Awaited != got.Answered || got.Due != got.Sent+got.Unsent || got.Unsent < 1 {
 		t.Errorf("%+v", result)
 	}
+}
+
+func TestAMissingAnswerIsCountedOnce(t *testing.T) {
+	s, err := scenario.Parse("silent.yaml", []byte("messages: [{send: a, every: 1s, answer: any}]"), scenario.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		server := newPipeServer(t, func(conn *websock.Conn) {
+			go conn.RecvMessage(nil)
+			<-end // it does not answer the close frame, either
+		})
+		g := New(Config{Targets: []fanout.Target{server.target()}, Connections: 1, Scenario: s, AnswerTimeout: 5 * time.Second})
+		if err := g.Dial(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		g.Exchange(t.Context(), 10*time.Second)
+		result, _ := g.Finish(time.Second) // closing takes longer than is left for the answers
+		if got := result.Errors["answer timeout"]; got != result.Final.Awaited || got < 10 || result.Errors["close timeout"] != 1 {
+			t.Errorf("%v of %d messages", result.Errors, result.Final.Awaited)
+		}
+		close(end)
+		server.http.Close()
+	})
 }
