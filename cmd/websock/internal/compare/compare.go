@@ -137,7 +137,7 @@ func (c *Change) worseBy() float64 {
 	switch {
 	case c.of.better == neither:
 		return 0
-	case c.Before != nil && c.After == nil && c.of.zero == isNoResult:
+	case c.Before != nil && c.After == nil && c.of.needed:
 		return math.MaxFloat64
 	case c.Before == nil || c.After == nil:
 		return 0

@@ -73,6 +73,8 @@ func TestVerdicts(t *testing.T) {
 		{"answers for the first time", map[string]any{"latency_us.p99": 0}, none, "latency_us.p99", 1e9, ""},
 		{"memory that was not measured", none, map[string]any{"bytes_per_connection": 700}, "bytes_per_connection", 1e9, ""},
 		{"memory that is not measured", map[string]any{"bytes_per_connection": 700}, none, "bytes_per_connection", 1e9, ""},
+		{"pushed in no time", map[string]any{"one_way_us": map[string]any{"p50": 50}}, map[string]any{"one_way_us": map[string]any{"p50": 0}}, "one_way_us.p50", -100, Better},
+		{"nothing pushed any more", map[string]any{"one_way_us": map[string]any{"p50": 50}}, none, "one_way_us.p50", 1e9, TooFar},
 		{"a key that is new", none, map[string]any{"unsent": 7}, "unsent", 1e9, ""},
 		{"a key that is gone", map[string]any{"unsent": 7}, none, "unsent", 1e9, ""},
 	} {

@@ -16,8 +16,9 @@ type figure struct {
 	format func(float64) string
 	better direction
 
-	zero  zero
-	judge bool // it decides whether the later run is worse, unless other figures are named
+	zero   zero
+	needed bool // a run that doesn't have it is worse than one that does
+	judge  bool // it decides whether the later run is worse, unless other figures are named
 }
 
 // A direction says when a figure is better.
@@ -33,9 +34,8 @@ const (
 type zero int
 
 const (
-	isValue    zero = iota
-	isUnknown       // it could not be measured
-	isNoResult      // nothing came that could be measured, which is worse than any value
+	isValue   zero = iota
+	isUnknown      // it was not measured
 )
 
 var figures = []figure{
@@ -48,9 +48,9 @@ var figures = []figure{
 	{key: "unsent", label: "messages never sent", format: grouped, better: lower, judge: true},
 	{key: "messages_per_second", label: "messages a second", format: grouped, better: higher, judge: true},
 	{key: "sent_per_second", label: "messages sent a second", format: grouped, better: higher},
-	{key: "latency_us.p50", label: "latency p50", format: duration, better: lower, zero: isNoResult, judge: true},
-	{key: "latency_us.p90", label: "latency p90", format: duration, better: lower, zero: isNoResult, judge: true},
-	{key: "latency_us.p99", label: "latency p99", format: duration, better: lower, zero: isNoResult, judge: true},
+	{key: "latency_us.p50", label: "latency p50", format: duration, better: lower, zero: isUnknown, needed: true, judge: true},
+	{key: "latency_us.p90", label: "latency p90", format: duration, better: lower, zero: isUnknown, needed: true, judge: true},
+	{key: "latency_us.p99", label: "latency p99", format: duration, better: lower, zero: isUnknown, needed: true, judge: true},
 	{key: "latency_us.p99.9", label: "latency p99.9", format: duration, better: lower, zero: isUnknown},
 	{key: "latency_us.p99.99", label: "latency p99.99", format: duration, better: lower, zero: isUnknown},
 	{key: "latency_us.max", label: "latency max", format: duration, better: lower, zero: isUnknown},
@@ -59,9 +59,9 @@ var figures = []figure{
 	{key: "lateness_us.p50", label: "lateness p50", format: duration, better: lower},
 	{key: "lateness_us.p99", label: "lateness p99", format: duration, better: lower},
 	{key: "lateness_us.max", label: "lateness max", format: duration, better: lower},
-	{key: "one_way_us.p50", label: "one-way latency p50", format: duration, better: lower, zero: isNoResult, judge: true},
-	{key: "one_way_us.p99", label: "one-way latency p99", format: duration, better: lower, zero: isNoResult, judge: true},
-	{key: "one_way_us.max", label: "one-way latency max", format: duration, better: lower, zero: isUnknown},
+	{key: "one_way_us.p50", label: "one-way latency p50", format: duration, better: lower, needed: true, judge: true},
+	{key: "one_way_us.p99", label: "one-way latency p99", format: duration, better: lower, needed: true, judge: true},
+	{key: "one_way_us.max", label: "one-way latency max", format: duration, better: lower},
 	{key: "cpu_us_per_message", label: "CPU µs per message", format: decimals, better: lower, zero: isUnknown, judge: true},
 	{key: "cpu_us_per_open", label: "CPU µs per opening", format: decimals, better: lower, zero: isUnknown},
 	{key: "bytes_per_connection", label: "bytes per connection", format: grouped, better: lower, zero: isUnknown, judge: true},
