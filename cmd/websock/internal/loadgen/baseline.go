@@ -23,8 +23,16 @@ type baseline struct {
 
 func (g *LoadGen) readBaseline() baseline {
 	up := g.up.Load()
-	memory := process.LiveMemory()
+	memory := liveMemory(&g.result)
 	return baseline{up, memory, process.CPUTime()}
+}
+
+// liveMemory returns process.LiveMemory. The time that it takes, in which nothing is dialed, is no part of
+// r.Dialing.
+func liveMemory(r *measure.Result) int64 {
+	begin := time.Now()
+	defer func() { r.Dialing -= time.Since(begin) }()
+	return process.LiveMemory()
 }
 
 // addCosts puts into r what its connections cost, if each costs as much as those after the baseline.
@@ -34,7 +42,7 @@ func (b baseline) addCosts(r *measure.Result) {
 	if further <= 0 {
 		return
 	}
-	memory := max(process.LiveMemory()-b.memory, 0)
+	memory := max(liveMemory(r)-b.memory, 0)
 	scale := float64(r.Connections) / float64(further)
 	r.IdleMemory, r.DialCPU = int64(float64(memory)*scale), time.Duration(float64(cpu)*scale)
 }

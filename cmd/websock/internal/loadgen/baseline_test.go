@@ -38,11 +38,15 @@ func TestCostsAreThoseOfTheConnectionsAfterTheBaseline(t *testing.T) {
 	memory, cpu := process.LiveMemory(), process.CPUTime()
 	after := make([]byte, 30*each)
 	r := measure.Result{Connections: 40}
+	begin := time.Now()
 	baseline{connections: 10, memory: memory, cpu: cpu}.addCosts(&r)
 	if got := r.IdleMemory / r.Connections; got < each*9/10 || got > each*11/10 {
 		t.Errorf("%d bytes each, want %d", got, each)
 	}
 	runtime.KeepAlive(after)
+	if r.Dialing >= 0 || r.Dialing < -time.Since(begin) {
+		t.Errorf("that takes %v from the time of dialing", -r.Dialing)
+	}
 	if r.DialCPU <= 0 {
 		t.Errorf("CPU time %v", r.DialCPU)
 	}

@@ -133,6 +133,7 @@ const maxHandshakes = 128
 
 // Dial starts a fanout.Group. With Share it does not wait for the slots.
 func (g *LoadGen) Dial(ctx context.Context) error {
+	defer func(begin time.Time) { g.result.Dialing += time.Since(begin) }(time.Now())
 	o := fanout.Options{
 		Targets:   g.Targets,
 		Pace:      fanout.Pace{Handshakes: maxHandshakes, PerHost: -1},

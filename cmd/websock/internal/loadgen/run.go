@@ -42,11 +42,9 @@ func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 	defer sampler.Stop()
 	p.Display.Start(ctx, runner.Snapshot)
 	defer p.Display.Stop()
-	begin := time.Now()
 	if err := runner.Dial(ctx); err != nil {
 		return err
 	}
-	dialing := time.Since(begin)
 	sampler.Sample()
 	if err := runner.Exchange(ctx, p.Duration); err != nil {
 		return err
@@ -56,6 +54,6 @@ func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	r.SetResult(result, dialing, sampler.Stop())
+	r.SetResult(result, result.Dialing, sampler.Stop())
 	return nil
 }

@@ -7,6 +7,7 @@ type Result struct {
 	Connections int64             // WebSockets that were open when dialing was done
 	Sessions    int64             // HTTP/2 connections that were open then
 	Streams     int64             // WebSockets on those
+	Dialing     time.Duration     // until every connection had been attempted
 	DialCPU     time.Duration     // CPU time used until then
 	IdleMemory  int64             // bytes that they took before messages were exchanged
 	Memory      int64             // bytes of the process at the end of the exchange
@@ -38,6 +39,7 @@ func (r *Result) Add(other Result) {
 	r.Connections += other.Connections
 	r.Sessions += other.Sessions
 	r.Streams += other.Streams
+	r.Dialing = max(r.Dialing, other.Dialing)
 	r.DialCPU += other.DialCPU
 	r.IdleMemory += other.IdleMemory
 	r.Memory += other.Memory
