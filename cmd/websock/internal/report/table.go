@@ -133,20 +133,16 @@ func (r *Report) sentRate() string {
 		return "0"
 	}
 	sent := perSecond(r.Due-r.Unsent, r.result.Elapsed)
-	kept := fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(sent), console.Grouped(asked), 100*sent/asked)
-	if r.Sent-r.result.Before.Sent != r.Due-r.Unsent {
-		return console.Grouped(r.SentPerSecond) + ", by the schedule " + kept
+	if r.Sent-r.result.Before.Sent != r.Due-r.Unsent { // a scenario sends more than what a schedule says
+		return fmt.Sprintf("%s; %s of %s due, %.2f %%", console.Grouped(r.SentPerSecond), console.Grouped(sent), console.Grouped(asked), 100*sent/asked)
 	}
-	return kept
+	return fmt.Sprintf("%s of %s, %.2f %%", console.Grouped(sent), console.Grouped(asked), 100*sent/asked)
 }
 
 // addTimes adds how long answers took, how late messages were sent, and how long those of the server took.
 func (r *Report) addTimes(add adder) {
-	switch {
-	case r.LatencyFrom != "":
+	if r.LatencyFrom != "" || r.Mode != ModeReceive && r.Mode != ModeSend && !r.isIdle() {
 		r.addLatency(add)
-	case r.Awaited > 0:
-		add("latency", "not measured: no message was answered")
 	}
 	of := func(name string, p *measure.Percentiles) {
 		if p != nil {

@@ -125,7 +125,7 @@ func TestTableByMode(t *testing.T) {
 			"messages sent a second: 49,900,000 of 50,000,000, 99.80 %",
 		}, []string{" bytes by a schedule", "in flight"}},
 		{"messages without a schedule, too", Report{Scenario: "feed.yaml"}, func(r *measure.Result) { r.Final.Sent += 10_000_000 }, []string{
-			"messages sent a second: 50,900,000, by the schedule 49,900,000 of 50,000,000, 99.80 %",
+			"messages sent a second: 50,900,000; 49,900,000 of 50,000,000 due, 99.80 %",
 		}, nil},
 		{"no answer", Report{Size: 1, Window: 1}, func(r *measure.Result) {
 			r.Latencies, r.ClosedLoop, r.Final.Answered = measure.NewHistogram(), measure.NewHistogram(), 0
