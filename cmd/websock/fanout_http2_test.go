@@ -21,8 +21,8 @@ func TestFanoutSharesHTTP2Connections(t *testing.T) {
 		for _, serverFlags := range [][]string{{"-h2c"}, {"-tls-cert", cert, "-tls-key", key}} {
 			t.Run(fmt.Sprint(client, serverFlags[:1]), func(t *testing.T) {
 				url, _ := startServer(t, serverFlags...)
-				for _, window := range []string{"1", "16", "500"} {
-					r, got := runFanout(t, "-h2", "-streams", "8", "-url", url, "-transport", client, "-ca", cert, "-n", "20", "-duration", "50ms", "-size", "1000", "-window", window)
+				for _, window := range []string{"1", "500"} {
+					r, got := runFanout(t, "-h2", "-streams", "8", "-url", url, "-transport", client, "-ca", cert, "-n", "20", "-duration", "20ms", "-size", "1000", "-window", window)
 					if got.code != 0 || got.err != "" || r.Connections != 20 || r.Sent != r.Received || r.Sent < 20 {
 						t.Errorf("window %s: %+v", window, got)
 					}

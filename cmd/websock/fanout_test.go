@@ -30,7 +30,7 @@ func TestFanoutReceivesEveryEcho(t *testing.T) {
 		for _, window := range []int{1, 16} {
 			for _, kind := range []string{"-text", "-text=false"} {
 				t.Run(fmt.Sprintf("%d bytes, window %d, %s", size, window, kind), func(t *testing.T) {
-					r, got := runFanout(t, "-url", url, "-n", "10", "-duration", "100ms",
+					r, got := runFanout(t, "-url", url, "-n", "10", "-duration", "20ms",
 						"-size", fmt.Sprint(size), "-window", fmt.Sprint(window), kind)
 					if got.code != 0 || got.err != "" {
 						t.Errorf("%+v", got)
@@ -410,8 +410,8 @@ func TestFanoutOverEveryTransport(t *testing.T) {
 			for _, tlsFlags := range [][]string{nil, {"-tls-cert", cert, "-tls-key", key}} {
 				t.Run(fmt.Sprintf("%s to %s, TLS %v", client, server, tlsFlags != nil), func(t *testing.T) {
 					url, _ := startServer(t, append([]string{"-transport", server}, tlsFlags...)...)
-					for _, window := range []string{"1", "16", "500"} {
-						r, got := runFanout(t, "-url", url, "-transport", client, "-ca", cert, "-n", "10", "-duration", "50ms", "-size", "1000", "-window", window)
+					for _, window := range []string{"1", "500"} {
+						r, got := runFanout(t, "-url", url, "-transport", client, "-ca", cert, "-n", "10", "-duration", "20ms", "-size", "1000", "-window", window)
 						if got.code != 0 || r.Connections != 10 || r.Sent != r.Received || r.Sent < 10 || r.Transport != client {
 							t.Errorf("window %s: %+v", window, got)
 						}
