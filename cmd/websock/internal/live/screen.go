@@ -226,7 +226,11 @@ func (s *state) drawConnections(a area) {
 
 func (s *state) drawSessions(a area) {
 	a.name(0, "HTTP/2", strong, console.Grouped(s.Sessions))
-	a.picture().put(0, 0, label, "connections for "+console.Grouped(s.Streams)+" WebSockets")
+	connections := "connections"
+	if s.Sessions == 1 {
+		connections = "connection"
+	}
+	a.picture().put(0, 0, label, connections+" for "+console.Grouped(s.Streams)+" WebSockets")
 }
 
 func (s *state) drawCluster(a area) {

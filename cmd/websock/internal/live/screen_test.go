@@ -171,3 +171,17 @@ func TestEveryCharacterOfTheScreenHasOneInASCII(t *testing.T) {
 		}
 	}
 }
+
+func TestOneHTTP2ConnectionIsOne(t *testing.T) {
+	for sessions, want := range map[int64]string{
+		1: " HTTP/2               1  connection for 100 WebSockets\n",
+		2: " HTTP/2               2  connections for 100 WebSockets\n",
+	} {
+		s := state{Snapshot: measure.Snapshot{Sessions: sessions, Streams: 100}}
+		c := newCanvas(80, 1)
+		s.drawSessions(c.all())
+		if got := c.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
