@@ -89,7 +89,7 @@ func TestServersThatDoNotAnswerTheFirstConnectionsGetTheOthers(t *testing.T) {
 	for _, conn := range conns {
 		conn.Close() // so that none is waited for
 	}
-	if result, _ := g.Finish(0); result.Connections != 0 || result.IdleMemory != 0 {
+	if result, _ := g.Finish(t.Context(), 0); result.Connections != 0 || result.IdleMemory != 0 {
 		t.Errorf("%+v", result)
 	}
 }

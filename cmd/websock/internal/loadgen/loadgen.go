@@ -3,6 +3,7 @@ package loadgen
 import (
 	"cmp"
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -328,8 +329,8 @@ func (g *LoadGen) waitWhileUp(ctx context.Context) {
 }
 
 // Finish never fails.
-func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
-	g.awaitEchoes(d)
+func (g *LoadGen) Finish(ctx context.Context, d time.Duration) (measure.Result, error) {
+	g.awaitAnswers(ctx, d)
 	g.close()
 	g.result.Final = g.Snapshot()
 	g.result.Errors, g.result.FirstErrors = g.failures.byKind()
@@ -342,14 +343,24 @@ func (g *LoadGen) Finish(d time.Duration) (measure.Result, error) {
 	return g.result, nil
 }
 
-// awaitEchoes waits at most d for the echoes in flight and counts the missing ones as failures.
-func (g *LoadGen) awaitEchoes(d time.Duration) {
-	const pause = time.Millisecond
-	for end := time.Now().Add(d); g.inFlight() > 0 && time.Now().Before(end); {
-		time.Sleep(pause)
+// awaitAnswers waits at most d for the answers in flight and counts the missing ones as failures, unless ctx
+// ends meanwhile.
+func (g *LoadGen) awaitAnswers(ctx context.Context, d time.Duration) {
+	if ctx.Err() != nil { // an earlier interrupt has ended the exchange: the next one ends the process
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for g.inFlight() > 0 && ctx.Err() == nil {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+		}
 	}
 	g.endScripts() // so that their timers don't count what is missing again
-	if missing := g.inFlight(); missing > 0 {
+	if missing := g.inFlight(); missing > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		g.failures.add(g.timeoutKind(), missing, nil)
 	}
 }

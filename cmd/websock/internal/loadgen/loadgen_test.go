@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -80,7 +81,7 @@ func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 	if err := g.Exchange(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	result, err := g.Finish(time.Second)
+	result, err := g.Finish(t.Context(), time.Second)
 	if err != nil || len(result.Errors) > 0 || result.Final.Sent != result.Final.Received || result.Final.Reconnects != 0 || result.Connections != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -130,7 +131,7 @@ func TestConnectionsThatOpenAfterTheExchangeSendNothing(t *testing.T) {
 	if err := g.Dial(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	result, err := g.Finish(time.Second)
+	result, err := g.Finish(t.Context(), time.Second)
 	if err != nil || result.Connections != 2 || result.Final.Sent != 0 {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -172,7 +173,7 @@ func TestASnapshotSaysWhatAllConnectionsDo(t *testing.T) {
 		}
 	}()
 	g.Exchange(ctx, 0)
-	result, _ := g.Finish(time.Second)
+	result, _ := g.Finish(t.Context(), time.Second)
 	got := result.Final
 	if got.Awaited != got.Sent || got.Answered != got.Sent || got.Received != got.Sent || got.Latency.Count() != got.Sent {
 		t.Errorf("%+v", got)
@@ -201,3 +202,41 @@ func TestNoConnectionIsAskedForBeforeAStageDoes(t *testing.T) {
 	check()
 	g.shutdown()
 }
+
+func TestAnInterruptEndsTheWaitForAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			interrupt time.Duration // after the wait has begun; negative: before
+			waits     time.Duration
+			failures  int64
+		}{
+			"in the exchange": {interrupt: -1, waits: time.Minute, failures: 3},
+			"in the wait":     {interrupt: 5 * time.Second, waits: 5 * time.Second},
+			"never":           {interrupt: time.Hour, waits: time.Minute, failures: 3},
+		} {
+			g := New(Config{Connections: 1, Window: 1})
+			g.slots[0].conn.Store(&connection{conversation: unanswered(3)})
+			ctx, cancel := context.WithCancel(t.Context())
+			if test.interrupt < 0 {
+				cancel()
+			} else {
+				time.AfterFunc(test.interrupt, cancel)
+			}
+			begin := time.Now()
+			g.awaitAnswers(ctx, time.Minute)
+			_, failures := g.failures.soFar()
+			if waited := time.Since(begin); waited != test.waits || failures != test.failures {
+				t.Errorf("%s: %v, %d failures", name, waited, failures)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+// unanswered is a conversation in which so many answers never come.
+type unanswered int64
+
+func (u unanswered) inFlight() int64                { return int64(u) }
+func (unanswered) start()                           {}
+func (unanswered) onMessage(websock.Opcode, []byte) {}
+func (unanswered) onClose()                         {}

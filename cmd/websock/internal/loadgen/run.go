@@ -1,5 +1,5 @@
-// Package loadgen generates load on echo servers: many connections, each with a window of
-// messages in flight, in this process or in several.
+// Package loadgen generates load on servers: many connections, each of which sends as flags or a scenario
+// say, in this process or in several.
 package loadgen
 
 import (
@@ -22,8 +22,9 @@ type Runner interface {
 	// connection is left.
 	Exchange(ctx context.Context, d time.Duration) error
 
-	// Finish waits at most d for the echoes in flight, and closes all connections.
-	Finish(d time.Duration) (measure.Result, error)
+	// Finish waits at most d for the answers in flight, and closes all connections. It waits no longer if ctx
+	// ends meanwhile.
+	Finish(ctx context.Context, d time.Duration) (measure.Result, error)
 
 	// Snapshot may be called at any time, by any goroutine.
 	Snapshot() measure.Snapshot
@@ -32,7 +33,7 @@ type Runner interface {
 // A Plan says how long the stages take, and what shows them.
 type Plan struct {
 	Duration time.Duration // of the exchange; 0: until it is interrupted
-	Timeout  time.Duration // of the wait for the last echoes
+	Timeout  time.Duration // of the wait for the last answers
 	Display  *live.Display
 }
 
@@ -46,14 +47,16 @@ func Run(ctx context.Context, runner Runner, p Plan, r *report.Report) error {
 		return err
 	}
 	sampler.Sample()
-	if err := runner.Exchange(ctx, p.Duration); err != nil {
-		return err
+	if ctx.Err() == nil {
+		if err := runner.Exchange(ctx, p.Duration); err != nil {
+			return err
+		}
+		sampler.Sample()
 	}
-	sampler.Sample()
-	result, err := runner.Finish(p.Timeout)
+	result, err := runner.Finish(ctx, p.Timeout)
 	if err != nil {
 		return err
 	}
-	r.SetResult(result, result.Dialing, sampler.Stop())
+	r.SetResult(result, sampler.Stop())
 	return nil
 }

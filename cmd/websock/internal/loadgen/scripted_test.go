@@ -58,7 +58,7 @@ messages: [{send: {file: large}, every: 1ms, answer: {regex: got}}]
 		}
 	}()
 	g.Exchange(ctx, 0)
-	result, _ := g.Finish(time.Minute)
+	result, _ := g.Finish(t.Context(), time.Minute)
 	if got := result.Final; got.Errors != 0 || got.Sent == 0 || got.Awaited != got.Answered || got.Due != got.Sent+got.Unsent || got.Unsent < 1 {
 		t.Errorf("%+v", result)
 	}
@@ -80,7 +80,7 @@ func TestAMissingAnswerIsCountedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.Exchange(t.Context(), 10*time.Second)
-		result, _ := g.Finish(time.Second) // closing takes longer than is left for the answers
+		result, _ := g.Finish(t.Context(), time.Second) // closing takes longer than is left for the answers
 		if got := result.Errors["answer timeout"]; got != result.Final.Awaited || got < 10 || result.Errors["close timeout"] != 1 {
 			t.Errorf("%v of %d messages", result.Errors, result.Final.Awaited)
 		}

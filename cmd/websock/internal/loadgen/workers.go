@@ -49,9 +49,11 @@ func RunWorker(ctx context.Context, g *LoadGen, in io.Reader, out io.Writer, dur
 	case <-start:
 	case <-ctx.Done():
 	}
-	g.Exchange(ctx, duration) // never fails in a LoadGen
+	if ctx.Err() == nil {
+		g.Exchange(ctx, duration) // never fails in a LoadGen
+	}
 	r.report(stageExchange, nil)
-	result, _ := g.Finish(timeout) // never fails either
+	result, _ := g.Finish(ctx, timeout) // never fails either
 	r.report("", &result)
 	return nil
 }
@@ -237,7 +239,8 @@ func (p WorkerPool) Exchange(ctx context.Context, _ time.Duration) error {
 }
 
 // Finish adds up the results. The workers' flags give the timeout.
-func (p WorkerPool) Finish(time.Duration) (measure.Result, error) {
+func (p WorkerPool) Finish(ctx context.Context, _ time.Duration) (measure.Result, error) {
+	defer context.AfterFunc(ctx, p.interrupt)()
 	sum := measure.NewResult()
 	for _, w := range p {
 		<-w.exited

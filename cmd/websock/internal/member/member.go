@@ -128,13 +128,13 @@ func (m *Member) countsNow() measure.ClusterCounts {
 	return c
 }
 
-// Finish waits at most d for the echoes in flight, and leaves the cluster.
-func (m *Member) Finish(d time.Duration) (measure.Result, error) {
+// Finish waits at most d for the answers in flight, and leaves the cluster.
+func (m *Member) Finish(ctx context.Context, d time.Duration) (measure.Result, error) {
 	m.stopPoll()
 	m.readStatus(context.Background())
 	m.report.Status = m.status.Load()
 	before := m.cluster.Stats()
-	result, err := m.LoadGen.Finish(d)
+	result, err := m.LoadGen.Finish(ctx, d)
 	after := m.cluster.Stats()
 	after.Held = before.Held
 	m.report.SetStats(&after)

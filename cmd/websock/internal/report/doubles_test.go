@@ -71,6 +71,7 @@ func stalledRun() *Report {
 	r.Environment = Environment{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "v1.2.3", Args: []string{
 		"fanout", "-url", "wss://user:secret@example.com/feed?token=secret", "-header", "Authorization: Bearer secret", "-n", "100", "-threshold", "latency.p99<200ms",
 	}}
-	r.SetResult(result, time.Second, samples)
+	result.Dialing = time.Second
+	r.SetResult(result, samples)
 	return r
 }

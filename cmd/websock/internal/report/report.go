@@ -75,7 +75,6 @@ type Report struct {
 
 	samples []measure.Sample
 	result  measure.Result
-	dialing time.Duration
 }
 
 // SchemaVersion is that of the JSON form of a Report. It grows when a program that reads that has to
@@ -97,12 +96,11 @@ type HTTP2 struct {
 	HTTP1       int64 `json:"http1"`       // WebSockets with a TCP connection each: the server offers no HTTP/2
 }
 
-// SetResult fills in what a run has measured: its result, how long it dialed, and the samples
-// taken meanwhile.
-func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples []measure.Sample) {
+// SetResult fills in what a run has measured: its result, and the samples taken meanwhile.
+func (r *Report) SetResult(result measure.Result, samples []measure.Sample) {
 	r.Connections = int(result.Connections)
 	if r.opensAtOnce() {
-		r.DialRate = perSecond(result.Connections, dialing)
+		r.DialRate = perSecond(result.Connections, result.Dialing)
 	}
 	if r.Connections > 0 {
 		r.BytesPerConn = max(result.IdleMemory, 0) / int64(r.Connections)
@@ -121,7 +119,7 @@ func (r *Report) SetResult(result measure.Result, dialing time.Duration, samples
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
 	r.Latency = result.Latencies.Percentiles()
 	r.Counted = result.Counted
-	r.result, r.dialing, r.samples = result, dialing, samples
+	r.result, r.samples = result, samples
 	r.setSchedule(result)
 	r.SchemaVersion = SchemaVersion
 }
@@ -155,7 +153,7 @@ func percentiles(h *measure.Histogram) *measure.Percentiles {
 func (r *Report) Judge(thresholds []threshold.Threshold) bool {
 	run := threshold.Run{Result: r.result, Asked: r.Asked, AskedRate: r.AskedRate}
 	if r.opensAtOnce() {
-		run.Dialing = r.dialing
+		run.Dialing = r.result.Dialing
 	}
 	held := true
 	for _, t := range thresholds {

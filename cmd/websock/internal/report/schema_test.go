@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -99,7 +98,7 @@ func TestReportsAreAsTheSchemaSays(t *testing.T) {
 		Mode: ModeSend, Scenario: "a.yaml", AskedRate: 0.5,
 		Cluster: &Cluster{Status: &cluster.Status{Members: []cluster.MemberStatus{{Wants: []int{1}}, {}}}},
 	}
-	full.SetResult(measured(), time.Second, nil)
+	full.SetResult(measured(), nil)
 	full.FirstErrors = map[string]string{"TLS": "no trust"}
 	for _, text := range []string{"latency.p99<1s", "errors<1%", "reconnects==0"} {
 		parsed, err := threshold.Parse(text)
@@ -110,8 +109,8 @@ func TestReportsAreAsTheSchemaSays(t *testing.T) {
 	}
 	empty := &Report{URLs: []string{}, Processes: 1, Cluster: &Cluster{}}
 	nothing := measured()
-	nothing.Elapsed, nothing.Connections = 0, 0
-	empty.SetResult(nothing, 0, nil)
+	nothing.Elapsed, nothing.Dialing, nothing.Connections = 0, 0, 0
+	empty.SetResult(nothing, nil)
 	for _, r := range []*Report{full, empty} {
 		var b bytes.Buffer
 		if err := r.WriteJSON(&b); err != nil {

@@ -46,7 +46,8 @@ func TestWhatCameWhileConnectionsWereOpenedIsInNoRate(t *testing.T) {
 	r := &Report{Mode: ModeReceive}
 	result := measured()
 	result.Before = measure.Snapshot{Sent: 399_000_000, SentBytes: 54e9, ReceivedBytes: 34e9}
-	r.SetResult(result, 100*time.Second, nil)
+	result.Dialing = 100 * time.Second
+	r.SetResult(result, nil)
 	if r.SentPerSecond != 10_000_000 {
 		t.Errorf("%v messages sent a second", r.SentPerSecond)
 	}
@@ -62,7 +63,7 @@ func TestLatencyThatWasNotMeasuredIsNoZero(t *testing.T) {
 		"rpc.yaml": `latency not measured: none of "messages" was answered`,
 	} {
 		r := &Report{Mode: ModeEcho, Window: 1, Scenario: scenario}
-		r.SetResult(measure.NewResult(), time.Second, nil)
+		r.SetResult(measure.NewResult(), nil)
 		var of []string
 		for _, line := range table(t, r) {
 			if strings.HasPrefix(line, "latency") {
@@ -82,7 +83,8 @@ func TestTableFitsOn80Columns(t *testing.T) {
 	}
 	result := measured()
 	result.Streams = result.Connections
-	r.SetResult(result, 100*time.Second, nil)
+	result.Dialing = 100 * time.Second
+	r.SetResult(result, nil)
 	for _, text := range []string{"latency.p99.99<123456ms", "closed_loop.p99.9<=200ms", "one_way.mean<1us", "connections>=100%"} {
 		parsed, err := threshold.Parse(text)
 		if err != nil {
@@ -158,7 +160,8 @@ func TestTableByMode(t *testing.T) {
 	} {
 		result := measured()
 		test.result(&result)
-		test.report.SetResult(result, time.Second, nil)
+		result.Dialing = time.Second
+		test.report.SetResult(result, nil)
 		text := columns.ReplaceAllString("\n"+strings.Join(table(t, &test.report), "\n"), ": ")
 		for _, want := range test.want {
 			if !strings.Contains(text, want) {
@@ -185,7 +188,8 @@ func TestTableOfARunThatTookNoTime(t *testing.T) {
 	r := &Report{}
 	result := measured()
 	result.Elapsed = 0
-	r.SetResult(result, 0, nil)
+	result.Dialing = 0
+	r.SetResult(result, nil)
 	for _, line := range table(t, r) {
 		if strings.Contains(line, "Inf") || strings.Contains(line, "NaN") {
 			t.Error(line)
