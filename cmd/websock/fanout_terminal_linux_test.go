@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
@@ -127,6 +128,10 @@ func startProcessOnTerminal(t *testing.T, terminal *os.File, args ...string) *ex
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	// The tests may run under nohup. A process that catches a signal hands on its default action.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +170,9 @@ func TestTheSecondInterruptRestoresTheTerminal(t *testing.T) {
 			interrupts[0](p, cmd.Process)
 			p.waitForScreen("interrupted")
 			interrupts[1](p, cmd.Process)
+			tooLate := time.AfterFunc(time.Minute, func() { cmd.Process.Signal(syscall.SIGQUIT) })
 			cmd.Wait()
+			tooLate.Stop()
 			if code := cmd.ProcessState.ExitCode(); code != 130 {
 				t.Errorf("%v", cmd.ProcessState)
 			}
