@@ -86,7 +86,7 @@ func TestFanoutSpreadsConnectionsOverURLsAtARate(t *testing.T) {
 	if got.code != 0 || len(r.URLs) != 2 || r.Connections != 10 {
 		t.Errorf("%+v %+v", got, r)
 	}
-	if r.DialRate > 112 {
+	if r.DialRate > 130 { // the first one doesn't wait, nor does the first after the baseline
 		t.Errorf("dialed %v a second", r.DialRate)
 	}
 }
