@@ -61,25 +61,36 @@ func readStream(t testing.TB, c *nats.Conn) (all []stored) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var info jetstream.Stream
-	var messages jetstream.MessagesContext
 	waitUntil(t, "the stream can be read", func() bool { // by servers that have just been started
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		if info, err = js.Stream(ctx, "test-rx"); err != nil {
-			return false
-		}
-		consumer, err := js.OrderedConsumer(ctx, "test-rx", jetstream.OrderedConsumerConfig{})
-		if err == nil {
-			messages, err = consumer.Messages()
+		all, err = tryReadStream(js)
+		if err != nil {
+			t.Log(err)
 		}
 		return err == nil
 	})
+	return all
+}
+
+func tryReadStream(js jetstream.JetStream) (all []stored, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	info, err := js.Stream(ctx, "test-rx")
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := js.OrderedConsumer(ctx, "test-rx", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return nil, err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, err
+	}
 	defer messages.Stop()
 	for uint64(len(all)) < info.CachedInfo().State.Msgs {
-		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
+		msg, err := messages.Next(jetstream.NextMaxWait(5 * time.Second))
 		if err != nil {
-			t.Fatalf("after %d of %d messages: %v", len(all), info.CachedInfo().State.Msgs, err)
+			return nil, fmt.Errorf("after %d of %d messages: %w", len(all), info.CachedInfo().State.Msgs, err)
 		}
 		all = append(all, stored{
 			strings.TrimPrefix(msg.Subject(), "test.rx."),
@@ -88,7 +99,7 @@ func readStream(t testing.TB, c *nats.Conn) (all []stored) {
 			string(msg.Data()),
 		})
 	}
-	return all
+	return all, nil
 }
 
 // checkStored checks that the stream has the messages 1 to n of each key, once and in order.
