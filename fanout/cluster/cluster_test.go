@@ -38,7 +38,7 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 		t.Errorf("a claimed %d and b %d; a was first, and gave partitions to b", a.Stats().Claimed, b.Stats().Claimed)
 	}
 	moved := len(s.Opened()) - 300
-	if _, by := s.Connected(); moved < by["b"]+by["c"] || moved > 250 { // half to b, and a third to c
+	if _, by := s.Connected(); moved < by["b"]+by["c"] || moved > 350 { // half to b, and a third to c, as far as 16 partitions can be divided
 		t.Errorf("%d connections were opened again, but b has %d and c has %d", moved, by["b"], by["c"])
 	}
 
