@@ -82,13 +82,14 @@ PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm
 # of the library for one system.
 PUREGO_PLATFORMS := linux/amd64 linux/arm64
 
-# With -trimpath, as in dist, which has nothing more to compile then.
+# With -trimpath, as in dist, which has little more to compile then, and links the program for RELEASED.
 cross: ## builds for every platform, with and without assembly
 	@set -e; build() { GOOS=$${1%/*} GOARCH=$${1#*/} CGO_ENABLED=0 go build -trimpath $$2; }; \
-		for p in $(PLATFORMS); do echo "$$p"; build $$p "$(PACKAGES)"; done; \
+		for p in $(PLATFORMS); do echo "$$p"; build $$p "./... ./cmd/websock/internal/..."; done; \
+		for p in $(filter-out $(RELEASED),$(PLATFORMS)); do echo "the program for $$p"; build $$p ./cmd/websock; done; \
 		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p "-tags=purego ./..."; done
-	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
-	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet $(PACKAGES)
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
+	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"
 
 vet: ## gofmt and go vet in every module
