@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/seed004e8d11/websock"
-	"github.com/seed004e8d11/websock/fanout"
 )
 
 // A conversation is what one connection does: which messages it sends when, and what it makes of those
@@ -24,8 +23,8 @@ type conversation interface {
 	// phase it may send; later it only receives the answers in flight.
 	onMessage(op websock.Opcode, msg []byte)
 
-	// onClose is called when the connection has ended.
-	onClose()
+	// onClose is called when the connection has ended, with the reason.
+	onClose(err error)
 
 	// inFlight returns how many answers are outstanding while the connection is open. It never returns 0
 	// while onMessage is about to send.
@@ -96,10 +95,7 @@ func (c *connection) end(err error) {
 	g.mu.Lock()
 	c.state.Store(connClosed)
 	g.mu.Unlock()
-	if e, ok := c.conversation.(*echo); ok && errors.Is(err, fanout.ErrRemoved) {
-		e.takeBack()
-	}
-	c.onClose()
+	c.onClose(err)
 }
 
 func (c *connection) isClosed() bool { return c.state.Load() == connClosed }

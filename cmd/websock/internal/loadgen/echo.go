@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
+	"github.com/seed004e8d11/websock/fanout"
 )
 
 // An echo is the conversation with an echo server in a closed loop: it sends a window of messages, and
@@ -141,7 +142,10 @@ func (e *echo) sendNext(msg []byte, now int64) {
 	e.countAwaited(len(msg))
 }
 
-func (e *echo) onClose() {
+func (e *echo) onClose(err error) {
+	if errors.Is(err, fanout.ErrRemoved) {
+		e.takeBack()
+	}
 	if e.queue != nil {
 		close(e.queue)
 	}

@@ -21,7 +21,7 @@ func (l listener) onMessage(_ websock.Opcode, msg []byte) {
 	}
 }
 
-func (l listener) onClose() {}
+func (l listener) onClose(error) {}
 
 func (l listener) inFlight() int64 { return 0 }
 

@@ -239,4 +239,4 @@ type unanswered int64
 func (u unanswered) inFlight() int64                { return int64(u) }
 func (unanswered) start()                           {}
 func (unanswered) onMessage(websock.Opcode, []byte) {}
-func (unanswered) onClose()                         {}
+func (unanswered) onClose(error)                    {}

@@ -117,7 +117,7 @@ func (e *pacedEcho) onMessage(op websock.Opcode, msg []byte) {
 	e.mu.Unlock()
 }
 
-func (e *pacedEcho) onClose() {}
+func (e *pacedEcho) onClose(error) {}
 
 func (e *pacedEcho) inFlight() int64 {
 	e.mu.Lock()

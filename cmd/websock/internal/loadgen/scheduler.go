@@ -10,12 +10,9 @@ import (
 // A timedEvent is something to do at a certain time. Times are those of LoadGen.now.
 type timedEvent interface {
 	// run is called when the event is due, or as soon afterwards as possible. It returns when it is due
-	// next, and never if that is not again. It must not block, since other events wait for it.
+	// next. It must not block, since other events wait for it.
 	run(now time.Duration) (next time.Duration)
 }
-
-// never is the time of what is not due again.
-const never = time.Duration(-1)
 
 // A scheduler runs events when they are due, in a few goroutines.
 type scheduler struct {
@@ -79,11 +76,10 @@ func (r *eventRunner) runOne(now time.Duration) bool {
 	if !due {
 		return false
 	}
-	if next := e.run(now); next != never {
-		r.mu.Lock()
-		r.queue.Add(next, e)
-		r.mu.Unlock()
-	}
+	next := e.run(now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue.Add(next, e)
 	return true
 }
 

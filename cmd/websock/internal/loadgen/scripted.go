@@ -257,7 +257,7 @@ func (s *scripted) end() {
 	s.endLocked(time.Now())
 }
 
-func (s *scripted) onClose() { s.end() }
+func (s *scripted) onClose(error) { s.end() }
 
 func (s *scripted) inFlight() int64 {
 	s.mu.Lock()
