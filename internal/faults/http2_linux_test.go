@@ -102,13 +102,7 @@ func (s *server) serveHTTP2() {
 		defer close(s.ended)
 		s.receiveFrames()
 	}()
-	select {
-	case <-s.opened:
-		s.fault.serve(s)
-	case <-s.ended:
-	}
-	close(s.served)
-	<-s.ended
+	s.serveFault(s.ended)
 }
 
 // receiveFrames handles what the client sends until the connection ends. It writes frames only until the

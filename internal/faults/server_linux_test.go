@@ -98,13 +98,31 @@ func (s *server) serve(http2 bool) {
 		s.receive(result.Early)
 		close(receiving)
 	}()
+	s.serveFault(receiving)
+}
+
+// serveFault serves the fault after the client's first message, also if the client ended the connection
+// right after it. It returns when nothing is received anymore, which closes ended.
+func (s *server) serveFault(ended <-chan struct{}) {
 	select {
 	case <-s.opened:
+	case <-ended:
+	}
+	if s.hasOpened() {
 		s.fault.serve(s)
-	case <-receiving:
 	}
 	close(s.served)
-	<-receiving
+	<-ended
+}
+
+// hasOpened reports whether the client's first message has arrived.
+func (s *server) hasOpened() bool {
+	select {
+	case <-s.opened:
+		return true
+	default:
+		return false
+	}
 }
 
 // receive handles what the client sends until the connection ends.
@@ -134,9 +152,7 @@ func (s *server) receive(early []byte) {
 func (s *server) handle(e engine.Event) {
 	switch e.Kind {
 	case engine.EventData:
-		select {
-		case <-s.opened:
-		default:
+		if !s.hasOpened() {
 			close(s.opened)
 			if s.fault.unread {
 				<-s.served
