@@ -7,7 +7,7 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall dist reproduce test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall dist reproduce test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -144,6 +144,9 @@ bench: ## everything, compared with others; writes bench/RESULTS.md and its char
 bench-quick: ## a part of it, in less than three minutes; writes nothing
 	cd bench && go run ./results -quick -raw $(RAW)
 	cd bench && go tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)
+
+others: ## clients and servers in other languages, for bench; says which tools are missing
+	$(MAKE) -C bench/others
 
 loopback: ## transports and others over loopback, beside a loop written by hand
 	cd bench && go run ./compare
