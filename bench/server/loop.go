@@ -28,6 +28,7 @@ type loop struct {
 	answers   []answer
 	broadcast []byte       // the frame
 	took      *turnarounds // nil: nobody has asked yet
+	echoed    int64        // messages
 }
 
 type conn struct {
@@ -167,8 +168,10 @@ func (l *loop) receive(c *conn) {
 	if l.took != nil {
 		l.took.received(c)
 	}
+	var echoed int
 	var err error
-	l.out, err = c.feed(l.in[:n], l.out)
+	l.out, echoed, err = c.feed(l.in[:n], l.out)
+	l.echoed += int64(echoed)
 	l.answers = append(l.answers, answer{c, len(l.out), err})
 }
 
@@ -195,6 +198,8 @@ func (l *loop) sendAnswer(a answer, p []byte) {
 		l.broadcastFor(a.conn)
 	case errTurnaround:
 		l.answerTurnaround(a.conn)
+	case errCount:
+		l.send(a.conn, countResponse(l.echoed))
 	default:
 		l.close(a.conn)
 	}

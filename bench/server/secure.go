@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +19,9 @@ import (
 type secure struct {
 	listener    net.Listener
 	config      *tls.Config
-	certificate []byte // DER
-	broadcast   []byte // the frame
+	certificate []byte       // DER
+	broadcast   []byte       // the frame
+	echoed      atomic.Int64 // messages
 
 	mu   sync.Mutex
 	open map[*tls.Conn]bool // after the opening handshake
@@ -81,8 +83,10 @@ func (s *secure) serve(conn *tls.Conn) {
 			return
 		}
 		wasOpen := session.open
+		var echoed int
 		var refused error
-		out, refused = session.feed(in[:n], out[:0])
+		out, echoed, refused = session.feed(in[:n], out[:0])
+		s.echoed.Add(int64(echoed))
 		if _, err := conn.Write(out); err != nil {
 			return
 		}
@@ -93,6 +97,8 @@ func (s *secure) serve(conn *tls.Conn) {
 		case nil:
 		case errBroadcast:
 			s.broadcastFor(conn)
+		case errCount:
+			conn.Write(countResponse(s.echoed.Load()))
 		default:
 			return
 		}

@@ -20,11 +20,20 @@ var (
 	errClosed     = errors.New("server: the client closed")
 	errBroadcast  = errors.New("server: the client requests a broadcast")
 	errTurnaround = errors.New("server: the client requests the turnaround")
+	errCount      = errors.New("server: the client requests the count")
 	errRequest    = errors.New("server: not an opening handshake")
 )
 
-// feed handles in, which it doesn't retain, and appends the answers to out.
-func (s *session) feed(in, out []byte) ([]byte, error) {
+// requests has the paths of plain requests.
+var requests = map[string]error{
+	broadcastPath:  errBroadcast,
+	turnaroundPath: errTurnaround,
+	countPath:      errCount,
+}
+
+// feed handles in, which it doesn't retain, and appends the answers to out. echoed is the number of
+// messages that were echoed.
+func (s *session) feed(in, out []byte) (answers []byte, echoed int, err error) {
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, in...)
 		in = s.rest
@@ -33,18 +42,17 @@ func (s *session) feed(in, out []byte) ([]byte, error) {
 		end := bytes.Index(in, []byte("\r\n\r\n"))
 		if end < 0 {
 			s.keep(in)
-			return out, nil
+			return out, 0, nil
 		}
-		var err error
 		if out, err = s.upgrade(in[:end+2], out); err != nil {
 			s.keep(in[end+4:])
-			return out, err
+			return out, 0, err
 		}
 		in = in[end+4:]
 	}
-	n, out, err := echo(in, out)
+	n, echoed, out, err := echo(in, out)
 	s.keep(in[n:])
-	return out, err
+	return out, echoed, err
 }
 
 // keep saves an incomplete request or frame. An idle session has no memory for it.
@@ -59,11 +67,9 @@ func (s *session) keep(rest []byte) {
 
 // upgrade answers an opening handshake (RFC 6455 section 4.2.2).
 func (s *session) upgrade(request, out []byte) ([]byte, error) {
-	if bytes.HasPrefix(request, []byte("GET "+broadcastPath+" ")) {
-		return out, errBroadcast
-	}
-	if bytes.HasPrefix(request, []byte("GET "+turnaroundPath+" ")) {
-		return out, errTurnaround
+	path := requestPath(request)
+	if err := requests[path]; err != nil {
+		return out, err
 	}
 	key := headerValue(request, "sec-websocket-key")
 	if key == nil {
@@ -73,7 +79,13 @@ func (s *session) upgrade(request, out []byte) ([]byte, error) {
 	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	out = append(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	out = base64.StdEncoding.AppendEncode(out, sum[:])
+	out = appendExtension(out, path, request)
 	return append(out, "\r\n\r\n"...), nil
+}
+
+func requestPath(request []byte) string {
+	target := bytes.TrimPrefix(request, []byte("GET "))
+	return string(target[:max(0, bytes.IndexByte(target, ' '))])
 }
 
 func headerValue(request []byte, name string) []byte {
@@ -87,17 +99,19 @@ func headerValue(request []byte, name string) []byte {
 }
 
 const (
+	finBit  = 0x80
 	opClose = 8
 	opPing  = 9
 	opPong  = 10
 )
 
-// echo appends the answers to the complete frames at the start of in, and returns their size.
-func echo(in, out []byte) (n int, answers []byte, err error) {
+// echo appends the answers to the complete frames at the start of in, and returns their size and how many
+// of them end a message.
+func echo(in, out []byte) (n, messages int, answers []byte, err error) {
 	for {
 		payload, size := frame(in[n:])
 		if size == 0 {
-			return n, out, nil
+			return n, messages, out, nil
 		}
 		op := in[n] & 0xf
 		first := in[n]
@@ -112,8 +126,11 @@ func echo(in, out []byte) (n int, answers []byte, err error) {
 		out = append(out, payload...)
 		unmask(out[len(out)-len(payload):], in[n+size-len(payload)-4:])
 		n += size
-		if op == opClose {
-			return n, out, errClosed
+		switch {
+		case op == opClose:
+			return n, messages, out, errClosed
+		case op < opClose && first&finBit != 0:
+			messages++
 		}
 	}
 }

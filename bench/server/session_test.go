@@ -28,11 +28,17 @@ func TestSessionHandlesSplitInput(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 7, 100, len(in)} {
 		var s session
 		var out []byte
+		messages := 0
 		for rest := in; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			var echoed int
 			var err error
-			if out, err = s.feed(rest[:min(size, len(rest))], out); err != nil {
+			if out, echoed, err = s.feed(rest[:min(size, len(rest))], out); err != nil {
 				t.Fatal(err)
 			}
+			messages += echoed
+		}
+		if messages != 3 {
+			t.Errorf("in pieces of %d bytes: %d messages echoed, want 3", size, messages)
 		}
 		head, frames, _ := bytes.Cut(out, []byte("\r\n\r\n"))
 		if !bytes.Contains(head, []byte("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) {
@@ -44,5 +50,35 @@ func TestSessionHandlesSplitInput(t *testing.T) {
 		if s.rest != nil {
 			t.Errorf("in pieces of %d bytes: %d are kept", size, len(s.rest))
 		}
+	}
+}
+
+func TestCompressionIsAcceptedWhereItIsOffered(t *testing.T) {
+	const offer = "permessage-deflate; client_max_window_bits"
+	for _, test := range []struct{ path, offer, accepted string }{
+		{"/", offer, ""},
+		{TakeoverPath, "", ""},
+		{TakeoverPath, offer, "permessage-deflate"},
+		{TakeoverPath, offer + "; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"},
+		{FreshPath, offer, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
+	} {
+		var s session
+		request := "GET " + test.path + " HTTP/1.1\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Extensions: " + test.offer + "\r\n\r\n"
+		out, _, err := s.feed([]byte(request), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(headerValue(out, "sec-websocket-extensions")); got != test.accepted {
+			t.Errorf("%s, offered %q: %q, want %q", test.path, test.offer, got, test.accepted)
+		}
+	}
+}
+
+func TestCompressedFramesAreEchoedAsTheyAre(t *testing.T) {
+	frame := ws.NewFrame(ws.OpBinary, true, []byte("compressed"))
+	frame.Header.Rsv = ws.Rsv(true, false, false)
+	_, messages, out, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil)
+	if want := ws.MustCompileFrame(frame); messages != 1 || err != nil || !bytes.Equal(out, want) {
+		t.Errorf("%d messages, %q, %v, want %q", messages, out, err, want)
 	}
 }
