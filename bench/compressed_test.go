@@ -2,7 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"runtime"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/bench/feed"
 	"github.com/seed004e8d11/websock/bench/memory"
 )
 
@@ -26,7 +26,7 @@ func perCompressor(b *testing.B, work func(memory.Client) error) {
 	for _, takeover := range []bool{true, false} {
 		requested := websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
 		for _, size := range []int{1 << 10, 16 << 10} {
-			messages := feed(256, size)
+			messages := feed.Messages(256, size)
 			for _, contestant := range memory.Contestants {
 				if contestant.Compresses == memory.Never || contestant.Compresses == memory.WithoutTakeover && takeover {
 					continue
@@ -58,7 +58,7 @@ const idleConns = 100
 // of the socket, but includes most of that of the server in the same process. Use -benchtime 1x.
 func BenchmarkCompressedIdle(b *testing.B) {
 	for _, bits := range []int{15, 11} {
-		messages := feed(256, 1<<10)
+		messages := feed.Messages(256, 1<<10)
 		requested := websock.Compression{Level: 1, SendTakeover: true, RecvTakeover: true, SendWindowBits: bits, RecvWindowBits: bits}
 		work := memory.Work{Op: websock.OpBinary, Payload: messages[0], Times: len(messages), Compression: requested}
 		for _, c := range memory.Contestants {
@@ -151,22 +151,4 @@ func heap() float64 {
 	}
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
-}
-
-// feed returns n messages of size bytes like those of a market data feed: JSON with the same fields in
-// each, and values that change slowly.
-func feed(n, size int) [][]byte {
-	r := rand.New(rand.NewPCG(1, 2))
-	price := 60000.0
-	messages := make([][]byte, n)
-	for i := range messages {
-		b := fmt.Appendf(nil, `{"stream":"depth","symbol":"ABCXYZ","sequence":%d,"levels":[`, 7000000+i)
-		for len(b) < size {
-			price += r.NormFloat64()
-			b = fmt.Appendf(b, `{"side":"%s","price":"%.2f","size":"%.5f","time":%d},`,
-				[]string{"buy", "sell"}[r.IntN(2)], price, r.ExpFloat64(), 1700000000000+int64(i)*50+int64(r.IntN(50)))
-		}
-		messages[i] = b[:size]
-	}
-	return messages
 }

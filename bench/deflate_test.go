@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/flate"
+	"github.com/seed004e8d11/websock/bench/feed"
 	"github.com/seed004e8d11/websock/internal/deflate"
 )
 
@@ -56,7 +57,7 @@ func BenchmarkDeflate(b *testing.B) {
 		for _, size := range []int{128, 1 << 10, 16 << 10} {
 			for _, level := range []int{1, 3, 6} {
 				b.Run(fmt.Sprintf("window=%d/size=%d/level=%d", bits, size, level), func(b *testing.B) {
-					messages := feed(256, size)
+					messages := feed.Messages(256, size)
 					all := map[string]func([]byte, *deflate.History) int{"websock": ours(level, bits)}
 					if bits == 15 {
 						all["klauspost"] = klauspost(flate.NewWriter(io.Discard, level))
