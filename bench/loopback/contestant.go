@@ -14,10 +14,14 @@ import (
 
 // A Contestant is a client, or in cases with Server an echo server.
 type Contestant struct {
-	Name    string
-	Ours    bool // a failure is a bug of this repository
-	command []string
+	Name     string
+	Language string // in which the library is written; "" if that is not known
+	Ours     bool   // a failure is a bug of this repository
+	command  []string
 }
+
+// inGo is the language of contestants that are packages.
+const inGo = "Go"
 
 // portWord stands for the port in a command.
 const portWord = "PORT"
@@ -54,22 +58,22 @@ func (c Contestant) commandFor(port string) []string {
 func (c Case) Find(name string) (Contestant, error) {
 	if c.Server {
 		found, err := echo.Find(name)
-		return Contestant{Name: found.Name, Ours: found.Ours}, err
+		return Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}, err
 	}
 	found, err := client.Find(name)
-	return Contestant{Name: found.Name, Ours: found.Ours}, err
+	return Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}, err
 }
 
 // Contestants returns those that are compared unless others are asked for.
 func (c Case) Contestants() (all []Contestant) {
 	if c.Server {
 		for _, one := range echo.Contestants() {
-			all = append(all, Contestant{Name: one.Name, Ours: one.Ours})
+			all = append(all, Contestant{Name: one.Name, Language: inGo, Ours: one.Ours})
 		}
 		return all
 	}
 	for _, one := range slices.DeleteFunc(client.Contestants(), c.leavesOut) {
-		all = append(all, Contestant{Name: one.Name, Ours: one.Ours})
+		all = append(all, Contestant{Name: one.Name, Language: inGo, Ours: one.Ours})
 	}
 	return all
 }

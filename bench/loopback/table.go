@@ -106,7 +106,7 @@ func (t *Table) Cells() (lines [][]string) {
 	for _, row := range t.Rows {
 		cells := []string{row.Name}
 		for i, f := range figures {
-			cells = append(cells, t.cell(f.Format, row.figures(f)))
+			cells = append(cells, t.cell(f.Format, row.Figures(f)))
 			if i == 0 {
 				cells = append(cells, t.cell("%.2f", row.ratios))
 			}
@@ -125,10 +125,10 @@ func (t *Table) cell(as string, values []float64) string {
 }
 
 // Median returns the median of a figure over the rounds, or NaN if there is none.
-func (r *Row) Median(f Figure) float64 { return median(r.figures(f)) }
+func (r *Row) Median(f Figure) float64 { return median(r.Figures(f)) }
 
-// figures returns a figure in all rounds.
-func (r *Row) figures(f Figure) []float64 {
+// Figures returns a figure in all rounds.
+func (r *Row) Figures(f Figure) []float64 {
 	values := make([]float64, len(r.results))
 	for i, result := range r.results {
 		values[i] = f.Of(result)
