@@ -40,6 +40,12 @@
 //	go build -o /tmp/before ./compare # and, after a change
 //	go run ./compare -slice 50ms -cases 'echo/ws/' -contestants raw,websock-epoll,/tmp/before:websock-epoll
 //
+// Clients and servers in other languages take part if they are built:
+//
+//	make others # in the directory above
+//
+// others/README.md says what they have to do, and how they are measured.
+//
 // LOOPS.md has results of this kind, and what was tried to make event loops faster.
 //
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have

@@ -10,10 +10,14 @@ import (
 )
 
 // newCoder uses one http.Client for all connections. Its buffers, which a connection keeps, are as small
-// as the messages allow. Compression is off by default.
+// as the messages allow.
 func newCoder(w *Work) (Client, error) {
 	const buffers = 1024
-	options := &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
+	modes := map[Compression]websocket.CompressionMode{
+		Takeover: websocket.CompressionContextTakeover,
+		Fresh:    websocket.CompressionNoContextTakeover,
+	} // else it is disabled, which is the default
+	options := &websocket.DialOptions{CompressionMode: modes[w.Compression], HTTPClient: &http.Client{Transport: &http.Transport{
 		TLSClientConfig: w.TLS,
 		ReadBufferSize:  buffers,
 		WriteBufferSize: buffers,

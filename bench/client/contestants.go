@@ -17,8 +17,19 @@ type Contestant struct {
 	Ours    bool // a failure is a bug of this repository
 	Variant bool // compared only on request
 	Shares  bool // WebSockets share connections as Work.Shared says
-	New     func(*Work) (Client, error)
+
+	// Compresses has what it can compress with.
+	Compresses []Compression
+
+	New func(*Work) (Client, error)
 }
+
+// Can reports whether the contestant can compress as demanded.
+func (c Contestant) Can(compression Compression) bool {
+	return compression == None || compression == "" || slices.Contains(c.Compresses, compression)
+}
+
+var both = []Compression{Takeover, Fresh}
 
 // Contestants returns all contestants, raw first.
 func Contestants() []Contestant {
@@ -26,11 +37,11 @@ func Contestants() []Contestant {
 	all = append(all, rawVariants()...)
 	all = append(all, Contestant{Name: "raw-net", Ours: true, Variant: true, New: newRawNet})
 	for _, name := range slices.Sorted(maps.Keys(transports)) {
-		all = append(all, Contestant{Name: "websock-" + name, Ours: true, New: func(w *Work) (Client, error) {
+		all = append(all, Contestant{Name: "websock-" + name, Ours: true, Compresses: both, New: func(w *Work) (Client, error) {
 			return newPushed(w, transports[name]), nil
 		}})
 		pulled := pulledBy("websock-"+name+"-pulled", dialPulled(transports[name]))
-		pulled.Ours, pulled.Variant = true, true
+		pulled.Ours, pulled.Variant, pulled.Compresses = true, true, both
 		all = append(all, pulled)
 	}
 	for _, name := range slices.Sorted(maps.Keys(transports)) {
@@ -39,10 +50,12 @@ func Contestants() []Contestant {
 		}})
 	}
 	all = append(all, Contestant{Name: "xnet-h2", Shares: true, New: newXnetShared})
+	gorilla := pulledBy("gorilla", dialGorilla)
+	gorilla.Compresses = []Compression{Fresh}
 	return append(all,
-		pulledBy("gorilla", dialGorilla),
-		Contestant{Name: "coder", New: newCoder},
-		Contestant{Name: "gws", New: newGws},
+		gorilla,
+		Contestant{Name: "coder", Compresses: both, New: newCoder},
+		Contestant{Name: "gws", Compresses: both, New: newGws},
 		pulledBy("gobwas", dialGobwas),
 		Contestant{Name: "nbio", New: newNbio},
 		pulledBy("xnet", dialXnet),

@@ -24,14 +24,14 @@ type Cost struct {
 
 // Measure returns the cost of f, which does something n times.
 func Measure(n int, f func() error) (Cost, error) {
-	start := takeSnapshot(self, 0)
+	start := TakeSnapshot(self, 0)
 	err := f()
-	end := takeSnapshot(self, int64(n))
-	return end.since(&start), err
+	end := TakeSnapshot(self, int64(n))
+	return end.Since(start), err
 }
 
-// A snapshot is the cost since the process started.
-type snapshot struct {
+// A Snapshot is the cost of a process since it started.
+type Snapshot struct {
 	time time.Time
 	Cost
 }
@@ -39,8 +39,10 @@ type snapshot struct {
 // self is the process id of this process in its calls.
 const self = 0
 
-func takeSnapshot(pid int, messages int64) snapshot {
-	s := snapshot{
+// TakeSnapshot returns what a process, which has received so many messages, has spent until now. The kernel
+// counts the processor time of all its threads, those that have ended too.
+func TakeSnapshot(pid int, messages int64) Snapshot {
+	s := Snapshot{
 		time: time.Now(),
 		Cost: Cost{Messages: messages, CPU: cpu(pid)},
 	}
@@ -51,7 +53,8 @@ func takeSnapshot(pid int, messages int64) snapshot {
 	return s
 }
 
-func (s *snapshot) since(start *snapshot) Cost {
+// Since returns the cost between two snapshots.
+func (s Snapshot) Since(start Snapshot) Cost {
 	return Cost{
 		Messages: s.Messages - start.Messages,
 		Time:     s.time.Sub(start.time),

@@ -10,10 +10,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// gorillaBuffers is slightly larger than the largest message, as the package recommends. Write buffers
-// are pooled.
-const gorillaBuffers = 1024
-
+// gorillaPool has write buffers. These and those for reading are slightly larger than the largest message,
+// as the package recommends.
 var gorillaPool sync.Pool
 
 type gorillaLink struct {
@@ -22,11 +20,14 @@ type gorillaLink struct {
 }
 
 func dialGorilla(ctx context.Context, w *Work) (link, error) {
+	const least, header = 1024, 64
+	buffers := max(least, len(w.Payload)+header)
 	d := websocket.Dialer{
-		ReadBufferSize:  gorillaBuffers,
-		WriteBufferSize: gorillaBuffers,
-		WriteBufferPool: &gorillaPool,
-		TLSClientConfig: w.TLS,
+		ReadBufferSize:    buffers,
+		WriteBufferSize:   buffers,
+		WriteBufferPool:   &gorillaPool,
+		TLSClientConfig:   w.TLS,
+		EnableCompression: w.compresses(), // by default at the fastest level
 	}
 	conn, _, err := d.DialContext(ctx, w.URL, nil)
 	if err != nil {

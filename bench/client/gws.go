@@ -3,6 +3,7 @@
 package client
 
 import (
+	"compress/flate"
 	"context"
 	"sync"
 
@@ -23,6 +24,17 @@ func newGws(w *Work) (Client, error) { return &gwsClient{Work: w}, nil }
 func (c *gwsClient) Dial(context.Context) error {
 	const buffer = 1024
 	option := &gws.ClientOption{Addr: c.URL, ReadBufferSize: buffer}
+	if c.compresses() {
+		takeover := c.Compression == Takeover
+		option.PermessageDeflate = gws.PermessageDeflate{
+			Enabled:               true,
+			Level:                 flate.BestSpeed,
+			ServerContextTakeover: takeover,
+			ClientContextTakeover: takeover,
+			ServerMaxWindowBits:   15,
+			ClientMaxWindowBits:   15,
+		}
+	}
 	if c.secure() {
 		option.TlsConfig = c.TLS.Clone() // gws changes it
 	}
@@ -40,7 +52,7 @@ func (c *gwsClient) Start() {
 	for _, conn := range c.conns {
 		go conn.ReadLoop()
 		for range c.Window {
-			if err := conn.WriteMessage(gws.OpcodeBinary, c.Payload); err != nil {
+			if err := conn.WriteMessage(gws.OpcodeBinary, c.next()); err != nil {
 				c.Meter.Fail(err)
 			}
 		}
@@ -51,7 +63,7 @@ func (c *gwsClient) Start() {
 func (c *gwsClient) OnMessage(conn *gws.Conn, m *gws.Message) {
 	defer m.Close()
 	if c.received(m.Data.Len()) {
-		conn.WriteMessage(gws.OpcodeBinary, c.Payload) // a failure shows in OnClose
+		conn.WriteMessage(gws.OpcodeBinary, c.next()) // a failure shows in OnClose
 	}
 }
 

@@ -24,8 +24,8 @@ type Meter struct {
 	mu      sync.Mutex   // guards the rest
 	began   time.Time
 	started bool
-	start   snapshot
-	end     snapshot
+	start   Snapshot
+	end     Snapshot
 	err     error
 	ended   bool
 }
@@ -94,11 +94,11 @@ func (m *Meter) complete(total int64) {
 	}
 	switch now := time.Now(); {
 	case m.started && now.Sub(m.start.time) >= m.window:
-		m.end = takeSnapshot(m.pid, total)
+		m.end = TakeSnapshot(m.pid, total)
 		m.finishLocked(nil)
 	case !m.started && now.Sub(m.began) >= m.warmup && total >= m.warm:
 		m.started = true
-		m.start = takeSnapshot(m.pid, total)
+		m.start = TakeSnapshot(m.pid, total)
 	}
 	m.next.Store(total - total%m.step + m.step)
 	select {
@@ -114,5 +114,5 @@ func (m *Meter) Cost() (Cost, error) {
 	if m.err != nil {
 		return Cost{}, m.err
 	}
-	return m.end.since(&m.start), nil
+	return m.end.Since(m.start), nil
 }

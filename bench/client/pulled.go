@@ -40,7 +40,7 @@ func (c *pulled) Start() {
 
 func (c *pulled) work(l link) error {
 	for range c.Window {
-		if err := l.Send(c.Payload); err != nil {
+		if err := l.Send(c.next()); err != nil {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (c *pulled) work(l link) error {
 			return err
 		}
 		if c.received(n) {
-			if err := l.Send(c.Payload); err != nil {
+			if err := l.Send(c.next()); err != nil {
 				return err
 			}
 		}

@@ -31,17 +31,18 @@ type pushed struct {
 func newPushed(w *Work, t websock.Transport) Client {
 	c := &pushed{Work: w}
 	c.config = websock.Config{
-		TLS:       w.TLS,
-		Proxy:     websock.NoProxy,
-		Transport: t,
-		Handler:   websock.Messages(c.deliver, c.finish),
+		TLS:         w.TLS,
+		Proxy:       websock.NoProxy,
+		Transport:   t,
+		Compression: compression(w),
+		Handler:     websock.Messages(c.deliver, c.finish),
 	}
 	return c
 }
 
 func (c *pushed) deliver(conn *websock.Conn, _ websock.Opcode, msg []byte) {
 	if c.received(len(msg)) {
-		conn.SendBinary(c.Payload) // a failure shows in finish
+		conn.SendBinary(c.next()) // a failure shows in finish
 	}
 }
 
@@ -61,17 +62,25 @@ func (c *pushed) Dial(ctx context.Context) error {
 func (c *pushed) Start() {
 	for _, conn := range c.conns {
 		for range c.Window {
-			if err := conn.SendBinary(c.Payload); err != nil {
+			if err := conn.SendBinary(c.next()); err != nil {
 				c.Meter.Fail(errors.Join(errors.New("sending the first messages"), err))
 			}
 		}
 	}
 }
 
+func compression(w *Work) websock.Compression {
+	if !w.compresses() {
+		return websock.Compression{}
+	}
+	takeover := w.Compression == Takeover
+	return websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
+}
+
 // dialPulled is websock with Recv.
 func dialPulled(t websock.Transport) func(context.Context, *Work) (link, error) {
 	return func(ctx context.Context, w *Work) (link, error) {
-		conn, err := websock.Dial(ctx, w.URL, &websock.Config{TLS: w.TLS, Proxy: websock.NoProxy, Transport: t})
+		conn, err := websock.Dial(ctx, w.URL, &websock.Config{TLS: w.TLS, Proxy: websock.NoProxy, Transport: t, Compression: compression(w)})
 		if err != nil {
 			return nil, err
 		}

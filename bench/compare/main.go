@@ -33,10 +33,11 @@ func run(args []string) error {
 	names := flags.String("contestants", "", "`names`, separated by commas; all but variants if empty. The others are compared with the first. With -slice, and in cases of servers, PROGRAM:NAME is that of another build of this command")
 	warmup := flags.Duration("warmup", 200*time.Millisecond, "time before each measurement")
 	window := flags.Duration("window", 500*time.Millisecond, "time of each measurement")
-	slice := flags.Duration("slice", 0, "contestants that echo run at the same time, in turns of this `time`, so that other load disturbs all alike; 0: one after another")
+	slice := flags.Duration("slice", 0, "contestants that echo or receive broadcasts run at the same time, in turns of this `time`, so that other load disturbs all alike; 0: one after another")
 	unpinned := flags.Bool("unpinned", false, "client and server use all processors")
 	profiles := flags.String("cpuprofile", "", "`directory` for a profile of each client in its last round")
 	var programs []loopback.Contestant
+	others := flags.String("others", "others/bin", "`directory` with clients and servers in other languages, which take part; none if empty")
 	flags.Func("program", "`command` of another server to compare: its last argument is a free port, unless one ends with PORT; can be repeated", func(command string) error {
 		program, err := loopback.Program(command)
 		programs = append(programs, program)
@@ -63,8 +64,16 @@ func run(args []string) error {
 	defer lab.Close()
 	lab.Profiles = *profiles
 	timing := loopback.Timing{Warmup: *warmup, Window: *window}
+	missing := map[string]bool{} // what was said of others that aren't there
 	for _, c := range chosen {
-		contestants, err := find(c, *names)
+		foreign, leftOut := c.Others(*others)
+		for _, why := range leftOut {
+			if *names == "" && !missing[why] {
+				fmt.Fprintln(os.Stderr, why)
+				missing[why] = true
+			}
+		}
+		contestants, err := find(c, *names, foreign)
 		if err != nil {
 			return err
 		}
@@ -85,12 +94,16 @@ func run(args []string) error {
 	return nil
 }
 
-// find returns the contestants of these names, or without names those of the case.
-func find(c loopback.Case, names string) (found []loopback.Contestant, err error) {
+// find returns the contestants of these names, or without names those of the case and the others.
+func find(c loopback.Case, names string, others []loopback.Contestant) (found []loopback.Contestant, err error) {
 	if names == "" {
-		return c.Contestants(), nil
+		return append(c.Contestants(), others...), nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
+		if i := slices.IndexFunc(others, func(o loopback.Contestant) bool { return o.Name == name }); i >= 0 {
+			found = append(found, others[i])
+			continue
+		}
 		one, err := c.Find(name[strings.LastIndexByte(name, ':')+1:])
 		if err != nil {
 			return nil, err

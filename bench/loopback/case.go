@@ -2,7 +2,12 @@
 
 package loopback
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/server"
+)
 
 // A Kind is what the connections of a case do.
 type Kind string
@@ -27,6 +32,8 @@ type Case struct {
 	Shared int  // how many share a connection, if the contestant can: HTTP/2; 0: they don't
 	Server bool // servers are compared, by one client: raw
 	Long   bool
+
+	Compression client.Compression // of messages of package feed; "": client.None
 }
 
 // Scheme returns the scheme of the URL.
@@ -52,7 +59,23 @@ func (c Case) String() string {
 	if c.Shared > 0 {
 		s += fmt.Sprintf("/shared=%d", c.Shared)
 	}
+	if c.compresses() {
+		s += "/" + string(c.Compression)
+	}
 	return s
+}
+
+func (c Case) compresses() bool { return c.Compression != "" && c.Compression != client.None }
+
+// path returns the path that clients request.
+func (c Case) path() string {
+	switch c.Compression {
+	case client.Takeover:
+		return server.TakeoverPath
+	case client.Fresh:
+		return server.FreshPath
+	}
+	return "/"
 }
 
 // timesMessages reports whether the client measures the times of single messages.
@@ -67,6 +90,10 @@ var Cases = []Case{
 	{Kind: Echo, Conns: 64, Window: 1, Secure: true},
 	{Kind: Echo, Conns: 1000, Window: 1, Secure: true, Long: true},
 	{Kind: Echo, Conns: 64, Window: 1, Size: 64 << 10, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Size: 1 << 10, Compression: client.Takeover, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Size: 1 << 10, Compression: client.Fresh, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Size: 16 << 10, Compression: client.Takeover, Long: true},
+	{Kind: Echo, Conns: 64, Window: 1, Size: 16 << 10, Compression: client.Fresh, Long: true},
 	{Kind: Pipelined, Conns: 1, Window: 64},
 	{Kind: Pipelined, Conns: 64, Window: 16},
 	{Kind: Pipelined, Conns: 64, Window: 16, Secure: true, Long: true},

@@ -17,7 +17,9 @@ type Contestant struct {
 	Name     string
 	Language string // in which the library is written; "" if that is not known
 	Ours     bool   // a failure is a bug of this repository
-	command  []string
+
+	command     []string // of a program; nil: it is a part of this one
+	environment []string // of the program, in addition to that of this process
 }
 
 // inGo is the language of contestants that are packages.
@@ -60,7 +62,11 @@ func (c Case) Find(name string) (Contestant, error) {
 		found, err := echo.Find(name)
 		return Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}, err
 	}
-	found, err := client.Find(name)
+	inner, outside := strings.CutPrefix(name, outsidePrefix)
+	found, err := client.Find(inner)
+	if err == nil && outside {
+		return outsideContestant(found)
+	}
 	return Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}, err
 }
 
@@ -81,6 +87,8 @@ func (c Case) Contestants() (all []Contestant) {
 // leavesOut reports whether a client is compared only if it is asked for.
 func (c Case) leavesOut(one client.Contestant) bool {
 	switch {
+	case !one.Can(c.Compression):
+		return true
 	case c.Shared == 0:
 		return one.Variant || one.Shares
 	case one.Shares:

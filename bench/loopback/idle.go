@@ -15,11 +15,13 @@ import (
 	"github.com/seed004e8d11/websock/bench/client"
 )
 
+// idleWarmup is how many connections are opened before those whose memory is measured.
+const idleWarmup = 64
+
 // idle measures the memory of idle connections that have received a message, so that everything they
 // allocate is included. Another client connects first, so that one-time allocations aren't.
 func (t *task) idle(ctx context.Context) (Result, error) {
-	const warmup = 64
-	first, err := t.settle(ctx, warmup)
+	first, err := t.settle(ctx, idleWarmup)
 	if err != nil {
 		return Result{}, err
 	}

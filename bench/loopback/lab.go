@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed004e8d11/websock/bench/server"
 )
 
@@ -67,18 +69,48 @@ func (l *Lab) Run(contestant Contestant, c Case, t Timing) (Result, error) {
 	if c.Server {
 		return l.runServer(contestant, c, t)
 	}
-	return l.play(l.task(contestant.Name, c, t))
+	_, name := splitProgram(contestant.Name)
+	return l.play(contestant, l.task(name, c, t))
 }
 
 // play runs a task in a client's process.
-func (l *Lab) play(t task) (Result, error) {
-	const patience = 5 * time.Second // the client's own limit has a better error
-	p, err := start("client", l.clientCPU, timeLimit(t.Case, t.Timing)+patience)
+func (l *Lab) play(contestant Contestant, t task) (Result, error) {
+	p, err := l.startPlayer(contestant, t)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.end()
 	return p.play(t)
+}
+
+// A player is the process of a client.
+type player interface {
+	play(task) (Result, error)
+	pid() int
+	signal(unix.Signal)
+	end() // stops it, and waits for its end
+}
+
+// startPlayer starts the client of a case. If servers are compared, it is part of this program.
+func (l *Lab) startPlayer(contestant Contestant, t task) (player, error) {
+	const patience = 5 * time.Second // the client's own limit has a better error
+	limit := t.Limit + patience
+	if contestant.command != nil && !t.Case.Server {
+		p, err := startProgram(contestant, t, l.clientCPU, limit)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+	executable := ""
+	if !t.Case.Server {
+		executable, _ = splitProgram(contestant.Name)
+	}
+	p, err := startExecutable(executable, "client", l.clientCPU, limit)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // play runs a task in the process of a client.

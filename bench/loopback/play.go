@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/bench/client"
+	"github.com/seed004e8d11/websock/bench/feed"
 	"github.com/seed004e8d11/websock/bench/server"
 	"golang.org/x/sys/unix"
 )
@@ -99,16 +100,18 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	return r, err
 }
 
+// dialWarmup is how many connections are opened first, so that one-time costs don't count.
+const dialWarmup = 32
+
 // dial measures opening connections.
 func (t *task) dial(ctx context.Context) (r Result, err error) {
-	const warmup = 32 // connections, so that one-time costs don't count
 	meter := client.NewMeter(1, 0, 0, 0)
-	c, err := t.open(ctx, meter, warmup)
+	c, err := t.open(ctx, meter, dialWarmup)
 	if err != nil {
 		return r, err
 	}
 	if sharing, ok := c.(client.Sharing); ok { // what is measured begins on connections that are open
-		if err := dialAll(ctx, c, t.Case.Conns-warmup); err != nil {
+		if err := dialAll(ctx, c, t.Case.Conns-dialWarmup); err != nil {
 			return r, err
 		}
 		if err := sharing.CloseStreams(ctx); err != nil {
@@ -229,15 +232,22 @@ func (t *task) open(ctx context.Context, meter *client.Meter, n int) (client.Cli
 }
 
 func (t *task) work(meter *client.Meter) *client.Work {
-	return &client.Work{
-		URL:     t.Case.Scheme() + "://" + t.Address + "/",
-		TLS:     t.tls(),
-		Payload: make([]byte, t.Size),
-		Window:  t.Case.Window,
-		Shared:  t.Case.Shared,
-		Meter:   meter,
+	w := &client.Work{
+		URL:         t.url(),
+		TLS:         t.tls(),
+		Payload:     make([]byte, t.Size),
+		Window:      t.Case.Window,
+		Compression: t.Case.Compression,
+		Shared:      t.Case.Shared,
+		Meter:       meter,
 	}
+	if t.Case.compresses() {
+		w.Feed = feed.File()
+	}
+	return w
 }
+
+func (t *task) url() string { return t.Case.Scheme() + "://" + t.Address + t.Case.path() }
 
 func (t *task) tls() *tls.Config {
 	if !t.Case.Secure {
@@ -283,7 +293,7 @@ func (t *task) trigger(ctx context.Context) (*server.Trigger, error) {
 		return nil, err
 	}
 	if end, limited := ctx.Deadline(); limited {
-		conn.SetDeadline(end)
+		conn.SetDeadline(end.Add(time.Second)) // after that of ctx, which has a better error
 	}
 	return server.NewTrigger(conn), nil
 }

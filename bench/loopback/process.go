@@ -19,10 +19,18 @@ import (
 const roleVariable = "WEBSOCK_BENCH_ROLE"
 
 // roles has the functions of child processes. Each reads tasks and writes answers.
-var roles = map[string]func(task *json.Decoder, answers *json.Encoder) error{
-	"server": serve,
-	"client": play,
-	"echo":   serveEcho,
+var roles = map[string]func(tasks io.Reader, answers io.Writer) error{
+	"server":  encoded(serve),
+	"client":  encoded(play),
+	"echo":    encoded(serveEcho),
+	"outside": obey,
+}
+
+// encoded makes a role of a function whose tasks and answers are JSON.
+func encoded(role func(tasks *json.Decoder, answers *json.Encoder) error) func(io.Reader, io.Writer) error {
+	return func(tasks io.Reader, answers io.Writer) error {
+		return role(json.NewDecoder(tasks), json.NewEncoder(answers))
+	}
 }
 
 // Main returns in the parent process. In a child process it runs the function of its role and exits.
@@ -37,7 +45,7 @@ func Main() {
 		io.Copy(lifeline, os.Stdin)
 		os.Exit(1)
 	}()
-	if err := role(json.NewDecoder(input), json.NewEncoder(os.Stdout)); err != nil {
+	if err := role(input, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -56,11 +64,11 @@ type process struct {
 
 // start starts a process on the processor cpu, or on any if that is negative. It is killed after limit.
 func start(role string, cpu int, limit time.Duration) (*process, error) {
-	return startProgram("", role, cpu, limit)
+	return startExecutable("", role, cpu, limit)
 }
 
-// startProgram is start for another build of this program, or for this one if program is empty.
-func startProgram(program, role string, cpu int, limit time.Duration) (_ *process, err error) {
+// startExecutable is start for another build of this program, or for this one if program is empty.
+func startExecutable(program, role string, cpu int, limit time.Duration) (_ *process, err error) {
 	if program == "" {
 		if program, err = os.Executable(); err != nil {
 			return nil, err
@@ -132,6 +140,10 @@ func (p *process) end() {
 	p.cmd.Wait()
 	p.killer.Stop()
 }
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+func (p *process) signal(number unix.Signal) { p.cmd.Process.Signal(number) }
 
 // processors returns one for the client and, if there are two, another one for the server.
 func processors() (client, server int, err error) {

@@ -3,6 +3,7 @@
 package loopback
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed004e8d11/websock/bench/client"
@@ -17,6 +18,7 @@ type Result struct {
 	GoroutinesPerConn float64
 	TimersPerConn     float64
 	Latencies         client.Latencies // of Beside and Stalled
+	Outside           bool             // measured from outside, which doesn't see allocations, goroutines, and timers
 	Error             string
 }
 
@@ -38,8 +40,8 @@ func (c Case) Figures() []Figure {
 	if c.Kind == Idle {
 		return []Figure{
 			{"B/conn", "%.0f", func(r Result) float64 { return r.BytesPerConn }},
-			{"goroutines/conn", "%.2f", func(r Result) float64 { return r.GoroutinesPerConn }},
-			{"timers/conn", "%.2f", func(r Result) float64 { return r.TimersPerConn }},
+			{"goroutines/conn", "%.2f", inside(func(r Result) float64 { return r.GoroutinesPerConn })},
+			{"timers/conn", "%.2f", inside(func(r Result) float64 { return r.TimersPerConn })},
 		}
 	}
 	if c.timesMessages() {
@@ -50,7 +52,7 @@ func (c Case) Figures() []Figure {
 	}
 	cpu := perMessage(func(r Result) float64 { return r.CPU.Seconds() * 1e6 })
 	rate := func(r Result) float64 { return float64(r.Messages) / r.Time.Seconds() }
-	allocs := perMessage(func(r Result) float64 { return float64(r.Allocs) })
+	allocs := inside(perMessage(func(r Result) float64 { return float64(r.Allocs) }))
 	if c.Kind == Dial {
 		return []Figure{{"µs-cpu/conn", "%.0f", cpu}, {"conns/s", "%.0f", rate}, {"allocs/conn", "%.0f", allocs}}
 	}
@@ -73,6 +75,16 @@ func (c Case) Figures() []Figure {
 			Figure{"µs-p99", "%.0f", micro(func(t server.Turnaround) time.Duration { return t.P99 })})
 	}
 	return figures
+}
+
+// inside returns a figure that is unknown of what is measured from outside.
+func inside(of func(Result) float64) func(Result) float64 {
+	return func(r Result) float64 {
+		if r.Outside {
+			return math.NaN()
+		}
+		return of(r)
+	}
 }
 
 // hasTurnaround reports whether the server, or the client of servers that are compared, measures the

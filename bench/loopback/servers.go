@@ -43,7 +43,7 @@ func (l *Lab) runServer(contestant Contestant, c Case, timing Timing) (r Result,
 	if c.Kind == Idle {
 		return s.idle(ctx, c.Conns)
 	}
-	return l.play(l.taskFor(s, c, timing))
+	return l.play(contestant, l.taskFor(s, c, timing))
 }
 
 // taskFor returns the task of the client of a server that is compared.
@@ -139,7 +139,7 @@ func (l *Lab) startEcho(contestant Contestant, limit time.Duration) (*echoServer
 		return contestant.start(l.serverCPU, limit)
 	}
 	program, name := splitProgram(contestant.Name)
-	p, err := startProgram(program, "echo", l.serverCPU, limit)
+	p, err := startExecutable(program, "echo", l.serverCPU, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (c Case) CanSlice() bool { return c.Kind == Echo || c.Kind == Pipelined || 
 
 // A sliced is a client that runs in slices of time.
 type sliced struct {
-	*process
+	player
 	lab    *Lab          // if clients are compared: of its own, since the descriptors of a server are limited
 	server *echoServer   // if servers are compared
 	done   chan struct{} // closed when there is a result
@@ -49,7 +49,7 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 	for i, s := range all {
 		s.result.Turnaround = server.Turnaround{}
 		results[i], errs[i] = s.result, s.err
-		if s.process != nil {
+		if s.player != nil {
 			s.end()
 		}
 		if s.server != nil {
@@ -66,19 +66,18 @@ func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.D
 func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) *sliced {
 	s := &sliced{done: make(chan struct{})}
 	limit := timeLimit(c, t) * time.Duration(several)
-	program, name := splitProgram(contestant.Name)
 	var task task
 	if c.Server {
-		program = ""
 		if s.server, s.err = l.startEcho(contestant, limit); s.err == nil {
 			task = l.taskFor(s.server, c, t)
 		}
 	} else if s.lab, s.err = Open(l.clientCPU >= 0); s.err == nil {
+		_, name := splitProgram(contestant.Name)
 		task = s.lab.task(name, c, t)
 	}
 	task.Limit, task.Stops = limit, true
 	if s.err == nil {
-		s.process, s.err = startProgram(program, "client", l.clientCPU, limit)
+		s.player, s.err = l.startPlayer(contestant, task)
 	}
 	if s.err != nil {
 		close(s.done)
@@ -99,7 +98,7 @@ func (s *sliced) awaitStop() {
 			return
 		case <-time.After(time.Millisecond):
 		}
-		if status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)); bytes.Contains(status, []byte(") T ")) {
+		if status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid())); bytes.Contains(status, []byte(") T ")) {
 			return
 		}
 	}
@@ -121,8 +120,6 @@ func (s *sliced) takeTurn(slice time.Duration) bool {
 		return true
 	}
 }
-
-func (p *process) signal(number unix.Signal) { p.cmd.Process.Signal(number) }
 
 // splitProgram splits the name of a contestant of another build of this program: PROGRAM:NAME.
 func splitProgram(contestant string) (program, name string) {

@@ -3,6 +3,7 @@
 package loopback
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -85,14 +86,17 @@ func (t *Table) Print(w io.Writer) {
 	}
 	tw.Flush()
 	for _, row := range t.Rows {
-		if row.Failure != nil {
+		switch {
+		case errors.Is(row.Failure, ErrLeftOut):
+			fmt.Fprintf(w, "%s is left out: %v\n", row.Name, row.Failure)
+		case row.Failure != nil:
 			fmt.Fprintf(w, "%s failed: %v\n", row.Name, row.Failure)
 		}
 	}
 	fmt.Fprintln(w)
 }
 
-// Cells returns the table as text: a line of headings, and one for each contestant.
+// Cells returns the table as text: a line of headings, and one for each contestant that isn't left out.
 func (t *Table) Cells() (lines [][]string) {
 	figures := t.Case.Figures()
 	headings := []string{""}
@@ -104,6 +108,9 @@ func (t *Table) Cells() (lines [][]string) {
 	}
 	lines = append(lines, headings)
 	for _, row := range t.Rows {
+		if errors.Is(row.Failure, ErrLeftOut) {
+			continue
+		}
 		cells := []string{row.Name}
 		for i, f := range figures {
 			cells = append(cells, t.cell(f.Format, row.Figures(f)))

@@ -21,7 +21,7 @@ const fresh = "; server_no_context_takeover; client_no_context_takeover"
 // appendExtension appends the header field that accepts an offer on one of these paths.
 func appendExtension(out []byte, path string, request []byte) []byte {
 	offer := headerValue(request, "sec-websocket-extensions")
-	if path != TakeoverPath && path != FreshPath || !bytes.Contains(offer, []byte("permessage-deflate")) {
+	if !compresses(path) || !bytes.Contains(offer, []byte("permessage-deflate")) {
 		return out
 	}
 	out = append(out, "\r\nSec-WebSocket-Extensions: permessage-deflate"...)
@@ -33,3 +33,5 @@ func appendExtension(out []byte, path string, request []byte) []byte {
 	}
 	return out
 }
+
+func compresses(path string) bool { return path == TakeoverPath || path == FreshPath }

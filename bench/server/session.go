@@ -12,16 +12,18 @@ import (
 
 // A session is the server's end of one connection, without I/O: received bytes in, bytes to send out.
 type session struct {
-	open bool   // the opening handshake is done
-	rest []byte // received, but not yet a whole request or frame
+	open       bool   // the opening handshake is done
+	compressed bool   // all messages have to be
+	rest       []byte // received, but not yet a whole request or frame
 }
 
 var (
-	errClosed     = errors.New("server: the client closed")
-	errBroadcast  = errors.New("server: the client requests a broadcast")
-	errTurnaround = errors.New("server: the client requests the turnaround")
-	errCount      = errors.New("server: the client requests the count")
-	errRequest    = errors.New("server: not an opening handshake")
+	errClosed       = errors.New("server: the client closed")
+	errBroadcast    = errors.New("server: the client requests a broadcast")
+	errTurnaround   = errors.New("server: the client requests the turnaround")
+	errCount        = errors.New("server: the client requests the count")
+	errRequest      = errors.New("server: not an opening handshake")
+	errUncompressed = errors.New("server: a message that isn't compressed")
 )
 
 // requests has the paths of plain requests.
@@ -50,7 +52,7 @@ func (s *session) feed(in, out []byte) (answers []byte, echoed int, err error) {
 		}
 		in = in[end+4:]
 	}
-	n, echoed, out, err := echo(in, out)
+	n, echoed, out, err := echo(in, out, s.compressed)
 	s.keep(in[n:])
 	return out, echoed, err
 }
@@ -75,7 +77,7 @@ func (s *session) upgrade(request, out []byte) ([]byte, error) {
 	if key == nil {
 		return out, errRequest
 	}
-	s.open = true
+	s.open, s.compressed = true, compresses(path)
 	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	out = append(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	out = base64.StdEncoding.AppendEncode(out, sum[:])
@@ -100,14 +102,18 @@ func headerValue(request []byte, name string) []byte {
 
 const (
 	finBit  = 0x80
-	opClose = 8
-	opPing  = 9
-	opPong  = 10
+	rsv1Bit = 0x40 // in the first frame of a compressed message
+
+	opText   = 1
+	opBinary = 2
+	opClose  = 8
+	opPing   = 9
+	opPong   = 10
 )
 
 // echo appends the answers to the complete frames at the start of in, and returns their size and how many
-// of them end a message.
-func echo(in, out []byte) (n, messages int, answers []byte, err error) {
+// of them end a message. If compressed, a message that isn't is an error, so that nobody competes without.
+func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err error) {
 	for {
 		payload, size := frame(in[n:])
 		if size == 0 {
@@ -121,6 +127,10 @@ func echo(in, out []byte) (n, messages int, answers []byte, err error) {
 		case opPong:
 			n += size
 			continue
+		case opText, opBinary:
+			if compressed && first&rsv1Bit == 0 {
+				return n, messages, out, errUncompressed
+			}
 		}
 		out = appendHeader(out, first, len(payload))
 		out = append(out, payload...)

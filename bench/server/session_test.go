@@ -77,8 +77,12 @@ func TestCompressionIsAcceptedWhereItIsOffered(t *testing.T) {
 func TestCompressedFramesAreEchoedAsTheyAre(t *testing.T) {
 	frame := ws.NewFrame(ws.OpBinary, true, []byte("compressed"))
 	frame.Header.Rsv = ws.Rsv(true, false, false)
-	_, messages, out, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil)
+	_, messages, out, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true)
 	if want := ws.MustCompileFrame(frame); messages != 1 || err != nil || !bytes.Equal(out, want) {
 		t.Errorf("%d messages, %q, %v, want %q", messages, out, err, want)
+	}
+	frame.Header.Rsv = 0
+	if _, _, _, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true); err != errUncompressed {
+		t.Errorf("not compressed: %v", err)
 	}
 }
