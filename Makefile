@@ -135,15 +135,17 @@ cover: ## fails if engine, mask or internal/handshake are covered to less than 9
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
-RAW := $(or $(TMPDIR),/tmp)/websock-bench.txt
+# Raw figures, a file for each part: memory, loopback, http2, servers. `make bench ONLY=servers` measures one of them,
+# and ONLY=charts none: the document is written from the files that are there.
+RAW ?= $(or $(TMPDIR),/tmp)/websock-bench
+ONLY ?=
 
-bench: ## everything, compared with others; writes bench/RESULTS.md and its charts
-	cd bench && go run ./results -raw $(RAW)
-	cd bench && go tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)
+bench: ## everything, beside others, in a quarter of an hour; writes bench/RESULTS.md and its charts
+	cd bench && go run ./results -raw $(RAW) -only '$(ONLY)'
 
-bench-quick: ## a part of it, in less than three minutes; writes nothing
-	cd bench && go run ./results -quick -raw $(RAW)
-	cd bench && go tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)
+bench-quick: ## a part of it, in three minutes; writes nothing
+	cd bench && go run ./results -quick -raw $(RAW)-quick -only '$(ONLY)'
+	test ! -e $(RAW)-quick/memory.txt || go -C bench tool benchstat -filter .unit:ns/op -table .name -row /size,/by -col .file $(RAW)-quick/memory.txt
 
 others: ## clients and servers in other languages, for bench; says which tools are missing
 	$(MAKE) -C bench/others

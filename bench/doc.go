@@ -1,9 +1,10 @@
 // Package bench compares websock with other libraries. It is a module of its own, so that users of
 // websock don't inherit its dependencies.
 //
-//	make bench
+//	make others bench
 //
-// writes the results to RESULTS.md; make bench-quick prints a part of them in three minutes.
+// writes the results to RESULTS.md, in a quarter of an hour; make bench-quick prints a part of them in
+// three minutes. Command results says how parts are measured again, and where the raw figures are.
 //
 // In memory, each client is on a network that costs nothing, so that only its own work is measured.
 // The bound does what is necessary and checks nothing:

@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/seed004e8d11/websock/bench/loopback"
 )
@@ -21,54 +22,70 @@ func main() {
 	}
 }
 
-// An extent is how much is measured.
-type extent struct {
-	benchmarks string        // in memory, a regular expression
-	time       time.Duration // of each
-	rounds     int
-	timing     loopback.Timing
-	cases      func(loopback.Case) bool
-	turns      int // of each contestant over loopback
-}
-
-var extents = map[bool]extent{
-	true: {
-		benchmarks: "^Benchmark(Receive|Send|Reply)$/size=(125|65536)$",
-		time:       10 * time.Millisecond,
-		rounds:     5,
-		timing:     loopback.Timing{Warmup: 50 * time.Millisecond, Window: 150 * time.Millisecond},
-		cases:      func(c loopback.Case) bool { return !c.Long },
-		turns:      2,
-	},
-	false: {
-		benchmarks: "^Benchmark(Receive|ReceiveText|Reply|Send|CompressedReceive|CompressedReply|ParseHeader|AppendHeader|Mask)$",
-		time:       20 * time.Millisecond,
-		rounds:     5,
-		timing:     loopback.Timing{Warmup: 200 * time.Millisecond, Window: 500 * time.Millisecond},
-		cases:      func(loopback.Case) bool { return true },
-		turns:      3,
-	},
-}
+// chartsOnly is the value of -only with which nothing is measured.
+const chartsOnly = "charts"
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("results", flag.ContinueOnError)
-	quick := flags.Bool("quick", false, "run a part, in less than three minutes; write only the raw output")
-	raw := flags.String("raw", filepath.Join(os.TempDir(), "websock-bench.txt"), "`file` for the output of go test -bench")
+	quick := flags.Bool("quick", false, "measure a little, in about three minutes; write only the raw figures")
+	only := flags.String("only", "", "`parts` to measure, separated by commas: memory, loopback, http2, servers; or charts: measure nothing. All if empty")
+	raw := flags.String("raw", filepath.Join(os.TempDir(), "websock-bench"), "`directory` for the raw figures, a file for each part")
+	others := flags.String("others", "others/bin", "`directory` with clients and servers in other languages, which take part; none if empty")
 	out := flags.String("o", "RESULTS.md", "`file` for the results, with a directory charts beside it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	e := extents[*quick]
-	inMemory, err := measureInMemory(e, *raw)
+	chosen, err := choose(*only)
 	if err != nil {
 		return err
 	}
-	overLoopback, err := measureOverLoopback(e)
-	if err != nil || *quick {
+	if err := os.MkdirAll(*raw, 0o755); err != nil {
 		return err
 	}
-	if err := drawCharts(filepath.Join(filepath.Dir(*out), "charts"), inMemory, overLoopback); err != nil {
+	for _, p := range chosen {
+		if err := p.measure(extents[*quick], *raw, *others); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	if *quick {
+		return nil
+	}
+	return publish(*raw, *out)
+}
+
+// choose returns the parts of a list of names.
+func choose(only string) (chosen []part, err error) {
+	switch only {
+	case "":
+		return parts, nil
+	case chartsOnly:
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(only, ",") {
+		at := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("no part is called %q", name)
+		}
+		chosen = append(chosen, parts[at])
+	}
+	return chosen, nil
+}
+
+// publish writes the document and the charts from the raw figures of all parts.
+func publish(raw, out string) error {
+	var measured []measurement
+	for _, p := range parts {
+		m, err := p.read(raw)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		measured = append(measured, m)
+	}
+	if err := drawCharts(filepath.Join(filepath.Dir(out), "charts"), measured); err != nil {
 		return err
 	}
-	return writeResults(*out, e, inMemory, overLoopback)
+	return os.WriteFile(out, document(measured), 0o644)
 }

@@ -3,144 +3,186 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"math"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"runtime"
 	"strings"
+	"time"
 
 	"github.com/seed004e8d11/websock/bench/loopback"
-	"golang.org/x/perf/benchfmt"
 )
 
-// A grid has the results of one benchmark for each contestant and size.
-type grid struct {
-	name  string
-	sizes []string
-	by    []string
-	cells map[cell]map[string][]float64 // by unit, a value for each round
+// A part is measured on its own and has a file of raw figures.
+type part struct {
+	name, title, about string
+	cases              func(loopback.Case) bool // nil: the benchmarks in memory
 }
 
-type cell struct{ size, by string }
+var parts = []part{
+	{"loopback", "Clients over loopback", overLoopback, func(c loopback.Case) bool { return !c.Server && c.Shared == 0 }},
+	{"http2", "WebSockets that share HTTP/2 connections", overHTTP2, func(c loopback.Case) bool { return !c.Server && c.Shared > 0 }},
+	{"servers", "Servers", asServers, func(c loopback.Case) bool { return c.Server }},
+	{"memory", "In memory", inMemory, nil},
+}
 
-// measureInMemory runs the benchmarks in rounds and writes their output to raw.
-func measureInMemory(e extent, raw string) ([]*grid, error) {
+// An extent is how much is measured.
+type extent struct {
+	benchmarks string        // in memory, a regular expression
+	time       time.Duration // of each
+	rounds     int
+	cases      func(name string) bool // over loopback
+	timing     loopback.Timing
+	turns      int // rounds of cases that can't be sliced
+}
+
+// slice is the time after which the next of several contestants goes on.
+const slice = 50 * time.Millisecond
+
+var (
+	quickCases = regexp.MustCompile(`^(server/)?(echo/ws/conns=1000|pipelined/ws/conns=64x16|idle/ws/conns=1000)$|^echo/wss/conns=1000/shared=10$`)
+
+	// leftOut are cases that are in HTTP2.md, or that others say as much as, and faster.
+	leftOut = regexp.MustCompile(`^(server/)?idle/ws/conns=1000$|^server/echo/ws/conns=1$|^echo/wss/conns=1000$|^(beside|stalled)/|conns=10000/shared=10(00)?$|^echo/.*/conns=10000/shared|/shared=1$|/size=\d+/shared=`)
+)
+
+var extents = map[bool]extent{
+	true: {
+		benchmarks: "^Benchmark(Receive|Send|Reply)$/size=(125|65536)$",
+		time:       10 * time.Millisecond,
+		rounds:     3,
+		cases:      quickCases.MatchString,
+		timing:     loopback.Timing{Warmup: 50 * time.Millisecond, Window: 100 * time.Millisecond},
+		turns:      1,
+	},
+	false: {
+		benchmarks: "^Benchmark(Receive|ReceiveText|Reply|Send|CompressedReceive|CompressedReply|ParseHeader|AppendHeader|Mask)$",
+		time:       20 * time.Millisecond,
+		rounds:     5,
+		cases:      func(name string) bool { return !leftOut.MatchString(name) },
+		timing:     loopback.Timing{Warmup: 100 * time.Millisecond, Window: 500 * time.Millisecond},
+		turns:      2,
+	},
+}
+
+// measure writes a file of raw figures. It replaces an older one when it is complete.
+func (p part) measure(e extent, dir, others string) error {
+	file := p.file(dir)
+	w, err := os.Create(file + ".new")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(w.Name())
+	defer w.Close()
+	fmt.Fprintf(w, "date: %s\nmachine: %s\n", time.Now().UTC().Format(time.DateOnly), machine())
+	if p.cases == nil {
+		err = measureInMemory(e, w)
+	} else {
+		err = p.measureOverLoopback(e, others, w)
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return os.Rename(w.Name(), file)
+}
+
+func (p part) file(dir string) string { return filepath.Join(dir, p.name+".txt") }
+
+// measureInMemory runs the benchmarks in rounds.
+func measureInMemory(e extent, w io.Writer) error {
 	dir, err := os.MkdirTemp("", "websock-bench")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "bench.test")
 	build := exec.Command("go", "test", "-c", "-o", binary, ".")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return nil, err
+		return err
 	}
-	var output bytes.Buffer
-	for range e.rounds {
+	for i := range e.rounds {
+		began := time.Now()
 		round := exec.Command(binary, "-test.run=^$", "-test.bench="+e.benchmarks, "-test.benchtime="+e.time.String())
-		round.Stdout, round.Stderr = &output, os.Stderr
+		round.Stdout, round.Stderr = w, os.Stderr
 		if err := round.Run(); err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, output.Bytes())
+			return err
 		}
+		fmt.Printf("memory: round %d of %d took %.0f s\n", i+1, e.rounds, time.Since(began).Seconds())
 	}
-	if err := os.WriteFile(raw, output.Bytes(), 0o644); err != nil {
-		return nil, err
-	}
-	return parse(output.Bytes())
-}
-
-// parse returns grids with the output of benchmarks, in the order in which they ran.
-func parse(output []byte) (grids []*grid, err error) {
-	r := benchfmt.NewReader(bytes.NewReader(output), "")
-	for r.Scan() {
-		result, ok := r.Result().(*benchfmt.Result)
-		if !ok {
-			continue
-		}
-		base, parts := result.Name.Parts()
-		labels := map[string]string{}
-		for _, part := range parts {
-			key, value, _ := strings.Cut(strings.TrimPrefix(string(part), "/"), "=")
-			labels[key] = value
-		}
-		at := slices.IndexFunc(grids, func(g *grid) bool { return g.name == string(base) })
-		if at < 0 {
-			at = len(grids)
-			grids = append(grids, &grid{name: string(base), cells: map[cell]map[string][]float64{}})
-		}
-		size := labels["size"]
-		if labels["takeover"] == "true" {
-			size += ", takeover"
-		}
-		grids[at].add(size, labels["by"], result.Values)
-	}
-	return grids, r.Err()
-}
-
-func (g *grid) add(size, by string, values []benchfmt.Value) {
-	if !slices.Contains(g.sizes, size) {
-		g.sizes = append(g.sizes, size)
-	}
-	if !slices.Contains(g.by, by) {
-		g.by = append(g.by, by)
-	}
-	c := cell{size, by}
-	if g.cells[c] == nil {
-		g.cells[c] = map[string][]float64{}
-	}
-	for _, v := range values {
-		value, unit := v.Value, v.Unit
-		if v.OrigUnit != "" {
-			value, unit = v.OrigValue, v.OrigUnit
-		}
-		g.cells[c][unit] = append(g.cells[c][unit], value)
-	}
-}
-
-// median returns the median over the rounds, or NaN if there is none.
-func (g *grid) median(size, by, unit string) float64 {
-	return median(slices.Clone(g.cells[cell{size, by}][unit]))
-}
-
-// ratio returns the ratio to the time of the first contestant: the median over the rounds.
-func (g *grid) ratio(size, by string) float64 {
-	own, first := g.cells[cell{size, by}]["ns/op"], g.cells[cell{size, g.by[0]}]["ns/op"]
-	var ratios []float64
-	for i := range min(len(own), len(first)) {
-		ratios = append(ratios, own[i]/first[i])
-	}
-	return median(ratios)
-}
-
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return math.NaN()
-	}
-	slices.Sort(x)
-	return x[len(x)/2]
+	return nil
 }
 
 // measureOverLoopback prints each table when it is complete.
-func measureOverLoopback(e extent) (tables []*loopback.Table, err error) {
+func (p part) measureOverLoopback(e extent, others string, w io.Writer) error {
 	lab, err := loopback.Open(true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer lab.Close()
+	var chosen []loopback.Case
 	for _, c := range loopback.Cases {
-		if !e.cases(c) {
-			continue
+		if p.cases(c) && e.cases(c.String()) {
+			chosen = append(chosen, c)
 		}
-		t := loopback.NewTable(c, c.Contestants())
-		for range e.turns {
-			t.AddRound(lab, e.timing)
-		}
-		t.Print(os.Stdout)
-		tables = append(tables, t)
 	}
-	return tables, nil
+	said := map[string]bool{} // of programs that are missing
+	for i, c := range chosen {
+		began := time.Now()
+		foreign, missing := c.Others(others)
+		for _, why := range missing {
+			if !said[why] {
+				fmt.Println(why)
+				said[why] = true
+			}
+		}
+		t := e.compare(lab, c, append(c.Contestants(), foreign...))
+		fmt.Printf("%s: %d of %d, %s, took %.0f s\n", p.name, i+1, len(chosen), c, time.Since(began).Seconds())
+		t.Print(os.Stdout)
+		if err := writeRaw(w, t, e.slices(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slices reports whether contestants run at the same time. With very many connections, those of all
+// contestants together would need too much memory.
+func (e extent) slices(c loopback.Case) bool { return c.CanSlice() && c.Conns <= 1000 }
+
+// compare runs a case.
+func (e extent) compare(lab *loopback.Lab, c loopback.Case, contestants []loopback.Contestant) *loopback.Table {
+	t := loopback.NewTable(c, contestants)
+	if e.slices(c) {
+		t.AddSlicedRound(lab, e.timing, slice)
+		return t
+	}
+	turns := e.turns
+	if c.Kind == loopback.Idle { // memory hardly differs from one turn to the next
+		turns = 1
+	}
+	for range turns {
+		t.AddRound(lab, e.timing)
+	}
+	return t
+}
+
+// machine describes the machine.
+func machine() string {
+	model := runtime.GOARCH
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			model = strings.TrimSpace(value)
+			break
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s, %d processors, Linux %s, %s", model, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version())
 }
