@@ -50,7 +50,7 @@
 // LOOPS.md has results of this kind, and what was tried to make event loops faster.
 //
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have
-// the same client, raw, and each is a process of its own, whose processor time and memory are measured.
+// the same client, raw or, with HTTP/2, websock, and each is a process of its own, whose processor time and memory are measured.
 // A program in any language can take part:
 //
 //	go run ./compare -rounds 5 -cases '^server/'
@@ -59,7 +59,8 @@
 // SERVERS.md has results, and what makes the difference.
 //
 // In these cases the turnaround is the time from one echo to the next, as the client sees it. The
-// memory is what that many connections add to a thousand others. Servers in Go free what they can before it is measured; a
+// memory is what that many connections add to a thousand others. In broadcast cases the client sends a text
+// message on one connection, and the server sends it to all. Servers in Go free what they can before it is measured; a
 // program is given time until its memory stays as it is.
 //
 // Where WebSockets share connections, with HTTP/2, HTTP2.md has results:

@@ -148,6 +148,20 @@ func (r *raw) send(fd int32, frames int) error {
 	return nil
 }
 
+// Cast implements Caster.
+func (r *raw) Cast() error {
+	frame := appendFrame(nil, r.Payload, true)
+	frame[0] = 0x81 // text, in place of binary
+	n, errno := r.io.Send(int32(r.fds[0]), frame)
+	if errno != 0 {
+		return fmt.Errorf("sending to all: %w", errno)
+	}
+	if n < len(frame) {
+		return fmt.Errorf("sending to all: %d bytes of %d", n, len(frame))
+	}
+	return nil
+}
+
 // rawTimes measures the time from one message of a connection to the next, until the Meter is done.
 type rawTimes struct {
 	all  *hdrhistogram.Histogram // nil: nothing is measured

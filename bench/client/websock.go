@@ -77,6 +77,9 @@ func compression(w *Work) websock.Compression {
 	return websock.Compression{Level: 1, SendTakeover: takeover, RecvTakeover: takeover}
 }
 
+// Cast implements Caster.
+func (c *pushed) Cast() error { return c.conns[0].SendText(c.Payload) }
+
 // dialPulled is websock with Recv.
 func dialPulled(t websock.Transport) func(context.Context, *Work) (link, error) {
 	return func(ctx context.Context, w *Work) (link, error) {

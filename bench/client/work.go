@@ -62,6 +62,14 @@ type Client interface {
 	Start()
 }
 
+// A Caster is a Client that can make a server that is compared send a message to all its connections.
+type Caster interface {
+	Client
+
+	// Cast sends a text message on one connection.
+	Cast() error
+}
+
 // received counts a message of n bytes, and reports whether to send another one.
 func (w *Work) received(n int) bool {
 	if n != len(w.Payload) {

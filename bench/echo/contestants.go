@@ -14,8 +14,12 @@ import (
 
 // A Contestant is an echo server.
 type Contestant struct {
-	Name string
-	Ours bool // a failure is a bug of this repository
+	Name   string
+	Ours   bool // a failure is a bug of this repository
+	Shares bool // WebSockets share connections, with HTTP/2 in cleartext
+
+	// Environment has settings of its process.
+	Environment []string
 
 	// Listen listens on a free port of the loopback interface. serve serves until an error occurs.
 	Listen func() (address string, serve func() error, err error)
@@ -27,7 +31,12 @@ func Contestants() []Contestant {
 	for _, name := range slices.Sorted(maps.Keys(transports)) {
 		all = append(all, overHTTP("websock-"+name, true, newWebsock(transports[name])))
 	}
-	return append(all, overHTTP("gorilla", false, gorilla()), overHTTP("gws", false, newGws()))
+	return append(all,
+		overHTTP("gorilla", false, newGorilla()),
+		overHTTP("gws", false, newGws()),
+		Contestant{Name: "nbio", Listen: listenNbio},
+		Contestant{Name: "websock-epoll-h2", Ours: true, Shares: true, Listen: listenWebsockShared},
+		Contestant{Name: "xnet-h2", Shares: true, Listen: listenXnetShared, Environment: []string{"GODEBUG=http2xconnect=1"}})
 }
 
 // Find returns the contestant of that name.

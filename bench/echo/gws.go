@@ -13,6 +13,7 @@ import (
 type gwsServer struct {
 	gws.BuiltinEventHandler
 	upgrader *gws.Upgrader
+	members  members[*gws.Conn]
 }
 
 func newGws() http.Handler {
@@ -28,8 +29,22 @@ func (s *gwsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// OnOpen implements gws.Event.
+func (s *gwsServer) OnOpen(conn *gws.Conn) { s.members.join(conn) }
+
+// OnClose implements gws.Event.
+func (s *gwsServer) OnClose(conn *gws.Conn, _ error) { s.members.leave(conn) }
+
 // OnMessage implements gws.Event.
 func (s *gwsServer) OnMessage(conn *gws.Conn, m *gws.Message) {
 	defer m.Close()
+	if m.Opcode == gws.OpcodeText {
+		b := gws.NewBroadcaster(gws.OpcodeText, m.Bytes())
+		defer b.Close()
+		for _, to := range s.members.all() {
+			b.Broadcast(to)
+		}
+		return
+	}
 	conn.WriteMessage(m.Opcode, m.Bytes()) // a failure ends the connection
 }

@@ -30,7 +30,7 @@ type Case struct {
 	Window int  // messages in flight on each connection
 	Size   int  // of a message's payload, in bytes; 0: messageSize
 	Shared int  // how many share a connection, if the contestant can: HTTP/2; 0: they don't
-	Server bool // servers are compared, by one client: raw
+	Server bool // servers are compared, by one client: raw, or websock's if WebSockets share connections
 	Long   bool
 
 	Compression client.Compression // of messages of package feed; "": client.None
@@ -109,9 +109,20 @@ var Cases = []Case{
 	{Server: true, Kind: Echo, Conns: 64, Window: 1},
 	{Server: true, Kind: Echo, Conns: 1000, Window: 1},
 	{Server: true, Kind: Echo, Conns: 5000, Window: 1, Long: true},
+	{Server: true, Kind: Echo, Conns: 10000, Window: 1, Long: true},
 	{Server: true, Kind: Pipelined, Conns: 64, Window: 16},
+	{Server: true, Kind: Broadcast, Conns: 1000},
+	{Server: true, Kind: Broadcast, Conns: 10000, Long: true},
 	{Server: true, Kind: Idle, Conns: 1000},
 	{Server: true, Kind: Idle, Conns: 5000, Long: true},
+	{Server: true, Kind: Idle, Conns: 10000, Long: true},
+
+	{Server: true, Kind: Echo, Conns: 1000, Window: 1, Shared: 100, Long: true},
+	{Server: true, Kind: Echo, Conns: 10000, Window: 1, Shared: 100, Long: true},
+	{Server: true, Kind: Broadcast, Conns: 1000, Shared: 100, Long: true},
+	{Server: true, Kind: Broadcast, Conns: 10000, Shared: 100, Long: true},
+	{Server: true, Kind: Idle, Conns: 1000, Shared: 100, Long: true},
+	{Server: true, Kind: Idle, Conns: 10000, Shared: 100, Long: true},
 
 	{Kind: Idle, Conns: 10000, Secure: true, Shared: 10, Long: true},
 	{Kind: Idle, Conns: 10000, Secure: true, Shared: 100, Long: true},

@@ -74,6 +74,9 @@ func (c Case) Find(name string) (Contestant, error) {
 func (c Case) Contestants() (all []Contestant) {
 	if c.Server {
 		for _, one := range echo.Contestants() {
+			if one.Shares != (c.Shared > 0) {
+				continue
+			}
 			all = append(all, Contestant{Name: one.Name, Language: inGo, Ours: one.Ours})
 		}
 		return all

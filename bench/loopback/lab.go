@@ -46,6 +46,9 @@ func Open(pinned bool) (*Lab, error) {
 	if !pinned {
 		clientCPU, serverCPU = -1, -1
 	}
+	if err := raiseDescriptors(); err != nil {
+		return nil, err
+	}
 	const limit = 24 * time.Hour
 	p, err := start("server", serverCPU, limit)
 	if err != nil {
@@ -66,6 +69,9 @@ func (l *Lab) Close() { l.server.end() }
 
 // Run runs a case.
 func (l *Lab) Run(contestant Contestant, c Case, t Timing) (Result, error) {
+	if err := c.checkDescriptors(); err != nil {
+		return Result{}, err
+	}
 	if c.Server {
 		return l.runServer(contestant, c, t)
 	}
@@ -117,6 +123,9 @@ func (l *Lab) startPlayer(contestant Contestant, t task) (player, error) {
 func (p *process) play(t task) (r Result, err error) {
 	if err := p.ask(t, &r); err != nil {
 		return Result{}, err
+	}
+	if r.LeftOut {
+		return Result{}, fmt.Errorf("%w%s", ErrLeftOut, strings.TrimPrefix(r.Error, ErrLeftOut.Error()))
 	}
 	if r.Error != "" {
 		return Result{}, errors.New(r.Error)

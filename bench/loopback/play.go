@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -44,7 +45,7 @@ func play(tasks *json.Decoder, answers *json.Encoder) error {
 	}
 	r, err := t.run()
 	if err != nil {
-		r.Error = err.Error()
+		r.Error, r.LeftOut = err.Error(), errors.Is(err, ErrLeftOut)
 	}
 	return answers.Encode(r)
 }

@@ -68,14 +68,14 @@ func start(role string, cpu int, limit time.Duration) (*process, error) {
 }
 
 // startExecutable is start for another build of this program, or for this one if program is empty.
-func startExecutable(program, role string, cpu int, limit time.Duration) (_ *process, err error) {
+func startExecutable(program, role string, cpu int, limit time.Duration, environment ...string) (_ *process, err error) {
 	if program == "" {
 		if program, err = os.Executable(); err != nil {
 			return nil, err
 		}
 	}
 	p := &process{cmd: exec.Command(program)}
-	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	p.cmd.Env = append(append(os.Environ(), environment...), roleVariable+"="+role)
 	p.cmd.Stderr = &p.errors
 	if p.input, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type Result struct {
 	Latencies         client.Latencies // of Beside and Stalled
 	Outside           bool             // measured from outside, which doesn't see allocations, goroutines, and timers
 	Error             string
+	LeftOut           bool // Error is ErrLeftOut
 }
 
 // A Figure is one of the figures in a Result.

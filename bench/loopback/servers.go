@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os/exec"
@@ -41,22 +42,32 @@ func (l *Lab) runServer(contestant Contestant, c Case, timing Timing) (r Result,
 	ctx, cancel := context.WithTimeout(context.Background(), timeLimit(c, timing))
 	defer cancel()
 	if c.Kind == Idle {
-		return s.idle(ctx, c.Conns)
+		return s.idle(ctx, c)
 	}
 	return l.play(contestant, l.taskFor(s, c, timing))
 }
 
+// sharedLoad is the client of servers whose connections WebSockets share.
+const sharedLoad = "websock-epoll-h2"
+
 // taskFor returns the task of the client of a server that is compared.
 func (l *Lab) taskFor(s *echoServer, c Case, timing Timing) task {
-	t := l.task("raw", c, timing)
+	load := "raw"
+	if c.Shared > 0 {
+		load = sharedLoad
+	}
+	t := l.task(load, c, timing)
 	t.Address, t.Watch = s.address, s.pid
 	return t
 }
 
 // load measures the cost of a server that is compared, and in cases that have one the turnaround.
 func (t *task) load(ctx context.Context) (Result, error) {
-	const step = 64
-	meter := client.NewMeter(step, 2*t.Case.Conns*t.Case.Window, t.Timing.Warmup, t.Timing.Window)
+	step, warm := 64, 2*t.Case.Conns*t.Case.Window
+	if t.Case.Kind == Broadcast {
+		step, warm = t.Case.Conns, 2*t.Case.Conns
+	}
+	meter := client.NewMeter(step, warm, t.Timing.Warmup, t.Timing.Window)
 	meter.Watch(t.Watch)
 	contestant, err := client.Find(t.Contestant)
 	if err != nil {
@@ -76,6 +87,11 @@ func (t *task) load(ctx context.Context) (Result, error) {
 	if err := t.begin(meter, c); err != nil {
 		return Result{}, err
 	}
+	if t.Case.Kind == Broadcast {
+		if err := castUntilDone(ctx, meter, c.(client.Caster)); err != nil {
+			return Result{}, err
+		}
+	}
 	r, err := wait(ctx, meter)
 	if err == nil && t.Case.hasTurnaround() {
 		r.Turnaround = server.Turnaround{
@@ -86,12 +102,50 @@ func (t *task) load(ctx context.Context) (Result, error) {
 	return r, err
 }
 
-// idle measures the memory of connections that have echoed a message, so that everything they allocate
-// is included. As many connect first, and stay, as it takes for a heap to grow to the size at which it is
+// castUntilDone lets the server send a message to all connections whenever all have the previous one.
+func castUntilDone(ctx context.Context, meter *client.Meter, c client.Caster) error {
+	for {
+		if err := castOnce(ctx, meter, c); err != nil {
+			return err
+		}
+		select {
+		case <-meter.Done():
+			return nil
+		default:
+		}
+	}
+}
+
+// castOnce lets the server send a message to all connections, and waits until they have it. A server may be
+// a program that knows nothing of that.
+func castOnce(ctx context.Context, meter *client.Meter, c client.Caster) error {
+	const patience = 10 * time.Second
+	if err := c.Cast(); err != nil {
+		return err
+	}
+	select {
+	case <-meter.Steps():
+		return nil
+	case <-meter.Done():
+		_, err := meter.Cost()
+		return err
+	case <-time.After(patience):
+		return fmt.Errorf("%w: it doesn't send a text message to all connections", ErrLeftOut)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// idle measures the memory of connections that have echoed a message or, if they share connections, were
+// sent one, so that everything they allocate is included. As many connect first, and stay, as it takes for a heap to grow to the size at which it is
 // collected, so that one-time allocations aren't.
-func (s *echoServer) idle(ctx context.Context, conns int) (r Result, err error) {
+func (s *echoServer) idle(ctx context.Context, c Case) (r Result, err error) {
 	const warmup = 1000
-	first, err := s.connect(ctx, warmup)
+	connect := s.connect
+	if c.Shared > 0 {
+		connect = s.connectShared(c)
+	}
+	first, err := connect(ctx, warmup)
 	defer closeAll(first)
 	if err != nil {
 		return r, err
@@ -101,7 +155,7 @@ func (s *echoServer) idle(ctx context.Context, conns int) (r Result, err error) 
 		return r, err
 	}
 	before := resident(s.pid)
-	second, err := s.connect(ctx, conns)
+	second, err := connect(ctx, c.Conns)
 	defer closeAll(second)
 	if err != nil {
 		return r, err
@@ -110,13 +164,13 @@ func (s *echoServer) idle(ctx context.Context, conns int) (r Result, err error) 
 	if err != nil {
 		return r, err
 	}
-	r.BytesPerConn = float64(resident(s.pid)-before) / float64(conns)
-	r.GoroutinesPerConn = (goroutinesNow - goroutines) / float64(conns)
+	r.BytesPerConn = float64(resident(s.pid)-before) / float64(c.Conns)
+	r.GoroutinesPerConn = (goroutinesNow - goroutines) / float64(c.Conns)
 	return r, nil
 }
 
 // connect opens connections, on each of which the server has echoed a message.
-func (s *echoServer) connect(ctx context.Context, n int) (conns []net.Conn, err error) {
+func (s *echoServer) connect(ctx context.Context, n int) (conns []io.Closer, err error) {
 	message := make([]byte, messageSize)
 	for range n {
 		conn, err := client.OpenRaw(ctx, s.address, message)
@@ -128,7 +182,29 @@ func (s *echoServer) connect(ctx context.Context, n int) (conns []net.Conn, err 
 	return conns, nil
 }
 
-func closeAll(conns []net.Conn) {
+// connectShared returns a connect for WebSockets that share connections. They stay until the server ends.
+func (s *echoServer) connectShared(of Case) func(context.Context, int) ([]io.Closer, error) {
+	return func(ctx context.Context, n int) ([]io.Closer, error) {
+		contestant, err := client.Find(sharedLoad)
+		if err != nil {
+			return nil, err
+		}
+		const forever = 24 * time.Hour
+		meter := client.NewMeter(n, 0, 0, forever)
+		meter.Begin()
+		t := task{Case: of, Address: s.address, Size: messageSize}
+		c, err := contestant.New(t.work(meter))
+		if err != nil {
+			return nil, err
+		}
+		if err := dialAll(ctx, c, n); err != nil {
+			return nil, err
+		}
+		return nil, castOnce(ctx, meter, c.(client.Caster))
+	}
+}
+
+func closeAll(conns []io.Closer) {
 	for _, conn := range conns {
 		conn.Close()
 	}
@@ -139,7 +215,11 @@ func (l *Lab) startEcho(contestant Contestant, limit time.Duration) (*echoServer
 		return contestant.start(l.serverCPU, limit)
 	}
 	program, name := splitProgram(contestant.Name)
-	p, err := startExecutable(program, "echo", l.serverCPU, limit)
+	found, err := echo.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := startExecutable(program, "echo", l.serverCPU, limit, found.Environment...)
 	if err != nil {
 		return nil, err
 	}

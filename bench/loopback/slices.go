@@ -67,6 +67,10 @@ func (l *Lab) startSliced(contestant Contestant, c Case, t Timing, several int) 
 	s := &sliced{done: make(chan struct{})}
 	limit := timeLimit(c, t) * time.Duration(several)
 	var task task
+	if s.err = c.checkDescriptors(); s.err != nil {
+		close(s.done)
+		return s
+	}
 	if c.Server {
 		if s.server, s.err = l.startEcho(contestant, limit); s.err == nil {
 			task = l.taskFor(s.server, c, t)

@@ -168,11 +168,16 @@ func (l *loop) receive(c *conn) {
 	if l.took != nil {
 		l.took.received(c)
 	}
-	var echoed int
-	var err error
-	l.out, echoed, err = c.feed(l.in[:n], l.out)
-	l.echoed += int64(echoed)
-	l.answers = append(l.answers, answer{c, len(l.out), err})
+	for in := l.in[:n]; ; in = nil {
+		var echoed int
+		var err error
+		l.out, echoed, err = c.feed(in, l.out)
+		l.echoed += int64(echoed)
+		l.answers = append(l.answers, answer{c, len(l.out), err})
+		if _, more := err.(toAll); !more {
+			return
+		}
+	}
 }
 
 // sendAnswers sends the answers of this turn.
@@ -192,10 +197,15 @@ func (l *loop) sendAnswer(a answer, p []byte) {
 			l.took.sent(a.conn)
 		}
 	}
+	if message, ok := a.err.(toAll); ok {
+		l.sendToAll(message.frame)
+		return
+	}
 	switch a.err {
 	case nil:
 	case errBroadcast:
-		l.broadcastFor(a.conn)
+		l.sendToAll(l.broadcast)
+		l.send(a.conn, broadcastDone)
 	case errTurnaround:
 		l.answerTurnaround(a.conn)
 	case errCount:
@@ -257,12 +267,10 @@ func (l *loop) close(c *conn) {
 	}
 }
 
-// broadcastFor sends the broadcast and then responds to the asker.
-func (l *loop) broadcastFor(asker *conn) {
+func (l *loop) sendToAll(frame []byte) {
 	for _, c := range l.conns {
 		if c != nil && c.open {
-			l.send(c, l.broadcast)
+			l.send(c, frame)
 		}
 	}
-	l.send(asker, broadcastDone)
 }

@@ -26,6 +26,12 @@ var (
 	errUncompressed = errors.New("server: a message that isn't compressed")
 )
 
+// A toAll is the error of a text message, which is for all connections. Where the connections have goroutines,
+// over TLS, it ends the connection, since no servers are compared there.
+type toAll struct{ frame []byte }
+
+func (toAll) Error() string { return "server: the client sends to all" }
+
 // requests has the paths of plain requests.
 var requests = map[string]error{
 	broadcastPath:  errBroadcast,
@@ -34,7 +40,7 @@ var requests = map[string]error{
 }
 
 // feed handles in, which it doesn't retain, and appends the answers to out. echoed is the number of
-// messages that were echoed.
+// messages that were echoed. After a toAll, what follows the message is handled by another call.
 func (s *session) feed(in, out []byte) (answers []byte, echoed int, err error) {
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, in...)
@@ -132,6 +138,7 @@ func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err
 				return n, messages, out, errUncompressed
 			}
 		}
+		start := len(out)
 		out = appendHeader(out, first, len(payload))
 		out = append(out, payload...)
 		unmask(out[len(out)-len(payload):], in[n+size-len(payload)-4:])
@@ -139,6 +146,8 @@ func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err
 		switch {
 		case op == opClose:
 			return n, messages, out, errClosed
+		case op == opText && first&finBit != 0:
+			return n, messages, out[:start], toAll{bytes.Clone(out[start:])}
 		case op < opClose && first&finBit != 0:
 			messages++
 		}

@@ -4,6 +4,7 @@ package server
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestSessionHandlesSplitInput(t *testing.T) {
 	var want []byte
 	for _, f := range []ws.Frame{
 		ws.NewBinaryFrame([]byte("short")),
-		ws.NewTextFrame([]byte(strings.Repeat("longer ", 100))),
+		ws.NewBinaryFrame([]byte(strings.Repeat("longer ", 100))),
 		ws.NewBinaryFrame(make([]byte, 1<<16)),
 		ws.NewPingFrame([]byte("ping")),
 	} {
@@ -84,5 +85,21 @@ func TestCompressedFramesAreEchoedAsTheyAre(t *testing.T) {
 	frame.Header.Rsv = 0
 	if _, _, _, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true); err != errUncompressed {
 		t.Errorf("not compressed: %v", err)
+	}
+}
+
+func TestTextIsForAll(t *testing.T) {
+	text, binary := ws.NewTextFrame([]byte("to all")), ws.NewBinaryFrame([]byte("back"))
+	var in []byte
+	for _, f := range []ws.Frame{binary, text, binary} {
+		in = append(in, ws.MustCompileFrame(ws.MaskFrame(f))...)
+	}
+	s := session{open: true}
+	for _, want := range []error{toAll{ws.MustCompileFrame(text)}, nil} {
+		out, messages, err := s.feed(in, nil)
+		if messages != 1 || !bytes.Equal(out, ws.MustCompileFrame(binary)) || !reflect.DeepEqual(err, want) {
+			t.Errorf("%d messages, %q, %v, want %v", messages, out, err, want)
+		}
+		in = nil
 	}
 }
