@@ -1,0 +1,68 @@
+//go:build linux
+
+package loopback
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/seed004e8d11/websock/bench/client"
+)
+
+// inDir is where make others puts programs.
+const inDir = "../others/bin"
+
+// TestOthersDoEveryKindOfWork runs each program that is built, and demands all of them of CI.
+func TestOthersDoEveryKindOfWork(t *testing.T) {
+	clients := []Case{
+		{Kind: Echo, Conns: 3, Window: 1},
+		{Kind: Echo, Conns: 3, Window: 1, Secure: true},
+		{Kind: Echo, Conns: 3, Window: 1, Size: 64 << 10},
+		{Kind: Echo, Conns: 3, Window: 1, Size: 1 << 10, Compression: client.Takeover},
+		{Kind: Echo, Conns: 3, Window: 1, Size: 16 << 10, Compression: client.Fresh},
+		{Kind: Pipelined, Conns: 3, Window: 4},
+		{Kind: Broadcast, Conns: 3},
+		{Kind: Idle, Conns: 200, Secure: true},
+		{Kind: Dial, Conns: 50},
+	}
+	servers := []Case{
+		{Server: true, Kind: Echo, Conns: 3, Window: 1},
+		{Server: true, Kind: Broadcast, Conns: 3},
+		{Server: true, Kind: Idle, Conns: 200},
+	}
+	for _, o := range others {
+		t.Run(o.name, func(t *testing.T) { runOther(t, o, clients) })
+		if o.server {
+			t.Run(o.name+"-server", func(t *testing.T) { runOther(t, o, servers) })
+		}
+	}
+}
+
+func runOther(t *testing.T, o other, cases []Case) {
+	lab, err := openLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	contestant, err := o.in(inDir, cases[0].Server)
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+	for _, c := range cases {
+		t.Run(c.String(), func(t *testing.T) {
+			r, err := lab.Run(contestant, c, short)
+			switch {
+			case errors.Is(err, ErrLeftOut) && c.compresses():
+				t.Skip(err)
+			case err != nil:
+				t.Error(err)
+			case c.Kind == Idle && r.BytesPerConn <= 0, c.Kind != Idle && (r.Messages <= 0 || r.CPU <= 0):
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
