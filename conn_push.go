@@ -196,8 +196,8 @@ func (c *Conn) deliverAll() error {
 		if r.budget <= 0 && c.yield() {
 			return nil
 		}
-		r.budget--
 		if !c.deliverUnfragmented() {
+			r.budget--
 			if err := c.deliverNext(); err != nil {
 				return err
 			}
@@ -205,31 +205,41 @@ func (c *Conn) deliverAll() error {
 	}
 }
 
-// deliverUnfragmented passes a whole message to the Handler if the view begins with one, and
-// reports whether it did.
-func (c *Conn) deliverUnfragmented() bool {
+// deliverUnfragmented passes the whole messages with which the view begins to the Handler, and reports
+// whether there was one.
+func (c *Conn) deliverUnfragmented() (delivered bool) {
 	r := c.receive.activeReceive
-	op, header, n := r.dec.Unfragmented(r.view)
-	if header == 0 {
-		return false
-	}
-	frame := r.view[: header+n : header+n]
-	if !r.dec.AcceptUnfragmented(op, frame, header) {
-		return false
-	}
-	r.counts.addMessage(n)
-	if c.Role() == Client {
-		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, frame[header:])
-	} else { // assigning to a Header and passing that would copy what was just written
-		key := maskingKey(frame[:header])
-		c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(n)}, frame[header:])
-	}
-	if header+n < len(r.view) {
+	m, _ := c.receive.handler.(*messages)
+	for {
+		op, header, n := r.dec.Unfragmented(r.view)
+		if header == 0 {
+			return delivered
+		}
+		frame := r.view[: header+n : header+n]
+		if !r.dec.AcceptUnfragmented(op, frame, header) {
+			return delivered
+		}
+		delivered = true
+		r.budget--
+		r.counts.addMessage(n)
+		switch {
+		case m != nil: // as OnData would
+			m.deliver(c, op, frame[header:])
+		case c.Role() == Client:
+			c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Length: int64(n)}, frame[header:])
+		default: // assigning to a Header and passing that would copy what was just written
+			key := maskingKey(frame[:header])
+			c.receive.handler.OnData(c, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(n)}, frame[header:])
+		}
+		if header+n == len(r.view) {
+			c.consume(header + n)
+			return true
+		}
 		r.view = r.view[header+n:]
-	} else {
-		c.consume(header + n)
+		if r.budget <= 0 || c.receive.stop.Load() != 0 {
+			return true
+		}
 	}
-	return true
 }
 
 // maskingKey returns the masking key that ends a header (RFC 6455 section 5.2).

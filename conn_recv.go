@@ -208,20 +208,16 @@ func (c *Conn) recvUnfragmented(h *Header, buf []byte) int {
 	if r == nil || c.receive.handler != nil || c.receive.stop.Load()&(stopAbort|stopPull) != 0 {
 		return -1
 	}
-	view := r.view
-	op, header, n := r.dec.Unfragmented(view)
-	if header == 0 || n > len(buf) || !r.dec.AcceptUnfragmentedTo(buf, op, view[:header+n], header) {
+	size := r.dec.ReceiveUnfragmented(h, buf, r.view)
+	if size == 0 {
 		return -1 // if the text is invalid, UnmaskTo returns the error
 	}
+	n := int(h.Length)
 	r.counts.addMessage(n)
-	h.Fin, h.Opcode, h.Length = true, op, int64(n)
-	if c.Role() == Server {
-		h.Masked, h.Key = true, maskingKey(view[:header])
-	}
-	if header+n < len(view) {
-		r.view = view[header+n:]
+	if size < len(r.view) {
+		r.view = r.view[size:]
 	} else {
-		c.consume(header + n)
+		c.consume(size)
 	}
 	c.sendPongs()
 	return n

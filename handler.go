@@ -62,15 +62,16 @@ type PingHandler interface {
 // otherwise of a buffer of at most Limits.MessageSize. closed, unless it is nil, is called for
 // OnClose. One such Handler can serve many connections.
 func Messages(f func(c *Conn, op Opcode, msg []byte), closed func(c *Conn, err error)) Handler {
-	return messages{deliver: f, closed: closed}
+	return &messages{deliver: f, closed: closed}
 }
 
+// A messages is the Handler that Messages returns.
 type messages struct {
 	deliver func(c *Conn, op Opcode, msg []byte)
 	closed  func(c *Conn, err error)
 }
 
-func (m messages) OnData(c *Conn, h Header, payload []byte) {
+func (m *messages) OnData(c *Conn, h Header, payload []byte) {
 	r := &c.receive
 	whole := h.Fin && h.Remaining == 0
 	if r.midMessage {
@@ -104,7 +105,7 @@ func (r *receiveState) appendMessage(payload []byte, remaining int64) {
 	r.msgBuf.B = append(r.msgBuf.B, payload...)
 }
 
-func (m messages) OnClose(c *Conn, err error) {
+func (m *messages) OnClose(c *Conn, err error) {
 	if c.receive.msgBuf != nil {
 		c.receive.msgBuf.Put()
 		c.receive.msgBuf = nil

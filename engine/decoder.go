@@ -72,11 +72,21 @@ type Decoder struct {
 	message    Opcode // opcode of the current message, or the last one
 	role       Role
 	maskPos    uint8 // position in the masking key
-	inFrame    bool  // the header is complete, the payload is not
 	compressed bool  // the current message is compressed
-	inMessage  bool  // the final fragment has not arrived
-	closed     bool  // a close frame has arrived
+	state      decoderState
 }
+
+// A decoderState says what a Decoder has to remember from one frame to the next. It is 0 between
+// messages, so that one comparison finds out.
+type decoderState uint8
+
+const (
+	inFrame    decoderState = 1 << iota // the header is complete, the payload is not
+	inMessage                           // the final fragment has not arrived
+	hasPartial                          // partial is not nil
+	closed                              // a close frame has arrived
+	failed                              // err is not nil
+)
 
 // A partialFrame holds the beginning of a header or of a control frame's payload, which can be
 // handled only when it is complete.
@@ -130,11 +140,11 @@ func (d *Decoder) Decode(e *Event, src []byte) (n int, err error) {
 		}
 	}
 	e.Header.Opcode = OpNone
-	if d.closed {
+	if d.state&closed != 0 {
 		return len(src), nil
 	}
 	n, err = d.NextHeader(src)
-	if err != nil || !d.inFrame {
+	if err != nil || !d.InFrame() {
 		return n, err
 	}
 	used, err := d.decodePayload(e, src[n:])
@@ -165,7 +175,7 @@ func (d *Decoder) decodePayload(e *Event, src []byte) (n int, err error) {
 // NextHeader parses the next frame header from the start of src, as far as it has arrived, and
 // returns how many bytes it used. While a frame is incomplete it uses none.
 func (d *Decoder) NextHeader(src []byte) (n int, err error) {
-	if d.inFrame || d.err != nil {
+	if d.state&(inFrame|failed) != 0 {
 		return 0, d.err
 	}
 	if d.partial != nil {
@@ -179,7 +189,7 @@ func (d *Decoder) NextHeader(src []byte) (n int, err error) {
 		return 0, d.Fail(err)
 	}
 	if len(src) > 0 {
-		d.partial = partialFrames.Get().(*partialFrame)
+		d.takePartial()
 		d.partial.n = copy(d.partial.b[:], src)
 	}
 	return len(src), nil
@@ -206,17 +216,25 @@ func (d *Decoder) resumeHeader(src []byte) (n int, err error) {
 	return n, d.checkHeader()
 }
 
+// takePartial takes a partialFrame from the pool.
+func (d *Decoder) takePartial() {
+	d.partial = partialFrames.Get().(*partialFrame)
+	d.state |= hasPartial
+}
+
 // dropPartial returns the partialFrame to the pool.
 func (d *Decoder) dropPartial() {
 	d.partial.n, d.partial.delivered = 0, false
 	partialFrames.Put(d.partial)
 	d.partial = nil
+	d.state &^= hasPartial
 }
 
-// Fail makes err the error of all later calls and returns it. A caller that ends the stream for a
+// Fail makes err, which must not be nil, the error of all later calls and returns it. A caller that ends the stream for a
 // reason of its own should call it.
 func (d *Decoder) Fail(err error) error {
 	d.err = err
+	d.state |= failed
 	if d.compressed {
 		d.endInflating()
 	}
@@ -237,7 +255,7 @@ func (d *Decoder) checkHeader() error {
 		}
 		return d.Fail(errNotMasked)
 	}
-	d.inFrame = true
+	d.state |= inFrame
 	d.maskPos = 0
 	if d.h.Opcode.IsControl() {
 		return nil
@@ -254,15 +272,15 @@ func (d *Decoder) marksCompressed() bool {
 // checkDataHeader is checkHeader for a data frame.
 func (d *Decoder) checkDataHeader() error {
 	if d.h.Opcode == OpContinuation {
-		if !d.inMessage {
+		if d.state&inMessage == 0 {
 			return d.Fail(errNothingToContinue)
 		}
 	} else {
-		if d.inMessage {
+		if d.state&inMessage != 0 {
 			return d.Fail(errMessageUnfinished)
 		}
 		d.message = d.h.Opcode
-		d.inMessage = true
+		d.state |= inMessage
 		d.size = 0
 		d.fragments = 0
 	}
@@ -336,11 +354,11 @@ func (d *Decoder) countPayload(n int, valid bool) error {
 	if d.h.Remaining > 0 {
 		return nil
 	}
-	d.inFrame = false
+	d.state &^= inFrame
 	if !d.h.Fin {
 		return nil
 	}
-	d.inMessage = false
+	d.state &^= inMessage
 	if d.message == OpText && !d.text.Complete() {
 		return d.Fail(errNotUTF8)
 	}
@@ -359,7 +377,7 @@ func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, er
 		payload = src[:n:n]
 	} else {
 		if d.partial == nil {
-			d.partial = partialFrames.Get().(*partialFrame)
+			d.takePartial()
 		}
 		d.partial.n += copy(d.partial.b[d.partial.n:], src[:n])
 		if !complete {
@@ -371,7 +389,7 @@ func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, er
 	if d.h.Masked {
 		mask.XOR(payload, d.h.Key, 0)
 	}
-	d.inFrame = false
+	d.state &^= inFrame
 	switch d.h.Opcode {
 	case OpPing:
 		return EventPing, payload, n, nil
@@ -381,22 +399,20 @@ func (d *Decoder) Control(src []byte) (kind EventKind, payload []byte, n int, er
 	if _, _, err := ParseClose(payload); err != nil {
 		return EventNone, nil, n, d.Fail(err)
 	}
-	d.closed = true
+	d.state |= closed
 	return EventClose, payload, n, nil
 }
 
 // Idle reports whether no message, frame or header is incomplete. After a close frame or an error
 // it is false.
-func (d *Decoder) Idle() bool {
-	return !d.inFrame && !d.inMessage && d.partial == nil && !d.closed && d.err == nil
-}
+func (d *Decoder) Idle() bool { return d.state == 0 }
 
 // InFrame reports whether the current frame is incomplete: its header was parsed, and not all of
 // its payload was handled.
-func (d *Decoder) InFrame() bool { return d.inFrame }
+func (d *Decoder) InFrame() bool { return d.state&inFrame != 0 }
 
 // inDataFrame reports whether the current frame is an incomplete data frame.
-func (d *Decoder) inDataFrame() bool { return d.inFrame && d.h.Opcode.IsData() }
+func (d *Decoder) inDataFrame() bool { return d.InFrame() && d.h.Opcode.IsData() }
 
 // Frame returns the header of the current frame, or the last one. It belongs to the Decoder and
 // must not be changed.
@@ -408,7 +424,7 @@ func (d *Decoder) Message() Opcode { return d.message }
 // MessageBegun reports whether some payload of the current, incomplete message was handled.
 func (d *Decoder) MessageBegun() bool {
 	switch {
-	case !d.inMessage:
+	case d.state&inMessage == 0:
 		return false
 	case d.compressed:
 		return d.deflate.in.message.size > 0

@@ -350,6 +350,19 @@ func TestUnfragmentedAcceptsOnlyWholeValidMessages(t *testing.T) {
 				if !bytes.Equal(src, append(slices.Clone(frame), next...)) {
 					t.Errorf("copying has changed the frame to % x", src)
 				}
+				clear(copied)
+				var h Header
+				want, wantSize := Header{}, 0
+				if test.accepted {
+					want, _, _ = ParseHeader(frame)
+					want.Remaining, wantSize = 0, len(frame)
+				}
+				if size := d.ReceiveUnfragmented(&h, copied, src); size != wantSize || h != want || test.accepted && string(copied) != test.payload {
+					t.Errorf("received: %d bytes, %+v, want %d, %+v; %q", size, h, wantSize, want, copied)
+				}
+				if size := d.ReceiveUnfragmented(&h, copied[:max(n-1, 0)], src); n > 0 && size != 0 {
+					t.Errorf("received into a buffer that is too small: %d bytes", size)
+				}
 				payload := src[header : header+n]
 				if d.AcceptUnfragmented(op, src[:header+n], header) != test.accepted || test.accepted && string(payload) != test.payload {
 					t.Errorf("in place: %q", payload)
@@ -363,6 +376,9 @@ func TestUnfragmentedAcceptsOnlyWholeValidMessages(t *testing.T) {
 				for n := range frame {
 					if _, header, _ := d.Unfragmented(frame[:n:n]); header != 0 {
 						t.Errorf("a frame of which %d bytes have arrived was accepted", n)
+					}
+					if size := d.ReceiveUnfragmented(&h, copied, frame[:n:n]); size != 0 {
+						t.Errorf("a frame of which %d bytes have arrived was received", n)
 					}
 				}
 			})

@@ -7,6 +7,17 @@ import (
 	"github.com/seed004e8d11/websock/mask"
 )
 
+// UnmaskWhole unmasks src, a whole text, and writes it to dst, as [mask.Copy] does, and reports whether
+// it is valid. It panics if dst is shorter. dst may be src; otherwise they must not overlap.
+func UnmaskWhole(dst, src []byte, key [4]byte) (ok bool) {
+	dst = dst[:len(src):len(dst)] // panics if dst is shorter
+	if race.Enabled {
+		race.Read(src)
+		race.Write(dst)
+	}
+	return unmask(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), key, 0) || Valid(dst)
+}
+
 // Unmask unmasks b, the next piece of the text, in place, and validates it. It
 // does what [mask.XOR] followed by [Validator.Write] does and returns what they
 // return, but needs only one pass for ASCII.

@@ -56,6 +56,27 @@ func TestCopyEveryLength(t *testing.T) {
 	})
 }
 
+func TestUnmaskWholeEveryLength(t *testing.T) {
+	forEachKernel(t, func(t *testing.T) {
+		for _, tt := range texts {
+			for n := range 1100 {
+				text := repeat(tt.text, n)
+				room, b := masked(text, 0)
+				copied := make([]byte, len(text))
+				if !UnmaskWhole(copied, b, testKey) || !bytes.Equal(copied, text) {
+					t.Fatalf("%s, %d bytes: wrong", tt.name, len(b))
+				}
+				if !UnmaskWhole(b, b, testKey) || !bytes.Equal(b, text) || !untouched(room, len(b)) {
+					t.Fatalf("%s, %d bytes in place: wrong", tt.name, len(b))
+				}
+				if n := len(text) - 1; n > 0 && UnmaskWhole(copied, text[:n], [4]byte{}) != utf8.Valid(text[:n]) {
+					t.Fatalf("%s, %d bytes, cut: wrong", tt.name, n)
+				}
+			}
+		}
+	})
+}
+
 func TestUnmaskNoticesEveryByte(t *testing.T) {
 	lengths := []int{1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300, 600, 1023, 1024, 1025, 1400}
 	forEachKernel(t, func(t *testing.T) {
@@ -69,6 +90,10 @@ func TestUnmaskNoticesEveryByte(t *testing.T) {
 					_, ok := v.Unmask(b, testKey, i)
 					if ok := ok && v.Complete(); ok != utf8.Valid(text) {
 						t.Fatalf("%d bytes, byte %d is %x: %v", n, i, c, ok)
+					}
+					_, b = masked(text, 0)
+					if ok := UnmaskWhole(b, b, testKey); ok != utf8.Valid(text) {
+						t.Fatalf("%d bytes, byte %d is %x: %v for the whole", n, i, c, ok)
 					}
 				}
 				text[i] = 'a'
@@ -104,4 +129,13 @@ func TestCopyPanicsWhenDstIsShort(t *testing.T) {
 	}()
 	var v Validator
 	v.Copy(make([]byte, 9, 16), make([]byte, 10))
+}
+
+func TestUnmaskWholePanicsWhenDstIsShort(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	UnmaskWhole(make([]byte, 9, 16), make([]byte, 10), testKey)
 }
