@@ -94,7 +94,8 @@ func run(args []string) error {
 	return nil
 }
 
-// find returns the contestants of these names, or without names those of the case and the others.
+// find returns the contestants of these names, or without names those of the case and the others. Some may
+// take part in other cases only.
 func find(c loopback.Case, names string, others []loopback.Contestant) (found []loopback.Contestant, err error) {
 	if names == "" {
 		return append(c.Contestants(), others...), nil
@@ -106,10 +107,14 @@ func find(c loopback.Case, names string, others []loopback.Contestant) (found []
 		}
 		one, err := c.Find(name[strings.LastIndexByte(name, ':')+1:])
 		if err != nil {
-			return nil, err
+			fmt.Fprintf(os.Stderr, "%s: %v\n", c, err)
+			continue
 		}
 		one.Name = name
 		found = append(found, one)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: no contestants", c)
 	}
 	return found, nil
 }

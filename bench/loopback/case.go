@@ -33,6 +33,7 @@ type Case struct {
 	Server bool // servers are compared, by one client: raw, or websock's if WebSockets share connections
 	Long   bool
 
+	Resumed     bool               // TLS sessions are resumed
 	Compression client.Compression // of messages of package feed; "": client.None
 }
 
@@ -58,6 +59,9 @@ func (c Case) String() string {
 	}
 	if c.Shared > 0 {
 		s += fmt.Sprintf("/shared=%d", c.Shared)
+	}
+	if c.Resumed {
+		s += "/resumed"
 	}
 	if c.compresses() {
 		s += "/" + string(c.Compression)
@@ -104,6 +108,7 @@ var Cases = []Case{
 	{Kind: Idle, Conns: 4000, Secure: true, Long: true},
 	{Kind: Dial, Conns: 2000, Long: true},
 	{Kind: Dial, Conns: 500, Secure: true, Long: true},
+	{Kind: Dial, Conns: 500, Secure: true, Resumed: true, Long: true},
 
 	{Server: true, Kind: Echo, Conns: 1, Window: 1, Long: true},
 	{Server: true, Kind: Echo, Conns: 64, Window: 1},

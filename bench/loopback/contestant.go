@@ -90,7 +90,7 @@ func (c Case) Contestants() (all []Contestant) {
 // leavesOut reports whether a client is compared only if it is asked for.
 func (c Case) leavesOut(one client.Contestant) bool {
 	switch {
-	case !one.Can(c.Compression):
+	case !one.Can(c.Compression), c.Resumed && one.Name == "nbio": // which has TLS of its own
 		return true
 	case c.Shared == 0:
 		return one.Variant || one.Shares

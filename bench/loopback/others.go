@@ -31,7 +31,7 @@ var others = []other{
 // Others returns the programs in other languages that the case is for, and why the rest of them is left
 // out. They are in dir, where make others puts them; none is if that is empty.
 func (c Case) Others(dir string) (found []Contestant, leftOut []string) {
-	if dir == "" || c.Shared > 0 || c.timesMessages() {
+	if dir == "" || c.Shared > 0 || c.Resumed || c.timesMessages() {
 		return nil, nil
 	}
 	for _, o := range others {

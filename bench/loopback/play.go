@@ -258,7 +258,11 @@ func (t *task) tls() *tls.Config {
 	if certificate, err := x509.ParseCertificate(t.Certificate); err == nil { // otherwise dialing fails
 		roots.AddCert(certificate)
 	}
-	return &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+	config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+	if t.Case.Resumed {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return config
 }
 
 // dialAll dials n connections, several at a time, until one fails.
