@@ -94,7 +94,7 @@ type Config struct {
 
 	// Transport carries the connection; with a Mux, the one that is shared. nil: std.Transport(),
 	// which needs a goroutine for each connection that receives. Factory.Attach gets the connection
-	// after the opening handshake.
+	// after the opening handshake. A transport.Dialer, such as epoll.Transport(), may also connect.
 	Transport transport.Factory
 
 	// Handler receives data by callback, from the first byte. It may be called before Dial or

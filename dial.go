@@ -228,9 +228,15 @@ type http1Conn struct {
 	reserved transport.Reservation
 }
 
-// open opens a WebSocket over the connection.
-func (c *http1Conn) open(ctx context.Context, o *opening) (*Conn, error) {
-	defer c.reserved.Release()
+// open opens a WebSocket over the connection. It leaves nothing open after an error, nor if a function of
+// the Config panics or calls runtime.Goexit.
+func (c *http1Conn) open(ctx context.Context, o *opening) (opened *Conn, err error) {
+	defer func() {
+		if opened == nil {
+			c.conn.Close()
+		}
+		c.reserved.Release()
+	}()
 	cfg := o.route.cfg
 	result, err := performHandshake(ctx, cfg.trace(), c.conn, o.request)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptrace"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +26,23 @@ type route struct {
 	proxy *proxyServer // nil: none
 }
 
+// transportDialer returns the Transport and the address that it connects to, or nil if package net has
+// to connect.
+func (r *route) transportDialer(ctx context.Context) (transport.Dialer, netip.AddrPort) {
+	cfg, to := r.cfg, &r.to
+	d, ok := cfg.Transport.(transport.Dialer)
+	switch {
+	case !ok, r.proxy != nil, to.Network != "tcp", to.Secure && cfg.DialTLS != nil,
+		cfg.Dialer != nil, cfg.NetDial != nil, cfg.trace().DialDone != nil, httptrace.ContextClientTrace(ctx) != nil:
+		return nil, netip.AddrPort{}
+	}
+	ip, err := netip.ParseAddr(to.Host)
+	if err != nil || ip.Zone() != "" || ip.IsUnspecified() { // for which package net has a meaning of its own
+		return nil, netip.AddrPort{}
+	}
+	return d, netip.AddrPortFrom(ip, uint16(to.Port))
+}
+
 // dial connects to the endpoint, through the proxy if there is one, and performs the TLS handshake
 // if the endpoint demands it. protocols are offered with ALPN.
 func (r *route) dial(ctx context.Context, protocols ...string) (net.Conn, error) {
@@ -31,8 +50,16 @@ func (r *route) dial(ctx context.Context, protocols ...string) (net.Conn, error)
 		return r.dialTLS(ctx, protocols)
 	}
 	conn, err := r.dialNet(ctx)
-	if err != nil || !r.to.Secure {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return r.secure(ctx, conn, protocols)
+}
+
+// secure performs the TLS handshake over conn if the endpoint demands it.
+func (r *route) secure(ctx context.Context, conn net.Conn, protocols []string) (net.Conn, error) {
+	if !r.to.Secure {
+		return conn, nil
 	}
 	return startTLS(ctx, r.cfg.trace(), conn, r.to.Host, r.cfg.TLS, protocols...)
 }
@@ -40,6 +67,10 @@ func (r *route) dial(ctx context.Context, protocols ...string) (net.Conn, error)
 // dialReserved is dial, with a place reserved for the connection at the Transport. Nothing stays reserved
 // after an error, nor if a function of the Config panics or calls runtime.Goexit.
 func (r *route) dialReserved(ctx context.Context, protocols ...string) (net.Conn, transport.Reservation, error) {
+	if d, addr := r.transportDialer(ctx); d != nil {
+		conn, err := r.dialByTransport(ctx, d, addr, protocols)
+		return conn, unreserved{d}, err
+	}
 	reserved, err := reserve(r.cfg.Transport)
 	if err != nil {
 		return nil, nil, err
@@ -56,6 +87,26 @@ func (r *route) dialReserved(ctx context.Context, protocols ...string) (net.Conn
 	}
 	dialled = true
 	return conn, reserved, nil
+}
+
+// dialByTransport is dial with a transport.Dialer. Nothing stays open if a function of the Config panics:
+// a connection that isn't package net's needn't be closed when it is garbage.
+func (r *route) dialByTransport(ctx context.Context, d transport.Dialer, addr netip.AddrPort, protocols []string) (net.Conn, error) {
+	conn, err := dialTraced(ctx, r.cfg, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return d.DialTCP(ctx, addr)
+	}, &r.to)
+	if err != nil {
+		return nil, err
+	}
+	secured := false
+	defer func() {
+		if !secured {
+			conn.Close()
+		}
+	}()
+	result, err := r.secure(ctx, conn, protocols)
+	secured = err == nil
+	return result, err
 }
 
 // dialNet connects to the endpoint, through the proxy if there is one, without TLS.

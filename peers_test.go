@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"runtime"
@@ -509,6 +510,19 @@ func mustReturn(t *testing.T, what string, f func()) {
 		buf := make([]byte, 1<<16)
 		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
 	}
+}
+
+// dialingTransport is a Transport that dials, counts how often it does, and keeps the last connection.
+type dialingTransport struct {
+	transport.Factory
+	dialled int
+	last    net.Conn
+}
+
+func (d *dialingTransport) DialTCP(ctx context.Context, addr netip.AddrPort) (conn net.Conn, err error) {
+	d.dialled++
+	d.last, err = new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	return d.last, err
 }
 
 // countingReserver is a Transport that counts the reservations that were not released.

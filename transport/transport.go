@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -242,6 +243,19 @@ type TLSFactory interface {
 	// is called in place of Attach. The Reservations of a Reserver need an AttachTLS of their
 	// own, as they are called in place of the Factory.
 	AttachTLS(conn net.Conn, early []byte) (Conn, error)
+}
+
+// A Dialer is a Factory that can connect by itself, which may cost less than to take over a connection
+// of package net. Dial and Open use it for a Config without a Dialer, a NetDial, a proxy, a DialTLS and
+// a Trace with DialDone, if the host is an IP address without a zone and the context has no
+// httptrace.ClientTrace: then nothing of package net was asked for.
+type Dialer interface {
+	Factory
+
+	// DialTCP connects to addr as the zero net.Dialer does, before ctx ends. Its net.Conn has
+	// deadlines, and is given to Attach of the same Factory after the opening handshake. A
+	// Reserver has reserved what the connection needs by then.
+	DialTCP(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
 }
 
 // A Reserver is a Factory that needs something beside the connection that it takes over, such as a

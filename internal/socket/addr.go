@@ -1,6 +1,9 @@
 package socket
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // An Addr is an IP address and a port, in a third of the memory of a net.TCPAddr. The zero value
 // is no address.
@@ -20,6 +23,9 @@ func AddrOf(addr net.Addr) (a Addr, ok bool) {
 	a.port = uint16(tcp.Port)
 	return a, true
 }
+
+// AddrFrom returns an address that has no zone as an Addr.
+func AddrFrom(addr netip.AddrPort) Addr { return Addr{addr.Addr().As16(), addr.Port()} }
 
 // Addr returns a as a *net.TCPAddr.
 func (a Addr) Addr() net.Addr {

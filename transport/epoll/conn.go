@@ -64,11 +64,14 @@ const (
 // has reports whether any of the flags is set.
 func (c *Conn) has(flags uint32) bool { return c.state.Load()&flags != 0 }
 
-// newConn makes a connection of fd, a duplicate of conn's descriptor. The caller has acquired the
-// loop.
-func newConn(l *loop, fd int, conn net.Conn) *Conn {
+// newConn makes a connection of fd, conn's descriptor or a duplicate of that. The caller has acquired the
+// loop, and the Conn owns early.
+func newConn(l *loop, fd int, conn net.Conn, early []byte) *Conn {
 	c := &Conn{loop: l, fd: int32(fd)}
 	c.setAddrs(conn)
+	if len(early) > 0 {
+		c.in = &input{view: early}
+	}
 	connsByFD.set(fd, c)
 	return c
 }
@@ -231,6 +234,10 @@ type otherAddrs struct{ local, remote net.Addr }
 // setAddrs keeps the remote address, since the system no longer knows it when the peer has gone. The
 // local one can be asked for until Close.
 func (c *Conn) setAddrs(conn net.Conn) {
+	if d, ok := conn.(*dialed); ok {
+		c.remote = d.remote
+		return
+	}
 	remote, ok := socket.AddrOf(conn.RemoteAddr())
 	if _, too := socket.AddrOf(conn.LocalAddr()); ok && too {
 		c.remote = remote

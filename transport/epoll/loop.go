@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -243,9 +244,10 @@ type loopGroup struct {
 	ring     func() (batchRing, error) // nil: a ring.Ring
 	minBatch int                       // 0: the constant
 
-	mu    sync.Mutex
-	loops []*loop // nil: it doesn't run
-	last  int     // the index of the loop acquired last
+	mu         sync.Mutex
+	loops      []*loop // nil: it doesn't run
+	last       int     // the index of the loop acquired last
+	waitPoints []*waitPoint
 }
 
 // A batchRing is a ring.Ring, or what a test puts in its place.
@@ -290,7 +292,8 @@ func (g *loopGroup) acquire() (*loop, error) {
 	return g.loops[index], nil
 }
 
-// release takes a connection from its loop, and stops the loop after the last one.
+// release takes a connection from its loop, and stops the loop after the last one. Without loops, no
+// waitPoint is kept.
 func (g *loopGroup) release(l *loop) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -300,6 +303,9 @@ func (g *loopGroup) release(l *loop) {
 	}
 	g.loops[l.index] = nil
 	l.stop()
+	if !slices.ContainsFunc(g.loops, func(l *loop) bool { return l != nil }) {
+		g.closeWaitPointsLocked()
+	}
 }
 
 // An fdTable finds a connection by its descriptor, which is what an event has. It also keeps

@@ -24,10 +24,8 @@ const (
 // A poller waits for events of descriptors. It belongs to the goroutine of one loop; only control
 // may be called by others.
 type poller struct {
-	epfd     int
+	pollable
 	ctl      ctlFunc
-	file     *os.File           // epfd in the runtime's poller
-	raw      syscall.RawConn    // of file
 	attempt  func(uintptr) bool // for raw
 	events   []unix.EpollEvent
 	n        int            // how many of events were taken
@@ -39,36 +37,54 @@ type poller struct {
 // A ctlFunc is unix.EpollCtl, or what a test puts in its place.
 type ctlFunc func(epfd, op, fd int, event *unix.EpollEvent) error
 
-func newPoller(ctl ctlFunc) (*poller, error) {
-	if ctl == nil {
-		ctl = unix.EpollCtl
-	}
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+// A pollable is an epoll for which a goroutine can wait in the runtime's poller.
+type pollable struct {
+	epfd int
+	file *os.File        // epfd in the runtime's poller
+	raw  syscall.RawConn // of file
+}
+
+func newPollable() (p pollable, err error) {
+	p.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return p, os.NewSyscallError("epoll_create1", err)
 	}
-	unix.SetNonblock(epfd, true) // so that os.NewFile adds it to the runtime's poller
-	p := &poller{epfd: epfd, ctl: ctl, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, maxEvents)}
-	p.blocker = newBlocker(p)
-	p.attempt = func(uintptr) bool {
-		if p.attempts > 0 && p.blocker.mode != parkingOnce {
-			p.n = epollWaitParked(epfd, p.events)
-		} else {
-			p.n = epollWait(epfd, p.events)
-		}
-		p.attempts++
-		return p.n > 0
-	}
+	unix.SetNonblock(p.epfd, true) // so that os.NewFile adds it to the runtime's poller
+	p.file = os.NewFile(uintptr(p.epfd), "epoll")
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // the runtime's poller doesn't take it
 		p.close()
-		return nil, os.NewSyscallError("epoll_ctl", err)
+		return p, os.NewSyscallError("epoll_ctl", err)
 	}
 	p.raw, err = p.file.SyscallConn()
 	return p, err
 }
 
+func (p *pollable) close() { p.file.Close() }
+
+func newPoller(ctl ctlFunc) (*poller, error) {
+	if ctl == nil {
+		ctl = unix.EpollCtl
+	}
+	in, err := newPollable()
+	if err != nil {
+		return nil, err
+	}
+	p := &poller{pollable: in, ctl: ctl, events: make([]unix.EpollEvent, maxEvents)}
+	p.blocker = newBlocker(p)
+	p.attempt = func(uintptr) bool {
+		if p.attempts > 0 && p.blocker.mode != parkingOnce {
+			p.n = epollWaitParked(p.epfd, p.events)
+		} else {
+			p.n = epollWait(p.epfd, p.events)
+		}
+		p.attempts++
+		return p.n > 0
+	}
+	return p, nil
+}
+
 func (p *poller) close() {
-	p.file.Close()
+	p.pollable.close()
 	if p.blocker.timer >= 0 {
 		unix.Close(p.blocker.timer)
 	}

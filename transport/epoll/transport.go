@@ -33,8 +33,16 @@ type Factory struct{ loops *loopGroup }
 // Attach moves conn's descriptor to a loop, and closes conn itself. early are bytes that were read
 // from conn; they are received first, and belong to the Conn.
 //
-// For a connection that isn't a *net.TCPConn or *net.UnixConn it returns transport.ErrUnsupported.
+// For a connection that isn't a *net.TCPConn, a *net.UnixConn or from DialTCP it returns
+// transport.ErrUnsupported.
 func (f Factory) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	if d, ok := conn.(*dialed); ok {
+		c, err := d.attach(early)
+		if err != nil {
+			return nil, err // not an interface that holds a nil *Conn
+		}
+		return c, nil
+	}
 	if !socket.HasDescriptor(conn) {
 		return nil, transport.ErrUnsupported
 	}
@@ -107,11 +115,8 @@ func (r *reservation) attach(conn net.Conn, early []byte) (*Conn, error) {
 		return nil, err
 	}
 	socket.DisableLinger(conn)
-	c := newConn(r.loop, fd, conn)
+	c := newConn(r.loop, fd, conn, early)
 	r.loop = nil
 	conn.Close() // the duplicate stays open
-	if len(early) > 0 {
-		c.in = &input{view: early}
-	}
 	return c, nil
 }
