@@ -56,6 +56,11 @@ func TestCloseClosesTheNetConnBelowTLS(t *testing.T) {
 	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
 		"by package tls": netpair.SecuredBy,
 		"by crypto/tls":  netpair.SecuredByOthers,
+		"by package tls, without a descriptor": func(version uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn) {
+			return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
+				return netpair.SecuredBy(version)(t, client, struct{ net.Conn }{server})
+			}
+		},
 	} {
 		near, far := netpair.Sockets(t, "tcp")
 		below := wrapper{near, make(chan struct{})}
@@ -75,6 +80,11 @@ func TestClosingHandshakeEndsWithCloseNotify(t *testing.T) {
 	for name, securedBy := range map[string]func(uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn){
 		"by package tls": netpair.SecuredBy,
 		"by crypto/tls":  netpair.SecuredByOthers,
+		"by package tls, without a descriptor": func(version uint16) func(testing.TB, net.Conn, net.Conn) (net.Conn, net.Conn) {
+			return func(t testing.TB, client, server net.Conn) (net.Conn, net.Conn) {
+				return netpair.SecuredBy(version)(t, client, struct{ net.Conn }{server})
+			}
+		},
 	} {
 		for _, pushed := range []bool{false, true} {
 			a, b := netpair.Sockets(t, "tcp")

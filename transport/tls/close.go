@@ -19,16 +19,21 @@ func (c *Conn) Close() error {
 }
 
 // CloseWrite sends a close_notify (RFC 8446 section 6.1) and then ends the inner transport's
-// outgoing stream, if it can be ended, both after what is queued. It does not wait for the peer: if
-// the close_notify can't be written at once, the inner transport writes it later, and its stream
-// stays open.
+// outgoing stream, if it can be ended, both after what is queued. It does not wait for a peer that
+// does not read: if the close_notify can't be written at once, the inner transport writes it later,
+// and its stream stays open. It waits at most 50 ms for a write that the inner transport has not
+// queued, as std has to where it can't write to sockets without waiting, such as on Windows.
 func (c *Conn) CloseWrite() error {
-	written, err := c.closeNotify()
-	if written {
+	err := c.closeNotify()
+	if c.wire.out.awaitWrite(closeNotifyTimeout) {
 		return errors.Join(err, c.inner.CloseWrite())
 	}
 	return err
 }
+
+// closeNotifyTimeout is how long CloseWrite waits for a write in progress, so that a Close that
+// follows does not cut it off.
+const closeNotifyTimeout = 50 * time.Millisecond
 
 // Linger sends a close_notify and lets the inner transport linger. What still arrives is discarded
 // without being decrypted.
@@ -39,9 +44,9 @@ func (c *Conn) Linger(d time.Duration) error {
 }
 
 // closeNotify sends a close_notify after everything encrypted so far, and prevents later writes. It
-// waits neither for the peer nor for a write in progress, and reports whether everything has been
-// written.
-func (c *Conn) closeNotify() (written bool, err error) {
-	err = c.tls.CloseWrite()
-	return c.wire.out.closeWrite(), err
+// waits neither for the peer nor for a write in progress.
+func (c *Conn) closeNotify() error {
+	err := c.tls.CloseWrite()
+	c.wire.out.closeWrite()
+	return err
 }

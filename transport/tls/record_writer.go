@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport"
@@ -120,12 +121,34 @@ func (w *recordWriter) tryFlush(q transport.Queue) (transport.PendingWrite, erro
 }
 
 // closeWrite flushes without waiting for the peer, and drops all later records, including the rest
-// of another goroutine's batch. It reports whether everything has been written.
-func (w *recordWriter) closeWrite() bool {
+// of another goroutine's batch.
+func (w *recordWriter) closeWrite() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writeEnded = true
 	w.flushWithoutWaitingLocked()
+}
+
+// awaitWrite waits at most d for a write in progress, unless inner has queued it and so waits for the
+// peer. It reports whether everything has been written.
+func (w *recordWriter) awaitWrite(d time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writing == 0 || w.inner.Queued() > 0 {
+		return w.writing == 0
+	}
+	late := false
+	written := &w.ensureRareLocked().written
+	timer := time.AfterFunc(d, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		late = true
+		written.Broadcast()
+	})
+	defer timer.Stop()
+	for w.writing > 0 && !late {
+		written.Wait()
+	}
 	return w.writing == 0
 }
 
