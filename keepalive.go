@@ -15,7 +15,9 @@ import (
 //
 // Signs of life are bytes that are received (data, pings, and the pongs that answer ours), and that
 // the peer takes what is sent while more of it waits. So a long upload isn't aborted although its
-// pings wait behind it, but a peer that takes nothing is.
+// pings wait behind it, but a peer that takes nothing is. What the system buffers counts as waiting on
+// Linux and macOS. Others, such as Windows, can't tell how much the peer has taken of it: a Timeout has
+// to be longer than the peer may need for that.
 //
 // Without a Handler, only a receive under way reads from the network: a program that doesn't call
 // Recv for as long as Timeout loses the connection. So does a Handler that takes as long for one

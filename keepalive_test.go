@@ -227,6 +227,9 @@ func eachCarrier(t *testing.T, f func(t *testing.T, transport Transport, secure 
 }
 
 func TestALongUploadIsNotAborted(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("the system can't tell how much of what it buffers the peer's system has acknowledged")
+	}
 	for _, pushed := range []bool{false, true} {
 		t.Run(fmt.Sprint("with a Handler: ", pushed), func(t *testing.T) {
 			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/h2"
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
@@ -160,6 +161,7 @@ func newStreamServer(t testing.TB, c streamServerConfig) *streamServer {
 	t.Helper()
 	network, addr := "tcp", "127.0.0.1:0"
 	if c.network == "unix" {
+		netpair.RequireUnix(t)
 		network, addr = "unix", t.TempDir()+"/s"
 	}
 	l, err := net.Listen(network, addr)

@@ -128,6 +128,9 @@ func TestAServerWithoutRFC8441GetsHTTP1(t *testing.T) {
 		"a DialTLS of another module": {ownTLS(func(c *tls.Conn) net.Conn { return unknownTLS{c} }), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "connections need HTTP/1.1" && runtime.GOOS == "windows" {
+				t.Skip("std can't write without waiting here, so Session.Close sends no GOAWAY frame")
+			}
 			url, cfg, accepted := test.server(t)
 			for range 3 {
 				roundTrip(t, dialMux(t, url, cfg))

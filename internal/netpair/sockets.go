@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // Sockets returns the two ends of a connection over network: "tcp", "unix", "pipe" (net.Pipe) or
-// "tunnel" (TCP WithoutDeadlines). They are closed when the test ends.
+// "tunnel" (TCP WithoutDeadlines). They are closed when the test ends. A test that needs Unix sockets is
+// skipped where there are none: see RequireUnix.
 func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	t.Helper()
 	switch network {
@@ -22,6 +24,7 @@ func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	default:
 		addr := "127.0.0.1:0"
 		if network == "unix" {
+			RequireUnix(t)
 			addr = filepath.Join(t.TempDir(), "s")
 		}
 		l, err := net.Listen(network, addr)
@@ -39,6 +42,15 @@ func Sockets(t testing.TB, network string) (client, server net.Conn) {
 	}
 	t.Cleanup(func() { client.Close(); server.Close() })
 	return client, server
+}
+
+// RequireUnix skips the test if the system has no Unix sockets, like Wine and old versions of Windows.
+func RequireUnix(t testing.TB) {
+	t.Helper()
+	const unsupported = syscall.Errno(10047) // WSAEAFNOSUPPORT
+	if _, err := net.Dial("unix", "none"); errors.Is(err, unsupported) {
+		t.Skipf("the system has no Unix sockets: %v", err)
+	}
 }
 
 // WithoutDeadlines returns a net.Conn over conn that does not support deadlines, like a channel of an
