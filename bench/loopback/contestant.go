@@ -64,10 +64,12 @@ func (c Case) Find(name string) (Contestant, error) {
 	}
 	inner, outside := strings.CutPrefix(name, outsidePrefix)
 	found, err := client.Find(inner)
+	one := Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}
 	if err == nil && outside {
-		return outsideContestant(found)
+		one, err = outsideContestant(one)
+		one.Name = name
 	}
-	return Contestant{Name: found.Name, Language: inGo, Ours: found.Ours}, err
+	return one, err
 }
 
 // Contestants returns those that are compared unless others are asked for.

@@ -101,6 +101,12 @@ type player interface {
 func (l *Lab) startPlayer(contestant Contestant, t task) (player, error) {
 	const patience = 5 * time.Second // the client's own limit has a better error
 	limit := t.Limit + patience
+	if t.Case.Kind == Broadcast && !t.Case.Server && contestant.command == nil {
+		var err error
+		if contestant, err = outsideContestant(contestant); err != nil {
+			return nil, err
+		}
+	}
 	if contestant.command != nil && !t.Case.Server {
 		p, err := startProgram(contestant, t, l.clientCPU, limit)
 		if err != nil {

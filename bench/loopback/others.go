@@ -24,6 +24,7 @@ var others = []other{
 	{"beast", "C++", "g++ and libboost-dev", false},
 	{"libwebsockets", "C", "gcc and libwebsockets-dev", false},
 	{"netty", "Java", "java and mvn", true},
+	{"java-net-http", "Java", "java and mvn", false},
 	{"ws", "JavaScript", "node and npm", true},
 	{"bun", "JavaScript", "npm", false},
 }

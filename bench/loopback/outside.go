@@ -30,15 +30,18 @@ const contestantVariable = "WEBSOCK_BENCH_CONTESTANT"
 // cannotCompress is the status of a program that can't compress as demanded.
 const cannotCompress = 3
 
-func outsideContestant(c client.Contestant) (Contestant, error) {
-	executable, err := os.Executable()
-	return Contestant{
-		Name:        outsidePrefix + c.Name,
-		Ours:        c.Ours,
-		Language:    inGo,
-		command:     []string{executable},
-		environment: []string{roleVariable + "=outside", contestantVariable + "=" + c.Name},
-	}, err
+// outsideContestant returns a contestant in Go as a program. Its name may be that of one in another build.
+func outsideContestant(c Contestant) (Contestant, error) {
+	executable, name := splitProgram(c.Name)
+	if executable == "" {
+		var err error
+		if executable, err = os.Executable(); err != nil {
+			return c, err
+		}
+	}
+	c.command = []string{executable}
+	c.environment = []string{roleVariable + "=outside", contestantVariable + "=" + name}
+	return c, nil
 }
 
 // An obedient is a contestant in Go that is controlled by lines.

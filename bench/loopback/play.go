@@ -57,8 +57,6 @@ func (t *task) run() (Result, error) {
 		return t.load(ctx)
 	}
 	switch t.Case.Kind {
-	case Broadcast:
-		return t.broadcast(ctx)
 	case Idle:
 		return t.idle(ctx)
 	case Dial:
@@ -126,35 +124,6 @@ func (t *task) dial(ctx context.Context) (r Result, err error) {
 	r.Cost, err = client.Measure(t.Case.Conns, func() error { return dialAll(ctx, c, t.Case.Conns) })
 	runtime.KeepAlive(c)
 	return r, err
-}
-
-// broadcast measures the time from one trigger to the next.
-func (t *task) broadcast(ctx context.Context) (Result, error) {
-	meter := client.NewMeter(t.Case.Conns, 2*t.Case.Conns, t.Timing.Warmup, t.Timing.Window)
-	c, err := t.open(ctx, meter, t.Case.Conns)
-	if err != nil {
-		return Result{}, err
-	}
-	trigger, err := t.trigger(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	defer trigger.Close()
-	if err := t.begin(meter, c); err != nil {
-		return Result{}, err
-	}
-	for {
-		if err := trigger.Pull(); err != nil {
-			return Result{}, err
-		}
-		select {
-		case <-meter.Steps():
-		case <-meter.Done():
-			return wait(ctx, meter)
-		case <-ctx.Done():
-			return wait(ctx, meter)
-		}
-	}
 }
 
 // latencies measures the times of single messages.

@@ -32,9 +32,9 @@ var ErrLeftOut = errors.New("it can't do what the case demands")
 // What it costs is read from the same clocks and counters of the kernel as for a client in Go, but by this
 // process, and the messages are counted by the server or, of broadcasts, by whole rounds. A client in Go
 // reads them itself, at the first message after the same time. Both leave out what is in flight at either
-// end, and the difference is much less than other load makes. The client in Go also asks for broadcasts
-// itself. A contestant whose name begins with outside is one in Go that is run as a program, so that both
-// ways can be compared.
+// end, and the difference is much less than other load makes. A contestant whose name begins with outside is
+// one in Go that is run as a program, so that both ways can be compared. All are in cases of broadcasts, for
+// which this process asks.
 type program struct {
 	cmd         *exec.Cmd
 	input       io.WriteCloser
