@@ -21,7 +21,7 @@ var others = []other{
 	{"tokio-websockets", "Rust", "cargo", true},
 	{"fastwebsockets", "Rust", "cargo", true},
 	{"sockudo-ws", "Rust", "cargo", true},
-	{"beast", "C++", "g++ and libboost-dev", false},
+	{"beast", "C++", "g++ and libboost1.81-dev", false},
 	{"libwebsockets", "C", "gcc and libwebsockets-dev", false},
 	{"netty", "Java", "java and mvn", true},
 	{"java-net-http", "Java", "java and mvn", false},
