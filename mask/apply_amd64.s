@@ -16,7 +16,7 @@ DATA rotations<>+64(SB)/8, $0x0302010003020100
 GLOBL rotations<>(SB), RODATA|NOPTR, $72
 
 // func apply(dst *byte, src *byte, n int, key [4]byte, pos int)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·apply(SB), NOSPLIT, $0-40
 	MOVQ n+16(FP), DX
 	MOVQ dst+0(FP), DI
@@ -30,68 +30,14 @@ TEXT ·apply(SB), NOSPLIT, $0-40
 	ANDL         $0x03, CX
 	ANDL         $0x03, R8
 	CMPQ         DX, $0x40
-	JA           over64
-	LEAQ         key+24(FP), AX
-	LEAQ         rotations<>+0(SB), R9
-	VPBROADCASTD (AX), X0
-	VPSHUFB      (R9)(R8*1), X0, X1
-	VPSHUFB      (R9)(CX*1), X0, X0
-	CMPQ         DX, $0x10
-	JB           under16
-	CMPQ         DX, $0x20
-	JA           over32
-	LEAQ         (SI)(DX*1), R10
-	VPXOR        (SI), X0, X2
-	VPXOR        -16(R10), X1, X3
-	VMOVDQU      X2, (DI)
-	VMOVDQU      X3, -16(DI)(DX*1)
-	RET
-
-over32:
-	LEAQ    (SI)(DX*1), R10
-	VPXOR   (SI), X0, X2
-	VPXOR   16(SI), X0, X3
-	VPXOR   -32(R10), X1, X4
-	VPXOR   -16(R10), X1, X5
-	VMOVDQU X2, (DI)
-	VMOVDQU X3, 16(DI)
-	VMOVDQU X4, -32(DI)(DX*1)
-	VMOVDQU X5, -16(DI)(DX*1)
-	RET
-
-under16:
-	CMPQ  DX, $0x08
-	JB    under8
-	VMOVQ (SI), X2
-	VMOVQ -8(SI)(DX*1), X3
-	VPXOR X0, X2, X2
-	VPXOR X1, X3, X3
-	VMOVQ X2, (DI)
-	VMOVQ X3, -8(DI)(DX*1)
-	RET
-
-under8:
-	VMOVD X0, AX
-	MOVL  (SI), R8
-	XORL  AX, R8
-	MOVL  R8, (DI)
-	ADDQ  $0x04, SI
-	ADDQ  $0x04, DI
-	SUBQ  $0x04, DX
-	JMP   rest
-
-over64:
-	CMPQ DX, $0x00000500
-	JAE  long
-
-avx2:
+	JBE          upTo64
+	CMPQ         DX, $0x00000080
+	JA           over128
 	LEAQ         key+24(FP), AX
 	LEAQ         rotations<>+0(SB), R9
 	VPBROADCASTD (AX), Y0
 	VPSHUFB      (R9)(R8*1), Y0, Y1
 	VPSHUFB      (R9)(CX*1), Y0, Y0
-	CMPQ         DX, $0x00000080
-	JA           over128
 	LEAQ         (SI)(DX*1), R10
 	VPXOR        (SI), Y0, Y2
 	VPXOR        32(SI), Y0, Y3
@@ -105,36 +51,50 @@ avx2:
 	RET
 
 over128:
-	CMPQ    DX, $0x00000100
-	JA      over256
-	LEAQ    (SI)(DX*1), R10
-	VPXOR   (SI), Y0, Y2
-	VPXOR   32(SI), Y0, Y3
-	VPXOR   64(SI), Y0, Y4
-	VPXOR   96(SI), Y0, Y5
-	VPXOR   -128(R10), Y1, Y6
-	VPXOR   -96(R10), Y1, Y7
-	VPXOR   -64(R10), Y1, Y8
-	VPXOR   -32(R10), Y1, Y9
-	VMOVDQU Y2, (DI)
-	VMOVDQU Y3, 32(DI)
-	VMOVDQU Y4, 64(DI)
-	VMOVDQU Y5, 96(DI)
-	VMOVDQU Y6, -128(DI)(DX*1)
-	VMOVDQU Y7, -96(DI)(DX*1)
-	VMOVDQU Y8, -64(DI)(DX*1)
-	VMOVDQU Y9, -32(DI)(DX*1)
+	CMPQ         DX, $0x00000100
+	JA           over256
+	LEAQ         key+24(FP), AX
+	LEAQ         rotations<>+0(SB), R9
+	VPBROADCASTD (AX), Y0
+	VPSHUFB      (R9)(R8*1), Y0, Y1
+	VPSHUFB      (R9)(CX*1), Y0, Y0
+	LEAQ         (SI)(DX*1), R10
+	VPXOR        (SI), Y0, Y2
+	VPXOR        32(SI), Y0, Y3
+	VPXOR        64(SI), Y0, Y4
+	VPXOR        96(SI), Y0, Y5
+	VPXOR        -128(R10), Y1, Y6
+	VPXOR        -96(R10), Y1, Y7
+	VPXOR        -64(R10), Y1, Y8
+	VPXOR        -32(R10), Y1, Y9
+	VMOVDQU      Y2, (DI)
+	VMOVDQU      Y3, 32(DI)
+	VMOVDQU      Y4, 64(DI)
+	VMOVDQU      Y5, 96(DI)
+	VMOVDQU      Y6, -128(DI)(DX*1)
+	VMOVDQU      Y7, -96(DI)(DX*1)
+	VMOVDQU      Y8, -64(DI)(DX*1)
+	VMOVDQU      Y9, -32(DI)(DX*1)
 	VZEROUPPER
 	RET
 
 over256:
-	VPXOR (SI), Y0, Y6
-	VPXOR -128(SI)(DX*1), Y1, Y2
-	VPXOR -96(SI)(DX*1), Y1, Y3
-	VPXOR -64(SI)(DX*1), Y1, Y4
-	VPXOR -32(SI)(DX*1), Y1, Y5
-	MOVQ  DI, R10
-	LEAQ  -128(DI)(DX*1), R11
+	CMPQ DX, $0x00000500
+	JAE  long
+
+avx2:
+	LEAQ         key+24(FP), AX
+	LEAQ         rotations<>+0(SB), R9
+	VPBROADCASTD (AX), Y0
+	VPSHUFB      (R9)(R8*1), Y0, Y1
+	VPSHUFB      (R9)(CX*1), Y0, Y0
+	VPXOR        (SI), Y0, Y6
+	VPXOR        -128(SI)(DX*1), Y1, Y2
+	VPXOR        -96(SI)(DX*1), Y1, Y3
+	VPXOR        -64(SI)(DX*1), Y1, Y4
+	VPXOR        -32(SI)(DX*1), Y1, Y5
+	MOVQ         DI, R10
+	LEAQ         -128(DI)(DX*1), R11
 
 	// dst moves up to its first aligned vector; src becomes the distance from it.
 	SUBQ DI, SI
@@ -186,8 +146,77 @@ avx2_loop:
 	RET
 
 long:
-	CMPB         ·useAVX512+0(SB), $0x00
-	JEQ          avx2
+	CMPB ·useAVX512+0(SB), $0x00
+	JEQ  avx2
+	CMPB ·useWide+0(SB), $0x00
+	JNE  wide
+
+	// The last aligned vector, and the distance from dst to src.
+	LEAQ         -1(DI)(DX*1), R11
+	MOVL         R11, BX
+	ANDQ         $-32, R11
+	MOVQ         SI, R12
+	SUBQ         DI, R12
+	LEAQ         (R11)(R12*1), AX
+	ANDL         $0x00000fff, AX
+	CMPL         AX, $0x00000fe0
+	JA           avx2
+	LEAQ         key+24(FP), AX
+	LEAQ         rotations<>+0(SB), R9
+	VPBROADCASTD (AX), Y0
+	VPSHUFB      (R9)(R8*1), Y0, Y1
+	VPSHUFB      (R9)(CX*1), Y0, Y0
+	VPXOR        (SI), Y0, Y6
+	MOVQ         R12, SI
+	MOVQ         DI, R10
+
+	// dst moves up to its first aligned vector, and the key turns by as many bytes.
+	ADDQ    $0x20, DI
+	ANDQ    $-32, DI
+	MOVL    DI, AX
+	SUBL    R10, AX
+	ANDL    $0x03, AX
+	VPSHUFB (R9)(AX*1), Y0, Y0
+
+	// K1 has a bit for each byte of the last vector.
+	MOVL       BX, CX
+	NOTL       CX
+	MOVL       $-1, AX
+	SHRL       CL, AX
+	KMOVD      AX, K1
+	VMOVDQU8.Z (R11)(SI*1), K1, Y2
+	VPXOR      Y2, Y0, Y2
+	VPXOR      -32(R11)(SI*1), Y0, Y3
+	LEAQ       -32(R11), R13
+	CMPQ       DX, $0x00008000
+	JB         aligned_loop
+	LEAQ       -512(R13), BX
+
+aligned_loop_far:
+	PREFETCHT0 512(DI)
+	VPXOR      (DI)(SI*1), Y0, Y7
+	VPXOR      32(DI)(SI*1), Y0, Y8
+	VMOVDQU    Y7, (DI)
+	VMOVDQU    Y8, 32(DI)
+	ADDQ       $0x00000040, DI
+	CMPQ       DI, BX
+	JB         aligned_loop_far
+
+aligned_loop:
+	VPXOR    (DI)(SI*1), Y0, Y7
+	VPXOR    32(DI)(SI*1), Y0, Y8
+	VMOVDQU  Y7, (DI)
+	VMOVDQU  Y8, 32(DI)
+	ADDQ     $0x00000040, DI
+	CMPQ     DI, R13
+	JB       aligned_loop
+	VMOVDQU  Y6, (R10)
+	VMOVDQU  Y3, -32(R11)
+	VMOVDQU8 Y2, K1, (R11)
+	VZEROUPPER
+	RET
+
+wide:
 	LEAQ         key+24(FP), AX
 	LEAQ         rotations<>+0(SB), R9
 	VPBROADCASTD (AX), Z0
@@ -212,10 +241,10 @@ long:
 	ANDL    $0x03, AX
 	VPSHUFB (R9)(AX*1), Z0, Z0
 	CMPQ    DX, $0x00008000
-	JB      avx512_loop
+	JB      wide_loop
 	LEAQ    -512(R11), R12
 
-avx512_loop_far:
+wide_loop_far:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 512(DI)(SI*1)
 	PREFETCHT0 576(DI)
@@ -234,9 +263,9 @@ avx512_loop_far:
 	VMOVDQU64  Z10, 192(DI)
 	ADDQ       $0x00000100, DI
 	CMPQ       DI, R12
-	JB         avx512_loop_far
+	JB         wide_loop_far
 
-avx512_loop:
+wide_loop:
 	VPXORQ    (DI)(SI*1), Z0, Z7
 	VPXORQ    64(DI)(SI*1), Z0, Z8
 	VPXORQ    128(DI)(SI*1), Z0, Z9
@@ -247,7 +276,7 @@ avx512_loop:
 	VMOVDQU64 Z10, 192(DI)
 	ADDQ      $0x00000100, DI
 	CMPQ      DI, R11
-	JB        avx512_loop
+	JB        wide_loop
 	VMOVDQU64 Z6, (R10)
 	VMOVDQU64 Z2, (R11)
 	VMOVDQU64 Z3, 64(R11)
@@ -255,6 +284,58 @@ avx512_loop:
 	VMOVDQU64 Z5, 192(R11)
 	VZEROUPPER
 	RET
+
+upTo64:
+	CMPQ         DX, $0x20
+	JA           over32
+	LEAQ         key+24(FP), AX
+	LEAQ         rotations<>+0(SB), R9
+	VPBROADCASTD (AX), X0
+	VPSHUFB      (R9)(R8*1), X0, X1
+	VPSHUFB      (R9)(CX*1), X0, X0
+	CMPQ         DX, $0x10
+	JB           under16
+	LEAQ         (SI)(DX*1), R10
+	VPXOR        (SI), X0, X2
+	VPXOR        -16(R10), X1, X3
+	VMOVDQU      X2, (DI)
+	VMOVDQU      X3, -16(DI)(DX*1)
+	RET
+
+over32:
+	LEAQ         key+24(FP), AX
+	LEAQ         rotations<>+0(SB), R9
+	VPBROADCASTD (AX), Y0
+	VPSHUFB      (R9)(R8*1), Y0, Y1
+	VPSHUFB      (R9)(CX*1), Y0, Y0
+	LEAQ         (SI)(DX*1), R10
+	VPXOR        (SI), Y0, Y2
+	VPXOR        -32(R10), Y1, Y3
+	VMOVDQU      Y2, (DI)
+	VMOVDQU      Y3, -32(DI)(DX*1)
+	VZEROUPPER
+	RET
+
+under16:
+	CMPQ  DX, $0x08
+	JB    under8
+	VMOVQ (SI), X2
+	VMOVQ -8(SI)(DX*1), X3
+	VPXOR X0, X2, X2
+	VPXOR X1, X3, X3
+	VMOVQ X2, (DI)
+	VMOVQ X3, -8(DI)(DX*1)
+	RET
+
+under8:
+	VMOVD X0, AX
+	MOVL  (SI), R8
+	XORL  AX, R8
+	MOVL  R8, (DI)
+	ADDQ  $0x04, SI
+	ADDQ  $0x04, DI
+	SUBQ  $0x04, DX
+	JMP   rest
 
 special:
 	CMPQ DX, $0x04

@@ -5,6 +5,7 @@ package mask
 import (
 	"math"
 
+	"github.com/seed004e8d11/websock/internal/avx512"
 	"golang.org/x/sys/cpu"
 )
 
@@ -13,9 +14,8 @@ var (
 	// vectorFrom is the length from which apply uses AVX2. Without AVX2 nothing is
 	// that long, and apply calls applyPortable.
 	vectorFrom = vectorLength(cpu.X86.HasAVX2)
-	// AVX-512 pays only where its registers leave the clock alone: on processors
-	// that also have VBMI2, Intel's from Ice Lake and AMD's from Zen 4 on.
-	useAVX512 = cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VBMI2
+	useAVX512  = avx512.Usable
+	useWide    = avx512.Wide
 )
 
 func vectorLength(avx2 bool) int {

@@ -17,7 +17,7 @@ var (
 )
 
 // avx512From is the length from which AVX-512 measured faster at every alignment.
-// What comes before its loop and after it costs more than AVX2's.
+// What comes before its loops and after them costs more than AVX2's.
 const avx512From = 1280
 
 // keyParam is the key among the arguments. It is only ever pointed to, because
@@ -57,17 +57,48 @@ func Build(name, portable string, ascii bool) {
 	ANDL(U8(3), head.As32())
 	ANDL(U8(3), tail.As32())
 	CMPQ(n, U8(64))
-	JA(LabelRef("over64"))
+	JBE(LabelRef("upTo64"))
 
+	ymm := vectors{32, ascii, [12]VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11}}
+	CMPQ(n, U32(128))
+	JA(LabelRef("over128"))
+	ymm.keys(table)
+	ymm.overlapping(2)
+	Label("over128")
+	CMPQ(n, U32(256))
+	JA(LabelRef("over256"))
+	ymm.keys(table)
+	ymm.overlapping(4)
+	Label("over256")
+	CMPQ(n, U32(avx512From))
+	JAE(LabelRef("long"))
+	Label("avx2")
+	ymm.keys(table)
+	ymm.loop("avx2_loop")
+
+	Label("long")
+	CMPB(variable("useAVX512"), U8(0))
+	JEQ(LabelRef("avx2"))
+	CMPB(variable("useWide"), U8(0))
+	JNE(LabelRef("wide"))
+	ymm.aligned(table, "avx2")
+
+	Label("wide")
+	zmm := vectors{64, ascii, [12]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11}}
+	zmm.keys(table)
+	zmm.loop("wide_loop")
+
+	Label("upTo64")
 	xmm := vectors{16, ascii, [12]VecPhysical{X0, X1, X2, X3, X4, X5, X6, X7, X8, X9, X10, X11}}
+	CMPQ(n, U8(32))
+	JA(LabelRef("over32"))
 	xmm.keys(table)
 	CMPQ(n, U8(16))
 	JB(LabelRef("under16"))
-	CMPQ(n, U8(32))
-	JA(LabelRef("over32"))
 	xmm.overlapping(1)
 	Label("over32")
-	xmm.overlapping(2)
+	ymm.keys(table)
+	ymm.overlapping(1)
 
 	Label("under16")
 	CMPQ(n, U8(8))
@@ -79,29 +110,6 @@ func Build(name, portable string, ascii bool) {
 	} else {
 		fourToSeven()
 	}
-
-	ymm := vectors{32, ascii, [12]VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11}}
-	Label("over64")
-	CMPQ(n, U32(avx512From))
-	JAE(LabelRef("long"))
-	Label("avx2")
-	ymm.keys(table)
-	CMPQ(n, U32(128))
-	JA(LabelRef("over128"))
-	ymm.overlapping(2)
-	Label("over128")
-	CMPQ(n, U32(256))
-	JA(LabelRef("over256"))
-	ymm.overlapping(4)
-	Label("over256")
-	ymm.loop("avx2_loop")
-
-	Label("long")
-	CMPB(variable("useAVX512"), U8(0))
-	JEQ(LabelRef("avx2"))
-	zmm := vectors{64, ascii, [12]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11}}
-	zmm.keys(table)
-	zmm.loop("avx512_loop")
 
 	if !ascii {
 		Label("special")
@@ -301,26 +309,7 @@ func (v vectors) loop(name string) {
 		v.clear(gathered)
 	}
 
-	// Beyond the first cache, what takes time is to get hold of the lines to
-	// write to: ask for them early, but for none beyond the last.
-	CMPQ(n, U32(32<<10))
-	JB(LabelRef(name))
-	LEAQ(begin(last, -prefetch), far)
-	Label(name + "_far")
-	for line := 0; line < 4*v.width; line += 64 {
-		PREFETCHT0(begin(dst, prefetch+line))
-		if v.width == 64 {
-			PREFETCHT0(Mem{Base: dst, Index: src, Scale: 1, Disp: prefetch + line})
-		}
-	}
-	v.body()
-	CMPQ(dst, far)
-	JB(LabelRef(name + "_far"))
-
-	Label(name)
-	v.body()
-	CMPQ(dst, last)
-	JB(LabelRef(name))
+	v.until(name, 4, last, far)
 	v.store(6, begin(start, 0))
 	for i := range 4 {
 		v.store(2+i, begin(last, i*v.width))
@@ -328,21 +317,99 @@ func (v vectors) loop(name string) {
 	v.ret(gathered, 2, 3, 4, 5, 6)
 }
 
+// aligned handles more than eight vectors. It does what loop does, but the only
+// vector it stores to an address that is not aligned is the first: of the last
+// one, whose end is that of the bytes, it stores a part. So it never stores to two
+// pages at once, which takes the time of ten stores. It jumps to otherwise if to
+// load that last vector would touch a page beyond the bytes: that is slow, too.
+func (v vectors) aligned(table Mem, otherwise string) {
+	start, last, distance, until := R10, R11, R12, R13
+	Comment("The last aligned vector, and the distance from dst to src.")
+	LEAQ(end(dst, -1), last)
+	MOVL(last.As32(), EBX)
+	ANDQ(I8(-v.width), last)
+	MOVQ(src, distance)
+	SUBQ(dst, distance)
+	LEAQ(Mem{Base: last, Index: distance, Scale: 1}, RAX)
+	ANDL(U32(4095), EAX)
+	CMPL(EAX, U32(4096-v.width))
+	JA(LabelRef(otherwise))
+
+	v.keys(table)
+	v.xor(begin(src, 0), 0, 6)
+	MOVQ(distance, src)
+	MOVQ(dst, start)
+	Comment("dst moves up to its first aligned vector, and the key turns by as many bytes.")
+	ADDQ(U8(v.width), dst)
+	ANDQ(I8(-v.width), dst)
+	MOVL(dst.As32(), EAX)
+	SUBL(start.As32(), EAX)
+	ANDL(U8(3), EAX)
+	VPSHUFB(Mem{Base: rotations, Index: RAX, Scale: 1}, v.r[0], v.r[0])
+	Comment("K1 has a bit for each byte of the last vector.")
+	MOVL(EBX, ECX)
+	NOTL(ECX)
+	MOVL(I32(-1), EAX)
+	SHRL(CL, EAX)
+	KMOVD(EAX, K1)
+	VMOVDQU8_Z(Mem{Base: last, Index: src, Scale: 1}, K1, v.r[2])
+	VPXOR(v.r[2], v.r[0], v.r[2])
+	v.xor(Mem{Base: last, Index: src, Scale: 1, Disp: -v.width}, 0, 3)
+	LEAQ(begin(last, -v.width), until)
+
+	if v.ascii {
+		v.clear(gathered)
+	}
+	v.until("aligned_loop", 2, until, RBX)
+	v.store(6, begin(start, 0))
+	v.store(3, begin(last, -v.width))
+	VMOVDQU8(v.r[2], K1, begin(last, 0))
+	if v.ascii {
+		VMOVDQU8_Z(v.r[2], K1, v.r[2])
+	}
+	v.ret(gathered, 2, 3, 6)
+}
+
 // prefetch is how many bytes ahead a loop asks for the lines it will write to.
 const prefetch = 512
 
-// body moves on by four vectors.
-func (v vectors) body() {
-	for i := range 4 {
+// until handles k vectors at a time until dst has reached last. It uses far.
+//
+// Beyond the first cache, what takes time is to get hold of the lines to write to:
+// it asks for them early, but for none beyond the last.
+func (v vectors) until(name string, k int, last, far GPPhysical) {
+	CMPQ(n, U32(32<<10))
+	JB(LabelRef(name))
+	LEAQ(begin(last, -prefetch), far)
+	Label(name + "_far")
+	for line := 0; line < k*v.width; line += 64 {
+		PREFETCHT0(begin(dst, prefetch+line))
+		if v.width == 64 {
+			PREFETCHT0(Mem{Base: dst, Index: src, Scale: 1, Disp: prefetch + line})
+		}
+	}
+	v.body(k)
+	CMPQ(dst, far)
+	JB(LabelRef(name + "_far"))
+
+	Label(name)
+	v.body(k)
+	CMPQ(dst, last)
+	JB(LabelRef(name))
+}
+
+// body moves on by k vectors.
+func (v vectors) body(k int) {
+	for i := range k {
 		v.xor(Mem{Base: dst, Index: src, Scale: 1, Disp: i * v.width}, 0, 7+i)
 	}
-	for i := range 4 {
+	for i := range k {
 		v.store(7+i, begin(dst, i*v.width))
 	}
 	if v.ascii {
-		for i := range 4 {
+		for i := range k {
 			v.or(7+i, gathered)
 		}
 	}
-	ADDQ(U32(4*v.width), dst)
+	ADDQ(U32(k*v.width), dst)
 }
