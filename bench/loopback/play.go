@@ -88,6 +88,10 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	if _, err := line.Turnaround(); err != nil { // starts measuring
 		return Result{}, err
 	}
+	before, err := line.Count()
+	if err != nil {
+		return Result{}, err
+	}
 	if err := t.begin(meter, c); err != nil {
 		return Result{}, err
 	}
@@ -95,8 +99,17 @@ func (t *task) echo(ctx context.Context) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Turnaround, err = line.Turnaround()
+	if r.Turnaround, err = line.Turnaround(); err != nil {
+		return r, err
+	}
+	r.Sent, err = sentSince(before, line)
 	return r, err
+}
+
+// sentSince returns the mean size of the payloads that the server has echoed since the count was before.
+func sentSince(before server.Count, line *server.Trigger) (bytes float64, err error) {
+	now, err := line.Count()
+	return float64(now.Bytes-before.Bytes) / float64(now.Messages-before.Messages), err
 }
 
 // dialWarmup is how many connections are opened first, so that one-time costs don't count.

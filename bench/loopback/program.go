@@ -160,7 +160,7 @@ func (p *program) echo(ctx context.Context, t task) (r Result, err error) {
 	if err := p.begin(ctx, t); err != nil {
 		return r, err
 	}
-	warm := before + int64(2*t.Case.Conns*t.Case.Window)
+	warm := before.Messages + int64(2*t.Case.Conns*t.Case.Window)
 	start, err := p.after(ctx, line, t.Timing.Warmup, warm)
 	if err != nil {
 		return r, err
@@ -171,8 +171,11 @@ func (p *program) echo(ctx context.Context, t task) (r Result, err error) {
 	}
 	r.Cost = end.Since(start)
 	if t.Case.hasTurnaround() {
-		r.Turnaround, err = line.Turnaround()
+		if r.Turnaround, err = line.Turnaround(); err != nil {
+			return r, err
+		}
 	}
+	r.Sent, err = sentSince(before, line)
 	return r, err
 }
 
@@ -187,8 +190,8 @@ func (p *program) after(ctx context.Context, line *server.Trigger, d time.Durati
 		if err != nil {
 			return s, err
 		}
-		if n >= messages {
-			return client.TakeSnapshot(p.pid(), n), nil
+		if n.Messages >= messages {
+			return client.TakeSnapshot(p.pid(), n.Messages), nil
 		}
 		d = pause
 	}

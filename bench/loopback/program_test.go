@@ -58,6 +58,9 @@ func TestProgramsDoEveryKindOfWork(t *testing.T) {
 			if c.hasTurnaround() && !c.compresses() && r.Turnaround.P50 <= 0 {
 				t.Errorf("turnaround %+v", r.Turnaround)
 			}
+			if c.compresses() && (r.Sent < 10 || r.Sent > 0.8*float64(c.Size)) {
+				t.Errorf("%.0f bytes of %d are sent", r.Sent, c.Size)
+			}
 			for _, f := range c.Figures() {
 				known := !math.IsNaN(f.Of(r))
 				if unseen := slices.Contains([]string{"allocs/msg", "allocs/conn", "goroutines/conn", "timers/conn"}, f.Unit); known == unseen {

@@ -14,6 +14,7 @@ import (
 type Result struct {
 	client.Cost                         // of all but Idle
 	Turnaround        server.Turnaround // of Echo over ws; with Server, as the client sees it
+	Sent              float64           // bytes of a payload as it was sent, of Echo over ws
 	BytesPerConn      float64
 	GoroutinesPerConn float64
 	TimersPerConn     float64
@@ -66,6 +67,9 @@ func (c Case) Figures() []Figure {
 			Figure{"reads/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Reads) })},
 			Figure{"writes/msg", "%.2f", perMessage(func(r Result) float64 { return float64(r.Writes) })},
 			Figure{"allocs/msg", "%.2f", allocs})
+	}
+	if c.compresses() { // who compresses less has less to do
+		figures = append(figures, Figure{"B/msg", "%.0f", func(r Result) float64 { return r.Sent }})
 	}
 	if c.hasTurnaround() {
 		micro := func(of func(server.Turnaround) time.Duration) func(Result) float64 {

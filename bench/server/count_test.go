@@ -40,8 +40,8 @@ func TestServerCountsMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for want := range int64(3) {
-			if n, err := trigger.Count(); n != want || err != nil {
-				t.Errorf("secure %v: %d messages, %v, want %d", secure, n, err, want)
+			if n, err := trigger.Count(); n != (Count{want, 5 * want}) || err != nil {
+				t.Errorf("secure %v: %+v, %v, want %d messages of 5 bytes", secure, n, err, want)
 			}
 			if err := wsutil.WriteClientBinary(conn, []byte("hello")); err != nil {
 				t.Fatal(err)

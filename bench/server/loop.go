@@ -28,7 +28,7 @@ type loop struct {
 	answers   []answer
 	broadcast []byte       // the frame
 	took      *turnarounds // nil: nobody has asked yet
-	echoed    int64        // messages
+	echoed    Count
 }
 
 type conn struct {
@@ -169,10 +169,10 @@ func (l *loop) receive(c *conn) {
 		l.took.received(c)
 	}
 	for in := l.in[:n]; ; in = nil {
-		var echoed int
+		var echoed Count
 		var err error
 		l.out, echoed, err = c.feed(in, l.out)
-		l.echoed += int64(echoed)
+		l.echoed.add(echoed)
 		l.answers = append(l.answers, answer{c, len(l.out), err})
 		if _, more := err.(toAll); !more {
 			return
@@ -209,7 +209,7 @@ func (l *loop) sendAnswer(a answer, p []byte) {
 	case errTurnaround:
 		l.answerTurnaround(a.conn)
 	case errCount:
-		l.send(a.conn, countResponse(l.echoed))
+		l.send(a.conn, l.echoed.response())
 	default:
 		l.close(a.conn)
 	}

@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,12 +19,12 @@ import (
 type secure struct {
 	listener    net.Listener
 	config      *tls.Config
-	certificate []byte       // DER
-	broadcast   []byte       // the frame
-	echoed      atomic.Int64 // messages
+	certificate []byte // DER
+	broadcast   []byte // the frame
 
-	mu   sync.Mutex
-	open map[*tls.Conn]bool // after the opening handshake
+	mu     sync.Mutex
+	open   map[*tls.Conn]bool // after the opening handshake
+	echoed Count
 }
 
 // newSecure returns a secure that listens. size is the size of the payload of a broadcast.
@@ -84,10 +83,10 @@ func (s *secure) serve(conn *tls.Conn) {
 			return
 		}
 		wasOpen := session.open
-		var echoed int
+		var echoed Count
 		var refused error
 		out, echoed, refused = session.feed(in[:n], out[:0])
-		s.echoed.Add(int64(echoed))
+		s.count(echoed)
 		if _, err := conn.Write(out); err != nil {
 			return
 		}
@@ -99,11 +98,19 @@ func (s *secure) serve(conn *tls.Conn) {
 		case errBroadcast:
 			s.broadcastFor(conn)
 		case errCount:
-			conn.Write(countResponse(s.echoed.Load()))
+			conn.Write(s.count(Count{}).response())
 		default:
 			return
 		}
 	}
+}
+
+// count adds to the count, and returns it.
+func (s *secure) count(echoed Count) Count {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.echoed.add(echoed)
+	return s.echoed
 }
 
 func (s *secure) opened(conn *tls.Conn) {

@@ -39,9 +39,9 @@ var requests = map[string]error{
 	countPath:      errCount,
 }
 
-// feed handles in, which it doesn't retain, and appends the answers to out. echoed is the number of
-// messages that were echoed. After a toAll, what follows the message is handled by another call.
-func (s *session) feed(in, out []byte) (answers []byte, echoed int, err error) {
+// feed handles in, which it doesn't retain, and appends the answers to out. echoed counts the
+// messages among them. After a toAll, what follows the message is handled by another call.
+func (s *session) feed(in, out []byte) (answers []byte, echoed Count, err error) {
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, in...)
 		in = s.rest
@@ -50,11 +50,11 @@ func (s *session) feed(in, out []byte) (answers []byte, echoed int, err error) {
 		end := bytes.Index(in, []byte("\r\n\r\n"))
 		if end < 0 {
 			s.keep(in)
-			return out, 0, nil
+			return out, echoed, nil
 		}
 		if out, err = s.upgrade(in[:end+2], out); err != nil {
 			s.keep(in[end+4:])
-			return out, 0, err
+			return out, echoed, err
 		}
 		in = in[end+4:]
 	}
@@ -117,13 +117,13 @@ const (
 	opPong   = 10
 )
 
-// echo appends the answers to the complete frames at the start of in, and returns their size and how many
-// of them end a message. If compressed, a message that isn't is an error, so that nobody competes without.
-func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err error) {
+// echo appends the answers to the complete frames at the start of in, and returns their size and the count
+// of messages. If compressed, a message that isn't is an error, so that nobody competes without.
+func echo(in, out []byte, compressed bool) (n int, echoed Count, answers []byte, err error) {
 	for {
 		payload, size := frame(in[n:])
 		if size == 0 {
-			return n, messages, out, nil
+			return n, echoed, out, nil
 		}
 		op := in[n] & 0xf
 		first := in[n]
@@ -135,7 +135,7 @@ func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err
 			continue
 		case opText, opBinary:
 			if compressed && first&rsv1Bit == 0 {
-				return n, messages, out, errUncompressed
+				return n, echoed, out, errUncompressed
 			}
 		}
 		start := len(out)
@@ -145,11 +145,14 @@ func echo(in, out []byte, compressed bool) (n, messages int, answers []byte, err
 		n += size
 		switch {
 		case op == opClose:
-			return n, messages, out, errClosed
+			return n, echoed, out, errClosed
 		case op == opText && first&finBit != 0:
-			return n, messages, out[:start], toAll{bytes.Clone(out[start:])}
-		case op < opClose && first&finBit != 0:
-			messages++
+			return n, echoed, out[:start], toAll{bytes.Clone(out[start:])}
+		case op < opClose:
+			echoed.Bytes += int64(len(payload))
+			if first&finBit != 0 {
+				echoed.Messages++
+			}
 		}
 	}
 }

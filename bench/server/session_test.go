@@ -31,12 +31,12 @@ func TestSessionHandlesSplitInput(t *testing.T) {
 		var out []byte
 		messages := 0
 		for rest := in; len(rest) > 0; rest = rest[min(size, len(rest)):] {
-			var echoed int
+			var echoed Count
 			var err error
 			if out, echoed, err = s.feed(rest[:min(size, len(rest))], out); err != nil {
 				t.Fatal(err)
 			}
-			messages += echoed
+			messages += int(echoed.Messages)
 		}
 		if messages != 3 {
 			t.Errorf("in pieces of %d bytes: %d messages echoed, want 3", size, messages)
@@ -78,9 +78,9 @@ func TestCompressionIsAcceptedWhereItIsOffered(t *testing.T) {
 func TestCompressedFramesAreEchoedAsTheyAre(t *testing.T) {
 	frame := ws.NewFrame(ws.OpBinary, true, []byte("compressed"))
 	frame.Header.Rsv = ws.Rsv(true, false, false)
-	_, messages, out, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true)
-	if want := ws.MustCompileFrame(frame); messages != 1 || err != nil || !bytes.Equal(out, want) {
-		t.Errorf("%d messages, %q, %v, want %q", messages, out, err, want)
+	_, echoed, out, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true)
+	if want := ws.MustCompileFrame(frame); echoed != (Count{1, 10}) || err != nil || !bytes.Equal(out, want) {
+		t.Errorf("%+v, %q, %v, want %q", echoed, out, err, want)
 	}
 	frame.Header.Rsv = 0
 	if _, _, _, err := echo(ws.MustCompileFrame(ws.MaskFrame(frame)), nil, true); err != errUncompressed {
@@ -96,9 +96,9 @@ func TestTextIsForAll(t *testing.T) {
 	}
 	s := session{open: true}
 	for _, want := range []error{toAll{ws.MustCompileFrame(text)}, nil} {
-		out, messages, err := s.feed(in, nil)
-		if messages != 1 || !bytes.Equal(out, ws.MustCompileFrame(binary)) || !reflect.DeepEqual(err, want) {
-			t.Errorf("%d messages, %q, %v, want %v", messages, out, err, want)
+		out, echoed, err := s.feed(in, nil)
+		if echoed.Messages != 1 || !bytes.Equal(out, ws.MustCompileFrame(binary)) || !reflect.DeepEqual(err, want) {
+			t.Errorf("%+v, %q, %v, want %v", echoed, out, err, want)
 		}
 		in = nil
 	}
