@@ -66,8 +66,14 @@ var idleConns = timing.NewScheduler()
 // start is the moment from which the Monitors of all connections count.
 var start = time.Now()
 
+// notKeptAlive is the Policy of connections without a KeepAlive.
+var notKeptAlive keepalive.Policy
+
 // policy returns the Policy of the connections, with the defaults set.
 func (k *KeepAlive) policy() (*keepalive.Policy, error) {
+	if k.Ping <= 0 && k.Timeout <= 0 && k.Opcode == 0 && k.Message == nil {
+		return &notKeptAlive, nil
+	}
 	const longest = time.Duration(1 << 60) // can be added to another time
 	p := &keepalive.Policy{
 		Ping:    min(max(k.Ping, 0), longest),
@@ -104,7 +110,7 @@ func keepSessionAlive(s interface {
 		return p
 	}
 	s.KeepAlive(p.Ping, p.Timeout, ErrIdle)
-	return &keepalive.Policy{}
+	return &notKeptAlive
 }
 
 // A keptAlive is a connection in idleConns, which doesn't keep the connection in memory.

@@ -54,7 +54,7 @@ func isASCII(s string) bool {
 // target returns a path with query as a request target (RFC 9112 section 3.2.1).
 func target(path string) (string, error) {
 	switch {
-	case path == "":
+	case path == "", path == "/":
 		return "/", nil
 	case strings.Contains(path, "#"):
 		return "", errors.New("fragment in the path")

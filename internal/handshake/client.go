@@ -53,12 +53,15 @@ func (r *Request) check() (*url.URL, error) {
 	return u, checkHeader(r.Header)
 }
 
+// rootTarget is the target that most requests have.
+var rootTarget = &url.URL{Path: "/"}
+
 var errTarget = errors.New("not a path of printable ASCII characters without #")
 
 // parseTarget returns a request target as a URL.
 func parseTarget(target string) (*url.URL, error) {
-	if target == "" {
-		return &url.URL{Path: "/"}, nil
+	if target == "" || target == "/" {
+		return rootTarget, nil
 	}
 	if target[0] != '/' || strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }) {
 		return nil, errTarget

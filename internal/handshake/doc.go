@@ -15,7 +15,7 @@
 // As a server, gobwas/ws takes the request as net/http has parsed it. As a client it takes a
 // response only as bytes, so it gets one with nothing in it but the four values that it verifies.
 // Its parser of extensions, gobwas/httphead, isn't used: it accepts malformed lists such as "a;"
-// and "a b", and loses characters of quoted values. Buffers come from the pools of gobwas/pool;
+// and "a b", and loses characters of quoted values. Buffers come from pools;
 // nothing that is returned refers to them.
 //
 // Of HTTP/2 this package knows messages only, as values: header lists, and requests and responses of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -17,31 +18,33 @@ type interruptible interface {
 	Close() error
 }
 
-// interrupt makes calls of conn fail as soon as ctx ends. If conn doesn't support deadlines, it is
-// closed then. release ends that and removes the deadline of conn; it returns false if ctx had
-// ended before.
+// interrupt makes calls of conn fail as soon as ctx ends, and not earlier. If conn doesn't support
+// deadlines, it is closed then. release ends that and leaves conn without a deadline; it returns false if
+// ctx had ended before.
 func interrupt(ctx context.Context, conn interruptible) (release func() bool) {
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline) // if it fails, so does the call below
-	interrupted := make(chan struct{})
+	conn.SetDeadline(time.Time{}) // ctx has a timer already: a deadline would only be another one
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	var interrupted sync.WaitGroup
+	interrupted.Add(1)
 	stop := context.AfterFunc(ctx, func() {
+		defer interrupted.Done()
 		if conn.SetDeadline(expired) != nil {
 			conn.Close()
 		}
-		close(interrupted)
 	})
 	return func() bool {
-		if !stop() {
-			<-interrupted
-			return false
+		if stop() {
+			return true
 		}
-		conn.SetDeadline(time.Time{})
-		return true
+		interrupted.Wait()
+		return false
 	}
 }
 
-// withCtxErr adds ctx.Err() to an error that the end of ctx caused. The connection's deadline, which
-// is that of ctx, may pass a moment before ctx ends.
+// withCtxErr adds ctx.Err() to an error that the end of ctx caused. A deadline that somebody else has
+// set may pass a moment before ctx ends.
 func withCtxErr(ctx context.Context, err error) error {
 	end := ctx.Err()
 	if isTimeout(err) && end == nil {

@@ -9,8 +9,9 @@ import (
 	"slices"
 
 	"github.com/gobwas/pool/pbufio"
-	"github.com/gobwas/pool/pbytes"
+
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // DefaultMaxSize is the limit of a message's first line and header, in bytes, where a MaxSize is 0.
@@ -37,6 +38,7 @@ type message struct {
 	prefix  string // of every such message
 	maxSize int    // of all heads together, bytes
 
+	memory    *buffer.Buffer // of the first bytes received; nil: none were
 	received  []byte
 	headSize  int // with the empty line; 0: incomplete
 	discarded int // bytes of the heads before this one
@@ -78,8 +80,9 @@ func tooLarge(maxSize int) error {
 
 // free returns the memory to read into, within the limit.
 func (m *message) free() []byte {
-	if m.received == nil {
-		m.received = pbytes.Get(0, readSize)
+	if m.memory == nil {
+		m.memory = buffer.Get(readSize)
+		m.received = m.memory.B
 	}
 	if len(m.received) == cap(m.received) {
 		m.received = slices.Grow(m.received, readSize)
@@ -113,8 +116,10 @@ func endOfHead(b []byte, from int) int {
 
 // recycle returns the memory of the message to the pool it came from.
 func (m *message) recycle() {
-	pbytes.Put(m.received)
-	m.received, m.headSize = nil, 0
+	if m.memory != nil {
+		m.memory.Put()
+	}
+	m.memory, m.received, m.headSize = nil, nil, 0
 }
 
 // discardHead makes room for the head that follows.

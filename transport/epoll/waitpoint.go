@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,8 @@ type waitPoint struct {
 	call   func() error
 	err    error
 
-	armed uint32 // the events that end a wait; 0: fd isn't in the epoll
+	armed   uint32      // the events that end a wait; 0: fd isn't in the epoll
+	limited atomic.Bool // a deadline may be set
 }
 
 func newWaitPoint() (*waitPoint, error) {
@@ -71,7 +73,13 @@ func (w *waitPoint) arm() error {
 }
 
 // setDeadline sets the time at which until stops waiting. It may be called from any goroutine.
-func (w *waitPoint) setDeadline(t time.Time) error { return w.file.SetReadDeadline(t) }
+func (w *waitPoint) setDeadline(t time.Time) error {
+	if !w.limited.Load() && t.IsZero() {
+		return nil
+	}
+	w.limited.Store(true)
+	return w.file.SetReadDeadline(t)
+}
 
 // forget ends the use of the descriptor.
 func (w *waitPoint) forget() {
@@ -80,6 +88,7 @@ func (w *waitPoint) forget() {
 		w.armed = 0
 	}
 	w.setDeadline(time.Time{})
+	w.limited.Store(false)
 }
 
 // maxWaitPoints is how many waitPoints a loopGroup keeps for the dials to come. Each has a descriptor.
