@@ -47,7 +47,7 @@ var (
 
 	// leftOut are cases that are in HTTP2.md and SERVERS.md, or that others say as much as, and faster.
 	leftOut = regexp.MustCompile(strings.Join([]string{
-		`^echo/wss/conns=1000$`, `^idle/ws/conns=1000$`,
+		`^echo/wss/conns=1000$`, `^idle/ws/conns=1000$`, `^broadcast/ws/conns=10000$`,
 		`^(beside|stalled)/`, `^idle/.*/shared=10(00)?$`, `^echo/.*conns=10000/shared`, `^echo/.*/shared=1$`, `^echo/.*/size=\d+/shared`,
 		`^server/echo/ws/conns=(1|64)$`, `^server/.*/conns=5000$`, `^server/idle/.*/conns=1000\b`,
 		`^server/broadcast/.*/conns=10000\b`, `^server/(echo/ws/conns=10000|broadcast.*)/shared`,
