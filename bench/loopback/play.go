@@ -207,6 +207,9 @@ func (t *task) open(ctx context.Context, meter *client.Meter, n int) (client.Cli
 	if err != nil {
 		return nil, err
 	}
+	if !contestant.Can(t.Case.Compression) {
+		return nil, fmt.Errorf("%w: it can't compress so", ErrLeftOut)
+	}
 	c, err := contestant.New(t.work(meter))
 	if err != nil {
 		return nil, err
