@@ -7,7 +7,7 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall dist reproduce test race purego arm64 cross vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall dist reproduce test race purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -90,7 +90,11 @@ cross: ## builds for every platform, with and without assembly
 		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p "-tags=purego ./..."; done
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
 	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
+	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"
+
+windows: ## the library's main packages and the program, as windows/amd64 under Wine
+	.ci/windows
 
 vet: ## gofmt and go vet in every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }

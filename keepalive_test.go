@@ -482,10 +482,10 @@ func TestEndedConnectionsAreNoLongerVisited(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if idleConns.Len() == 0 {
+			t.Error("no connection is visited")
+		}
 		c.Close()
-	}
-	if idleConns.Len() == 0 {
-		t.Error("no connection was visited")
 	}
 	for deadline := time.Now().Add(10 * time.Second); idleConns.Len() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

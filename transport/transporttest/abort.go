@@ -257,6 +257,9 @@ func (s Suite) testNoDataComesAfterAbort(t *testing.T) {
 // descriptors returns the number of descriptors that the process has open.
 func descriptors(t *testing.T) int {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the directory is there under Wine, but lists Wine's own descriptors")
+	}
 	all, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Skip("this system doesn't tell:", err)
