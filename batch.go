@@ -115,6 +115,33 @@ func (w *batchWriter) commit(o batchOwner) bool {
 	return w.isWritten(mine)
 }
 
+// writesAlone reports whether a message that is sent now is written at once and alone: nothing else is
+// to be written, nothing holds it back, and the connection is open. Then it need not become the pending
+// batch.
+func (w *batchWriter) writesAlone() bool {
+	return w.state == writerIdle && w.pending == nil && !w.gathers() && (w.rare == nil || w.rare.allowsAlone()) &&
+		(w.config.writes == writesWait || w.t.Queued() == 0)
+}
+
+// allowsAlone reports whether no pong is due, and messages may be sent.
+func (r *rareState) allowsAlone() bool { return r.ping == nil && r.closing.MaySend() }
+
+// writeAlone writes a batch that never was the pending one, and then what no sender waits for. It returns
+// false if that can't be written.
+func (w *batchWriter) writeAlone(o batchOwner, b *buffer.Buffer) bool {
+	mine := w.seq
+	w.seq++
+	w.writeBatch(o, b, false)
+	b.Put()
+	switch {
+	case w.state == writerStopped:
+		return w.isWritten(mine)
+	case w.unowned || w.rare != nil:
+		return w.writeUnowned(o)
+	}
+	return true
+}
+
 // isWritten reports whether the batch with that number was written. Numbers wrap around.
 func (w *batchWriter) isWritten(batch uint32) bool { return int32(w.written-batch) > 0 }
 
@@ -206,6 +233,7 @@ func (w *batchWriter) write(o batchOwner, vec *buffer.Buffer, first, second []by
 		bufs = vec.Vec[:2]
 	}
 	err := w.t.Writev(bufs...)
+	vec.Vec = [2][]byte{}
 	w.mu.Lock()
 	w.recordWrite(o, len(first)+len(second), err)
 	return err
@@ -295,8 +323,8 @@ func (w *batchWriter) waitForWrite() {
 
 // broadcast wakes the goroutines in waitForWrite.
 func (w *batchWriter) broadcast() {
-	if done := w.rareOrZero().writeDone; done != nil {
-		done.Broadcast()
+	if w.rare != nil && w.rare.writeDone != nil {
+		w.rare.writeDone.Broadcast()
 	}
 }
 

@@ -173,9 +173,15 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	if err := checkText(op, fin, p); err != nil {
 		return err
 	}
-	c.batch.mu.Lock()
+	w := &c.batch
+	w.mu.Lock()
+	if fin && c.enc.AcceptsUnfragmented(op) && len(p) <= pieceSize && !c.enc.CompressesMessage(len(p)) && w.writesAlone() {
+		err := c.sendAloneLocked(op, p)
+		w.mu.Unlock()
+		return err
+	}
 	err := c.sendFrameLocked(from, op, fin, p)
-	c.batch.mu.Unlock()
+	w.mu.Unlock()
 	return err
 }
 
@@ -201,6 +207,18 @@ func (c *Conn) sendFrameLocked(from *messageWriter, op Opcode, fin bool, p []byt
 	w.ensureCounts().countSent(op, fin, len(p))
 	c.encodeCountedLocked(op, fin, 0, p)
 	return c.commitLocked()
+}
+
+// sendAloneLocked sends a message when writesAlone reports true.
+func (c *Conn) sendAloneLocked(op Opcode, p []byte) error {
+	w := &c.batch
+	w.ensureCounts().countSent(op, true, len(p))
+	b := buffer.Get(c.enc.FrameSize(len(p)))
+	b.B = c.enc.AppendFrame(b.B, c.newKey(b), op, true, 0, p)
+	if w.writeAlone(c, b) {
+		return nil
+	}
+	return c.closing().WriteErr()
 }
 
 // pieceSize is the largest payload that is written in one piece. A larger one is masked and written

@@ -30,12 +30,16 @@ func NewKey() [4]byte {
 
 // Keys makes masking keys, faster than NewKey. It must come from NewKeys: a zero Keys has no seed, and
 // anybody can predict its keys. It must not be used by several goroutines at once.
-type Keys struct{ source rand.ChaCha8 }
+type Keys struct {
+	source rand.ChaCha8
+	words  uint64 // two keys, of which the second was not used yet if hasKey is set
+	hasKey bool
+}
 
 // NewKeys returns a generator of masking keys: a [rand.ChaCha8], which is cryptographically
 // strong, seeded with 256 bits of the operating system's entropy through crypto/rand. It isn't
 // reseeded on a schedule, because it replaces its own ChaCha8 key with output nobody has seen
-// after at most 124 masking keys: its memory reveals no older masking keys.
+// after at most 248 masking keys: its memory reveals no older masking keys.
 func NewKeys() *Keys {
 	var seed [32]byte
 	crand.Read(seed[:])
@@ -47,6 +51,11 @@ func NewKeys() *Keys {
 // New returns a masking key for one frame (RFC 6455 section 5.3). It makes no system call and doesn't
 // allocate.
 func (k *Keys) New() (key [4]byte) {
-	binary.NativeEndian.PutUint32(key[:], uint32(k.source.Uint64()))
+	if k.hasKey = !k.hasKey; k.hasKey {
+		k.words = k.source.Uint64()
+	} else {
+		k.words >>= 32
+	}
+	binary.NativeEndian.PutUint32(key[:], uint32(k.words))
 	return key
 }

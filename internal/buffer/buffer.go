@@ -35,7 +35,8 @@ func class(n int) int { return bits.Len(uint(max(n, smallest) - 1)) }
 type Buffer struct {
 	B []byte
 
-	// Vec is an array for calls that take a slice of slices, so that it need not be allocated.
+	// Vec is an array for calls that take a slice of slices, so that it need not be allocated. What it
+	// has of other memory than that of B must be removed before Put.
 	Vec [2][]byte
 
 	keys *mask.Keys // nil until NewKey is called
@@ -101,7 +102,6 @@ func (b *Buffer) returned() {
 		lent.Add(-1)
 	}
 	b.B = b.B[:0]
-	b.Vec = [2][]byte{}
 }
 
 // Grow makes room for n more bytes at the end of B.

@@ -83,8 +83,9 @@ type pump struct {
 	run       func()                // runOnce, and
 	read      func(fd uintptr) bool // readUnlessClosed, made once
 	goroutine goroutineState
-	finished  bool // the Receiver must not be called again, except Finish
-	mustClose bool // Close left the closing of conn to the pump
+	fills     uint8 // successive reads that have filled their buffers while no other goroutine could run
+	finished  bool  // the Receiver must not be called again, except Finish
+	mustClose bool  // Close left the closing of conn to the pump
 
 	rechecks atomic.Bool  // a recheck is scheduled
 	lastRead atomic.Int64 // the timing.Instant when bytes were last read; 0: the connection is not busy
@@ -232,10 +233,18 @@ func (p *pump) callEnd(err error) {
 	p.r.End(err)
 }
 
-// yieldProcessor lets other goroutines run if there is more to read. A goroutine that never waits
-// would otherwise run for 10 ms at a time.
+// fillsPerYield is how many successive reads may fill their buffers before other goroutines run.
+const fillsPerYield = 4
+
+// yieldProcessor lets other goroutines run if there was more to read several times. A goroutine that
+// never waits would otherwise run for 10 ms at a time.
 func (p *pump) yieldProcessor() {
-	if p.c.filled {
+	p.fills++
+	switch {
+	case !p.c.filled:
+		p.fills = 0
+	case p.fills >= fillsPerYield:
+		p.fills = 0
 		runtime.Gosched()
 	}
 }
