@@ -3,6 +3,7 @@ package websock
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/goroutine"
@@ -30,7 +31,10 @@ type batchWriter struct {
 
 	seq     uint32 // number of the pending batch
 	written uint32 // number of batches written
-	handler uint32 // ID of the goroutine on which the Handler runs, or 0
+
+	// handler is the ID of the goroutine on which the Handler runs, or 0. That goroutine sets it without
+	// the lock before it calls the Handler, and clears it with the lock.
+	handler atomic.Uint32
 
 	state   writerState
 	unowned bool // no sender waits for the pending batch
@@ -61,7 +65,7 @@ type batchOwner interface {
 }
 
 // gathers reports whether frames may be batched at present.
-func (w *batchWriter) gathers() bool { return w.corked || w.handler != 0 }
+func (w *batchWriter) gathers() bool { return w.corked || w.handler.Load() != 0 }
 
 // heldBack reports whether what the caller sends is held back until a flush.
 //
@@ -73,7 +77,10 @@ func (w *batchWriter) gathers() bool { return w.corked || w.handler != 0 }
 func (w *batchWriter) heldBack() bool { return w.corked || w.inHandler() }
 
 // inHandler reports whether the calling goroutine is the one on which the Handler runs.
-func (w *batchWriter) inHandler() bool { return w.handler != 0 && w.handler == goroutine.ID() }
+func (w *batchWriter) inHandler() bool {
+	handler := w.handler.Load()
+	return handler != 0 && handler == goroutine.ID()
+}
 
 // gatheredSize is the size of a new batch if more frames are likely to follow.
 const gatheredSize = 2 << 10
@@ -96,7 +103,7 @@ func (w *batchWriter) grow(size int) *buffer.Buffer {
 func (w *batchWriter) commit(o batchOwner) bool {
 	if few := len(w.pending.B) < w.config.limits.SendQueue; few && (w.corked || w.inHandler()) { // heldBack, inlined
 		return true
-	} else if few && w.handler != 0 { // the Handler may be waiting for this send, so it must not wait for the peer
+	} else if few && w.handler.Load() != 0 { // the Handler may be waiting for this send, so it must not wait for the peer
 		w.flushHeldBack(o)
 		return w.state != writerStopped
 	}
@@ -267,30 +274,38 @@ func (w *batchWriter) writeNonBlocking(o batchOwner) {
 		w.writeUnowned(o)
 		return
 	}
-	w.tryWritePending(o, q)
+	if b := w.takePending(o); w.tryWriteBatch(o, q, b) {
+		b.Put()
+	}
+	w.tryWriteUnowned(o, q)
+}
+
+// tryWriteUnowned is writeUnowned for writeNonBlocking.
+func (w *batchWriter) tryWriteUnowned(o batchOwner, q transport.Queue) {
 	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
-		w.tryWritePending(o, q)
+		if b := w.takePending(o); w.tryWriteBatch(o, q, b) {
+			b.Put()
+		}
 	}
 }
 
-// tryWritePending writes what the system accepts of the pending batch. The transport writes the
-// rest, and then finishPending is called.
-func (w *batchWriter) tryWritePending(o batchOwner, q transport.Queue) {
-	b := w.takePending(o)
+// tryWriteBatch writes what the system accepts of a batch. If that isn't all, it returns false: the
+// transport writes the rest, and then finishPending is called, to which b belongs.
+func (w *batchWriter) tryWriteBatch(o batchOwner, q transport.Queue, b *buffer.Buffer) (done bool) {
 	w.state = writerBusy
 	w.mu.Unlock()
 	rest, err := q.TryWrite(b.B)
 	w.mu.Lock()
 	if rest == nil || err != nil {
 		w.recordBatch(o, b, err)
-		b.Put()
-		return
+		return true
 	}
 	w.ensureRare().inFlight = b
 	rest.Finish(o.pendingDone())
+	return false
 }
 
-// finishPending ends a write that tryWritePending has begun. The senders of these frames have
+// finishPending ends a write that tryWriteBatch has begun. The senders of these frames have
 // returned; an error is returned by later sends.
 func (w *batchWriter) finishPending(o batchOwner, err error) {
 	b := w.rare.inFlight

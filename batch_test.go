@@ -87,7 +87,7 @@ func TestABatchIsWrittenByOneOfItsSenders(t *testing.T) {
 func TestBatchesAreHeldBackDuringCorkAndInAHandler(t *testing.T) {
 	for name, holdBack := range map[string]func(o *batchOf){
 		"cork":    func(o *batchOf) { o.corked = true },
-		"handler": func(o *batchOf) { o.handler = goroutine.ID() },
+		"handler": func(o *batchOf) { o.handler.Store(goroutine.ID()) },
 	} {
 		s := &scriptTransport{}
 		o := newBatch(s, Limits{SendQueue: 100})

@@ -204,7 +204,7 @@ func (c *Conn) streamEnded(err error) error {
 	w := &c.batch
 	w.mu.Lock()
 	c.publishCountsLocked()
-	w.handler = 0
+	w.handler.Store(0)
 	w.flushPending(c)                                          // what was sent while the last bytes were handled
 	closesElsewhere := c.closing().Begun() || c.receive.pushed // Close does, or the transport of a Handler
 	closeErr := c.batch.ensureRare().closing.StreamEnded(err, isClosed(err) && !c.receive.pushed, err == ErrTimeout)

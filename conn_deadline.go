@@ -57,7 +57,7 @@ func (c *Conn) startCloseTimeoutLocked() {
 	if !l.finalSend.IsZero() {
 		return
 	}
-	l.deferred = c.batch.handler != 0
+	l.deferred = c.batch.handler.Load() != 0
 	c.receive.stop.Or(stopCloseTimeout)
 	c.setCloseDeadlinesLocked()
 	if c.receive.pushed {

@@ -164,9 +164,7 @@ func (r *receiver) Finish() {
 // enterHandler makes the batchWriter hold back what this goroutine sends, until leaveHandler.
 func (c *Conn) enterHandler() {
 	c.activate()
-	c.batch.mu.Lock()
-	c.batch.handler = goroutine.ID()
-	c.batch.mu.Unlock()
+	c.batch.handler.Store(goroutine.ID())
 }
 
 // deliverBudget is how many frames, or parts of frames, one connection handles before the other
@@ -353,26 +351,47 @@ func (c *Conn) returnView() {
 	}
 }
 
-// leaveHandler writes what was held back since enterHandler. What is written when the connection is
-// closing must not be written behind: Queued doesn't count that, so shutdown would not wait for it.
+// leaveHandler writes what was held back since enterHandler, and keeps its memory for the next time.
 func (c *Conn) leaveHandler() {
 	w := &c.batch
 	w.mu.Lock()
-	w.handler = 0
+	w.handler.Store(0)
 	c.receive.pongPending = false
 	c.publishCountsLocked()
 	c.applyDeferredDeadlinesLocked()
-	if w.pending != nil && w.state == writerIdle && w.config.queues() && !w.corked && c.closing().MaySend() {
-		b := w.takePending(c)
-		w.writeBatch(c, b, true)
-		c.receive.replies.Put(b)
-		if w.unowned || w.rare != nil {
-			w.writeUnowned(c)
-		}
+	if w.pending != nil && w.state == writerIdle && !w.corked && c.closing().MaySend() {
+		c.writeHeldBackLocked()
 	} else {
 		w.flushPending(c)
 	}
 	w.mu.Unlock()
+}
+
+// writeHeldBackLocked writes the pending batch without waiting for the peer. It isn't called when the
+// connection is closing: then nothing must be written behind, because Queued doesn't count that, and
+// shutdown would not wait for it.
+func (c *Conn) writeHeldBackLocked() {
+	w := &c.batch
+	q, ok := w.t.(transport.Queue)
+	if !ok {
+		w.flushPending(c)
+		return
+	}
+	b := w.takePending(c)
+	if w.config.queues() {
+		w.writeBatch(c, b, true)
+	} else if !w.tryWriteBatch(c, q, b) {
+		return
+	}
+	c.receive.replies.Put(b)
+	if !w.unowned && w.rare == nil {
+		return
+	}
+	if w.config.queues() {
+		w.writeUnowned(c)
+	} else {
+		w.tryWriteUnowned(c, q)
+	}
 }
 
 // callOnClose calls OnClose, after the last write if the stream ends when the http.Handler returns: that

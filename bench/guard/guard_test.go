@@ -48,6 +48,7 @@ var works = []work{
 	{"send text", "websock-buffer", websock.OpText, 125, memory.Client.Send},
 	{"send 64 KiB", "websock-buffer", websock.OpBinary, 64 << 10, memory.Client.Send},
 	{"reply by handler", "websock-handler", websock.OpBinary, 125, memory.Client.Reply},
+	{"reply by handler, one by one", "websock-handler", websock.OpBinary, 125, memory.Client.Reply},
 	{"receive by handler, shared", sharing, websock.OpBinary, 125, memory.Client.Receive},
 	{"reply by handler, shared", sharing, websock.OpBinary, 125, memory.Client.Reply},
 	{"reply by handler, shared, 64 KiB", sharing, websock.OpBinary, 64 << 10, memory.Client.Reply},
@@ -65,7 +66,7 @@ func (w *work) prepare(times int) (func() error, *memory.Network, error) {
 		client, network, err := memory.DialStreams(task)
 		return func() error { return w.do(client) }, network, err
 	}
-	network := memory.New(w.op, payload, times, false)
+	network := memory.New(w.op, payload, times, strings.HasSuffix(w.name, "one by one"))
 	for _, c := range memory.Contestants {
 		if c.Name == w.contestant {
 			client, err := c.Dial(network, task)

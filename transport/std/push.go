@@ -82,6 +82,7 @@ type pump struct {
 	r         transport.Receiver
 	run       func()                // runOnce, and
 	read      func(fd uintptr) bool // readUnlessClosed, made once
+	spare     buffer.Spare          // for reads from a net.Conn without a descriptor
 	goroutine goroutineState
 	fills     uint8 // successive reads that have filled their buffers while no other goroutine could run
 	finished  bool  // the Receiver must not be called again, except Finish
@@ -132,6 +133,7 @@ func (p *pump) runOnce() {
 	switch {
 	case p.finished:
 		p.c.dropView()
+		p.spare.Drop()
 		p.r.Finish()
 	case p.goroutine == replaced:
 		p.goroutine = unused
@@ -143,12 +145,12 @@ func (p *pump) runOnce() {
 func (p *pump) readNetConn() {
 	for p.prepareRead() {
 		p.yieldProcessor()
-		b := buffer.Get(p.c.nextSize(waitSize, fullWaitSize))
+		b := p.spare.Get(p.c.nextSize(waitSize, fullWaitSize))
 		n, err := p.c.conn.Read(b.B[:cap(b.B)])
 		if n > 0 || !p.isWakeup(err) {
 			p.deliver(b, n, err)
 		} else {
-			b.Put()
+			p.spare.Put(b)
 		}
 	}
 }
@@ -276,6 +278,7 @@ func (p *pump) prepareRead() bool {
 // waitWhilePaused waits until the pause or the connection ends, or the read deadline passes, which
 // it reports to the Receiver.
 func (p *pump) waitWhilePaused() {
+	p.spare.Drop()
 	for p.c.isPaused() {
 		if !p.waitForWake() {
 			p.callEnd(os.ErrDeadlineExceeded)

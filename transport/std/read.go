@@ -51,9 +51,14 @@ func (c *Conn) Consume(n int) {
 
 func (c *Conn) dropView() {
 	c.view = nil
-	if c.viewBuf != nil {
-		c.viewBuf.Put()
-		c.viewBuf = nil
+	b := c.viewBuf
+	c.viewBuf = nil
+	switch {
+	case b == nil:
+	case c.pump != nil && c.raw == nil: // it needs a buffer to wait
+		c.pump.spare.Put(b)
+	default:
+		b.Put()
 	}
 }
 
