@@ -122,11 +122,11 @@ func (w *batchWriter) commit(o batchOwner) bool {
 	return w.isWritten(mine)
 }
 
-// writesAlone reports whether a message that is sent now is written at once and alone: nothing else is
-// to be written, nothing holds it back, and the connection is open. Then it need not become the pending
-// batch.
+// writesAlone reports whether a message that is sent now is written at once and alone, if frames aren't
+// batched: nothing else is to be written, and the connection is open. Then it need not become the
+// pending batch.
 func (w *batchWriter) writesAlone() bool {
-	return w.state == writerIdle && w.pending == nil && !w.gathers() && (w.rare == nil || w.rare.allowsAlone()) &&
+	return w.state == writerIdle && w.pending == nil && (w.rare == nil || w.rare.allowsAlone()) &&
 		(w.config.writes == writesWait || w.t.Queued() == 0)
 }
 

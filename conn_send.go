@@ -175,7 +175,8 @@ func (c *Conn) sendFrame(from *messageWriter, op Opcode, fin bool, p []byte) err
 	}
 	w := &c.batch
 	w.mu.Lock()
-	if fin && c.enc.AcceptsUnfragmented(op) && len(p) <= pieceSize && !c.enc.CompressesMessage(len(p)) && w.writesAlone() {
+	if !w.gathers() && fin && c.enc.AcceptsUnfragmented(op) && len(p) <= pieceSize && !c.enc.CompressesMessage(len(p)) &&
+		w.writesAlone() {
 		err := c.sendAloneLocked(op, p)
 		w.mu.Unlock()
 		return err

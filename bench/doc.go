@@ -48,7 +48,7 @@
 // others/README.md says what they have to do, and how they are measured.
 //
 // LOOPS.md has results of this kind, and what was tried to make event loops faster. KERNELS.md has those of
-// masking and compression.
+// masking and compression, MEMORY.md those of a network in memory.
 //
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have
 // the same client, raw or, with HTTP/2, websock, and each is a process of its own, whose processor time and memory are measured.
