@@ -7,7 +7,7 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall dist reproduce test race purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall profile dist reproduce test race purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -18,6 +18,10 @@ CYCLONEDX   = $(TOOLS)/v1.10.0/cyclonedx-gomod
 CADDY       = $(TOOLS)/v2.11.9/caddy
 H2SPEC      = $(TOOLS)/v2.2.1+incompatible/h2spec
 build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
+
+# Only what is installed and released is built with the profile of the program: it makes the go command compile
+# everything that the program imports once more, which takes tests, vet and linters as long as a first build.
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -pgo=off)
 
 # The release that is built: that of the tag, if the commit has one. The time of all its files is the commit's.
 VERSION  ?= $(or $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null),v0.1.0-dev)
@@ -32,7 +36,7 @@ help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 build: ## the program, its man page and its completions, in bin
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.release=$(VERSION)' -o bin/websock ./cmd/websock
+	CGO_ENABLED=0 go build -pgo=auto -trimpath -buildvcs=false -ldflags '-s -w -X main.release=$(VERSION)' -o bin/websock ./cmd/websock
 	bin/websock help -man >bin/websock.1
 	for s in bash fish zsh; do bin/websock completion $$s >bin/websock.$$s || exit; done
 
@@ -50,6 +54,17 @@ uninstall: ## removes what install puts there
 	rm -f $(BINDIR)/websock $(SHARE)/man/man1/websock.1 $(SHARE)/bash-completion/completions/websock \
 		$(SHARE)/fish/vendor_completions.d/websock.fish $(SHARE)/zsh/site-functions/_websock
 	rm -rf $(SHARE)/doc/websock
+
+profile: ## cmd/websock/default.pgo, which tells the compiler what the program does often; takes a minute
+	rm -rf $(RECORDED)
+	mkdir $(RECORDED)
+	go test -C cmd/websock -pgo=off -trimpath -run '^$$' -bench '^BenchmarkProfile$$' -benchtime 1x -timeout 10m \
+		-o $(RECORDED)/websock.test -cpuprofile $(RECORDED)/cpu.pprof .
+	go tool pprof -proto -output $(RECORDED)/default.pgo $(RECORDED)/cpu.pprof
+	mv $(RECORDED)/default.pgo cmd/websock/default.pgo
+	rm -r $(RECORDED)
+
+profile: RECORDED := $(or $(TMPDIR),/tmp)/websock-profile
 
 dist: $(CYCLONEDX) ## a release of VERSION, in dist: archives for RELEASED, SBOMs, checksums
 	rm -rf dist

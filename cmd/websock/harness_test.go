@@ -92,20 +92,20 @@ func (b *syncBuffer) String() string {
 
 // startServer runs "websock serve" on a free port until the test ends, and returns its URL and
 // a function that interrupts it and returns its outcome.
-func startServer(t *testing.T, args ...string) (url string, interrupt func() outcome) {
+func startServer(t testing.TB, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
 	return startServerWithStderr(t, new(syncBuffer), args...)
 }
 
 // startServerWithStderr is startServer with a given standard error.
-func startServerWithStderr(t *testing.T, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
+func startServerWithStderr(t testing.TB, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
 	return startProgram(t, stderr, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...)
 }
 
 // startProgram runs a command that prints its URL first, until the test ends. It returns the URL and a
 // function that interrupts it and returns its outcome, with what it printed after the URL.
-func startProgram(t *testing.T, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
+func startProgram(t testing.TB, stderr *syncBuffer, args ...string) (url string, interrupt func() outcome) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout, out := io.Pipe()
@@ -167,7 +167,7 @@ func withEveryServer(t *testing.T, f func(t *testing.T, transport string, start 
 }
 
 // writeCertificate writes a certificate for 127.0.0.1 and its key to files.
-func writeCertificate(t *testing.T) (cert, key string) {
+func writeCertificate(t testing.TB) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ var imports = Imports{
 	"net":           "net",
 	"netpoll":       module + "/transport/netpoll",
 	"os":            "os",
+	"pprof":         "runtime/pprof",
 	"runtime":       "runtime",
 	"slog":          "log/slog",
 	"std":           module + "/transport/std",
