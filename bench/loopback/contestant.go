@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed004e8d11/websock/bench/client"
 	"github.com/seed004e8d11/websock/bench/echo"
@@ -24,6 +25,21 @@ type Contestant struct {
 
 // inGo is the language of contestants that are packages.
 const inGo = "Go"
+
+// compileTime is the CPU time after which the code of a program that is compiled while it runs is fast.
+// Netty takes a third less for a message after two seconds than after half of one.
+const compileTime = 2 * time.Second
+
+// compiledLate reports whether the contestant is compiled while it runs.
+func (c Contestant) compiledLate() bool { return c.Language == "Java" || c.Language == "JavaScript" }
+
+// warmed returns timing with a longer warm-up if the contestant needs one and is one of several that run at a time.
+func (c Contestant) warmed(timing Timing, several int) Timing {
+	if c.compiledLate() {
+		timing.Warmup += compileTime * time.Duration(several)
+	}
+	return timing
+}
 
 // portWord stands for the port in a command.
 const portWord = "PORT"

@@ -72,6 +72,7 @@ func (l *Lab) Run(contestant Contestant, c Case, t Timing) (Result, error) {
 	if err := c.checkDescriptors(); err != nil {
 		return Result{}, err
 	}
+	t = contestant.warmed(t, 1)
 	if c.Server {
 		return l.runServer(contestant, c, t)
 	}

@@ -34,9 +34,15 @@ type sliced struct {
 func (l *Lab) RunSliced(contestants []Contestant, c Case, t Timing, slice time.Duration) ([]Result, []error) {
 	t.Warmup *= time.Duration(len(contestants))
 	t.Window *= time.Duration(len(contestants))
+	late := 0 // they go on when the others have finished
+	for _, contestant := range contestants {
+		if contestant.compiledLate() {
+			late++
+		}
+	}
 	all := make([]*sliced, len(contestants))
 	for i, contestant := range contestants {
-		all[i] = l.startSliced(contestant, c, t, len(contestants))
+		all[i] = l.startSliced(contestant, c, contestant.warmed(t, late), len(contestants))
 		all[i].awaitStop()
 	}
 	for running := true; running; {

@@ -19,7 +19,7 @@ Written by ` + "`make bench`" + `, not by hand. Compare within a table: between 
 
 const inMemory = "Nanoseconds for a message and, after the slash, how many times as long as the first row: medians over the rounds. Then allocations for a message where there are any. All contestants are in Go; a network in memory costs nothing."
 
-const overLoopback = "The client has a processor of its own, and so has the server, which is the same for all. CPU time is that of the client, user and system; where messages are exchanged on at most 1,000 connections, all contestants run at the same time, in slices of 50 ms, and there are no rates. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Reads and writes are those that the kernel counts, which leaves out recv and send: those of raw and transport/epoll. Allocations are those of programs in Go."
+const overLoopback = "The client has a processor of its own, and so has the server, which is the same for all. CPU time is that of the client, user and system; where messages are exchanged on at most 1,000 connections, all contestants run at the same time, in slices of 50 ms, and there are no rates. Programs in Java and JavaScript are compiled while they run, and warm up for two seconds more. Turnaround, where p50 and p99 are given, is what the server sees from an echo to the next message. Reads and writes are those that the kernel counts, which leaves out recv and send: those of raw and transport/epoll. Allocations are those of programs in Go."
 
 const overHTTP2 = "The same, with a number of WebSockets that share a connection (RFC 8441). websock-epoll, the first row, has a connection for each. [HTTP2.md](HTTP2.md) has more of these cases."
 

@@ -68,7 +68,7 @@ var extents = map[bool]extent{
 		time:       20 * time.Millisecond,
 		rounds:     5,
 		cases:      func(name string) bool { return !leftOut.MatchString(name) },
-		timing:     loopback.Timing{Warmup: 100 * time.Millisecond, Window: 500 * time.Millisecond},
+		timing:     loopback.Timing{Warmup: 200 * time.Millisecond, Window: 500 * time.Millisecond},
 		turns:      2,
 	},
 }
