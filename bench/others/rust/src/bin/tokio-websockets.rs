@@ -1,5 +1,4 @@
-//! tokio-websockets. It writes each message by itself, so what is sent in response to the messages of one read goes
-//! through tokio's buffer.
+//! tokio-websockets. What is sent in response to the messages of one read is one write.
 
 use std::task::Poll;
 
@@ -7,7 +6,6 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use others::client::{self, Library, Work};
 use others::{Result, Transport, arrived};
-use tokio::io::BufWriter;
 use tokio_websockets::{ClientBuilder, Config, Message, WebSocketStream};
 
 fn main() {
@@ -17,10 +15,9 @@ fn main() {
 struct TokioWebsockets;
 
 impl Library for TokioWebsockets {
-    type Socket<T: Transport> = WebSocketStream<BufWriter<T>>;
+    type Socket<T: Transport> = WebSocketStream<T>;
 
     async fn open<T: Transport>(transport: T, work: &'static Work) -> Result<Self::Socket<T>> {
-        let transport = BufWriter::with_capacity(work.write_buffer(), transport);
         let config = Config::default().flush_threshold(work.buffer());
         let builder = ClientBuilder::from_uri(work.uri.clone()).config(config);
         let (socket, _) = builder.connect_on(transport).await?;
