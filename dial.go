@@ -231,18 +231,20 @@ type http1Conn struct {
 // open opens a WebSocket over the connection. It leaves nothing open after an error, nor if a function of
 // the Config panics or calls runtime.Goexit.
 func (c *http1Conn) open(ctx context.Context, o *opening) (opened *Conn, err error) {
+	returned := false
 	defer func() {
-		if opened == nil {
+		if !returned { // else what has returned an error has closed the connection, which is done once
 			c.conn.Close()
 		}
 		c.reserved.Release()
 	}()
 	cfg := o.route.cfg
 	result, err := performHandshake(ctx, cfg.trace(), c.conn, o.request)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		opened, err = attach(c.conn, result, Client, attachOptions{c.reserved, cfg.Handler, o.policy}, cfg.options())
 	}
-	return attach(c.conn, result, Client, attachOptions{c.reserved, cfg.Handler, o.policy}, cfg.options())
+	returned = true
+	return opened, err
 }
 
 // close closes a connection that nobody wants.

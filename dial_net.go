@@ -33,11 +33,12 @@ func (r *route) transportDialer(ctx context.Context) (transport.Dialer, netip.Ad
 	d, ok := cfg.Transport.(transport.Dialer)
 	switch {
 	case !ok, r.proxy != nil, to.Network != "tcp", to.Secure && cfg.DialTLS != nil,
+		new(net.Dialer).MultipathTCP(), // the zero Dialer's, which GODEBUG can change
 		cfg.Dialer != nil, cfg.NetDial != nil, cfg.trace().DialDone != nil, httptrace.ContextClientTrace(ctx) != nil:
 		return nil, netip.AddrPort{}
 	}
 	ip, err := netip.ParseAddr(to.Host)
-	if err != nil || ip.Zone() != "" || ip.IsUnspecified() { // for which package net has a meaning of its own
+	if err != nil || ip.Zone() != "" || ip.Unmap().IsUnspecified() { // for which package net has a meaning of its own
 		return nil, netip.AddrPort{}
 	}
 	return d, netip.AddrPortFrom(ip, uint16(to.Port))

@@ -53,16 +53,19 @@ func TestATransportDialsUnlessSomethingOfPackageNetIsAskedFor(t *testing.T) {
 	var d net.Dialer
 	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{})
 	for name, test := range map[string]struct {
-		ctx  context.Context
-		url  string
-		cfg  Config
-		want int
+		ctx   context.Context
+		url   string
+		cfg   Config
+		debug string // GODEBUG
+		want  int
 	}{
 		"ws":              {url: plain, want: 1},
 		"wss":             {url: secure, want: 1},
 		"other functions": {url: plain, cfg: Config{Trace: &Trace{DialStart: func(string, string) {}}}, want: 1},
 		"a name":          {url: strings.Replace(plain, "127.0.0.1", "localhost", 1)},
 		"any address":     {url: strings.Replace(plain, "127.0.0.1", "0.0.0.0", 1)},
+		"any, mapped":     {url: strings.Replace(plain, "127.0.0.1", "[::ffff:0.0.0.0]", 1)},
+		"Multipath TCP":   {url: plain, debug: "multipathtcp=1"},
 		"a Unix socket":   {url: "ws+unix:///nowhere.sock:/"},
 		"Dialer":          {url: plain, cfg: Config{Dialer: &d}},
 		"NetDial":         {url: plain, cfg: Config{NetDial: d.DialContext}},
@@ -72,6 +75,9 @@ func TestATransportDialsUnlessSomethingOfPackageNetIsAskedFor(t *testing.T) {
 		"a ClientTrace":   {ctx: traced, url: plain},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if test.debug != "" {
+				t.Setenv("GODEBUG", test.debug)
+			}
 			transport := &dialingTransport{Factory: std.Transport()}
 			cfg := test.cfg
 			cfg.Transport, cfg.TLS = transport, &tls.Config{RootCAs: roots}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -389,6 +390,35 @@ func TestACanceledDialLeavesNothingOpen(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A second Close of a notifyingConn panics.
+func TestAConnectionOfNetDialIsClosedOnceAfterAnError(t *testing.T) {
+	refusing := server(t, http.NotFoundHandler())
+	accepting := server(t, echo(t, nil))
+	for name, test := range map[string]struct {
+		url       string
+		transport transport.Factory
+	}{
+		"in the opening handshake": {refusing, nil},
+		"by the transport":         {accepting, rejectingTransport{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan struct{})
+			_, err := Dial(t.Context(), test.url, &Config{
+				Proxy:     NoProxy,
+				Transport: test.transport,
+				NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+					return notifyingConn{conn, closed}, err
+				},
+			})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			<-closed
+		})
 	}
 }
 

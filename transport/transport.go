@@ -247,8 +247,9 @@ type TLSFactory interface {
 
 // A Dialer is a Factory that can connect by itself, which may cost less than to take over a connection
 // of package net. Dial and Open use it for a Config without a Dialer, a NetDial, a proxy, a DialTLS and
-// a Trace with DialDone, if the host is an IP address without a zone and the context has no
-// httptrace.ClientTrace: then nothing of package net was asked for.
+// a Trace with DialDone, if the host is an IP address without a zone, the context has no
+// httptrace.ClientTrace, and GODEBUG doesn't demand Multipath TCP: then nothing of package net was asked
+// for.
 type Dialer interface {
 	Factory
 

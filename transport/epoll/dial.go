@@ -5,6 +5,7 @@ package epoll
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -21,7 +22,7 @@ var _ transport.Dialer = Factory{}
 
 // DialTCP connects to addr, which has no zone, as the zero net.Dialer does. The net.Conn is for one
 // opening handshake and for Attach, which moves it to a loop with its descriptor: its calls of Read and
-// Write must follow one another, and share a deadline. The error is a *net.OpError.
+// Write must follow one another, and share a deadline. Errors are *net.OpErrors, but for io.EOF.
 func (f Factory) DialTCP(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
 	d, err := f.loops.dial(ctx, addr)
 	if err != nil {
@@ -124,20 +125,20 @@ func (d *dialed) connect(ctx context.Context, to unix.Sockaddr) error {
 // Read reads what has arrived, or waits for it.
 func (d *dialed) Read(p []byte) (n int, err error) {
 	if !d.ref.acquire() {
-		return 0, net.ErrClosed
+		return 0, d.opError("read", net.ErrClosed)
 	}
 	defer d.release()
 	err = d.wait.until(d.fd, unix.EPOLLIN, func() (err error) {
 		n, err = socket.RawRead(d.fd, p)
 		return err
 	})
-	return n, d.orClosed(err)
+	return n, d.opError("read", err)
 }
 
 // Write writes all of p.
 func (d *dialed) Write(p []byte) (n int, err error) {
 	if !d.ref.acquire() {
-		return 0, net.ErrClosed
+		return 0, d.opError("write", net.ErrClosed)
 	}
 	defer d.release()
 	err = d.wait.until(d.fd, unix.EPOLLOUT, func() error {
@@ -147,15 +148,20 @@ func (d *dialed) Write(p []byte) (n int, err error) {
 		}
 		return err
 	})
-	return n, d.orClosed(err)
+	return n, d.opError("write", err)
 }
 
-// orClosed returns net.ErrClosed for the error of a call that Close has ended.
-func (d *dialed) orClosed(err error) error {
-	if err != nil && d.ref.closed() {
-		return net.ErrClosed
+// opError returns the error of a call as package net does.
+func (d *dialed) opError(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case d.ref.closed(): // Close has ended the call
+		err = net.ErrClosed
+	case err == io.EOF:
+		return err
 	}
-	return err
+	return &net.OpError{Op: op, Net: "tcp", Source: d.LocalAddr(), Addr: d.RemoteAddr(), Err: err}
 }
 
 // SetDeadline bounds Read and Write, also those under way.

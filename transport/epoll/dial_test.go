@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 // listen returns a listener on the loopback interface, and its address.
@@ -153,6 +154,52 @@ func TestDialTCPReportsErrorsAsNetDialer(t *testing.T) {
 	}
 }
 
+func TestErrorsOfADialedConnectionAreThoseOfPackageNet(t *testing.T) {
+	for name, end := range map[string]func(conn, peer net.Conn){
+		"a reset":    func(_, peer net.Conn) { peer.(*net.TCPConn).SetLinger(0); peer.Close() },
+		"a deadline": func(conn, _ net.Conn) { conn.SetDeadline(expired) },
+		"Close":      func(conn, _ net.Conn) { conn.Close() },
+	} {
+		for call, of := range map[string]func(net.Conn) error{
+			"Read":  func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+			"Write": func(c net.Conn) error { _, err := c.Write(make([]byte, 1)); return err },
+		} {
+			t.Run(name+", "+call, func(t *testing.T) {
+				dialed, peer := dialTCP(t, Loops(1))
+				reference, referencePeer := netpair.Sockets(t, "tcp")
+				end(dialed, peer)
+				end(reference, referencePeer)
+				var got, want *net.OpError
+				if !errors.As(of(dialed), &got) || !errors.As(of(reference), &want) {
+					t.Fatalf("%v, want %v", got, want)
+				}
+				if got.Op != want.Op || got.Net != want.Net || got.Err.Error() != want.Err.Error() || got.Timeout() != want.Timeout() {
+					t.Errorf("%v, want %v", got, want)
+				}
+				if got.Source.String() != dialed.LocalAddr().String() || got.Addr.String() != dialed.RemoteAddr().String() {
+					t.Errorf("from %v to %v", got.Source, got.Addr)
+				}
+			})
+		}
+	}
+}
+
+func TestAWaitThatTheSystemRefusesIsAnError(t *testing.T) {
+	w, err := newWaitPoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	file, err := os.Open("/proc/self/exe") // epoll takes no regular files
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := w.until(int(file.Fd()), unix.EPOLLIN, func() error { return unix.EAGAIN }); !errors.Is(err, syscall.EPERM) {
+		t.Error(err)
+	}
+}
+
 func TestDialTCPEndsWithItsContext(t *testing.T) {
 	addr := fullListener(t)
 	f := Loops(1)
@@ -183,10 +230,10 @@ func TestCloseEndsCallsOfADialedConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conn, _ := dialTCP(t, Loops(1))
 			time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
-			if err := call(conn); err != net.ErrClosed {
+			if err := call(conn); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("meanwhile: %v", err)
 			}
-			if err := call(conn); err != net.ErrClosed {
+			if err := call(conn); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("afterwards: %v", err)
 			}
 			if err := conn.SetDeadline(time.Time{}); err != net.ErrClosed {

@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -35,9 +36,9 @@ func newWaitPoint() (*waitPoint, error) {
 	}
 	w := &waitPoint{pollable: p}
 	w.attempt = func(uintptr) bool {
-		w.err = w.call()
-		if w.err == unix.EAGAIN && w.arm() == nil {
-			return false
+		if w.err = w.call(); w.err == unix.EAGAIN {
+			w.err = w.arm()
+			return w.err != nil
 		}
 		return true
 	}
@@ -66,7 +67,7 @@ func (w *waitPoint) arm() error {
 		op = unix.EPOLL_CTL_ADD
 	}
 	if err := unix.EpollCtl(w.epfd, op, w.fd, &unix.EpollEvent{Events: w.wanted, Fd: int32(w.fd)}); err != nil {
-		return err
+		return os.NewSyscallError("epoll_ctl", err)
 	}
 	w.armed = w.wanted
 	return nil
