@@ -177,11 +177,15 @@ func (c *Conn) beginPull() error {
 	if r.handler != nil {
 		return ErrHandler
 	}
-	c.activate()
+	if r.activeReceive == nil {
+		c.activate()
+		r.replies.Drop() // what a Handler has left there would be kept until the connection ends
+	}
 	if r.dec.Err() == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
 		c.consume(len(r.view)) // discarded: its memory belongs to the transport
 		c.batch.mu.Lock()
 		defer c.batch.mu.Unlock()
+		c.publishCountsLocked()
 		return r.dec.Fail(c.closing().Ended(ErrClosed, !r.pushed, false))
 	}
 	return r.dec.Err()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/internal/frametest"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
@@ -490,4 +491,24 @@ func TestReceivesAfterCloseOrAbortReturnACloseError(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAReceiveWithoutAHandlerKeepsNoMemoryOfReplies(t *testing.T) {
+	for range 1000 { // under the race detector the pool drops some of what it is given
+		used, reply := new(activeReceive), buffer.Get(16<<10)
+		used.replies.Put(reply)
+		activeReceives.Put(used)
+		c, _ := newScripted(Client, Limits{}, frames(Client, "text a"))
+		c.RecvMessage(nil)
+		if c.receive.activeReceive != used {
+			continue
+		}
+		kept := c.receive.replies.Get(1)
+		if kept == reply {
+			t.Errorf("%d bytes are kept", cap(kept.B))
+		}
+		kept.Put()
+		return
+	}
+	t.Error("the pool never returned what it was given")
 }

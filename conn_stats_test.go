@@ -114,3 +114,18 @@ func TestOutgoingCountsTakenAndWaitingBytes(t *testing.T) {
 		t.Error("writes don't block")
 	}
 }
+
+func TestStatsAreCompleteWhenCloseEndsReceiving(t *testing.T) {
+	stream := frames(Client, "text a; text b")
+	c, _ := newScripted(Client, Limits{}, stream)
+	if _, _, err := c.RecvMessage(nil); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, msg, err := c.RecvMessage(nil); err == nil {
+		t.Errorf("received %q after Close", msg)
+	}
+	if got := c.Stats(); got.MessagesReceived != 1 || got.PayloadReceived != 1 || got.WireReceived != uint64(len(stream)) {
+		t.Errorf("%+v", got)
+	}
+}
