@@ -28,6 +28,13 @@ var misbehaviours = map[string]func(lines *bufio.Scanner){
 			fmt.Println("hello")
 		}
 	},
+	"repeats the first line": func(lines *bufio.Scanner) {
+		lines.Scan()
+		fmt.Fprintln(os.Stderr, lines.Text())
+		fmt.Println("opened")
+		lines.Scan()
+		os.Exit(1)
+	},
 	"opens nothing": func(lines *bufio.Scanner) {
 		for _, answer := range []string{"opened", "started"} {
 			lines.Scan()

@@ -126,6 +126,20 @@ func TestProgramThatMisbehavesIsAnError(t *testing.T) {
 	}
 }
 
+func TestProgramThatIsCompiledLateOpensMoreConnectionsBefore(t *testing.T) {
+	lab, err := openLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for language, want := range map[string]string{"C": "open 32", "Java": "open 82"} {
+		c := misbehaving("repeats the first line")
+		c.Language = language
+		if _, err := lab.Run(c, Case{Kind: Dial, Conns: 50}, Timing{}); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", language, err, want)
+		}
+	}
+}
+
 func TestClientInGoThatCannotCompressIsLeftOut(t *testing.T) {
 	lab, err := openLab()
 	if err != nil {
