@@ -58,6 +58,7 @@ func TestKernelsMatchNaiveLoop(t *testing.T) {
 			t.Run("in place", func(t *testing.T) { testInPlace(t, k) })
 			t.Run("copy", func(t *testing.T) { testCopy(t, k) })
 			t.Run("long", func(t *testing.T) { testLong(t, k) })
+			t.Run("long at every alignment", func(t *testing.T) { testLongAlignments(t, k) })
 		})
 	}
 }
@@ -149,6 +150,36 @@ func testLong(t *testing.T, k kernel) {
 			k.apply(&plain[0], &plain[0], n, testKey, shift)
 			if !bytes.Equal(plain, want) {
 				t.Fatalf("length %d, alignment %d: wrong bytes in place", n, shift)
+			}
+		}
+	}
+}
+
+// testLongAlignments has messages for the loops of long ones, which begin and end at every alignment.
+func testLongAlignments(t *testing.T, k kernel) {
+	const shortest = 1280
+	room, plain := aligned(guard+maxAlign+shortest+maxAlign+guard), aligned(2*maxAlign+shortest)
+	blank := bytes.Repeat([]byte{0xEE}, guard)
+	want := make([]byte, shortest+maxAlign)
+	noise(plain)
+	for shift := range maxAlign {
+		for n := shortest; n < shortest+maxAlign; n++ {
+			src, pos := plain[n*5%maxAlign:][:n], n%4
+			dst := room[guard+shift:][:n]
+			before, after := room[shift:][:guard], room[guard+shift+n:][:guard]
+			copy(before, blank)
+			copy(after, blank)
+			naive(want[:n], src, testKey, pos)
+			k.apply(&dst[0], &src[0], n, testKey, pos)
+			if !bytes.Equal(dst, want[:n]) {
+				t.Fatalf("length %d, alignment %d: wrong copy", n, shift)
+			}
+			k.apply(&dst[0], &dst[0], n, testKey, pos)
+			if !bytes.Equal(dst, src) {
+				t.Fatalf("length %d, alignment %d: wrong bytes in place", n, shift)
+			}
+			if !bytes.Equal(before, blank) || !bytes.Equal(after, blank) {
+				t.Fatalf("length %d, alignment %d: other bytes were changed", n, shift)
 			}
 		}
 	}
