@@ -1,5 +1,7 @@
 package deflate
 
+import "encoding/binary"
+
 // The headers of non-final blocks by type (RFC 1951 section 3.2.3).
 const (
 	blockStored  = 0 << 1
@@ -9,6 +11,10 @@ const (
 
 // fewTokens is the number of tokens below which dynamic codes can't pay for their description.
 const fewTokens = 48
+
+// maxLiteralSize bounds the sizes of the codes that are written for literals and lengths, so that four of
+// them and the rest of a byte fit in 64 bits.
+const maxLiteralSize = 14
 
 // A block writes tokens as the smallest type of block.
 type block struct {
@@ -35,7 +41,7 @@ func (b *block) write(w *bitWriter, t *tokens, data []byte) {
 	stored := 8 * (len(data) + maxStoredHeader)
 	size := 3 + fixed.cost(t, o)
 	codes := fixed
-	if t.n > fewTokens {
+	if t.symbols > fewTokens {
 		if s := b.describe(t, o) + b.cost(t, o); s < size {
 			size, codes = s, b
 		}
@@ -63,14 +69,18 @@ func (o *occurring) list(t *tokens) {
 	o.distances = nonzero(o.memory[maxLiterals:maxLiterals], t.distances[:])
 }
 
-// nonzero appends the indices of nonzero counts to dst.
+// nonzero appends the indices of nonzero counts to dst, which is empty and has room for all, without
+// branches that the processor would have to predict.
 func nonzero(dst []uint16, counts []uint16) []uint16 {
-	for i, n := range counts {
-		if n > 0 {
-			dst = append(dst, uint16(i))
+	dst = dst[:len(counts)]
+	n := 0
+	for i, count := range counts {
+		dst[n] = uint16(i)
+		if count > 0 {
+			n++
 		}
 	}
-	return dst
+	return dst[:n]
 }
 
 // cost returns the size of the tokens in bits with the codes of the block.
@@ -82,7 +92,7 @@ func (b *block) cost(t *tokens, o *occurring) int {
 // describe builds the optimal codes for the tokens, and returns the size of their description in
 // bits.
 func (b *block) describe(t *tokens, o *occurring) int {
-	b.literals.build(o.literals, t.literals[:], maxCodeSize)
+	b.literals.build(o.literals, t.literals[:], maxLiteralSize)
 	b.distances.build(o.distances, t.distances[:], maxCodeSize)
 	r := &b.runs
 	r.count(b.literals.sizes[:maxLiterals], b.distances.sizes[:maxDistances])
@@ -109,30 +119,63 @@ func (b *block) writeDescription(w *bitWriter) {
 	}
 }
 
-// writeTokens writes the tokens and the end-of-block symbol.
+// writeTokens writes the tokens and the end-of-block symbol. It keeps the bits in variables, and moves them
+// to memory once for up to four literals or a match.
 func (b *block) writeTokens(w *bitWriter, t *tokens) {
-	for _, token := range t.all[:t.n] {
-		if token < isMatch {
-			code := b.literals.codes[token]
-			w.put(code.bits(), code.size())
-			continue
+	literals, distances := &b.literals.codes, &b.distances.codes
+	text := t.text[:]
+	out, n, bits, have := w.b, w.n, w.bits, w.have
+	for i := 0; ; i++ {
+		token := t.all[i]
+		p := text[:token.literals()]
+		text = text[token.literals():]
+		for ; len(p) >= 4; p = p[4:] {
+			c0, c1, c2, c3 := literals[p[0]], literals[p[1]], literals[p[2]], literals[p[3]]
+			first := c0.bits() | c1.bits()<<(c0.size()&63)
+			second := c2.bits() | c3.bits()<<(c2.size()&63)
+			bits |= first << (have & 63)
+			have += c0.size() + c1.size()
+			bits |= second << (have & 63)
+			have += c2.size() + c3.size()
+			n, bits, have = spill(out, n, bits, have)
 		}
-		length, distance := int(token>>16&255), int(token&(maxWindow-1))
-		i, j := lengthSymbol(length), distanceSymbol(distance)
-		code, far := b.literals.codes[i], b.distances.codes[j]
-		s, d := literalSymbols[i], distanceSymbols[j]
-		bits, size := code.bits(), code.size()
-		bits |= uint64(length+minMatch-s.value()) << size
-		size += s.extraBits()
-		bits |= far.bits() << size
-		size += far.size()
-		bits |= uint64(distance+1-d.value()) << size
-		size += d.extraBits()
-		w.put(bits, size)
+		// All of the next three literals are looked up and those that aren't there masked, since their
+		// number can't be predicted.
+		mask := &masks[len(p)&3]
+		p = p[:3]
+		c0, c1, c2 := literals[p[0]]&mask[0], literals[p[1]]&mask[1], literals[p[2]]&mask[2]
+		bits |= (c0.bits() | c1.bits()<<(c0.size()&63)) << (have & 63)
+		have += c0.size() + c1.size()
+		bits |= c2.bits() << (have & 63)
+		have += c2.size()
+		n, bits, have = spill(out, n, bits, have)
+		if i == t.n {
+			break
+		}
+		length, distance := token.lengthSymbol(), token.distanceSymbol()
+		code, far := literals[endOfBlock+1+length], distances[distance]
+		lengthBits, distanceBits := lengthExtra[length], distanceExtra[distance]
+		near := code.bits() | (token.length()&(1<<(lengthBits&63)-1))<<(code.size()&63)
+		away := far.bits() | (token.distance()&(1<<(distanceBits&63)-1))<<(far.size()&63)
+		bits |= near << (have & 63)
+		have += code.size() + uint(lengthBits)
+		bits |= away << (have & 63)
+		have += far.size() + uint(distanceBits)
+		n, bits, have = spill(out, n, bits, have)
 	}
-	end := b.literals.codes[endOfBlock]
+	w.n, w.bits, w.have = n, bits, have
+	end := literals[endOfBlock]
 	w.put(end.bits(), end.size())
 }
+
+// spill moves whole bytes of bits to out[n:]. Less than a byte is left.
+func spill(out []byte, n int, bits uint64, have uint) (int, uint64, uint) {
+	binary.LittleEndian.PutUint64(out[n:], bits)
+	return n + int(have>>3), bits >> (have & 56), have & 7
+}
+
+// masks has for each number of literals below four the masks of the codes of three.
+var masks = [4][3]bitCode{{}, {^bitCode(0)}, {^bitCode(0), ^bitCode(0)}, {^bitCode(0), ^bitCode(0), ^bitCode(0)}}
 
 // runs holds the sizes of codes as they are written: run-length encoded (RFC 1951 section 3.2.7).
 type runs struct {

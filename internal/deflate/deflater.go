@@ -6,6 +6,10 @@ import "slices"
 // in 16 bits.
 const chunkSize = 32 << 10
 
+// joinedPadding is the number of bytes that follow joined data, so that eight bytes can be read at the
+// index of the last five.
+const joinedPadding = 3
+
 // Tail is the end of the empty stored block at the end of Deflate's result. A sender removes it from
 // the end of a message (RFC 7692 section 7.2.1).
 var Tail = []byte{0x00, 0x00, 0xff, 0xff}
@@ -44,14 +48,15 @@ func (d *Deflater) Deflate(dst, src []byte, dict *History) []byte {
 	w := newBitWriter(slices.Grow(dst, Bound(len(src))))
 	for at := 0; at < len(src); {
 		end := min(at+chunkSize, len(src))
-		data, from := src[:end], at
+		data, from, padding := src[:end], at, 0
 		if at > d.window {
 			data, from = src[at-d.window:end], d.window
 		} else if dict.Len() > 0 {
 			data, from = d.join(dict, src[:end], at)
+			padding = joinedPadding
 		}
 		d.tokens.reset()
-		d.find(data, from)
+		d.find(data, from, padding)
 		d.block.write(&w, &d.tokens, data[from:])
 		at = end
 	}
@@ -65,6 +70,6 @@ func (d *Deflater) join(dict *History, src []byte, at int) (data []byte, from in
 		d.joined = d.joined[len(d.joined)-most:]
 	}
 	from = len(d.joined) + at
-	d.joined = append(d.joined, src...)
-	return d.joined, from
+	d.joined = append(append(d.joined, src...), make([]byte, joinedPadding)...)
+	return d.joined[:len(d.joined)-joinedPadding], from
 }

@@ -1,9 +1,6 @@
 package deflate
 
-import (
-	"math/bits"
-	"slices"
-)
+import "math/bits"
 
 // A bitCode is the code of a symbol as it is written: its bits, the first one lowest, and from bit 16
 // their number.
@@ -17,6 +14,7 @@ type huffman struct {
 	sizes  [maxLiterals + 2]uint8
 	codes  [maxLiterals + 2]bitCode
 	sorted [maxLiterals]uint32 // frequency of a symbol and, in the lowest 9 bits, its index
+	other  [maxLiterals]uint32
 	weight [maxLiterals]uint32
 }
 
@@ -32,13 +30,37 @@ func (h *huffman) build(occurring []uint16, counts []uint16, maxSize int) {
 		h.sizes[i], h.codes[i] = 1, 1<<16
 		return
 	}
-	sorted := h.sorted[:len(occurring)]
+	count := h.assign(h.sort(occurring, counts), maxSize)
+	h.number(occurring, &count)
+}
+
+// sort returns the symbols, given in ascending order, from the rarest to the most frequent. It is a radix
+// sort: most frequencies of a short message have six bits, so that one pass is enough.
+func (h *huffman) sort(occurring []uint16, counts []uint16) []uint32 {
+	sorted, other := h.sorted[:len(occurring)], h.other[:len(occurring)]
+	all := uint32(0)
 	for i, s := range occurring {
 		sorted[i] = uint32(counts[s])<<9 | uint32(s)
+		all |= sorted[i]
 	}
-	slices.Sort(sorted)
-	count := h.assign(sorted, maxSize)
-	h.number(occurring, &count)
+	for shift := 9; all>>shift > 0; shift += 6 {
+		var next [64]uint16
+		for _, s := range sorted {
+			next[s>>shift&63]++
+		}
+		place := uint16(0)
+		for i, n := range next {
+			next[i] = place
+			place += n
+		}
+		for _, s := range sorted {
+			digit := s >> shift & 63
+			other[next[digit]] = s
+			next[digit]++
+		}
+		sorted, other = other, sorted
+	}
+	return sorted
 }
 
 // assign assigns sizes to the symbols, which are sorted from the rarest to the most frequent. It

@@ -10,6 +10,9 @@ const (
 	maxHashBits = 15
 	minHashBits = 9
 
+	// fastHashBits are those of level 1, whose table then fits in a first-level cache.
+	fastHashBits = 14
+
 	// anchor is the length of the shortest match that is looked for. Shorter ones rarely pay.
 	anchor = 4
 
@@ -17,8 +20,8 @@ const (
 	near = 512
 )
 
-// A finder maps four bytes to their last index in the data and, for levels above 1, to earlier ones.
-// 0 means none, so index 0 is never found.
+// A finder maps four bytes, or five for level 1, to their last index in the data and, for levels above 1,
+// to earlier ones. For those levels, 0 means none, so they never find index 0.
 type finder struct {
 	shift    uint
 	latest   [1 << maxHashBits]uint16
@@ -31,9 +34,9 @@ var efforts = [10]struct{ tries, enough int }{
 	2: {4, 16}, 3: {8, 32}, 4: {8, 32}, 5: {16, 64}, 6: {32, 128}, 7: {64, maxMatch}, 8: {256, maxMatch}, 9: {1024, maxMatch},
 }
 
-// begin prepares for new data.
-func (f *finder) begin(n int) {
-	hashBits := min(max(bits.Len(uint(n)), minHashBits), maxHashBits)
+// begin prepares for n bytes of new data, with at most so many bits of the hash.
+func (f *finder) begin(n, most int) {
+	hashBits := min(max(bits.Len(uint(n)), minHashBits), most)
 	f.shift = 32 - uint(hashBits)
 	clear(f.latest[:1<<hashBits])
 }
@@ -43,6 +46,13 @@ func (f *finder) hash(four uint32) uint32 {
 }
 
 func load4(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+
+// hash5 returns the bits from shift of a 64-bit hash of the lower five of eight bytes.
+func hash5(eight uint64, shift uint) uint64 {
+	return (eight * (889523592379 << 24 & (1<<64 - 1))) >> (shift & 63) & (1<<maxHashBits - 1)
+}
+
+func load8(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
 // matchSize returns the length of the common prefix of data[a:] and data[b:], where a < b.
 func matchSize(data []byte, a, b int) int {
@@ -60,14 +70,16 @@ func matchSize(data []byte, a, b int) int {
 	return n
 }
 
-// find appends the tokens of data[from:].
-func (d *Deflater) find(data []byte, from int) {
-	d.finder.begin(len(data))
+// find appends the tokens of data[from:], where padding bytes follow data that may be read.
+func (d *Deflater) find(data []byte, from, padding int) {
 	if d.level == 1 {
-		d.findFast(data, from)
+		d.finder.begin(len(data), fastHashBits)
+		d.findFast(data, from, padding)
 	} else {
+		d.finder.begin(len(data), maxHashBits)
 		d.findBest(data, from)
 	}
+	d.tokens.finish()
 }
 
 // strides has the distances between the indices of the history that level 1 inserts, by how far back
@@ -77,27 +89,33 @@ var strides = []struct{ back, stride int }{{8 << 10, 8}, {2 << 10, 4}, {0, 2}}
 
 // remember inserts indices of the history, data[:from], for level 1.
 func (f *finder) remember(data []byte, from int) {
+	shift := f.shift + 32
 	i := 1
 	for _, s := range strides {
-		for end := min(from-s.back, len(data)-anchor+1); i < end; i += s.stride {
-			f.latest[f.hash(load4(data, i))] = uint16(i)
+		for end := min(from-s.back, len(data)-8+1); i < end; i += s.stride {
+			f.latest[hash5(load8(data, i), shift)] = uint16(i)
 		}
 	}
 }
 
-// findFast uses the first match that it finds.
-func (d *Deflater) findFast(data []byte, from int) {
+// findFast uses the first match that it finds at two of three indices. It finds most others by extending
+// matches backward.
+func (d *Deflater) findFast(data []byte, from, padding int) {
 	f, t := &d.finder, &d.tokens
 	f.remember(data, from)
-	last := len(data) - anchor // the last index of four bytes
-	next := from               // the first byte that has no token yet
+	latest, shift, window := &f.latest, f.shift+32, d.window
+	padded := data[:len(data)+padding]
+	last := len(padded) - 8 // the last index of eight bytes
+	next := from            // the first byte that has no token yet
+	step := 1               // to the next index: 1 and 2 in turns
 	for i := max(1, from); i <= last; {
-		four := load4(data, i)
-		h := f.hash(four)
-		earlier := int(f.latest[h])
-		f.latest[h] = uint16(i)
-		if earlier == 0 || i-earlier > d.window || load4(data, earlier) != four {
-			i += 1 + (i-next)>>6
+		eight := load8(padded, i)
+		h := hash5(eight, shift)
+		earlier := int(latest[h]) // 0 if none, which is as good as any index
+		latest[h] = uint16(i)
+		if i-earlier > window || load4(data, earlier) != uint32(eight) {
+			step ^= 1 ^ 2
+			i += step + (i-next)>>6
 			continue
 		}
 		size := anchor + matchSize(data, earlier+anchor, i+anchor)
@@ -110,14 +128,17 @@ func (d *Deflater) findFast(data []byte, from int) {
 			i--
 			earlier--
 		}
-		t.addLiterals(data[next:i])
+		t.addLiterals(data, next, i)
 		t.addMatch(end-i, i-earlier)
-		for i += 2; i < min(end, last); i += 2 {
-			f.latest[f.hash(load4(data, i))] = uint16(i)
+		if end <= last {
+			// A loop over more indices of the match would take longer: the processor can't
+			// predict where it ends.
+			latest[hash5(load8(padded, i+1), shift)] = uint16(i + 1)
+			latest[hash5(load8(padded, end-2), shift)] = uint16(end - 2)
 		}
 		i, next = end, end
 	}
-	t.addLiterals(data[next:])
+	t.addLiterals(data, next, len(data))
 }
 
 // insert inserts index i.
@@ -151,7 +172,7 @@ func (d *Deflater) findBest(data []byte, from int) {
 			i++
 			length, distance = longer, further
 		}
-		t.addLiterals(data[next:i])
+		t.addLiterals(data, next, i)
 		t.addMatch(length, distance)
 		end := i + length
 		for i += 2; i < min(end, last+1); i++ {
@@ -159,7 +180,7 @@ func (d *Deflater) findBest(data []byte, from int) {
 		}
 		i, next = end, end
 	}
-	t.addLiterals(data[next:])
+	t.addLiterals(data, next, len(data))
 }
 
 // longest returns the longest match for index i, the last one inserted, if it is longer than least.
