@@ -12,6 +12,7 @@ const module = "github.com/seed004e8d11/websock"
 
 var imports = Imports{
 	"atomic":        "sync/atomic",
+	"bufio":         "bufio",
 	"bytes":         "bytes",
 	"context":       "context",
 	"debug":         "runtime/debug",
@@ -22,12 +23,14 @@ var imports = Imports{
 	"fmt":           "fmt",
 	"http":          "net/http",
 	"io":            "io",
+	"json":          "encoding/json",
 	"log":           "log",
 	"net":           "net",
 	"netpoll":       module + "/transport/netpoll",
 	"os":            "os",
 	"pprof":         "runtime/pprof",
 	"runtime":       "runtime",
+	"signal":        "os/signal",
 	"slog":          "log/slog",
 	"std":           module + "/transport/std",
 	"sync":          "sync",

@@ -137,3 +137,64 @@ func TestTheFilesThatTheDocumentsNameExist(t *testing.T) {
 		}
 	}
 }
+
+// anchors returns the fragments with which links can name the headings of a document.
+func anchors(text string) map[string]bool {
+	names := map[string]bool{"": true}
+	for _, h := range regexp.MustCompile("(?m)^#+ (.*)$").FindAllStringSubmatch(text, -1) {
+		name := regexp.MustCompile("[^a-z0-9 _-]").ReplaceAllString(strings.ToLower(h[1]), "")
+		names[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return names
+}
+
+func TestTheLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
+	docs, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, doc := range append(docs, root+"/README.md", root+"/CONTRIBUTING.md", root+"/SECURITY.md") {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^():]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			found++
+			path, fragment, _ := strings.Cut(link[1], "#")
+			target := doc
+			if path != "" {
+				target = filepath.Join(filepath.Dir(doc), path)
+			}
+			if filepath.Ext(target) != ".md" {
+				if _, err := os.Stat(target); err != nil {
+					t.Errorf("%s: the link %s leads nowhere", doc, link[1])
+				}
+				continue
+			}
+			if to, err := os.ReadFile(target); err != nil || !anchors(string(to))[fragment] {
+				t.Errorf("%s: the link %s leads nowhere", doc, link[1])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d links found", found)
+	}
+}
+
+func TestTheBookHasAllPages(t *testing.T) {
+	contents, err := os.ReadFile(root + "/docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if name != "README.md" && !strings.Contains(string(contents), "]("+name+")") {
+			t.Errorf("docs/README.md has no link to %s", name)
+		}
+	}
+}
