@@ -112,8 +112,6 @@ func ExampleAccept() {
 	// Output: HELLO
 }
 
-// Messages that are alike, as those of one connection mostly are, take little when each may
-// refer to those before it.
 // A page and the WebSockets that it opens share one connection of HTTP/2.
 func ExampleConfigureServer() {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,6 +159,8 @@ func ExampleConfigureServer() {
 	// text Hello <nil>
 }
 
+// Messages that are alike, as those of one connection mostly are, take little when each may
+// refer to those before it.
 func ExampleConfig_compression() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: websock.DefaultCompression})
