@@ -230,8 +230,8 @@ func (d *Decoder) dropPartial() {
 	d.state &^= hasPartial
 }
 
-// Fail makes err, which must not be nil, the error of all later calls and returns it. A caller that ends the stream for a
-// reason of its own should call it.
+// Fail makes err, which must not be nil, the error of all later calls and returns it. A caller that ends
+// the stream for a reason of its own should call it.
 func (d *Decoder) Fail(err error) error {
 	d.err = err
 	d.state |= failed
