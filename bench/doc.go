@@ -51,7 +51,8 @@
 // masking and compression, MEMORY.md those of a network in memory.
 //
 // As echo servers, websock and others are compared in the cases whose names begin with server. All have
-// the same client, raw or, with HTTP/2, websock, and each is a process of its own, whose processor time and memory are measured.
+// the same client, raw or, with HTTP/2, websock, and each is a process of its own, whose processor time
+// and memory are measured.
 // A program in any language can take part:
 //
 //	go run ./compare -rounds 5 -cases '^server/'

@@ -137,8 +137,8 @@ func castOnce(ctx context.Context, meter *client.Meter, c client.Caster) error {
 }
 
 // idle measures the memory of connections that have echoed a message or, if they share connections, were
-// sent one, so that everything they allocate is included. As many connect first, and stay, as it takes for a heap to grow to the size at which it is
-// collected, so that one-time allocations aren't.
+// sent one, so that everything they allocate is included. As many connect first, and stay, as it takes for
+// a heap to grow to the size at which it is collected, so that one-time allocations aren't.
 func (s *echoServer) idle(ctx context.Context, c Case) (r Result, err error) {
 	const warmup = 1000
 	connect := s.connect
