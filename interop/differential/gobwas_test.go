@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"testing/iotest"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
@@ -17,10 +18,11 @@ func gobwas(role websock.Role, stream []byte) (v verdict) {
 	if role == websock.Server {
 		state = ws.StateServerSide
 	}
+	// After io.EOF behind the header of a control frame, wsutil takes a message for complete.
 	conn := struct {
 		io.Reader
 		io.Writer
-	}{bytes.NewReader(stream), io.Discard}
+	}{io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(io.ErrUnexpectedEOF)), io.Discard}
 	for {
 		payload, op, err := wsutil.ReadData(conn, state)
 		var over wsutil.ClosedError
@@ -30,7 +32,7 @@ func gobwas(role websock.Role, stream []byte) (v verdict) {
 			continue
 		case errors.As(err, &over):
 			v.end, v.code = closed, websock.CloseCode(over.Code)
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.ErrUnexpectedEOF):
 		default:
 			v.end = refused
 		}

@@ -123,6 +123,7 @@ func FuzzVerdicts(f *testing.F) {
 		f.Add([]byte("\x02\x03\xed\xa0\x80\x06\x00\x41\x02\xfd\x05Hello"), true, server)
 		f.Add([]byte("\x81\x05Hello\x88\x02\x03\xe8"), false, server)
 		f.Add([]byte("\x88\x02\x03\xf6"), false, server)
+		f.Add([]byte("\x02\x02hi\x88\x76"), false, server)
 	}
 	f.Fuzz(func(t *testing.T, input []byte, program, server bool) {
 		role, stream := websock.Client, input
