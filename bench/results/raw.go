@@ -123,6 +123,7 @@ func parseName(name benchfmt.Name) (k key) {
 	base, labels := name.Parts()
 	k.grid, k.by.language = string(base), "Go"
 	var rest []string
+	takeover := ""
 	for _, part := range labels {
 		text := strings.TrimPrefix(string(part), "/")
 		label, value, _ := strings.Cut(text, "=")
@@ -136,9 +137,10 @@ func parseName(name benchfmt.Name) (k key) {
 		case label == "size":
 			k.column = value
 		case text == "takeover=true":
-			k.column += ", takeover"
+			takeover = ", takeover"
 		}
 	}
+	k.column += takeover
 	if k.grid == overLoopbackName {
 		k.grid = strings.Join(rest, "/")
 	}

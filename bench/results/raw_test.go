@@ -28,7 +28,7 @@ BenchmarkReceive/size=125/by=gws-2 1000 900 ns/op 500 MB/s 1 allocs/op
 BenchmarkReceiveText/size=125/by=websock-handler-2 1000 60 ns/op
 BenchmarkReceiveText/size=125/by=gobwas-2 1000 20 ns/op
 BenchmarkReceiveText/size=125/by=gws-2 1000 70 ns/op
-BenchmarkCompressedReply/size=1024/takeover=true/by=websock-handler-2 1000 900 ns/op
+BenchmarkCompressedReply/takeover=true/size=1024/by=websock-handler-2 1000 900 ns/op
 `
 
 const loopbackFigures = `date: 2026-11-24
