@@ -5,9 +5,8 @@ package loopback
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
-
-	"github.com/seed004e8d11/websock/bench/client"
 )
 
 // inDir is where make others puts programs.
@@ -15,17 +14,9 @@ const inDir = "../others/bin"
 
 // TestOthersDoEveryKindOfWork runs each program that is built, and demands all of them of CI.
 func TestOthersDoEveryKindOfWork(t *testing.T) {
-	clients := []Case{
-		{Kind: Echo, Conns: 3, Window: 1},
-		{Kind: Echo, Conns: 3, Window: 1, Secure: true},
-		{Kind: Echo, Conns: 3, Window: 1, Size: 64 << 10},
-		{Kind: Echo, Conns: 3, Window: 1, Size: 1 << 10, Compression: client.Takeover},
-		{Kind: Echo, Conns: 3, Window: 1, Size: 16 << 10, Compression: client.Fresh},
-		{Kind: Pipelined, Conns: 3, Window: 4},
-		{Kind: Broadcast, Conns: 3},
-		{Kind: Idle, Conns: 200, Secure: true},
-		{Kind: Dial, Conns: 50},
-	}
+	clients := append(slices.Clip(exchanges),
+		Case{Kind: Idle, Conns: 200, Secure: true},
+		Case{Kind: Dial, Conns: 50})
 	servers := []Case{
 		{Server: true, Kind: Echo, Conns: 3, Window: 1},
 		{Server: true, Kind: Broadcast, Conns: 3},
