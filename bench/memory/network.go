@@ -144,8 +144,8 @@ func (n *Network) handshake(p []byte) {
 	if n.extensions != "" {
 		response = append(response, "\r\nSec-WebSocket-Extensions: "+n.extensions...)
 	}
+	n.responded = true // the client may send its first frame, from another goroutine, as soon as it has the response
 	n.responses <- append(response, "\r\n\r\n"...)
-	n.responded = true
 }
 
 // fieldOf returns the value of a header field that exists.
