@@ -17,6 +17,8 @@ GOVULNCHECK = $(TOOLS)/v1.9.0/govulncheck
 CYCLONEDX   = $(TOOLS)/v1.10.0/cyclonedx-gomod
 CADDY       = $(TOOLS)/v2.11.9/caddy
 H2SPEC      = $(TOOLS)/v2.2.1+incompatible/h2spec
+# Python packages that are tested with. The name has a sum of the requirements, so a change of them makes another one.
+VENV        = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/python-$(shell cksum <interop/requirements.txt | cut -d' ' -f1)
 build-tool  = GOBIN=$(@D) GOWORK=off CGO_ENABLED=0 go install $(1)@$(notdir $(@D))
 
 # Only what is installed and released is built with the profile of the program: it makes the go command compile
@@ -183,8 +185,14 @@ generate: ## the assembly for amd64
 	cd internal/gen && go run ./utf8 -pkg utf8 -out ../utf8/valid_amd64.s -stubs ../utf8/valid_amd64.go
 	cd internal/gen && go run ./unmask -pkg utf8 -out ../utf8/unmask_amd64.s -stubs ../utf8/unmask_amd64.go
 
-interop: $(CADDY) $(H2SPEC) ## against programs of others; interop/README.md says what to install
-	cd interop && PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
+$(VENV)/installed:
+	rm -rf $(@D)
+	/usr/bin/python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r interop/requirements.txt
+	touch $@
+
+interop: $(CADDY) $(H2SPEC) $(VENV)/installed ## against programs of others; interop/README.md says what to install
+	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing
 	go test -cover ./engine ./mask ./internal/handshake ./transport/... .
