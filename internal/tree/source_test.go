@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,9 @@ func parse(path string, src any) (*source, error) {
 	return &source{path: path, file: file, test: strings.HasSuffix(path, "_test.go")}, err
 }
 
+// withoutSources are directories without files to parse. Other programs may write to them now.
+var withoutSources = []string{"testdata", "node_modules", "target"}
+
 // parsed parses all files of all modules, whatever platform they are for.
 var parsed = sync.OnceValues(func() (sources []*source, err error) {
 	nested := map[string]bool{}
@@ -51,7 +55,7 @@ var parsed = sync.OnceValues(func() (sources []*source, err error) {
 		}
 		below, _ := filepath.Rel(root, path)
 		if d.IsDir() && below != "." {
-			if strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules" {
+			if strings.HasPrefix(d.Name(), ".") || slices.Contains(withoutSources, d.Name()) {
 				return filepath.SkipDir
 			}
 			_, err := os.Stat(filepath.Join(path, "go.mod"))
