@@ -1,12 +1,15 @@
 // Command jsonrpc calls a method of a JSON-RPC server once a second over a WebSocket connection,
-// which it dials again when it is lost.
+// which it dials again when it is lost. With -subscribe it calls a method that subscribes to something,
+// and prints the updates.
 //
 //	go run ./examples/jsonrpc wss://node.example/ eth_blockNumber '[]'
+//	go run ./examples/jsonrpc -subscribe wss://node.example/ eth_subscribe '["newHeads"]'
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -15,10 +18,12 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		log.Fatal("usage: jsonrpc URL method params")
+	subscribe := flag.Bool("subscribe", false, "the method subscribes: print the updates")
+	flag.Parse()
+	if flag.NArg() != 3 || !json.Valid([]byte(flag.Arg(2))) {
+		log.Fatal("usage: jsonrpc [-subscribe] URL method params")
 	}
-	client, err := newClient(os.Args[1], func(method string, params json.RawMessage) {
+	client, err := newClient(flag.Arg(0), func(method string, params json.RawMessage) {
 		log.Printf("notification: %s %s", method, params)
 	})
 	if err != nil {
@@ -27,8 +32,16 @@ func main() {
 	defer client.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	run := callEverySecond
+	if *subscribe {
+		run = printUpdates
+	}
+	run(ctx, client, flag.Arg(1), json.RawMessage(flag.Arg(2)))
+}
+
+func callEverySecond(ctx context.Context, c *client, method string, params json.RawMessage) {
 	for ctx.Err() == nil {
-		callOnce(ctx, client, os.Args[2], json.RawMessage(os.Args[3]))
+		callOnce(ctx, c, method, params)
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
@@ -46,4 +59,28 @@ func callOnce(ctx context.Context, c *client, method string, params json.RawMess
 		return
 	}
 	fmt.Printf("%s\n", result)
+}
+
+// printUpdates prints what comes until ctx or the subscription ends. The server forgets the
+// subscription when the connection is closed.
+func printUpdates(ctx context.Context, c *client, method string, params json.RawMessage) {
+	s, err := c.subscribe(ctx, method, params, 1000)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for {
+		select {
+		case u, ok := <-s.updates:
+			if !ok {
+				return
+			}
+			if u.Gap {
+				log.Print("updates may be missing here")
+			}
+			fmt.Printf("%s\n", u.Result)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
