@@ -18,7 +18,7 @@
 // [Reserver].
 //
 // Package transport/transporttest tests that a transport keeps these promises, and has a worked one as
-// its example, which docs/transports.md explains.
+// its example, which docs/own-transport.md explains.
 //
 // # Time
 //

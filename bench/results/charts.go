@@ -23,7 +23,7 @@ type bar struct {
 	reference bool // of ours, for comparison
 }
 
-// charted has the cases with a chart, those of the README, and the chart without its bars.
+// charted has the cases with a chart, those of README.md and docs/performance.md, and the chart without its bars.
 var charted = map[string]chart{
 	"idle/ws/conns=10000":                 {file: "Idle", title: "10,000 idle connections", unit: "bytes of memory for each"},
 	"echo/ws/conns=1000":                  {file: "Echo", title: "Echo over 1,000 connections", unit: "µs of CPU time for a message"},

@@ -1,4 +1,4 @@
-// Command echo sends one message to a WebSocket server and prints the answer as it arrives.
+// Command echo sends one message to a WebSocket server and prints the answer.
 package main
 
 import (
@@ -15,24 +15,24 @@ import (
 func main() {
 	conn, err := websock.Dial(context.Background(), os.Args[1], nil)
 	if err != nil {
-		log.Fatal(err) // a *websock.HandshakeError: status, header, start of the body
+		log.Fatal(err) // says what the server answered
 	}
 	defer conn.Close()
 	if err := conn.SendText([]byte("Hello, WebSocket")); err != nil {
 		log.Fatal(err)
 	}
-	buf := make([]byte, 8) // may be smaller than the message
+	var msg []byte
 	for {
-		h, n, err := conn.RecvTimeout(buf, time.Second)
+		conn.SetRecvDeadline(time.Now().Add(time.Second))
+		_, msg, err = conn.RecvMessage(msg)
 		switch {
-		case errors.Is(err, websock.ErrTimeout):
-			continue // nothing is lost: continue at the same byte
-		case err != nil:
-			log.Fatal(err)
-		}
-		fmt.Printf("%s", buf[:n]) // while the header is incomplete, h.Opcode is negative and n is 0
-		if h.Opcode >= 0 && h.Fin && h.Remaining == 0 {
+		case err == nil:
+			fmt.Printf("%s", msg)
 			return
+		case errors.Is(err, websock.ErrTimeout):
+			log.Print("still waiting") // nothing is lost: msg has what has arrived, and the next call continues
+		default:
+			log.Fatal(err)
 		}
 	}
 }

@@ -226,7 +226,7 @@ func (c *Conn) Yield() bool {
 	return true
 }
 
-// A transport with a goroutine for each connection that has a Handler. docs/transports.md explains it.
+// A transport with a goroutine for each connection that has a Handler. docs/own-transport.md explains it.
 func Example() {
 	listener, _ := net.Listen("tcp", "127.0.0.1:0")
 	defer listener.Close()

@@ -46,7 +46,7 @@ func withoutPusher(c *std.Conn) transport.Conn {
 	}{c, c}
 }
 
-// The worked transport of docs/transports.md.
+// The worked transport of docs/own-transport.md.
 func TestTheExampleIsATransport(t *testing.T) {
 	s := transporttest.Suite{
 		Factory:  Factory{},
