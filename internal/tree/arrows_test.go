@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"fanout/cluster":          {"fanout"},
 	"fanout/cluster/prom":     {"fanout/cluster"},
 	"fuzz":                    {""},
-	"examples/*":              {"fanout", "transport/*"},
+	"examples/*":              {"fanout", "transport/*", "examples/*"},
 	"cmd/*":                   {"fanout/cluster", "fanout/cluster/prom", "fanout", "transport/*", "cmd/*"},
 	"bench/*":                 {"fanout", "transport/*", "bench/*"},
 	"interop/*":               {"fanout/cluster", "fanout", "transport/*", "interop/*"},
