@@ -191,7 +191,12 @@ $(VENV)/installed:
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r interop/requirements.txt
 	touch $@
 
-interop: $(CADDY) $(H2SPEC) $(VENV)/installed ## against programs of others; interop/README.md says what to install
+BUN = bench/others/ws/node_modules/.package-lock.json
+
+$(BUN): bench/others/ws/package-lock.json
+	$(MAKE) -C bench/others ws/node_modules/.package-lock.json
+
+interop: $(CADDY) $(H2SPEC) $(VENV)/installed $(BUN) ## against programs of others; interop/README.md says what to install
 	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing

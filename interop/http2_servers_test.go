@@ -26,6 +26,7 @@ var streamServers = []partner{
 	{name: "websock behind lighttpd", version: printed("lighttpd", "-v"), opens: streamsTo(lighttpd)},
 	{name: "websock behind Caddy", version: built("caddy"), opens: streamsTo(caddy)},
 	{name: "npm ws with Node.js", version: printed("node", "--version"), opens: streamsTo(nodeHTTP2)},
+	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: streamsTo(hypercornHTTP2)},
 	{name: "gobwas with net/http of Go", version: func(*testing.T) string { return strings.TrimPrefix(runtime.Version(), "go") }, opens: streamsTo(netHTTP), notes: map[string]string{
 		"subprotocol": "the server of this test agrees to none",
 		"compressed":  "not offered",
@@ -302,6 +303,17 @@ func printed(program string, args ...string) func(*testing.T) string {
 		version := regexp.MustCompile(`[0-9]+(\.[0-9]+)+`).Find(output)
 		if version == nil {
 			t.Fatalf("no version of %s: %v, %s", program, err, output)
+		}
+		return string(version)
+	}
+}
+
+// debianPackage returns the version of the program in a package of Debian.
+func debianPackage(name string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		version, err := exec.Command("dpkg-query", "--show", "--showformat=${source:Upstream-Version}", name).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, version)
 		}
 		return string(version)
 	}

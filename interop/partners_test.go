@@ -18,16 +18,21 @@ import (
 
 // servers are partners for our client.
 var servers = []partner{
-	{name: "gobwas", opens: goServer(gobwasEcho), notes: map[string]string{
+	{name: "gobwas", version: module("github.com/gobwas/ws"), opens: goServer(gobwasEcho), notes: map[string]string{
 		"subprotocol": "the server of this test agrees to none",
 	}},
-	{name: "gorilla", opens: goServer(gorillaCompressingEcho)},
-	{name: "coder", opens: goServer(coderCompressingEcho)},
-	{name: "gws", opens: goServer(gwsCompressingEcho)},
-	{name: "npm ws", opens: scriptServer(needNode, "node", "servers/echo.js", "servers/deflate.js")},
-	{name: "npm websocket", opens: scriptServer(needNode, "node", "servers/websocket.js", "servers/websocket.js")},
-	{name: "python websockets", opens: scriptServer(needPython, python, "servers/echo.py", "servers/echo.py")},
-	{name: "libwebsockets", opens: libwebsocketsServer, notes: map[string]string{
+	{name: "gorilla", version: module("github.com/gorilla/websocket"), opens: goServer(gorillaCompressingEcho)},
+	{name: "coder", version: module("github.com/coder/websocket"), opens: goServer(coderCompressingEcho)},
+	{name: "gws", version: module("github.com/lxzan/gws"), opens: goServer(gwsCompressingEcho)},
+	{name: "npm ws", version: npmPackage("ws"), opens: scriptServer(needNode, "node", "servers/echo.js", "servers/deflate.js")},
+	{name: "npm websocket", version: npmPackage("websocket"), opens: scriptServer(needNode, "node", "servers/websocket.js", "servers/websocket.js")},
+	{name: "python websockets", version: debianPythonPackage("websockets"), opens: scriptServer(needPython, python, "servers/echo.py", "servers/echo.py")},
+	{name: "aiohttp", version: pythonPackage("aiohttp"), opens: venvServer("servers/aiohttp_echo.py")},
+	{name: "websockets with uvicorn", version: pythonPackage("uvicorn"), opens: uvicorn("websockets-sansio")},
+	{name: "wsproto with uvicorn", version: pythonPackage("uvicorn"), opens: uvicorn("wsproto")},
+	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: commandServer(hypercorn)},
+	{name: "Bun", version: bunVersion, opens: commandServer(bunServer)},
+	{name: "libwebsockets", version: debianPackage("libwebsockets-test-server"), opens: libwebsocketsServer, notes: map[string]string{
 		"binary":      "its test server mirrors everything as text, and long messages in parts",
 		"fragmented":  "its test server mirrors everything as text, and long messages in parts",
 		"1 MiB":       "its test server mirrors everything as text, and long messages in parts",
@@ -35,21 +40,24 @@ var servers = []partner{
 		"compressed":  "Debian's build doesn't offer it",
 		"wss":         "its test server takes no certificate of ours",
 	}},
-	{name: "gorilla behind haproxy", opens: behind(haproxy)},
-	{name: "gorilla behind nginx", opens: behind(intermediaries[1].start)},
+	{name: "gorilla behind haproxy", version: printed("haproxy", "-v"), opens: behind(haproxy)},
+	{name: "gorilla behind nginx", version: printed("nginx", "-v"), opens: behind(intermediaries[1].start)},
 }
 
 // clients are partners for our server.
 var clients = []partner{
-	{name: "gorilla", opens: goClient(gorillaEchoingClient)},
-	{name: "coder", opens: goClient(coderEchoingClient)},
-	{name: "gws", opens: goClient(gwsEchoingClient)},
-	{name: "npm ws", opens: scriptClient(needNode, "node", "clients/echo.js")},
-	{name: "npm websocket", opens: scriptClient(needNode, "node", "clients/websocket.js")},
-	{name: "python websockets", opens: scriptClient(needPython, python, "clients/echo.py")},
-	{name: "Java java.net.http", opens: scriptClient(needJava, "java", "clients/Echo.java")},
-	{name: "Node.js WebSocket", opens: nodeBuiltIn},
-	{name: "Chromium", opens: chromium},
+	{name: "gorilla", version: module("github.com/gorilla/websocket"), opens: goClient(gorillaEchoingClient)},
+	{name: "coder", version: module("github.com/coder/websocket"), opens: goClient(coderEchoingClient)},
+	{name: "gws", version: module("github.com/lxzan/gws"), opens: goClient(gwsEchoingClient)},
+	{name: "npm ws", version: npmPackage("ws"), opens: scriptClient(needNode, "node", "clients/echo.js")},
+	{name: "npm websocket", version: npmPackage("websocket"), opens: scriptClient(needNode, "node", "clients/websocket.js")},
+	{name: "python websockets", version: debianPythonPackage("websockets"), opens: scriptClient(needPython, python, "clients/echo.py")},
+	{name: "aiohttp", version: pythonPackage("aiohttp"), opens: venvClient("clients/aiohttp_echo.py")},
+	{name: "websocket-client", version: pythonPackage("websocket-client"), opens: venvClient("clients/websocket_client.py")},
+	{name: "Java java.net.http", version: printed("java", "--version"), opens: scriptClient(needJava, "java", "clients/Echo.java")},
+	{name: "Node.js WebSocket", version: printed("node", "--version"), opens: nodeBuiltIn},
+	{name: "Bun", version: bunVersion, opens: bunClient},
+	{name: "Chromium", version: printed("chromium", "--version"), opens: chromium},
 }
 
 // An opener opens a connection to a partner, or waits for one from it. Several goroutines may call it.
@@ -106,18 +114,29 @@ func (gwsPartner) OnPing(conn *gws.Conn, payload []byte) { conn.WritePong(payloa
 func scriptServer(need func(*testing.T), interpreter, echo, compressing string) func(*testing.T, *certificate) opener {
 	return func(t *testing.T, c *certificate) opener {
 		need(t)
-		start := func(args ...string) string {
-			return process(t, func(port string) *exec.Cmd {
-				return exec.Command(interpreter, append([]string{args[0], port}, args[1:]...)...)
-			})
+		command := func(script, port string, args ...string) *exec.Cmd {
+			return exec.Command(interpreter, append([]string{script, port}, args...)...)
 		}
-		urls := map[variant]string{plain: start(echo), secure: "wss" + start(echo, c.files["cert"], c.files["key"])[len("ws"):]}
-		urls[compressed] = urls[plain]
+		urls := bothURLs(t, c, func(port string, files ...string) *exec.Cmd { return command(echo, port, files...) })
 		if compressing != echo {
-			urls[compressed] = start(compressing, "true", "15")
+			urls[compressed] = process(t, func(port string) *exec.Cmd { return command(compressing, port, "true", "15") })
 		}
 		return dialing(c, urls)
 	}
+}
+
+// serverCommand returns a command that starts a server, with TLS if there are files of certificate and key.
+type serverCommand func(port string, files ...string) *exec.Cmd
+
+// commandServer starts a server without and with TLS.
+func commandServer(command func(t *testing.T) serverCommand) func(*testing.T, *certificate) opener {
+	return func(t *testing.T, c *certificate) opener { return dialing(c, bothURLs(t, c, command(t))) }
+}
+
+func bothURLs(t *testing.T, c *certificate, command serverCommand) map[variant]string {
+	ws := process(t, func(port string) *exec.Cmd { return command(port) })
+	wss := process(t, func(port string) *exec.Cmd { return command(port, c.files["cert"], c.files["key"]) })
+	return map[variant]string{plain: ws, compressed: ws, secure: "wss" + wss[len("ws"):]}
 }
 
 func libwebsocketsServer(t *testing.T, c *certificate) opener {
