@@ -66,6 +66,7 @@ func TestAFullQueueRefusesSendsAndLosesNothing(t *testing.T) {
 	for policy, p := range policies {
 		refusing := maps.Clone(ways)
 		refusing["TrySend"] = func(c *Conn, msg []byte) error { return c.TrySend(OpBinary, msg) }
+		refusing["TrySendPrepared"] = func(c *Conn, msg []byte) error { return c.TrySendPrepared(prepared(t, OpBinary, string(msg))) }
 		for way, send := range refusing {
 			for _, role := range []Role{Client, Server} {
 				t.Run(fmt.Sprintf("%s/%s/%v", policy, way, role), func(t *testing.T) {

@@ -189,6 +189,7 @@ func TestEveryWayOfSendingCompresses(t *testing.T) {
 		{"TrySend", func(c *Conn) { must(c.TrySend(OpText, []byte(text))) }, "text rsv4"},
 		{"SendContext", func(c *Conn) { must(c.SendContext(context.Background(), OpText, []byte(text))) }, "text rsv4"},
 		{"SendPrepared", func(c *Conn) { must(c.SendPrepared(prepared(t, OpText, text))) }, "text rsv4"},
+		{"TrySendPrepared", func(c *Conn) { must(c.TrySendPrepared(prepared(t, OpText, text))) }, "text rsv4"},
 	} {
 		for _, z := range []Compression{takeover, {Level: 6}, DefaultCompression} {
 			for _, role := range []Role{Client, Server} {

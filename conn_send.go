@@ -428,6 +428,12 @@ func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
 		defer out.Put()
 		rsv, p = c.enc.Compress(out.B, op, true, p)
 	}
+	return c.queueNowLocked(op, rsv, p)
+}
+
+// queueNowLocked writes or queues a frame that was accepted.
+func (c *Conn) queueNowLocked(op Opcode, rsv uint8, p []byte) error {
+	w := &c.batch
 	c.encodeCountedLocked(op, true, rsv, p)
 	batch := w.seq
 	switch {

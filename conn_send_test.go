@@ -272,7 +272,8 @@ func TestSendAllocatesNothing(t *testing.T) {
 				"SendContext": func() error {
 					return c.SendContext(context.Background(), OpText, payload)
 				},
-				"SendPrepared": func() error { return c.SendPrepared(message) },
+				"SendPrepared":    func() error { return c.SendPrepared(message) },
+				"TrySendPrepared": func() error { return c.TrySendPrepared(message) },
 				"NextWriter": func() error {
 					w, err := c.NextWriter(OpBinary)
 					if err != nil {

@@ -100,6 +100,34 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	return c.writeUnownedLocked()
 }
 
+// TrySendPrepared sends a prepared message and never waits, as TrySend does: for messages to many peers
+// over a transport that doesn't queue, such as std, where SendPrepared waits for a peer that doesn't
+// read. It copies the frame. The errors are those of TrySend.
+func (c *Conn) TrySendPrepared(pm *PreparedMessage) error {
+	if !pm.op.StartsMessage() { // the zero PreparedMessage
+		return ErrFrameOrder
+	}
+	n := len(pm.plain.payload)
+	frame := &pm.plain
+	if c.enc.CompressesMessage(n) {
+		frame = pm.deflatedFor(c.enc.Deflate().Agreed())
+	}
+	w := &c.batch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.closing().MaySend() && !w.hasRoom(c, len(frame.payload)) {
+		return w.errQueueFull()
+	}
+	if err := c.acceptLocked(nil, pm.op, true, nil); err != nil {
+		return err
+	}
+	w.ensureCounts().countSent(pm.op, true, n)
+	if frame.rsv != 0 {
+		c.enc.Compressed(pm.plain.payload, len(frame.payload))
+	}
+	return c.queueNowLocked(pm.op, frame.rsv, frame.payload)
+}
+
 // deflatedFor returns the frame for connections with the negotiated compression: the uncompressed
 // one if compression doesn't make it smaller.
 func (pm *PreparedMessage) deflatedFor(agreed *Compression) *preparedFrame {

@@ -41,7 +41,11 @@ func TestAPreparedMessageArrivesOverEveryConnection(t *testing.T) {
 					for i := range 3 {
 						own := fmt.Sprint(i, text)
 						want = append(want, text, own)
-						if err := c.SendPrepared(pm); err != nil {
+						send := c.SendPrepared
+						if i == 1 {
+							send = c.TrySendPrepared
+						}
+						if err := send(pm); err != nil {
 							t.Fatal(err)
 						}
 						if err := c.SendText([]byte(own)); err != nil {
@@ -145,15 +149,19 @@ func TestInvalidPreparedMessagesAreRefused(t *testing.T) {
 	c := NewConn(&scriptTransport{}, Client, Options{})
 	pm := prepared(t, OpText, "x")
 	c.SendFrame(OpText, false, nil)
-	if err := c.SendPrepared(&PreparedMessage{}); err != ErrFrameOrder {
-		t.Errorf("one that was not prepared: %v", err)
-	}
-	if err := c.SendPrepared(pm); err != ErrFrameOrder {
-		t.Errorf("inside of a fragmented message: %v", err)
+	for name, send := range map[string]func(*PreparedMessage) error{"SendPrepared": c.SendPrepared, "TrySendPrepared": c.TrySendPrepared} {
+		if err := send(&PreparedMessage{}); err != ErrFrameOrder {
+			t.Errorf("%s of one that was not prepared: %v", name, err)
+		}
+		if err := send(pm); err != ErrFrameOrder {
+			t.Errorf("%s inside of a fragmented message: %v", name, err)
+		}
 	}
 	c.Close()
-	if err := c.SendPrepared(pm); !isClosed(err) {
-		t.Errorf("after Close: %v", err)
+	for name, send := range map[string]func(*PreparedMessage) error{"SendPrepared": c.SendPrepared, "TrySendPrepared": c.TrySendPrepared} {
+		if err := send(pm); !isClosed(err) {
+			t.Errorf("%s after Close: %v", name, err)
+		}
 	}
 }
 
