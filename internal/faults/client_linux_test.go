@@ -64,7 +64,7 @@ func run(t *testing.T, f fault, s setting, addr string) (r result) {
 	cfg := c.config(f, s)
 	if s.http2 {
 		cfg.Mux = &websock.Mux{Cleartext: true}
-		defer cfg.Mux.Close()
+		defer closeMux(t, f, cfg.Mux)
 	}
 	started := time.Now()
 	if c.Conn, r.err = websock.Dial(t.Context(), s.scheme+"://"+addr, cfg); r.err != nil {
@@ -78,6 +78,17 @@ func run(t *testing.T, f fault, s setting, addr string) (r result) {
 		r.close = err
 	}
 	return r
+}
+
+// closeMux closes a Mux. What is still to be written is lost then, so the server's end comes first if it
+// follows the client's close frame.
+func closeMux(t *testing.T, f fault, m *websock.Mux) {
+	if f.closes {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		m.Shutdown(ctx)
+	}
+	m.Close()
 }
 
 func (c *client) config(f fault, s setting) *websock.Config {
