@@ -1,22 +1,60 @@
-// Command gateway connects browsers to several upstream servers, with one connection for each
-// browser. A message of an upstream goes to every browser, a message of a browser to every
-// upstream.
+// Command gateway gives many browsers what one upstream server sends, over one connection to that. The
+// gateway subscribes to a topic there when the first browser wants it, and unsubscribes after the
+// last one. When the upstream connection is lost, it is dialed again, and browsers stay connected.
 //
-//	go run ./examples/gateway -listen 127.0.0.1:8080 wss://a.example/ wss://b.example/
+//	go run ./examples/gateway -listen 127.0.0.1:8080
+//
+// prints the address of a page, which works with a simulated upstream; -upstream names a real one. Requests
+// are {"subscribe":"topic"} and {"unsubscribe":"topic"}, of a browser as of the gateway. The upstream
+// sends {"topic":"topic", ...} with anything else in it, which goes to browsers as it is. They also
+// get {"upstream":"up"} and {"upstream":"down"}.
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"flag"
 	"log"
+	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"time"
 )
 
 func main() {
 	addr := flag.String("listen", "127.0.0.1:8080", "host and port")
+	upstream := flag.String("upstream", "", "URL of the upstream server; empty: a simulated one")
 	flag.Parse()
-	g, err := newGateway(flag.Args())
+	if *upstream == "" {
+		*upstream = "ws://" + serve("127.0.0.1:0", http.HandlerFunc(simulate)).Addr
+	}
+	token := rand.Text()
+	g, err := newGateway(*upstream, token)
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(*addr, g))
+	server := serve(*addr, g)
+	log.Printf("open http://%s/?token=%s", server.Addr, token)
+
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	<-interrupted.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	server.Shutdown(ctx) // no new connections; it doesn't know the WebSockets
+	if err := g.shutdown(ctx); err != nil {
+		log.Print(err)
+	}
+}
+
+// serve starts a server, whose Addr is where it listens.
+func serve(addr string, handler http.Handler) *http.Server {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Addr: listener.Addr().String(), Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener)
+	return server
 }
