@@ -96,7 +96,7 @@ func TestAScenarioLogsInAndIsAnsweredByIDInAnyOrder(t *testing.T) {
 
 func TestAScenarioSubscribesAtMosquitto(t *testing.T) {
 	t.Parallel()
-	url := startMosquitto(t)
+	url, _ := startMosquitto(t)
 	m, code := play(t, "mqtt.yaml", url, "-n", "5", "-duration", "4s")
 	if code != 0 || m.ErrorsTotal != 0 || m.Awaited != m.Answered || m.Answered < 5*2+5*2 {
 		t.Errorf("%+v", m)
@@ -107,8 +107,9 @@ func TestAScenarioSubscribesAtMosquitto(t *testing.T) {
 	}
 }
 
-// startMosquitto starts a broker that publishes its figures every second.
-func startMosquitto(t *testing.T) string {
+// startMosquitto starts a broker that publishes its figures every second. tcp is the address of its listener
+// without WebSocket.
+func startMosquitto(t *testing.T) (url, tcp string) {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		program, err = exec.LookPath("/usr/sbin/mosquitto")
@@ -122,7 +123,7 @@ func startMosquitto(t *testing.T) string {
 	}
 	other.Close()
 	config := filepath.Join(folder(t), "mosquitto.conf")
-	return process(t, func(port string) *exec.Cmd {
+	url = process(t, func(port string) *exec.Cmd {
 		text := fill(`listener {port} 127.0.0.1
 protocol websockets
 listener {other} 127.0.0.1
@@ -135,6 +136,7 @@ sys_interval 1
 		}
 		return exec.Command(program, "-c", config)
 	})
+	return url, other.Addr().String()
 }
 
 // TestTheScheduleShowsAStallThatTheClosedLoopHides has a server that does nothing for 2 of 5 seconds. In that
