@@ -266,29 +266,38 @@ func acceptHandshake(conn net.Conn) error {
 }
 
 // slowServer is a server that reads at a rate, in bytes a second. It answers pings with pongs, and
-// every other frame with a message.
+// messages with messages, and closes the connection at a close frame.
 func slowServer(t *testing.T, rate int) (url string) {
 	return serveConns(t, func(conn net.Conn) {
 		acceptHandshake(conn)
-		eachFrame(slowConn{conn, rate}, func(h websock.Header, payload []byte) {
-			if h.Opcode == websock.OpPing {
+		eachFrame(&slowConn{Conn: conn, rate: rate}, func(h websock.Header, payload []byte) {
+			switch h.Opcode {
+			case websock.OpPing:
 				writePong(conn, payload)
-			} else {
+			case websock.OpClose:
+				conn.Close()
+			default:
 				conn.Write([]byte{0x81, 2, 'o', 'k'})
 			}
 		})
 	})
 }
 
-// A slowConn is read at a rate, in bytes a second.
+// A slowConn is read at a rate, in bytes a second. Reads that come late are made up for, so that it isn't
+// slower on a busy machine.
 type slowConn struct {
 	net.Conn
 	rate int
+	due  time.Time // of the next read
 }
 
-func (c slowConn) Read(p []byte) (int, error) {
+func (c *slowConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(len(p), max(c.rate/50, 1))]) // so that no pause is long
-	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate))
+	if c.due.IsZero() {
+		c.due = time.Now()
+	}
+	c.due = c.due.Add(time.Duration(n) * time.Second / time.Duration(c.rate))
+	time.Sleep(time.Until(c.due))
 	return n, err
 }
 

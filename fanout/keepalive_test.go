@@ -219,11 +219,12 @@ func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
 
 func TestALongUploadIsNotAborted(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
+		t.Parallel()
 		answered := make(chan struct{}, 1)
 		g := startGroup(t, Options{
 			Targets:     targetsFor(transport, slowServer(t, 2<<20)),
 			Ping:        400 * time.Millisecond,
-			PingTimeout: 1500 * time.Millisecond,
+			PingTimeout: 2500 * time.Millisecond,
 			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
 			OnDown: func(_ *Slot, err error, _ time.Duration) {
 				if ReasonOf(err) != ShutDown {

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // TestMain also checks that no goroutine is left in the end, but for the pollers of netpoll, which
 // never end.
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 

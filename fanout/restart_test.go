@@ -80,6 +80,7 @@ func arrivalsPerTenth(since time.Time, arrivals []time.Time) (counts []int) {
 
 func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		t.Parallel()
 		const burst = 10
 		slots, rate := *manySlots, float64(*manySlots)
 		server := newTestServer(t)

@@ -379,6 +379,7 @@ func TestNoFunctionIsCalledAfterAPrepareThatOutlivesShutdown(t *testing.T) {
 
 func TestFunctionsOfOptionsMayCallShutdown(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		t.Parallel()
 		for _, where := range []string{"OnConnect", "OnMessage", "OnDown"} {
 			t.Run(where, func(t *testing.T) {
 				server := newTestServer(t)
@@ -419,6 +420,7 @@ func TestFunctionsOfOptionsMayCallShutdown(t *testing.T) {
 
 func TestShutdownAtAnyMoment(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
+		t.Parallel()
 		faulty, good := faultyServer(t), newTestServer(t)
 		targets := append(targetsFor(transport, good.url()), targetsFor(transport, faulty)...)
 		for round := range 40 {
