@@ -42,25 +42,51 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	w := &c.batch
 	w.mu.Lock()
 	pushed := c.receive.pushed
-	var err error
 	if !pushed {
 		c.receive.stop.Or(stopPull)
 	}
-	closeErr := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
-	switch sends := c.batch.ensureRare().closing.SendClose(closeErr); {
-	case sends && pushed: // the caller may be the Handler, which must not wait for the peer
-		c.encodeCloseLocked(code, reason)
-		w.flushHeldBack(c)
-		err = c.closing().WriteErr()
-	case sends:
-		c.encodeCloseLocked(code, reason)
-		err = c.commitLocked()
-	}
+	_, err := c.sendCloseLocked(code, reason)
 	w.mu.Unlock()
 	if pushed {
 		return err
 	}
 	return errors.Join(err, c.shutdown())
+}
+
+// SendClose sends a close frame with code and reason, and does not wait for the peer: receives
+// continue with what the peer sends until its own close frame arrives, and then return a *CloseError
+// with Local set. They do for at most Limits.CloseTimeout, whatever deadlines are set. Nothing can be
+// sent after SendClose. Without a Handler, Close must be called as ever, and then ends the connection;
+// with one, SendClose is CloseWith.
+//
+// SendClose may be called from any goroutine. If the connection was closed before, or has ended, it
+// returns the error of a send. Its other errors are those of CloseWith.
+func (c *Conn) SendClose(code CloseCode, reason string) error {
+	if err := engine.CheckClose(code, reason); err != nil {
+		return err
+	}
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	sent, err := c.sendCloseLocked(code, reason)
+	if !sent {
+		return c.closing().SendErr()
+	}
+	return err
+}
+
+// sendCloseLocked sends a close frame, unless one was sent or nothing can be, and reports whether it did.
+func (c *Conn) sendCloseLocked(code CloseCode, reason string) (sent bool, err error) {
+	closeErr := &CloseError{Code: code, Reason: reason, Local: true, Err: ErrClosed}
+	switch sends := c.batch.ensureRare().closing.SendClose(closeErr); {
+	case !sends:
+		return false, nil
+	case c.receive.pushed: // the caller may be the Handler, which must not wait for the peer
+		c.encodeCloseLocked(code, reason)
+		c.batch.flushHeldBack(c)
+		return true, c.closing().WriteErr()
+	}
+	c.encodeCloseLocked(code, reason)
+	return true, c.commitLocked()
 }
 
 // Abort ends the connection immediately, without a closing handshake: what was sent but not yet

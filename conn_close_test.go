@@ -3,6 +3,7 @@ package websock
 import (
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -65,6 +66,75 @@ func TestCloseAnswersThePeersCloseFrameWithItsCode(t *testing.T) {
 				t.Errorf("%v: closed %v, lingered %v: the server closes first", role, s.closed, s.lingered)
 			}
 		}
+	}
+}
+
+func TestSendCloseLeavesMessagesToBeReceived(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		c, s := newScripted(role, Limits{}, frames(role, "text late; ping p"), frames(role, "close "+closePayload(1000, "")))
+		if err := c.SendClose(CloseGoingAway, "bye"); err != nil {
+			t.Fatal(err)
+		}
+		if _, msg, err := c.RecvMessage(nil); string(msg) != "late" || err != nil {
+			t.Errorf("%v received %q, %v", role, msg, err)
+		}
+		var closed *CloseError
+		if _, _, err := c.RecvMessage(nil); !errors.As(err, &closed) || !closed.Local || closed.Code != CloseGoingAway || closed.Err != ErrClosed {
+			t.Errorf("%v: then %v", role, err)
+		}
+		if err := c.SendText(nil); !errors.Is(err, ErrClosed) {
+			t.Errorf("%v: a send returns %v", role, err)
+		}
+		if s.closed || s.lingered {
+			t.Errorf("%v closes the transport before Close", role)
+		}
+		if err := c.Close(); err != nil || !s.closed && !s.lingered {
+			t.Errorf("%v: Close: %v", role, err)
+		}
+		if got, want := unframe(role, s.out), "close "+closePayload(1001, "bye"); got != want {
+			t.Errorf("%v sent %q, want %q", role, got, want)
+		}
+	}
+}
+
+func TestSendCloseOnAConnectionThatIsClosedReturnsTheErrorOfASend(t *testing.T) {
+	c, _ := newScripted(Client, Limits{}, frames(Client, "close "+closePayload(4001, "")))
+	if err := c.SendClose(CloseAbnormal, ""); err != ErrCloseCode {
+		t.Errorf("%v for a code that must not be sent", err)
+	}
+	c.RecvMessage(nil)
+	var closed *CloseError
+	if err := c.SendClose(CloseNormal, ""); !errors.As(err, &closed) || closed.Code != 4001 || closed.Local {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSendCloseBoundsTheWaitForThePeersAnswer(t *testing.T) {
+	ended := make(chan struct{})
+	defer close(ended)
+	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, err := Accept(w, r, nil); err == nil {
+			defer c.Abort(nil)
+			<-ended // it doesn't receive, and so doesn't answer
+		}
+	}))
+	for name, carrier := range carriers {
+		c, err := Dial(t.Context(), url, &Config{Transport: carrier, Limits: Limits{CloseTimeout: 20 * time.Millisecond}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		received := make(chan error)
+		go func() {
+			_, _, err := c.RecvMessage(nil)
+			received <- err
+		}()
+		if err := c.SendClose(CloseNormal, ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := <-received; !errors.Is(err, ErrClosed) || !errors.Is(err, ErrTimeout) {
+			t.Errorf("%s: %v, want ErrClosed and ErrTimeout", name, err)
+		}
+		c.Close()
 	}
 }
 
