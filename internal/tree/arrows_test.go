@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"fanout/prom":             {"fanout"},
 	"fanout/cluster":          {"fanout"},
 	"fanout/cluster/prom":     {"fanout/cluster"},
+	"compat/*":                {""},
 	"fuzz":                    {""},
 	"examples/*":              {"fanout", "transport/*", "examples/*"},
 	"cmd/*":                   {"fanout/cluster", "fanout/cluster/prom", "fanout", "transport/*", "cmd/*"},

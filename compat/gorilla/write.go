@@ -1,0 +1,129 @@
+package websocket
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/seed004e8d11/websock"
+)
+
+// writeState is guarded by the lock of the Conn.
+type writeState struct {
+	open     io.WriteCloser // the latest writer of NextWriter, or nil
+	closed   bool           // Close was called
+	answered bool           // the handler of pings runs; its ping was answered
+	ping     string         // payload of that ping
+	closing  bool           // the handler of close frames runs; the close frame was answered
+}
+
+var errMessageType = errors.New("websocket: no such type of message")
+
+// WriteMessage writes a message. A text message must be UTF-8.
+func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	switch messageType {
+	case TextMessage, BinaryMessage, PingMessage:
+		c.closeWriter()
+		return writeError(c.ws.SendFrame(websock.Opcode(messageType), true, data))
+	case PongMessage:
+		if c.isAnswered(data) {
+			return nil
+		}
+		return writeError(c.ws.SendPong(data))
+	case CloseMessage:
+		return c.writeClose(data)
+	}
+	return errMessageType
+}
+
+// NextWriter returns a writer for the next message, of TextMessage or BinaryMessage. Closing it
+// ends the message. A writer that is still open is closed.
+func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	if messageType != TextMessage && messageType != BinaryMessage {
+		return nil, errMessageType
+	}
+	c.closeWriter()
+	w, err := c.ws.NextWriter(websock.Opcode(messageType))
+	if err != nil {
+		return nil, writeError(err)
+	}
+	w = &messageWriter{w}
+	c.mu.Lock()
+	c.writes.open = w
+	c.mu.Unlock()
+	return w, nil
+}
+
+// closeWriter closes the writer that is open, if there is one.
+func (c *Conn) closeWriter() {
+	c.mu.Lock()
+	w := c.writes.open
+	c.writes.open = nil
+	c.mu.Unlock()
+	if w != nil {
+		w.Close() // fails if it is closed
+	}
+}
+
+// A messageWriter returns the errors of this package.
+type messageWriter struct{ w io.WriteCloser }
+
+func (m *messageWriter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	return n, writeError(err)
+}
+
+func (m *messageWriter) Close() error { return writeError(m.w.Close()) }
+
+// WriteJSON writes the JSON of v, and a line end, as a text message.
+func (c *Conn) WriteJSON(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.WriteMessage(TextMessage, append(text, '\n'))
+}
+
+// isAnswered reports whether data is the pong for the ping whose handler runs.
+func (c *Conn) isAnswered(data []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writes.answered && c.writes.ping == string(data)
+}
+
+// writeClose writes a close frame with the payload that FormatCloseMessage returns.
+func (c *Conn) writeClose(payload []byte) error {
+	c.mu.Lock()
+	answered := c.writes.closing
+	c.mu.Unlock()
+	code, reason := websock.CloseNoStatus, ""
+	switch {
+	case answered:
+		return nil
+	case len(payload) == 1:
+		return websock.ErrCloseCode
+	case len(payload) >= 2:
+		code, reason = websock.CloseCode(binary.BigEndian.Uint16(payload)), string(payload[2:])
+	}
+	return writeError(c.ws.SendClose(code, reason))
+}
+
+// A PreparedMessage is encoded once for many connections.
+type PreparedMessage struct{ message *websock.PreparedMessage }
+
+// NewPreparedMessage returns a message of TextMessage or BinaryMessage. The data may be changed
+// afterwards.
+func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) {
+	message, err := websock.NewPreparedMessage(websock.Opcode(messageType), data)
+	if err != nil {
+		return nil, err
+	}
+	return &PreparedMessage{message}, nil
+}
+
+// WritePreparedMessage writes a message that was prepared.
+func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
+	c.closeWriter()
+	return writeError(c.ws.SendPrepared(pm.message))
+}
