@@ -1,13 +1,14 @@
 # What a person types. `make` alone lists it.
 
 FUZZTIME ?= 10s
-PACKAGES := ./... ./cmd/websock/...
+# What takes longest to test comes first, so that it isn't what all wait for in the end.
+PACKAGES := ./transport/epoll ./internal/conformance ./cmd/websock ./internal/faults ./transport/h2 ./fanout ./... ./cmd/websock/...
 MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluster/prom examples/mqtt examples/chat internal/gen
 
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall profile dist reproduce test race purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall profile dist reproduce test test-packages test-cluster race race-packages race-cluster purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -75,12 +76,23 @@ dist: $(CYCLONEDX) ## a release of VERSION, in dist: archives for RELEASED, SBOM
 reproduce: ## dist once more, in another directory, and compares
 	.ci/reproduce $(RELEASED)
 
-test: ## all tests
+test: test-packages test-cluster ## all tests
+
+test-packages:
 	go test -timeout 30m $(PACKAGES)
+
+test-cluster:
 	go test -timeout 30m $(CLUSTER)
 
-race: ## all tests under the race detector, in random order
-	go test -race -shuffle=on -timeout 30m $(PACKAGES)
+race: race-packages race-cluster ## all tests under the race detector, in random order
+
+# The tests of these packages are about documents and sources.
+DOCUMENTS := /internal/(api|dist|exportdata|gen|snippets|tree)$$
+
+race-packages:
+	go test -race -shuffle=on -timeout 30m $$(go list $(PACKAGES) | grep -vE '$(DOCUMENTS)')
+
+race-cluster:
 	go test -race -shuffle=on -timeout 30m $(CLUSTER)
 
 purego: ## the packages with kernels, and those that send and receive, without assembly
