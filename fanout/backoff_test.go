@@ -120,6 +120,48 @@ func TestRetryAfterAndCloseCodesDetermineTheDelay(t *testing.T) {
 	}
 }
 
+func TestTheApplicationKnowsForHowLongTheServerAsks(t *testing.T) {
+	for name, test := range map[string]struct {
+		conn        func() net.Conn
+		asked       time.Duration
+		least, most time.Duration
+	}{
+		"a close code of its own":   {func() net.Conn { return servePipe(closeAfter(4001, 0)) }, 90 * time.Second, 90 * time.Second, 91 * time.Second},
+		"nothing":                   {func() net.Conn { return servePipe(closeAfter(4001, 0)) }, 0, 0, time.Second},
+		"less than nothing":         {func() net.Conn { return servePipe(closeAfter(4001, 0)) }, -time.Hour, 0, time.Second},
+		"less than close code 1013": {func() net.Conn { return servePipe(closeAfter(websock.CloseTryAgainLater, 0)) }, time.Second, 30 * time.Second, time.Minute},
+		"more than Retry-After": {
+			func() net.Conn { return replyPipe("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n") },
+			time.Minute, time.Minute, 61 * time.Second,
+		},
+		"longer than any program runs": {func() net.Conn { return servePipe(closeAfter(4001, 0)) }, math.MaxInt64, forever, forever + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return test.conn(), nil })
+				type down struct {
+					err  error
+					next time.Duration
+				}
+				downs := make(chan down, 100)
+				var asked atomic.Value
+				_, shutDown := startInBubble(t, Options{
+					Targets:    d.targets("a"),
+					Backoff:    Backoff{Base: time.Second, Max: time.Minute},
+					RetryAfter: func(err error) time.Duration { asked.Store(err); return test.asked },
+					OnDown:     func(_ *Slot, err error, next time.Duration) { downs <- down{err, next} },
+				})
+				defer shutDown()
+				first := <-downs
+				if first.next < test.least || first.next > test.most || asked.Load() != first.err {
+					t.Errorf("%v until the next attempt, want %v to %v; asked about %v, down with %v",
+						first.next, test.least, test.most, asked.Load(), first.err)
+				}
+			})
+		})
+	}
+}
+
 func TestRetryAfterAppliesToAllSlotsOfTheHost(t *testing.T) {
 	for _, status := range []string{"429 Slow", "503 Busy"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -237,6 +237,17 @@ var optionsThatDoNotReturn = map[string]func(o *Options, leave func(*Slot)){
 			return false
 		}
 	},
+	"RetryAfter": func(o *Options, leave func(*Slot)) {
+		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
+			if s.Number() == 0 && s.Failures() == 0 {
+				s.Conn().Abort(nil)
+			}
+		}
+		o.RetryAfter = func(error) time.Duration {
+			leave(&Slot{})
+			return 0
+		}
+	},
 	"OnDown": func(o *Options, leave func(*Slot)) {
 		o.OnMessage = func(s *Slot, _ websock.Opcode, _ []byte) {
 			if s.Failures() == 0 {
@@ -271,7 +282,7 @@ func TestAPanicOrGoexitEndsOnlyItsAttemptOrConnection(t *testing.T) {
 					})
 					g := startGroup(t, o)
 					waitUntil(t, "the function", func() bool { return left.Load() > 0 })
-					if name != "OnDown" && name != "Permanent" {
+					if name != "OnDown" && name != "Permanent" && name != "RetryAfter" {
 						var failed *websock.HandlerError
 						if err := <-downs; !errors.As(err, &failed) {
 							t.Error(err)

@@ -23,9 +23,9 @@
 // how many of these are to one host and port; RFC 6455 section 4.1 allows one. A slot whose attempt
 // has failed or whose connection is lost is dialed again after a random time, whose bound doubles
 // with every failure in a row: see Backoff. What the server asks for is respected: Retry-After with
-// status 429 or 503, for all slots of its host, and the close codes 1012 and 1013. After some
-// failures, such as status 401, 403 and 404 and certificates that are not trusted, the slot stops:
-// see Permanent.
+// status 429 or 503, for all slots of its host, and the close codes 1012 and 1013; Options.RetryAfter
+// understands close codes of its own. After some failures, such as status 401, 403 and 404 and
+// certificates that are not trusted, the slot stops: see Permanent.
 //
 // # Failover
 //

@@ -22,6 +22,7 @@ type teardown struct {
 	marked  bool          // the slot is down
 	current bool          // it went down by this, and not by Shutdown before
 	at      time.Duration // when, since the Group began
+	asked   time.Duration // for how long Options.RetryAfter wants the slot to wait
 	next    time.Duration // after which the slot is dialed again, or never
 	dropped int           // messages that were kept and are not sent
 }
@@ -56,7 +57,11 @@ func (t *teardown) run(reason Reason, err error) {
 		t.link.noteLoss(s, err)
 	}
 	defer t.end()
-	t.mark(t.permanent())
+	permanent := t.permanent()
+	if !permanent {
+		t.asked = t.askedWait()
+	}
+	t.mark(permanent)
 	t.notifyDown()
 }
 
@@ -78,6 +83,15 @@ func (t *teardown) permanent() bool {
 		return false
 	}
 	return t.slot.group.options.Permanent(t.err) && (t.attempt == nil || !t.attempt.failsOver())
+}
+
+// askedWait returns for how long the server asks not to be dialed, as the application understands it.
+func (t *teardown) askedWait() time.Duration {
+	f := t.slot.group.options.RetryAfter
+	if f == nil || t.err.Reason == ShutDown || t.err.Reason == Ended {
+		return 0
+	}
+	return min(f(t.err), forever)
 }
 
 // mark takes the slot down, unless Shutdown has cut it.
@@ -132,7 +146,11 @@ func (t *teardown) delayLocked() time.Duration {
 	if s.group.memory.hasOther(s.targetSet(), t.state()) {
 		return between(0, b.bound(s.failures))
 	}
-	return b.delay(s.failures, t.err, time.Now())
+	delay := b.delay(s.failures, t.err, time.Now())
+	if t.asked > 0 {
+		delay = max(delay, t.asked+between(0, b.bound(s.failures)))
+	}
+	return delay
 }
 
 // state returns that of the Target of the attempt or connection, nil if there is none.
@@ -190,7 +208,7 @@ func (t *teardown) end() {
 		s.recovered(v)
 	}
 	if !t.marked {
-		t.mark(false) // Permanent has not returned
+		t.mark(false) // Permanent or RetryAfter has not returned
 	}
 	if !t.current {
 		return

@@ -138,6 +138,14 @@ type Options struct {
 	// with another one: see Failover in the package's documentation. nil: the function Permanent.
 	Permanent func(err error) bool
 
+	// RetryAfter, unless it is nil, returns for how long the server asks not to be dialed after err,
+	// which is what OnDown gets: where close codes of its own, from 4000 to 4999, or the reason of a close
+	// frame say so. The slot waits that time and the random one of Backoff, or longer if Retry-After or
+	// close code 1012 or 1013 ask for that. It isn't called for what is permanent, nor after Slot.Stop and
+	// the like, and a slot that can go to another Target that works doesn't wait. It must not block. 0 or
+	// negative: the server asks for nothing.
+	RetryAfter func(err error) time.Duration
+
 	// Recover, unless it is nil, is called with the slot and the value of a panic in another
 	// function of Options, by the goroutine that has panicked. The attempt or connection of the
 	// slot then ends with a *websock.HandlerError in the chain of its error; other slots are not

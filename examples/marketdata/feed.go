@@ -24,9 +24,11 @@ type settings struct {
 	stale         time.Duration // after which a book of which nothing was heard is an alarm
 }
 
-// closeBanned is the close code with which this exchange tells a client not to come back. Every exchange
-// has codes of its own, from 4000 to 4999.
-const closeBanned websock.CloseCode = 4003
+// The close codes of this exchange. Every exchange has its own, from 4000 to 4999.
+const (
+	closeMaintenance websock.CloseCode = 4001 // come back in a minute
+	closeBanned      websock.CloseCode = 4003 // don't come back
+)
 
 var (
 	errStale    = errors.New("nothing was heard of it")
@@ -82,8 +84,14 @@ func startFeed(s settings) (*feed, error) {
 		OnConnect: f.connected,
 		OnMessage: f.receive,
 		OnDown:    f.down,
-		Permanent: permanent,
 		Logger:    slog.Default(),
+		Permanent: func(err error) bool { return closedWith(err, closeBanned) || fanout.Permanent(err) },
+		RetryAfter: func(err error) time.Duration {
+			if closedWith(err, closeMaintenance) {
+				return time.Minute
+			}
+			return 0 // fanout knows Retry-After and the close codes 1012 and 1013
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -93,11 +101,10 @@ func startFeed(s settings) (*feed, error) {
 	return f, nil
 }
 
-// permanent reports whether it makes no sense to dial again. fanout knows what HTTP says about that, and
-// how long to wait after Retry-After and the close codes 1012 and 1013.
-func permanent(err error) bool {
+// closedWith reports whether the exchange has closed the connection with the code.
+func closedWith(err error, code websock.CloseCode) bool {
 	var closed *websock.CloseError
-	return errors.As(err, &closed) && !closed.Local && closed.Code == closeBanned || fanout.Permanent(err)
+	return errors.As(err, &closed) && !closed.Local && closed.Code == code
 }
 
 // addLine has another connection dialed.

@@ -36,7 +36,7 @@ func TestBooksAreRightAgainAfterEachFault(t *testing.T) {
 		{exchange.Disconnect, errLost, websock.CloseAbnormal, 2, 3, false},
 		{exchange.CloseRestart, errLost, websock.CloseServiceRestart, 2, 32, false},
 		{exchange.CloseOverloaded, errLost, websock.CloseTryAgainLater, 2, 62, false},
-		{exchange.CloseMaintenance, errLost, 4001, 3, 65, false},
+		{exchange.CloseMaintenance, errLost, closeMaintenance, 2, 65, false},
 		{exchange.RefuseHandshakes, errLost, 0, 3, 65, false},
 		{exchange.RefuseSubscriptions, errRefused, 0, 2, 6, false},
 	} {
@@ -189,8 +189,8 @@ func TestSubscriptionsKeepTheLimitOfTheExchange(t *testing.T) {
 	}
 }
 
-// The test of the exchange: this client does not receive, and so answers no pings.
-func TestTheExchangeClosesConnectionsThatAnswerNoPings(t *testing.T) {
+// This client does not receive, and so answers no pings by itself.
+func TestTheExchangeClosesConnectionsThatAnswerPingsWithAnotherPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, nil)
 		defer l.shutDown()
@@ -200,7 +200,10 @@ func TestTheExchangeClosesConnectionsThatAnswerNoPings(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Abort(nil)
-		l.steps(5 * 60)
+		for range 5 * 60 {
+			conn.SendPong([]byte("not what was asked for")) // an error means that the exchange has closed the connection
+			l.step(time.Second)
+		}
 		if s := l.exchange.Stats(); s.PongsMissing != 1 {
 			t.Errorf("%+v", s)
 		}

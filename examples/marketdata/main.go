@@ -10,7 +10,7 @@
 //
 // Read book.go first, which checks the messages, then feed.go, which keeps the connection, and tick.go,
 // which subscribes at a limited rate and watches. The package internal/exchange is the simulation. For a
-// real exchange, change message, checksum, closeBanned and the settings.
+// real exchange, change message, checksum, the close codes and the settings.
 package main
 
 import (
