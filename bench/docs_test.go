@@ -17,10 +17,11 @@ func TestMigrationGuideCompiles(t *testing.T) {
 	}
 	imports := snippets.Imports{}
 	for _, path := range []string{
-		"bufio", "context", "errors", "fmt", "log", "time",
+		"bufio", "context", "errors", "fmt", "log", "net/http", "time",
 		"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/gobwas/ws/wsutil",
 		"github.com/gorilla/websocket", "github.com/lxzan/gws",
-		"github.com/seed004e8d11/websock", "github.com/seed004e8d11/websock/engine",
+		"github.com/seed004e8d11/websock", "github.com/seed004e8d11/websock/compat/gorilla",
+		"github.com/seed004e8d11/websock/engine",
 		"github.com/seed004e8d11/websock/transport/epoll",
 	} {
 		imports[path] = path // blocks have import declarations

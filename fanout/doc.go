@@ -77,7 +77,7 @@
 // used, with its LocalAddr: addresses of another family than that are left out. With a proxy, which
 // looks the host up itself, the addresses in turn are those of the proxy. Rotation doesn't apply where
 // Config.NetDial or DialTLS connects, to Unix sockets, and to URLs with an IP address. A Mux shares its
-// connections by host name: with it only the attempts that have a connection dialled go to the next
+// connections by host name: with it only the attempts that have a connection dialed go to the next
 // address.
 //
 // Pace.PerHost and the pauses that a server asks for are by host and port as the URL has them, not by
@@ -125,9 +125,9 @@
 //
 // All of the package works as it does with a connection for each slot, but for this:
 //   - Pace counts WebSockets, not connections, except PerHost: see there. An attempt for which no
-//     connection has a stream has one dialled, or waits for one that is being dialled.
+//     connection has a stream has one dialed, or waits for one that is being dialed.
 //   - When a connection is lost, each of its slots goes down with an error of its own, and comes back
-//     after its own Backoff and at the Pace of the Group. The first one has a connection dialled, which
+//     after its own Backoff and at the Pace of the Group. The first one has a connection dialed, which
 //     the others share.
 //   - One PING keeps all slots of a connection alive: see Options.Ping.
 //   - What a broadcast and Shutdown send to the slots of a connection leaves in as few writes as possible.

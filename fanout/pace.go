@@ -30,8 +30,8 @@ type Pace struct {
 
 	// PerHost is how many attempts may be connecting to the same host and port at a time, from
 	// Prepare to the end of the opening handshake. Default: as many as Handshakes. With a Mux an attempt
-	// no longer counts when it has got a stream of a connection that another one has dialled. So a
-	// PerHost of 1 bounds the TCP connections that are being dialled, and not the streams.
+	// no longer counts when it has got a stream of a connection that another one has dialed. So a
+	// PerHost of 1 bounds the TCP connections that are being dialed, and not the streams.
 	//
 	// RFC 6455 section 4.1 requires that a client has only one connection to an IP address in the
 	// CONNECTING state at a time, so that a server can answer an overload by being slow. A PerHost

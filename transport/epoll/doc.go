@@ -2,7 +2,7 @@
 // a descriptor, a websock.Conn and the Conn of this package; it has no goroutine, no buffer and no
 // timer.
 //
-// Set websock.Config.Transport to Transport(). The connection is dialled, secured and opened over
+// Set websock.Config.Transport to Transport(). The connection is dialed, secured and opened over
 // an ordinary net.Conn; then its descriptor moves to a loop. What arrives is read into memory that
 // all connections of the loop share, and OnData gets a view of it. So a Handler runs in the loop's
 // goroutine, and must not block: while it does, nothing is received on any connection of the loop.

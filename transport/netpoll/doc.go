@@ -2,7 +2,7 @@
 // that use netpoll already. Others are better served by package transport/epoll, which takes a
 // third of the memory.
 //
-// Set websock.Config.Transport to Transport(). The connection is dialled, secured and opened over
+// Set websock.Config.Transport to Transport(). The connection is dialed, secured and opened over
 // an ordinary net.Conn; then one of netpoll's pollers watches its descriptor. With a Handler,
 // OnData is called by a goroutine that ends when there is nothing more to handle, so an idle
 // connection has none. Without a Handler, Recv waits for the poller, and deadlines work as over
@@ -13,7 +13,7 @@
 // 128 KiB, the rest is left with the system. What the peer doesn't take at once is queued, up to
 // Limits.SendQueue, and written by a goroutine that exists only while something is queued.
 //
-// An idle connection takes 1.4 to 2.5 KB of resident memory; docs/memory.md compares.
+// An idle connection takes 1.3 KB of resident memory; docs/memory.md compares.
 //
 // The package works on Linux and macOS. On other systems it compiles, and connections are carried by
 // package transport/std.
