@@ -166,10 +166,11 @@ func (l *Lab) task(contestant string, c Case, timing Timing) task {
 	return t
 }
 
-// timeLimit returns a limit for the time of a run, which is generous: a JVM needs seconds to begin.
+// timeLimit returns a limit for the time of a run, which is generous: a JVM needs seconds to begin, and many of
+// them beside other work.
 func timeLimit(c Case, t Timing) time.Duration {
 	const each = 10 * time.Millisecond // to open a connection and receive a message
-	return 20*time.Second + 5*(t.Warmup+t.Window) + time.Duration(c.Conns)*each
+	return time.Minute + 5*(t.Warmup+t.Window) + time.Duration(c.Conns)*each
 }
 
 // serve runs the server in its process.
