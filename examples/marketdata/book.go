@@ -52,6 +52,7 @@ type book struct {
 	seq        int64     // of the last update
 	at         int64     // the exchange's time of that
 	heard      time.Time // when we asked for the book or last heard of it
+	wrong      time.Time // when it was not right the last time
 }
 
 // reset makes the book that of a snapshot.

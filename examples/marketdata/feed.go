@@ -24,6 +24,10 @@ type settings struct {
 	stale         time.Duration // after which a book of which nothing was heard is an alarm
 }
 
+// calm is how long a line subscribes to nothing after a book was wrong twice in this time: if all checksums
+// are wrong since the exchange has changed them, it must not get subscriptions without end.
+const calm = 10 * time.Second
+
 // The close codes of this exchange. Every exchange has its own, from 4000 to 4999.
 const (
 	closeMaintenance websock.CloseCode = 4001 // come back in a minute
@@ -70,7 +74,7 @@ type line struct {
 	slot   *fanout.Slot
 	up     bool
 	since  time.Time // of being up, or since when it is dialed
-	paused time.Time // the exchange has refused a subscription: until when none is made
+	paused time.Time // until when no subscription is made
 	books  map[string]*book
 }
 
@@ -225,6 +229,10 @@ func (f *feed) handle(slot *fanout.Slot, m *message) (replaced *line) {
 	if err != nil {
 		f.alarm(slot, m.Symbol, err)
 		b.state = wanted // subscribing once more gets a fresh snapshot
+		if now.Sub(b.wrong) < calm && m.Type != "error" {
+			l.paused = now.Add(calm)
+		}
+		b.wrong = now
 		return nil
 	}
 	if len(f.lines) == 2 && f.lines[1].replaces(f.lines[0]) {

@@ -104,6 +104,25 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	})
 }
 
+// Nothing helps against checksums that are always wrong, and subscriptions don't either.
+func TestABookThatIsAlwaysWrongIsNotSubscribedWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, nil)
+		defer l.shutDown()
+		l.steps(5)
+		for range 600 {
+			l.exchange.Misbehave(exchange.WrongChecksum)
+			l.step(time.Second)
+			l.rightOrNotLive()
+		}
+		if s := l.exchange.Stats(); s.Subscriptions < 50 || s.Subscriptions > 150 {
+			t.Errorf("%d subscriptions in ten minutes", s.Subscriptions)
+		}
+		l.steps(11)
+		l.right()
+	})
+}
+
 func TestABannedClientDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, nil)
