@@ -18,7 +18,7 @@ import (
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
 )
 
-// How large the tests are. docs/cluster.md tells of runs with 6000 keys.
+// How large the tests are. docs/cluster-design.md tells of runs with 6000 keys.
 var (
 	keysFlag  = flag.Int("keys", 300, "keys of a cluster")
 	rateFlag  = flag.Float64("rate", 150, "connections a second")

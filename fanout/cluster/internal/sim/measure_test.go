@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var measured = flag.Bool("measure", false, "print the figures of docs/cluster.md for fifty members and a million keys; it takes some minutes")
+var measured = flag.Bool("measure", false, "print the figures of docs/cluster-design.md for fifty members and a million keys; it takes some minutes")
 
 // An incident is something after which keys have to be connected again. lasts is how long it goes on.
 type incident struct {
