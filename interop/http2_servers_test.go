@@ -34,8 +34,7 @@ var streamServers = []partner{
 	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: streamsTo(hypercornHTTP2)},
 	{name: jetty.name, version: jetty.version, opens: streamsTo(jettyHTTP2)},
 	{name: "gobwas with net/http of Go", version: func(*testing.T) string { return strings.TrimPrefix(runtime.Version(), "go") }, opens: streamsTo(netHTTP), notes: map[string]string{
-		"subprotocol": "the server of this test agrees to none",
-		"compressed":  "not offered",
+		"compressed": "not offered",
 	}},
 }
 
@@ -289,6 +288,9 @@ func gobwasStreamEcho(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect || r.Header.Get(":protocol") != "websocket" {
 		http.NotFound(w, r)
 		return
+	}
+	if r.Header.Get("Sec-Websocket-Protocol") == "chat" {
+		w.Header().Set("Sec-Websocket-Protocol", "chat")
 	}
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)

@@ -18,9 +18,7 @@ import (
 
 // servers are partners for our client.
 var servers = []partner{
-	{name: "gobwas", version: module("github.com/gobwas/ws"), opens: goServer(gobwasEcho), notes: map[string]string{
-		"subprotocol": "the server of this test agrees to none",
-	}},
+	{name: "gobwas", version: module("github.com/gobwas/ws"), opens: goServer(gobwasEcho)},
 	{name: "gorilla", version: module("github.com/gorilla/websocket"), opens: goServer(gorillaCompressingEcho)},
 	{name: "coder", version: module("github.com/coder/websocket"), opens: goServer(coderCompressingEcho)},
 	{name: "gws", version: module("github.com/lxzan/gws"), opens: goServer(gwsCompressingEcho)},
@@ -32,14 +30,7 @@ var servers = []partner{
 	{name: "wsproto with uvicorn", version: pythonPackage("uvicorn"), opens: uvicorn("wsproto")},
 	{name: "hypercorn", version: pythonPackage("hypercorn"), opens: commandServer(hypercorn)},
 	{name: "Bun", version: bunVersion, opens: commandServer(bunServer)},
-	{name: "libwebsockets", version: debianPackage("libwebsockets-test-server"), opens: libwebsocketsServer, notes: map[string]string{
-		"binary":      "its test server mirrors everything as text, and long messages in parts",
-		"fragmented":  "its test server mirrors everything as text, and long messages in parts",
-		"1 MiB":       "its test server mirrors everything as text, and long messages in parts",
-		"subprotocol": "agreed to lws-mirror-protocol, without which it doesn't echo",
-		"compressed":  "Debian's build doesn't offer it",
-		"wss":         "its test server takes no certificate of ours",
-	}},
+	{name: "libwebsockets", version: debianPackage("libwebsockets-dev"), opens: commandServer(libwebsocketsServer)},
 	tungstenite.asServer(),
 	fastwebsockets.asServer(),
 	beast.asServer(),
@@ -150,13 +141,6 @@ func bothURLs(t *testing.T, c *certificate, command serverCommand) map[variant]s
 	ws := process(t, func(port string) *exec.Cmd { return command(port) })
 	wss := process(t, func(port string) *exec.Cmd { return command(port, c.files["cert"], c.files["key"]) })
 	return map[variant]string{plain: ws, compressed: ws, secure: "wss" + wss[len("ws"):]}
-}
-
-func libwebsocketsServer(t *testing.T, c *certificate) opener {
-	url := libwebsockets(t)
-	return func(t *testing.T, v variant) (*websock.Conn, error) {
-		return v.dial(t, c, url+"?mirror=matrix", "lws-mirror-protocol")
-	}
 }
 
 // behind starts a server with an intermediary in front.

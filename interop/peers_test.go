@@ -29,7 +29,7 @@ type peer struct {
 }
 
 var peers = []peer{
-	{name: "gobwas", start: inProcess(gobwasEcho)},
+	{name: "gobwas", start: inProcess(gobwasEcho), chat: true},
 	{name: "gorilla", start: inProcess(gorillaEcho), chat: true},
 	{name: "coder", start: inProcess(coderEcho), chat: true},
 	{name: "npm ws", start: nodeEcho, chat: true},
@@ -70,7 +70,8 @@ func inProcess(h http.HandlerFunc) func(t *testing.T) string {
 }
 
 func gobwasEcho(w http.ResponseWriter, r *http.Request) {
-	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	upgrader := ws.HTTPUpgrader{Protocol: func(name string) bool { return name == "chat" }}
+	conn, _, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		return
 	}
