@@ -208,10 +208,10 @@ BUN = bench/others/ws/node_modules/.package-lock.json
 $(BUN): bench/others/ws/package-lock.json
 	$(MAKE) -C bench/others ws/node_modules/.package-lock.json
 
-peers: ## what is compiled for interop; says which tools are missing
+peers: $(CADDY) $(H2SPEC) $(VENV)/installed ## what is built for interop; says which tools are missing
 	flock interop/compiled $(MAKE) -C interop/compiled
 
-interop: peers $(CADDY) $(H2SPEC) $(VENV)/installed $(BUN) ## against programs of others; interop/README.md says what to install
+interop: peers $(BUN) ## against programs of others; interop/README.md says what to install
 	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing
