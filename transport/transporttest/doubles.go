@@ -20,7 +20,7 @@ import (
 
 // patience is how long a test waits for something that takes a moment on a machine with nothing else
 // to do.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // wait returns what comes from c. It fails the test if nothing comes within patience.
 func wait[T any](t *testing.T, what string, c <-chan T) T {
