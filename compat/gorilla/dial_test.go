@@ -1,0 +1,120 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/seed004e8d11/websock"
+)
+
+// greeter sends "hello" to everybody, over HTTP/1.1 and, if its server speaks that, HTTP/2.
+var greeter = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var upgrader Upgrader
+	c, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.WriteMessage(TextMessage, []byte("hello"))
+	c.ReadMessage() // until the client has closed
+})
+
+func greeting(t *testing.T, c *Conn) {
+	t.Helper()
+	if _, p, err := c.ReadMessage(); string(p) != "hello" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+}
+
+func TestDialersDialOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(greeter)
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	secure := &tls.Config{RootCAs: roots}
+	var called string
+	dial := func(network, addr string) (net.Conn, error) {
+		called = network + " " + addr
+		return net.Dial(network, addr)
+	}
+	host := server.Listener.Addr().String()
+	for name, test := range map[string]struct {
+		dialer *Dialer
+		called string
+	}{
+		"TLSClientConfig": {&Dialer{TLSClientConfig: secure}, ""},
+		"NetDial":         {&Dialer{TLSClientConfig: secure, NetDial: dial}, "tcp " + host},
+		"NetDialContext": {&Dialer{TLSClientConfig: secure, NetDialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
+			return dial(network, addr)
+		}}, "tcp " + host},
+		"NetDialTLSContext": {&Dialer{NetDialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			called = network + " " + addr
+			return (&tls.Dialer{Config: secure}).DialContext(ctx, network, addr)
+		}}, "tcp " + host},
+	} {
+		called = ""
+		c, _, err := test.dialer.Dial("wss://"+host, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		greeting(t, c)
+		c.Close()
+		if called != test.called {
+			t.Errorf("%s: dialed %q, want %q", name, called, test.called)
+		}
+	}
+	var unknown x509.UnknownAuthorityError
+	if _, _, err := new(Dialer).Dial("wss://"+host, nil); !errors.As(err, &unknown) {
+		t.Errorf("without the root: %v", err)
+	}
+}
+
+func TestTheProxyIsAskedForTheURLOfAPage(t *testing.T) {
+	refused := errors.New("no proxy today")
+	for scheme, want := range map[string]string{"ws": "http", "wss": "https"} {
+		var asked *url.URL
+		d := Dialer{Proxy: func(r *http.Request) (*url.URL, error) {
+			asked = r.URL
+			return nil, refused
+		}}
+		_, _, err := d.Dial(scheme+"://server.example/path?q", nil)
+		if !errors.Is(err, refused) || asked.String() != want+"://server.example/path?q" {
+			t.Errorf("%s: asked for %v, %v", scheme, asked, err)
+		}
+	}
+}
+
+func TestUpgradersAcceptWebSocketsOverHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(greeter)
+	if err := websock.ConfigureServer(server.Config); err != nil {
+		t.Fatal(err)
+	}
+	server.EnableHTTP2 = true
+	server.TLS = server.Config.TLSConfig
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	mux := &websock.Mux{}
+	defer mux.Close()
+	ws, err := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), &websock.Config{Mux: mux, TLS: &tls.Config{RootCAs: roots}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	if ws.TLS().NegotiatedProtocol != "h2" {
+		t.Errorf("negotiated %q", ws.TLS().NegotiatedProtocol)
+	}
+	if _, msg, err := ws.RecvMessage(nil); string(msg) != "hello" || err != nil {
+		t.Errorf("%q, %v", msg, err)
+	}
+}
