@@ -91,8 +91,8 @@ func simulate(addr string, faults float64) error {
 	e.Transport = epoll.Transport()
 	go func() {
 		for range time.Tick(200 * time.Millisecond) {
-			if rand.Float64() < faults {
-				f := exchange.Fault(rand.N(int(exchange.Faults)))
+			f := exchange.Fault(rand.N(int(exchange.Faults)))
+			if rand.Float64() < faults && f != exchange.CloseBanned { // which would be the end
 				log.Print("fault: ", f)
 				e.Misbehave(f)
 			}
