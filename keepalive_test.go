@@ -493,7 +493,7 @@ func TestEndedConnectionsAreNoLongerVisited(t *testing.T) {
 		}
 		c.Close()
 	}
-	for deadline := time.Now().Add(10 * time.Second); idleConns.Len() > 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); idleConns.Len() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(idleConns.Len(), "are left")
 		}
