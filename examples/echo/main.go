@@ -30,7 +30,7 @@ func main() {
 			fmt.Printf("%s", msg)
 			return
 		case errors.Is(err, websock.ErrTimeout):
-			log.Print("still waiting") // nothing is lost: msg has what has arrived, and the next call continues
+			log.Print("still waiting") // nothing is lost: msg is continued
 		default:
 			log.Fatal(err)
 		}
