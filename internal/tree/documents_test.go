@@ -4,8 +4,10 @@ import (
 	"go/ast"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,6 +68,31 @@ func TestCIRunsTheCommandsThatTheREADMEHasReadersTry(t *testing.T) {
 		if !strings.Contains(string(ci), c[1]) {
 			t.Errorf("README.md has %q, which .ci/run doesn't", c[1])
 		}
+	}
+}
+
+func TestTheWorkflowRunsEveryJobOnce(t *testing.T) {
+	workflow, err := os.ReadFile(root + "/.github/workflows/ci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, matrix, _ := strings.Cut(string(workflow), "jobs: # of .ci/run")
+	var run []string
+	for _, line := range regexp.MustCompile(`(?m)^ +- ([a-z0-9 ]+)$`).FindAllStringSubmatch(matrix, -1) {
+		run = append(run, strings.Fields(line[1])...)
+	}
+	listed, err := exec.Command(root+"/.ci/run", "-list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []string
+	for line := range strings.Lines(string(listed)) {
+		jobs = append(jobs, strings.Fields(line)[0])
+	}
+	slices.Sort(run)
+	slices.Sort(jobs)
+	if len(jobs) < 10 || !slices.Equal(run, jobs) {
+		t.Errorf("the workflow runs %q, and the jobs are %q", run, jobs)
 	}
 }
 
