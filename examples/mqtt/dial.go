@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/seed004e8d11/websock"
@@ -13,6 +14,10 @@ func dial(ctx context.Context, url string) (net.Conn, error) {
 	conn, err := websock.Dial(ctx, url, &websock.Config{Subprotocols: []string{"mqtt"}})
 	if err != nil {
 		return nil, err
+	}
+	if conn.Subprotocol() != "mqtt" { // a server of something else
+		conn.Close()
+		return nil, fmt.Errorf("%s doesn't speak MQTT", url)
 	}
 	return &packets{Conn: conn.NetConn(websock.OpBinary)}, nil
 }

@@ -5,12 +5,16 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed004e8d11/websock"
 )
 
 // newBroker starts Mosquitto with a listener for WebSocket, and returns its URL.
@@ -84,6 +88,19 @@ func TestPublishAndReceive(t *testing.T) {
 		if got, err := exchange5(ctx, broker, text); got != text || err != nil {
 			t.Errorf("5: %.20q… of %d bytes, %v", got, len(got), err)
 		}
+	}
+}
+
+func TestServerOfSomethingElseIsAnError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, err := websock.Accept(w, r, nil); err == nil {
+			conn.Close()
+		}
+	}))
+	defer server.Close()
+	if conn, err := dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http")); err == nil {
+		conn.Close()
+		t.Error("no error")
 	}
 }
 
