@@ -65,19 +65,15 @@ func TestCommandThatReadsNoInputEnds(t *testing.T) {
 
 func TestCommandIsKilledWhenTheClientIsGone(t *testing.T) {
 	p, s := newPod(t, protocolV5)
-	running, killed := make(chan struct{}), make(chan error, 1)
+	killed := make(chan error, 1)
 	s.run = func(ctx context.Context, command []string, its streams) error {
-		close(running)
 		err := runHere(ctx, command, its)
 		killed <- err
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(within(t))
-	go func() {
-		<-running
-		cancel(io.ErrClosedPipe)
-	}()
-	if _, err := p.exec(ctx, []string{"sleep", "600"}, streams{}); !errors.Is(err, io.ErrClosedPipe) {
+	running := writerFunc(func([]byte) { cancel(io.ErrClosedPipe) })
+	if _, err := p.exec(ctx, []string{"sh", "-c", "echo running; exec sleep 600"}, streams{stdout: running}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Error(err)
 	}
 	if err := <-killed; err == nil {
