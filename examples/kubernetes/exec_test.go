@@ -120,6 +120,18 @@ func TestOnlyWhoHasTheTokenIsServed(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreBounded(t *testing.T) {
+	p, s := newPod(t, protocolV5)
+	for range maxConnections {
+		s.room <- struct{}{}
+	}
+	_, err := p.exec(within(t), []string{"true"}, streams{})
+	var refused *websock.HandshakeError
+	if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable {
+		t.Error(err)
+	}
+}
+
 // What is on the wire is what Kubernetes has: see k8s.io/streaming and k8s.io/client-go/tools/remotecommand.
 func TestMessagesOfExec(t *testing.T) {
 	var got [][]byte

@@ -21,12 +21,17 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-const maxPorts = 16 // of one connection
+// The limits of a server.
+const (
+	maxConnections = 100
+	maxPorts       = 16 // of one connection
+)
 
 // A server runs commands and connects to ports of this machine, in place of those of a pod.
 type server struct {
-	http.ServeMux
+	mux     http.ServeMux
 	options websock.AcceptOptions
+	room    chan struct{} // has an element for each connection
 
 	// run runs a command until it or ctx ends. A *exec.ExitError has its exit code.
 	run func(ctx context.Context, command []string, s streams) error
@@ -34,7 +39,7 @@ type server struct {
 
 // newServer returns a server for those who have the token.
 func newServer(token string) *server {
-	s := &server{run: runHere}
+	s := &server{run: runHere, room: make(chan struct{}, maxConnections)}
 	s.options = websock.AcceptOptions{
 		Subprotocols: []string{protocolV5, protocolV4},
 		KeepAlive:    keepAlive,
@@ -46,9 +51,20 @@ func newServer(token string) *server {
 			return nil
 		},
 	}
-	s.HandleFunc("/api/v1/namespaces/{namespace}/pods/{pod}/exec", s.exec)
-	s.HandleFunc("/api/v1/namespaces/{namespace}/pods/{pod}/portforward", s.portForward)
+	s.mux.HandleFunc("/api/v1/namespaces/{namespace}/pods/{pod}/exec", s.exec)
+	s.mux.HandleFunc("/api/v1/namespaces/{namespace}/pods/{pod}/portforward", s.portForward)
 	return s
+}
+
+// ServeHTTP serves a request, and returns when its connection has ended.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.room <- struct{}{}:
+		defer func() { <-s.room }()
+		s.mux.ServeHTTP(w, r)
+	default:
+		http.Error(w, "too many connections", http.StatusServiceUnavailable)
+	}
 }
 
 // accept accepts a connection with one of the protocols; false: it has answered the request otherwise.
