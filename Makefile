@@ -2,8 +2,8 @@
 
 FUZZTIME ?= 10s
 # What takes longest to test comes first, so that it isn't what all wait for in the end.
-PACKAGES := ./transport/epoll ./internal/conformance ./cmd/websock ./internal/faults ./transport/h2 ./fanout ./... ./cmd/websock/...
-MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluster/prom examples/mqtt examples/chat internal/gen
+PACKAGES := ./transport/epoll ./internal/conformance ./cmd/websock ./internal/faults ./transport/h2 ./fanout ./... ./cmd/websock/... ./transport/h3/...
+MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluster/prom transport/h3 examples/mqtt examples/chat internal/gen
 
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
@@ -190,7 +190,7 @@ guard: ## instructions, allocations and calls of a message, beside what they wer
 	cd bench && go test -count=1 ./guard
 
 api: ## docs/api: what the public packages export, a line for each name
-	go run ./internal/api . fanout/prom fanout/cluster fanout/cluster/prom
+	go run ./internal/api . fanout/prom fanout/cluster fanout/cluster/prom transport/h3
 
 generate: ## the assembly for amd64
 	cd internal/gen && go run ./mask -pkg mask -out ../../mask/apply_amd64.s -stubs ../../mask/apply_amd64.go

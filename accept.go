@@ -73,6 +73,13 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 		}
 		return newConn(st, result, Server, opts.attach(nil, keepSessionAlive(st.Session(), policy)), opts.conn())
 	}
+	if taker, ok := handshake.StreamTakerOf[transport.Conn](w); ok {
+		stream, result, err := handshake.AcceptStream(taker, w, r, opts.handshake())
+		if err != nil {
+			return nil, err
+		}
+		return newConn(stream, result, Server, opts.attach(nil, policy), opts.conn())
+	}
 	reserved, err := reserve(opts.Transport)
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/timing"
-	"github.com/seed004e8d11/websock/transport/h2"
+	"github.com/seed004e8d11/websock/transport"
 )
 
 // Close closes the connection with CloseNormal. See CloseWith.
@@ -124,7 +124,7 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 }
 
 // shutdown closes the transport as RFC 6455 section 7.1.1 demands: the server closes first,
-// immediately if it has the peer's close frame; the client when the server has closed. Over HTTP/2 the
+// immediately if it has the peer's close frame; the client when the server has closed. Over HTTP/2 and HTTP/3 the
 // client ends its stream without waiting: a stream leaves no port in TIME_WAIT, and a proxy may end it
 // only after its client.
 func (c *Conn) shutdown() error {
@@ -142,7 +142,7 @@ func (c *Conn) shutdownLocked() error {
 	}
 	failed := w.state == writerStopped
 	atOnce := failed || !c.closing().MayReceive() && c.Role() == Server && w.t.Queued() == 0
-	stream, isStream := w.t.(*h2.Stream)
+	stream, isStream := w.t.(transport.AnswerAwaiter)
 	awaitsAnswer := isStream && c.Role() == Server && c.closing().MayReceive()
 	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
 	w.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
 
@@ -88,6 +89,17 @@ type Mux struct {
 	// section 3.3). The server must speak it: there is no negotiation, and no way back to HTTP/1.1
 	// but for a server without extended CONNECT.
 	Cleartext bool
+
+	// HTTP3, unless nil, has wss URLs use HTTP/3 (RFC 9220) where they can: WebSockets become streams of
+	// QUIC connections, which package transport/h3, a module of its own, provides. It is experimental. A
+	// server that can't be reached with it is asked for HTTP/2 and HTTP/1.1 by the same Dial, and in the
+	// next ten minutes by all Dials at once; h3.Dialer.Required has such Dials fail. Not used for a URL with
+	// a proxy, a Unix socket, a NetDial, a DialTLS, or a Dialer with Control or ControlContext: they say
+	// how to connect with TCP.
+	//
+	// StreamsPerConn, MaxConns, Window, IdleTimeout, Close, Shutdown and Stats apply; Trace, Cork and
+	// Config.Transport don't.
+	HTTP3 transport.StreamDialer
 
 	// Trace, unless nil, is called with each frame of the connections to and from remote. It is
 	// called from several goroutines, for each connection in order. See h2.Config.Trace.

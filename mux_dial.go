@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed004e8d11/websock/internal/deadline"
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
@@ -21,6 +22,7 @@ import (
 const (
 	protocolHTTP1 = "http/1.1"
 	protocolHTTP2 = "h2"
+	protocolHTTP3 = "h3"
 )
 
 // maxRefusals is how many times the stream of a Dial may be refused before the Dial fails.
@@ -78,7 +80,7 @@ func (m *Mux) rememberHTTP1(key muxKey) {
 
 // openStream opens a WebSocket as a stream of s.
 func (o *opening) openStream(ctx context.Context, s muxSession) (*Conn, error) {
-	cfg, policy := o.route.cfg, keepSessionAlive(s, o.policy)
+	cfg, policy := o.route.cfg, s.keepAlive(o.policy)
 	cfg.trace().handshakeStart(o.request.Host)
 	stream, result, err := o.performOverStream(ctx, s)
 	cfg.trace().handshakeDone(o.request.Host, err)
@@ -89,13 +91,16 @@ func (o *opening) openStream(ctx context.Context, s muxSession) (*Conn, error) {
 }
 
 // performOverStream performs the opening handshake on a new stream of s (RFC 8441 section 5).
-func (o *opening) performOverStream(ctx context.Context, s muxSession) (*h2.Stream, *handshake.Result, error) {
-	stream, err := openTogether(s, o.fields)
-	if err != nil {
-		// Nothing was sent, and the request can be sent on another connection.
-		return nil, nil, &HandshakeError{Reason: "the request can't be sent", Err: fmt.Errorf("%w: %w", h2.ErrRefused, err)}
+func (o *opening) performOverStream(ctx context.Context, s muxSession) (transport.Conn, *handshake.Result, error) {
+	stream, head, err := s.openStream(ctx, o.fields)
+	switch {
+	case errors.Is(err, errNotSent):
+		return nil, nil, &HandshakeError{Reason: "the request can't be sent", Err: err}
+	case err != nil:
+		return nil, nil, handshake.NoResponse(ctx, err)
 	}
-	result, err := o.receiveOverStream(ctx, stream)
+	o.route.cfg.trace().firstByte()
+	result, err := o.request.CheckResponse(ctx, head, stream)
 	if err != nil {
 		stream.Close()
 		return nil, nil, err
@@ -103,9 +108,45 @@ func (o *opening) performOverStream(ctx context.Context, s muxSession) (*h2.Stre
 	return stream, result, nil
 }
 
+// An http2Session is an h2.Session in the pool.
+type http2Session struct{ *h2.Session }
+
+// errNotSent is in the chain of the error of a request that was not sent, so it can be sent on another
+// connection.
+var errNotSent = notSentError{}
+
+type notSentError struct{}
+
+func (notSentError) Error() string        { return h2.ErrRefused.Error() }
+func (notSentError) Is(target error) bool { return target == h2.ErrRefused }
+
+func (s http2Session) keepAlive(p *keepalive.Policy) *keepalive.Policy {
+	return keepSessionAlive(s.Session, p)
+}
+
+func (s http2Session) openStream(ctx context.Context, fields []hpack.HeaderField) (transport.Conn, handshake.ResponseHead, error) {
+	stream, err := openTogether(s.Session, fields)
+	if err != nil {
+		return nil, handshake.ResponseHead{}, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	head, err := stream.Head(ctx)
+	if err != nil {
+		stream.Close()
+		return nil, handshake.ResponseHead{}, err
+	}
+	return stream, handshake.ResponseHead(head), nil
+}
+
+// A streamOpener is an h2.Session as openTogether needs it.
+type streamOpener interface {
+	Open(fields []hpack.HeaderField, endStream bool) (*h2.Stream, error)
+	Cork()
+	Flush()
+}
+
 // openTogether opens a stream. If other goroutines can run, and open streams of the same session, their
 // requests are written together.
-func openTogether(s muxSession, fields []hpack.HeaderField) (*h2.Stream, error) {
+func openTogether(s streamOpener, fields []hpack.HeaderField) (*h2.Stream, error) {
 	s.Cork()
 	defer s.Flush()
 	stream, err := s.Open(fields, false)
@@ -113,16 +154,6 @@ func openTogether(s muxSession, fields []hpack.HeaderField) (*h2.Stream, error) 
 		runtime.Gosched()
 	}
 	return stream, err
-}
-
-// receiveOverStream receives the response.
-func (o *opening) receiveOverStream(ctx context.Context, stream *h2.Stream) (*handshake.Result, error) {
-	head, err := stream.Head(ctx)
-	if err != nil {
-		return nil, handshake.NoResponse(ctx, err)
-	}
-	o.route.cfg.trace().firstByte()
-	return o.request.CheckResponse(ctx, handshake.ResponseHead(head), stream)
 }
 
 // startDial makes an opening a muxDialer.
@@ -160,7 +191,13 @@ func (m *Mux) dial(ctx context.Context, c *muxConn, r *route) {
 
 // connect connects to the server. It returns a session that can be used; or a connection with HTTP/1.1,
 // which the server has chosen; or neither, if it has chosen HTTP/2 but wants HTTP/1.1 for a WebSocket.
-func (m *Mux) connect(ctx context.Context, c *muxConn, r *route) (*h2.Session, *http1Conn, error) {
+func (m *Mux) connect(ctx context.Context, c *muxConn, r *route) (muxSession, *http1Conn, error) {
+	if m.usesHTTP3(c, r) {
+		session, err := m.connectHTTP3(ctx, c, r)
+		if session != nil || err != nil {
+			return session, nil, err
+		}
+	}
 	conn, reserved, err := r.dialReserved(ctx, protocolHTTP2, protocolHTTP1)
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +221,7 @@ func (m *Mux) connect(ctx context.Context, c *muxConn, r *route) (*h2.Session, *
 		session.Close(http2.ErrCodeNo, nil)
 		return nil, nil, nil
 	}
-	return session, nil, nil
+	return http2Session{session}, nil, nil
 }
 
 // negotiated returns the protocol that was agreed on with ALPN, or "" if none was or it is unknown.
@@ -202,6 +239,11 @@ func negotiated(conn net.Conn) string {
 // is checked when its response has come, as other Dials may have other limits.
 const maxHeaderBytes = 16 << 20
 
+// sessionHeaderBytes is the largest header list of a session that a Dial with cfg has dialled.
+func sessionHeaderBytes(cfg *Config) int {
+	return min(max(cfg.Limits.WithDefaults().HandshakeSize, DefaultHandshakeSize), maxHeaderBytes)
+}
+
 // newSession makes a session of conn. On an error it closes conn.
 func (m *Mux) newSession(c *muxConn, cfg *Config, conn net.Conn, f transport.Factory) (*h2.Session, error) {
 	carrier, err := Attach(f, conn, nil)
@@ -212,7 +254,7 @@ func (m *Mux) newSession(c *muxConn, cfg *Config, conn net.Conn, f transport.Fac
 	config := h2.Config{
 		Window:         m.Window,
 		MaxStreams:     m.streamsPerConn(),
-		MaxHeaderBytes: min(max(cfg.Limits.WithDefaults().HandshakeSize, DefaultHandshakeSize), maxHeaderBytes),
+		MaxHeaderBytes: sessionHeaderBytes(cfg),
 		Changed:        func(*h2.Session) { c.changed() },
 	}
 	if m.Trace != nil {

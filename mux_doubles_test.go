@@ -11,12 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/netpair"
+	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 	"github.com/seed004e8d11/websock/transport/std"
 	wstls "github.com/seed004e8d11/websock/transport/tls"
@@ -52,6 +54,10 @@ func (s *fakeSession) Open([]hpack.HeaderField, bool) (*h2.Stream, error) {
 	return nil, nil
 }
 
+func (s *fakeSession) openStream(context.Context, []hpack.HeaderField) (transport.Conn, handshake.ResponseHead, error) {
+	panic("the pool opens no streams")
+}
+
 func (s *fakeSession) roomLocked() int {
 	if s.goingAway || s.err != nil {
 		return 0
@@ -83,7 +89,7 @@ func (s *fakeSession) GoingAway() bool {
 	return s.goingAway || s.err != nil
 }
 
-func (s *fakeSession) KeepAlive(time.Duration, time.Duration, error) {}
+func (s *fakeSession) keepAlive(p *keepalive.Policy) *keepalive.Policy { return p }
 
 func (s *fakeSession) Cork()  { s.change(func() { s.corks++ }) }
 func (s *fakeSession) Flush() { s.change(func() { s.corks--; s.flushes++ }) }

@@ -13,21 +13,30 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/timing"
-	"github.com/seed004e8d11/websock/transport/h2"
+	"github.com/seed004e8d11/websock/transport"
 )
 
-// http1Memory is how long a server that doesn't speak RFC 8441 is asked for HTTP/1.1 at once.
-const http1Memory = 10 * time.Minute
+// fallbackMemory is how long a server that doesn't speak RFC 8441 is asked for HTTP/1.1 at once, and one
+// that can't be reached with HTTP/3 is not asked for that.
+const fallbackMemory = 10 * time.Minute
 
-// A muxSession is an h2.Session as the pool sees it.
+// A muxSession is a connection, with HTTP/2 or HTTP/3, as the pool sees it.
 type muxSession interface {
-	Open(fields []hpack.HeaderField, endStream bool) (*h2.Stream, error)
+	// openStream sends a request, and returns its stream with the head of the final response.
+	openStream(ctx context.Context, fields []hpack.HeaderField) (transport.Conn, handshake.ResponseHead, error)
+
 	Room() int
 	Streams() int
 	Err() error
 	GoingAway() bool
-	KeepAlive(ping, timeout time.Duration, cause error)
+
+	// keepAlive has one PING serve all WebSockets of the session, if it can, and returns the policy
+	// that remains for a WebSocket.
+	keepAlive(p *keepalive.Policy) *keepalive.Policy
+
 	Cork()
 	Flush()
 	Shutdown()
@@ -42,8 +51,9 @@ type muxHost struct {
 	spare []*muxConn // open, and may have room
 	queue list.List  // of *muxWaiter: Dials that wait for room
 
-	limit      int       // streams that a new connection is expected to take
-	http1Until time.Time // the server is asked for HTTP/1.1
+	limit        int       // streams that a new connection is expected to take
+	http1Until   time.Time // the server is asked for HTTP/1.1
+	noHTTP3Until time.Time // the server is not asked for HTTP/3
 }
 
 // A muxConnState is where a connection is in its life.
@@ -152,6 +162,11 @@ func (m *Mux) hostLocked(key muxKey) (*muxHost, error) {
 }
 
 func muxClosedError() error { return &HandshakeError{Reason: "no stream", Err: errMuxClosed} }
+
+// avoidsHTTP3Locked reports whether the server is not asked for HTTP/3.
+func (h *muxHost) avoidsHTTP3Locked() bool {
+	return !h.noHTTP3Until.IsZero() && time.Now().Before(h.noHTTP3Until)
+}
 
 // speaksHTTP1Locked reports whether the server is asked for HTTP/1.1.
 func (h *muxHost) speaksHTTP1Locked() bool {
@@ -338,6 +353,17 @@ func (c *muxConn) failed(err error) {
 	}
 }
 
+// avoidHTTP3 has the server not asked for HTTP/3 for a while.
+func (c *muxConn) avoidHTTP3() {
+	h := c.host
+	h.mux.mu.Lock()
+	defer h.mux.mu.Unlock()
+	if !h.avoidsHTTP3Locked() {
+		muxTasks.Add(fallbackMemory, fallbackCheck{weak.Make(h)})
+	}
+	h.noHTTP3Until = time.Now().Add(fallbackMemory)
+}
+
 // foundHTTP1 is called when the server has chosen HTTP/1.1, for conn if that isn't nil. It returns
 // false if nobody takes conn.
 func (c *muxConn) foundHTTP1(conn *http1Conn) bool {
@@ -355,9 +381,9 @@ func (c *muxConn) foundHTTP1(conn *http1Conn) bool {
 // rememberHTTP1Locked has the server asked for HTTP/1.1 for a while.
 func (h *muxHost) rememberHTTP1Locked() {
 	if !h.speaksHTTP1Locked() {
-		muxTasks.Add(http1Memory, http1Check{weak.Make(h)})
+		muxTasks.Add(fallbackMemory, fallbackCheck{weak.Make(h)})
 	}
-	h.http1Until = time.Now().Add(http1Memory)
+	h.http1Until = time.Now().Add(fallbackMemory)
 	h.wakeLocked(h.queue.Len())
 }
 
@@ -375,7 +401,7 @@ func (h *muxHost) removeLocked(c *muxConn) {
 
 // tidyLocked forgets a host of which there is nothing to remember.
 func (h *muxHost) tidyLocked() {
-	if len(h.conns) == 0 && h.queue.Len() == 0 && !h.speaksHTTP1Locked() && h.mux.hosts[h.key] == h {
+	if len(h.conns) == 0 && h.queue.Len() == 0 && !h.speaksHTTP1Locked() && !h.avoidsHTTP3Locked() && h.mux.hosts[h.key] == h {
 		delete(h.mux.hosts, h.key)
 	}
 }
@@ -515,19 +541,22 @@ func (c *muxConn) checkIdle() (next time.Duration, retires bool) {
 	return 0, true
 }
 
-// An http1Check forgets a host when it need not be remembered any more.
-type http1Check struct{ host weak.Pointer[muxHost] }
+// A fallbackCheck forgets a host when it need not be remembered any more.
+type fallbackCheck struct{ host weak.Pointer[muxHost] }
 
-// Run makes an http1Check a timing.Task.
-func (f http1Check) Run() (next time.Duration) {
+// Run makes a fallbackCheck a timing.Task.
+func (f fallbackCheck) Run() (next time.Duration) {
 	h := f.host.Value()
 	if h == nil {
 		return 0
 	}
 	h.mux.mu.Lock()
 	defer h.mux.mu.Unlock()
-	if h.speaksHTTP1Locked() {
+	switch {
+	case h.speaksHTTP1Locked():
 		return time.Until(h.http1Until)
+	case h.avoidsHTTP3Locked():
+		return time.Until(h.noHTTP3Until)
 	}
 	h.tidyLocked()
 	return 0

@@ -375,7 +375,7 @@ func TestAServerWithHTTP1IsRemembered(t *testing.T) {
 		if stats := p.mux.Stats(); len(stats.Hosts) != 1 || !stats.Hosts[0].HTTP1 {
 			p.Errorf("%+v", stats)
 		}
-		time.Sleep(http1Memory + time.Second)
+		time.Sleep(fallbackMemory + time.Second)
 		if stats := p.mux.Stats(); len(stats.Hosts) != 0 {
 			p.Errorf("%+v", stats)
 		}

@@ -49,7 +49,7 @@ func complete(refusal *HandshakeError) {
 // decline sends a refusal to the request r of an http.Handler.
 func decline(w http.ResponseWriter, r *http.Request, refusal *HandshakeError) *HandshakeError {
 	complete(refusal)
-	if r.ProtoMajor == 2 {
+	if r.ProtoMajor >= 2 {
 		deleteConnectionSpecific(refusal.Header)
 	}
 	maps.Copy(w.Header(), refusal.Header)

@@ -77,7 +77,7 @@ const responseTimeout = 10 * time.Second
 //	426  over HTTP/1.1, a request for something else than version 13 of WebSocket
 //	500  wrong options, or a connection or stream that w doesn't let a handler take over
 //	501  over HTTP/2, a CONNECT without :protocol, or for another protocol than websocket
-//	505  neither HTTP/1.1 nor HTTP/2
+//	505  none of HTTP/1.1, HTTP/2 and HTTP/3
 //
 // Over HTTP/2 there is no 426, because it must name the protocol in an Upgrade header (RFC 9110
 // section 15.5.22), which HTTP/2 doesn't have (RFC 9113 section 8.6). There, an ordinary request is
@@ -92,7 +92,12 @@ func Accept(w http.ResponseWriter, r *http.Request, o *ServerOptions) (net.Conn,
 	if refusal != nil {
 		return nil, nil, decline(w, r, refusal)
 	}
-	if r.ProtoMajor == 2 {
+	switch r.ProtoMajor {
+	case 3: // our own handlers take over its streams: see AcceptStream
+		refusal := refuseWith(http.StatusInternalServerError, "the stream can't be taken over")
+		refusal.Err = hiddenBy(innermost(w))
+		return nil, nil, decline(w, r, refusal)
+	case 2:
 		conn, failed := takeBody(w, r, agreed, o)
 		if failed != nil {
 			return nil, nil, failed

@@ -243,7 +243,7 @@ func TestAcceptNeedsAHijacker(t *testing.T) {
 }
 
 func TestAcceptDeclinesOtherVersionsOfHTTP(t *testing.T) {
-	for _, major := range []int{0, 3} {
+	for _, major := range []int{0, 4} {
 		r := upgradeRequest()
 		r.ProtoMajor = major
 		w := httptest.NewRecorder()

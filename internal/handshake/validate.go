@@ -66,7 +66,7 @@ func (o *ServerOptions) check(protoMajor int) error {
 	if err := checkCompression(o.Compression); err != nil {
 		return err
 	}
-	if protoMajor == 2 {
+	if protoMajor >= 2 {
 		return checkStreamHeader(o.Header)
 	}
 	return checkHeader(o.Header)
@@ -77,10 +77,10 @@ func checkProtocol(r *http.Request) *HandshakeError {
 	switch {
 	case r.ProtoMajor == 1 && r.ProtoMinor > 0:
 		return checkUpgradeRequest(r)
-	case r.ProtoMajor == 2:
+	case r.ProtoMajor == 2, r.ProtoMajor == 3:
 		return checkConnectRequest(r)
 	}
-	return refuseWith(http.StatusHTTPVersionNotSupported, "the request is neither HTTP/1.1 nor HTTP/2")
+	return refuseWith(http.StatusHTTPVersionNotSupported, "the request is not one of HTTP/1.1, HTTP/2 or HTTP/3")
 }
 
 // checkUpgradeRequest checks a request by the rules of RFC 6455 section 4.2.1.
@@ -104,7 +104,8 @@ func checkUpgradeRequest(r *http.Request) *HandshakeError {
 	return nil
 }
 
-// checkConnectRequest checks a request by the rules of RFC 8441 sections 4 and 5. A key is not looked
+// checkConnectRequest checks a request by the rules of RFC 8441 sections 4 and 5, which RFC 9220 has HTTP/3
+// follow. A key is not looked
 // at: what it is for in HTTP/1.1, the :protocol is for here. The ContentLength of a stream that the
 // client hasn't ended is -1.
 func checkConnectRequest(r *http.Request) *HandshakeError {
@@ -119,7 +120,7 @@ func checkConnectRequest(r *http.Request) *HandshakeError {
 	case !validHost(r):
 		return refuseWith(http.StatusBadRequest, "the request's :authority is missing or malformed")
 	case forbidden != "":
-		return refuseWith(http.StatusBadRequest, "the request has the header "+forbidden+", which HTTP/2 forbids")
+		return refuseWith(http.StatusBadRequest, "the request has the header "+forbidden+", which HTTP/2 and HTTP/3 forbid")
 	case r.ContentLength >= 0:
 		return refuseWith(http.StatusBadRequest, "the request's stream has an end, or a length")
 	case !validVersion(r):

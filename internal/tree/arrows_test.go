@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"engine":                  {"mask"},
 	"internal/ring":           {},
 	"transport/*":             {"transport", "mask", "internal/ring"},
+	"transport/h3":            {"transport/std", "transport/h2", "transport"},
 	"internal/handshake":      {"engine"},
 	"internal/httpserver":     {"transport/h2"},
 	"":                        {"internal/handshake", "internal/httpserver", "transport/h2", "transport/std", "transport/tls", "transport"},

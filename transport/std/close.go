@@ -52,7 +52,7 @@ const closeWait = time.Millisecond
 // closeConn closes the connection below any TLS, in a goroutine if its Close may block.
 func closeConn(conn net.Conn) {
 	conn = belowTLS(conn)
-	if socket.HasDescriptor(conn) {
+	if _, ok := conn.(Stream); ok || socket.HasDescriptor(conn) {
 		conn.Close()
 		return
 	}
@@ -128,7 +128,7 @@ func (c *Conn) Linger(d time.Duration) error {
 	c.lingering.Store(true)
 	err := c.conn.SetReadDeadline(end)
 	c.deadlineMu.Unlock()
-	if !socket.HasDescriptor(c.conn) { // deadlines may not work
+	if c.stream == nil && !socket.HasDescriptor(c.conn) { // deadlines may not work
 		err = nil
 		timer := time.AfterFunc(d, func() { c.Close() })
 		defer timer.Stop()

@@ -17,10 +17,11 @@ import (
 // A Conn is a transport.Conn over a net.Conn. It is also a transport.Pusher and a transport.Queue,
 // although it never queues anything.
 type Conn struct {
-	conn net.Conn
-	raw  syscall.RawConn // nil: conn has no descriptor to read from
-	pull *pullState      // nil: View and Read have not waited yet
-	pump *pump           // nil: Push was not called
+	conn   net.Conn
+	raw    syscall.RawConn // nil: conn has no descriptor to read from
+	stream Stream          // conn, if it is one
+	pull   *pullState      // nil: View and Read have not waited yet
+	pump   *pump           // nil: Push was not called
 
 	view    []byte         // bytes read and not consumed
 	viewBuf *buffer.Buffer // memory of the view; nil for early bytes
@@ -48,7 +49,8 @@ type Conn struct {
 func New(conn net.Conn, early []byte) *Conn {
 	conn = deadline.Wrap(conn)
 	socket.DisableLinger(belowTLS(conn))
-	return &Conn{conn: conn, raw: rawConn(conn), view: early}
+	stream, _ := conn.(Stream)
+	return &Conn{conn: conn, raw: rawConn(conn), stream: stream, view: early}
 }
 
 // NetConn returns the connection underneath. The caller must not read from it, write to it or close

@@ -123,9 +123,12 @@ func (p *pump) runOnce() {
 			go p.r.Finish()
 		}
 	}()
-	if p.c.raw != nil {
+	switch {
+	case p.c.raw != nil:
 		p.readDescriptor()
-	} else {
+	case p.c.stream != nil:
+		p.readStream()
+	default:
 		p.readNetConn()
 	}
 	returned = true

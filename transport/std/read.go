@@ -55,7 +55,7 @@ func (c *Conn) dropView() {
 	c.viewBuf = nil
 	switch {
 	case b == nil:
-	case c.pump != nil && c.raw == nil: // it needs a buffer to wait
+	case c.pump != nil && c.raw == nil && c.stream == nil: // it needs a buffer to wait
 		c.pump.spare.Put(b)
 	default:
 		b.Put()
@@ -132,6 +132,10 @@ func (c *Conn) readNetConn() {
 		if c.pull.n > 0 {
 			c.readErr = nil // the next read returns it again
 		}
+		return
+	}
+	if c.stream != nil {
+		c.setView(c.readStream())
 		return
 	}
 	b := buffer.Get(c.nextSize(waitSize, fullWaitSize))

@@ -37,11 +37,18 @@ func (c *Conn) writeError(err error) error {
 }
 
 // TryWrite writes as much of p as the system takes without waiting, which is nothing if the
-// connection has no descriptor. The PendingWrite writes the rest of p, which belongs to it until
+// connection has no descriptor and is no Stream. The PendingWrite writes the rest of p, which belongs to it until
 // then, in a goroutine.
 func (c *Conn) TryWrite(p []byte) (transport.PendingWrite, error) {
 	if c.pumpWrites() {
 		n, err := c.writeDirectly(p)
+		if err != nil || n == len(p) {
+			return nil, c.writeError(err)
+		}
+		p = p[n:]
+	}
+	if c.stream != nil {
+		n, err := c.stream.TryWrite(p)
 		if err != nil || n == len(p) {
 			return nil, c.writeError(err)
 		}

@@ -24,6 +24,12 @@ func Client(ctx context.Context, conn net.Conn, host string, config *tls.Config,
 	return secured, nil
 }
 
+// ClientConfig returns the configuration that Client uses for these arguments, for a TLS handshake that
+// something else performs, such as QUIC. It is shared, and must not be changed.
+func ClientConfig(host string, config *tls.Config, protocols ...string) *tls.Config {
+	return configFor(host, config, protocols...)
+}
+
 // Server returns the server side of a TLS connection over conn. The first Read, Write or Handshake
 // performs the handshake. config must have a certificate. It is not modified; connections that
 // share a config share the keys of their session tickets. Renegotiation is refused. The returned

@@ -140,6 +140,9 @@ func (s Suite) testAbortDoesNotWaitForThePeer(t *testing.T) {
 }
 
 func (s Suite) testAbortingManyStartsNoGoroutines(t *testing.T) {
+	if s.Goroutines {
+		t.Skip("goroutines are expected")
+	}
 	const conns = 200
 	var all []*websock.Conn
 	closed := make(chan error, conns)

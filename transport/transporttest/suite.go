@@ -48,6 +48,10 @@ type Suite struct {
 	// where only a deadline ends a read, a read whose deadline has passed returns nothing.
 	NoPoll bool
 
+	// Goroutines skips the test that aborting connections starts no goroutines, for a transport over
+	// something that does so.
+	Goroutines bool
+
 	// Parallel makes the tests run in parallel, except those that measure the process. It can be
 	// set for transports where a Handler that blocks does not delay other connections.
 	Parallel bool

@@ -1,0 +1,143 @@
+package h3
+
+import (
+	"crypto/tls"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/seed004e8d11/websock/transport"
+)
+
+// ConfigureServer makes websock.Accept work in the Handler of s, which has not begun to serve: it puts
+// Handler around it. It also sets those fields of s.QUICConfig that are zero:
+//
+//   - MaxIncomingStreams, how many requests and WebSockets a connection has at once: DefaultMaxStreams;
+//   - InitialStreamReceiveWindow and MaxStreamReceiveWindow: DefaultWindow, so that a WebSocket that isn't
+//     read holds that much and no more; InitialConnectionReceiveWindow and MaxConnectionReceiveWindow: as
+//     much for each stream, so that those that aren't read don't stop the others;
+//   - KeepAlivePeriod: DefaultKeepAlive, since QUIC ends a connection on which nothing happens for 30
+//     seconds, and a WebSocket may be idle for longer.
+//
+// Without a QUICConfig, http3.Server accepts 0-RTT; with ConfigureServer it doesn't, unless QUICConfig has
+// Allow0RTT. See the package's documentation.
+func ConfigureServer(s *http3.Server) {
+	s.Handler = Handler(s.Handler)
+	s.QUICConfig = withDefaults(s.QUICConfig, DefaultMaxStreams, DefaultWindow)
+	if s.QUICConfig.MaxIncomingStreams == 0 {
+		s.QUICConfig.MaxIncomingStreams = DefaultMaxStreams
+	}
+}
+
+// The defaults of ConfigureServer, and of a Dialer.
+const (
+	DefaultMaxStreams = 100
+	DefaultWindow     = 256 << 10 // bytes
+	DefaultKeepAlive  = 15 * time.Second
+)
+
+// withDefaults returns a copy of c in which the fields are set that must not be zero.
+func withDefaults(c *quic.Config, streams, window int) *quic.Config {
+	if c == nil {
+		c = &quic.Config{}
+	}
+	c = c.Clone()
+	set := func(field *uint64, value int) {
+		if *field == 0 {
+			*field = uint64(value)
+		}
+	}
+	set(&c.InitialStreamReceiveWindow, window)
+	set(&c.MaxStreamReceiveWindow, window)
+	all := int(c.MaxStreamReceiveWindow) * (streams + controlStreams)
+	set(&c.InitialConnectionReceiveWindow, all)
+	set(&c.MaxConnectionReceiveWindow, all)
+	if c.KeepAlivePeriod == 0 {
+		c.KeepAlivePeriod = DefaultKeepAlive
+	}
+	return c
+}
+
+// controlStreams is the number of streams that HTTP/3 and QPACK need for themselves.
+const controlStreams = 3
+
+// Handler returns an http.Handler for an http3.Server that calls h. In h, websock.Accept accepts the
+// WebSockets, and may return then. Requests of other kinds reach h unchanged; those of a WebSocket have the
+// Header ":protocol" and the Proto "HTTP/3.0", as extended CONNECT has them over HTTP/2. A nil h is
+// http.DefaultServeMux.
+//
+// ConfigureServer calls it. A program that calls it itself has to set what ConfigureServer says.
+func Handler(h http.Handler) http.Handler {
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto != protoHTTP3 {
+			connect := *r
+			connect.Header = maps.Clone(r.Header)
+			connect.Header[":protocol"] = []string{r.Proto}
+			connect.Proto = protoHTTP3
+			connect.ContentLength = -1
+			if _, ok := r.Header["Content-Length"]; ok {
+				connect.ContentLength = r.ContentLength
+			}
+			w, r = &responseWriter{w, &connect}, &connect
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// protoHTTP3 is the Proto of requests. quic-go has the value of :protocol there if there is one.
+const protoHTTP3 = "HTTP/3.0"
+
+// A responseWriter is that of an extended CONNECT, whose stream websock.Accept can take.
+type responseWriter struct {
+	http.ResponseWriter
+	r *http.Request
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+var errNoStream = errors.New("websock: HTTP/3: the http.ResponseWriter is not that of an http3.Server")
+
+// TakeStream sends the head of a response, and gives its stream to the caller, who may use it after the
+// handler has returned.
+func (w *responseWriter) TakeStream(status int, header http.Header) (transport.Conn, error) {
+	streamer, ok := w.ResponseWriter.(http3.HTTPStreamer)
+	if !ok {
+		return nil, errNoStream
+	}
+	own := w.Header()
+	clear(own)
+	maps.Copy(own, header)
+	w.WriteHeader(status)
+	hs, err := streamer.HTTPStream()
+	if err != nil {
+		return nil, streamError(err)
+	}
+	st := &stream{
+		str:    hs.QUICStream(),
+		ends:   hs,
+		side:   serverSide,
+		local:  addr(w.r, http.LocalAddrContextKey),
+		remote: addr(w.r, http3.RemoteAddrContextKey),
+	}
+	state := w.r.TLS
+	st.tls = func() tls.ConnectionState { return *state }
+	st.str.SetDeadline(time.Time{})
+	return newConn(st), nil
+}
+
+// addr returns an address that the http3.Server has added to the context of a request.
+func addr(r *http.Request, key any) net.Addr {
+	if a, ok := r.Context().Value(key).(net.Addr); ok {
+		return a
+	}
+	return &net.UDPAddr{}
+}

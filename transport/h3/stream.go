@@ -1,0 +1,293 @@
+package h3
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/transport/std"
+)
+
+// A stream is the stream of a WebSocket, after the heads of its request and response, as a net.Conn. What
+// it carries are the payloads of DATA frames.
+type stream struct {
+	str  *quic.Stream
+	ends streamEnds
+	side *side
+
+	session       *session // nil: the stream is a server's
+	local, remote net.Addr
+	tls           func() tls.ConnectionState
+
+	reading  sync.Mutex // held by a Read
+	frames   deframer
+	awaiting atomic.Pointer[answer] // nil: LingerForAnswer wasn't called
+
+	writing sync.Mutex // held by a Write
+	unsent  int        // bytes that TryWrite has written since the last Write: no more of them wait in quic-go
+	failed  error      // of a write, and so of all later ones
+
+	writeDeadline atomic.Int64 // in Unix nanoseconds; 0: none
+
+	closed atomic.Bool
+}
+
+// streamEnds are the methods that end a stream. Those of an http3.Stream have its connection forget it.
+type streamEnds interface {
+	CancelRead(quic.StreamErrorCode)
+	CancelWrite(quic.StreamErrorCode)
+	Close() error
+}
+
+// A side is what a client and a server do differently.
+type side struct {
+	stopReading quic.StreamErrorCode // why a stream that is closed isn't read to its end
+}
+
+var (
+	// A server that has sent all of its response can do without the rest of the request (RFC 9114
+	// section 4.1).
+	serverSide = &side{quic.StreamErrorCode(http3.ErrCodeNoError)}
+	clientSide = &side{quic.StreamErrorCode(http3.ErrCodeRequestCanceled)}
+)
+
+// WaitRead makes a stream a std.Stream: it waits for bytes, and takes none.
+func (st *stream) WaitRead() error {
+	var first [1]byte
+	_, err := st.str.Peek(first[:])
+	return st.errorOf(err)
+}
+
+// Read reads the payloads of DATA frames.
+func (st *stream) Read(p []byte) (int, error) {
+	st.reading.Lock()
+	defer st.reading.Unlock()
+	for len(p) > 0 {
+		n, err := st.str.Read(p)
+		n, bad := st.frames.deframe(p[:n])
+		switch {
+		case n > 0 && st.isAnswered(p[:n]):
+			return 0, io.EOF
+		case n > 0:
+			return n, nil // the next Read returns an error again
+		case bad != nil:
+			return 0, st.fail(bad)
+		case err == io.EOF && st.frames.isInside():
+			return 0, st.fail(&violation{http3.ErrCodeFrameError, "the stream ends inside a frame (RFC 9114 section 7.1)"})
+		case err != nil:
+			return 0, st.errorOf(err)
+		}
+	}
+	return 0, nil
+}
+
+// errorOf returns the error for one of quic-go.
+func (st *stream) errorOf(err error) error {
+	var ended *SessionError
+	switch {
+	case err == nil:
+		return nil
+	case st.closed.Load():
+		return net.ErrClosed
+	}
+	err = streamError(err)
+	if st.session != nil && errors.As(err, &ended) {
+		return st.session.withCause(ended)
+	}
+	return err
+}
+
+// fail resets a stream whose peer has violated RFC 9114, and returns the error.
+func (st *stream) fail(err error) error {
+	var v *violation
+	if !errors.As(err, &v) {
+		return err
+	}
+	st.ends.CancelRead(quic.StreamErrorCode(v.code))
+	st.ends.CancelWrite(quic.StreamErrorCode(v.code))
+	return &StreamError{Code: v.code, Rule: v.rule}
+}
+
+// smallWrite is the size of a payload that is copied, together with its header, so that both are in one
+// packet.
+const smallWrite = 2 << 10
+
+// Write writes p as one DATA frame. It returns when quic-go has sent all but the last packet of it.
+func (st *stream) Write(p []byte) (n int, err error) {
+	st.writing.Lock()
+	defer st.writing.Unlock()
+	switch {
+	case st.failed != nil:
+		return 0, st.errorOf(st.failed)
+	case st.closed.Load():
+		return 0, net.ErrClosed
+	case len(p) == 0:
+		return 0, nil
+	}
+	n, st.failed = st.writeFrame(p)
+	st.unsent = 0
+	return n, st.errorOf(st.failed)
+}
+
+// writeFrame writes a DATA frame.
+func (st *stream) writeFrame(p []byte) (n int, err error) {
+	b := buffer.Get(maxFrameHeader + smallWrite)
+	defer b.Put()
+	head := appendFrameHeader(b.B[:0], frameData, len(p))
+	if len(p) > smallWrite {
+		if _, err := st.str.Write(head); err != nil {
+			return 0, err
+		}
+		return st.str.Write(p)
+	}
+	if _, err := st.str.Write(append(head, p...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// What TryWrite hands over at once, and at most before a Write has shown that quic-go has sent it.
+const (
+	tryWriteSize = 16 << 10
+	maxUnsent    = 64 << 10
+)
+
+// TryWrite makes a stream a std.Stream: it writes as much of p as the peer's windows and the bound of what
+// waits in quic-go allow.
+func (st *stream) TryWrite(p []byte) (n int, err error) {
+	if !st.writing.TryLock() {
+		return 0, nil
+	}
+	defer st.writing.Unlock()
+	if st.failed == nil && st.isWriteTimeOver() {
+		st.failed = os.ErrDeadlineExceeded
+	}
+	switch {
+	case st.failed != nil:
+		return 0, st.errorOf(st.failed)
+	case st.closed.Load():
+		return 0, net.ErrClosed
+	}
+	for n < len(p) && st.unsent < maxUnsent {
+		part := p[n:min(len(p), n+tryWriteSize)]
+		b := buffer.Get(maxFrameHeader + len(part))
+		frame := append(appendFrameHeader(b.B[:0], frameData, len(part)), part...)
+		err := st.str.TryWriteAll(frame)
+		size := len(frame)
+		b.Put()
+		switch {
+		case errors.Is(err, quic.ErrWouldBlock):
+			return n, nil
+		case err != nil:
+			st.failed = err
+			return n, st.errorOf(err)
+		}
+		st.unsent += size
+		n += len(part)
+	}
+	return n, nil
+}
+
+// CloseWrite ends our direction of the stream, unless a Write is in progress.
+func (st *stream) CloseWrite() error {
+	if !st.writing.TryLock() {
+		return nil
+	}
+	defer st.writing.Unlock()
+	return st.ends.Close()
+}
+
+// Close does what close(2) does to a socket: what was written is sent. A Write in progress fails, and the
+// stream is reset then. Close doesn't wait.
+func (st *stream) Close() error {
+	if st.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	if st.writing.TryLock() {
+		st.ends.Close()
+		st.writing.Unlock()
+	} else {
+		st.ends.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+	}
+	st.ends.CancelRead(st.side.stopReading)
+	if st.session != nil {
+		st.session.release()
+	}
+	return nil
+}
+
+// CloseAtOnce makes a stream a std.Stream: Close doesn't wait.
+func (st *stream) CloseAtOnce() {}
+
+// SetReadDeadline makes a stream a net.Conn.
+func (st *stream) SetReadDeadline(t time.Time) error { return st.str.SetReadDeadline(t) }
+
+// SetWriteDeadline makes a stream a net.Conn. TryWrite has to keep the deadline, too, which that of quic-go
+// doesn't.
+func (st *stream) SetWriteDeadline(t time.Time) error {
+	at := int64(0)
+	if !t.IsZero() {
+		at = max(t.UnixNano(), 1)
+	}
+	st.writeDeadline.Store(at)
+	return st.str.SetWriteDeadline(t)
+}
+
+func (st *stream) isWriteTimeOver() bool {
+	at := st.writeDeadline.Load()
+	return at != 0 && time.Now().UnixNano() >= at
+}
+
+// SetDeadline makes a stream a net.Conn.
+func (st *stream) SetDeadline(t time.Time) error {
+	st.SetWriteDeadline(t)
+	return st.SetReadDeadline(t)
+}
+
+func (st *stream) LocalAddr() net.Addr                  { return st.local }
+func (st *stream) RemoteAddr() net.Addr                 { return st.remote }
+func (st *stream) ConnectionState() tls.ConnectionState { return st.tls() }
+
+// A conn is the transport.Conn of a stream. Package std makes it a transport.Pusher and a
+// transport.Queue.
+type conn struct {
+	*std.Conn
+	stream *stream
+}
+
+func newConn(st *stream) *conn { return &conn{std.New(st, nil), st} }
+
+// An answer is what LingerForAnswer waits for.
+type answer struct {
+	isAnswer func(payload []byte) bool
+	tail     []byte // the last bytes before those that have arrived now
+}
+
+// answerSize is the size of the largest close frame of a client.
+const answerSize = 2 + 4 + 125
+
+// LingerForAnswer makes a conn a transport.AnswerAwaiter.
+func (c *conn) LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error {
+	c.stream.awaiting.Store(&answer{isAnswer: isAnswer})
+	return c.Linger(d)
+}
+
+// isAnswered reports whether the answer that LingerForAnswer waits for has come, with p.
+func (st *stream) isAnswered(p []byte) bool {
+	a := st.awaiting.Load()
+	if a == nil {
+		return false
+	}
+	a.tail = append(a.tail, p...)
+	a.tail = a.tail[max(0, len(a.tail)-answerSize):]
+	return a.isAnswer(a.tail)
+}
