@@ -48,7 +48,7 @@ func newConn() *Conn {
 func (c *Conn) keepAlive() websock.KeepAlive {
 	return websock.KeepAlive{
 		OnPing: func(_ *websock.Conn, payload []byte) { c.pingReceived(string(payload)) },
-		OnPong: func(_ *websock.Conn, payload []byte) { c.handled(c.reads.onPong(string(payload))) },
+		OnPong: func(_ *websock.Conn, payload []byte) { c.handle(c.reads.onPong, string(payload)) },
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	case messageType == CloseMessage:
 		return c.writeClose(data)
 	case messageType == PongMessage && c.isAnswered(data):
-		return nil
+		return writeError(c.ws.Err())
 	}
 	ctx := context.Background()
 	if !deadline.IsZero() {

@@ -33,6 +33,8 @@
 //     can be written any more.
 //   - After a close message was written, reads wait for the peer's for at most 5 seconds. Its code
 //     is then that of our message.
+//   - After a read that has found the end of the stream nothing can be written: the connection is
+//     closed.
 //   - A close message with a code that must not be sent, such as 1006, is an error.
 //   - WriteJSON sends nothing if the value can't be encoded, where gorilla sends an empty message.
 //   - NextWriter is for text and binary messages only.

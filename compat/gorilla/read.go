@@ -22,11 +22,13 @@ type readState struct {
 // noMessage is the type of a message that was not read.
 const noMessage = -1
 
-// handled takes the error of a function that was called for a ping or a pong. If there is one, the
-// read that is under way ends.
-func (c *Conn) handled(err error) {
-	if err != nil && c.reads.failed == nil {
-		c.reads.failed = err
+// handle calls a function for a ping or a pong, unless one has failed before. If it fails, the read
+// that is under way ends.
+func (c *Conn) handle(h func(string) error, payload string) {
+	if c.reads.failed != nil {
+		return
+	}
+	if c.reads.failed = h(payload); c.reads.failed != nil {
 		c.ws.SetRecvDeadline(time.Unix(1, 0))
 	}
 }
@@ -36,7 +38,7 @@ func (c *Conn) pingReceived(payload string) {
 	c.mu.Lock()
 	c.writes.answered, c.writes.ping = true, payload
 	c.mu.Unlock()
-	c.handled(c.reads.onPing(payload))
+	c.handle(c.reads.onPing, payload)
 	c.mu.Lock()
 	c.writes.answered, c.writes.ping = false, ""
 	c.mu.Unlock()
@@ -80,6 +82,7 @@ func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
 // returned an error other than io.EOF, all later ones return the same error.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	if c.reads.open != nil {
+		c.reads.open.skipped = true
 		io.Copy(io.Discard, c.reads.open) // an error is returned below
 	}
 	m := &messageReader{c: c}
@@ -122,6 +125,7 @@ type messageReader struct {
 	begun      bool  // its first header has come
 	compressed bool
 	ended      bool
+	skipped    bool // it is not read to the end, and so not limited
 }
 
 func (m *messageReader) Read(p []byte) (int, error) {
@@ -172,7 +176,7 @@ func (m *messageReader) account(h *websock.Header, n int) {
 	}
 	reads := &m.c.reads
 	switch {
-	case reads.limit > 0 && size > reads.limit:
+	case reads.limit > 0 && size > reads.limit && !m.skipped:
 		m.c.ws.SendClose(websock.CloseMessageTooBig, "") // an error doesn't matter any more
 		reads.failed = ErrReadLimit
 	case h.Fin && h.Remaining == 0:

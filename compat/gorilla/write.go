@@ -28,7 +28,7 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 		return writeError(c.ws.SendFrame(websock.Opcode(messageType), true, data))
 	case PongMessage:
 		if c.isAnswered(data) {
-			return nil
+			return writeError(c.ws.Err())
 		}
 		return writeError(c.ws.SendPong(data))
 	case CloseMessage:

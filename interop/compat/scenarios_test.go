@@ -80,6 +80,13 @@ var scenarios = map[string]scenario{
 		s.read()
 		s.note("NextReader %v", third(s.conn.NextReader()))
 	}},
+	"writes after a read that has found the end of the stream": {ours: []string{
+		`read -1 "" close 1006 "unexpected EOF"`, `write close 1006 "unexpected EOF"`, "peer:", "end",
+	}, play: func(s *session) {
+		s.peer.end()
+		s.read()
+		s.write(text, "half open")
+	}},
 	"the stream ends in the middle of a message": {play: func(s *session) {
 		s.peer.send(ws.OpText, false, "part")
 		s.peer.end()
