@@ -8,7 +8,7 @@ MODULES  := . cmd/websock interop bench fanout/prom fanout/cluster fanout/cluste
 # Its processes and NATS servers take all processors: it is tested alone.
 CLUSTER := ./fanout/cluster/...
 
-.PHONY: help build install uninstall profile dist reproduce test test-packages test-cluster race race-packages race-cluster purego arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop peers cover coverage ci
+.PHONY: help build install uninstall profile dist reproduce test test-packages test-cluster race race-packages race-cluster purego purego-packages purego-transports arm64 cross windows vet staticcheck lint tidy vuln fuzz bench bench-quick others loopback guard api generate interop peers cover coverage ci
 
 # Linters, and programs that are tested with, are built once for each of their versions and each version of Go, and kept.
 TOOLS       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/websock-tools/$(shell go env GOVERSION)
@@ -95,15 +95,21 @@ race-packages:
 race-cluster:
 	go test -race -shuffle=on -timeout 30m $(CLUSTER)
 
-purego: ## the packages with kernels, and those that send and receive, without assembly
+purego: purego-packages purego-transports ## the packages with kernels, and those that send and receive, without assembly
+
+purego-packages:
 	go test -tags purego . ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./transport/tls
+
+purego-transports:
 	go test -tags purego -run '^TestTransport$$' ./transport/std ./transport/epoll ./transport/netpoll
 
+# qemu doesn't know the socket option of the first test that is left out, and the others start themselves
+# again, which the kernel can't do.
+ARM64_SKIP := ^(TestTheSourcePortIsChosenAtConnect|TestTheCloseFrameIsSentBeforeOnClose|TestAcceptUnderNetHTTPsOwnServer)$$
+
 arm64: ## the packages with kernels, the engine and websock, as linux/arm64 under qemu
-	GOARCH=arm64 CGO_ENABLED=0 go test -timeout 30m -exec qemu-aarch64-static ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./internal/buffer ./internal/timing
-	@# qemu doesn't know the socket option of the first test that is left out, and the others start
-	@# themselves again, which the kernel can't do
-	GOARCH=arm64 CGO_ENABLED=0 go test -timeout 30m -exec qemu-aarch64-static -skip '^(TestTheSourcePortIsChosenAtConnect|TestTheCloseFrameIsSentBeforeOnClose|TestAcceptUnderNetHTTPsOwnServer)$$' .
+	GOARCH=arm64 CGO_ENABLED=0 go test -timeout 30m -exec qemu-aarch64-static -skip '$(ARM64_SKIP)' \
+		. ./mask/... ./engine/... ./internal/utf8 ./internal/goroutine ./internal/buffer ./internal/timing
 
 PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386
 

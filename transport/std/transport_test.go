@@ -43,6 +43,9 @@ func TestTransportWithoutDeadlines(t *testing.T) {
 	s.Networks = []string{"tunnel"}
 	s.EchoAllocs = 100 // for the goroutines of reads and writes
 	t.Run("ws", s.Run)
+	if race.Enabled {
+		return // over TLS it would take long, and the goroutines are the same
+	}
 	s.TLS = stdtls.VersionTLS13
 	t.Run("wss", s.Run)
 }
