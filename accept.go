@@ -39,7 +39,7 @@ type AcceptOptions struct {
 
 	Limits    Limits            // zero fields: the defaults
 	KeepAlive KeepAlive         // zero: no pings, and idle connections stay open
-	Transport transport.Factory // nil: std.Transport(); not for WebSockets over HTTP/2
+	Transport transport.Factory // nil: std.Transport(); not for WebSockets over HTTP/2 and HTTP/3
 	Handler   Handler           // nil: call Recv
 
 	// Recover is called if the Handler panics: see Config.
@@ -47,12 +47,12 @@ type AcceptOptions struct {
 }
 
 // Accept performs the opening handshake in the server role, inside an http.Handler. It takes over a
-// connection of HTTP/1.1 from the HTTP server (RFC 6455 section 4.2), or a stream of HTTP/2 (RFC 8441).
-// opts may be nil. An error is a *HandshakeError; Accept has then sent a response, unless the
-// connection was lost.
+// connection of HTTP/1.1 from the HTTP server (RFC 6455 section 4.2), a stream of HTTP/2 (RFC 8441), or,
+// below a Handler of package transport/h3, a stream of HTTP/3 (RFC 9220). opts may be nil. An error is a
+// *HandshakeError; Accept has then sent a response, unless the connection was lost.
 //
-// Over HTTP/2 the request's method is CONNECT, so a pattern of http.ServeMux must not begin with GET.
-// The server should be one of ConfigureServer. net/http's own server also works, if extended CONNECT is
+// Over HTTP/2 and HTTP/3 the request's method is CONNECT, so a pattern of http.ServeMux must not begin with
+// GET. A server of HTTP/2 should be one of ConfigureServer. net/http's own server also works, if extended CONNECT is
 // enabled by GODEBUG=http2xconnect=1 in the environment; but there the http.Handler must not return
 // before the Conn is closed, or OnClose of its Handler was called, and each Conn needs its goroutine. In
 // both, the connection belongs to the HTTP server, and AcceptOptions.Transport is not used. An

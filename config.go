@@ -88,8 +88,8 @@ type Config struct {
 	// KeepAlive says when to send pings on an idle connection, and when to close it.
 	KeepAlive KeepAlive
 
-	// Mux carries the WebSocket over an HTTP/2 connection that it shares with others (RFC 8441), if
-	// the server can. nil: over a connection of its own, with HTTP/1.1.
+	// Mux carries the WebSocket over a connection of HTTP/2 that it shares with others (RFC 8441), or
+	// of HTTP/3 (RFC 9220) if Mux.HTTP3 is set, if the server can. nil: over a connection of its own, with HTTP/1.1.
 	Mux *Mux
 
 	// Transport carries the connection; with a Mux, the one that is shared. nil: std.Transport(),

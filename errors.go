@@ -43,11 +43,11 @@ type (
 	// A LimitError names the field of Limits that was exceeded. See engine.LimitError.
 	LimitError = engine.LimitError
 
-	// A StreamError says why a WebSocket over HTTP/2 has ended alone, or was not opened: the peer,
+	// A StreamError says why a WebSocket over HTTP/2 or HTTP/3 has ended alone, or was not opened: the peer,
 	// or we, have reset its stream (RFC 9113 section 5.4.2). See h2.StreamError.
 	StreamError = h2.StreamError
 
-	// A SessionError says why an HTTP/2 connection has ended, with all of its WebSockets. See
+	// A SessionError says why an HTTP/2 or QUIC connection has ended, with all of its WebSockets. See
 	// h2.SessionError.
 	SessionError = h2.SessionError
 )

@@ -29,7 +29,7 @@ import (
 // count, also after that one has ended. A PING is answered by the other end of the connection,
 // which may be a proxy: that tells of the loss of what is behind it by closing the WebSocket. With a
 // Message, another Opcode than OpPing, or without Ping, the KeepAlive is for the WebSocket alone, as
-// over HTTP/1.1.
+// over HTTP/1.1. It always is over HTTP/3, where QUIC keeps connections alive by itself.
 type KeepAlive struct {
 	// Ping is the time without a sign of life after which a ping is sent (RFC 6455 section
 	// 5.5.2), exact to a quarter of it. At most one ping is under way, and sending it never waits

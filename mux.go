@@ -23,7 +23,8 @@ const (
 	DefaultIdleTimeout    = 90 * time.Second
 )
 
-// A Mux opens WebSockets as streams of HTTP/2 connections that many of them share (RFC 8441): with
+// A Mux opens WebSockets as streams of HTTP/2 connections that many of them share (RFC 8441), or of QUIC
+// connections if HTTP3 is set (RFC 9220): with
 // Config.Mux, Open and Dial use a connection that the Mux has, and dial another one only if no
 // stream is free. A stream takes a small part of the memory of a connection, and no TLS handshake;
 // what is sent on several streams at the same time is written at once.
