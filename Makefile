@@ -164,9 +164,9 @@ vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
 
 tidy: ## go.mod and go.sum of every module; until the root module is tagged, they get it from here
 	@set -e; for m in $(MODULES); do (cd $$m; echo "go mod tidy in $$m"; \
-		go mod edit -replace=github.com/seed004e8d11/websock=$(CURDIR) -replace=github.com/seed004e8d11/websock/fanout/cluster=$(CURDIR)/fanout/cluster; \
+		for p in "" /fanout/cluster /transport/h3; do go mod edit -replace=github.com/seed004e8d11/websock$$p=$(CURDIR)$$p; done; \
 		GOWORK=off go mod tidy; \
-		go mod edit -dropreplace=github.com/seed004e8d11/websock -dropreplace=github.com/seed004e8d11/websock/fanout/cluster); done
+		for p in "" /fanout/cluster /transport/h3; do go mod edit -dropreplace=github.com/seed004e8d11/websock$$p; done); done
 
 cover: ## fails if engine, mask or internal/handshake are covered to less than 95 %
 	.ci/cover

@@ -12,15 +12,23 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// A page and its WebSockets share one HTTP/2 connection, and whoever closes them, both sides find that
+// A page and its WebSockets share one connection with HTTP/2 or HTTP/3, and whoever closes them, both sides find that
 // clean.
-func TestBrowsersOverHTTP2(t *testing.T) {
-	for name, open := range map[string]streamClient{"Chromium": chromiumPage, "Firefox": firefoxPage} {
-		t.Run(name, func(t *testing.T) {
+func TestBrowsersShareConnections(t *testing.T) {
+	for _, b := range []struct {
+		name  string
+		serve func(*testing.T, *certificate, http.Handler) string
+		open  streamClient
+	}{
+		{"Chromium over HTTP/2", serveSecureHTTP2, chromiumPage},
+		{"Firefox over HTTP/2", serveSecureHTTP2, firefoxPage},
+		{"Chromium over HTTP/3", serveHTTP3, chromiumHTTP3},
+	} {
+		t.Run(b.name, func(t *testing.T) {
 			c := signed(t, folder(t))
 			s := &sharingServer{t: t, requests: map[string]int{}, ends: make(chan []pageEnd, 1)}
-			origin := "https://" + serveHTTP2(t, c, true, s.handler())
-			open(t, c, origin+"/shared.html#", []string{"/server", "/client", "/handler"})
+			origin := "https://" + b.serve(t, c, s.handler())
+			b.open(t, c, origin+"/shared.html#", []string{"/server", "/client", "/handler"})
 			select {
 			case ends := <-s.ends:
 				if len(ends) != 6 {

@@ -39,7 +39,7 @@ var streamVariants = map[variant]int{
 	cleartextStream:  50,
 }
 
-// A streamClient opens WebSockets over one HTTP/2 connection, and echoes until they are closed. page is
+// A streamClient opens WebSockets over one connection, and echoes until they are closed. page is
 // of the same server.
 type streamClient func(t *testing.T, c *certificate, page string, urls []string)
 
@@ -51,13 +51,18 @@ func streamsFrom(start streamClient) func(*testing.T, *certificate) opener {
 		r.serve(stream, origin)
 		r.serve(compressedStream, origin)
 		r.serve(cleartextStream, "http://"+serveHTTP2(t, c, false, mux))
-		started := map[variant]*sync.Once{stream: {}, compressedStream: {}, cleartextStream: {}}
-		return func(t *testing.T, v variant) (*websock.Conn, error) {
-			started[v].Do(func() {
-				start(t, c, r.pages[v], slices.Repeat([]string{r.urls[v]}, streamVariants[v]))
-			})
-			return r.await(v)
-		}
+		return r.awaiting(c, start)
+	}
+}
+
+// awaiting returns an opener that starts a client for each variant.
+func (r *acceptor) awaiting(c *certificate, start streamClient) opener {
+	started := map[variant]*sync.Once{stream: {}, compressedStream: {}, cleartextStream: {}}
+	return func(t *testing.T, v variant) (*websock.Conn, error) {
+		started[v].Do(func() {
+			start(t, c, r.pages[v], slices.Repeat([]string{r.urls[v]}, streamVariants[v]))
+		})
+		return r.await(v)
 	}
 }
 

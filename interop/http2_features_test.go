@@ -19,6 +19,10 @@ var streamFeatures = append(conversation(stream),
 	feature{name: "h2c", variant: cleartextStream, several: atOnce},
 )
 
+// http3Features are the columns of the matrix for WebSockets over HTTP/3 (RFC 9220), which always is
+// encrypted.
+var http3Features = slices.DeleteFunc(slices.Clone(streamFeatures), func(f feature) bool { return f.variant == cleartextStream })
+
 // atOnce opens 50 WebSockets at once, each of which has to be used while all others are open. All of
 // them share a connection if the peer allows so many streams.
 func atOnce(open func() (*websock.Conn, error)) error {

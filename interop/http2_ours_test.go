@@ -8,6 +8,10 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
+func serveSecureHTTP2(t *testing.T, c *certificate, h http.Handler) string {
+	return serveHTTP2(t, c, true, h)
+}
+
 // serveHTTP2 starts our server, with TLS or for HTTP/2 with prior knowledge, and returns its host and
 // port.
 func serveHTTP2(t *testing.T, c *certificate, secure bool, h http.Handler) string {

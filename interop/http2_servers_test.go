@@ -213,6 +213,10 @@ proxy.header = ("upgrade" => "enable")
 }
 
 func caddy(t *testing.T, dir string, c *certificate, backend string, secure bool) string {
+	return startCaddy(t, dir, c, backend, secure, "h1 h2 h2c")
+}
+
+func startCaddy(t *testing.T, dir string, c *certificate, backend string, secure bool, protocols string) string {
 	program := goTool(t, "caddy")
 	scheme, certificate := "http", ""
 	if secure {
@@ -224,7 +228,7 @@ func caddy(t *testing.T, dir string, c *certificate, backend string, secure bool
 	auto_https off
 	persist_config off
 	servers {
-		protocols h1 h2 h2c
+		protocols {protocols}
 	}
 }
 {scheme}://127.0.0.1:{port} {
@@ -232,7 +236,7 @@ func caddy(t *testing.T, dir string, c *certificate, backend string, secure bool
 	{certificate}
 	reverse_proxy {backend}
 }
-`, "{scheme}", scheme, "{port}", port, "{certificate}", certificate, "{backend}", backend), 0o644)
+`, "{protocols}", protocols, "{scheme}", scheme, "{port}", port, "{certificate}", certificate, "{backend}", backend), 0o644)
 		cmd := exec.Command(program, "run", "--adapter", "caddyfile", "--config", conf)
 		cmd.Env = append(os.Environ(), "GODEBUG=http2xconnect=1", "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 		return cmd

@@ -41,6 +41,8 @@ func TestMatrix(t *testing.T) {
 		{"Our server with other clients", features, clients},
 		{"Our client with other servers, over HTTP/2", streamFeatures, streamServers},
 		{"Our server with other clients, over HTTP/2", streamFeatures, streamClients},
+		{"Our client with other servers, over HTTP/3", http3Features, http3Servers},
+		{"Our server with other clients, over HTTP/3", http3Features, http3Clients},
 	} {
 		fmt.Fprintf(&text, "\n## %s\n\n|", side.title)
 		for _, f := range side.features {
@@ -84,8 +86,8 @@ For each "–" a note gives the reason. A closing handshake passes if both sides
 code. ` + "`go test -run TestMatrix -update`" + ` in ` + "`interop`" + ` writes this page, and CI compares it.
 
 Over HTTP/2 (RFC 8441) WebSockets share connections: 50 are used at once, and one goes on beside one
-that isn't read. This is tested with TLS; h2c is 50 at once without it. CI doesn't compare the
-versions, which are those of the last update.
+that isn't read. This is tested with TLS; h2c is 50 at once without it. Over HTTP/3 (RFC 9220) they do
+the same. CI doesn't compare the versions, which are those of the last update.
 `
 
 // play tests every feature of a partner.

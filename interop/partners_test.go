@@ -251,13 +251,14 @@ func chromium(t *testing.T, c *certificate) opener {
 }
 
 // runChromium opens a page.
-func runChromium(t *testing.T, page string) {
+func runChromium(t *testing.T, page string, options ...string) {
 	program := debian(t, "chromium", "chromium")
 	profile, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(profile) }) // processes that still run may keep files
-	run(t, exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, page))
+	args := append(options, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+profile, page)
+	run(t, exec.Command(program, args...))
 }
