@@ -59,8 +59,11 @@ func (s *session) acceptStreams() {
 		case streamType > streamQPACKDecoder:
 			str.CancelRead(quic.StreamErrorCode(http3.ErrCodeStreamCreationError))
 			continue
-		case streamType == streamPush, seen[streamType]:
-			s.violated(&violation{http3.ErrCodeStreamCreationError, "a push, or a second stream of one type (RFC 9114 section 6.2)"})
+		case streamType == streamPush:
+			s.violated(&violation{http3.ErrCodeIDError, "a push, which we have not allowed (RFC 9114 section 4.6)"})
+			return
+		case seen[streamType]:
+			s.violated(&violation{http3.ErrCodeStreamCreationError, "a second stream of one type (RFC 9114 section 6.2)"})
 			return
 		}
 		seen[streamType] = true
@@ -119,6 +122,7 @@ func readControlFrame(str io.Reader) (frameType uint64, payload []byte, err erro
 // receiveSettings handles the payload of SETTINGS.
 func (s *session) receiveSettings(p []byte) error {
 	extended := false
+	seen := map[uint64]bool{}
 	for len(p) > 0 {
 		id, n, err := quicvarint.Parse(p)
 		if err != nil {
@@ -129,6 +133,10 @@ func (s *session) receiveSettings(p []byte) error {
 			return errMalformed
 		}
 		p = p[n+m:]
+		if seen[id] || id == 0 || id >= 2 && id <= 5 {
+			return &violation{http3.ErrCodeSettingsError, fmt.Sprintf("the setting %#x is that of HTTP/2, or comes again (RFC 9114 section 7.2.4)", id)}
+		}
+		seen[id] = true
 		if id == settingExtendedConnect {
 			extended = value == 1
 		}
@@ -149,7 +157,9 @@ func (s *session) receiveGoAway(p []byte) error {
 	if id%4 != 0 {
 		return &violation{http3.ErrCodeIDError, "the ID in GOAWAY is not that of a request (RFC 9114 section 7.2.6)"}
 	}
-	s.goAway(id)
+	if !s.goAway(id) {
+		return &violation{http3.ErrCodeIDError, "the ID in GOAWAY is larger than before (RFC 9114 section 5.2)"}
+	}
 	return nil
 }
 

@@ -119,7 +119,7 @@ func http2Code(code http3.ErrCode) http2.ErrCode {
 func streamError(err error) error {
 	var reset *quic.StreamError
 	switch {
-	case err == nil, err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded), isOwn(err):
+	case err == nil, err == io.EOF, err == io.ErrUnexpectedEOF, errors.Is(err, os.ErrDeadlineExceeded), isOwn(err):
 		return err
 	case errors.As(err, &reset):
 		return &StreamError{Code: http3.ErrCode(reset.ErrorCode), Remote: reset.Remote}

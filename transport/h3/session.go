@@ -120,12 +120,15 @@ func (s *session) GoingAway() bool {
 	return s.state != sessionOpen
 }
 
-// goAway is called when the server will not process streams from an ID on.
-func (s *session) goAway(id uint64) {
+// goAway is called when the server will not process streams from an ID on. It returns false if the server
+// has said less before.
+func (s *session) goAway(id uint64) bool {
 	s.mu.Lock()
+	larger := id > s.goAwayID
 	s.goAwayID = min(s.goAwayID, id)
 	s.mu.Unlock()
 	s.Shutdown()
+	return !larger
 }
 
 // Shutdown makes a session a transport.StreamSession.

@@ -30,7 +30,8 @@ type stream struct {
 
 	reading  sync.Mutex // held by a Read
 	frames   deframer
-	awaiting atomic.Pointer[answer] // nil: LingerForAnswer wasn't called
+	violated atomic.Pointer[StreamError] // why we have reset the stream; nil: we haven't
+	awaiting atomic.Pointer[answer]      // nil: LingerForAnswer wasn't called
 
 	writing sync.Mutex // held by a Write
 	unsent  int        // bytes that TryWrite has written since the last Write: no more of them wait in quic-go
@@ -64,6 +65,9 @@ var (
 func (st *stream) WaitRead() error {
 	var first [1]byte
 	_, err := st.str.Peek(first[:])
+	if err == io.EOF {
+		return nil // Read knows whether the end is inside a frame
+	}
 	return st.errorOf(err)
 }
 
@@ -72,15 +76,21 @@ func (st *stream) Read(p []byte) (int, error) {
 	st.reading.Lock()
 	defer st.reading.Unlock()
 	for len(p) > 0 {
+		if broken := st.violated.Load(); broken != nil {
+			return 0, broken
+		}
 		n, err := st.str.Read(p)
 		n, bad := st.frames.deframe(p[:n])
+		if bad != nil {
+			bad = st.fail(bad)
+		}
 		switch {
 		case n > 0 && st.isAnswered(p[:n]):
 			return 0, io.EOF
 		case n > 0:
 			return n, nil // the next Read returns an error again
 		case bad != nil:
-			return 0, st.fail(bad)
+			return 0, bad
 		case err == io.EOF && st.frames.isInside():
 			return 0, st.fail(&violation{http3.ErrCodeFrameError, "the stream ends inside a frame (RFC 9114 section 7.1)"})
 		case err != nil:
@@ -99,6 +109,9 @@ func (st *stream) errorOf(err error) error {
 	case st.closed.Load():
 		return net.ErrClosed
 	}
+	if broken := st.violated.Load(); broken != nil {
+		return broken
+	}
 	err = streamError(err)
 	if st.session != nil && errors.As(err, &ended) {
 		return st.session.withCause(ended)
@@ -112,9 +125,11 @@ func (st *stream) fail(err error) error {
 	if !errors.As(err, &v) {
 		return err
 	}
+	broken := &StreamError{Code: v.code, Rule: v.rule}
+	st.violated.Store(broken)
 	st.ends.CancelRead(quic.StreamErrorCode(v.code))
 	st.ends.CancelWrite(quic.StreamErrorCode(v.code))
-	return &StreamError{Code: v.code, Rule: v.rule}
+	return broken
 }
 
 // smallWrite is the size of a payload that is copied, together with its header, so that both are in one
