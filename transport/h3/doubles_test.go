@@ -1,6 +1,7 @@
 package h3_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -176,6 +177,8 @@ type proxy struct {
 	client netip.AddrPort
 	loses  func() bool // reports whether the next packet is lost; nil: none is
 	lost   int
+	twice  func() bool          // reports whether it is sent twice; nil: no
+	late   func() time.Duration // returns how much later than the next ones it is sent; nil: not at all
 }
 
 func newProxy(t testing.TB, server netip.AddrPort) *proxy {
@@ -204,13 +207,28 @@ func (p *proxy) forward(from *net.UDPConn, send func(from netip.AddrPort, packet
 			return
 		}
 		p.mu.Lock()
-		if p.loses != nil && p.loses() {
+		switch {
+		case p.loses != nil && p.loses():
 			p.lost++
-		} else {
+		case p.twice != nil && p.twice():
+			send(sender, b[:n])
+			send(sender, b[:n])
+		case p.late != nil:
+			p.sendLater(p.late(), bytes.Clone(b[:n]), func(packet []byte) { send(sender, packet) })
+		default:
 			send(sender, b[:n])
 		}
 		p.mu.Unlock()
 	}
+}
+
+// sendLater calls send, with the lock held, after a while.
+func (p *proxy) sendLater(d time.Duration, packet []byte, send func(packet []byte)) {
+	time.AfterFunc(d, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		send(packet)
+	})
 }
 
 // lose has the proxy lose packets.
