@@ -95,9 +95,15 @@ func (c *Conn) Close() error {
 // failed for that fails again, also with a later deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.ws.SetRecvDeadline(t) }
 
-// SetWriteDeadline sets the time after which writes fail; the zero time means never. A write that
-// has failed for that ends writing.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.ws.SetSendDeadline(t) }
+// SetWriteDeadline sets the time after which writes of messages fail that begin after the call; the
+// zero time means never. A write that has failed for that ends writing. It is not the deadline of
+// WriteControl, of the answers to pings and of those to close frames.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes.deadline = t
+	return nil
+}
 
 // WriteControl writes a ping, a pong or a close message of at most 125 bytes. If it can't be
 // written before the deadline, because others are being written, it returns an error that is a

@@ -103,6 +103,29 @@ func TestAProgramCanMoveOnCallByCall(t *testing.T) {
 	}
 }
 
+func TestAPongAfterTheWriteDeadlineDoesNotEndWriting(t *testing.T) {
+	c, peer := connected(t, &Dialer{})
+	c.SetWriteDeadline(time.Now().Add(time.Minute))
+	if err := c.WriteMessage(TextMessage, []byte("in time")); err != nil {
+		t.Fatal(err)
+	}
+	c.SetWriteDeadline(time.Unix(1, 0))
+	peer.SendPing([]byte("a ping"))
+	peer.SendText([]byte("a message"))
+	if _, p, err := c.ReadMessage(); string(p) != "a message" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+	c.SetWriteDeadline(time.Time{})
+	if err := c.WriteMessage(TextMessage, []byte("in time, too")); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"in time", "in time, too"} {
+		if _, msg, err := peer.RecvMessage(nil); string(msg) != want || err != nil {
+			t.Errorf("%q, %v, want %q", msg, err, want)
+		}
+	}
+}
+
 func TestAPingHandlerIsNotCalledWhileNothingReads(t *testing.T) {
 	c, peer := connected(t, &Dialer{})
 	called := false

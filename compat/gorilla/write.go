@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -16,6 +17,10 @@ type writeState struct {
 	answered bool           // the handler of pings runs; its ping was answered
 	ping     string         // payload of that ping
 	closing  bool           // the handler of close frames runs; the close frame was answered
+
+	deadline time.Time // of messages
+	underWay int       // messages that are being written
+	limited  bool      // the connection has the deadline of these
 }
 
 var errMessageType = errors.New("websocket: no such type of message")
@@ -25,11 +30,15 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	switch messageType {
 	case TextMessage, BinaryMessage, PingMessage:
 		c.closeWriter()
+		c.beginWrite()
+		defer c.endWrite()
 		return writeError(c.ws.SendFrame(websock.Opcode(messageType), true, data))
 	case PongMessage:
 		if c.isAnswered(data) {
 			return writeError(c.ws.Err())
 		}
+		c.beginWrite()
+		defer c.endWrite()
 		return writeError(c.ws.SendPong(data))
 	case CloseMessage:
 		return c.writeClose(data)
@@ -48,7 +57,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, writeError(err)
 	}
-	w = &messageWriter{w}
+	w = &messageWriter{c, w}
 	c.mu.Lock()
 	c.writes.open = w
 	c.mu.Unlock()
@@ -67,14 +76,45 @@ func (c *Conn) closeWriter() {
 }
 
 // A messageWriter returns the errors of this package.
-type messageWriter struct{ w io.WriteCloser }
+type messageWriter struct {
+	c *Conn
+	w io.WriteCloser
+}
 
 func (m *messageWriter) Write(p []byte) (int, error) {
+	m.c.beginWrite()
+	defer m.c.endWrite()
 	n, err := m.w.Write(p)
 	return n, writeError(err)
 }
 
-func (m *messageWriter) Close() error { return writeError(m.w.Close()) }
+func (m *messageWriter) Close() error {
+	m.c.beginWrite()
+	defer m.c.endWrite()
+	return writeError(m.w.Close())
+}
+
+// beginWrite gives the connection the deadline of messages, until endWrite. Otherwise one that has
+// passed would also hold for pongs, and end writing.
+func (c *Conn) beginWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes.underWay++
+	if !c.writes.deadline.IsZero() {
+		c.writes.limited = true
+		c.ws.SetSendDeadline(c.writes.deadline) // an error means that the connection has ended
+	}
+}
+
+func (c *Conn) endWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes.underWay--
+	if c.writes.underWay == 0 && c.writes.limited {
+		c.writes.limited = false
+		c.ws.SetSendDeadline(time.Time{})
+	}
+}
 
 // WriteJSON writes the JSON of v, and a line end, as a text message.
 func (c *Conn) WriteJSON(v any) error {
@@ -125,5 +165,7 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 // WritePreparedMessage writes a message that was prepared.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	c.closeWriter()
+	c.beginWrite()
+	defer c.endWrite()
 	return writeError(c.ws.SendPrepared(pm.message))
 }

@@ -374,6 +374,26 @@ var scenarios = map[string]scenario{
 		s.conn.SetWriteDeadline(time.Time{})
 		s.write(text, "never again")
 	}},
+	"a write deadline passes while nothing is written": {play: func(s *session) {
+		s.conn.SetWriteDeadline(soon())
+		s.write(text, "in time")
+		s.conn.SetWriteDeadline(time.Unix(1, 0))
+		s.peer.ping("answered nevertheless")
+		s.peer.text("after the ping")
+		s.read()
+		s.note("control %v", s.conn.WriteControl(ping, []byte("too"), soon()))
+		s.conn.SetWriteDeadline(soon())
+		s.write(text, "in time again")
+		s.conn.SetWriteDeadline(time.Unix(1, 0))
+		s.peer.close(1000, "bye")
+		s.read()
+	}},
+	"a message is written after the write deadline": {play: func(s *session) {
+		s.conn.SetWriteDeadline(time.Unix(1, 0))
+		s.write(text, "too late")
+		s.conn.SetWriteDeadline(time.Time{})
+		s.write(text, "never again")
+	}},
 	"a control message waits for a write until its deadline": {stalled: true, play: func(s *session) {
 		writing := make(chan struct{})
 		go func() {
