@@ -117,7 +117,7 @@ var errNotSent = notSentError{}
 
 type notSentError struct{}
 
-func (notSentError) Error() string        { return h2.ErrRefused.Error() }
+func (notSentError) Error() string        { return "websock: the request was not sent" }
 func (notSentError) Is(target error) bool { return target == h2.ErrRefused }
 
 func (s http2Session) keepAlive(p *keepalive.Policy) *keepalive.Policy {

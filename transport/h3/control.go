@@ -15,8 +15,7 @@ import (
 const (
 	streamControl      = 0x0
 	streamPush         = 0x1
-	streamQPACKEncoder = 0x2
-	streamQPACKDecoder = 0x3
+	streamQPACKDecoder = 0x3 // that of its encoder is 0x2
 )
 
 // Settings (RFC 9114 section 7.2.4.1, RFC 9220 section 3).
@@ -42,34 +41,31 @@ func (s *session) sendSettings() error {
 	return err
 }
 
-// acceptStreams handles the streams that the server opens, until the connection ends.
+// acceptStreams handles the streams that the server opens, until the connection ends. The client allows
+// few of them.
 func (s *session) acceptStreams() {
-	seen := map[uint64]bool{}
 	for {
 		str, err := s.conn.AcceptUniStream(context.Background())
 		if err != nil {
 			return
 		}
-		// Those that have a type here are all that a server may open, and there are few: the client
-		// allows no others.
-		streamType, err := quicvarint.Read(quicvarint.NewReader(str))
-		switch {
-		case err != nil:
-			continue
-		case streamType > streamQPACKDecoder:
-			str.CancelRead(quic.StreamErrorCode(http3.ErrCodeStreamCreationError))
-			continue
-		case streamType == streamPush:
-			s.violated(&violation{http3.ErrCodeIDError, "a push, which we have not allowed (RFC 9114 section 4.6)"})
-			return
-		case seen[streamType]:
-			s.violated(&violation{http3.ErrCodeStreamCreationError, "a second stream of one type (RFC 9114 section 6.2)"})
-			return
-		}
-		seen[streamType] = true
-		if streamType == streamControl {
-			go s.readControl(str)
-		}
+		go s.handleStream(str) // whose first byte need not have come yet
+	}
+}
+
+// handleStream handles a stream that the server has opened.
+func (s *session) handleStream(str *quic.ReceiveStream) {
+	streamType, err := quicvarint.Read(quicvarint.NewReader(str))
+	switch {
+	case err != nil:
+	case streamType > streamQPACKDecoder:
+		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeStreamCreationError))
+	case streamType == streamPush:
+		s.violated(&violation{http3.ErrCodeIDError, "a push, which we have not allowed (RFC 9114 section 4.6)"})
+	case s.seen[streamType].Swap(true):
+		s.violated(&violation{http3.ErrCodeStreamCreationError, "a second stream of one type (RFC 9114 section 6.2.1)"})
+	case streamType == streamControl:
+		s.readControl(str)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -30,8 +31,9 @@ type session struct {
 	conn *quic.Conn
 	to   transport.StreamTarget
 
-	settled         chan struct{} // closed when the server's settings have come, before
-	extendedConnect bool          // is read
+	seen            [streamQPACKDecoder + 1]atomic.Bool // types of streams that the server has opened
+	settled         chan struct{}                       // closed when the server's settings have come, before
+	extendedConnect bool                                // is read
 
 	mu       sync.Mutex
 	state    sessionState
@@ -167,7 +169,9 @@ func (s *session) reserve() (*quic.Stream, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.err != nil:
-		return nil, s.err
+		return nil, notSent(s.err)
+	case s.state == sessionClosing:
+		return nil, notSent(&SessionError{Err: s.cause})
 	case s.roomLocked() == 0:
 		return nil, h2.ErrNoRoom
 	}
@@ -176,6 +180,9 @@ func (s *session) reserve() (*quic.Stream, error) {
 	s.spare = nil
 	return spare, nil
 }
+
+// notSent returns the error for a request that was not sent because of err.
+func notSent(err error) error { return fmt.Errorf("%w: %w", h2.ErrRefused, err) }
 
 // release gives the place of a stream back.
 func (s *session) release() {
@@ -204,7 +211,7 @@ func (s *session) open() (*quic.Stream, error) {
 		s.awaitRoom()
 		err = h2.ErrNoRoom
 	} else {
-		err = sessionError(err)
+		err = notSent(s.withCause(sessionError(err)))
 	}
 	s.release()
 	return nil, err

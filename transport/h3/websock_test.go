@@ -23,3 +23,19 @@ func TestEcho(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Streams come in any order: the server's settings may be on a later one than a stream that has not begun.
+func TestAStreamThatDoesNotBeginStopsNoOther(t *testing.T) {
+	s := newRawServer(t, nil, func(c *rawConn) {
+		c.openUni()
+		c.settle(extendedConnect)
+		if st := c.accept(); st != nil {
+			st.Write(hello)
+		}
+	})
+	c := s.mustDial(t, websock.Config{})
+	if _, msg, err := c.RecvMessage(nil); string(msg) != "hello" || err != nil {
+		t.Errorf("%q, %v", msg, err)
+	}
+	c.Abort(nil)
+}
