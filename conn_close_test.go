@@ -119,7 +119,7 @@ func TestSendCloseBoundsTheWaitForThePeersAnswer(t *testing.T) {
 		}
 	}))
 	for name, carrier := range carriers {
-		c, err := Dial(t.Context(), url, &Config{Transport: carrier, Limits: Limits{CloseTimeout: 20 * time.Millisecond}})
+		c, err := Dial(t.Context(), url, &Config{Transport: carrier, Limits: Limits{CloseTimeout: 300 * time.Millisecond}})
 		if err != nil {
 			t.Fatal(err)
 		}
