@@ -16,8 +16,11 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 
 // SetSendDeadline sets the time at which sends fail, including the current ones; the zero time
 // means never. A send that reaches its deadline ends sending, as a part of its frame may have been
-// written; see SendText. Close replaces the deadline by that of the close frame, see
-// Limits.CloseTimeout; a later one then has no effect. It may be set from any goroutine.
+// written; see SendText. The deadline holds for everything that is written from then on, also for
+// pongs and for pings of KeepAlive. So remove it after a send for which it was meant, with the zero
+// time: otherwise the next pong fails, and ends sending, on a connection that was idle for so long.
+// Close replaces the deadline by that of the close frame, see Limits.CloseTimeout; a later one then
+// has no effect. It may be set from any goroutine.
 func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()

@@ -117,7 +117,7 @@ func TestAPongAfterTheWriteDeadlineDoesNotEndWriting(t *testing.T) {
 	}
 	c.SetWriteDeadline(time.Time{})
 	if err := c.WriteMessage(TextMessage, []byte("in time, too")); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	for _, want := range []string{"in time", "in time, too"} {
 		if _, msg, err := peer.RecvMessage(nil); string(msg) != want || err != nil {

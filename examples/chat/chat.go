@@ -59,7 +59,9 @@ func (c *chat) say(_ *websock.Conn, op websock.Opcode, msg []byte) {
 	defer c.mu.Unlock()
 	for conn := range c.people {
 		conn.SetSendDeadline(time.Now().Add(time.Second))
-		if err := conn.SendText(msg); err != nil && !errors.Is(err, websock.ErrClosed) {
+		err := conn.SendText(msg)
+		conn.SetSendDeadline(time.Time{}) // it would also be that of the next ping
+		if err != nil && !errors.Is(err, websock.ErrClosed) {
 			go conn.Abort(err)
 		}
 	}

@@ -94,8 +94,10 @@ func (s *connSet) broadcast(text []byte) {
 	const maxDelay = 2 * time.Second
 	for _, conn := range s.all() {
 		conn.SetSendDeadline(time.Now().Add(maxDelay))
+		err := conn.SendText(text)
+		conn.SetSendDeadline(time.Time{}) // it would also be that of the next pong
 		var full *websock.LimitError
-		switch err := conn.SendText(text); { // onClose gets any other error
+		switch { // onClose gets any other error
 		case errors.As(err, &full):
 			conn.CloseWith(websock.ClosePolicyViolation, "too slow")
 		case errors.Is(err, os.ErrDeadlineExceeded): // no close frame can follow a partial frame
