@@ -234,3 +234,14 @@ func TestEncoderAllocatesNothingForCompressedMessages(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestEmptyFragmentsOfCompressedMessagesStayEmpty(t *testing.T) {
+	var e Encoder
+	e.Init(Server, NewPerMessageDeflate(Compression{Level: 1}))
+	if err := e.Accept(OpText, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if rsv, p := e.Compress(nil, OpText, false, nil); rsv != RSV1 || len(p) != 0 {
+		t.Errorf("the first fragment is %x with the reserved bits %x", p, rsv)
+	}
+}

@@ -236,8 +236,12 @@ func (c Compression) AppendCompressed(out []byte, p []byte) []byte {
 }
 
 // deflate compresses payload that may refer to dict and appends it to out. At the end of a message
-// it omits the tail of the deflate stream (RFC 7692 section 7.2.1).
+// it omits the tail of the deflate stream (RFC 7692 section 7.2.1). An empty fragment stays empty: Netty
+// takes a frame that decompresses to nothing for a broken one.
 func (c *Compression) deflate(out []byte, fin bool, p []byte, dict *deflate.History) []byte {
+	if len(p) == 0 && !fin {
+		return out
+	}
 	pool := &deflaters[c.Level][c.SendWindowBits]
 	d, ok := pool.Get().(*deflate.Deflater)
 	if !ok {

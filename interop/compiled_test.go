@@ -71,14 +71,14 @@ func (p compiledPeer) asClient() partner {
 	return partner{name: p.name, version: p.version, opens: func(t *testing.T, _ *certificate) opener {
 		c := signed(t, folder(t))
 		r := newAcceptor(t, c)
-		p.dial(t, "client", c.files["authority"], r.urls[plain], r.urls[compressed], r.urls[secure])
+		p.dial(t, c.files["authority"], r.urls[plain], r.urls[compressed], r.urls[secure])
 		return func(_ *testing.T, v variant) (*websock.Conn, error) { return r.await(v) }
 	}}
 }
 
 // dial starts the client.
-func (p compiledPeer) dial(t *testing.T, role, authority string, urls ...string) {
-	run(t, exec.Command(p.path(t), append([]string{role, authority}, urls...)...))
+func (p compiledPeer) dial(t *testing.T, authority string, urls ...string) {
+	run(t, exec.Command(p.path(t), append([]string{"client", authority}, urls...)...))
 }
 
 func (p compiledPeer) path(t *testing.T) string {
@@ -92,8 +92,4 @@ func (p compiledPeer) path(t *testing.T) string {
 
 func jettyHTTP2(t *testing.T, _ string, c *certificate, _ string, _ bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(jetty.serve(t, c), "ws://"), "/")
-}
-
-func jettyHTTP2Client(t *testing.T, c *certificate, _ string, urls []string) {
-	jetty.dial(t, "http2-client", c.files["cert"], urls...)
 }

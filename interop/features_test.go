@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -22,7 +23,7 @@ func conversation(v variant) []feature {
 	return []feature{
 		{name: "text", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpText, []byte("Grüße, 世界 🙂")) }},
 		{name: "binary", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpBinary, []byte{0, 1, 0xfe, 0xff}) }},
-		{name: "fragmented", variant: v, check: fragmented},
+		{name: "fragmented", variant: v, check: func(c *websock.Conn) error { return fragmented(c, "one, ", "", "zwölf, ", "三") }},
 		{name: "ping", variant: v, check: ping},
 		{name: "1 MiB", variant: v, check: func(c *websock.Conn) error { return echoed(c, websock.OpText, payload(1<<20)) }},
 		{name: "subprotocol", variant: v, check: subprotocol},
@@ -69,17 +70,18 @@ func arrives(c *websock.Conn, op websock.Opcode, p []byte) error {
 	return nil
 }
 
-func fragmented(c *websock.Conn) error {
-	for i, part := range []string{"one, ", "", "zwölf, ", "三"} {
+// fragmented sends a text message in parts.
+func fragmented(c *websock.Conn, parts ...string) error {
+	for i, part := range parts {
 		op := websock.OpContinuation
 		if i == 0 {
 			op = websock.OpText
 		}
-		if err := c.SendFrame(op, i == 3, []byte(part)); err != nil {
+		if err := c.SendFrame(op, i == len(parts)-1, []byte(part)); err != nil {
 			return err
 		}
 	}
-	return arrives(c, websock.OpText, []byte("one, zwölf, 三"))
+	return arrives(c, websock.OpText, []byte(strings.Join(parts, "")))
 }
 
 // ping sends a ping before a message: the pong precedes the echo.
@@ -117,6 +119,9 @@ func compressedBothWays(c *websock.Conn) error {
 		if err := echoed(c, websock.OpText, payload(10_000)); err != nil {
 			return err
 		}
+	}
+	if err := fragmented(c, "", "one, ", "", "zwölf, ", "三", ""); err != nil {
+		return fmt.Errorf("fragmented: %w", err)
 	}
 	c.RecvTimeout(nil, time.Millisecond) // updates the counts
 	s := c.Stats()

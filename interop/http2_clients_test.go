@@ -18,7 +18,6 @@ var streamClients = []partner{
 		"compressed": "not offered",
 	}},
 	{name: "npm ws with Node.js", version: printed("node", "--version"), opens: streamsFrom(nodeHTTP2Client)},
-	{name: jetty.name, version: jetty.version, opens: streamsFrom(jettyHTTP2Client)},
 	{name: "undici", version: npmPackage("undici"), opens: streamsFrom(undiciClient), notes: map[string]string{
 		"h2c": "speaks HTTP/2 only with TLS",
 	}},

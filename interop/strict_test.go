@@ -113,7 +113,7 @@ func TestStrictClients(t *testing.T) {
 			c := signed(t, folder(t))
 			r := newAcceptor(t, c)
 			urls := slices.Repeat([]string{r.urls[secure]}, len(strictCases))
-			p.dial(t, "client", c.files["authority"], urls...)
+			p.dial(t, c.files["authority"], urls...)
 			for _, s := range strictCases {
 				conn, err := r.await(secure)
 				if err != nil {

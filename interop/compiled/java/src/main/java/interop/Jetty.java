@@ -8,14 +8,9 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import org.eclipse.jetty.alpn.server.ALPNServerConnectionFactory;
 import org.eclipse.jetty.client.HttpClient;
-import org.eclipse.jetty.client.HttpClientTransport;
-import org.eclipse.jetty.client.transport.HttpClientTransportOverHTTP;
 import org.eclipse.jetty.http.HttpStatus;
-import org.eclipse.jetty.http2.client.HTTP2Client;
-import org.eclipse.jetty.http2.client.transport.HttpClientTransportOverHTTP2;
 import org.eclipse.jetty.http2.server.HTTP2CServerConnectionFactory;
 import org.eclipse.jetty.http2.server.HTTP2ServerConnectionFactory;
-import org.eclipse.jetty.io.ClientConnector;
 import org.eclipse.jetty.server.DetectorConnectionFactory;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -34,8 +29,8 @@ import org.eclipse.jetty.websocket.server.ServerUpgradeResponse;
 import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
 
 /**
- * Echoes as ../../../../../README.md describes. Arguments: server PORT CERTIFICATE KEY, client AUTHORITY URL..., or
- * http2-client AUTHORITY URL... The server speaks HTTP/1.1 and HTTP/2, both with TLS and without.
+ * Echoes as ../../../../../README.md describes. Arguments: server PORT CERTIFICATE KEY, or client AUTHORITY URL... The
+ * server speaks HTTP/1.1 and HTTP/2, both with TLS and without.
  */
 final class Jetty {
     private static final int LARGEST_MESSAGE = 2 << 20;
@@ -43,15 +38,9 @@ final class Jetty {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "server" -> listen(Integer.parseInt(arguments[1]), arguments[2], arguments[3]);
-            case "client" -> dial(new HttpClientTransportOverHTTP(trust(arguments[1])), urls(arguments));
-            case "http2-client" -> dial(new HttpClientTransportOverHTTP2(new HTTP2Client(trust(arguments[1]))),
-                    urls(arguments));
+            case "client" -> dial(arguments[1], List.of(arguments).subList(2, arguments.length));
             default -> throw new IllegalArgumentException(arguments[0]);
         }
-    }
-
-    private static List<String> urls(String[] arguments) {
-        return List.of(arguments).subList(2, arguments.length);
     }
 
     private static void listen(int port, String certificate, String key) throws Exception {
@@ -86,17 +75,11 @@ final class Jetty {
         return new Echo();
     }
 
-    private static ClientConnector trust(String authority) throws Exception {
+    private static void dial(String authority, List<String> urls) throws Exception {
         SslContextFactory.Client tls = new SslContextFactory.Client();
         tls.setSslContext(Tls.trusting(authority));
-        ClientConnector connector = new ClientConnector();
-        connector.setSslContextFactory(tls);
-        return connector;
-    }
-
-    private static void dial(HttpClientTransport transport, List<String> urls) throws Exception {
-        HttpClient http = new HttpClient(transport);
-        http.setMaxConnectionsPerDestination(transport instanceof HttpClientTransportOverHTTP2 ? 1 : urls.size());
+        HttpClient http = new HttpClient();
+        http.setSslContextFactory(tls);
         WebSocketClient client = new WebSocketClient(http);
         limit(client);
         client.start();
