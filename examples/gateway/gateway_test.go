@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/cookiejar"
@@ -205,6 +207,45 @@ func TestShutdownTellsBrowsers(t *testing.T) {
 		if err := <-received; !errors.As(err, &closed) || closed.Code != websock.CloseGoingAway {
 			t.Error(err)
 		}
+	}
+}
+
+func TestServerOfHTTP2StopsAfterItsBrowsers(t *testing.T) {
+	g, _ := newTestGateway(t, newUpstream(t), nil)
+	server := httptest.NewUnstartedServer(g)
+	if err := websock.ConfigureServer(server.Config); err != nil {
+		t.Fatal(err)
+	}
+	server.TLS = server.Config.TLSConfig
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	mux := &websock.Mux{}
+	defer mux.Close()
+	conn, err := websock.Dial(t.Context(), webSocketURL(server)+"/socket", &websock.Config{
+		Header: cookie(),
+		TLS:    &tls.Config{RootCAs: roots},
+		Mux:    mux,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if protocol := conn.TLS().NegotiatedProtocol; protocol != "h2" {
+		t.Fatal(protocol)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- stopServing(within(t), server.Config, g) }()
+	for err == nil {
+		_, _, err = conn.RecvMessage(nil)
+	}
+	var closed *websock.CloseError
+	if !errors.As(err, &closed) || closed.Code != websock.CloseGoingAway {
+		t.Error(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"log"
 	"net"
@@ -42,10 +43,18 @@ func main() {
 	<-interrupted.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	server.Shutdown(ctx) // no new connections; it doesn't know the WebSockets
-	if err := g.shutdown(ctx); err != nil {
+	if err := stopServing(ctx, server, g); err != nil {
 		log.Print(err)
 	}
+}
+
+// stopServing ends both at the same time: over HTTP/1.1 the server doesn't know the WebSockets, and over HTTP/2
+// it waits until the gateway has closed them.
+func stopServing(ctx context.Context, server *http.Server, g *gateway) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Shutdown(ctx) }()
+	err := g.shutdown(ctx)
+	return errors.Join(err, <-served)
 }
 
 // serve starts a server, whose Addr is where it listens.
