@@ -40,7 +40,11 @@ type AcceptOptions struct {
 	Limits    Limits            // zero fields: the defaults
 	KeepAlive KeepAlive         // zero: no pings, and idle connections stay open
 	Transport transport.Factory // nil: std.Transport(); not for WebSockets over HTTP/2 and HTTP/3
-	Handler   Handler           // nil: call Recv
+
+	// Handler receives data by callback. It may be called, even with the end of the connection, before
+	// Accept returns; call Conn.SetHandler later in place of it if that matters. It is not called if Accept
+	// fails. nil: call Recv.
+	Handler Handler
 
 	// Recover is called if the Handler panics: see Config.
 	Recover func(c *Conn, v any)

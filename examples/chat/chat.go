@@ -47,7 +47,10 @@ func (c *chat) enter(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	c.people[conn] = true
 	c.mu.Unlock()
-	conn.SetHandler(websock.Messages(c.say, c.leave)) // no error: std has callbacks
+	if err := conn.SetHandler(websock.Messages(c.say, c.leave)); err != nil {
+		conn.Close() // it has ended already: say could not send to it
+		c.leave(conn, err)
+	}
 }
 
 // say sends a message to everybody. A send blocks if the peer does not read, for a second at most.
