@@ -187,17 +187,26 @@ func (t *teardown) notifyDown() {
 	if !t.current {
 		return
 	}
-	level, msg := slog.LevelDebug, "connection lost"
-	if t.next == never && t.err.Reason != ShutDown && t.err.Reason != Ended {
-		level = slog.LevelWarn
-	}
-	if t.link == nil {
-		msg = "can't connect"
-	}
-	g.logSlot(level, msg, s, slog.Any("error", t.err), slog.Duration("next", t.next))
+	t.log()
 	s.reportUnsent(t.dropped, t.err)
 	if g.options.OnDown != nil && !g.over() {
 		g.options.OnDown(s, t.err, t.next)
+	}
+}
+
+// log writes why the slot is down, and when it is dialed again.
+func (t *teardown) log() {
+	msg, reason := "connection lost", slog.Any("error", t.err)
+	if t.link == nil {
+		msg = "can't connect"
+	}
+	switch g := t.slot.group; {
+	case t.next != never:
+		g.logSlot(slog.LevelDebug, msg, t.slot, reason, slog.Duration("next", t.next))
+	case t.err.Reason == ShutDown || t.err.Reason == Ended:
+		g.logSlot(slog.LevelDebug, msg, t.slot, reason)
+	default:
+		g.logSlot(slog.LevelWarn, msg+"; the slot has stopped", t.slot, reason)
 	}
 }
 

@@ -149,7 +149,8 @@ func (g *Group) Wait(ctx context.Context) error {
 }
 
 // WaitUp waits until at least n slots are up. Slots that were removed don't count. The error is that of
-// ctx, or ErrDown as soon as fewer than n slots are left that have not stopped.
+// ctx, or ErrDown as soon as fewer than n slots are left that have not stopped, as after Shutdown. Slot.Err
+// says why a slot isn't up.
 func (g *Group) WaitUp(ctx context.Context, n int) error {
 	possible := true
 	err := g.waitUntil(ctx, func() bool {

@@ -217,7 +217,7 @@ func TestConnectionsAreLogged(t *testing.T) {
 	defer mu.Unlock()
 	for _, want := range []string{
 		`level=DEBUG msg=connected slot=good`,
-		`level=WARN msg="can't connect" slot=bad error="websock: handshake with ` + strings.TrimPrefix(refusing, "ws://") + `: the server declines (HTTP status 403)"`,
+		`level=WARN msg="can't connect; the slot has stopped" slot=bad error="websock: handshake with ` + strings.TrimPrefix(refusing, "ws://") + `: the server declines (HTTP status 403)"` + "\n",
 		`level=DEBUG msg="connection lost" slot=good`,
 	} {
 		if !strings.Contains(text.String(), want) {
