@@ -71,7 +71,7 @@ type Mux struct {
 	// DefaultStreamsPerConn.
 	StreamsPerConn int
 
-	// MaxConns bounds the HTTP/2 connections to one host, as told above, including those being
+	// MaxConns bounds the shared connections to one host, as told above, including those being
 	// dialled, but without those that take no new streams because the server has sent GOAWAY.
 	// When all are full, a Dial waits until a stream is free, or else fails with an error that is
 	// ErrNoStream. 0: no limit. Connections with HTTP/1.1 are not limited.
@@ -159,7 +159,7 @@ func (m *Mux) check() error {
 // errMuxClosed is the cause of what Close and Shutdown end.
 var errMuxClosed = fmt.Errorf("the Mux is closed: %w", ErrClosed)
 
-// Close ends all HTTP/2 connections at once, and so their WebSockets, with errors that are ErrClosed.
+// Close ends all shared connections at once, and so their WebSockets, with errors that are ErrClosed.
 // Dials under way fail, as do later ones. WebSockets over HTTP/1.1 are not closed.
 func (m *Mux) Close() {
 	m.mu.Lock()
@@ -172,7 +172,7 @@ func (m *Mux) Close() {
 }
 
 // Shutdown lets no more WebSockets be opened: Dials that wait for a connection fail, as do later
-// ones. It then waits until those over HTTP/2 have ended, and their connections with them, or until
+// ones. It then waits until those over HTTP/2 and HTTP/3 have ended, and their connections with them, or until
 // ctx ends, whose error it returns. It closes no WebSocket itself.
 func (m *Mux) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
@@ -220,7 +220,7 @@ func (m *Mux) Flush() {
 
 // MuxStats tell what a Mux has. See Mux.Stats.
 type MuxStats struct {
-	Conns   int // HTTP/2 connections that are open
+	Conns   int // connections of HTTP/2 and HTTP/3 that are open
 	Streams int // WebSockets that are open on them, or being opened
 	Dialing int // connections being dialled
 	Waiting int // Dials that wait for a stream to be free
