@@ -162,8 +162,8 @@ const exitCodes = "The exit code is\n" +
 	"  0  when all went well\n" +
 	"  1  when something failed\n" +
 	"  2  when the command line is invalid\n" +
-	"  3  when the server can't be reached: no such name, nobody listens, no trust, a proxy declines;\n" +
-	"     with a cluster, NATS\n" +
+	"  3  when the server can't be reached: no such name, nobody listens, no answer, no trust,\n" +
+	"     a proxy declines; with a cluster, NATS\n" +
 	"  4  when a server was reached and declines the opening handshake\n" +
 	"  5  when the connection is lost, or the server breaks the protocol\n" +
 	"  6  when the server closes with another code than 1000, 1001 or none\n" +

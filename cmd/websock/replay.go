@@ -57,7 +57,7 @@ func (c *replayCommand) register(fs *flag.FlagSet) {
 	fs.BoolVar(&o.InOrder, "order", false, "before it sends a message, wait until as many were received as in the recording")
 	fs.BoolVar(&o.Check, "check", false, "compare what is received with the recording, print the differences, and end with exit code 1 if there are any")
 	fs.Func("ignore", "with -check, `regular expression` of parts of messages that may differ, such as \"time\":[0-9]+ (repeatable)", c.addIgnored)
-	fs.IntVar(&o.Count, "count", 1, "how often it is played: a client connects again, a server goes on (0: until an interrupt)")
+	fs.IntVar(&o.Count, "count", 1, "how often it is played: a client connects again, a server goes on, and ends the connection as recorded after the last time (0: until an interrupt)")
 	fs.DurationVar(&o.Wait, "wait", 10*time.Second, "how long nothing may come while a recorded message, or the end of the connection, is waited for")
 }
 

@@ -116,7 +116,7 @@ func TestARecordingHasEachConnection(t *testing.T) {
 	got := command(t.Context(), "", "connect", "-reconnect", "-count", "2", "-record", name, url)
 	lines := readRecording(t, name)
 	header, hello := `{"format":"websock recording","version":1,"url":"`+url+`"}`, `{"from":"server","type":"text","text":"hello"}`
-	want := []string{header, hello, `{"from":"server","type":"lost"}`, header, hello, `{"from":"client","type":"close","code":1000}`}
+	want := []string{header, hello, `{"from":"server","type":"lost","reason":"connection lost: 1006 (abnormal closure): unexpected EOF"}`, header, hello, `{"from":"client","type":"close","code":1000}`}
 	if got.code != 0 || !slices.Equal(lines, want) {
 		t.Errorf("%+v\n%s", got, strings.Join(lines, "\n"))
 	}

@@ -39,7 +39,7 @@ type Event struct {
 	Opcode  websock.Opcode    // Lost: the connection ended without a close frame
 	Payload []byte            // of a message, ping or pong; never reused
 	Code    websock.CloseCode // of a close frame
-	Reason  string            // of a close frame
+	Reason  string            // of a close frame; Lost: the error, for people
 }
 
 // Lost is the Opcode of an Event that is the end of a connection without a close frame.
@@ -109,7 +109,7 @@ func newEventLine(e *Event) eventLine {
 	line := eventLine{Time: &at, From: e.From.String(), Type: e.Opcode.String()}
 	switch e.Opcode {
 	case Lost:
-		line.Type = lost
+		line.Type, line.Reason = lost, e.Reason
 	case websock.OpClose:
 		if line.Reason = e.Reason; e.Code != websock.CloseNoStatus {
 			line.Code = e.Code
@@ -140,6 +140,7 @@ func (l *eventLine) event() (Event, error) {
 	e := Event{Time: time.Duration(*l.Time), From: side, Opcode: opcode}
 	switch opcode {
 	case Lost:
+		e.Reason = l.Reason
 		return e, nil
 	case websock.OpClose:
 		e.Code, e.Reason = l.Code, l.Reason

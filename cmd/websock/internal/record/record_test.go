@@ -99,7 +99,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	for i, want := range []Event{
 		{0, websock.Client, websock.OpClose, nil, websock.CloseNormal, ""},
 		{0, websock.Client, websock.OpClose, nil, 4000, "enough"},
-		{0, websock.Server, Lost, nil, 0, ""},
+		{0, websock.Server, Lost, nil, 0, "connection lost: 1006 (abnormal closure): unexpected EOF"},
 	} {
 		if _, got := eventsOf(t, f, i+1); !reflect.DeepEqual(got, []Event{want}) {
 			t.Errorf("connection %d: %+v, want %+v", i+1, got, want)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
 )
 
 // A Writer writes a recording. Its methods may be called from any goroutine; lines are in the order of the
@@ -79,7 +80,7 @@ func (w *Writer) End(err error) error {
 	if w == nil {
 		return nil
 	}
-	end := Event{From: websock.Server, Opcode: Lost}
+	end := Event{From: websock.Server, Opcode: Lost, Reason: console.ErrorText(err)}
 	var closed *websock.CloseError
 	if errors.As(err, &closed) && closed.Code != websock.CloseAbnormal {
 		end.Opcode, end.Code, end.Reason = websock.OpClose, closed.Code, closed.Reason
