@@ -18,6 +18,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CloseError{Code: CloseGoingAway, Reason: "restart"}, "websock: closed by the peer: 1001 (going away): restart"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
+		{&CloseError{Code: CloseAbnormal, Local: true, Err: ErrIdle}, "websock: aborted by us: 1006 (abnormal closure): websock: nothing was received for too long"},
 	}
 	for _, test := range tests {
 		if got := test.err.Error(); got != test.want {

@@ -98,9 +98,12 @@ type CloseError struct {
 
 func (e *CloseError) Error() string {
 	text := "websock: closed by the peer: "
-	if e.Local {
+	switch {
+	case e.Local && e.Code == CloseAbnormal:
+		text = "websock: aborted by us: "
+	case e.Local:
 		text = "websock: closed by us: "
-	} else if e.Code == CloseAbnormal {
+	case e.Code == CloseAbnormal:
 		text = "websock: connection lost: "
 	}
 	text += e.Code.String()

@@ -49,6 +49,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: fmt.Errorf("%w: lost", ErrClosed)}, "websock: closed by us: 1000 (normal closure): websock: connection closed: lost"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},
+		{&CloseError{Code: CloseAbnormal, Local: true, Err: ErrClosed}, "websock: aborted by us: 1006 (abnormal closure)"},
 		{errCloseCode.withPeerClose(1005, []byte("bye\x00")), `websock: protocol error: close code that must not be sent (RFC 6455 section 7.4): 1005 (no status received): "bye\x00"`},
 	}
 	for _, test := range tests {
