@@ -380,6 +380,8 @@ func (q *dialQueue) noHostLimitLocked() string {
 		return noLimit
 	case q.lists[pausedList].Len() > 0:
 		return "Retry-After"
+	case q.probes > 0:
+		return "silent host"
 	}
 	return "Pace.PerHost"
 }
@@ -395,7 +397,7 @@ func (q *dialQueue) noteBottleneckLocked(name string, now time.Time) {
 		*b = bottleneck{name: name, since: now}
 	case !b.logged && name != noLimit && now.Sub(b.since) >= while:
 		b.logged = true
-		q.logLocked(slog.LevelInfo, "slots wait to be dialled", slog.String("limit", name), slog.Int("waiting", q.waiting))
+		q.logLocked(slog.LevelInfo, "slots wait to be dialed", slog.String("limit", name), slog.Int("waiting", q.waiting))
 	}
 }
 

@@ -236,6 +236,22 @@ func TestAFailedOnConnectDoesNotDelayOtherSlots(t *testing.T) {
 	})
 }
 
+func TestASilentHostThatDelaysDialingIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDialer(func(ctx context.Context, _ string, _ int) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		lines := newLogLines(slog.LevelInfo)
+		_, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: 20, Pace: Pace{Rate: 5}, Logger: slog.New(lines)})
+		defer shutDown()
+		time.Sleep(4 * time.Second)
+		if got := lines.with("limit=silent host waiting="); len(got) != 1 {
+			t.Errorf("%q, of %q", got, lines.with("slots wait"))
+		}
+	})
+}
+
 func TestTheLimitThatDelaysDialingIsLogged(t *testing.T) {
 	for want, pace := range map[string]Pace{
 		"Pace.Rate":       {Rate: 10},
@@ -252,7 +268,7 @@ func TestTheLimitThatDelaysDialingIsLogged(t *testing.T) {
 			g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Size: 60, Pace: pace, Ping: -1, Logger: slog.New(lines)})
 			defer shutDown()
 			g.WaitUp(t.Context(), 60)
-			got := lines.with("slots wait to be dialled")
+			got := lines.with("slots wait to be dialed")
 			if want == "" {
 				if len(got) > 0 {
 					t.Errorf("%q", got)
