@@ -45,6 +45,7 @@ var figures = []figure{
 	{key: "seconds", label: "seconds", format: decimals},
 	{key: "sent", label: "messages sent", format: grouped},
 	{key: "received", label: "messages received", format: grouped},
+	{key: "answered", label: "messages answered", format: grouped, better: higher},
 	{key: "unsent", label: "messages never sent", format: grouped, better: lower, judge: true},
 	{key: "messages_per_second", label: "messages a second", format: grouped, better: higher, judge: true},
 	{key: "sent_per_second", label: "messages sent a second", format: grouped, better: higher},

@@ -99,6 +99,9 @@ func (t *Threshold) parseFigure(name string) error {
 	case t.figure.times == nil:
 		return nil
 	}
+	if !hasStatistic {
+		return fmt.Errorf("%s needs a statistic: .min, .mean, .max, or a percentile like %s.p99", name, name)
+	}
 	t.quantile = statisticNamed(statistic)
 	if t.quantile == nil {
 		return fmt.Errorf("of %s there are .min, .mean, .max, and percentiles like .p50 and .p99.9, but not %q", name, "."+statistic)

@@ -163,7 +163,7 @@ func TestThresholdsThatAreNone(t *testing.T) {
 		"errors!=0":              "no comparison",
 		"latencies.p99<1s":       `no figure "latencies"; there are: answered, closed_loop, connections`,
 		"<1s":                    `no figure ""`,
-		"latency<1s":             ".p50",
+		"latency<1s":             "latency needs a statistic",
 		"latency.p<1s":           ".p50",
 		"latency.p0<1s":          ".p50",
 		"latency.p101<1s":        ".p50",
