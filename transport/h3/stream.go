@@ -36,6 +36,7 @@ type stream struct {
 	writing sync.Mutex // held by a Write
 	unsent  int        // bytes that TryWrite has written since the last Write: no more of them wait in quic-go
 	failed  error      // of a write, and so of all later ones
+	torn    bool       // it was in the middle of a frame
 
 	writeDeadline atomic.Int64 // in Unix nanoseconds; 0: none
 
@@ -158,16 +159,18 @@ func (st *stream) writeFrame(p []byte) (n int, err error) {
 	b := buffer.Get(maxFrameHeader + smallWrite)
 	defer b.Put()
 	head := appendFrameHeader(b.B[:0], frameData, len(p))
-	if len(p) > smallWrite {
-		if _, err := st.str.Write(head); err != nil {
-			return 0, err
-		}
-		return st.str.Write(p)
+	size, rest := len(head), p
+	if len(p) <= smallWrite {
+		head, rest = append(head, p...), nil
 	}
-	if _, err := st.str.Write(append(head, p...)); err != nil {
-		return 0, err
+	n, err = st.str.Write(head)
+	if err == nil && len(rest) > 0 {
+		var more int
+		more, err = st.str.Write(rest)
+		n += more
 	}
-	return len(p), nil
+	st.torn = err != nil && n > 0
+	return max(0, n-size), err
 }
 
 // What TryWrite hands over at once, and at most before a Write has shown that quic-go has sent it.
@@ -218,6 +221,16 @@ func (st *stream) CloseWrite() error {
 		return nil
 	}
 	defer st.writing.Unlock()
+	return st.endWritesLocked()
+}
+
+// endWritesLocked ends our direction of the stream, by a reset if it ends inside a frame: the end of the stream
+// there is an error of the whole connection (RFC 9114 section 7.1).
+func (st *stream) endWritesLocked() error {
+	if st.torn {
+		st.ends.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		return nil
+	}
 	return st.ends.Close()
 }
 
@@ -228,7 +241,7 @@ func (st *stream) Close() error {
 		return net.ErrClosed
 	}
 	if st.writing.TryLock() {
-		st.ends.Close()
+		st.endWritesLocked()
 		st.writing.Unlock()
 	} else {
 		st.ends.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
