@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/quic-go/quicvarint"
 
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -28,7 +30,11 @@ import (
 // Allow0RTT. See the package's documentation.
 func ConfigureServer(s *http3.Server) {
 	s.Handler = Handler(s.Handler)
-	s.QUICConfig = withDefaults(s.QUICConfig, DefaultMaxStreams, DefaultWindow)
+	streams := DefaultMaxStreams
+	if c := s.QUICConfig; c != nil && c.MaxIncomingStreams > 0 {
+		streams = int(min(c.MaxIncomingStreams, math.MaxInt32))
+	}
+	s.QUICConfig = withDefaults(s.QUICConfig, streams, DefaultWindow)
 	if s.QUICConfig.MaxIncomingStreams == 0 {
 		s.QUICConfig.MaxIncomingStreams = DefaultMaxStreams
 	}
@@ -47,14 +53,15 @@ func withDefaults(c *quic.Config, streams, window int) *quic.Config {
 		c = &quic.Config{}
 	}
 	c = c.Clone()
-	set := func(field *uint64, value int) {
+	set := func(field *uint64, value uint64) {
 		if *field == 0 {
-			*field = uint64(value)
+			*field = value
 		}
 	}
-	set(&c.InitialStreamReceiveWindow, window)
-	set(&c.MaxStreamReceiveWindow, window)
-	all := int(c.MaxStreamReceiveWindow) * (streams + controlStreams)
+	set(&c.InitialStreamReceiveWindow, uint64(window))
+	set(&c.MaxStreamReceiveWindow, uint64(window))
+	n := uint64(streams) + controlStreams
+	all := n * min(c.MaxStreamReceiveWindow, quicvarint.Max/n)
 	set(&c.InitialConnectionReceiveWindow, all)
 	set(&c.MaxConnectionReceiveWindow, all)
 	if c.KeepAlivePeriod == 0 {
@@ -86,7 +93,7 @@ func Handler(h http.Handler) http.Handler {
 			if _, ok := r.Header["Content-Length"]; ok {
 				connect.ContentLength = r.ContentLength
 			}
-			w, r = &responseWriter{w, &connect}, &connect
+			w, r = &responseWriter{ResponseWriter: w, r: &connect}, &connect
 		}
 		h.ServeHTTP(w, r)
 	})
@@ -98,25 +105,77 @@ const protoHTTP3 = "HTTP/3.0"
 // A responseWriter is that of an extended CONNECT, whose stream websock.Accept can take.
 type responseWriter struct {
 	http.ResponseWriter
-	r *http.Request
+	r     *http.Request
+	state responseState
 }
+
+// A responseState says what has become of a response.
+type responseState uint8
+
+const (
+	responseEmpty responseState = iota
+	responseBegun               // by other means than TakeStream, which isn't possible any more
+	responseTaken               // TakeStream was called: there is nothing more to send
+)
 
 // Unwrap is for http.ResponseController.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-var errNoStream = errors.New("websock: HTTP/3: the http.ResponseWriter is not that of an http3.Server")
+// WriteHeader sends the head of a response. It does nothing after TakeStream.
+func (w *responseWriter) WriteHeader(status int) {
+	if w.state == responseTaken {
+		return
+	}
+	if status >= 200 {
+		w.state = responseBegun
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends a part of the body of a response.
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if !w.begins() {
+		return 0, http.ErrHijacked
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// FlushError is for http.ResponseController.
+func (w *responseWriter) FlushError() error {
+	if !w.begins() {
+		return http.ErrHijacked
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// begins is called when something of a response is to be sent. It returns false after TakeStream.
+func (w *responseWriter) begins() bool {
+	if w.state == responseEmpty {
+		w.state = responseBegun
+	}
+	return w.state != responseTaken
+}
+
+var (
+	errNoStream  = errors.New("websock: HTTP/3: the http.ResponseWriter is not that of an http3.Server")
+	errResponded = errors.New("websock: HTTP/3: the request has a response already")
+)
 
 // TakeStream sends the head of a response, and gives its stream to the caller, who may use it after the
 // handler has returned.
 func (w *responseWriter) TakeStream(status int, header http.Header) (transport.Conn, error) {
 	streamer, ok := w.ResponseWriter.(http3.HTTPStreamer)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, errNoStream
+	case w.state != responseEmpty:
+		return nil, errResponded
 	}
+	w.state = responseTaken
 	own := w.Header()
 	clear(own)
 	maps.Copy(own, header)
-	w.WriteHeader(status)
+	w.ResponseWriter.WriteHeader(status)
 	hs, err := streamer.HTTPStream()
 	if err != nil {
 		return nil, streamError(err)
