@@ -45,6 +45,9 @@ func Parse(rawURL string) (Endpoint, error) {
 	if strings.Contains(rawURL, "#") {
 		return Endpoint{}, errFragment
 	}
+	if !strings.Contains(rawURL, ":/") { // url.Parse takes the host of h:80/path for a scheme
+		return Endpoint{}, errNoScheme
+	}
 	u, err := url.Parse(escape(rawURL))
 	if err != nil {
 		return Endpoint{}, withoutURL(err)
@@ -53,6 +56,7 @@ func Parse(rawURL string) (Endpoint, error) {
 }
 
 var (
+	errNoScheme  = errors.New("it doesn't begin with ws:// or wss://")
 	errFragment  = errors.New("fragment in the URL")
 	errUser      = errors.New("user name in the URL: send credentials in a header")
 	errNoHost    = errors.New("no host to connect to")

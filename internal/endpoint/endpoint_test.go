@@ -62,6 +62,14 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestAnAddressWithoutASchemeIsCalledSo(t *testing.T) {
+	for _, rawURL := range []string{"", "h", "h:80", "h/path", "localhost:80/path", "127.0.0.1:80/path", "[::1]:80", "ws:h"} {
+		if _, err := Parse(rawURL); err != errNoScheme {
+			t.Errorf("%q: %v", rawURL, err)
+		}
+	}
+}
+
 func TestParseRejects(t *testing.T) {
 	for _, rawURL := range []string{
 		"", "h", "h:80", "ftp://h/", "ws:", "ws:h", "ws://", "ws:///path", "ws://:80/",

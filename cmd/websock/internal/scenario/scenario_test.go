@@ -130,6 +130,7 @@ func TestWhatIsWrongWithAScenarioAndWhere(t *testing.T) {
 		"path: '/{{.Nothing}}'":                   "can't evaluate field Nothing",
 		"data: users.csv\npath: '/{{.Data.age}}'": `map has no entry for key "age": the columns of data are name, token`,
 		"path: '/{{.Data.age}}'":                  `map has no entry for key "age": the scenario has no data`,
+		`open: [{send: {"id":{{.Sequence}}}}]`:    "test.yaml:1:22: could not find flow map content, and a text that begins with { is in single quotes",
 		`open: [{send: {"op":"login"}}]`:          "test.yaml:1:15: send is a mapping here, and a text that begins with { is in single quotes",
 		`path: '/{{env "NONE"}}'`:                 "the environment has no NONE",
 		"path: '/{{random 0}}'":                   "random 0: the number is at least 1",

@@ -79,7 +79,11 @@ func (r *reader) syntaxError(err error) error {
 		GetMessage() string
 	}
 	if errors.As(err, &positioned) {
-		return r.failAt(positioned.GetToken(), errors.New(positioned.GetMessage()))
+		message := positioned.GetMessage()
+		if strings.Contains(message, "flow map") { // {{.Sequence}} without quotes, mostly
+			message += ", and a text that begins with { is in single quotes"
+		}
+		return r.failAt(positioned.GetToken(), errors.New(message))
 	}
 	return r.failAt(nil, err)
 }
