@@ -207,6 +207,9 @@ func (o *outbox) deliver() {
 	if b != nil {
 		unsent, err := b.send(conn)
 		b.release()
+		if timedOut(err) && (code != 0 || o.closes()) {
+			conn.Abort(err) // the peer has had CloseTimeout already: see closeAfterOutboxLocked
+		}
 		defer s.recoverPanic()
 		s.reportUnsent(unsent, err)
 	}
@@ -224,6 +227,13 @@ func (o *outbox) begin() (conn *websock.Conn, b *batch, code websock.CloseCode) 
 	code, o.closeCode = o.closeCode, 0
 	o.state = outboxSending
 	return s.link.conn, o.takeLocked(), code
+}
+
+// closes reports whether the connection is to be closed after the messages.
+func (o *outbox) closes() bool {
+	o.slot.mu.Lock()
+	defer o.slot.mu.Unlock()
+	return o.closeCode != 0
 }
 
 // delivered schedules the outbox again if more waits. If the connection was lost meanwhile, it takes

@@ -23,6 +23,9 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // Options have returned. Messages that slots kept for their next connection are dropped and reported
 // to OnUnsent.
 //
+// Where the transport can't queue, as std can't, what waits for a peer is sent for at most
+// Limits.CloseTimeout; if the peer has taken all of it, the closing handshake has that time again.
+//
 // If ctx ends first, Shutdown aborts what is left; the error wraps that of ctx and says for how
 // many slots that was. It then waits a moment for the functions of Options that this causes to be
 // called, but not for one that doesn't return. No function of Options is called after Shutdown has

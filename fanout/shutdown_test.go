@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -192,6 +193,39 @@ func TestShutdownWaitsAtMostForCloseTimeout(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The closing handshake doesn't get another CloseTimeout if sending what waits has taken one.
+func TestShutdownTakesOneCloseTimeoutIfThePeerDoesNotRead(t *testing.T) {
+	for _, messages := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+				return servePipe(func(net.Conn) { time.Sleep(time.Hour) }), nil
+			})
+			targets := d.targets("feed.example")
+			targets[0].Config.Limits = websock.Limits{CloseTimeout: 5 * time.Second, SendQueue: 1 << 20}
+			var down error
+			g, err := Start(Options{Targets: targets, Ping: -1, OnDown: func(_ *Slot, err error, _ time.Duration) { down = err }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.WaitUp(t.Context(), 1)
+			for range messages {
+				if err := g.Slot(0).SendBinary(make([]byte, 64<<10)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // the first one is being sent
+			}
+			start := time.Now()
+			if err := g.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took != 5*time.Second || ReasonOf(down) != ShutDown {
+				t.Errorf("%d messages: %v, %v", messages, took, down)
+			}
+			time.Sleep(time.Hour) // the peer ends
+		})
+	}
 }
 
 // optionsThatHang sets one function of Options so that it calls hang, which doesn't return.
