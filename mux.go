@@ -44,8 +44,8 @@ const (
 // # Which servers
 //
 // For wss the client offers h2 and http/1.1 with ALPN. If the server chooses http/1.1, or knows no
-// ALPN, the connection becomes an ordinary WebSocket of the Dial that dialled it. If it speaks HTTP/2
-// without extended CONNECT (RFC 8441 section 3), or demands HTTP/1.1, it is dialled again with
+// ALPN, the connection becomes an ordinary WebSocket of the Dial that dialed it. If it speaks HTTP/2
+// without extended CONNECT (RFC 8441 section 3), or demands HTTP/1.1, it is dialed again with
 // http/1.1. In both cases the Dials of the next ten minutes ask for HTTP/1.1 at once. For ws, which
 // has no ALPN, see Cleartext.
 //
@@ -60,7 +60,7 @@ const (
 // repeated on another connection, up to three times within its Timeout.
 //
 // Limits.HandshakeSize bounds the response of each Dial. What is larger than 64 KiB, and than the
-// HandshakeSize of the Dial that had the connection dialled, ends the whole connection.
+// HandshakeSize of the Dial that had the connection dialed, ends the whole connection.
 //
 // The goroutine that reads a connection calls the Handlers of all its WebSockets, so a Handler must not
 // wait for anything that comes on the same connection: not call Dial or Open with the same Mux, nor Drain,
@@ -72,7 +72,7 @@ type Mux struct {
 	StreamsPerConn int
 
 	// MaxConns bounds the shared connections to one host, as told above, including those being
-	// dialled, but without those that take no new streams because the server has sent GOAWAY.
+	// dialed, but without those that take no new streams because the server has sent GOAWAY.
 	// When all are full, a Dial waits until a stream is free, or else fails with an error that is
 	// ErrNoStream. 0: no limit. Connections with HTTP/1.1 are not limited.
 	MaxConns int
@@ -222,7 +222,7 @@ func (m *Mux) Flush() {
 type MuxStats struct {
 	Conns   int // connections of HTTP/2 and HTTP/3 that are open
 	Streams int // WebSockets that are open on them, or being opened
-	Dialing int // connections being dialled
+	Dialing int // connections being dialed
 	Waiting int // Dials that wait for a stream to be free
 
 	Hosts []MuxHostStats // what the sums are made of, sorted by URL and source address

@@ -38,6 +38,7 @@
 //   - A close message with a code that must not be sent, such as 1006, is an error.
 //   - WriteJSON sends nothing if the value can't be encoded, where gorilla sends an empty message.
 //   - NextWriter is for text and binary messages only.
+//   - Errors have other texts.
 //   - A Dialer without HandshakeTimeout gives up after 30 seconds. Dialer.Dial returns a
 //     *websock.HandshakeError if there was no response, in whose chain is the error of the network.
 //   - Without a CheckOrigin, Upgrader also compares the scheme of the page with that of the
