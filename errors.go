@@ -94,7 +94,7 @@ var (
 	// ErrSendQueueFull means that more bytes wait for the peer than Limits.SendQueue allows.
 	// Conn.Drain waits for room. It is in the chain of the *LimitError that TrySend, and sends with
 	// QueueRefuses, return.
-	ErrSendQueueFull = errors.New("websock: send queue full")
+	ErrSendQueueFull = errors.New("websock: send queue full, what was sent is not read fast enough")
 
 	// ErrSendBuffer means that a SendBuffer was already sent or released, or is too small.
 	ErrSendBuffer = errors.New("websock: send buffer used up or shorter than asked for")

@@ -15,6 +15,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{ErrTimeout, "websock: timeout"},
 		{ErrClosed, "websock: connection closed"},
 		{&LimitError{Limit: "MessageSize", Max: 5, Code: CloseMessageTooBig}, "websock: limit MessageSize of 5 exceeded"},
+		{&LimitError{Limit: "SendQueue", Max: 5, Err: ErrSendQueueFull}, "websock: send queue full, what was sent is not read fast enough: limit SendQueue of 5 exceeded"},
 		{&CloseError{Code: CloseGoingAway, Reason: "restart"}, "websock: closed by the peer: 1001 (going away): restart"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseAbnormal, Err: io.ErrUnexpectedEOF}, "websock: connection lost: 1006 (abnormal closure): unexpected EOF"},

@@ -71,7 +71,11 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("websock: limit %s of %d exceeded", e.Limit, e.Max)
+	why := "websock"
+	if e.Err != nil {
+		why = e.Err.Error()
+	}
+	return fmt.Sprintf("%s: limit %s of %d exceeded", why, e.Limit, e.Max)
 }
 
 // Unwrap returns Err.

@@ -45,6 +45,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 	}{
 		{errMasked, "websock: protocol error: masked frame from a server (RFC 6455 section 5.1)"},
 		{&LimitError{Limit: "MessageSize", Max: 5, Code: CloseMessageTooBig}, "websock: limit MessageSize of 5 exceeded"},
+		{&LimitError{Limit: "SendQueue", Max: 5, Err: io.ErrShortBuffer}, "short buffer: limit SendQueue of 5 exceeded"},
 		{&CloseError{Code: CloseGoingAway, Reason: "restart"}, "websock: closed by the peer: 1001 (going away): restart"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: ErrClosed}, "websock: closed by us: 1000 (normal closure)"},
 		{&CloseError{Code: CloseNormal, Local: true, Err: fmt.Errorf("%w: lost", ErrClosed)}, "websock: closed by us: 1000 (normal closure): websock: connection closed: lost"},
