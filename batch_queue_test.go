@@ -434,6 +434,31 @@ func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
 	}
 }
 
+// Another sender takes what TrySend has queued, and writes it.
+func TestDrainWaitsForWhatAnotherSenderWrites(t *testing.T) {
+	c, s := newStuck(t, 0)
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendText([]byte("first")) }()
+	waitUntil(func() bool { _, waiting := c.Outgoing(); return waiting > 0 })
+	if err := c.TrySend(OpText, []byte("queued")); err != nil {
+		t.Fatal(err)
+	}
+	s.free <- nil
+	waitUntil(func() bool { return c.Queued() == 0 }) // it is being written
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	select {
+	case err := <-drained:
+		t.Fatalf("Drain returned %v before the message was written", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	s.free <- nil
+	if err := errors.Join(<-drained, <-sent); err != nil {
+		t.Error(err)
+	}
+	s.sends(Client, "text first; text queued")
+}
+
 // A Handler that sends a large frame must not wait for the SendContext of another goroutine that
 // waits for the peer: on an event loop the Handler would wait for itself.
 func TestAHandlerDoesNotWaitForASendContextThatWaits(t *testing.T) {

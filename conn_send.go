@@ -157,8 +157,12 @@ func (c *Conn) Drain(n int) error {
 	if err != nil {
 		c.writeFailedLocked(err)
 	}
-	for w.state == writerBusy && !c.Queues() && w.queued() > n {
-		w.waitForWrite()
+	last := w.seq // the batch that has what was queued last
+	if w.pending == nil {
+		last--
+	}
+	for w.state == writerBusy && !c.Queues() && (w.queued() > n || n == 0 && !w.isWritten(last)) {
+		w.waitForWrite() // the size of a batch that a sender writes is not known here
 	}
 	return c.closing().SendErr()
 }
