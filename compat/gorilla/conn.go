@@ -27,10 +27,11 @@ const (
 // write messages before it is closed. Handlers and the read limit are set before something reads,
 // or by the goroutine that reads.
 type Conn struct {
-	ws     *websock.Conn
-	reads  readState
-	mu     sync.Mutex // guards writes
-	writes writeState
+	ws           *websock.Conn
+	reads        readState
+	mu           sync.Mutex // guards the fields below
+	writes       writeState
+	readDeadline time.Time
 }
 
 // newConn returns a Conn whose methods are called by the functions that opening a connection needs.
@@ -91,9 +92,21 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// SetReadDeadline sets the time after which reads fail; the zero time means never. A read that has
-// failed for that fails again, also with a later deadline.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.ws.SetRecvDeadline(t) }
+// SetReadDeadline sets the time after which reads fail, even if more has arrived; the zero time means
+// never. A read that has failed for that fails again, also with a later deadline.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readDeadline = t
+	return c.ws.SetRecvDeadline(t)
+}
+
+// readDeadlinePassed reports whether the time of SetReadDeadline has passed.
+func (c *Conn) readDeadlinePassed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline)
+}
 
 // SetWriteDeadline sets the time after which writes of messages fail that begin after the call; the
 // zero time means never. A write that has failed for that ends writing. It is not the deadline of
@@ -107,8 +120,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // WriteControl writes a ping, a pong or a close message of at most 125 bytes. If it can't be
 // written before the deadline, because others are being written, it returns an error that is a
-// timeout, and nothing is written. A close message is not bounded by the deadline, unless that has
-// passed, but by 5 seconds. The zero time means no deadline. It may be called from any goroutine.
+// timeout, and nothing is written. A close message that reaches its deadline ends writing. The zero
+// time means no deadline, but 5 seconds for a close message. It may be called from any goroutine.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
 	switch {
 	case messageType != CloseMessage && messageType != PingMessage && messageType != PongMessage:
@@ -118,7 +131,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	case !deadline.IsZero() && !time.Now().Before(deadline):
 		return websock.ErrTimeout
 	case messageType == CloseMessage:
-		return c.writeClose(data)
+		return c.writeClose(data, deadline)
 	case messageType == PongMessage && c.isAnswered(data):
 		return writeError(c.ws.Err())
 	}

@@ -126,6 +126,33 @@ func TestAPongAfterTheWriteDeadlineDoesNotEndWriting(t *testing.T) {
 	}
 }
 
+func TestThePeersCloseFrameIsAnsweredBeforeTheReadReturns(t *testing.T) {
+	for range 20 {
+		c, peer := connected(t, &Dialer{})
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for c.WriteMessage(TextMessage, []byte("chatter")) == nil {
+			}
+		})
+		if err := peer.SendClose(websock.CloseGoingAway, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
+			t.Error(err)
+		}
+		c.Close()
+		var err error
+		for err == nil {
+			_, _, err = peer.RecvMessage(nil)
+		}
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Err != websock.ErrClosed {
+			t.Fatalf("the peer got no answer: %v", err)
+		}
+		writer.Wait()
+	}
+}
+
 func TestAPingHandlerIsNotCalledWhileNothingReads(t *testing.T) {
 	c, peer := connected(t, &Dialer{})
 	called := false

@@ -44,7 +44,7 @@ type Dialer struct {
 	// EnableCompression offers permessage-deflate without context takeover.
 	EnableCompression bool
 
-	// Jar has cookies for requests, and gets those of responses. nil: neither.
+	// Jar has cookies for requests without a header Cookie, and gets those of responses. nil: neither.
 	Jar http.CookieJar
 }
 
@@ -126,7 +126,7 @@ func (d *Dialer) config(c *Conn, u *url.URL, requestHeader http.Header) *websock
 			return d.Proxy(&http.Request{Method: http.MethodGet, URL: u, Header: requestHeader, Host: u.Host})
 		}
 	}
-	if d.Jar != nil {
+	if d.Jar != nil && cfg.Header["Cookie"] == nil {
 		request := http.Request{Header: cfg.Header}
 		for _, cookie := range d.Jar.Cookies(u) {
 			request.AddCookie(cookie)

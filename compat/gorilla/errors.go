@@ -83,21 +83,27 @@ func (c *Conn) readError(err error) error {
 	switch {
 	case c.isClosed():
 		return fmt.Errorf("%w: %w", net.ErrClosed, err)
+	case err == websock.ErrTimeout:
+		return err
 	case !errors.As(err, &closed):
+		if c.ws.Err() != nil { // the peer got a close frame
+			c.awaitClose()
+		}
 		return err
 	case closed.Code == websock.CloseAbnormal || closed.Local && closed.Err != websock.ErrClosed:
 		return lost(closed)
 	case closed.Local:
-		return &CloseError{Code: int(closed.Code)}
+		return c.closeReceived(int(closed.Code), "")
 	}
+	c.awaitClose()
+	c.setClosing(true)
+	defer c.setClosing(false)
 	return c.closeReceived(int(closed.Code), closed.Reason)
 }
 
-// closeReceived calls the function of SetCloseHandler for the peer's close frame, which was
-// answered.
+// closeReceived calls the function of SetCloseHandler for the peer's close frame, and returns the
+// error of the read.
 func (c *Conn) closeReceived(code int, text string) error {
-	c.setClosing(true)
-	defer c.setClosing(false)
 	if err := c.reads.onClose(code, text); err != nil {
 		return err
 	}

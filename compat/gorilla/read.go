@@ -67,6 +67,15 @@ func (c *Conn) SetPongHandler(h func(appData string) error) {
 	c.reads.onPong = h
 }
 
+// PingHandler returns the function that SetPingHandler has set, or one that does nothing.
+func (c *Conn) PingHandler() func(appData string) error { return c.reads.onPing }
+
+// PongHandler returns the function that SetPongHandler has set, or one that does nothing.
+func (c *Conn) PongHandler() func(appData string) error { return c.reads.onPong }
+
+// CloseHandler returns the function that SetCloseHandler has set, or one that does nothing.
+func (c *Conn) CloseHandler() func(code int, text string) error { return c.reads.onClose }
+
 // SetCloseHandler sets the function that is called with the code and the text of the peer's close
 // frame, by the read that has received it. The frame was answered before with its code. If h
 // returns an error, the read returns it in place of a *CloseError. nil: no function.
@@ -150,6 +159,10 @@ func (m *messageReader) Read(p []byte) (int, error) {
 func (m *messageReader) receive(p []byte) (h websock.Header, n int) {
 	reads := &m.c.reads
 	for reads.failed == nil {
+		if m.c.readDeadlinePassed() {
+			reads.failed = websock.ErrTimeout
+			break
+		}
 		var err error
 		h, n, err = m.c.ws.Recv(p)
 		switch {
@@ -177,7 +190,7 @@ func (m *messageReader) account(h *websock.Header, n int) {
 	reads := &m.c.reads
 	switch {
 	case reads.limit > 0 && size > reads.limit && !m.skipped:
-		m.c.ws.SendClose(websock.CloseMessageTooBig, "") // an error doesn't matter any more
+		m.c.writeClose(FormatCloseMessage(CloseMessageTooBig, ""), time.Now().Add(writeWait)) // an error doesn't matter any more
 		reads.failed = ErrReadLimit
 	case h.Fin && h.Remaining == 0:
 		m.ended, reads.open = true, nil

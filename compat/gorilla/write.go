@@ -25,11 +25,12 @@ type writeState struct {
 
 var errMessageType = errors.New("websocket: no such type of message")
 
-// WriteMessage writes a message. A text message must be UTF-8.
+// WriteMessage writes a message. A text message must be UTF-8. A writer of NextWriter that is still
+// open is closed, so its message is sent before.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	c.closeWriter()
 	switch messageType {
 	case TextMessage, BinaryMessage, PingMessage:
-		c.closeWriter()
 		c.beginWrite()
 		defer c.endWrite()
 		return writeError(c.ws.SendFrame(websock.Opcode(messageType), true, data))
@@ -41,7 +42,10 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 		defer c.endWrite()
 		return writeError(c.ws.SendPong(data))
 	case CloseMessage:
-		return c.writeClose(data)
+		c.mu.Lock()
+		deadline := c.writes.deadline
+		c.mu.Unlock()
+		return c.writeClose(data, deadline)
 	}
 	return errMessageType
 }
@@ -49,10 +53,10 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 // NextWriter returns a writer for the next message, of TextMessage or BinaryMessage. Closing it
 // ends the message. A writer that is still open is closed.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	c.closeWriter()
 	if messageType != TextMessage && messageType != BinaryMessage {
 		return nil, errMessageType
 	}
-	c.closeWriter()
 	w, err := c.ws.NextWriter(websock.Opcode(messageType))
 	if err != nil {
 		return nil, writeError(err)
@@ -133,7 +137,7 @@ func (c *Conn) isAnswered(data []byte) bool {
 }
 
 // writeClose writes a close frame with the payload that FormatCloseMessage returns.
-func (c *Conn) writeClose(payload []byte) error {
+func (c *Conn) writeClose(payload []byte, deadline time.Time) error {
 	c.mu.Lock()
 	answered := c.writes.closing
 	c.mu.Unlock()
@@ -146,7 +150,25 @@ func (c *Conn) writeClose(payload []byte) error {
 	case len(payload) >= 2:
 		code, reason = websock.CloseCode(binary.BigEndian.Uint16(payload)), string(payload[2:])
 	}
+	if !deadline.IsZero() {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return websock.ErrTimeout
+		}
+		// SendClose replaces a deadline that was set before it.
+		defer time.AfterFunc(left, func() { c.ws.SetSendDeadline(deadline) }).Stop()
+	}
 	return writeError(c.ws.SendClose(code, reason))
+}
+
+// writeWait bounds the writing of close frames that aren't written by the program.
+const writeWait = time.Second
+
+// awaitClose waits until the close frame that answers the peer's, or says what is wrong with the
+// peer, is written, as the program may close the connection next.
+func (c *Conn) awaitClose() {
+	c.ws.SetSendDeadline(time.Now().Add(writeWait))
+	c.ws.Drain(0) // an error means that there is nothing to wait for
 }
 
 // A PreparedMessage is encoded once for many connections.
@@ -162,9 +184,9 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	return &PreparedMessage{message}, nil
 }
 
-// WritePreparedMessage writes a message that was prepared.
+// WritePreparedMessage writes a message that was prepared. It fails while a writer of NextWriter has
+// sent a part of its message.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
-	c.closeWriter()
 	c.beginWrite()
 	defer c.endWrite()
 	return writeError(c.ws.SendPrepared(pm.message))

@@ -139,6 +139,7 @@ var handshakes = map[string]handshake{
 		})
 		lib.dialed(note, host, http.Header{"Cookie": {"own=1"}}, options{jar: jar})
 		lib.dialed(note, host, nil, options{jar: jar})
+		lib.dialed(note, host, http.Header{"Cookie": {"own=1"}}, options{jar: jar})
 		u, _ := url.Parse("http" + strings.TrimPrefix(host, "ws"))
 		note("in the jar %v", jar.Cookies(u))
 	},

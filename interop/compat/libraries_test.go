@@ -29,6 +29,9 @@ type conn interface {
 	SetPingHandler(h func(appData string) error)
 	SetPongHandler(h func(appData string) error)
 	SetCloseHandler(h func(code int, text string) error)
+	PingHandler() func(appData string) error
+	PongHandler() func(appData string) error
+	CloseHandler() func(code int, text string) error
 	Subprotocol() string
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr

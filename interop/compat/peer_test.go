@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,19 @@ func (s *session) read() {
 
 func (s *session) write(messageType int, text string) {
 	s.note("write %v", s.conn.WriteMessage(messageType, []byte(text)))
+}
+
+// fill has another goroutine write, until it writes no more because the peer reads nothing.
+func (s *session) fill() {
+	var written atomic.Int64
+	go func() {
+		for s.conn.WriteMessage(binary, make([]byte, 1<<20)) == nil {
+			written.Add(1)
+		}
+	}()
+	for before := int64(-1); before != written.Load(); time.Sleep(50 * time.Millisecond) {
+		before = written.Load()
+	}
 }
 
 // cut shortens the text of long messages.

@@ -113,6 +113,13 @@ var scenarios = map[string]scenario{
 		s.note("NextReader %v", third(s.conn.NextReader()))
 		s.write(text, "writing goes on")
 	}},
+	"a read deadline has passed when a message arrives": {play: func(s *session) {
+		s.peer.text("in time")
+		s.read()
+		s.conn.SetReadDeadline(time.Unix(1, 0))
+		s.peer.text("late")
+		s.read()
+	}},
 	"a read deadline that has not passed": {play: func(s *session) {
 		s.conn.SetReadDeadline(soon())
 		s.peer.text("in time")
@@ -221,6 +228,24 @@ var scenarios = map[string]scenario{
 		s.peer.close(4000, "reason")
 		s.read()
 	}},
+	"a handler that calls the one before": {play: func(s *session) {
+		before := s.conn.PingHandler()
+		s.conn.SetPingHandler(func(p string) error { s.note("ping %q", p); return before(p) })
+		s.peer.ping("p")
+		s.peer.text("x")
+		s.read()
+		s.note("pong %v, close %v", s.conn.PongHandler()("p"), s.conn.CloseHandler() != nil)
+	}},
+	"a handler of close frames when we have closed first": {play: func(s *session) {
+		s.conn.SetCloseHandler(func(code int, reason string) error {
+			s.note("closed %d %q", code, reason)
+			return errors.Join(s.conn.WriteControl(closing, nil, soon()), errOfHandler)
+		})
+		s.note("close %v", s.conn.WriteMessage(closing, s.lib.format(4000, "")))
+		s.peer.close(4000, "")
+		s.read()
+		s.read()
+	}},
 	"a handler of close frames that fails": {play: func(s *session) {
 		s.conn.SetCloseHandler(func(code int, reason string) error {
 			return errors.Join(s.conn.WriteControl(closing, s.lib.format(code, ""), soon()), errOfHandler)
@@ -309,6 +334,28 @@ var scenarios = map[string]scenario{
 		_, err = s.conn.NextWriter(7)
 		s.note("no such type %v", err)
 	}},
+	"a writer is open when something else is written": {play: func(s *session) {
+		for _, write := range []func(){
+			func() { s.write(pong, "p") },
+			func() { s.write(ping, "p") },
+			func() { s.write(7, "no such type") },
+			func() { s.note("no such type %v", second(s.conn.NextWriter(7))) },
+			func() { s.write(closing, string(s.lib.format(1000, ""))) },
+		} {
+			w, _ := s.conn.NextWriter(text)
+			io.WriteString(w, "not closed")
+			write()
+			_, err := io.WriteString(w, "x")
+			s.note("Write fails: %v, Close: %v", err != nil, w.Close() != nil)
+		}
+	}},
+	"a prepared message is written while a writer is open": {play: func(s *session) {
+		w, _ := s.conn.NextWriter(text)
+		io.WriteString(w, "a longer ")
+		s.note("prepared %v", s.lib.prepared(s.conn, text, []byte("prepared")))
+		io.WriteString(w, "message")
+		s.note("Close %v", w.Close())
+	}},
 	"readers": {play: func(s *session) {
 		s.peer.text("the first message")
 		s.peer.send(ws.OpText, false, "the second")
@@ -394,6 +441,19 @@ var scenarios = map[string]scenario{
 		s.conn.SetWriteDeadline(time.Time{})
 		s.write(text, "never again")
 	}},
+	"a close message waits for a write until its deadline": {stalled: true, play: func(s *session) {
+		s.fill()
+		began := time.Now()
+		err := s.conn.WriteControl(closing, nil, time.Now().Add(50*time.Millisecond))
+		s.note("close %v, late %v", err, time.Since(began) > 3*time.Second)
+	}},
+	"the answer to a close frame can't be written": {stalled: true, play: func(s *session) {
+		s.fill()
+		s.peer.close(1000, "")
+		began := time.Now()
+		s.read()
+		s.note("late %v", time.Since(began) > 3*time.Second)
+	}},
 	"a control message waits for a write until its deadline": {stalled: true, play: func(s *session) {
 		writing := make(chan struct{})
 		go func() {
@@ -410,6 +470,8 @@ var scenarios = map[string]scenario{
 		<-writing
 	}},
 }
+
+func second(_ io.WriteCloser, err error) error { return err }
 
 func third(_ int, _ io.Reader, err error) error { return err }
 
