@@ -59,6 +59,17 @@ func (c *loggedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// Close also logs a frame of which only a part has come.
+func (c *loggedConn) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if received, ok := c.received.(*frameLog); ok {
+		received.end()
+	}
+	return err
+}
+
 // log logs bytes that were sent or received.
 func (c *loggedConn) log(sent bool, p []byte) {
 	if len(p) == 0 {
@@ -131,7 +142,15 @@ func (l *frameLog) addPayload(p []byte) []byte {
 	return p[n:]
 }
 
-// write writes the complete frame.
+// end logs a frame that is not complete. Nothing is logged after it.
+func (l *frameLog) end() {
+	if l.frame.Remaining > 0 && !l.invalid {
+		l.write()
+	}
+	l.invalid = true
+}
+
+// write writes the frame, or what has come of it.
 func (l *frameLog) write() {
 	h := &l.frame
 	if h.Masked {
@@ -148,8 +167,12 @@ func (l *frameLog) write() {
 	if !h.Fin {
 		b.WriteString(", to be continued")
 	}
+	came := h.Length - h.Remaining
+	if h.Remaining > 0 {
+		fmt.Fprintf(&b, ", of which %s came", console.Grouped(int(came)))
+	}
 	l.writePayload(&b)
-	if more := h.Length - int64(len(l.payload)); more > 0 {
+	if more := came - int64(len(l.payload)); more > 0 {
 		fmt.Fprintf(&b, "%s   and %s bytes more\n", l.mark, console.Grouped(int(more)))
 	}
 	io.WriteString(l.out, b.String())

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"testing"
 
@@ -47,6 +48,27 @@ func TestFramesAreLoggedHoweverTheyAreSplit(t *testing.T) {
 			if out.String() != want {
 				t.Fatalf("in steps of %d:\n%s, want\n%s", step, out.String(), want)
 			}
+		}
+	}
+}
+
+func TestWhatHasComeOfAFrameIsLoggedInTheEnd(t *testing.T) {
+	long := strings.Repeat("x", maxShown+9)
+	for came, want := range map[string]string{
+		"":     "< text, 1,000 bytes, of which 0 came\n",
+		"half": "< text, 1,000 bytes, of which 4 came: \"half\"\n",
+		long:   "< text, 1,000 bytes, of which 265 came: \"" + long[:maxShown] + "\"\n<   and 9 bytes more\n",
+	} {
+		var out bytes.Buffer
+		client, server := net.Pipe()
+		server.Close()
+		c := &loggedConn{Conn: client, out: &out}
+		c.log(false, engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpText, Length: 1000}))
+		c.log(false, []byte(came))
+		c.Close()
+		c.Close()
+		if out.String() != want {
+			t.Errorf("%q: %s, want %s", came, out.String(), want)
 		}
 	}
 }

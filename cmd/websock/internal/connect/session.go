@@ -142,8 +142,11 @@ func (s *session) run(ctx context.Context) (Outcome, error) {
 
 // result returns the outcome of the session, which the last ending is.
 func (s *session) result(last ending) Outcome {
-	if last.outcome == ClosedNormally && s.count < s.Count {
-		fmt.Fprintf(s.Err, "%s of %s messages came\n", console.Grouped(s.count), console.Grouped(s.Count))
+	if s.count >= s.Count {
+		return last.outcome
+	}
+	fmt.Fprintf(s.Err, "%s of %s messages came\n", console.Grouped(s.count), console.Grouped(s.Count))
+	if last.outcome == ClosedNormally {
 		return TooFewMessages
 	}
 	return last.outcome
