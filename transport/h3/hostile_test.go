@@ -377,6 +377,27 @@ func TestGoAway(t *testing.T) {
 	}
 }
 
+// A server may leave it at GOAWAY, and not reset what it doesn't process.
+func TestGoAwayIsEnough(t *testing.T) {
+	s := newRawServer(t, &quic.Config{}, func(c *rawConn) {
+		c.settle(extendedConnect)
+		if c.number > 0 {
+			if s := c.accept(); s != nil {
+				s.Write(hello)
+			}
+			return
+		}
+		if s := c.request(); s != nil {
+			c.control.Write(frame(0x7, varints(uint64(s.StreamID()))))
+		}
+	})
+	c := s.mustDial(t, websock.Config{})
+	if _, msg, err := c.RecvMessage(nil); string(msg) != "hello" || err != nil {
+		t.Errorf("received %q, %v", msg, err)
+	}
+	c.Abort(nil)
+}
+
 // A network on which nothing arrives any more ends everything that waits.
 func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 	s := newRawServer(t, &quic.Config{}, func(c *rawConn) {

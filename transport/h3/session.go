@@ -38,16 +38,23 @@ type session struct {
 	mu       sync.Mutex
 	state    sessionState
 	streams  int
-	full     bool         // the server allows no more streams at present
-	spare    *quic.Stream // the first that it has allowed since
-	goAwayID uint64       // streams from this ID on are not processed
-	cause    error        // given to end
-	err      error        // why the connection has ended
+	opening  map[*quic.Stream]struct{} // whose response has not come
+	full     bool                      // the server allows no more streams at present
+	spare    *quic.Stream              // the first that it has allowed since
+	goAwayID uint64                    // streams from this ID on are not processed
+	cause    error                     // given to end
+	err      error                     // why the connection has ended
 }
 
 // newSession begins HTTP/3 on a connection.
 func newSession(conn *quic.Conn, to transport.StreamTarget) (*session, error) {
-	s := &session{conn: conn, to: to, settled: make(chan struct{}), goAwayID: math.MaxUint64}
+	s := &session{
+		conn:     conn,
+		to:       to,
+		settled:  make(chan struct{}),
+		opening:  map[*quic.Stream]struct{}{},
+		goAwayID: math.MaxUint64,
+	}
 	if err := s.sendSettings(); err != nil {
 		return nil, err
 	}
@@ -123,14 +130,32 @@ func (s *session) GoingAway() bool {
 }
 
 // goAway is called when the server will not process streams from an ID on. It returns false if the server
-// has said less before.
+// has said less before. Those of them that wait for a response fail at once: the server need not reset them.
 func (s *session) goAway(id uint64) bool {
 	s.mu.Lock()
 	larger := id > s.goAwayID
 	s.goAwayID = min(s.goAwayID, id)
+	var refused []*quic.Stream
+	for str := range s.opening {
+		if s.isRefusedLocked(str) {
+			refused = append(refused, str)
+		}
+	}
 	s.mu.Unlock()
+	for _, str := range refused {
+		cancel(str)
+	}
 	s.Shutdown()
 	return !larger
+}
+
+// isRefusedLocked reports whether the server has said that it does not process a stream.
+func (s *session) isRefusedLocked(str *quic.Stream) bool { return uint64(str.StreamID()) >= s.goAwayID }
+
+// cancel resets a stream that isn't needed any more.
+func cancel(str *quic.Stream) {
+	str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+	str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 }
 
 // Shutdown makes a session a transport.StreamSession.
@@ -245,8 +270,7 @@ func (s *session) OpenStream(ctx context.Context, fields []hpack.HeaderField) (t
 	}
 	head, err := s.exchange(ctx, str, fields)
 	if err != nil {
-		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
-		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		cancel(str)
 		s.release()
 		return nil, transport.StreamHead{}, err
 	}
@@ -264,10 +288,9 @@ func (s *session) OpenStream(ctx context.Context, fields []hpack.HeaderField) (t
 
 // exchange sends a request and receives the head of its response.
 func (s *session) exchange(ctx context.Context, str *quic.Stream, fields []hpack.HeaderField) (transport.StreamHead, error) {
-	stop := context.AfterFunc(ctx, func() {
-		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
-		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
-	})
+	stop := context.AfterFunc(ctx, func() { cancel(str) })
+	s.beginOpening(str)
+	defer s.endOpening(str)
 	request, err := appendHeaders(nil, fields)
 	if err == nil {
 		_, err = str.Write(request)
@@ -285,6 +308,24 @@ func (s *session) exchange(ctx context.Context, str *quic.Stream, fields []hpack
 	return head, s.openError(str, err)
 }
 
+// beginOpening has a stream cancelled if the server says that it does not process it.
+func (s *session) beginOpening(str *quic.Stream) {
+	s.mu.Lock()
+	s.opening[str] = struct{}{}
+	refused := s.isRefusedLocked(str)
+	s.mu.Unlock()
+	if refused {
+		cancel(str)
+	}
+}
+
+// endOpening undoes beginOpening.
+func (s *session) endOpening(str *quic.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.opening, str)
+}
+
 // openError returns the error for one of a stream before its response.
 func (s *session) openError(str *quic.Stream, err error) error {
 	var v *violation
@@ -294,7 +335,7 @@ func (s *session) openError(str *quic.Stream, err error) error {
 	err = streamError(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if uint64(str.StreamID()) >= s.goAwayID {
+	if s.isRefusedLocked(str) {
 		return fmt.Errorf("%w: %w", h2.ErrRefused, err)
 	}
 	return err
