@@ -167,16 +167,16 @@ func windowOf(to transport.StreamTarget) int {
 func (d *Dialer) acquire(source net.Addr) (key string, s *socket, err error) {
 	local := &net.UDPAddr{}
 	if source != nil {
-		host, _, err := net.SplitHostPort(source.String())
-		if err != nil {
+		if key, _, err = net.SplitHostPort(source.String()); err != nil {
 			return "", nil, err
 		}
-		ip, err := netip.ParseAddr(host)
+	}
+	if key != "" {
+		ip, err := netip.ParseAddr(key)
 		if err != nil {
 			return "", nil, err
 		}
 		local = net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
-		key = host
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -3,6 +3,7 @@ package h3_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -168,5 +169,33 @@ func TestADialThatEndsLeavesNoStream(t *testing.T) {
 	}
 	if _, err := s.dial(t, websock.Config{Timeout: time.Millisecond}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
+	}
+}
+
+func TestSourceAddress(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if c, err := websock.Accept(w, r, nil); err == nil {
+			c.SendText([]byte(r.RemoteAddr))
+		}
+	})
+	for _, test := range []struct {
+		name string
+		addr net.Addr
+		want string
+	}{
+		{"an address", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, "127.0.0.1"},
+		{"any", &net.TCPAddr{}, "127.0.0.1"},
+		{"any of IPv4", &net.TCPAddr{IP: net.IPv4zero}, "127.0.0.1"},
+	} {
+		c, err := s.dial(t, websock.Config{Dialer: &net.Dialer{LocalAddr: test.addr}})
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		_, seen, err := c.RecvMessage(nil)
+		if host, _, _ := net.SplitHostPort(string(seen)); host != test.want || err != nil {
+			t.Errorf("%s: the server sees %s, %v", test.name, host, err)
+		}
+		c.Abort(nil)
 	}
 }
