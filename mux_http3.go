@@ -35,6 +35,7 @@ func (m *Mux) connectHTTP3(ctx context.Context, c *muxConn, r *route) (muxSessio
 		Host:           r.to.Host,
 		Port:           r.to.Port,
 		TLS:            tls.ClientConfig(r.to.Host, r.cfg.TLS, protocolHTTP3),
+		Patience:       c.patience,
 		MaxStreams:     m.streamsPerConn(),
 		MaxHeaderBytes: sessionHeaderBytes(r.cfg),
 		Window:         m.Window,

@@ -76,6 +76,7 @@ type muxConn struct {
 	claims   int                // Dials that wait for it
 	orphaned bool               // the Dial that dials it has left
 	cancel   context.CancelFunc // ends dialling
+	patience time.Duration      // for HTTP/3, before another protocol is tried; 0: no bound
 	done     chan struct{}      // closed when dialling has ended
 	err      error              // why it has failed, or nil
 	http1    *http1Conn         // what it has led to if the server has chosen HTTP/1.1, until a Dial takes it
@@ -206,8 +207,12 @@ func (h *muxHost) dialledConnLocked() (c *muxConn, starts bool) {
 // startDialLocked begins to dial another connection. What it takes from ctx are only the values: the
 // connection is dialled as long as a Dial waits for it.
 func (h *muxHost) startDialLocked(ctx context.Context, d muxDialer) *muxConn {
+	patience := time.Duration(0)
+	if end, ok := ctx.Deadline(); ok {
+		patience = max(time.Until(end)/2, 1)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &muxConn{host: h, cancel: cancel, done: make(chan struct{})}
+	c := &muxConn{host: h, cancel: cancel, patience: patience, done: make(chan struct{})}
 	h.conns = append(h.conns, c)
 	d.startDial(ctx, c)
 	return c

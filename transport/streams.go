@@ -31,6 +31,10 @@ type StreamTarget struct {
 	Source   net.Addr      // the local address, whose port doesn't count; nil: any
 	Resolver *net.Resolver // looks up Host; nil: net.DefaultResolver
 
+	// Patience is how long it may take to find out that the server can't be reached in this way, so that
+	// the Dial has time left for another one. 0: as long as the StreamDialer thinks fit.
+	Patience time.Duration
+
 	MaxStreams     int // how many streams the StreamSession has at most at the same time
 	MaxHeaderBytes int // of a response's header list (RFC 9114 section 4.2.2)
 	Window         int // bytes that a stream receives before they are read; 0: a default

@@ -30,8 +30,8 @@ type Dialer struct {
 	Required bool
 
 	// Timeout is how long the server may take to complete the QUIC handshake and send its settings. When
-	// it is over, UDP is taken to be blocked. 0: DefaultTimeout. The Dial's own Timeout applies in any
-	// case.
+	// it is over, UDP is taken to be blocked; unless Required is set, also when half of the time is over
+	// that the Dial has. 0: DefaultTimeout.
 	Timeout time.Duration
 
 	// QUIC configures the connections. It is only read. Those of its fields that ConfigureServer names are
@@ -74,6 +74,9 @@ func (d *Dialer) dial(ctx context.Context, to transport.StreamTarget) (*session,
 	timeout := d.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
+	}
+	if to.Patience > 0 && !d.Required {
+		timeout = min(timeout, to.Patience)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -163,13 +163,14 @@ func TestWithoutHTTP3(t *testing.T) {
 	}{
 		{"HTTP/1.1 instead", &h3.Dialer{Timeout: 100 * time.Millisecond}, false},
 		{"an error", &h3.Dialer{Timeout: 100 * time.Millisecond, Required: true}, true},
+		{"HTTP/1.1 in half of a Dial's time", &h3.Dialer{Timeout: time.Minute}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTCPServer(t, echo)
 			mux := &websock.Mux{HTTP3: test.dialer}
 			defer mux.Close()
 			for range 2 {
-				c, err := s.dial(t, websock.Config{Mux: mux})
+				c, err := s.dial(t, websock.Config{Mux: mux, Timeout: 2 * time.Second})
 				if (err != nil) != test.want {
 					t.Fatal(err)
 				}
