@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -76,7 +77,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	}
 	c := newConn()
 	var response *http.Response
-	c.ws, err = websock.Dial(ctx, urlStr, d.config(c, asHTTP(u), requestHeader))
+	c.ws, err = websock.Dial(ctx, urlStr, d.config(ctx, c, asHTTP(u), requestHeader))
 	var refused *websock.HandshakeError
 	switch {
 	case err == nil:
@@ -95,8 +96,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	return c, response, nil
 }
 
-// config returns the configuration for a connection to u, which has the scheme http or https.
-func (d *Dialer) config(c *Conn, u *url.URL, requestHeader http.Header) *websock.Config {
+// config returns the configuration for a connection to u, which has the scheme http or https. ctx is
+// that of the request that Proxy gets.
+func (d *Dialer) config(ctx context.Context, c *Conn, u *url.URL, requestHeader http.Header) *websock.Config {
 	cfg := &websock.Config{
 		Header:       requestHeader.Clone(),
 		HostHeader:   requestHeader.Get("Host"),
@@ -123,7 +125,8 @@ func (d *Dialer) config(c *Conn, u *url.URL, requestHeader http.Header) *websock
 	}
 	if d.Proxy != nil {
 		cfg.Proxy = func(*url.URL) (*url.URL, error) {
-			return d.Proxy(&http.Request{Method: http.MethodGet, URL: u, Header: requestHeader, Host: u.Host})
+			r := http.Request{Method: http.MethodGet, URL: u, Header: requestHeader, Host: cmp.Or(cfg.HostHeader, u.Host)}
+			return d.Proxy(r.WithContext(ctx))
 		}
 	}
 	if d.Jar != nil && cfg.Header["Cookie"] == nil {

@@ -81,14 +81,19 @@ func TestDialersDialOverTLS(t *testing.T) {
 func TestTheProxyIsAskedForTheURLOfAPage(t *testing.T) {
 	refused := errors.New("no proxy today")
 	for scheme, want := range map[string]string{"ws": "http", "wss": "https"} {
-		var asked *url.URL
+		type key struct{}
+		ctx := context.WithValue(t.Context(), key{}, scheme)
+		var asked *http.Request
 		d := Dialer{Proxy: func(r *http.Request) (*url.URL, error) {
-			asked = r.URL
+			asked = r
 			return nil, refused
 		}}
-		_, _, err := d.Dial(scheme+"://server.example/path?q", nil)
-		if !errors.Is(err, refused) || asked.String() != want+"://server.example/path?q" {
-			t.Errorf("%s: asked for %v, %v", scheme, asked, err)
+		_, _, err := d.DialContext(ctx, scheme+"://server.example/path?q", http.Header{"Host": {"other.example"}})
+		if !errors.Is(err, refused) || asked.URL.String() != want+"://server.example/path?q" {
+			t.Errorf("%s: asked for %v, %v", scheme, asked.URL, err)
+		}
+		if asked.Context().Value(key{}) != scheme || asked.Host != "other.example" {
+			t.Errorf("%s: asked with the context %v and the host %q", scheme, asked.Context(), asked.Host)
 		}
 	}
 }

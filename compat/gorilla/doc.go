@@ -32,6 +32,8 @@
 //     peer's close frame is answered with its code before the function of SetCloseHandler is
 //     called; a close message that the function writes is taken for that answer, and nothing else
 //     can be written any more.
+//   - After a handler of pings or pongs has failed, what has come together with that frame is still
+//     answered: other pings, and a close frame.
 //   - After a close message was written, reads wait for the peer's for at most 5 seconds. Its code
 //     is then that of our message, without a text, also for the function of SetCloseHandler. A close
 //     message that reaches its deadline ends the message that is being written.

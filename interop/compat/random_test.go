@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -54,9 +55,9 @@ func sendRandomly(p *peer, r *rand.Rand) {
 }
 
 func callRandomly(s *session, r *rand.Rand, code int) {
-	switch r.IntN(10) {
+	switch r.IntN(14) {
 	case 0:
-		s.write([]int{text, binary, ping, pong}[r.IntN(4)], "w")
+		s.write([]int{text, binary, ping, pong, 7}[r.IntN(5)], "w")
 	case 1:
 		w, err := s.conn.NextWriter(text)
 		s.note("NextWriter %v", err)
@@ -95,6 +96,27 @@ func callRandomly(s *session, r *rand.Rand, code int) {
 	case 7:
 		var v any
 		s.note("ReadJSON %v", s.conn.ReadJSON(&v))
+	case 8:
+		w, err := s.conn.NextWriter(binary) // it stays open
+		s.note("NextWriter %v", err)
+		if err == nil {
+			n, err := io.WriteString(w, strings.Repeat("o", r.IntN(1000)))
+			s.note("%d %v", n, err)
+		}
+	case 9:
+		s.note("prepared %v", s.lib.prepared(s.conn, text, []byte("prepared")))
+	case 10:
+		s.note("control %v", s.conn.WriteControl([]int{closing, ping}[r.IntN(2)], nil, time.Unix(1, 0)))
+	case 11:
+		s.conn.SetPongHandler(func(p string) error {
+			s.note("pong %q, write %v", p, s.conn.WriteMessage(text, []byte("of the handler")))
+			return nil
+		})
+		s.conn.SetCloseHandler(func(code int, reason string) error {
+			s.note("closed %d %q", code, reason)
+			s.conn.WriteControl(closing, s.lib.format(code, ""), soon())
+			return nil
+		})
 	default:
 		s.read()
 	}
