@@ -3,10 +3,12 @@ package h3
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"maps"
 	"math"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -93,7 +95,9 @@ func Handler(h http.Handler) http.Handler {
 			if _, ok := r.Header["Content-Length"]; ok {
 				connect.ContentLength = r.ContentLength
 			}
-			w, r = &responseWriter{ResponseWriter: w, r: &connect}, &connect
+			body := &requestBody{ReadCloser: r.Body}
+			connect.Body = body
+			w, r = &responseWriter{ResponseWriter: w, r: &connect, body: body}, &connect
 		}
 		h.ServeHTTP(w, r)
 	})
@@ -106,7 +110,19 @@ const protoHTTP3 = "HTTP/3.0"
 type responseWriter struct {
 	http.ResponseWriter
 	r     *http.Request
+	body  *requestBody
 	state responseState
+}
+
+// A requestBody remembers that it was read: then frames of the stream are missing for TakeStream.
+type requestBody struct {
+	io.ReadCloser
+	read atomic.Bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
+	return b.ReadCloser.Read(p)
 }
 
 // A responseState says what has become of a response.
@@ -159,6 +175,7 @@ func (w *responseWriter) begins() bool {
 var (
 	errNoStream  = errors.New("websock: HTTP/3: the http.ResponseWriter is not that of an http3.Server")
 	errResponded = errors.New("websock: HTTP/3: the request has a response already")
+	errBodyRead  = errors.New("websock: HTTP/3: the request's body was read")
 )
 
 // TakeStream sends the head of a response, and gives its stream to the caller, who may use it after the
@@ -170,6 +187,8 @@ func (w *responseWriter) TakeStream(status int, header http.Header) (transport.C
 		return nil, errNoStream
 	case w.state != responseEmpty:
 		return nil, errResponded
+	case w.body.read.Load():
+		return nil, errBodyRead
 	}
 	w.state = responseTaken
 	own := w.Header()
