@@ -82,11 +82,14 @@ func (c *Conn) RemoteAddr() net.Addr { return c.ws.RemoteAddr() }
 // wait return an error that is net.ErrClosed, as a second Close does.
 func (c *Conn) Close() error {
 	c.mu.Lock()
-	again := c.writes.closed
+	again, closed := c.writes.closed, c.writes.peerClosed
 	c.writes.closed = true
 	c.mu.Unlock()
 	if again {
 		return net.ErrClosed
+	}
+	if closed && c.ws.Role() == websock.Server {
+		c.ws.Close() // has nothing to wait for; over HTTP/2, Abort would discard what the peer has not read
 	}
 	c.ws.Abort(nil)
 	return nil

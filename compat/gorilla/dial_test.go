@@ -123,3 +123,50 @@ func TestUpgradersAcceptWebSocketsOverHTTP2(t *testing.T) {
 		t.Errorf("%q, %v", msg, err)
 	}
 }
+
+func TestAPeerOverHTTP2GetsTheAnswerToItsCloseFrame(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var upgrader Upgrader
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			for c.WriteMessage(TextMessage, []byte("chatter")) == nil {
+			}
+		}()
+		if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
+			t.Error(err)
+		}
+		c.Close()
+		<-written
+	}))
+	if err := websock.ConfigureServer(server.Config); err != nil {
+		t.Fatal(err)
+	}
+	server.EnableHTTP2 = true
+	server.TLS = server.Config.TLSConfig
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	mux := &websock.Mux{}
+	defer mux.Close()
+	for range 30 {
+		peer, err := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), &websock.Config{Mux: mux, TLS: &tls.Config{RootCAs: roots}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer.SendClose(websock.CloseGoingAway, "")
+		for err == nil {
+			_, _, err = peer.RecvMessage(nil)
+		}
+		var closed *websock.CloseError
+		if !errors.As(err, &closed) || closed.Err != websock.ErrClosed {
+			t.Errorf("the peer got no answer: %v", err)
+		}
+		peer.Close()
+	}
+}

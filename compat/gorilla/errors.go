@@ -80,11 +80,15 @@ func FormatCloseMessage(closeCode int, text string) []byte {
 // readError returns the error of a read for an error of a receive.
 func (c *Conn) readError(err error) error {
 	var closed *websock.CloseError
+	var limit *websock.LimitError
 	switch {
 	case c.isClosed():
 		return fmt.Errorf("%w: %w", net.ErrClosed, err)
 	case err == websock.ErrTimeout:
 		return err
+	case errors.As(err, &limit) && limit.Code == websock.CloseMessageTooBig:
+		c.awaitClose()
+		return ErrReadLimit
 	case !errors.As(err, &closed):
 		if c.ws.Err() != nil { // the peer got a close frame
 			c.awaitClose()
@@ -113,7 +117,7 @@ func (c *Conn) closeReceived(code int, text string) error {
 func (c *Conn) setClosing(closing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writes.closing = closing
+	c.writes.closing, c.writes.peerClosed = closing, true
 }
 
 func (c *Conn) isClosed() bool {

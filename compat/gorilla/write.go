@@ -12,11 +12,12 @@ import (
 
 // writeState is guarded by the lock of the Conn.
 type writeState struct {
-	open     io.WriteCloser // the latest writer of NextWriter, or nil
-	closed   bool           // Close was called
-	answered bool           // the handler of pings runs; its ping was answered
-	ping     string         // payload of that ping
-	closing  bool           // the handler of close frames runs; the close frame was answered
+	open       io.WriteCloser // the latest writer of NextWriter, or nil
+	closed     bool           // Close was called
+	answered   bool           // the handler of pings runs; its ping was answered
+	ping       string         // payload of that ping
+	peerClosed bool           // the peer's close frame was answered
+	closing    bool           // the handler of close frames runs; the close frame was answered
 
 	deadline time.Time // of messages
 	underWay int       // messages that are being written

@@ -146,6 +146,13 @@ var scenarios = map[string]scenario{
 		s.read()
 		s.read()
 	}},
+	"fragments whose size together isn't a number": {ours: []string{
+		"read 2 \"p\" read limit", "peer:", "close 1009", "end",
+	}, play: func(s *session) {
+		s.peer.send(ws.OpBinary, false, "p")
+		ws.WriteHeader(s.peer.conn, ws.Header{OpCode: ws.OpContinuation, Masked: s.peer.client, Length: 1<<63 - 1})
+		s.read()
+	}},
 	"a limit that is set between messages": {play: func(s *session) {
 		s.conn.SetReadLimit(3)
 		s.peer.text("abc")
