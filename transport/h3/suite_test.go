@@ -3,8 +3,10 @@ package h3_test
 import (
 	"context"
 	"crypto/tls"
+	"flag"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,11 @@ import (
 	"github.com/seed004e8d11/websock/transport/h3"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
+
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
+	os.Exit(m.Run())
+}
 
 // A stream is tested as every other transport. There are many of them on each of a few connections, as in
 // programs.
