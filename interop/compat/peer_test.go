@@ -53,7 +53,7 @@ func (s *session) fill() {
 			written.Add(1)
 		}
 	}()
-	for before := int64(-1); before != written.Load(); time.Sleep(50 * time.Millisecond) {
+	for before := int64(-1); before != written.Load(); time.Sleep(500 * time.Millisecond) {
 		before = written.Load()
 	}
 }
