@@ -249,7 +249,7 @@ func TestAScenarioReconnects(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	url := startScriptedServer(t, func(conn *websock.Conn) {
-		if accepted.Add(1) == 7 { // so four of those before have ended
+		if accepted.Add(1) == 9 { // so six of those before were open, and have ended
 			interrupt()
 		}
 		for range 3 {
