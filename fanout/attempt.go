@@ -207,6 +207,7 @@ func (a *attempt) end() {
 	if cause := a.slot.whyAborted(); err != nil && cause != nil {
 		a.err, err = cause, errAborted
 	} else {
+		a.dial.unblamed = err != nil && !a.blamesTarget()
 		a.noteFailure()
 	}
 	a.slot.group.dials.ended(a, err)

@@ -37,6 +37,8 @@ type dialQueue struct {
 	lists      [hostLists]list.List // of *host
 	waiting    int                  // attempts
 	bottleneck bottleneck
+	losing     []*host     // whose connections are lost
+	lossesDue  time.Time   // when to look at these again
 	records    []logRecord // to be logged without the lock
 	closed     bool
 }
@@ -51,6 +53,7 @@ type dialState struct {
 	probe    bool // it is to a silent host
 	shares   bool // it doesn't count against Pace.PerHost, since it doesn't dial
 	settled  bool // it has connected, or has failed to
+	unblamed bool // it has failed, but not because of its host
 }
 
 // A progress is how far an attempt has come.
@@ -75,6 +78,7 @@ type host struct {
 	silent      bool          // an attempt was overdue, and none has got an answer since
 	pausedUntil time.Time     // no attempt begins before; zero: the host has not asked for a pause
 	failures    uint64        // in a row, of all slots together
+	losses      losses
 }
 
 // A hostList says in which of the lists of a dialQueue a host is. Hosts in a list have attempts
@@ -140,11 +144,7 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 	if q.closed || a.dial.progress == progressEnded {
 		return
 	}
-	h := q.hosts[hostName]
-	if h == nil {
-		h = &host{name: hostName}
-		q.hosts[hostName] = h
-	}
+	h := q.hostLocked(hostName)
 	if urgent || a.dial.urgent {
 		h.pausedUntil = time.Time{}
 	}
@@ -155,6 +155,16 @@ func (q *dialQueue) add(a *attempt, hostName string, urgent bool) {
 		q.listLocked(h)
 		q.startReadyLocked()
 	}
+}
+
+// hostLocked returns the host that has a name, which may have been forgotten.
+func (q *dialQueue) hostLocked(name string) *host {
+	h := q.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		q.hosts[name] = h
+	}
+	return h
 }
 
 // stale returns the attempts in the queue that are stale, says isStale.
@@ -223,7 +233,8 @@ func (q *dialQueue) listLocked(h *host) {
 	case h.list != unlisted:
 		return
 	case h.waiting.Len() == 0:
-		remembered := (h.failures > 0 || !h.pausedUntil.IsZero()) && len(q.hosts) <= maxHosts
+		worthy := h.failures > 0 || h.losses.reported > 0 || !h.pausedUntil.IsZero()
+		remembered := worthy && len(q.hosts) <= maxHosts || h.losses.window > 0
 		if h.begun == 0 && !remembered {
 			delete(q.hosts, h.name)
 		}
@@ -281,6 +292,9 @@ func (q *dialQueue) startReadyLocked() {
 	}
 	if q.waiting > 0 && len(q.underWay) > 0 {
 		next = sooner(next, q.underWay[0].dial.began.Add(overdueAfter).Sub(now))
+	}
+	if left := q.logLossesLocked(now); left > 0 {
+		next = sooner(next, left)
 	}
 	q.noteBottleneckLocked(limit, now)
 	q.setTimerLocked(next, now)
@@ -472,18 +486,31 @@ func (q *dialQueue) ended(a *attempt, err error) {
 	}
 	d.progress = progressEnded
 	d.host.begun--
-	q.noteOutcomeLocked(a, err)
+	if !d.unblamed {
+		q.noteOutcomeLocked(a, d.host, err)
+	}
 	q.listLocked(d.host)
 	q.startReadyLocked()
 }
 
+// failed is called when the slot of an attempt that is unblamed, and that has ended, goes on: others
+// may fail in the same way.
+func (q *dialQueue) failed(a *attempt, err error) {
+	q.mu.Lock()
+	defer q.unlock()
+	h := q.hostLocked(a.dial.host.name)
+	q.noteOutcomeLocked(a, h, err)
+	q.listLocked(h)
+	q.startReadyLocked()
+}
+
 // noteOutcomeLocked remembers what the outcome of an attempt says about the host.
-func (q *dialQueue) noteOutcomeLocked(a *attempt, err error) {
-	h := a.dial.host
+func (q *dialQueue) noteOutcomeLocked(a *attempt, h *host, err error) {
 	switch {
 	case q.closed, err == errAborted:
 		return
 	case err == nil:
+		q.noteReturnLocked(h)
 		if h.failures > 0 {
 			q.logLocked(slog.LevelInfo, "connected again", slog.String("url", a.target.logName()), slog.Uint64("failures", h.failures))
 		}
@@ -515,7 +542,7 @@ func (q *dialQueue) close() {
 	q.mu.Lock()
 	defer q.unlock()
 	q.closed = true
-	q.hosts, q.lists, q.underWay = map[string]*host{}, [hostLists]list.List{}, nil
+	q.hosts, q.lists, q.underWay, q.losing = map[string]*host{}, [hostLists]list.List{}, nil, nil
 	if q.timer != nil {
 		q.timer.Stop()
 	}

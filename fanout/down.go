@@ -59,6 +59,7 @@ func (t *teardown) run(reason Reason, err error) {
 	defer t.end()
 	permanent := t.permanent()
 	if !permanent {
+		t.noteUnblamed()
 		t.asked = t.askedWait()
 	}
 	t.mark(permanent)
@@ -83,6 +84,13 @@ func (t *teardown) permanent() bool {
 		return false
 	}
 	return t.slot.group.options.Permanent(t.err) && (t.attempt == nil || !t.attempt.failsOver())
+}
+
+// noteUnblamed has a failure count that isn't the host's own, but that doesn't stop the slot either.
+func (t *teardown) noteUnblamed() {
+	if t.err.Reason == AttemptFailed && t.attempt.dial.unblamed {
+		t.slot.group.dials.failed(t.attempt, t.err.Err)
+	}
 }
 
 // askedWait returns for how long the server asks not to be dialed, as the application understands it.
@@ -188,6 +196,9 @@ func (t *teardown) notifyDown() {
 		return
 	}
 	t.log()
+	if t.err.Reason == ConnectionLost && g.logs(slog.LevelInfo) {
+		g.dials.lost(t.link.target.host, t.err)
+	}
 	s.reportUnsent(t.dropped, t.err)
 	if g.options.OnDown != nil && !g.over() {
 		g.options.OnDown(s, t.err, t.next)

@@ -159,10 +159,12 @@ type Options struct {
 	Trace func(s *Slot) *websock.Trace
 
 	// Logger gets a record, at level Debug, of every connection that comes up or is lost and of
-	// every failed attempt; at Info, of a limit that delays dialing for longer than a second, and of the
-	// end of an outage; at Warn, of a host's first failure and each time their number in a row has
-	// doubled, with the URL without its query, and of each slot that has stopped. nil: nothing is
-	// logged.
+	// every failed attempt; at Info, of a limit that delays dialing for longer than a second, of the
+	// connections to a host if several are lost within a second, how many those are and with which error
+	// most of them have ended, and of the end of an outage; at Warn, of a host's first failure and each
+	// time their number in a row has doubled, with the URL without its query, and of each slot that has
+	// stopped. While connections go on being lost, their lines come less and less often, down to one a
+	// minute. nil: nothing is logged.
 	Logger *slog.Logger
 }
 

@@ -85,8 +85,9 @@ const cutGrace = 250 * time.Millisecond
 // doesn't return.
 func (g *Group) cutAll(cause error) error {
 	g.abortConns()
-	left := 0
+	left, all := 0, 0
 	for s := range g.members.everyone() {
+		all++
 		if s.State() != Stopped {
 			left++
 		}
@@ -99,7 +100,7 @@ func (g *Group) cutAll(cause error) error {
 	for s := range g.members.everyone() {
 		s.cut(cause)
 	}
-	return fmt.Errorf("fanout: %d connections were cut: %w", left, cause)
+	return fmt.Errorf("fanout: Shutdown has cut off %d of %d slots: %w", left, all, cause)
 }
 
 // moreEnded waits for cutGrace and reports whether more slots and calls have ended meanwhile, but
