@@ -258,7 +258,9 @@ func TestFailuresOverHTTP2(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := streamServer(t, test.request)
 			targets := targetsFor(muxed{epoll.Transport(), newMux(t)}, url)
-			targets[0].Config.Timeout = 200 * time.Millisecond
+			if test.want == FailedTimeout {
+				targets[0].Config.Timeout = 200 * time.Millisecond
+			}
 			failed := make(chan error, 1)
 			g := startGroup(t, Options{
 				Targets: targets,
