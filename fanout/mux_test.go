@@ -139,7 +139,7 @@ func TestSlotsOfASilentConnectionAreLost(t *testing.T) {
 			m.Trace = pings.trace
 			lost := make(chan error, slots)
 			o.Targets = targetsFor(muxed{epoll.Transport(), m}, url)
-			o.Size, o.Ping, o.PingTimeout = slots, 20*time.Millisecond, 100*time.Millisecond
+			o.Size, o.Ping, o.PingTimeout = slots, 100*time.Millisecond, time.Second
 			o.Backoff = Backoff{Base: time.Hour}
 			o.OnDown = func(_ *Slot, err error, _ time.Duration) { lost <- err }
 			g := startGroup(t, o)
