@@ -155,6 +155,7 @@ staticcheck: vet $(STATICCHECK) ## gofmt, go vet and staticcheck in every module
 	@set -e; for m in $(MODULES); do (cd $$m; echo "staticcheck in $$m"; $(STATICCHECK) ./...); done
 
 lint: staticcheck $(GOLANGCI) ## all of that and .golangci.yml; builds its linter once, in some minutes
+	@if git grep -nE '^(<{7}|>{7}) '; then echo 'these are left of a merge' >&2; false; fi
 	@set -e; for m in $(MODULES); do (cd $$m; echo "golangci-lint in $$m"; $(GOLANGCI) run); done
 
 vuln: $(GOVULNCHECK) ## known vulnerabilities; needs the database on the network
