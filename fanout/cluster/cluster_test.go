@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
 )
 
 func keysUpTo(n int) (keys []string) {
@@ -28,6 +30,11 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 	waitUntil(t, "all are connected", func() bool { n, _ := s.Connected(); return n == 300 })
 
 	b := startMember(t, named(o, "b"))
+	wait(t, a, b)
+	waitUntil(t, "b has its share", func() bool {
+		ofA, ofB := a.Stats(), b.Stats()
+		return ofA.Moving+ofB.Moving == 0 && ofB.Held > 0 && ofA.Held+ofB.Held == o.Partitions
+	})
 	c := startMember(t, named(o, "c"))
 	wait(t, a, b, c)
 	waitUntil(t, "all are connected again, by three", func() bool {
@@ -37,9 +44,10 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 	if a.Stats().Claimed != 16 || b.Stats().Claimed != 0 {
 		t.Errorf("a claimed %d and b %d; a was first, and gave partitions to b", a.Stats().Claimed, b.Stats().Claimed)
 	}
-	moved := len(s.Opened()) - 300
-	if _, by := s.Connected(); moved < by["b"]+by["c"] || moved > 350 { // half to b, and a third to c, as far as 16 partitions can be divided
-		t.Errorf("%d connections were opened again, but b has %d and c has %d", moved, by["b"], by["c"])
+	for key, holders := range holdersOf(s) {
+		if holders[0] != "a" || len(slices.Compact(slices.Sorted(slices.Values(holders)))) != len(holders) {
+			t.Errorf("%s was held by %v: it may move only to a member that has joined", key, holders)
+		}
 	}
 
 	shutdown(t, b)
@@ -48,6 +56,15 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 		n, by := s.Connected()
 		return n == 300 && by["b"] == 0
 	})
+}
+
+// holdersOf returns the members that have connected each key, in order.
+func holdersOf(s *feed.Server) map[string][]string {
+	holders := map[string][]string{}
+	for _, r := range s.History() {
+		holders[r.Key] = append(holders[r.Key], r.Member)
+	}
+	return holders
 }
 
 func TestTheKeysOfAMemberThatDiesAreTakenOver(t *testing.T) {
