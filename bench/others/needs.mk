@@ -1,5 +1,7 @@
 # What the Makefiles of programs in other languages have in common. BIN is where programs go.
 
+.DEFAULT_GOAL := all # and not the first target here
+
 # $(call needs,TOOL,WHAT) begins the recipe for WHAT, which is left out where TOOL is missing. The rest of the recipe,
 # up to `; fi`, is on the same logical line.
 needs = if ! command -v $(1) >/dev/null; then echo "left out: $(2), which needs $(1)"; else
