@@ -202,7 +202,6 @@ func (w *responseWriter) TakeStream(status int, header http.Header) (transport.C
 	st := &stream{
 		str:    hs.QUICStream(),
 		ends:   hs,
-		side:   serverSide,
 		local:  addr(w.r, http.LocalAddrContextKey),
 		remote: addr(w.r, http3.RemoteAddrContextKey),
 	}

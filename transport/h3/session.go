@@ -277,7 +277,6 @@ func (s *session) OpenStream(ctx context.Context, fields []hpack.HeaderField) (t
 	st := &stream{
 		str:     str,
 		ends:    str,
-		side:    clientSide,
 		session: s,
 		local:   s.conn.LocalAddr(),
 		remote:  s.conn.RemoteAddr(),

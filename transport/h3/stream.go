@@ -22,7 +22,6 @@ import (
 type stream struct {
 	str  *quic.Stream
 	ends streamEnds
-	side *side
 
 	session       *session // nil: the stream is a server's
 	local, remote net.Addr
@@ -49,18 +48,6 @@ type streamEnds interface {
 	CancelWrite(quic.StreamErrorCode)
 	Close() error
 }
-
-// A side is what a client and a server do differently.
-type side struct {
-	stopReading quic.StreamErrorCode // why a stream that is closed isn't read to its end
-}
-
-var (
-	// A server that has sent all of its response can do without the rest of the request (RFC 9114
-	// section 4.1).
-	serverSide = &side{quic.StreamErrorCode(http3.ErrCodeNoError)}
-	clientSide = &side{quic.StreamErrorCode(http3.ErrCodeRequestCanceled)}
-)
 
 // WaitRead makes a stream a std.Stream: it waits for bytes, and takes none.
 func (st *stream) WaitRead() error {
@@ -246,10 +233,14 @@ func (st *stream) Close() error {
 	} else {
 		st.ends.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 	}
-	st.ends.CancelRead(st.side.stopReading)
-	if st.session != nil {
-		st.session.release()
+	if st.session == nil {
+		// A server that has sent all of its response can do without the rest of the request (RFC 9114
+		// section 4.1).
+		st.ends.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
+		return nil
 	}
+	st.ends.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+	st.session.release()
 	return nil
 }
 
