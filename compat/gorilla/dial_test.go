@@ -98,20 +98,26 @@ func TestTheProxyIsAskedForTheURLOfAPage(t *testing.T) {
 	}
 }
 
-func TestUpgradersAcceptWebSocketsOverHTTP2(t *testing.T) {
-	server := httptest.NewUnstartedServer(greeter)
+// serveOverHTTP2 serves h, and returns the URL and the Config that a client needs to use HTTP/2.
+func serveOverHTTP2(t *testing.T, h http.Handler) (url string, cfg *websock.Config) {
+	server := httptest.NewUnstartedServer(h)
 	if err := websock.ConfigureServer(server.Config); err != nil {
 		t.Fatal(err)
 	}
 	server.EnableHTTP2 = true
 	server.TLS = server.Config.TLSConfig
 	server.StartTLS()
-	defer server.Close()
+	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	mux := &websock.Mux{}
-	defer mux.Close()
-	ws, err := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), &websock.Config{Mux: mux, TLS: &tls.Config{RootCAs: roots}})
+	t.Cleanup(func() { mux.Close() })
+	return "wss" + strings.TrimPrefix(server.URL, "https"), &websock.Config{Mux: mux, TLS: &tls.Config{RootCAs: roots}}
+}
+
+func TestUpgradersAcceptWebSocketsOverHTTP2(t *testing.T) {
+	url, cfg := serveOverHTTP2(t, greeter)
+	ws, err := websock.Dial(t.Context(), url, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +131,7 @@ func TestUpgradersAcceptWebSocketsOverHTTP2(t *testing.T) {
 }
 
 func TestAPeerOverHTTP2GetsTheAnswerToItsCloseFrame(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url, cfg := serveOverHTTP2(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var upgrader Upgrader
 		c, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
@@ -143,19 +149,8 @@ func TestAPeerOverHTTP2GetsTheAnswerToItsCloseFrame(t *testing.T) {
 		c.Close()
 		<-written
 	}))
-	if err := websock.ConfigureServer(server.Config); err != nil {
-		t.Fatal(err)
-	}
-	server.EnableHTTP2 = true
-	server.TLS = server.Config.TLSConfig
-	server.StartTLS()
-	defer server.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(server.Certificate())
-	mux := &websock.Mux{}
-	defer mux.Close()
 	for range 30 {
-		peer, err := websock.Dial(t.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), &websock.Config{Mux: mux, TLS: &tls.Config{RootCAs: roots}})
+		peer, err := websock.Dial(t.Context(), url, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
