@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
@@ -460,6 +461,17 @@ func replyPipe(answer string) net.Conn {
 		server.Read(make([]byte, 4096))
 		io.WriteString(server, answer)
 	}()
+	return client
+}
+
+// streamPipe returns the client's end of a pipe. Its other end is a server of HTTP/2 that accepts a WebSocket
+// with each request, which the Handler gets.
+func streamPipe(handler websock.Handler) net.Conn {
+	client, server := net.Pipe()
+	h2.NewServer(std.New(server, nil), h2.Config{Request: func(st *h2.Stream, _ h2.Head) {
+		st.SendHead([]hpack.HeaderField{{Name: ":status", Value: "200"}}, false)
+		websock.NewConn(st, websock.Server, websock.Options{}).SetHandler(handler)
+	}})
 	return client
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock"
@@ -170,47 +171,52 @@ func TestKeepAliveOfATargetTakesThePlaceOfPing(t *testing.T) {
 
 func TestBroadcastsAndShutdownWriteOncePerConnection(t *testing.T) {
 	const slots, streams = 100, 25
-	server := newTestServer(t)
-	var received, writes atomic.Int64
-	server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) { received.Add(1) }
-	m := newMux(t)
-	m.StreamsPerConn = streams
-	targets := targetsFor(muxed{std.Transport(), m}, server.url())
-	targets[0].Config.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		return countingConn{conn, &writes}, err
-	}
-	g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
-	waitAllUp(t, g)
 	const conns = slots / streams
-	exact := 0
-	for i := range 5 {
-		before := writes.Load()
-		if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
-			t.Errorf("%+v", d)
+	synctest.Test(t, func(t *testing.T) {
+		var received, writes atomic.Int64
+		m := newMux(t)
+		m.StreamsPerConn = streams
+		targets := targetsFor(muxed{std.Transport(), m}, "ws://a/")
+		targets[0].Config.NetDial = func(context.Context, string, string) (net.Conn, error) {
+			conn := streamPipe(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { received.Add(1) }, nil))
+			return countingConn{conn, &writes}, nil
 		}
-		waitUntil(t, "all receive", func() bool { return received.Load() == int64(i+1)*slots })
-		n := writes.Load() - before
-		if n < conns || n > 2*conns { // the goroutine that reads a connection may write, too, when it has read
-			t.Errorf("%d writes on %d connections", n, conns)
+		g, shutDown := startInBubble(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
+		defer shutDown()
+		waitAllUp(t, g)
+		// writesOf waits until nothing is under way on any connection, before f and after it.
+		writesOf := func(f func()) int64 {
+			synctest.Wait()
+			before := writes.Load()
+			f()
+			synctest.Wait()
+			return writes.Load() - before
 		}
-		if n == conns {
-			exact++
+		for i := range 3 {
+			n := writesOf(func() {
+				if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
+					t.Errorf("%+v", d)
+				}
+			})
+			if n != conns || received.Load() != int64(i+1)*slots {
+				t.Errorf("%d writes on %d connections, %d messages are received", n, conns, received.Load())
+			}
 		}
-	}
-	if exact == 0 {
-		t.Errorf("no broadcast took %d writes", conns)
-	}
-	before := writes.Load()
-	var k corks
-	for s := range g.Slots() {
-		s.close(&k) // as Shutdown does
-	}
-	if n := writes.Load() - before; n != 0 {
-		t.Errorf("%d writes before all close frames are there", n)
-	}
-	k.flush()
-	waitUntil(t, "all are closed", func() bool { return totalLost(g.Stats()) == slots })
+		var k corks
+		n := writesOf(func() {
+			for s := range g.Slots() {
+				s.close(&k) // as Shutdown does
+			}
+		})
+		if n != 0 {
+			t.Errorf("%d writes before all close frames are there", n)
+		}
+		k.flush()
+		synctest.Wait()
+		if n := totalLost(g.Stats()); n != slots {
+			t.Errorf("%d of %d slots are closed", n, slots)
+		}
+	})
 }
 
 func TestOnUnsentIsCalledWhenABroadcastHasLeft(t *testing.T) {

@@ -346,12 +346,18 @@ func (s *Session) commitLocked() {
 	s.flushLocked()
 }
 
+// holdsBack reports whether what is pending after a write came under a Cork, which goes on, and so is not
+// written by the goroutine that has written what was sent before.
+func (o *output) holdsBack() bool {
+	return o.corked > 0 && !o.owed && o.size() < batchSize && o.sending.empty()
+}
+
 // flushLocked writes what is pending, and what waits for a turn, until the carrier has no more room.
 // If another goroutine is writing, that one does it.
 func (s *Session) flushLocked() {
 	for {
 		s.fillLocked()
-		if s.out.size() == 0 || !s.writeBatchLocked() {
+		if s.out.size() == 0 || !s.writeBatchLocked() || s.out.holdsBack() {
 			break
 		}
 	}
@@ -419,7 +425,7 @@ func (w *writeDone) Wrote(err error) {
 	s := (*Session)(w)
 	s.lock()
 	defer s.unlock()
-	if s.batchWrittenLocked(err) {
+	if s.batchWrittenLocked(err) && !s.out.holdsBack() {
 		s.flushLocked()
 	}
 }

@@ -135,6 +135,45 @@ func TestWhatIsSentDuringAWriteFollowsIt(t *testing.T) {
 	}
 }
 
+// A goroutine that writes leaves what is corked meanwhile to Flush. If that is called during the write, the
+// goroutine goes on with all that is pending.
+func TestAWriteDoesNotTakeAlongWhatIsCorked(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprint("queues: ", !waits), func(t *testing.T) {
+			p := newPeer(t, newWire(), client, h2.Config{})
+			first, second := p.open(), p.open()
+			p.frames()
+			write := func(meanwhile func()) {
+				if p.wire.waits = waits; !waits {
+					p.wire.during = meanwhile
+					first.Writev([]byte("a"))
+					return
+				}
+				p.wire.room = 0
+				first.Writev([]byte("a"))
+				meanwhile()
+				p.wire.drain()
+			}
+			write(func() {
+				p.session.Cork()
+				second.Writev([]byte("b"))
+			})
+			p.gets(`DATA 1 "a"`)
+			p.session.Flush()
+			p.gets(`DATA 3 "b"`)
+			write(func() {
+				p.session.Cork()
+				second.Writev([]byte("b"))
+				p.session.Flush()
+				p.session.Cork()
+				second.Writev([]byte("c"))
+			})
+			p.gets(`DATA 1 "a"`, `DATA 3 "b"`, `DATA 3 "c"`)
+			p.session.Flush()
+		})
+	}
+}
+
 // While the carrier writes, and the lock isn't held, a stream may end in any way.
 func TestAStreamThatEndsDuringItsWrite(t *testing.T) {
 	const size = 300 << 10
