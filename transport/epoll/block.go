@@ -25,8 +25,13 @@ const (
 	// from a connection takes longer.
 	emptyYield = timing.Instant(2 * time.Microsecond)
 
-	// shareTime is how long a loop only parks after it has seen other goroutines run.
-	shareTime = timing.Instant(10 * time.Millisecond)
+	// leastShare and mostShare are how long a loop only parks after it has seen other goroutines run. A
+	// yield is also slow if the system has interrupted it, which happens every few milliseconds, so a
+	// single one must not keep the loop from blocking for long. If another one follows soon, within
+	// shareMemory times as long as the loop has parked for, it parks for twice as long.
+	leastShare  = timing.Instant(500 * time.Microsecond)
+	mostShare   = timing.Instant(10 * time.Millisecond)
+	shareMemory = 4
 
 	// monitorSleep is how long the runtime's monitor sleeps at most beside a loop that blocks.
 	monitorSleep = timing.Instant(20 * time.Millisecond)
@@ -79,6 +84,7 @@ var waitModes = [...][5]waitMode{
 type blocker struct {
 	mode        waitMode
 	sharedUntil timing.Instant // how long the mode stays sharing
+	shareTime   timing.Instant // how long it did or does so
 	timer       int            // a timerfd that ends a block after parkInterval; -1: there was no need for it yet
 
 	// What a test replaces.
@@ -178,7 +184,12 @@ func (b *blocker) hasParked(start timing.Instant, events bool) {
 // share has the loop park for a while.
 func (b *blocker) share(now timing.Instant) {
 	b.next(sharedWait)
-	b.sharedUntil = now + shareTime
+	if now-b.sharedUntil > shareMemory*b.shareTime {
+		b.shareTime = leastShare
+	} else {
+		b.shareTime = min(2*b.shareTime, mostShare)
+	}
+	b.sharedUntil = now + b.shareTime
 }
 
 func (b *blocker) next(end waitEnd) { b.mode = waitModes[b.mode][end] }

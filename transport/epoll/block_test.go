@@ -55,24 +55,47 @@ func TestALoopBlocksWhenEventsComeCloselyAndItIsAlone(t *testing.T) {
 	}
 }
 
+// The more often other goroutines run, the longer the loop only parks.
 func TestALoopBlocksAgainSomeTimeAfterOtherGoroutinesHaveRun(t *testing.T) {
 	s := scriptedSystem{clock: 1, processors: 1}
 	b := s.blocker()
 	const near = 10 * time.Microsecond
-	for range 3 {
-		s.wait(t, &b, near)
-	}
-	s.others = 5 * time.Microsecond
-	s.wait(t, &b, near)
-	from := s.clock
-	s.others = 0
-	for s.wait(t, &b, near) == "park" {
-		if s.clock-from > 2*shareTime {
-			t.Fatal("it only parks")
+	awaitBlock := func() {
+		t.Helper()
+		for from := s.clock; s.wait(t, &b, near) != "block"; {
+			if s.clock-from > 2*mostShare {
+				t.Fatal("it only parks")
+			}
 		}
 	}
-	if parked := s.clock - from; parked < shareTime {
-		t.Errorf("it parks for %v", time.Duration(parked))
+	for i, test := range []struct {
+		quiet, want timing.Instant // before the others run; how long the loop parks then
+	}{
+		{0, leastShare},
+		{0, 2 * leastShare},
+		{shareMemory*2*leastShare - 10_000, 4 * leastShare},
+		{shareMemory*4*leastShare + 1, leastShare},
+		{0, 2 * leastShare},
+		{0, 4 * leastShare},
+		{0, 8 * leastShare},
+		{0, 16 * leastShare},
+		{0, mostShare},
+		{0, mostShare},
+		{shareMemory * mostShare, leastShare},
+	} {
+		awaitBlock()
+		s.clock = max(s.clock, b.sharedUntil+test.quiet)
+		b.mode = blocking
+		s.others = 5 * time.Microsecond
+		if how := s.wait(t, &b, near); how != "park" {
+			t.Fatalf("%d: when others have run: %s", i, how)
+		}
+		s.others = 0
+		from := s.clock
+		awaitBlock()
+		if parked := s.clock - from; parked < test.want-timing.Instant(near) || parked > test.want+5*timing.Instant(near) {
+			t.Errorf("%d: it parks for %v, want %v", i, time.Duration(parked), time.Duration(test.want))
+		}
 	}
 }
 
