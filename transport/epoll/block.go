@@ -33,8 +33,8 @@ const (
 	mostShare   = timing.Instant(10 * time.Millisecond)
 	shareMemory = 4
 
-	// monitorSleep is how long the runtime's monitor sleeps at most beside a loop that blocks.
-	monitorSleep = timing.Instant(20 * time.Millisecond)
+	// monitorSleep is how long the runtime's monitor sleeps at most beside a busy loop.
+	monitorSleep = timing.Instant(10 * time.Millisecond)
 )
 
 // A waitMode is how a loop waits for events.
@@ -141,14 +141,17 @@ func (b *blocker) takeTimer(events []unix.EpollEvent) (n int) {
 	return n
 }
 
-// parkUntil returns the deadline of a park, which is the given one at the latest. set is that of the
-// park before.
+// keepsTimer reports whether there always is a timer while the loop parks: it is busy.
 //
 // When all goroutines are parked, the runtime's monitor may go to sleep until the next timer; as
 // long as it sleeps, nobody interrupts a Handler that computes for long. To wake it after every park
-// costs as much as the park. So there is always a timer while a loop blocks.
+// costs as much as the park. The timer does it instead.
+func (b *blocker) keepsTimer() bool { return b.mode == parkingOnce || b.mode == sharing }
+
+// parkUntil returns the deadline of a park, which is the given one at the latest. set is that of the
+// park before.
 func (b *blocker) parkUntil(now, deadline, set timing.Instant) timing.Instant {
-	if b.mode != parkingOnce {
+	if !b.keepsTimer() {
 		return deadline
 	}
 	until := set

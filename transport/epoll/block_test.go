@@ -118,15 +118,18 @@ func TestALoopDoesNotBlockBeyondADeadline(t *testing.T) {
 }
 
 // The runtime's monitor sleeps until the next timer, which is the deadline of a park.
-func TestALoopThatBlocksKeepsATimer(t *testing.T) {
+func TestABusyLoopKeepsATimer(t *testing.T) {
 	const now = timing.Instant(time.Minute)
 	for _, test := range []struct {
 		name                string
 		mode                waitMode
 		deadline, set, want timing.Instant
 	}{
-		{"it doesn't block", parking, 0, 0, 0},
-		{"it doesn't block any more", sharing, now + 5, now + monitorSleep, now + 5},
+		{"events are rare", parking, 0, 0, 0},
+		{"events become rare", parking, now + 5, now + monitorSleep, now + 5},
+		{"one event came soon", parkingBriefly, 0, now + monitorSleep, 0},
+		{"others run", sharing, 0, 0, now + monitorSleep},
+		{"others run, and there is one", sharing, 0, now + monitorSleep - 1, now + monitorSleep - 1},
 		{"there is none", parkingOnce, 0, 0, now + monitorSleep},
 		{"there is one", parkingOnce, 0, now + monitorSleep - 1, now + monitorSleep - 1},
 		{"it comes soon", parkingOnce, 0, now + monitorSleep/2 - 1, now + monitorSleep},

@@ -72,7 +72,7 @@ func newPoller(ctl ctlFunc) (*poller, error) {
 	p := &poller{pollable: in, ctl: ctl, events: make([]unix.EpollEvent, maxEvents)}
 	p.blocker = newBlocker(p)
 	p.attempt = func(uintptr) bool {
-		if p.attempts > 0 && p.blocker.mode != parkingOnce {
+		if p.attempts > 0 && !p.blocker.keepsTimer() {
 			p.n = epollWaitParked(p.epfd, p.events)
 		} else {
 			p.n = epollWait(p.epfd, p.events)
@@ -143,9 +143,9 @@ func epollWait(epfd int, events []unix.EpollEvent) int {
 }
 
 // epollWaitParked is epollWait for a loop that was parked. When all goroutines are parked, the
-// runtime's monitor sleeps, and only a system call that the scheduler is told about wakes it. As
-// long as it sleeps and this loop is busy, nothing polls for the other loops or preempts this
-// one.
+// runtime's monitor sleeps, and only a timer wakes it, or a system call that the scheduler is told
+// about. As long as it sleeps and this loop is busy, nothing polls for the other loops or preempts
+// this one.
 func epollWaitParked(epfd int, events []unix.EpollEvent) int {
 	n, err := unix.EpollWait(epfd, events, 0)
 	if err != nil {
