@@ -63,9 +63,7 @@ func (r *recipients) release() {
 func (g *Group) broadcast(to *recipients, op websock.Opcode, p []byte) Delivery {
 	b := &broadcast{group: g, op: op, payload: p}
 	b.send(to.slots)
-	for _, r := range b.passedOver {
-		r.slot.reportPassedOver(r.err)
-	}
+	b.report()
 	return b.delivery
 }
 
@@ -114,6 +112,18 @@ func (b *broadcast) refused(s *Slot, err error) {
 	}
 	if b.group.options.OnUnsent != nil {
 		b.passedOver = append(b.passedOver, refusal{s, err})
+	}
+}
+
+// report calls OnUnsent for the slots that were passed over. Shutdown waits for that.
+func (b *broadcast) report() {
+	g := b.group
+	if len(b.passedOver) == 0 || !g.addRunningBefore(lifeOver) {
+		return
+	}
+	defer g.doneRunning()
+	for _, r := range b.passedOver {
+		r.slot.reportPassedOver(r.err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/std"
 )
 
 func TestCallsForASlotAreSequential(t *testing.T) {
@@ -314,4 +316,94 @@ func TestAPanicOfOnUnsentInBroadcastIsRecovered(t *testing.T) {
 	if d := g.Broadcast(websock.OpText, nil); d.Down != 3 || recovered.Load() != 3 {
 		t.Errorf("%+v, %d recovered", d, recovered.Load())
 	}
+}
+
+// Shutdown waits for the calls of OnUnsent that a broadcast makes, and then there are no more.
+func TestShutdownWaitsForABroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 3
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) { return nil, errRefused })
+		goOn := make(chan struct{})
+		calls := 0
+		g, shutDown := startInBubble(t, Options{
+			Targets: d.targets("a"),
+			Size:    slots,
+			Backoff: Backoff{Base: time.Hour},
+			OnUnsent: func(s *Slot, _ int, _ error) {
+				calls++
+				<-goOn
+				if err := s.Context().Err(); err != nil {
+					t.Error(err)
+				}
+			},
+		})
+		broadcast := func() { g.Broadcast(websock.OpText, nil) }
+		go broadcast()
+		synctest.Wait()
+		ended := false
+		go func() { shutDown(); ended = true }()
+		synctest.Wait()
+		if calls != 1 || g.over() {
+			t.Errorf("Shutdown has returned: %v, %d calls", g.over(), calls)
+		}
+		close(goOn)
+		time.Sleep(2 * time.Hour) // shutDown takes an hour of the bubble
+		synctest.Wait()
+		if broadcast(); calls != slots || !ended {
+			t.Errorf("Shutdown has returned: %v, %d calls", ended, calls)
+		}
+	})
+}
+
+// A slot doesn't end before OnUnsent has returned, also if the connection was lost just before a worker would
+// have sent on it.
+func TestNothingIsSentOnAConnectionWhoseLossIsBeingHandled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cut := make(chan struct{})
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+			return servePipe(func(conn net.Conn) {
+				go ignoreAll(conn)
+				<-cut
+			}), nil
+		})
+		targets := d.targets("a")
+		targets[0].Config.Transport = std.Transport() // which doesn't queue
+		decide, goOn := make(chan struct{}), make(chan struct{})
+		var order []string
+		g, shutDown := startInBubble(t, Options{
+			Targets:   targets,
+			Permanent: func(error) bool { <-decide; return false },
+			OnUnsent: func(s *Slot, messages int, _ error) {
+				order = append(order, "OnUnsent")
+				<-goOn
+				if err := s.Context().Err(); err != nil || messages != 1 {
+					t.Errorf("%d messages, %v", messages, err)
+				}
+			},
+			OnDown: func(*Slot, error, time.Duration) { order = append(order, "OnDown") },
+		})
+		defer shutDown()
+		waitAllUp(t, g)
+		s := g.Slot(0)
+		close(cut)
+		synctest.Wait() // in Permanent
+		if err := s.SendText([]byte("late")); err != nil {
+			t.Error(err)
+		}
+		s.Remove()
+		synctest.Wait()
+		if len(order) != 0 {
+			t.Errorf("%v before it is known that the connection is lost", order)
+		}
+		close(decide)
+		synctest.Wait()
+		if err := s.Context().Err(); err != nil {
+			t.Error(err)
+		}
+		close(goOn)
+		synctest.Wait()
+		if err := s.Context().Err(); err == nil || !slices.Equal(order, []string{"OnUnsent", "OnDown"}) {
+			t.Errorf("%v, %v", order, err)
+		}
+	})
 }

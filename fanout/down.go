@@ -34,13 +34,13 @@ func (a *attempt) failed() { (&teardown{slot: a.slot, attempt: a}).run(AttemptFa
 // is sending on it.
 func (s *Slot) connLost(l *link, err error) {
 	s.mu.Lock()
-	if o := s.outbox; s.link == l && o != nil && o.state == outboxSending {
-		l.lostErr = err
-		s.mu.Unlock()
-		return
-	}
+	l.lostErr = err // no worker begins any more
+	o := s.outbox
+	sending := s.link == l && o != nil && o.state == outboxSending
 	s.mu.Unlock()
-	s.takeDown(l, err)
+	if !sending {
+		s.takeDown(l, err)
+	}
 }
 
 func (s *Slot) takeDown(l *link, err error) {

@@ -217,11 +217,12 @@ func (g *Group) addRunning() {
 	g.running++
 }
 
-// addRunningIfOpen is addRunning, unless Shutdown was called. It reports whether it wasn't.
-func (g *Group) addRunningIfOpen() bool {
+// addRunningBefore is addRunning, unless the Group has come to a phase of its life. It reports whether it
+// hasn't.
+func (g *Group) addRunningBefore(p lifePhase) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closing() {
+	if lifePhase(g.life.Load()) >= p {
 		return false
 	}
 	g.running++

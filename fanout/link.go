@@ -32,7 +32,7 @@ type link struct {
 	upSince      time.Duration // likewise
 	rtt          time.Duration
 	monitor      keepalive.Monitor
-	lostErr      error // with which the connection has ended while a worker was sending
+	lostErr      error // with which the connection has ended; nil: it hasn't
 }
 
 func newLink(s *Slot, conn *websock.Conn, t *Target, state *targetState) *link {

@@ -219,6 +219,10 @@ func (g *Group) Resize(n int) error {
 // addNumber adds a slot that has this number, unless the number is no longer the lowest one that is
 // free.
 func (g *Group) addNumber(number int) error {
+	if !g.addRunningBefore(lifeClosing) { // Options.Key isn't called any more
+		return ErrClosed
+	}
+	defer g.doneRunning()
 	if _, err := g.slotTargets(nil); err != nil {
 		return err
 	}

@@ -61,7 +61,6 @@ const (
 	outboxIdle    outboxState = iota
 	outboxQueued              // it waits for a worker
 	outboxSending             // a worker is sending
-	outboxDead                // the connection was lost meanwhile: nothing is sent any more
 )
 
 // A batch has messages that were taken from an outbox and are being sent.
@@ -88,7 +87,7 @@ func (s *Slot) keepLocked(m message) {
 
 // scheduleLocked has a worker send what waits, if there is a connection.
 func (o *outbox) scheduleLocked() {
-	if o.slot.link != nil && o.state == outboxIdle {
+	if l := o.slot.link; l != nil && l.lostErr == nil && o.state == outboxIdle {
 		o.state = outboxQueued
 		o.slot.group.writers.add(o)
 	}
@@ -216,12 +215,13 @@ func (o *outbox) deliver() {
 }
 
 // begin takes what is to be sent, and the code with which the connection is to be closed then, 0 if it
-// isn't. conn is nil if the connection that the outbox was scheduled for has ended.
+// isn't. conn is nil if the connection that the outbox was scheduled for has ended: then OnDown may be called
+// at any moment, and OnUnsent must not be, beside it.
 func (o *outbox) begin() (conn *websock.Conn, b *batch, code websock.CloseCode) {
 	s := o.slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.outbox != o || s.link == nil {
+	if s.outbox != o || s.link == nil || s.link.lostErr != nil {
 		return nil, nil, 0
 	}
 	code, o.closeCode = o.closeCode, 0
@@ -242,12 +242,9 @@ func (o *outbox) delivered() {
 	s := o.slot
 	s.mu.Lock()
 	l := s.link
-	lost := s.outbox == o && l != nil && l.lostErr != nil
+	lost := o.state == outboxSending && s.outbox == o && l != nil && l.lostErr != nil
 	o.state = outboxIdle
-	switch {
-	case lost:
-		o.state = outboxDead
-	case s.outbox == o && (len(o.messages) > 0 || o.closeCode != 0):
+	if s.outbox == o && (len(o.messages) > 0 || o.closeCode != 0) {
 		o.scheduleLocked()
 	}
 	s.mu.Unlock()

@@ -123,7 +123,7 @@ func (b *addressBook) find(ctx context.Context, name hostName, s *Slot) (*resolv
 		return h, h.err
 	}
 	if h.lookup == nil {
-		if !b.group.addRunningIfOpen() {
+		if !b.group.addRunningBefore(lifeClosing) {
 			return h, ErrClosed
 		}
 		h.lookup = make(chan struct{})

@@ -37,11 +37,11 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 // Another call waits as the first one does. After Shutdown nothing keeps the Group in memory.
 func (g *Group) Shutdown(ctx context.Context) error {
 	g.beginShutdown()
-	err := g.waitUntil(ctx, g.hasEndedLocked)
+	err := g.waitUntil(ctx, g.endLocked)
 	if err != nil {
 		err = g.cutAll(err)
+		g.endNow()
 	}
-	g.life.Store(uint32(lifeOver))
 	g.abortConns()
 	g.endSlots(ErrClosed)
 	g.scheduler.Stop()
@@ -75,6 +75,23 @@ func (g *Group) closeSlots() {
 // hasEndedLocked reports whether all that Shutdown waits for has ended.
 func (g *Group) hasEndedLocked() bool {
 	return g.inState[Waiting]+g.inState[Connecting]+g.inState[Up]+g.inState[ending]+g.running == 0
+}
+
+// endLocked ends the Group, if all that Shutdown waits for has ended, and reports whether it has: in one
+// step, so that nothing begins in between.
+func (g *Group) endLocked() bool {
+	if !g.hasEndedLocked() {
+		return false
+	}
+	g.life.Store(uint32(lifeOver))
+	return true
+}
+
+// endNow ends the Group in any case.
+func (g *Group) endNow() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.life.Store(uint32(lifeOver))
 }
 
 // cutGrace is how long Shutdown waits for the next slot or call to end, after it has aborted the
