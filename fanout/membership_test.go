@@ -144,8 +144,8 @@ func TestASlotIsAddedOnlyIfItCanBe(t *testing.T) {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
-	if g.Len() != 3 || g.Stats().Waiting+g.Stats().Connecting != 3 {
-		t.Errorf("%d slots, %+v", g.Len(), g.Stats())
+	if s := g.Stats(); g.Len() != 3 || s.Waiting+s.Connecting != 3 {
+		t.Errorf("%d slots, %+v", g.Len(), s)
 	}
 	shutdown(t, g)
 	if _, err := g.Add("c", SlotOptions{}); err != ErrClosed {
@@ -287,9 +287,10 @@ func TestConcurrentResizesEnd(t *testing.T) {
 		})
 	}
 	resizing.Wait()
-	if n := g.Len(); n > 50 || g.Stats().Waiting+g.Stats().Connecting != n {
-		t.Errorf("%d slots, %+v", n, g.Stats())
+	if n, s := g.Len(), g.Stats(); n > 50 || s.Waiting+s.Connecting != n {
+		t.Errorf("%d slots, %+v", n, s)
 	}
+	waitUntil(t, "those that were removed have ended", func() bool { return g.Stats().Ending == 0 })
 }
 
 // checkKeys has the server assert that no key has two connections. Options of the Group have to be those of
