@@ -25,13 +25,13 @@ const (
 	// from a connection takes longer.
 	emptyYield = timing.Instant(2 * time.Microsecond)
 
-	// leastShare and mostShare are how long a loop only parks after it has seen other goroutines run. A
-	// yield is also slow if the system has interrupted it, which happens every few milliseconds, so a
-	// single one must not keep the loop from blocking for long. If another one follows soon, within
-	// shareMemory times as long as the loop has parked for, it parks for twice as long.
+	// leastShare and mostShare are how long a loop only parks after it has seen other goroutines run: the
+	// least at first, and twice as long each time that they run again within shareMemory. A yield is also
+	// slow if the system interrupts it, which happens every few milliseconds, so a single one must not
+	// keep the loop from blocking for long.
 	leastShare  = timing.Instant(500 * time.Microsecond)
 	mostShare   = timing.Instant(10 * time.Millisecond)
-	shareMemory = 4
+	shareMemory = timing.Instant(time.Millisecond)
 
 	// monitorSleep is how long the runtime's monitor sleeps at most beside a busy loop.
 	monitorSleep = timing.Instant(10 * time.Millisecond)
@@ -187,11 +187,10 @@ func (b *blocker) hasParked(start timing.Instant, events bool) {
 // share has the loop park for a while.
 func (b *blocker) share(now timing.Instant) {
 	b.next(sharedWait)
-	if now-b.sharedUntil > shareMemory*b.shareTime {
-		b.shareTime = leastShare
-	} else {
-		b.shareTime = min(2*b.shareTime, mostShare)
+	if now-b.sharedUntil > shareMemory {
+		b.shareTime = 0
 	}
+	b.shareTime = min(max(2*b.shareTime, leastShare), mostShare)
 	b.sharedUntil = now + b.shareTime
 }
 

@@ -73,15 +73,15 @@ func TestALoopBlocksAgainSomeTimeAfterOtherGoroutinesHaveRun(t *testing.T) {
 	}{
 		{0, leastShare},
 		{0, 2 * leastShare},
-		{shareMemory*2*leastShare - 10_000, 4 * leastShare},
-		{shareMemory*4*leastShare + 1, leastShare},
+		{shareMemory - 10_000, 4 * leastShare},
+		{shareMemory, leastShare},
 		{0, 2 * leastShare},
 		{0, 4 * leastShare},
 		{0, 8 * leastShare},
 		{0, 16 * leastShare},
 		{0, mostShare},
 		{0, mostShare},
-		{shareMemory * mostShare, leastShare},
+		{shareMemory, leastShare},
 	} {
 		awaitBlock()
 		s.clock = max(s.clock, b.sharedUntil+test.quiet)
