@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/liveness"
 	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 )
@@ -160,7 +161,7 @@ type Session struct {
 	tracing   bool // a goroutine calls Config.Trace
 	recent    recentResets
 	nuisance  nuisance
-	keepAlive keepAlive
+	keepAlive liveness.Watch
 }
 
 // A phase is how far the life of a Session has come.
