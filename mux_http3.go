@@ -48,7 +48,10 @@ func (m *Mux) connectHTTP3(ctx context.Context, c *muxConn, r *route) (muxSessio
 	switch {
 	case err == nil:
 		return http3Session{session}, nil
-	case errors.Is(err, transport.ErrUnsupported) && ctx.Err() == nil:
+	case ctx.Err() != nil:
+	case errors.Is(err, transport.ErrNotAsked):
+		return nil, nil
+	case errors.Is(err, transport.ErrUnsupported):
 		c.avoidHTTP3()
 		return nil, nil
 	}

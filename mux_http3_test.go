@@ -35,10 +35,13 @@ func TestAServerWithoutHTTP3IsAskedForOthers(t *testing.T) {
 		name  string
 		err   error
 		cfg   Config
+		http2 bool // the server speaks it
 		asked int  // of two Dials
 		fails bool // with err
 	}{
 		{name: "once", err: fmt.Errorf("%w: %w", transport.ErrUnsupported, errUDP), asked: 1},
+		{name: "each time that it was not asked", err: fmt.Errorf("%w: %w", transport.ErrNotAsked, errUDP), http2: true, asked: 2},
+		{name: "once, also with HTTP/2", err: fmt.Errorf("%w: %w", transport.ErrUnsupported, errUDP), http2: true, asked: 1},
 		{name: "and fails, as demanded", err: errUDP, asked: 2, fails: true},
 		{name: "not at all with NetDial", err: errUDP, cfg: Config{NetDial: dialNet}},
 		{name: "not at all with a Control", err: errUDP, cfg: Config{Dialer: &net.Dialer{Control: func(string, string, syscall.RawConn) error { return nil }}}},
@@ -47,14 +50,21 @@ func TestAServerWithoutHTTP3IsAskedForOthers(t *testing.T) {
 		}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if c, err := Accept(w, r, nil); err == nil {
 					c.Close()
 				}
 			}))
+			if test.http2 {
+				if err := ConfigureServer(s.Config); err != nil {
+					t.Fatal(err)
+				}
+				s.TLS = s.Config.TLSConfig
+			}
+			s.StartTLS()
 			defer s.Close()
 			dialer := &failingStreamDialer{err: test.err}
-			mux := &Mux{HTTP3: dialer}
+			mux := &Mux{HTTP3: dialer, StreamsPerConn: 1}
 			defer mux.Close()
 			cfg := test.cfg
 			cfg.Mux, cfg.TLS = mux, &tls.Config{InsecureSkipVerify: true}
@@ -66,7 +76,7 @@ func TestAServerWithoutHTTP3IsAskedForOthers(t *testing.T) {
 				case !test.fails && err != nil:
 					t.Fatal(err)
 				case !test.fails:
-					c.Abort(nil)
+					defer c.Abort(nil) // another Dial doesn't use the connection
 				case !errors.Is(err, errUDP) || !errors.As(err, &failed) || failed.Host == "":
 					t.Error(err)
 				}
@@ -75,7 +85,7 @@ func TestAServerWithoutHTTP3IsAskedForOthers(t *testing.T) {
 				t.Errorf("asked %d times for HTTP/3, want %d", len(dialer.asked), test.asked)
 			}
 			for _, to := range dialer.asked {
-				if to.Host != "127.0.0.1" || to.TLS.NextProtos[0] != "h3" || to.MaxStreams != DefaultStreamsPerConn || to.MaxHeaderBytes != DefaultHandshakeSize {
+				if to.Host != "127.0.0.1" || to.TLS.NextProtos[0] != "h3" || to.MaxStreams != 1 || to.MaxHeaderBytes != DefaultHandshakeSize {
 					t.Errorf("%+v", to)
 				}
 			}

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -14,10 +15,16 @@ import (
 // transport/h3, a module of its own, provides it.
 type StreamDialer interface {
 	// DialStreams connects to a server, which must agree to extended CONNECT, before ctx ends. An
-	// error that is ErrUnsupported says that the server can't be reached in this way, but maybe in
-	// another: then the Mux uses HTTP/2 or HTTP/1.1.
+	// error that is ErrUnsupported says that the server was asked and can't be reached in this way,
+	// but maybe in another: then the Mux uses HTTP/2 or HTTP/1.1, and for a while doesn't ask again.
+	// After one that is ErrNotAsked it uses them, too, but only this time. Any other error is that of
+	// the Dial.
 	DialStreams(ctx context.Context, to StreamTarget) (StreamSession, error)
 }
+
+// ErrNotAsked is what DialStreams returns if it has not come to ask the server, and so has learned nothing of
+// it: for example, because its name could not be looked up, or the network can't be used at present.
+var ErrNotAsked = errors.New("websock: the server was not asked for streams")
 
 // A StreamTarget says what a StreamDialer connects to, and how.
 type StreamTarget struct {

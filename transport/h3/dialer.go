@@ -55,10 +55,25 @@ func (d *Dialer) DialStreams(ctx context.Context, to transport.StreamTarget) (tr
 	switch {
 	case err == nil:
 		return s, nil
-	case d.Required:
+	case d.Required, ctx.Err() != nil:
 		return nil, err
+	case errors.As(err, new(*answerError)):
+		return nil, fmt.Errorf("%w: %w", transport.ErrUnsupported, err)
 	}
-	return nil, fmt.Errorf("%w: %w", transport.ErrUnsupported, err)
+	return nil, fmt.Errorf("%w: %w", transport.ErrNotAsked, err)
+}
+
+// An answerError is an error of a server that was asked: what it has answered, or that it has not answered
+// in time. Others say nothing about it.
+type answerError struct{ error }
+
+func (e *answerError) Unwrap() error { return e.error }
+
+// isLocal reports whether a connection has ended because of this machine: most likely, its system has refused
+// to send a packet.
+func isLocal(err error) bool {
+	var below *quic.TransportError
+	return errors.As(err, new(*net.OpError)) || errors.As(err, &below) && !below.Remote && below.ErrorCode == quic.InternalError
 }
 
 var errNoTLS13 = errors.New("websock: HTTP/3 needs TLS 1.3, which the tls.Config forbids")
@@ -139,21 +154,24 @@ func (d *Dialer) dialAddr(ctx context.Context, to transport.StreamTarget, addr n
 	conn, err := sock.transport.Dial(ctx, net.UDPAddrFromAddrPort(addr), to.TLS, config)
 	if err != nil {
 		d.release(key, sock)
+		if !isLocal(err) {
+			err = &answerError{err}
+		}
 		return nil, fmt.Errorf("%s: %w", net.JoinHostPort(to.Host, strconv.Itoa(to.Port)), err)
 	}
 	context.AfterFunc(conn.Context(), func() { d.release(key, sock) })
 	s, err := newSession(conn, to)
 	if err != nil {
 		conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeInternalError), "")
-		return nil, sessionError(err)
+		return nil, &answerError{sessionError(err)}
 	}
 	switch extended, err := s.awaitSettings(ctx); {
 	case err != nil:
 		s.Close(err)
-		return nil, err
+		return nil, &answerError{err}
 	case !extended:
 		s.Close(nil)
-		return nil, ErrNoExtendedConnect
+		return nil, &answerError{ErrNoExtendedConnect}
 	}
 	return s, nil
 }
