@@ -76,7 +76,7 @@ func (s *session) readControl(str *quic.ReceiveStream) {
 		frameType, payload, err := readControlFrame(str)
 		switch {
 		case err != nil:
-			s.violated(err)
+			s.controlFailed(err)
 			return
 		case first && frameType != frameSettings:
 			err = &violation{http3.ErrCodeMissingSettings, "the first frame is not SETTINGS (RFC 9114 section 6.2.1)"}
@@ -88,7 +88,7 @@ func (s *session) readControl(str *quic.ReceiveStream) {
 			err = &violation{http3.ErrCodeFrameUnexpected, fmt.Sprintf("frame of type %#x on the control stream (RFC 9114 section 7.2)", frameType)}
 		}
 		if err != nil {
-			s.violated(err)
+			s.controlFailed(err)
 			return
 		}
 		first = false
@@ -159,10 +159,17 @@ func (s *session) receiveGoAway(p []byte) error {
 	return nil
 }
 
-// violated ends a connection whose peer has violated RFC 9114, or of which quic-go reports an error.
-func (s *session) violated(err error) {
+// controlFailed is called for an error of the control stream: the peer has violated RFC 9114, or the
+// connection has ended anyway.
+func (s *session) controlFailed(err error) {
 	var v *violation
 	if errors.As(err, &v) {
-		s.end(v.code, v)
+		s.violated(v)
 	}
+}
+
+// violated ends a connection whose peer has violated RFC 9114, and returns the error for it.
+func (s *session) violated(v *violation) error {
+	s.end(v.code, v)
+	return v.sessionError()
 }

@@ -33,13 +33,19 @@ func appendFrameHeader(b []byte, frameType uint64, length int) []byte {
 	return quicvarint.Append(quicvarint.Append(b, frameType), uint64(length))
 }
 
-// A violation is what a peer has done against RFC 9114.
+// A violation is what a peer has done against RFC 9114 that ends the whole connection.
 type violation struct {
 	code http3.ErrCode
 	rule string
 }
 
-func (v *violation) Error() string { return fmt.Sprintf("%v: %s", v.code, v.rule) }
+func (v *violation) Error() string { return v.rule }
+
+// sessionError returns the error of a connection that has ended for it.
+func (v *violation) sessionError() *SessionError { return &SessionError{Code: v.code, Err: v} }
+
+// errCutOff is the end of a stream inside a frame.
+var errCutOff = &violation{http3.ErrCodeFrameError, "a stream has ended inside a frame (RFC 9114 section 7.1)"}
 
 // A deframer takes the payloads of DATA frames out of the bytes of a stream. It holds no payload.
 type deframer struct {
@@ -50,12 +56,12 @@ type deframer struct {
 }
 
 // deframe moves the payloads in p to its beginning, and returns how many bytes they have.
-func (d *deframer) deframe(p []byte) (n int, err error) {
+func (d *deframer) deframe(p []byte) (n int, bad *violation) {
 	for at := 0; at < len(p); {
 		if d.left == 0 {
-			used, err := d.parseHeader(p[at:])
-			if err != nil {
-				return n, err
+			used, bad := d.parseHeader(p[at:])
+			if bad != nil {
+				return n, bad
 			}
 			at += used
 			continue
@@ -71,7 +77,7 @@ func (d *deframer) deframe(p []byte) (n int, err error) {
 }
 
 // parseHeader takes a header, or a part of it, from p, and returns how many bytes it has used.
-func (d *deframer) parseHeader(p []byte) (used int, err error) {
+func (d *deframer) parseHeader(p []byte) (used int, bad *violation) {
 	before := int(d.n)
 	d.n += uint8(copy(d.header[before:], p))
 	frameType, n, err := quicvarint.Parse(d.header[:d.n])

@@ -37,7 +37,7 @@ func readHead(str io.Reader, maxSize int) (transport.StreamHead, error) {
 			return head, err
 		}
 	}
-	return transport.StreamHead{}, &violation{http3.ErrCodeExcessiveLoad, "too many informational responses"}
+	return transport.StreamHead{}, &StreamError{Code: http3.ErrCodeExcessiveLoad, Rule: "too many informational responses"}
 }
 
 // isInformational reports whether a response is not the final one.
@@ -50,16 +50,23 @@ func isInformational(h transport.StreamHead) bool {
 }
 
 // readHeaders reads a HEADERS frame.
-func readHeaders(str io.Reader, maxSize int) (transport.StreamHead, error) {
-	r := quicvarint.NewReader(str)
+func readHeaders(str io.Reader, maxSize int) (head transport.StreamHead, err error) {
+	counter := &countingReader{Reader: str}
+	defer func() {
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = counter.endOfStream()
+		}
+	}()
+	r := quicvarint.NewReader(counter)
 	for {
+		counter.n = 0
 		frameType, err := quicvarint.Read(r)
 		if err != nil {
-			return transport.StreamHead{}, unexpectedEOF(err)
+			return head, err
 		}
 		length, err := quicvarint.Read(r)
 		if err != nil {
-			return transport.StreamHead{}, unexpectedEOF(err)
+			return head, err
 		}
 		switch {
 		case frameType == frameHeaders && length > uint64(maxSize):
@@ -67,24 +74,36 @@ func readHeaders(str io.Reader, maxSize int) (transport.StreamHead, error) {
 		case frameType == frameHeaders:
 			block := make([]byte, length)
 			if _, err := io.ReadFull(r, block); err != nil {
-				return transport.StreamHead{}, unexpectedEOF(err)
+				return head, err
 			}
 			return decodeHeaders(block, maxSize)
 		case isKnown(frameType):
-			return transport.StreamHead{}, &violation{http3.ErrCodeFrameUnexpected, fmt.Sprintf("frame of type %#x before the response (RFC 9114 section 4.1)", frameType)}
+			return head, &violation{http3.ErrCodeFrameUnexpected, fmt.Sprintf("frame of type %#x before the response (RFC 9114 section 4.1)", frameType)}
 		}
 		if _, err := io.CopyN(io.Discard, r, int64(length)); err != nil {
-			return transport.StreamHead{}, unexpectedEOF(err)
+			return head, err
 		}
 	}
 }
 
-// unexpectedEOF returns err, or io.ErrUnexpectedEOF if it is the end of a stream.
-func unexpectedEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
+// A countingReader counts what it reads of a frame.
+type countingReader struct {
+	io.Reader
+	n int
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n += n
+	return n, err
+}
+
+// endOfStream returns the error for the end of the stream.
+func (r *countingReader) endOfStream() error {
+	if r.n > 0 {
+		return errCutOff
 	}
-	return err
+	return io.ErrUnexpectedEOF
 }
 
 // decodeHeaders decodes a block of fields.

@@ -90,7 +90,8 @@ var masked = frame(0x0, append([]byte{0x81, 0x85, 0, 0, 0, 0}, "hello"...))
 // maskedClose is one with a close frame.
 var maskedClose = frame(0x0, []byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
 
-// What a client does wrong ends its WebSocket, and nothing else.
+// What a client does wrong ends its WebSocket. If it has violated HTTP/3 itself, its connection ends, too (RFC
+// 9114 section 8); those of other clients don't.
 func TestHostileClients(t *testing.T) {
 	ends := make(chan error, 1)
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -103,37 +104,49 @@ func TestHostileClients(t *testing.T) {
 		}
 	})
 	other := s.mustDial(t, websock.Config{})
-	client := newRawClient(t, s)
+	wantEnd := func(name, want string) {
+		t.Helper()
+		select {
+		case err := <-ends:
+			if got := describe(err); got != want && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %s (%v)", name, got, err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s: the server's WebSocket is still open", name)
+		}
+	}
 	finish := func(s *quic.Stream) { s.Close() }
 	for _, test := range []struct {
 		name string
 		send []byte
 		then func(s *quic.Stream)
-		want string // what describe says of the server's error, or a part of that; "": the request is not proper
+		want string        // what describe says of the server's error, or a part of that; "": the request is not proper
+		code http3.ErrCode // of the end of the connection; 0: it goes on
 	}{
-		{"no :protocol", head(":method", "CONNECT", ":authority", "example.com", "sec-websocket-version", "13"), nil, "HTTP status 501"},
-		{"an empty :protocol", with(":protocol", "", "sec-websocket-version", "13"), nil, ""},
-		{"no :path", with(":path", "", "sec-websocket-version", "13"), nil, ""},
-		{"headers of HTTP/1.1", with("connection", "upgrade", "sec-websocket-version", "13"), nil, ""},
-		{"another version", with("sec-websocket-version", "8"), nil, "HTTP status 400"},
-		{"a request that is reset", proper[:20], func(s *quic.Stream) { s.CancelWrite(0x10c) }, ""},
-		{"a request that ends", proper[:20], finish, ""},
+		{"no :protocol", head(":method", "CONNECT", ":authority", "example.com", "sec-websocket-version", "13"), nil, "HTTP status 501", 0},
+		{"an empty :protocol", with(":protocol", "", "sec-websocket-version", "13"), nil, "", 0},
+		{"no :path", with(":path", "", "sec-websocket-version", "13"), nil, "", 0},
+		{"headers of HTTP/1.1", with("connection", "upgrade", "sec-websocket-version", "13"), nil, "", 0},
+		{"another version", with("sec-websocket-version", "8"), nil, "HTTP status 400", 0},
+		{"a request that is reset", proper[:20], func(s *quic.Stream) { s.CancelWrite(0x10c) }, "", 0},
+		{"a request that ends", proper[:20], finish, "", 0},
 
-		{"a trailer", slices.Concat(proper, masked, head("x", "y")), nil, "`CloseError` 1006, `StreamError` H3_FRAME_UNEXPECTED"},
-		{"SETTINGS", slices.Concat(proper, masked, frame(0x4, nil)), nil, "`CloseError` 1006, `StreamError` H3_FRAME_UNEXPECTED"},
-		{"a frame of HTTP/2", slices.Concat(proper, masked, frame(0x2, nil)), nil, "`CloseError` 1006, `StreamError` H3_FRAME_UNEXPECTED"},
-		{"the end in a DATA frame", slices.Concat(proper, masked[:5]), finish, "`CloseError` 1006, `StreamError` H3_FRAME_ERROR"},
-		{"the end in the header of one", slices.Concat(proper, masked, []byte{0}), finish, "`CloseError` 1006, `StreamError` H3_FRAME_ERROR"},
-		{"the end between messages", slices.Concat(proper, masked), finish, "`CloseError` 1006, `io.ErrUnexpectedEOF`"},
+		{"a trailer", slices.Concat(proper, masked, head("x", "y")), nil, "`CloseError` 1006, `SessionError` H3_FRAME_UNEXPECTED", http3.ErrCodeFrameUnexpected},
+		{"SETTINGS", slices.Concat(proper, masked, frame(0x4, nil)), nil, "`CloseError` 1006, `SessionError` H3_FRAME_UNEXPECTED", http3.ErrCodeFrameUnexpected},
+		{"a frame of HTTP/2", slices.Concat(proper, masked, frame(0x2, nil)), nil, "`CloseError` 1006, `SessionError` H3_FRAME_UNEXPECTED", http3.ErrCodeFrameUnexpected},
+		{"the end in a DATA frame", slices.Concat(proper, masked[:5]), finish, "`CloseError` 1006, `SessionError` H3_FRAME_ERROR", http3.ErrCodeFrameError},
+		{"the end in the header of one", slices.Concat(proper, masked, []byte{0}), finish, "`CloseError` 1006, `SessionError` H3_FRAME_ERROR", http3.ErrCodeFrameError},
+		{"the end between messages", slices.Concat(proper, masked), finish, "`CloseError` 1006, `io.ErrUnexpectedEOF`", 0},
 		{"a reset", slices.Concat(proper, masked), func(s *quic.Stream) {
 			io.ReadFull(s, make([]byte, len(accepted)))
 			s.CancelWrite(0x10c)
-		}, "`CloseError` 1006, `StreamError` H3_REQUEST_CANCELLED of the server"},
-		{"an unmasked message", slices.Concat(proper, hello), nil, "protocol error"},
-		{"20,000 frames of unknown types", slices.Concat(proper, bytes.Repeat(frame(0x21, []byte("greased")), 20_000), maskedClose), nil, "`CloseError` 1000"},
-		{"20,000 empty DATA frames", slices.Concat(proper, bytes.Repeat(frame(0x0, nil), 20_000), maskedClose), nil, "`CloseError` 1000"},
-		{"a frame of an unknown type, without end", slices.Concat(proper, varints(0x21, 1<<60), make([]byte, 1<<20)), finish, "`CloseError` 1006, `StreamError` H3_FRAME_ERROR"},
+		}, "`CloseError` 1006, `StreamError` H3_REQUEST_CANCELLED of the server", 0},
+		{"an unmasked message", slices.Concat(proper, hello), nil, "protocol error", 0},
+		{"20,000 frames of unknown types", slices.Concat(proper, bytes.Repeat(frame(0x21, []byte("greased")), 20_000), maskedClose), nil, "`CloseError` 1000", 0},
+		{"20,000 empty DATA frames", slices.Concat(proper, bytes.Repeat(frame(0x0, nil), 20_000), maskedClose), nil, "`CloseError` 1000", 0},
+		{"a frame of an unknown type, without end", slices.Concat(proper, varints(0x21, 1<<60), make([]byte, 1<<20)), finish, "`CloseError` 1006, `SessionError` H3_FRAME_ERROR", http3.ErrCodeFrameError},
 	} {
+		client := newRawClient(t, s)
 		st := client.stream(test.send)
 		if test.then != nil {
 			test.then(st)
@@ -143,20 +156,20 @@ func TestHostileClients(t *testing.T) {
 			if _, err := io.ReadAll(st); !errors.As(err, &reset) || !reset.Remote {
 				t.Errorf("%s: the client reads %v", test.name, err)
 			}
-			continue
-		}
-		select {
-		case err := <-ends:
-			if got := describe(err); got != test.want && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%s: %s (%v)", test.name, got, err)
-			}
-		case <-time.After(patience):
-			t.Fatalf("%s: the server's WebSocket is still open", test.name)
+		} else {
+			wantEnd(test.name, test.want)
 		}
 		finish(st)
-	}
-	if err := context.Cause(client.Context()); err != nil {
-		t.Error(err)
+		if test.code == 0 {
+			finish(client.stream(proper, maskedClose))
+			wantEnd("after "+test.name, "`CloseError` 1000")
+			continue
+		}
+		<-client.Context().Done()
+		var ended *quic.ApplicationError
+		if err := context.Cause(client.Context()); !errors.As(err, &ended) || !ended.Remote || ended.ErrorCode != quic.ApplicationErrorCode(test.code) {
+			t.Errorf("%s: the client's connection: %v", test.name, err)
+		}
 	}
 	wantEcho(t, other, "hello")
 	other.Abort(nil)

@@ -1,6 +1,7 @@
 package h3
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -28,6 +29,9 @@ import (
 //   - KeepAlivePeriod: DefaultKeepAlive, since QUIC ends a connection on which nothing happens for 30
 //     seconds, and a WebSocket may be idle for longer.
 //
+// It puts a function before ConnContext, so that a client that violates HTTP/3 on the stream of a WebSocket
+// loses its connection (RFC 9114 section 8), and not only that stream.
+//
 // Without a QUICConfig, http3.Server accepts 0-RTT; with ConfigureServer it doesn't, unless QUICConfig has
 // Allow0RTT. See the package's documentation.
 func ConfigureServer(s *http3.Server) {
@@ -40,7 +44,18 @@ func ConfigureServer(s *http3.Server) {
 	if s.QUICConfig.MaxIncomingStreams == 0 {
 		s.QUICConfig.MaxIncomingStreams = DefaultMaxStreams
 	}
+	next := s.ConnContext
+	s.ConnContext = func(ctx context.Context, c *quic.Conn) context.Context {
+		ctx = context.WithValue(ctx, connKey{}, c)
+		if next != nil {
+			ctx = next(ctx, c)
+		}
+		return ctx
+	}
 }
+
+// connKey is the key of the *quic.Conn in the context of a request.
+type connKey struct{}
 
 // The defaults of ConfigureServer, and of a Dialer.
 const (
@@ -202,6 +217,7 @@ func (w *responseWriter) TakeStream(status int, header http.Header) (transport.C
 	st := &stream{
 		str:    hs.QUICStream(),
 		ends:   hs,
+		abort:  aborter(w.r, hs),
 		local:  addr(w.r, http.LocalAddrContextKey),
 		remote: addr(w.r, http3.RemoteAddrContextKey),
 	}
@@ -209,6 +225,23 @@ func (w *responseWriter) TakeStream(status int, header http.Header) (transport.C
 	st.tls = func() tls.ConnectionState { return *state }
 	st.str.SetDeadline(time.Time{})
 	return newConn(st), nil
+}
+
+// aborter returns the function that ends the connection of a request; only its stream, if ConfigureServer was
+// not called for the http3.Server.
+func aborter(r *http.Request, s streamEnds) func(*violation) error {
+	conn, ok := r.Context().Value(connKey{}).(*quic.Conn)
+	if !ok {
+		return func(v *violation) error {
+			s.CancelRead(quic.StreamErrorCode(v.code))
+			s.CancelWrite(quic.StreamErrorCode(v.code))
+			return &StreamError{Code: v.code, Rule: v.rule}
+		}
+	}
+	return func(v *violation) error {
+		conn.CloseWithError(quic.ApplicationErrorCode(v.code), v.rule)
+		return v.sessionError()
+	}
 }
 
 // addr returns an address that the http3.Server has added to the context of a request.

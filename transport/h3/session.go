@@ -181,8 +181,7 @@ func (s *session) end(code http3.ErrCode, cause error) {
 	}
 	s.mu.Unlock()
 	text := ""
-	var v *violation
-	if errors.As(cause, &v) {
+	if v, ok := cause.(*violation); ok {
 		text = v.rule
 	}
 	s.conn.CloseWithError(quic.ApplicationErrorCode(code), text)
@@ -281,6 +280,7 @@ func (s *session) OpenStream(ctx context.Context, fields []hpack.HeaderField) (t
 		local:   s.conn.LocalAddr(),
 		remote:  s.conn.RemoteAddr(),
 		tls:     s.tls,
+		abort:   s.violated,
 	}
 	return newConn(st), head, nil
 }
@@ -329,12 +329,16 @@ func (s *session) endOpening(str *quic.Stream) {
 func (s *session) openError(str *quic.Stream, err error) error {
 	var v *violation
 	if errors.As(err, &v) {
-		err = &StreamError{Code: v.code, Rule: v.rule}
+		err = s.violated(v)
 	}
 	err = streamError(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isRefusedLocked(str) {
+	var ended *SessionError
+	if errors.As(err, &ended) {
+		err = s.withCause(ended)
+	}
 		return fmt.Errorf("%w: %w", h2.ErrRefused, err)
 	}
 	return err

@@ -23,14 +23,15 @@ type stream struct {
 	str  *quic.Stream
 	ends streamEnds
 
-	session       *session // nil: the stream is a server's
+	session       *session               // nil: the stream is a server's
+	abort         func(*violation) error // ends the connection, and returns the error for it
 	local, remote net.Addr
 	tls           func() tls.ConnectionState
 
 	reading  sync.Mutex // held by a Read
 	frames   deframer
-	violated atomic.Pointer[StreamError] // why we have reset the stream; nil: we haven't
-	awaiting atomic.Pointer[answer]      // nil: LingerForAnswer wasn't called
+	violated atomic.Pointer[error]  // why we have ended the connection; nil: we haven't
+	awaiting atomic.Pointer[answer] // nil: LingerForAnswer wasn't called
 
 	writing sync.Mutex // held by a Write
 	unsent  int        // bytes that TryWrite has written since the last Write: no more of them wait in quic-go
@@ -65,22 +66,23 @@ func (st *stream) Read(p []byte) (int, error) {
 	defer st.reading.Unlock()
 	for len(p) > 0 {
 		if broken := st.violated.Load(); broken != nil {
-			return 0, broken
+			return 0, *broken
 		}
 		n, err := st.str.Read(p)
 		n, bad := st.frames.deframe(p[:n])
+		var broken error
 		if bad != nil {
-			bad = st.fail(bad)
+			broken = st.fail(bad)
 		}
 		switch {
 		case n > 0 && st.isAnswered(p[:n]):
 			return 0, io.EOF
 		case n > 0:
 			return n, nil // the next Read returns an error again
-		case bad != nil:
-			return 0, bad
+		case broken != nil:
+			return 0, broken
 		case err == io.EOF && st.frames.isInside():
-			return 0, st.fail(&violation{http3.ErrCodeFrameError, "the stream ends inside a frame (RFC 9114 section 7.1)"})
+			return 0, st.fail(errCutOff)
 		case err != nil:
 			return 0, st.errorOf(err)
 		}
@@ -98,7 +100,7 @@ func (st *stream) errorOf(err error) error {
 		return net.ErrClosed
 	}
 	if broken := st.violated.Load(); broken != nil {
-		return broken
+		return *broken
 	}
 	err = streamError(err)
 	if st.session != nil && errors.As(err, &ended) {
@@ -107,16 +109,10 @@ func (st *stream) errorOf(err error) error {
 	return err
 }
 
-// fail resets a stream whose peer has violated RFC 9114, and returns the error.
-func (st *stream) fail(err error) error {
-	var v *violation
-	if !errors.As(err, &v) {
-		return err
-	}
-	broken := &StreamError{Code: v.code, Rule: v.rule}
-	st.violated.Store(broken)
-	st.ends.CancelRead(quic.StreamErrorCode(v.code))
-	st.ends.CancelWrite(quic.StreamErrorCode(v.code))
+// fail ends the connection of a stream whose peer has violated RFC 9114, and returns the error.
+func (st *stream) fail(v *violation) error {
+	broken := st.abort(v)
+	st.violated.Store(&broken)
 	return broken
 }
 
