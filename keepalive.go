@@ -29,7 +29,9 @@ import (
 // count, also after that one has ended. A PING is answered by the other end of the connection,
 // which may be a proxy: that tells of the loss of what is behind it by closing the WebSocket. With a
 // Message, another Opcode than OpPing, or without Ping, the KeepAlive is for the WebSocket alone, as
-// over HTTP/1.1. It always is over HTTP/3, where QUIC keeps connections alive by itself.
+// over HTTP/1.1; the connection then gets a PING when nothing was received on it for half of Timeout, and
+// ends after Timeout. All of this is true for a client over HTTP/3, too. There the WebSockets of a server
+// have the KeepAlive for themselves.
 type KeepAlive struct {
 	// Ping is the time without a sign of life after which a ping is sent (RFC 6455 section
 	// 5.5.2), exact to a quarter of it. At most one ping is under way, and sending it never waits
@@ -102,11 +104,15 @@ func keepAlive(c *Conn, p *keepalive.Policy) {
 }
 
 // keepSessionAlive has one PING serve all WebSockets of a session, if the policy allows it, and returns
-// the policy that remains for the WebSocket.
+// the policy that remains for the WebSocket. Otherwise the WebSocket has heartbeats of its own; a session
+// whose server has gone ends nevertheless, so that the WebSocket isn't opened again on the same one.
 func keepSessionAlive(s interface {
 	KeepAlive(ping, timeout time.Duration, cause error)
 }, p *keepalive.Policy) *keepalive.Policy {
 	if p.Ping <= 0 || p.Opcode != OpPing || p.Payload != nil {
+		if p.Timeout > 0 {
+			s.KeepAlive(p.Timeout/2, p.Timeout, ErrIdle)
+		}
 		return p
 	}
 	s.KeepAlive(p.Ping, p.Timeout, ErrIdle)

@@ -69,9 +69,9 @@ func (s http3Session) openStream(ctx context.Context, fields []hpack.HeaderField
 	return conn, handshake.ResponseHead(head), err
 }
 
-// keepAlive leaves the policy to the WebSocket: QUIC keeps its connections alive itself, by a setting that
-// is made before there is a WebSocket.
-func (s http3Session) keepAlive(p *keepalive.Policy) *keepalive.Policy { return p }
+func (s http3Session) keepAlive(p *keepalive.Policy) *keepalive.Policy {
+	return keepSessionAlive(s.StreamSession, p)
+}
 
 func (s http3Session) Close(_ http2.ErrCode, cause error) { s.StreamSession.Close(cause) }
 

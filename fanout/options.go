@@ -57,7 +57,7 @@ type Options struct {
 	// one is under way, and sending one never waits for the peer. 0: DefaultPing. Negative: no
 	// pings.
 	//
-	// Where the Target has a Mux, one PING frame of an HTTP/2 connection serves for all of its slots. It
+	// Where the Target has a Mux, one PING of an HTTP/2 or HTTP/3 connection serves for all of its slots. It
 	// is sent when nothing was received on the connection for Ping, and doesn't measure the round trip.
 	// Config.KeepAlive, unless it is zero, then takes the place of Ping and PingTimeout. See
 	// websock.KeepAlive; for a ping of each slot, set PingMessage.

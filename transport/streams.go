@@ -65,6 +65,11 @@ type StreamSession interface {
 	GoingAway() bool // whether no more streams will ever be opened
 	Err() error      // why the session has ended, or nil
 
+	// KeepAlive has the server asked for a sign of life when nothing was received from it for ping,
+	// and the session closed with cause when nothing was received for timeout, both exact to a
+	// quarter. 0 is none. If it is called several times, the shortest times and the first cause count.
+	KeepAlive(ping, timeout time.Duration, cause error)
+
 	// Shutdown lets no more streams be opened, and ends the session when all have ended. It doesn't
 	// wait.
 	Shutdown()

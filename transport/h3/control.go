@@ -29,15 +29,15 @@ const maxControlFrame = 16 << 10
 
 // sendSettings opens our control stream.
 func (s *session) sendSettings() error {
-	str, err := s.conn.OpenUniStream()
-	if err != nil {
+	var err error
+	if s.control, err = s.conn.OpenUniStream(); err != nil {
 		return err
 	}
 	settings := quicvarint.Append(nil, settingMaxFieldSectionSize)
 	settings = quicvarint.Append(settings, uint64(s.to.MaxHeaderBytes))
 	b := quicvarint.Append(nil, streamControl)
 	b = append(appendFrameHeader(b, frameSettings, len(settings)), settings...)
-	_, err = str.Write(b)
+	_, err = s.control.Write(b)
 	return err
 }
 

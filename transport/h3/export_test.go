@@ -27,3 +27,6 @@ func Reset(st net.Conn, code quic.StreamErrorCode) {
 	s.ends.CancelWrite(code)
 	s.ends.CancelRead(code)
 }
+
+// Ping has a session ask the server for a sign of life.
+func Ping(s transport.StreamSession) error { return s.(*session).control.TryWriteAll(ping) }

@@ -13,6 +13,7 @@ const (
 	frameHeaders  = 0x1
 	frameSettings = 0x4
 	frameGoAway   = 0x7
+	frameReserved = 0x21 // of section 7.2.8
 )
 
 // isKnown reports whether a type of frame is one that RFC 9114 gives a place, or forbids (section 7.2.8).

@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/seed004e8d11/websock/internal/liveness"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
@@ -28,22 +29,24 @@ const (
 
 // A session is the client's end of a QUIC connection with HTTP/3.
 type session struct {
-	conn *quic.Conn
-	to   transport.StreamTarget
+	conn    *quic.Conn
+	control *quic.SendStream // our control stream
+	to      transport.StreamTarget
 
 	seen            [streamQPACKDecoder + 1]atomic.Bool // types of streams that the server has opened
 	settled         chan struct{}                       // closed when the server's settings have come, before
 	extendedConnect bool                                // is read
 
-	mu       sync.Mutex
-	state    sessionState
-	streams  int
-	opening  map[*quic.Stream]struct{} // whose response has not come
-	full     bool                      // the server allows no more streams at present
-	spare    *quic.Stream              // the first that it has allowed since
-	goAwayID uint64                    // streams from this ID on are not processed
-	cause    error                     // given to end
-	err      error                     // why the connection has ended
+	mu        sync.Mutex
+	state     sessionState
+	streams   int
+	opening   map[*quic.Stream]struct{} // whose response has not come
+	full      bool                      // the server allows no more streams at present
+	spare     *quic.Stream              // the first that it has allowed since
+	goAwayID  uint64                    // streams from this ID on are not processed
+	keepAlive liveness.Watch
+	cause     error // given to end
+	err       error // why the connection has ended
 }
 
 // newSession begins HTTP/3 on a connection.
@@ -277,10 +280,10 @@ func (s *session) OpenStream(ctx context.Context, fields []hpack.HeaderField) (t
 		str:     str,
 		ends:    str,
 		session: s,
+		abort:   s.violated,
 		local:   s.conn.LocalAddr(),
 		remote:  s.conn.RemoteAddr(),
 		tls:     s.tls,
-		abort:   s.violated,
 	}
 	return newConn(st), head, nil
 }
@@ -332,13 +335,13 @@ func (s *session) openError(str *quic.Stream, err error) error {
 		err = s.violated(v)
 	}
 	err = streamError(err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isRefusedLocked(str) {
 	var ended *SessionError
 	if errors.As(err, &ended) {
 		err = s.withCause(ended)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isRefusedLocked(str) {
 		return fmt.Errorf("%w: %w", h2.ErrRefused, err)
 	}
 	return err
