@@ -38,7 +38,7 @@ func newServer(t testing.TB, h http.HandlerFunc, options ...func(*http3.Server))
 		http3:  &http3.Server{Handler: h, TLSConfig: config},
 		addr:   udp.LocalAddr().(*net.UDPAddr).AddrPort(),
 		config: &tls.Config{RootCAs: roots},
-		mux:    &websock.Mux{HTTP3: &h3.Dialer{Required: true}},
+		mux:    newMux(),
 	}
 	for _, set := range options {
 		set(s.http3)
@@ -56,6 +56,11 @@ func newServer(t testing.TB, h http.HandlerFunc, options ...func(*http3.Server))
 		<-served
 	})
 	return s
+}
+
+// newMux returns a Mux that uses nothing but HTTP/3.
+func newMux() *websock.Mux {
+	return &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
 }
 
 // listenUDP returns a UDP socket on this machine.
@@ -82,7 +87,7 @@ func (s *server) dial(t testing.TB, cfg websock.Config) (*websock.Conn, error) {
 func (s *server) dialAny(t testing.TB, cfg websock.Config) (*websock.Conn, error) {
 	t.Helper()
 	cfg.TLS = s.config
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return websock.Dial(ctx, "wss://"+s.addr.String()+"/", &cfg)
 }
@@ -113,9 +118,7 @@ func (s *server) target() transport.StreamTarget {
 // session connects to the server.
 func (s *server) session(t testing.TB) transport.StreamSession {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	session, err := new(h3.Dialer).DialStreams(ctx, s.target())
+	session, err := (&h3.Dialer{Timeout: patience}).DialStreams(context.Background(), s.target())
 	if err != nil {
 		t.Fatal(err)
 	}

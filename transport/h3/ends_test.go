@@ -191,7 +191,7 @@ func TestConnectionsAreShared(t *testing.T) {
 				h3.ConfigureServer(s)
 				s.QUICConfig.MaxIncomingStreams = test.server
 			})
-			mux := &websock.Mux{StreamsPerConn: test.perConn, HTTP3: &h3.Dialer{Required: true}}
+			mux := &websock.Mux{StreamsPerConn: test.perConn, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
 			defer mux.Close()
 			var conns []*websock.Conn
 			for range test.streams {
@@ -214,7 +214,7 @@ func TestADialWaitsForAStream(t *testing.T) {
 		h3.ConfigureServer(s)
 		s.QUICConfig.MaxIncomingStreams = 1
 	})
-	mux := &websock.Mux{MaxConns: 1, HTTP3: &h3.Dialer{Required: true}}
+	mux := &websock.Mux{MaxConns: 1, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
 	defer mux.Close()
 	for range 5 {
 		first := s.mustDial(t, websock.Config{Mux: mux})
@@ -275,7 +275,7 @@ func TestShutdownLetsWebSocketsEnd(t *testing.T) {
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	s := newServer(t, echo)
-	mux := &websock.Mux{IdleTimeout: 20 * time.Millisecond, HTTP3: &h3.Dialer{Required: true}}
+	mux := &websock.Mux{IdleTimeout: 20 * time.Millisecond, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
 	defer mux.Close()
 	c := s.mustDial(t, websock.Config{Mux: mux})
 	time.Sleep(100 * time.Millisecond)

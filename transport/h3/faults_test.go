@@ -138,14 +138,15 @@ func TestARestartedServerEndsTheConnectionsAtOnce(t *testing.T) {
 
 // A peer that can't be reached any more is noticed by QUIC.
 func TestASilentPeerIsNoticed(t *testing.T) {
+	t.Parallel()
+	const timeout = 3 * time.Second
 	s := newServer(t, echo)
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux = &websock.Mux{HTTP3: &h3.Dialer{Required: true, QUIC: &quic.Config{MaxIdleTimeout: 500 * time.Millisecond}}}
-	defer s.mux.Close()
+	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: timeout}
 	c := s.mustDial(t, websock.Config{})
 	wantEcho(t, c, "here")
-	time.Sleep(time.Second) // the connection is kept alive meanwhile
+	time.Sleep(timeout + time.Second) // the connection is kept alive meanwhile
 	wantEcho(t, c, "still here")
 	p.lose(func() bool { return true })
 	_, _, err := c.RecvMessage(nil)
@@ -166,11 +167,12 @@ func TestWithoutHTTP3(t *testing.T) {
 		{"HTTP/1.1 in half of a Dial's time", &h3.Dialer{Timeout: time.Minute}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newTCPServer(t, echo)
 			mux := &websock.Mux{HTTP3: test.dialer}
 			defer mux.Close()
 			for range 2 {
-				c, err := s.dial(t, websock.Config{Mux: mux, Timeout: 2 * time.Second})
+				c, err := s.dial(t, websock.Config{Mux: mux, Timeout: 10 * time.Second})
 				if (err != nil) != test.want {
 					t.Fatal(err)
 				}

@@ -2,6 +2,7 @@ package h3_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -29,30 +30,31 @@ const document = "../../docs/http3-faults.md"
 
 // A fault is what a server does to a client that opens a WebSocket, and receives until there is an error.
 type fault struct {
-	what  string
-	serve func(c *rawConn)
+	what    string
+	serve   func(c *rawConn)
+	timeout time.Duration // of the Dialer; 0: more than is ever needed
 }
 
 var faults = []fault{
-	{"offers no extended CONNECT", func(c *rawConn) { c.settle(nil) }},
-	{"sends no settings", func(c *rawConn) {}},
-	{"sends a setting of HTTP/2", func(c *rawConn) { c.settle(slices.Concat(varints(0x3, 100), extendedConnect)) }},
-	{"sends a setting twice", func(c *rawConn) { c.settle(slices.Concat(extendedConnect, extendedConnect)) }},
-	{"begins its control stream with another frame", func(c *rawConn) { c.open(varints(0), frame(0x7, varints(0))) }},
-	{"ends its control stream", func(c *rawConn) {
+	{what: "offers no extended CONNECT", serve: func(c *rawConn) { c.settle(nil) }},
+	{what: "sends no settings", serve: func(c *rawConn) {}, timeout: 500 * time.Millisecond},
+	{what: "sends a setting of HTTP/2", serve: func(c *rawConn) { c.settle(slices.Concat(varints(0x3, 100), extendedConnect)) }},
+	{what: "sends a setting twice", serve: func(c *rawConn) { c.settle(slices.Concat(extendedConnect, extendedConnect)) }},
+	{what: "begins its control stream with another frame", serve: func(c *rawConn) { c.open(varints(0), frame(0x7, varints(0))) }},
+	{what: "ends its control stream", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		if c.opened() != nil {
 			c.control.Close()
 		}
 	}},
-	{"sends settings again", onControl(frame(0x4, nil))},
-	{"sends DATA on its control stream", onControl(frame(0x0, []byte("hello")))},
-	{"sends a frame of 2^61 bytes on its control stream", onControl(varints(0x21, 1<<61))},
-	{"sends GOAWAY with the ID of another stream", onControl(frame(0x7, varints(2)))},
-	{"sends GOAWAY with a larger ID than before", onControl(frame(0x7, varints(4)), frame(0x7, varints(8)))},
-	{"opens a second control stream", onUni(varints(0), frame(0x4, nil))},
-	{"opens a push stream", onUni(varints(1, 0))},
-	{"opens a stream of an unknown type, then closes", func(c *rawConn) {
+	{what: "sends settings again", serve: onControl(frame(0x4, nil))},
+	{what: "sends DATA on its control stream", serve: onControl(frame(0x0, []byte("hello")))},
+	{what: "sends a frame of 2^61 bytes on its control stream", serve: onControl(varints(0x21, 1<<61))},
+	{what: "sends GOAWAY with the ID of another stream", serve: onControl(frame(0x7, varints(2)))},
+	{what: "sends GOAWAY with a larger ID than before", serve: onControl(frame(0x7, varints(4)), frame(0x7, varints(8)))},
+	{what: "opens a second control stream", serve: onUni(varints(0), frame(0x4, nil))},
+	{what: "opens a push stream", serve: onUni(varints(1, 0))},
+	{what: "opens a stream of an unknown type, then closes", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		if s := c.opened(); s != nil {
 			c.openUni(varints(0x21), []byte("something"))
@@ -61,54 +63,54 @@ var faults = []fault{
 		}
 	}},
 
-	{"resets the stream instead of an answer", func(c *rawConn) {
+	{what: "resets the stream instead of an answer", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		reset(c.request(), http3.ErrCodeInternalError)
 	}},
-	{"rejects the stream, again and again", func(c *rawConn) {
+	{what: "rejects the stream, again and again", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		for s := c.request(); s != nil; s = c.request() {
 			reset(s, http3.ErrCodeRequestRejected)
 		}
 	}},
-	{"ends the stream instead of an answer", func(c *rawConn) {
+	{what: "ends the stream instead of an answer", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		if s := c.request(); s != nil {
 			s.Close()
 		}
 	}},
-	{"answers 403, with a body without end", answering(false, forbidden, frame(0x0, []byte("You are not wanted.\n")), varints(0x0, 1<<40), bytes.Repeat([]byte("."), 10_000))},
-	{"answers 403, and ends the stream", answering(true, forbidden)},
-	{"answers with informational responses without end", answering(false, bytes.Repeat(early, 1_000))},
-	{"answers with a header of 2^61 bytes", answering(false, varints(0x1, 1<<61), make([]byte, 100_000))},
-	{"answers with a header that can't be decompressed", answering(false, frame(0x1, []byte{0, 0, 0x80}))},
-	{"answers without a status", answering(false, frame(0x1, []byte{0, 0}))},
-	{"answers with DATA", answering(false, frame(0x0, []byte("hello")))},
-	{"answers with a frame of an unknown type, without end", answering(true, varints(0x21, 1<<40), make([]byte, 100_000))},
+	{what: "answers 403, with a body without end", serve: answering(false, forbidden, frame(0x0, []byte("You are not wanted.\n")), varints(0x0, 1<<40), bytes.Repeat([]byte("."), 10_000))},
+	{what: "answers 403, and ends the stream", serve: answering(true, forbidden)},
+	{what: "answers with informational responses without end", serve: answering(false, bytes.Repeat(early, 1_000))},
+	{what: "answers with a header of 2^61 bytes", serve: answering(false, varints(0x1, 1<<61), make([]byte, 100_000))},
+	{what: "answers with a header that can't be decompressed", serve: answering(false, frame(0x1, []byte{0, 0, 0x80}))},
+	{what: "answers without a status", serve: answering(false, frame(0x1, []byte{0, 0}))},
+	{what: "answers with DATA", serve: answering(false, frame(0x0, []byte("hello")))},
+	{what: "answers with a frame of an unknown type, without end", serve: answering(true, varints(0x21, 1<<40), make([]byte, 100_000))},
 
-	{"ends the stream between messages", answering(true, accepted, hello)},
-	{"ends the stream in a message", answering(true, accepted, frame(0x0, []byte{0x81, 5, 'h', 'e'}))},
-	{"ends the stream in a DATA frame", answering(true, accepted, hello[:4])},
-	{"ends the stream with a trailer", answering(true, accepted, hello, frame(0x1, []byte{0, 0}))},
-	{"sends SETTINGS on the stream", answering(false, accepted, hello, frame(0x4, nil))},
-	{"sends a frame of HTTP/2 on the stream", answering(false, accepted, hello, frame(0x2, make([]byte, 5)))},
-	{"sends 20,000 frames of unknown types, then closes", answering(true, accepted, bytes.Repeat(frame(0x21, []byte("greased")), 20_000), normalClose)},
-	{"sends 20,000 empty DATA frames, then closes", answering(true, accepted, bytes.Repeat(frame(0x0, nil), 20_000), normalClose)},
-	{"resets the stream", func(c *rawConn) {
+	{what: "ends the stream between messages", serve: answering(true, accepted, hello)},
+	{what: "ends the stream in a message", serve: answering(true, accepted, frame(0x0, []byte{0x81, 5, 'h', 'e'}))},
+	{what: "ends the stream in a DATA frame", serve: answering(true, accepted, hello[:4])},
+	{what: "ends the stream with a trailer", serve: answering(true, accepted, hello, frame(0x1, []byte{0, 0}))},
+	{what: "sends SETTINGS on the stream", serve: answering(false, accepted, hello, frame(0x4, nil))},
+	{what: "sends a frame of HTTP/2 on the stream", serve: answering(false, accepted, hello, frame(0x2, make([]byte, 5)))},
+	{what: "sends 20,000 frames of unknown types, then closes", serve: answering(true, accepted, bytes.Repeat(frame(0x21, []byte("greased")), 20_000), normalClose)},
+	{what: "sends 20,000 empty DATA frames, then closes", serve: answering(true, accepted, bytes.Repeat(frame(0x0, nil), 20_000), normalClose)},
+	{what: "resets the stream", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		reset(c.opened(), http3.ErrCodeInternalError)
 	}},
-	{"ends the connection", func(c *rawConn) {
+	{what: "ends the connection", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		c.opened()
 		c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "good bye")
 	}},
-	{"ends the connection with an error", func(c *rawConn) {
+	{what: "ends the connection with an error", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		c.opened()
 		c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too much")
 	}},
-	{"sends GOAWAY, then closes", func(c *rawConn) {
+	{what: "sends GOAWAY, then closes", serve: func(c *rawConn) {
 		c.settle(extendedConnect)
 		if s := c.opened(); s != nil {
 			c.control.Write(frame(0x7, varints(4)))
@@ -190,12 +192,13 @@ func TestFaults(t *testing.T) {
 const introduction = `# Faults of servers over HTTP/3
 
 How a client reacts to a server that misbehaves. The client opens a WebSocket over HTTP/3, the only one of
-its QUIC connection, and receives until there is an error. ` + "`go test -run TestFaults -update`" + ` in
+its QUIC connection, and receives until there is an error. A ` + "`SessionError`" + ` ends all WebSockets of the
+connection, a ` + "`StreamError`" + ` only one. ` + "`go test -run TestFaults -update`" + ` in
 ` + "`transport/h3`" + ` writes this page. [faults.md](faults.md) has those over HTTP/1.1 and HTTP/2.
 
 Further tests of the package: packets that are lost; a client whose address changes; a server that restarts
 (stateless reset); a network on which nothing arrives any more; each error code of a stream; version
-negotiation and garbage.
+negotiation and garbage; several addresses of one name.
 
 | The server | Error |
 |---|---|
@@ -205,11 +208,11 @@ negotiation and garbage.
 func (f fault) try(t *testing.T) error {
 	before := runtime.NumGoroutine()
 	s := newRawServer(t, &quic.Config{}, f.serve)
-	s.mux.HTTP3.(*h3.Dialer).Timeout = 500 * time.Millisecond
+	s.mux.HTTP3.(*h3.Dialer).Timeout = cmp.Or(f.timeout, patience)
 	conn, err := s.dial(t, websock.Config{})
 	if err == nil {
 		conn.SendText([]byte("hello"))
-		conn.SetRecvDeadline(time.Now().Add(10 * time.Second))
+		conn.SetRecvDeadline(time.Now().Add(patience))
 		for err == nil {
 			_, _, err = conn.RecvMessage(nil)
 		}
@@ -400,6 +403,7 @@ func TestGoAwayIsEnough(t *testing.T) {
 
 // A network on which nothing arrives any more ends everything that waits.
 func TestASilentNetworkReleasesAllCalls(t *testing.T) {
+	t.Parallel()
 	s := newRawServer(t, &quic.Config{}, func(c *rawConn) {
 		c.settle(extendedConnect)
 		c.accept()
@@ -408,7 +412,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 	})
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: 300 * time.Millisecond}
+	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: 3 * time.Second}
 	receiver, sender := s.mustDial(t, websock.Config{}), s.mustDial(t, websock.Config{})
 	results := make(chan error, 3)
 	go func() {
@@ -441,6 +445,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 }
 
 func TestAServerForgetsAClientThatHasGone(t *testing.T) {
+	t.Parallel()
 	opened, ended := make(chan struct{}), make(chan error, 1)
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
@@ -452,7 +457,7 @@ func TestAServerForgetsAClientThatHasGone(t *testing.T) {
 		close(opened)
 		_, _, err = conn.RecvMessage(nil)
 		ended <- err
-	}, func(s *http3.Server) { s.QUICConfig = &quic.Config{MaxIdleTimeout: 300 * time.Millisecond} })
+	}, func(s *http3.Server) { s.QUICConfig = &quic.Config{MaxIdleTimeout: 3 * time.Second} })
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
 	s.mustDial(t, websock.Config{})
@@ -473,7 +478,7 @@ func TestAServerForgetsAClientThatHasGone(t *testing.T) {
 }
 
 func TestServerSpeaksAnotherVersion(t *testing.T) {
-	s := answerPackets(t, func(p []byte) []byte {
+	s := answerPackets(t, patience, func(p []byte) []byte {
 		// A Version Negotiation packet (RFC 9000 section 17.2.1) with the connection IDs exchanged.
 		dst := p[6 : 6+p[5]]
 		rest := p[6+len(dst):]
@@ -499,7 +504,7 @@ func TestServerAnswersWithGarbage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := answerPackets(t, answer).dial(t, websock.Config{})
+			_, err := answerPackets(t, 200*time.Millisecond, answer).dial(t, websock.Config{})
 			var failed *websock.HandshakeError
 			if !errors.As(err, &failed) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
@@ -519,7 +524,7 @@ func TestClientSendsNo0RTT(t *testing.T) {
 	cache := newTicketCache()
 	s.config.ClientSessionCache = cache
 	for _, resumes := range []bool{false, true} {
-		mux := &websock.Mux{HTTP3: &h3.Dialer{Required: true}}
+		mux := newMux()
 		conn := s.mustDial(t, websock.Config{Mux: mux})
 		if state := <-states; state.Used0RTT || state.TLS.DidResume != resumes {
 			t.Errorf("0-RTT: %v, resumed: %v", state.Used0RTT, state.TLS.DidResume)

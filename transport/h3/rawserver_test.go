@@ -42,7 +42,7 @@ func newRawServer(t *testing.T, config *quic.Config, serve func(*rawConn)) *rawS
 		server: server{
 			addr:   udp.LocalAddr().(*net.UDPAddr).AddrPort(),
 			config: &tls.Config{RootCAs: roots},
-			mux:    &websock.Mux{HTTP3: &h3.Dialer{Required: true}},
+			mux:    newMux(),
 		},
 		listener: &quic.Transport{Conn: udp},
 	}
@@ -145,7 +145,7 @@ var (
 var hello = frame(0x0, append([]byte{0x81, 5}, "hello"...))
 
 // answerPackets answers each UDP packet until the test ends. It returns a server without an HTTP3 server.
-func answerPackets(t *testing.T, answer func(p []byte) []byte) *server {
+func answerPackets(t *testing.T, timeout time.Duration, answer func(p []byte) []byte) *server {
 	udp := listenUDP(t)
 	go func() {
 		b := make([]byte, 64<<10)
@@ -159,7 +159,7 @@ func answerPackets(t *testing.T, answer func(p []byte) []byte) *server {
 	}()
 	s := &server{
 		addr: udp.LocalAddr().(*net.UDPAddr).AddrPort(),
-		mux:  &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: 200 * time.Millisecond}},
+		mux:  &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: timeout}},
 	}
 	t.Cleanup(s.mux.Close)
 	return s

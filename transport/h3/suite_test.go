@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed004e8d11/websock/internal/handshake"
 	"github.com/seed004e8d11/websock/internal/race"
@@ -102,7 +101,7 @@ func (p *streamPairs) over(t testing.TB, client, server net.Conn) (net.Conn, net
 		p.sessions = append(p.sessions, p.server.session(p.t))
 	}
 	p.streams++
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	near, _, err := p.sessions[len(p.sessions)-1].OpenStream(ctx, p.server.fields())
 	if err != nil {
