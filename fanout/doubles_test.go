@@ -364,20 +364,39 @@ func streamServer(t *testing.T, request func(st *h2.Stream, h h2.Head)) (url str
 
 // silentStreamServer is a server of HTTP/2 that agrees to every request and then sends nothing.
 func silentStreamServer(t *testing.T) (url string) {
-	return serveConns(t, func(conn net.Conn) {
-		io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
-		f := http2.NewFramer(conn, conn)
-		f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
-		for {
-			frame, err := f.ReadFrame()
-			if err != nil {
-				return
-			}
-			if h, ok := frame.(*http2.HeadersFrame); ok {
-				f.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true}) // :status 200
-			}
+	return serveConns(t, func(conn net.Conn) { acceptStreams(conn, nil) })
+}
+
+// acceptStreams agrees to every request of HTTP/2 on conn. Until quiet is closed it also gives signs of life,
+// unless quiet is nil.
+func acceptStreams(conn net.Conn, quiet <-chan struct{}) {
+	io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
+	f := http2.NewFramer(conn, conn)
+	f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
+	if quiet != nil {
+		go giveSigns(http2.NewFramer(conn, nil), quiet)
+	}
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
 		}
-	})
+		if h, ok := frame.(*http2.HeadersFrame); ok {
+			f.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true}) // :status 200
+		}
+	}
+}
+
+// giveSigns sends frames that change next to nothing until quiet is closed.
+func giveSigns(f *http2.Framer, quiet <-chan struct{}) {
+	for {
+		select {
+		case <-quiet:
+			return
+		case <-time.After(20 * time.Millisecond):
+			f.WriteWindowUpdate(0, 1)
+		}
+	}
 }
 
 // dialSmallBuffer connects with a small send buffer, so that it is soon full if the peer doesn't

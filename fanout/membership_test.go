@@ -42,7 +42,7 @@ func waitEnded(t testing.TB, s *Slot, cause error) {
 	t.Helper()
 	select {
 	case <-s.Context().Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s doesn't end: %v", s.Key(), s.State())
 	}
 	if got := context.Cause(s.Context()); got != cause {
@@ -724,15 +724,15 @@ func TestAConnectionIsDrainedBeforeItIsClosed(t *testing.T) {
 	}
 }
 
-// While a connection is being closed, sends say why they are refused, and the peer that doesn't read has only
-// CloseTimeout.
+// While a connection is being closed, sends say why they are refused.
 func TestSendsAreRefusedWhileAConnectionIsDrained(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
 		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) {}
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
-		targets[0].Config.Limits.CloseTimeout = 300 * time.Millisecond
+		targets[0].Config.Limits.CloseTimeout = time.Hour
 		g := startGroup(t, Options{Targets: targets, Size: 3, Ping: -1, SendBuffer: 1000})
 		waitAllUp(t, g)
 		slots := slices.Collect(g.Slots())
@@ -754,10 +754,42 @@ func TestSendsAreRefusedWhileAConnectionIsDrained(t *testing.T) {
 		if s := g.Stats(); s.Up != 2 || s.Ending != 1 {
 			t.Errorf("%+v", s)
 		}
+		for _, c := range server.all() {
+			c.Resume()
+		}
 		waitUntil(t, "the first has stopped", func() bool { return slots[0].State() == Stopped })
 		waitUntil(t, "the second is up again", func() bool { return slots[1].SendText(nil) == nil && slots[1].State() == Up })
 		waitEnded(t, slots[2], ErrRemoved)
 	})
+}
+
+// A connection that is closed for one slot has CloseTimeout, also if its peer doesn't read what was sent before.
+func TestAPeerThatDoesNotReadHasOnlyCloseTimeout(t *testing.T) {
+	for name, ask := range map[string]func(*Slot){"Stop": (*Slot).Stop, "Reconnect": (*Slot).Reconnect, "Remove": (*Slot).Remove} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+					return servePipe(func(net.Conn) { time.Sleep(time.Hour) }), nil
+				})
+				targets := d.targets("a")
+				targets[0].Config.Limits.CloseTimeout = 5 * time.Second
+				down := make(chan error, 10)
+				g, shutDown := startInBubble(t, Options{Targets: targets, Ping: -1, OnDown: func(_ *Slot, err error, _ time.Duration) { down <- err }})
+				defer shutDown()
+				waitAllUp(t, g)
+				s := g.Slot(0)
+				if err := s.SendBinary(make([]byte, 64<<10)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // it is being sent
+				began := time.Now()
+				ask(s)
+				if err := <-down; ReasonOf(err) != Ended || time.Since(began) != 5*time.Second {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
 }
 
 func TestSetRateTakesEffectAtOnce(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -91,6 +92,7 @@ func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 			Targets: targetsFor(transport, server.url()),
 			Size:    slots,
 			Pace:    Pace{Rate: rate, Burst: burst, PerHost: 8},
+			Ping:    -1, // so that only the server ends connections
 			OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 				return c.SendText([]byte("subscribe " + s.Key()))
 			},
@@ -101,6 +103,9 @@ func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 		defer close(stop)
 		broadcasts.Go(func() {
 			pause := time.Duration(slots) * 100 * time.Microsecond // which the machine can keep up with
+			if race.Enabled {
+				pause *= 10
+			}
 			for {
 				select {
 				case <-stop:
@@ -110,7 +115,6 @@ func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 				}
 			}
 		})
-		accepted := uint64(0)
 		for round := range 4 {
 			waitAllUp(t, g)
 			waitUntil(t, "all subscribed", func() bool {
@@ -120,7 +124,6 @@ func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 			arrivals := server.takeArrivals()
 			checkPace(t, since, arrivals, rate, burst)
 			t.Logf("round %d: %d arrivals, in each tenth of a second: %v", round, len(arrivals), arrivalsPerTenth(since, arrivals))
-			accepted = server.accepted.Load()
 			if round == 3 {
 				break
 			}
@@ -129,11 +132,7 @@ func TestAllSlotsAreUpAfterEachServerRestart(t *testing.T) {
 			since = time.Now()
 			server.start()
 		}
-		s := g.Stats()
-		checkCounts(t, s, slots)
-		if s.Ready > accepted {
-			t.Errorf("%d were ready, and the server accepted %d", s.Ready, accepted)
-		}
+		checkCounts(t, g.Stats(), slots)
 	})
 }
 

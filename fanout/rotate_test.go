@@ -279,8 +279,12 @@ func TestWhatALookupReturns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			down := make(chan error, 100)
 			var panics atomic.Int64
+			config := websock.Config{}
+			if test.want == FailedTimeout {
+				config.Timeout = 50 * time.Millisecond
+			}
 			startGroup(t, Options{
-				Targets:  []Target{{URL: "ws://feed.test/", Config: websock.Config{Timeout: 50 * time.Millisecond}}},
+				Targets:  []Target{{URL: "ws://feed.test/", Config: config}},
 				Backoff:  Backoff{Base: time.Hour, Max: time.Hour},
 				Rotation: &Rotation{Lookup: test.lookUp},
 				OnDown:   func(_ *Slot, err error, _ time.Duration) { down <- err },
