@@ -34,6 +34,7 @@ func startLosing(t *testing.T, o Options, after func(n int) func(net.Conn)) (g *
 	if err := g.WaitUp(t.Context(), o.Size); err != nil {
 		t.Fatal(err)
 	}
+	synctest.Wait() // the attempts have ended, too: each counts as a connection that is back
 	return g, end, shutDown
 }
 

@@ -26,10 +26,13 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
+// patience is how long a test waits for what must happen, also on a machine that does a lot else.
+const patience = 2 * time.Minute
+
 // waitUntil waits until ok returns true.
 func waitUntil(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited too long until %s", what)
 		}
@@ -240,11 +243,16 @@ func (p *peer) accept(w http.ResponseWriter, r *http.Request) {
 	}, nil))
 }
 
+// conn returns the connection of a key, nil if there was none yet.
+func (p *peer) conn(key string) *websock.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[key]
+}
+
 // send sends to the connection of a key.
 func (p *peer) send(key string, msg []byte) error {
-	p.mu.Lock()
-	c := p.conns[key]
-	p.mu.Unlock()
+	c := p.conn(key)
 	if c == nil {
 		return io.ErrClosedPipe
 	}
@@ -378,7 +386,7 @@ func named(o Options, name string) Options {
 // startMember starts a member that leaves when the test ends.
 func startMember(t *testing.T, o Options) *Cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := Start(ctx, o)
 	if err != nil {
@@ -390,7 +398,7 @@ func startMember(t *testing.T, o Options) *Cluster {
 
 func shutdown(t *testing.T, c *Cluster) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := c.Shutdown(ctx); err != nil {
 		t.Error("Shutdown:", err)
@@ -400,7 +408,7 @@ func shutdown(t *testing.T, c *Cluster) {
 // wait waits until the members are settled, each in its own view.
 func wait(t *testing.T, members ...*Cluster) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, c := range members {
 		if err := c.Wait(ctx); err != nil {
