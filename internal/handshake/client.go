@@ -1,19 +1,22 @@
 package handshake
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/gobwas/ws"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/seed004e8d11/websock/engine"
-	"golang.org/x/net/http/httpguts"
+	"github.com/seed004e8d11/websock/internal/buffer"
 )
 
 // A Request is the opening handshake that a client sends (RFC 6455 section 4.1). Client only
@@ -31,42 +34,33 @@ type Request struct {
 // that could be read as more than one header, and an invalid target, host or subprotocol. Call it
 // before dialing. The error is a *HandshakeError that names the value.
 func (r *Request) Check() error {
-	_, err := r.check()
-	return err
-}
-
-// check is Check, and returns the request's target as a URL, which gobwas/ws demands.
-func (r *Request) check() (*url.URL, error) {
 	if r.Host == "" || !httpguts.ValidHostHeader(r.Host) {
-		return nil, failure("host %q can't be sent", r.Host)
+		return failure("host %q can't be sent", r.Host)
 	}
-	u, err := parseTarget(r.Target)
-	if err != nil {
-		return nil, &HandshakeError{Reason: fmt.Sprintf("request target %q can't be sent", r.Target), Err: err}
+	if err := checkTarget(r.Target); err != nil {
+		return &HandshakeError{Reason: fmt.Sprintf("request target %q can't be sent", r.Target), Err: err}
 	}
 	if err := checkSubprotocols(r.Subprotocols); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkCompression(r.Compression); err != nil {
-		return nil, err
+		return err
 	}
-	return u, checkHeader(r.Header)
+	return checkHeader(r.Header)
 }
-
-// rootTarget is the target that most requests have.
-var rootTarget = &url.URL{Path: "/"}
 
 var errTarget = errors.New("not a path of printable ASCII characters without #")
 
-// parseTarget returns a request target as a URL.
-func parseTarget(target string) (*url.URL, error) {
+// checkTarget checks a request target. "" means "/".
+func checkTarget(target string) error {
 	if target == "" || target == "/" {
-		return rootTarget, nil
+		return nil
 	}
 	if target[0] != '/' || strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }) {
-		return nil, errTarget
+		return errTarget
 	}
-	return url.ParseRequestURI(target)
+	_, err := url.ParseRequestURI(target)
+	return err
 }
 
 // checkSubprotocols checks that all names are tokens and none is repeated (RFC 6455 section 4.1).
@@ -91,79 +85,108 @@ func checkSubprotocols(names []string) error {
 // response, if there was one. A redirect is an error too: see RedirectTarget. If ctx has ended,
 // errors.Is finds ctx.Err().
 func Client(ctx context.Context, conn net.Conn, r *Request) (*Result, error) {
-	target, err := r.check()
-	if err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	release := interrupt(ctx, conn)
-	x := &exchange{conn: conn, offered: r.Compression, message: message{prefix: "HTTP/", maxSize: sizeLimit(r.MaxSize)}}
+	x := exchange{request: r, key: newKey(), message: message{prefix: "HTTP/", maxSize: sizeLimit(r.MaxSize)}}
 	defer x.message.recycle()
-	header := withExtensions(r.Header, offerHeader(r.Compression))
-	dialer := ws.Dialer{Protocols: r.Subprotocols, Host: r.Host, Header: ws.HandshakeHeaderHTTP(header)}
-	// The exchange ends with the response, so no bytes are left in a buffer.
-	_, verified, err := dialer.Upgrade(x, target)
-	if err != nil {
-		failed := x.failure(ctx, err)
+	result, failed := x.perform(conn)
+	if failed != nil {
+		failed.Err = withCtxErr(ctx, failed.Err)
+		if x.response != nil {
+			failed.Status, failed.Header = x.response.status, x.response.header
+			failed.Body = x.response.bodyStart(ctx, &x.message, conn)
+		}
 		release()
 		return nil, failed
 	}
 	if !release() {
 		return nil, &HandshakeError{Reason: "interrupted", Err: ctx.Err()}
 	}
-	return newResult(&x.message, verified.Protocol, x.compression), nil
+	return result, nil
 }
 
-// An exchange is the connection that gobwas/ws writes the request to and reads the response from.
-// The response that gobwas/ws reads has been parsed and checked.
+// An exchange is a request and its response.
 type exchange struct {
-	conn        net.Conn
-	offered     engine.Compression
-	message     message
-	response    *response          // nil: none was received
-	rejected    *HandshakeError    // why gobwas/ws can't read the response
-	compression engine.Compression // of the response
-	verifiable  *strings.Reader    // what gobwas/ws reads; nil: not received
+	request  *Request
+	key      key
+	message  message
+	response *response // nil: none was received, or it was a plainResponse
 }
 
-func (x *exchange) Write(p []byte) (int, error) { return x.conn.Write(p) }
-
-func (x *exchange) Read(p []byte) (int, error) {
-	if x.verifiable == nil {
-		if x.rejected = x.receive(); x.rejected != nil {
-			return 0, x.rejected
+// perform sends the request, and receives and checks the response.
+func (x *exchange) perform(conn net.Conn) (*Result, *HandshakeError) {
+	if err := x.send(conn); err != nil {
+		return nil, &HandshakeError{Reason: "the request can't be sent", Err: err}
+	}
+	if err := x.message.read(conn); err != nil {
+		return nil, unreadable("the response", err)
+	}
+	if p, ok := parsePlain(x.message.head()); ok {
+		if a, ok := p.agreement(x.request, &x.key); ok {
+			return newResult(&x.message, a.subprotocol, a.compression), nil
 		}
-		x.verifiable = strings.NewReader(x.response.verifiable())
 	}
-	return x.verifiable.Read(p)
+	var failed *HandshakeError
+	if x.response, failed = receiveResponse(&x.message, conn, "the response"); failed != nil {
+		return nil, failed
+	}
+	a, failed := x.response.agreement(x.request, &x.key)
+	if failed != nil {
+		return nil, failed
+	}
+	return newResult(&x.message, a.subprotocol, a.compression), nil
 }
 
-// receive receives the response and makes the checks that gobwas/ws doesn't make.
-func (x *exchange) receive() *HandshakeError {
-	var rejected *HandshakeError
-	if x.response, rejected = receiveResponse(&x.message, x.conn, "the response"); rejected != nil {
-		return rejected
-	}
-	if rejected = x.response.check(); rejected != nil {
-		return rejected
-	}
-	x.compression, rejected = x.response.acceptExtensions(x.offered)
-	return rejected
+// An agreement is what a response agrees to.
+type agreement struct {
+	subprotocol string
+	compression engine.Compression
 }
 
-// failure returns the error of Client for an error of gobwas/ws.
-func (x *exchange) failure(ctx context.Context, err error) *HandshakeError {
-	failed := x.rejected
-	switch {
-	case failed != nil:
-		failed.Err = withCtxErr(ctx, failed.Err)
-	case x.response == nil:
-		failed = &HandshakeError{Reason: "the request can't be sent", Err: withCtxErr(ctx, err)}
-	default:
-		failed = &HandshakeError{Reason: reasonOf(err)}
+// requestSize is how long a request is that needs no more than the first memory. Few are longer.
+const requestSize = 512
+
+// send sends the request in one piece (RFC 6455 section 4.1).
+func (x *exchange) send(w io.Writer) error {
+	b := buffer.Get(requestSize)
+	defer b.Put()
+	b.B = x.request.appendText(b.B, &x.key)
+	_, err := w.Write(b.B)
+	return err
+}
+
+// appendText appends the request as it is sent with this key.
+func (r *Request) appendText(text []byte, k *key) []byte {
+	text = append(text, "GET "...)
+	text = append(text, cmp.Or(r.Target, "/")...)
+	text = append(text, " HTTP/1.1\r\nHost: "...)
+	text = append(text, r.Host...)
+	text = append(text, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
+	text = append(text, k[:]...)
+	for i, name := range r.Subprotocols {
+		if i == 0 {
+			text = append(text, "\r\nSec-WebSocket-Protocol: "...)
+		} else {
+			text = append(text, ", "...)
+		}
+		text = append(text, name...)
 	}
-	if x.response != nil {
-		failed.Status, failed.Header = x.response.status, x.response.header
-		failed.Body = x.response.bodyStart(ctx, &x.message, x.conn)
+	if offer := offerHeader(r.Compression); offer != "" {
+		text = append(text, "\r\nSec-WebSocket-Extensions: "...)
+		text = append(text, offer...)
 	}
-	return failed
+	text = append(text, "\r\n"...)
+	if len(r.Header) > 0 {
+		text = appendHeaderLines(text, r.Header)
+	}
+	return append(text, "\r\n"...)
+}
+
+// appendHeaderLines appends a header as net/http writes it.
+func appendHeaderLines(text []byte, h http.Header) []byte {
+	lines := bytes.NewBuffer(text)
+	h.Write(lines) // can't fail: memory takes everything
+	return lines.Bytes()
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gobwas/ws"
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/http2/hpack"
 )
@@ -24,7 +23,7 @@ import (
 // pass tokens there because browsers can't set a header. A query also mostly differs from stream to
 // stream, and would only drive useful fields out of the table.
 func (r *Request) Fields(secure bool) ([]hpack.HeaderField, error) {
-	if _, err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	if err := checkStreamHeader(r.Header); err != nil {
@@ -140,7 +139,7 @@ func (r *Request) checkSize(head ResponseHead) error {
 
 // checkConnected checks a response by the rules of RFC 8441 section 5, and completes the result.
 func (r *Request) checkConnected(response *response, ended bool, result *Result) *HandshakeError {
-	forbidden, subprotocols := forbiddenHeader(response.header), response.subprotocols()
+	forbidden := forbiddenHeader(response.header)
 	switch {
 	case response.status/100 != 2:
 		return response.declined()
@@ -148,15 +147,9 @@ func (r *Request) checkConnected(response *response, ended bool, result *Result)
 		return failure("the response has the header %s, which HTTP/2 forbids", forbidden)
 	case ended:
 		return failure("the server agrees, but ends the stream")
-	case len(subprotocols) > 1:
-		return failure("header %s is repeated in the response", headerProtocol)
-	case len(subprotocols) == 1 && !slices.Contains(r.Subprotocols, subprotocols[0]):
-		return failure("%s", reasonOf(ws.ErrHandshakeBadSubProtocol))
-	case len(subprotocols) == 1:
-		result.Subprotocol = subprotocols[0]
 	}
-	var failed *HandshakeError
-	result.Compression, failed = response.acceptExtensions(r.Compression)
+	a, failed := response.negotiated(r)
+	result.Subprotocol, result.Compression = a.subprotocol, a.compression
 	return failed
 }
 

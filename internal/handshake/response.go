@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"github.com/gobwas/pool/pbufio"
-	"github.com/gobwas/ws"
-
-	"github.com/seed004e8d11/websock/engine"
 )
 
 const (
@@ -101,25 +98,55 @@ func (r *response) interim() bool {
 	return r.status/100 == 1 && r.status != http.StatusSwitchingProtocols
 }
 
-// check makes the checks of RFC 6455 section 4.1 that gobwas/ws doesn't make.
-func (r *response) check() *HandshakeError {
+// agreement returns what a response agrees to, or why it can't be accepted (RFC 6455 section 4.1).
+func (r *response) agreement(request *Request, k *key) (a agreement, failed *HandshakeError) {
+	accept := k.accept()
 	switch {
 	case r.status != http.StatusSwitchingProtocols:
-		return r.declined()
-	case !hasToken(r.header, headerUpgrade, "websocket"):
-		return failure("%s", reasonOf(ws.ErrHandshakeBadUpgrade))
+		return a, r.declined()
+	case !isHTTP11(r.proto):
+		return a, failure("the response is not HTTP/1.1")
+	case len(r.header[headerUpgrade]) > 1:
+		return a, repeated(headerUpgrade)
+	case !hasToken(r.header, headerUpgrade, "websocket"), !strings.EqualFold(r.header.Get(headerUpgrade), "websocket"):
+		return a, failure("the response's Upgrade is missing or not websocket")
 	case !hasToken(r.header, headerConnection, "upgrade"):
-		return failure("%s", reasonOf(ws.ErrHandshakeBadConnection))
+		return a, failure("the response's Connection is missing or doesn't have Upgrade")
+	case len(r.header[headerAccept]) > 1:
+		return a, repeated(headerAccept)
+	case r.header.Get(headerAccept) != string(accept[:]):
+		return a, failure("the response's Sec-WebSocket-Accept is missing or doesn't fit the key")
 	}
-	for _, name := range []string{headerUpgrade, headerAccept} {
-		if len(r.header[name]) > 1 {
-			return failure("header %s is repeated in the response", name)
-		}
+	return r.negotiated(request)
+}
+
+// isHTTP11 reports whether a version is HTTP/1.1, or a later one of HTTP/1.
+func isHTTP11(proto string) bool {
+	major, minor, ok := http.ParseHTTPVersion(proto)
+	return ok && major == 1 && minor >= 1
+}
+
+// negotiated returns the subprotocol and the compression that a response has chosen from what was
+// offered.
+func (r *response) negotiated(request *Request) (a agreement, failed *HandshakeError) {
+	switch chosen := r.subprotocols(); {
+	case len(chosen) > 1:
+		return a, repeated(headerProtocol)
+	case len(chosen) == 1 && !slices.Contains(request.Subprotocols, chosen[0]):
+		return a, failure("the response has a subprotocol that was not offered")
+	case len(chosen) == 1:
+		a.subprotocol = chosen[0]
 	}
-	if len(r.subprotocols()) > 1 {
-		return failure("header %s is repeated in the response", headerProtocol)
+	var err error
+	if a.compression, err = acceptResponse(request.Compression, r.header[headerExtensions]); err != nil {
+		return a, &HandshakeError{Reason: "the response's Sec-WebSocket-Extensions can't be accepted", Err: err}
 	}
-	return nil
+	return a, nil
+}
+
+// repeated returns the error for a header that may be there only once.
+func repeated(name string) *HandshakeError {
+	return failure("header %s is repeated in the response", name)
 }
 
 // declined returns the error for a response that doesn't agree.
@@ -130,15 +157,6 @@ func (r *response) declined() *HandshakeError {
 	return failure("the server declines")
 }
 
-// acceptExtensions returns what the response means for a client that has requested compression.
-func (r *response) acceptExtensions(requested engine.Compression) (engine.Compression, *HandshakeError) {
-	agreed, err := acceptResponse(requested, r.header[headerExtensions])
-	if err != nil {
-		return engine.Compression{}, &HandshakeError{Reason: "the response's Sec-WebSocket-Extensions can't be accepted", Err: err}
-	}
-	return agreed, nil
-}
-
 // subprotocols returns the values of Sec-WebSocket-Protocol that are not empty.
 func (r *response) subprotocols() []string {
 	values := r.header[headerProtocol]
@@ -146,46 +164,6 @@ func (r *response) subprotocols() []string {
 		return values
 	}
 	return slices.DeleteFunc(slices.Clone(values), func(value string) bool { return value == "" })
-}
-
-// verifiable returns the response that gobwas/ws verifies: with the version, Upgrade,
-// Sec-WebSocket-Accept and Sec-WebSocket-Protocol of this one. Connection has been checked; gobwas/ws
-// would reject the other tokens that it may have.
-func (r *response) verifiable() string {
-	var text strings.Builder
-	text.Grow(192)
-	text.WriteString(r.proto)
-	text.WriteString(" 101 Switching Protocols\r\nConnection: Upgrade")
-	add := func(name string, values []string) {
-		for _, value := range values {
-			text.WriteString("\r\n")
-			text.WriteString(name)
-			text.WriteString(": ")
-			text.WriteString(value)
-		}
-	}
-	add(headerUpgrade, r.header[headerUpgrade])
-	add(headerAccept, r.header[headerAccept])
-	add(headerProtocol, r.subprotocols())
-	text.WriteString("\r\n\r\n")
-	return text.String()
-}
-
-// reasonOf describes an error of gobwas/ws about a response.
-func reasonOf(err error) string {
-	switch err {
-	case ws.ErrHandshakeBadProtocol:
-		return "the response is not HTTP/1.1"
-	case ws.ErrHandshakeBadUpgrade:
-		return "the response's Upgrade is missing or not websocket"
-	case ws.ErrHandshakeBadConnection:
-		return "the response's Connection is missing or doesn't have Upgrade"
-	case ws.ErrHandshakeBadSecAccept:
-		return "the response's Sec-WebSocket-Accept is missing or doesn't fit the key"
-	case ws.ErrHandshakeBadSubProtocol:
-		return "the response has a subprotocol that was not offered"
-	}
-	return "the response is rejected: " + err.Error()
 }
 
 // bodyStart returns the start of the body, which begins in m and continues in conn.
