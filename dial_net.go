@@ -124,14 +124,23 @@ func (r *route) dialNet(ctx context.Context) (net.Conn, error) {
 
 // dialDirect connects to an endpoint, which may be a proxy, without TLS.
 func dialDirect(ctx context.Context, cfg *Config, to *endpoint.Endpoint) (net.Conn, error) {
-	return dialTraced(ctx, cfg, cfg.netDial, to)
+	return dialWithDeadlines(ctx, cfg, cfg.netDial, to)
 }
 
 // A dialFunc has the type of net.Dialer.DialContext.
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialTraced connects to an endpoint with dial, between the calls of Trace. The connection that it
-// returns supports deadlines.
+// dialWithDeadlines connects to an endpoint with dial. The connection that it returns supports deadlines,
+// even if that of dial doesn't.
+func dialWithDeadlines(ctx context.Context, cfg *Config, dial dialFunc, to *endpoint.Endpoint) (net.Conn, error) {
+	conn, err := dialTraced(ctx, cfg, dial, to)
+	if err != nil {
+		return nil, err
+	}
+	return deadline.Wrap(conn), nil
+}
+
+// dialTraced connects to an endpoint with dial, between the calls of Trace.
 func dialTraced(ctx context.Context, cfg *Config, dial dialFunc, to *endpoint.Endpoint) (net.Conn, error) {
 	network, addr := to.Network, to.Address()
 	cfg.trace().dialStart(network, addr)
@@ -140,7 +149,7 @@ func dialTraced(ctx context.Context, cfg *Config, dial dialFunc, to *endpoint.En
 	if err != nil {
 		return nil, &HandshakeError{Reason: fileLimitOr("can't connect", err), Err: withCtxErr(ctx, err)}
 	}
-	return deadline.Wrap(conn), nil
+	return conn, nil
 }
 
 // netDial connects with NetDial or Dialer.
@@ -203,7 +212,7 @@ func (r *route) dialTLS(ctx context.Context, protocols []string) (net.Conn, erro
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return r.dialAndHandshake(ctx, network, addr, protocols)
 	}
-	return dialTraced(ctx, r.cfg, func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return dialWithDeadlines(ctx, r.cfg, func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return callDial(ctx, dial, network, addr)
 	}, &r.to)
 }
