@@ -23,6 +23,7 @@ type waitPoint struct {
 	fd     int
 	wanted uint32
 	call   func() error
+	tried  bool // the call was made
 	err    error
 
 	armed   uint32      // the events that end a wait; 0: fd isn't in the epoll
@@ -36,11 +37,14 @@ func newWaitPoint() (*waitPoint, error) {
 	}
 	w := &waitPoint{pollable: p}
 	w.attempt = func(uintptr) bool {
-		if w.err = w.call(); w.err == unix.EAGAIN {
-			w.err = w.arm()
-			return w.err != nil
+		if !w.tried || w.armed == w.wanted {
+			w.tried = true
+			if w.err = w.call(); w.err != unix.EAGAIN {
+				return true
+			}
 		}
-		return true
+		w.err = w.arm() // an event that has come before is reported now
+		return w.err != nil
 	}
 	return w, nil
 }
@@ -48,6 +52,13 @@ func newWaitPoint() (*waitPoint, error) {
 // until makes a call, and again after each event, as long as its error is unix.EAGAIN. It ends when the
 // deadline passes.
 func (w *waitPoint) until(fd int, event uint32, call func() error) error {
+	w.tried = false
+	if !w.limited.Load() { // there is no deadline that may have passed
+		if err := call(); err != unix.EAGAIN {
+			return err
+		}
+		w.tried = true
+	}
 	w.fd, w.wanted, w.call = fd, event, call
 	err := w.raw.Read(w.attempt)
 	w.call = nil
