@@ -92,16 +92,15 @@ type pump struct {
 	lastRead atomic.Int64 // the timing.Instant when bytes were last read; 0: the connection is not busy
 }
 
-// A call of the Receiver needs more stack than waiting, and a stack that has grown stays large.
-// Therefore a goroutine that has called the Receiver is replaced before it waits, by one with the
-// smallest stack.
+// A call of the Receiver with bytes needs more stack than waiting, and a stack that has grown stays large.
+// Therefore a goroutine that has made one is replaced before it waits, by one with the smallest stack.
 type goroutineState uint8
 
 const (
 	unused   goroutineState = iota // the goroutine has the smallest stack
 	waits                          // likewise, and nothing has arrived yet
 	woken                          // something has arrived: the stack has to grow before that is read
-	used                           // it calls the Receiver, or has done so
+	used                           // it calls the Receiver with bytes, or has done so
 	replaced                       // it ends, and another one goes on
 )
 
@@ -226,10 +225,12 @@ func (p *pump) deliver(b *buffer.Buffer, n int, err error) {
 
 func (p *pump) callReadable() {
 	p.c.turn.Store(pumpRuns)
-	if len(p.c.view) > 0 {
+	switch {
+	case len(p.c.view) > 0:
 		p.useGoroutine()
+	case p.goroutine != used: // there is nothing to handle, for which the smallest stack is large enough
+		p.goroutine = unused
 	}
-	p.goroutine = used // without bytes too, although the smallest stack may have been large enough
 	p.finished = p.r.Readable() != nil
 }
 
