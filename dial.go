@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -83,12 +84,25 @@ func (cfg *Config) endpoint() (endpoint.Endpoint, error) {
 	return to, nil
 }
 
+// A parsedURL is a URL with the endpoint that it stands for.
+type parsedURL struct {
+	text string
+	to   endpoint.Endpoint
+}
+
+// recentURL is the URL parsed last. Programs that open many connections often open them to one URL.
+var recentURL atomic.Pointer[parsedURL]
+
 // parseURL returns the endpoint that Dial connects to.
 func parseURL(rawURL string) (endpoint.Endpoint, error) {
+	if recent := recentURL.Load(); recent != nil && recent.text == rawURL {
+		return recent.to, nil
+	}
 	to, err := endpoint.Parse(rawURL)
 	if err != nil {
 		return to, &HandshakeError{Reason: "the URL can't be used", Err: err}
 	}
+	recentURL.Store(&parsedURL{rawURL, to})
 	return to, nil
 }
 
