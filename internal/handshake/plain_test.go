@@ -1,12 +1,17 @@
 package handshake
 
 import (
+	"bytes"
+	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/race"
 )
 
 func TestOrdinaryResponsesArePlain(t *testing.T) {
@@ -43,6 +48,43 @@ func TestOtherResponsesAreNotPlain(t *testing.T) {
 		}
 	}
 }
+
+// TestAPlainHandshakeAllocatesItsResultOnly opens connections with a peer that allocates nothing.
+func TestAPlainHandshakeAllocatesItsResultOnly(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	peer := &frugalPeer{}
+	r := &Request{Host: "example.com", Subprotocols: []string{"mqtt"}}
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := Client(context.Background(), peer, r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if most := 2.0; allocs > most { // the Result, and its RawHeader
+		t.Errorf("%v allocations, want %v", allocs, most)
+	}
+}
+
+// A frugalPeer answers each request.
+type frugalPeer struct {
+	net.Conn
+	answer []byte
+}
+
+func (p *frugalPeer) Write(request []byte) (int, error) {
+	_, after, _ := bytes.Cut(request, []byte("Sec-WebSocket-Key: "))
+	var k key
+	copy(k[:], after)
+	accept := k.accept()
+	before, rest, _ := strings.Cut(agreed, "ACCEPT")
+	p.answer = append(append(append(p.answer[:0], before...), accept[:]...), rest...)
+	return len(request), nil
+}
+
+func (p *frugalPeer) Read(into []byte) (int, error) { return copy(into, p.answer), nil }
+
+func (p *frugalPeer) SetDeadline(time.Time) error { return nil }
 
 // FuzzPlainResponse checks that a plain response means the same to the parser of all responses, and that
 // what a plain response agrees to is what it would agree to there.
