@@ -128,6 +128,9 @@ func (d *dialed) Read(p []byte) (n int, err error) {
 		return 0, d.opError("read", net.ErrClosed)
 	}
 	defer d.release()
+	// If other goroutines dial, too, the peer has often answered when they have had their turn. Then
+	// epoll isn't needed.
+	runtime.Gosched()
 	err = d.wait.until(d.fd, unix.EPOLLIN, func() (err error) {
 		n, err = socket.RawRead(d.fd, p)
 		return err
