@@ -190,10 +190,12 @@ var errNotCompleted = fmt.Errorf("websock: closing handshake not completed by th
 // receives.
 func (c *Conn) peerClosed(payload []byte) error {
 	code, reason, _ := engine.ParseClose(payload) // the Decoder has checked it
+	closeErr := &CloseError{Code: code, Reason: string(reason)}
+	c.discardView()
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	c.publishCountsLocked()
-	answer, err := c.batch.ensureRare().closing.ReceiveClose(&CloseError{Code: code, Reason: string(reason)})
+	answer, err := c.batch.ensureRare().closing.ReceiveClose(closeErr)
 	if answer {
 		c.encodeCloseLocked(code, "")
 		c.batch.flushPending(c)
@@ -214,6 +216,7 @@ func (c *Conn) failProtocol(err error) error {
 	case *HandlerError:
 		code = CloseInternalError
 	}
+	c.discardView()
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	c.publishCountsLocked()
@@ -227,6 +230,7 @@ func (c *Conn) failProtocol(err error) error {
 // streamEnded records that nothing more will arrive, because of err, and returns the error of later
 // receives.
 func (c *Conn) streamEnded(err error) error {
+	c.discardView()
 	w := &c.batch
 	w.mu.Lock()
 	c.publishCountsLocked()

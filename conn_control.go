@@ -14,7 +14,7 @@ func (c *Conn) handleControl() error {
 	kind, payload, n, err := r.dec.Control(r.view)
 	switch {
 	case err != nil:
-		err = c.failProtocol(err)
+		return c.failProtocol(err)
 	case kind == engine.EventPing:
 		r.counts.pings++
 		c.queuePong(payload)
@@ -23,10 +23,10 @@ func (c *Conn) handleControl() error {
 		r.counts.pongs++
 		c.callOnPong(payload)
 	case kind == engine.EventClose:
-		err = c.peerClosed(payload)
+		return c.peerClosed(payload)
 	}
 	c.consume(n)
-	return err
+	return nil
 }
 
 // callOnPing calls the OnPing functions of the user.

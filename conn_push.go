@@ -135,11 +135,14 @@ func (r *receiver) Readable() (err error) {
 	return err
 }
 
-// End handles the end of the stream.
+// End handles the end of the stream. What the last call of Readable has left of the view is discarded.
 func (r *receiver) End(err error) {
 	c := (*Conn)(r)
 	c.activate()
 	defer c.receive.deactivate()
+	if view, err := c.batch.t.View(); err == nil {
+		c.batch.t.Consume(len(view))
+	}
 	if err = c.onReadError(err); err == ErrTimeout {
 		err = c.streamEnded(err)
 	}

@@ -182,7 +182,7 @@ func (c *Conn) beginPull() error {
 		r.replies.Drop() // what a Handler has left there would be kept until the connection ends
 	}
 	if r.dec.Err() == nil && r.stop.Load()&(stopAbort|stopPull) != 0 {
-		c.consume(len(r.view)) // discarded: its memory belongs to the transport
+		c.discardView()
 		c.batch.mu.Lock()
 		defer c.batch.mu.Unlock()
 		c.publishCountsLocked()
@@ -389,6 +389,9 @@ func (c *Conn) consume(n int) {
 		r.view, r.viewSize = nil, 0
 	}
 }
+
+// discardView drops what was received and will not be handled. Its memory belongs to the transport.
+func (c *Conn) discardView() { c.consume(len(c.receive.view)) }
 
 // handleSendError reports whether err only means that the transport can't send what it has queued,
 // and if so ends sending.

@@ -173,7 +173,7 @@ func (p *peer) send(msg []byte) error {
 	return c.SendBinary(msg)
 }
 
-// stream sends a message in fragments. After an error in between the peer closes the connection.
+// stream sends a message in fragments. After an error in between it closes the connection.
 func (p *peer) stream(msg []byte) error {
 	w, err := p.conn.NextWriter(websock.OpBinary)
 	if err != nil {
@@ -181,6 +181,8 @@ func (p *peer) stream(msg []byte) error {
 	}
 	for piece := range slices.Chunk(msg, 1+p.random.IntN(len(msg))) {
 		if _, err := w.Write(piece); err != nil {
+			p.close(p.conn)
+			w.Close()                                             // returns its memory: nothing can be sent any more
 			return errors.New("within a message: " + err.Error()) // without the chain, since the send must not be repeated
 		}
 	}

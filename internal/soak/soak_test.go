@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/buffer"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -56,7 +57,7 @@ func soak(t *testing.T, carriers []string, secure bool) {
 	for _, name := range carriers {
 		warmUp(t, transports[name])
 	}
-	goroutines, files := runtime.NumGoroutine(), descriptors()
+	goroutines, files, lent := runtime.NumGoroutine(), descriptors(), buffer.Lent()
 	r := &run{carriers: carriers, pause: max(20*time.Millisecond, time.Duration(*conns)*perConn), ends: map[string]int{}}
 	stop := r.serve(t, secure)
 	end := time.Now().Add(*duration)
@@ -80,6 +81,7 @@ func soak(t *testing.T, carriers []string, secure bool) {
 	}
 	waitForCount(t, "goroutines", goroutines, runtime.NumGoroutine)
 	waitForCount(t, "descriptors", files, descriptors)
+	waitForCount(t, "buffers", lent, buffer.Lent) // under the race detector
 }
 
 // warmUp opens a connection over the transport, so that what lives as long as the process exists: the

@@ -78,7 +78,6 @@ func (t *Conn) runReceiver() {
 	}
 	returned = true
 	if finished {
-		t.dropReceived()
 		t.finish(r)
 	}
 }
@@ -139,13 +138,20 @@ func (t *Conn) runsAgain() bool {
 	return again
 }
 
-// finish ends the calls of Readable and calls Finish, which may block, or call Push.
+// finish ends the calls of Readable and calls Finish, which may block, or call Push. Unless it does,
+// nothing uses the view any more.
 func (t *Conn) finish(r transport.Receiver) {
 	i := &t.in
 	i.mu.Lock()
 	i.push.phase = pushFinished
 	i.mu.Unlock()
 	r.Finish()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.push.phase == pushFinished {
+		t.Consume(len(i.view))
+		i.dropReceivedLocked()
+	}
 }
 
 // Yield has Readable called again when other goroutines have run.

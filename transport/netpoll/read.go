@@ -222,12 +222,6 @@ func (t *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (t *Conn) dropReceived() {
-	t.in.mu.Lock()
-	defer t.in.mu.Unlock()
-	t.in.dropReceivedLocked()
-}
-
 // dropReceivedLocked discards bytes that the receiver will not ask for.
 func (i *input) dropReceivedLocked() {
 	if i.received != nil {

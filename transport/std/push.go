@@ -16,6 +16,9 @@ import (
 func (c *Conn) Push(r transport.Receiver) error {
 	p := &pump{c: c, r: r}
 	p.run, p.read = p.runOnce, p.readUnlessClosed
+	if c.pump != nil {
+		c.pump.goroutine = replaced // inside its finishLost
+	}
 	c.turn.Store(pumpCallsAgain)
 	c.pump = p
 	go p.run()
@@ -119,7 +122,7 @@ func (p *pump) runOnce() {
 	defer func() {
 		if !returned { // the Receiver has ended this goroutine
 			p.c.pumpID.Store(0)
-			go p.r.Finish()
+			go p.finishLost()
 		}
 	}()
 	switch {
@@ -141,6 +144,16 @@ func (p *pump) runOnce() {
 		p.goroutine = unused
 		go p.run()
 	}
+}
+
+// finishLost calls Finish after the Receiver has ended the pump's goroutine. Unless the Receiver is pushed
+// again then, nothing uses the view any more.
+func (p *pump) finishLost() {
+	p.r.Finish()
+	if p.goroutine != replaced {
+		p.c.dropView()
+	}
+	p.spare.Drop()
 }
 
 // readNetConn reads from a net.Conn without a descriptor until the Receiver is finished.

@@ -110,6 +110,7 @@ func (s Suite) Run(t *testing.T) {
 		{"AbortDoesNotWaitForThePeer", s.testAbortDoesNotWaitForThePeer, 0},
 		{"AbortingManyStartsNoGoroutines", s.testAbortingManyStartsNoGoroutines, pusher | alone},
 		{"EveryEndFreesTheDescriptor", s.testEveryEndFreesTheDescriptor, pusher | alone | sockets},
+		{"EveryEndReturnsItsBuffers", s.testEveryEndReturnsItsBuffers, alone},
 		{"OnCloseComesOnceWhateverIsCalled", s.testOnCloseComesOnceWhateverIsCalled, pusher},
 		{"HandlersCanAbortEachOther", s.testHandlersCanAbortEachOther, pusher},
 		{"NoDataComesAfterAbort", s.testNoDataComesAfterAbort, pusher},
