@@ -102,6 +102,7 @@ func (c *Conn) Resume() {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
 	if c.receive.stop.And(^uint32(stopPause))&stopPause != 0 {
+		c.batch.ensureCounts().ensureRare().pauses++
 		c.batch.t.(transport.Pusher).Resume()
 	}
 }

@@ -12,6 +12,7 @@ type Stats struct {
 	Writes                         uint64 // calls of the transport's Writev
 	PingsReceived, PongsReceived   uint64
 	PongsSent                      uint64
+	Pauses                         uint64 // of a Handler, that Resume has ended
 
 	// Payload of compressed messages: before and after compressing what was sent, before and after
 	// inflating what was received. The Payload fields above count uncompressed bytes.
@@ -33,6 +34,7 @@ func (s *Stats) Add(more Stats) {
 	s.PingsReceived += more.PingsReceived
 	s.PongsReceived += more.PongsReceived
 	s.PongsSent += more.PongsSent
+	s.Pauses += more.Pauses
 	s.BeforeDeflate += more.BeforeDeflate
 	s.AfterDeflate += more.AfterDeflate
 	s.BeforeInflate += more.BeforeInflate
@@ -53,6 +55,7 @@ func (c *Conn) Stats() Stats {
 			stats.FramesSent += n.fragmentsSent
 			stats.FramesReceived += n.fragmentsReceived
 			stats.PingsReceived, stats.PongsReceived, stats.PongsSent = n.pingsReceived, n.pongsReceived, n.pongsSent
+			stats.Pauses = n.pauses
 		}
 	}
 	if z := c.enc.Deflate(); z != nil {
@@ -170,6 +173,7 @@ type counts struct {
 type rareCounts struct {
 	fragmentsSent, fragmentsReceived        uint64 // frames that don't end a message
 	pingsReceived, pongsReceived, pongsSent uint64
+	pauses                                  uint64
 }
 
 // ensureCounts returns the counts and allocates them if necessary.

@@ -21,7 +21,9 @@ import (
 //
 // Without a Handler, only a receive under way reads from the network: a program that doesn't call
 // Recv for as long as Timeout loses the connection. So does a Handler that takes as long for one
-// call. A connection that is paused (Conn.Pause) is not aborted.
+// call. A connection that is paused (Conn.Pause) is not aborted: what its peer sends isn't seen. The
+// time counts anew from Resume, and so it is Timeout and half of the shorter of Ping and Timeout, at
+// most, until a peer that died during the pause is noticed.
 //
 // Over HTTP/2, with Config.Mux or ConfigureServer, Ping and Timeout are for the connection: one PING frame (RFC 9113 section
 // 6.7) serves all of its WebSockets, bytes for any of them are signs of life, and when there are none
@@ -142,7 +144,10 @@ func (k *keptAlive) Run() (next time.Duration) {
 // A heartbeatConn is a connection as its keepalive.Monitor sees it.
 type heartbeatConn struct{ *Conn }
 
-func (c heartbeatConn) Received() uint64 { return c.Stats().WireReceived }
+func (c heartbeatConn) Received() (bytes, pauses uint64) {
+	stats := c.Stats()
+	return stats.WireReceived, stats.Pauses
+}
 
 func (c heartbeatConn) SendHeartbeat(op Opcode, payload []byte) (asked bool) {
 	err := c.TrySend(op, payload)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/keepalive"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/epoll"
 	"github.com/seed004e8d11/websock/transport/netpoll"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -118,6 +120,42 @@ func TestAPausedConnectionIsNotAborted(t *testing.T) {
 	}
 	c.Resume()
 	checkIdle(t, <-closed)
+}
+
+// The visits that decide about a connection may see nothing of a pause: the peer's answer may have come
+// in it.
+func TestSilenceCountsAnewAfterAPause(t *testing.T) {
+	for name, transport := range carriers {
+		for _, role := range []Role{Client, Server} {
+			t.Run(fmt.Sprint(name, ", ", role), func(t *testing.T) {
+				conn, _ := netpair.Sockets(t, "tcp")
+				attached, err := Attach(transport, conn, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := NewConn(attached, role, Options{})
+				defer c.Abort(nil)
+				if err := c.SetHandler(Messages(nil, nil)); err != nil {
+					t.Fatal(err)
+				}
+				p := &keepalive.Policy{Ping: time.Minute, Timeout: 2 * time.Minute, Opcode: OpPing}
+				var m keepalive.Monitor
+				m.Start(heartbeatConn{c}, p, 0, p.Ping)
+				m.Visit(heartbeatConn{c}, p, time.Minute) // sends a ping
+				c.Pause()
+				c.Resume()
+				if m.Visit(heartbeatConn{c}, p, time.Hour) == 0 {
+					t.Error("the peer counts as dead right after the pause")
+				}
+				if m.Visit(heartbeatConn{c}, p, time.Hour+p.Timeout) != 0 {
+					t.Error("the peer does not count as dead a Timeout later")
+				}
+				if n := c.Stats().Pauses; n != 1 {
+					t.Errorf("%d pauses", n)
+				}
+			})
+		}
+	}
 }
 
 func TestAServerAbortsTheConnectionOfASilentClient(t *testing.T) {

@@ -130,7 +130,11 @@ const shortestVisit = timing.Tick
 // with the slot's lock held.
 type heartbeatConn Slot
 
-func (c *heartbeatConn) Received() uint64                     { return c.link.conn.Stats().WireReceived }
+func (c *heartbeatConn) Received() (bytes, pauses uint64) {
+	stats := c.link.conn.Stats()
+	return stats.WireReceived, stats.Pauses
+}
+
 func (c *heartbeatConn) Outgoing() (taken int64, waiting int) { return c.link.conn.Outgoing() }
 func (c *heartbeatConn) Paused() bool                         { return c.link.conn.Paused() }
 

@@ -66,7 +66,8 @@ type Options struct {
 	// PingTimeout is the time after a ping without a sign of life, after which the connection is
 	// aborted; the error of OnDown then has websock.ErrIdle in its chain. A sign of life is
 	// anything received, not only a pong, and that the peer takes what is sent while more of it
-	// waits. A connection that is paused (websock.Conn.Pause) is not aborted.
+	// waits. A connection that is paused (websock.Conn.Pause) is not aborted, and a ping that was sent
+	// before Resume needs no answer: the next one does.
 	// 0: DefaultPingTimeout. Negative: no connection is aborted. With a Mux the connection
 	// ends, with all of its slots, when nothing was received on it for Ping and PingTimeout together.
 	PingTimeout time.Duration

@@ -10,8 +10,8 @@ import (
 // A Conn is a connection as a Monitor sees it. websock.Conn documents Outgoing, Paused and
 // WritesBlock.
 type Conn interface {
-	// Received returns how many bytes were received so far.
-	Received() uint64
+	// Received returns how many bytes were received so far, and how many pauses have ended.
+	Received() (bytes, pauses uint64)
 
 	Outgoing() (taken int64, waiting int)
 	Paused() bool
@@ -32,6 +32,10 @@ type Conn interface {
 // behind that message. What leaves while nothing waits is no sign: the system takes it whether
 // the peer lives or not. The same holds if few bytes waited at the last visit and all of them have
 // left: they may have waited only for their acknowledgement, which the peer's system sends.
+//
+// While the application has paused receiving, what the peer sends isn't seen, so its silence says
+// nothing. It counts from the first visit after the pause, and so does an answer to a heartbeat. That
+// holds for pauses between two visits as well: the answer may have arrived in one.
 type Monitor struct {
 	received   uint64        // bytes, at the last visit
 	taken      int64         // bytes, at the last sign of life, or the least since
@@ -42,6 +46,7 @@ type Monitor struct {
 	much       bool          // more than unacknowledged bytes waited then
 	known      bool          // taken, goal and much were looked at since something was received
 	unanswered bool          // no sign of life has come since the last heartbeat
+	pauses     uint8         // how many had ended at the last visit, modulo 256
 	sending    atomic.Bool   // a goroutine sends a heartbeat
 }
 
@@ -67,7 +72,8 @@ func (m *Monitor) Start(c Conn, p *Policy, now, firstBeat time.Duration) (next t
 // Visit looks at the connection, and sends a heartbeat if one is due. It returns the time until
 // the next Visit; 0: the peer is dead, and the connection is to be aborted.
 func (m *Monitor) Visit(c Conn, p *Policy, now time.Duration) (next time.Duration) {
-	if m.sawSign(c, p) || c.Paused() {
+	paused := c.Paused() // before sawSign, which sees a pause that ends now
+	if m.sawSign(c, p) || paused {
 		m.lastSign, m.unanswered = now, false
 	}
 	since, owed := m.silentSince(p)
@@ -145,10 +151,11 @@ func (m *Monitor) tookBeat(c Conn) bool {
 	return waiting == 0 || taken >= m.beatEnd
 }
 
-// sawSign reports whether there was a sign of life since the last visit.
+// sawSign reports whether there was a sign of life since the last visit, or a pause in which it may have
+// been missed.
 func (m *Monitor) sawSign(c Conn, p *Policy) bool {
-	if received := c.Received(); received != m.received {
-		m.received, m.known = received, false
+	if received, pauses := c.Received(); received != m.received || uint8(pauses) != m.pauses {
+		m.received, m.pauses, m.known = received, uint8(pauses), false
 		return true
 	}
 	taken, waiting := c.Outgoing()

@@ -11,6 +11,7 @@ import (
 // A fakeConn is a Conn whose answers the test sets.
 type fakeConn struct {
 	received uint64
+	pauses   uint64
 	taken    int64
 	waiting  int
 	paused   bool
@@ -22,10 +23,10 @@ type fakeConn struct {
 
 func newFakeConn() *fakeConn { return &fakeConn{sent: make(chan string, 1000)} }
 
-func (c *fakeConn) Received() uint64       { return c.received }
-func (c *fakeConn) Outgoing() (int64, int) { return c.taken, c.waiting }
-func (c *fakeConn) Paused() bool           { return c.paused }
-func (c *fakeConn) WritesBlock() bool      { return c.blocks }
+func (c *fakeConn) Received() (uint64, uint64) { return c.received, c.pauses }
+func (c *fakeConn) Outgoing() (int64, int)     { return c.taken, c.waiting }
+func (c *fakeConn) Paused() bool               { return c.paused }
+func (c *fakeConn) WritesBlock() bool          { return c.blocks }
 
 func (c *fakeConn) SendHeartbeat(op engine.Opcode, payload []byte) (asked bool) {
 	if c.release != nil {
@@ -137,6 +138,29 @@ func TestAPausedConnectionIsAlive(t *testing.T) {
 	p := &Policy{Ping: 10 * time.Second, Timeout: 30 * time.Second, Opcode: engine.OpPing}
 	if at, dead := watch(c, p, time.Hour, nil); dead {
 		t.Errorf("dead after %v", at)
+	}
+}
+
+// A visit can come late, and find neither the pause nor what the peer has sent in it.
+func TestSilenceCountsFromTheVisitAfterAPause(t *testing.T) {
+	for _, regular := range []bool{false, true} {
+		c := newFakeConn()
+		p := &Policy{Ping: 10 * time.Second, Timeout: 30 * time.Second, Regular: regular, Opcode: engine.OpPing}
+		var m Monitor
+		m.Start(c, p, 0, p.Ping)
+		m.Visit(c, p, 10*time.Second) // it sends a heartbeat
+		c.pauses++
+		now := 2 * time.Minute
+		for next := m.Visit(c, p, now); next != 0; next = m.Visit(c, p, now) {
+			now += next
+		}
+		most := 2*time.Minute + p.Timeout + p.Ping/4
+		if regular {
+			most += p.Ping
+		}
+		if now < 2*time.Minute+p.Timeout || now > most {
+			t.Errorf("regular %v: dead after %v, want %v to %v", regular, now, 2*time.Minute+p.Timeout, most)
+		}
 	}
 }
 
