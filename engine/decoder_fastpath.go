@@ -12,7 +12,7 @@ import (
 
 // Unfragmented checks whether src begins with a complete, valid frame that is a whole message, and
 // returns its opcode and the sizes of its header and payload. If not, header is 0, and NextHeader
-// must be called. Otherwise AcceptUnfragmented or AcceptUnfragmentedTo must be called.
+// must be called. Otherwise AcceptUnfragmented must be called.
 func (d *Decoder) Unfragmented(src []byte) (op Opcode, header, payload int) {
 	if !d.beginsMessage(src) {
 		return 0, 0, 0
@@ -55,19 +55,10 @@ func (d *Decoder) AcceptUnfragmented(op Opcode, frame []byte, header int) bool {
 	return true
 }
 
-// AcceptUnfragmentedTo is AcceptUnfragmented, but copies the payload to dst, which must have room
-// for it, and doesn't change frame. For text that is not UTF-8 it may copy a part.
-func (d *Decoder) AcceptUnfragmentedTo(dst []byte, op Opcode, frame []byte, header int) bool {
-	if op == OpText || d.role == Server {
-		return d.acceptTo(dst, op, frame, header)
-	}
-	copy(dst, frame[header:])
-	return true
-}
-
-// ReceiveUnfragmented is Unfragmented and AcceptUnfragmentedTo in one, if dst has room for the payload.
-// It writes the header to h, which must be zero, and returns the size of the frame, or 0: then
-// NextHeader must be called.
+// ReceiveUnfragmented is Unfragmented and AcceptUnfragmented in one, if dst has room for the payload,
+// which it copies to dst: src is not changed. It writes the header to h, which must be zero, and returns
+// the size of the frame, or 0: then NextHeader must be called, and a part of the payload may have been
+// copied.
 func (d *Decoder) ReceiveUnfragmented(h *Header, dst, src []byte) (size int) {
 	if !d.beginsMessage(src) {
 		return 0
@@ -76,8 +67,8 @@ func (d *Decoder) ReceiveUnfragmented(h *Header, dst, src []byte) (size int) {
 	if n > len(dst) || n > len(src)-header || int64(n) > min(d.limits.FrameSize, d.limits.MessageSize) {
 		return 0
 	}
-	d.message = Opcode(src[0] & opcodeBits)                               // as NextHeader would
-	if frame := src[:header+n]; d.message == OpText || d.role == Server { // AcceptUnfragmentedTo
+	d.message = Opcode(src[0] & opcodeBits) // as NextHeader would
+	if frame := src[:header+n]; d.message == OpText || d.role == Server {
 		if !d.acceptTo(dst, d.message, frame, header) {
 			return 0
 		}
@@ -112,7 +103,7 @@ func (d *Decoder) acceptInPlace(op Opcode, frame []byte, header int) bool {
 	return true
 }
 
-// acceptTo is AcceptUnfragmentedTo for payload that has to be unmasked or validated.
+// acceptTo copies payload that has to be unmasked or validated.
 func (d *Decoder) acceptTo(dst []byte, op Opcode, frame []byte, header int) bool {
 	payload := frame[header:]
 	var key [maskingKeySize]byte // a copy is masked with 0
