@@ -130,8 +130,10 @@ func (w *batchWriter) writesAlone() bool {
 		(w.config.writes == writesWait || w.t.Queued() == 0)
 }
 
-// allowsAlone reports whether no pong is due, and messages may be sent.
-func (r *rareState) allowsAlone() bool { return r.ping == nil && r.closing.MaySend() }
+// allowsAlone reports whether no pong is due, messages may be sent, and the send deadline holds.
+func (r *rareState) allowsAlone() bool {
+	return r.ping == nil && r.closing.MaySend() && !r.deadlines.lifted
+}
 
 // writeAlone writes a batch that never was the pending one, and then what no sender waits for. It returns
 // false if that can't be written.
@@ -168,7 +170,7 @@ func (w *batchWriter) flushHeldBack(o batchOwner) {
 	case writerBusy:
 		w.unowned = w.unowned || w.pending != nil
 	case writerIdle:
-		if w.appendPong(o) || w.pending != nil {
+		if w.appendLonePong(o) || w.pending != nil {
 			w.writeNonBlocking(o)
 		}
 	}
@@ -197,11 +199,14 @@ func (w *batchWriter) writeBatch(o batchOwner, b *buffer.Buffer, behind bool) {
 	w.recordBatch(o, b, err)
 }
 
-// writeUnowned writes the batches that no sender waits for. It returns false if they can't be
-// written, so that this sender can return the error.
+// writeUnowned writes the batches that no sender waits for, without waiting for the peer if the
+// transport supports that. It returns false if they can't be written, so that this sender can return
+// the error.
 func (w *batchWriter) writeUnowned(o batchOwner) bool {
-	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
-		w.writePending(o)
+	for w.state == writerIdle && (w.appendLonePong(o) || w.unowned) {
+		if b := w.takePending(o); w.writeWithoutWaiting(o, b, false) {
+			b.Put()
+		}
 	}
 	return w.state != writerStopped
 }
@@ -209,6 +214,15 @@ func (w *batchWriter) writeUnowned(o batchOwner) bool {
 // appendPong appends the pong that is due, and reports whether there was one.
 func (w *batchWriter) appendPong(o batchOwner) bool {
 	return w.rare != nil && w.rare.ping != nil && o.appendPongLocked()
+}
+
+// appendLonePong is appendPong where no sender waits for the batch.
+func (w *batchWriter) appendLonePong(o batchOwner) bool {
+	if w.rare == nil || w.rare.ping == nil {
+		return false
+	}
+	w.liftSendDeadline()
+	return o.appendPongLocked()
 }
 
 // takePending returns the pending batch, with the pong that is due, and begins a new one.
@@ -268,30 +282,21 @@ func (w *batchWriter) endWrite() {
 // writeNonBlocking writes the pending batch, which must not be nil, and what is appended meanwhile.
 // It doesn't wait for the peer if the transport supports that. The state must be writerIdle.
 func (w *batchWriter) writeNonBlocking(o batchOwner) {
-	q, ok := w.t.(transport.Queue)
-	if w.config.queues() || !ok {
-		w.writePending(o)
-		w.writeUnowned(o)
-		return
-	}
-	if b := w.takePending(o); w.tryWriteBatch(o, q, b) {
+	if b := w.takePending(o); w.writeWithoutWaiting(o, b, false) {
 		b.Put()
 	}
-	w.tryWriteUnowned(o, q)
+	w.writeUnowned(o)
 }
 
-// tryWriteUnowned is writeUnowned for writeNonBlocking.
-func (w *batchWriter) tryWriteUnowned(o batchOwner, q transport.Queue) {
-	for w.state == writerIdle && (w.appendPong(o) || w.unowned) {
-		if b := w.takePending(o); w.tryWriteBatch(o, q, b) {
-			b.Put()
-		}
+// writeWithoutWaiting is writeBatch that doesn't wait for the peer if the transport supports that. If
+// the system doesn't accept all of the batch, it returns false: the transport writes the rest, and then
+// finishPending is called, to which b belongs.
+func (w *batchWriter) writeWithoutWaiting(o batchOwner, b *buffer.Buffer, behind bool) (done bool) {
+	q, ok := w.t.(transport.Queue)
+	if !ok || w.config.queues() {
+		w.writeBatch(o, b, behind)
+		return true
 	}
-}
-
-// tryWriteBatch writes what the system accepts of a batch. If that isn't all, it returns false: the
-// transport writes the rest, and then finishPending is called, to which b belongs.
-func (w *batchWriter) tryWriteBatch(o batchOwner, q transport.Queue, b *buffer.Buffer) (done bool) {
 	w.state = writerBusy
 	w.mu.Unlock()
 	rest, err := q.TryWrite(b.B)
@@ -305,7 +310,7 @@ func (w *batchWriter) tryWriteBatch(o batchOwner, q transport.Queue, b *buffer.B
 	return false
 }
 
-// finishPending ends a write that tryWriteBatch has begun. The senders of these frames have
+// finishPending ends a write that writeWithoutWaiting has begun. The senders of these frames have
 // returned; an error is returned by later sends.
 func (w *batchWriter) finishPending(o batchOwner, err error) {
 	b := w.rare.inFlight
@@ -318,6 +323,7 @@ func (w *batchWriter) finishPending(o batchOwner, err error) {
 // awaitIdle waits until no goroutine writes and there is no pending batch. It writes pending
 // batches itself when it can.
 func (w *batchWriter) awaitIdle(o batchOwner) {
+	w.beginSend()
 	for w.state == writerBusy || w.state == writerIdle && w.pending != nil {
 		if w.state == writerBusy {
 			w.waitForWrite()
@@ -333,7 +339,10 @@ func (w *batchWriter) waitForWrite() {
 	if rare.writeDone == nil {
 		rare.writeDone = sync.NewCond(&w.mu)
 	}
+	w.beginSend()
+	rare.deadlines.waiting++
 	rare.writeDone.Wait()
+	rare.deadlines.waiting--
 }
 
 // broadcast wakes the goroutines in waitForWrite.
@@ -416,9 +425,7 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	if alone {
 		w.state = writerBusy
 	}
-	w.mu.Unlock()
-	err := w.t.(transport.Queue).Drain(ctx, quota)
-	w.mu.Lock()
+	err := w.drainTransport(ctx, quota)
 	if alone {
 		w.endWrite()
 	}
@@ -427,6 +434,20 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 	}
 	w.broadcast()
 	return true
+}
+
+// drainTransport waits until the transport has at most n bytes queued.
+func (w *batchWriter) drainTransport(ctx context.Context, n int) error {
+	if w.t.Queued() > n {
+		w.beginSend()
+	}
+	rare := w.ensureRare()
+	rare.deadlines.waiting++
+	w.mu.Unlock()
+	err := w.t.(transport.Queue).Drain(ctx, n)
+	w.mu.Lock()
+	rare.deadlines.waiting--
+	return err
 }
 
 // hasRoom reports whether a frame of n bytes can be written or queued now. If necessary it first

@@ -144,7 +144,7 @@ func (c *Conn) shutdownLocked() error {
 	atOnce := failed || !c.closing().MayReceive() && c.Role() == Server && w.t.Queued() == 0
 	stream, isStream := w.t.(transport.AnswerAwaiter)
 	awaitsAnswer := isStream && c.Role() == Server && c.closing().MayReceive()
-	timeout := time.Until(w.rareOrZero().deadlines.finalRecv)
+	timeout := time.Until(w.rareOrZero().deadlines.final)
 	w.mu.Unlock()
 	if (isStream || c.Role() == Server) && !awaitsAnswer && !again && !failed {
 		c.batch.t.CloseWrite() // if this fails, the wait below ends with a timeout

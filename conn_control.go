@@ -75,6 +75,7 @@ func (c *Conn) queuePong(payload []byte) {
 		w.ensureRare().ping = ping
 		return
 	}
+	w.liftSendDeadline()
 	c.encodePongLocked(payload)
 }
 

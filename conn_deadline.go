@@ -15,38 +15,102 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 }
 
 // SetSendDeadline sets the time at which sends fail, including the current ones; the zero time
-// means never. A send that reaches its deadline ends sending, as a part of its frame may have been
-// written; see SendText. The deadline holds for everything that is written from then on, also for
-// pongs and for pings of KeepAlive. So remove it after a send for which it was meant, with the zero
-// time: otherwise the next pong fails, and ends sending, on a connection that was idle for so long.
+// means never. A send fails that begins after its deadline, and one whose frame has not been passed
+// to the system by then, even if the send has returned, as what it has queued. That ends sending, as a
+// part of the frame may have been written; see SendText.
+//
+// A deadline that passes while nothing of the caller's waits to be written does nothing until the next
+// send. It is not the deadline of pongs, of what KeepAlive sends, and of SendHeartbeat. But those that
+// wait in the queue behind a send end with it.
+//
 // Close replaces the deadline by that of the close frame, see Limits.CloseTimeout; a later one then
 // has no effect. It may be set from any goroutine.
 func (c *Conn) SetSendDeadline(t time.Time) error {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return c.batch.t.SetWriteDeadline(earliest(t, c.batch.rareOrZero().deadlines.finalSend))
+	c.batch.ensureRare().deadlines.send = t
+	return c.batch.applySendDeadline()
 }
 
 // deadlines are the times at which receiving and sending end. The lock of the batchWriter guards
-// them, and is held while they are given to the transport: the transport always gets the earliest,
-// so none of them undoes another. The time of SetSendDeadline isn't kept: it may belong to a send
-// that ended long ago, and must not make the close frame fail.
+// them, and is held while they are given to the transport: the transport always gets the earliest
+// of those that hold, so none of them undoes another.
 type deadlines struct {
-	deferred    bool      // a Handler is running: finalRecv and finalSend are set again when it returns
 	recv        time.Time // of SetRecvDeadline
 	recvTimeout time.Time // of the current RecvTimeout, or the last one
-	finalRecv   time.Time // when the close timeout ends receiving
-	finalSend   time.Time // when the close timeout ends sending
+	send        time.Time // of SetSendDeadline, unless the close timeout has started since
+	final       time.Time // when the close timeout ends receiving and sending
+
+	lifted   bool   // send doesn't hold, as only the library's own frames were written since it last did
+	atOnce   bool   // the close timeout ends receiving at once: Close doesn't wait for the peer
+	deferred bool   // a Handler is running: final is set again when it returns
+	waiting  uint32 // number of sends that wait, for another's write or for the queue
 }
 
 // receiving returns the time at which a receive must end, or the zero time.
 func (l *deadlines) receiving() time.Time {
-	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv)
+	return earliest(earliest(l.recv, l.recvTimeout), l.finalRecv())
+}
+
+// finalRecv returns when the close timeout ends receiving, or the zero time.
+func (l *deadlines) finalRecv() time.Time {
+	if l.atOnce {
+		return time.Unix(1, 0)
+	}
+	return l.final
+}
+
+// sending returns the time at which a write must end, or the zero time.
+func (l *deadlines) sending() time.Time {
+	if l.lifted {
+		return l.final
+	}
+	return earliest(l.send, l.final)
 }
 
 // applyRecvDeadlineLocked gives the transport the time at which a receive must end.
 func (c *Conn) applyRecvDeadlineLocked() error {
 	return c.batch.t.SetReadDeadline(c.batch.rareOrZero().deadlines.receiving())
+}
+
+// applySendDeadline gives the transport the time at which a write must end.
+func (w *batchWriter) applySendDeadline() error {
+	return w.t.SetWriteDeadline(w.rare.deadlines.sending())
+}
+
+// liftSendDeadline is called before a frame of the library's own is written. The time of
+// SetSendDeadline doesn't hold for it, and may have passed. But the transport has one deadline for all
+// that it writes. So the time is lifted only if no send waits, and nothing that was sent: what a peer
+// or another goroutine does must not prolong a send.
+func (w *batchWriter) liftSendDeadline() {
+	l := &w.ensureRare().deadlines
+	if l.lifted || l.waiting > 0 || w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 || !l.final.IsZero() {
+		return
+	}
+	l.lifted = true
+	if l.send.IsZero() {
+		return
+	}
+	w.applySendDeadline() // if this fails, so does the write
+	if w.t.Queued() > 0 { // what was written behind, until now
+		w.beginSend()
+	}
+}
+
+// beginSend has the time of SetSendDeadline hold for what is written from now on, and for what is being
+// written, as a send has to wait for that.
+func (w *batchWriter) beginSend() {
+	if w.rare != nil && w.rare.deadlines.lifted {
+		w.restoreSendDeadline()
+	}
+}
+
+func (w *batchWriter) restoreSendDeadline() {
+	l := &w.rare.deadlines
+	l.lifted = false
+	if !l.send.IsZero() {
+		w.applySendDeadline() // if this fails, so does the write
+	}
 }
 
 // startCloseTimeoutLocked starts Limits.CloseTimeout, unless it has started: when a close frame is
@@ -57,9 +121,10 @@ func (c *Conn) applyRecvDeadlineLocked() error {
 // writes what is queued nor reads the peer's answer. The closeWatchdog bounds that time.
 func (c *Conn) startCloseTimeoutLocked() {
 	l := &c.batch.ensureRare().deadlines
-	if !l.finalSend.IsZero() {
+	if !l.final.IsZero() {
 		return
 	}
+	l.send, l.lifted = time.Time{}, false // it may be of a send that ended long ago
 	l.deferred = c.batch.handler.Load() != 0
 	c.receive.stop.Or(stopCloseTimeout)
 	c.setCloseDeadlinesLocked()
@@ -72,14 +137,10 @@ func (c *Conn) startCloseTimeoutLocked() {
 // counted from now.
 func (c *Conn) setCloseDeadlinesLocked() {
 	l := &c.batch.rare.deadlines
-	now := time.Now()
-	l.finalSend = now.Add(c.closeTimeout())
-	l.finalRecv = l.finalSend
-	if c.closing().ClosedByUs() && c.limits().CloseTimeout < 0 {
-		l.finalRecv = now // Close doesn't wait for the peer
-	}
-	c.batch.t.SetWriteDeadline(l.finalSend) // if this fails, so does the write
-	c.applyRecvDeadlineLocked()             // if this fails, the connection is closed
+	l.final = time.Now().Add(c.closeTimeout())
+	l.atOnce = c.closing().ClosedByUs() && c.limits().CloseTimeout < 0
+	c.batch.applySendDeadline() // if this fails, so does the write
+	c.applyRecvDeadlineLocked() // if this fails, the connection is closed
 }
 
 // applyDeferredDeadlinesLocked starts the close timeout again if it was started while the Handler
@@ -120,7 +181,7 @@ func (c *Conn) closeTimedOut() bool {
 func (c *Conn) closeDeadlinePassed() bool {
 	c.batch.mu.Lock()
 	defer c.batch.mu.Unlock()
-	return passed(c.batch.rare.deadlines.finalRecv)
+	return passed(c.batch.rare.deadlines.finalRecv())
 }
 
 // recvDeadlinePassed reports whether the time of SetRecvDeadline has passed.

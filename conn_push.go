@@ -376,25 +376,13 @@ func (c *Conn) leaveHandler() {
 // shutdown would not wait for it.
 func (c *Conn) writeHeldBackLocked() {
 	w := &c.batch
-	q, ok := w.t.(transport.Queue)
-	if !ok {
-		w.flushPending(c)
-		return
-	}
 	b := w.takePending(c)
-	if w.config.queues() {
-		w.writeBatch(c, b, true)
-	} else if !w.tryWriteBatch(c, q, b) {
+	if !w.writeWithoutWaiting(c, b, true) {
 		return
 	}
 	c.receive.replies.Put(b)
-	if !w.unowned && w.rare == nil {
-		return
-	}
-	if w.config.queues() {
+	if w.unowned || w.rare != nil {
 		w.writeUnowned(c)
-	} else {
-		w.tryWriteUnowned(c, q)
 	}
 }
 

@@ -68,6 +68,24 @@ func (c *Conn) TrySend(op Opcode, p []byte) error {
 	return c.trySendLocked(op, p)
 }
 
+// SendHeartbeat is TrySend for a frame that keeps the connection alive: SetSendDeadline does not set its
+// deadline. KeepAlive sends such frames by itself; SendHeartbeat is for programs that decide when.
+func (c *Conn) SendHeartbeat(op Opcode, p []byte) error {
+	if err := checkText(op, true, p); err != nil {
+		return err
+	}
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	if err := c.roomErrLocked(len(p)); err != nil {
+		return err
+	}
+	c.batch.liftSendDeadline()
+	if err := c.admitLocked(nil, op, true, p); err != nil {
+		return err
+	}
+	return c.sendAdmittedNowLocked(op, p)
+}
+
 // SendContext sends p as one frame with FIN set, like TrySend, but waits for room until ctx ends.
 // It then returns ctx.Err(); nothing was sent, and the connection continues.
 //
@@ -131,7 +149,7 @@ func (c *Conn) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.corked = false
-	if w.pending != nil && !w.heldBack() {
+	if w.pending != nil && !w.heldBack() && !w.rareOrZero().deadlines.lifted {
 		return c.commitLocked()
 	}
 	if w.pending != nil {
@@ -147,15 +165,13 @@ func (c *Conn) Flush() error {
 // nothing is queued.
 func (c *Conn) Drain(n int) error {
 	n = max(n, 0)
-	var err error
-	if c.Queues() {
-		err = c.batch.t.(transport.Queue).Drain(context.Background(), n)
-	}
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
-		c.writeFailedLocked(err)
+	if c.Queues() {
+		if err := w.drainTransport(context.Background(), n); err != nil {
+			c.writeFailedLocked(err)
+		}
 	}
 	last := w.seq // the batch that has what was queued last
 	if w.pending == nil {
@@ -204,7 +220,7 @@ func (c *Conn) sendFrameLocked(from *messageWriter, op Opcode, fin bool, p []byt
 			return c.quotaErrLocked(err)
 		}
 	}
-	if !c.closing().MaySend() || !fin || !c.enc.AcceptsUnfragmented(op) {
+	if r := w.rareOrZero(); !r.closing.MaySend() || r.deadlines.lifted || !fin || !c.enc.AcceptsUnfragmented(op) {
 		if err := c.acceptLocked(from, op, fin, p); err != nil {
 			return err
 		}
@@ -248,8 +264,14 @@ func (c *Conn) quotaErrLocked(err error) error {
 }
 
 // acceptLocked checks whether a frame of the writer from, which may be nil, can be sent now. If so,
-// the Encoder takes it as sent.
+// the Encoder takes it as sent, and the send deadline holds for it.
 func (c *Conn) acceptLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
+	c.batch.beginSend()
+	return c.admitLocked(from, op, fin, p)
+}
+
+// admitLocked is acceptLocked without the send deadline, also for a frame of the library's own.
+func (c *Conn) admitLocked(from *messageWriter, op Opcode, fin bool, p []byte) error {
 	if !c.closing().MaySend() {
 		return c.closing().SendErr()
 	}
@@ -413,19 +435,32 @@ func (c *Conn) writeUnownedLocked() error {
 
 // trySendLocked is TrySend for text that was checked.
 func (c *Conn) trySendLocked(op Opcode, p []byte) error {
-	if c.closing().MaySend() && !c.batch.hasRoom(c, len(p)) {
-		return c.batch.errQueueFull()
+	if err := c.roomErrLocked(len(p)); err != nil {
+		return err
 	}
 	return c.sendNowLocked(op, p)
 }
 
+// roomErrLocked returns the error of a send that must not wait if there is no room for n bytes. If the
+// connection has ended, it returns nil: that is the error then.
+func (c *Conn) roomErrLocked(n int) error {
+	if c.closing().MaySend() && !c.batch.hasRoom(c, n) {
+		return c.batch.errQueueFull()
+	}
+	return nil
+}
+
 // sendNowLocked writes or queues a frame for which there is room.
 func (c *Conn) sendNowLocked(op Opcode, p []byte) error {
-	w := &c.batch
 	if err := c.acceptLocked(nil, op, true, p); err != nil {
 		return err
 	}
-	w.ensureCounts().countSent(op, true, len(p))
+	return c.sendAdmittedNowLocked(op, p)
+}
+
+// sendAdmittedNowLocked is sendNowLocked for a frame that was accepted.
+func (c *Conn) sendAdmittedNowLocked(op Opcode, p []byte) error {
+	c.batch.ensureCounts().countSent(op, true, len(p))
 	rsv := uint8(0)
 	if c.enc.Compresses(op, true, len(p)) {
 		out := buffer.Get(engine.CompressedBound(len(p)))

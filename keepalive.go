@@ -150,6 +150,6 @@ func (c heartbeatConn) Received() (bytes, pauses uint64) {
 }
 
 func (c heartbeatConn) SendHeartbeat(op Opcode, payload []byte) (asked bool) {
-	err := c.TrySend(op, payload)
+	err := c.Conn.SendHeartbeat(op, payload)
 	return err == nil || errors.Is(err, ErrSendQueueFull)
 }

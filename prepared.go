@@ -115,8 +115,8 @@ func (c *Conn) TrySendPrepared(pm *PreparedMessage) error {
 	w := &c.batch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.closing().MaySend() && !w.hasRoom(c, len(frame.payload)) {
-		return w.errQueueFull()
+	if err := c.roomErrLocked(len(frame.payload)); err != nil {
+		return err
 	}
 	if err := c.acceptLocked(nil, pm.op, true, nil); err != nil {
 		return err

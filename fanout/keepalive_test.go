@@ -82,6 +82,30 @@ func TestPingsAreSentAtTheirInterval(t *testing.T) {
 	}
 }
 
+// A deadline that a program has set on the connection of a slot is that of what it sends.
+func TestPingsAreSentAfterTheSendDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
+			return servePipe(func(conn net.Conn) {
+				eachFrame(conn, func(h websock.Header, payload []byte) {
+					if h.Opcode == websock.OpPing {
+						writePong(conn, payload)
+					}
+				})
+			}), nil
+		})
+		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: time.Second})
+		defer shutDown()
+		g.WaitUp(t.Context(), 1)
+		conn := g.Slot(0).Conn()
+		conn.SetSendDeadline(time.Now().Add(time.Second))
+		time.Sleep(10 * time.Second)
+		if pongs := g.Stats().RoundTrip.Count; pongs < 5 || conn.Err() != nil {
+			t.Errorf("%d pings were answered, and the connection ended with %v", pongs, conn.Err())
+		}
+	})
+}
+
 // A peer that doesn't answer the first ping gets no second one.
 func TestAtMostOnePingIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -162,7 +162,7 @@ func (c *heartbeatConn) SendHeartbeat(op websock.Opcode, payload []byte) (asked 
 
 func (s *Slot) sendHeartbeatLocked(op websock.Opcode, payload []byte) (sent, asked bool) {
 	if !s.link.conn.WritesBlock() {
-		err := s.link.conn.TrySend(op, payload)
+		err := s.link.conn.SendHeartbeat(op, payload)
 		return err == nil, err == nil || errors.Is(err, websock.ErrSendQueueFull)
 	}
 	m := message{op: op, payload: payload}
