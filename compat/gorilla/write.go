@@ -100,7 +100,7 @@ func (m *messageWriter) Close() error {
 }
 
 // beginWrite gives the connection the deadline of messages, until endWrite. Otherwise one that has
-// passed would also hold for pongs, and end writing.
+// passed would also hold for what WriteControl sends, and end writing.
 func (c *Conn) beginWrite() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

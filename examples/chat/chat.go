@@ -63,7 +63,6 @@ func (c *chat) say(_ *websock.Conn, op websock.Opcode, msg []byte) {
 	for conn := range c.people {
 		conn.SetSendDeadline(time.Now().Add(time.Second))
 		err := conn.SendText(msg)
-		conn.SetSendDeadline(time.Time{}) // it would also be that of the next ping
 		if err != nil && !errors.Is(err, websock.ErrClosed) {
 			go conn.Abort(err)
 		}

@@ -95,7 +95,6 @@ func (s *connSet) broadcast(text []byte) {
 	for _, conn := range s.all() {
 		conn.SetSendDeadline(time.Now().Add(maxDelay))
 		err := conn.SendText(text)
-		conn.SetSendDeadline(time.Time{}) // it would also be that of the next pong
 		var full *websock.LimitError
 		switch { // onClose gets any other error
 		case errors.As(err, &full):

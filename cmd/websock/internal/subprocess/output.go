@@ -82,7 +82,6 @@ func (s *session) sendLine(in *bufio.Reader, line []byte) error {
 func (s *session) sendMessage(op websock.Opcode, p []byte) error {
 	if s.Timeout > 0 {
 		s.conn.SetSendDeadline(time.Now().Add(s.Timeout))
-		defer s.conn.SetSendDeadline(time.Time{}) // not that of a ping
 	}
 	err := s.conn.SendFrame(op, true, p)
 	if errors.Is(err, websock.ErrInvalidUTF8) {
