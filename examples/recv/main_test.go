@@ -7,17 +7,18 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// The server echoes ten times the message, in two writes: one byte of the header, then the rest.
+// The server echoes ten times the message, in two writes: one byte of the header, and the rest when the client has
+// waited for it in vain.
 func TestReceivesAMessageInPieces(t *testing.T) {
+	out := &output{waited: make(chan struct{})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: splitWrites{}})
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Transport: splitWrites{out.waited}})
 		if err != nil {
 			return
 		}
@@ -35,8 +36,7 @@ func TestReceivesAMessageInPieces(t *testing.T) {
 	}))
 	defer server.Close()
 	addr := server.Listener.Addr().(*net.TCPAddr)
-	var out strings.Builder
-	if err := demonstrate(&out, "127.0.0.1", addr.Port); err != nil {
+	if err := demonstrate(out, "127.0.0.1", addr.Port); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -60,23 +60,37 @@ func TestReceivesAMessageInPieces(t *testing.T) {
 	}
 }
 
-const pause = 150 * time.Millisecond // longer than the demonstration waits
-
-// splitWrites makes transports that write the first byte, pause, and then write the rest.
-type splitWrites struct{}
-
-func (splitWrites) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
-	return std.New(splitWriter{conn}, early), nil
+// An output is that of the demonstration. waited is closed when a timeout follows a part of a header.
+type output struct {
+	strings.Builder
+	waited chan struct{}
 }
 
-type splitWriter struct{ net.Conn }
+func (o *output) Write(p []byte) (int, error) {
+	if strings.HasSuffix(o.String(), "the header is incomplete\n") && string(p) == "nothing yet\n" {
+		close(o.waited)
+	}
+	return o.Builder.Write(p)
+}
+
+// splitWrites makes transports that write the first byte, and the rest when the client has waited.
+type splitWrites struct{ waited <-chan struct{} }
+
+func (s splitWrites) Attach(conn net.Conn, early []byte) (transport.Conn, error) {
+	return std.New(splitWriter{conn, s.waited}, early), nil
+}
+
+type splitWriter struct {
+	net.Conn
+	waited <-chan struct{}
+}
 
 func (w splitWriter) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p[:1])
 	if err != nil || len(p) == 1 {
 		return n, err
 	}
-	time.Sleep(pause)
+	<-w.waited
 	m, err := w.Conn.Write(p[1:])
 	return n + m, err
 }
