@@ -79,6 +79,8 @@ func TestTheReadDeadline(t *testing.T) {
 		})
 	}
 	t.Run("that is moved to a later time", func(t *testing.T) {
+		t.Parallel()
+		const soon = time.Second // it must not pass before it is moved
 		p := newPeer(t, newWire(), client, h2.Config{})
 		st, other := p.open(), p.open()
 		r := p.record(st)
