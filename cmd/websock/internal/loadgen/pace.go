@@ -40,11 +40,11 @@ const (
 	lastSends = 100 * time.Millisecond
 )
 
-// startPaces starts to send on all slots if there is a schedule. stop must be called. It sends what was due
-// before that, but not for long.
-func (g *LoadGen) startPaces() (stop func()) {
+// startPaces starts to send on all slots if there is a schedule, which begins at a time of now. stop must be
+// called. It sends what was due before the end, but not for long, and returns when that was.
+func (g *LoadGen) startPaces(begin int64) (stop func() (end int64)) {
 	if g.MessageRate == 0 {
-		return func() {}
+		return g.now
 	}
 	s := startScheduler(func() time.Duration { return time.Duration(g.now()) }, pacers(g.MessageRate*float64(len(g.slots))))
 	paces := make([]pace, len(g.slots))
@@ -52,17 +52,18 @@ func (g *LoadGen) startPaces() (stop func()) {
 	for i := range scratch {
 		scratch[i] = slices.Clone(g.Message.Content)
 	}
-	beat := schedule.NewBeat(time.Duration(g.now()), g.MessageRate)
+	beat := schedule.NewBeat(time.Duration(begin), g.MessageRate)
 	for i := range paces {
 		paces[i] = pace{gen: g, slot: &g.slots[i], beat: beat.Spread(i, len(paces)), tally: g.tallyOf(i), scratch: scratch[i%len(scratch)]}
 		s.add(i, paces[i].beat.Due(0), &paces[i])
 	}
-	return func() {
-		end := time.Duration(g.now())
+	return func() int64 {
 		s.stop()
+		end := g.now()
 		for i := range paces {
-			paces[i].finish(end)
+			paces[i].finish(time.Duration(end))
 		}
+		return end
 	}
 }
 
