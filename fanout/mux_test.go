@@ -38,6 +38,7 @@ func TestSlotsOfAMuxComeBackAfterTheServerWasKilled(t *testing.T) {
 	g := startGroup(t, Options{
 		Targets: targetsFor(muxed{epoll.Transport(), m}, server.url()),
 		Size:    slots,
+		Backoff: Backoff{Base: 500 * time.Millisecond, Max: time.Second}, // attempts that fail would fill the processors
 		OnConnect: func(_ context.Context, s *Slot, c *websock.Conn) error {
 			return c.SendText([]byte("subscribe " + s.Key()))
 		},
