@@ -81,6 +81,7 @@ func TestOnlyAServerThatWasAskedIsRemembered(t *testing.T) {
 		{"a Dial that has ended", canceled, func(*transport.StreamTarget) {}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			to := s.target()
 			to.Patience = 2 * time.Second
 			test.change(&to)
