@@ -33,13 +33,16 @@ const (
 
 // Ask has a PING sent when nothing was received for ping, and the connection ended when nothing was
 // received for timeout, both exact to a quarter. 0 is none. If it is called several times, the shortest
-// times and the first cause count. received counts what was received so far, in any unit. Look is to be
-// called after next; 0: another call has asked for an earlier one.
+// times and the first cause count; the peer has all of a shorter time from then on. received counts what was
+// received so far, in any unit. Look is to be called after next; 0: another call has asked for an earlier one.
 func (w *Watch) Ask(received uint64, now timing.Instant, ping, timeout time.Duration, cause error) (next time.Duration) {
 	if w.ping == 0 && w.timeout == 0 {
-		w.lastSign, w.received, w.Cause = now, received, cause
+		w.Cause = cause
 	}
-	w.ping, w.timeout = shortest(w.ping, ping), shortest(w.timeout, timeout)
+	ping, timeout = shortest(w.ping, ping), shortest(w.timeout, timeout)
+	if ping != w.ping || timeout != w.timeout { // the peer was not asked in time for them
+		w.ping, w.timeout, w.lastSign, w.received = ping, timeout, now, received
+	}
 	next = w.interval()
 	if next == 0 || w.lookAt != 0 && w.lookAt <= now+timing.Instant(next) {
 		return 0

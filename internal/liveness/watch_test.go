@@ -83,6 +83,37 @@ func TestTheShortestTimesCount(t *testing.T) {
 	}
 }
 
+// What was silent before a shorter time was asked for was allowed to be. It gets a PING, and time to answer.
+func TestAShorterTimeBeginsWhenItIsAskedFor(t *testing.T) {
+	for _, before := range []struct{ ping, timeout time.Duration }{{0, time.Hour}, {time.Hour, 0}, {time.Hour, 2 * time.Hour}} {
+		w := &watched{now: timing.Instant(time.Second)}
+		w.ask(before.ping, before.timeout, errFirst)
+		w.run(0, 10*time.Minute)
+		from := time.Duration(w.now)
+		w.ask(time.Minute, 2*time.Minute, errLater)
+		w.run(0, time.Hour)
+		if len(w.pings) != 1 || w.pings[0]-from < time.Minute-time.Minute/4 || w.pings[0]-from > time.Minute+time.Minute/4 {
+			t.Errorf("%v: asked for at %v, pings at %v", before, from, w.pings)
+		}
+		if silent := w.end - from; silent < 2*time.Minute || silent > 2*time.Minute+time.Minute/4 {
+			t.Errorf("%v: asked for at %v, ended at %v", before, from, w.end)
+		}
+	}
+}
+
+// Those who ask for the same again don't keep a dead connection.
+func TestEqualTimesBeginOnce(t *testing.T) {
+	w := &watched{now: timing.Instant(time.Second)}
+	for range 10 {
+		w.ask(time.Minute, 2*time.Minute, errFirst)
+		w.ask(time.Hour, 0, errFirst)
+		w.run(0, time.Duration(w.now)+20*time.Second)
+	}
+	if w.end < 2*time.Minute || w.end > 2*time.Minute+time.Minute/4+time.Second {
+		t.Errorf("ended at %v", w.end)
+	}
+}
+
 func TestAConnectionThatNobodyAsksForIsNotLookedAt(t *testing.T) {
 	w := &watched{now: timing.Instant(time.Second)}
 	w.ask(0, 0, errFirst)
