@@ -5,9 +5,13 @@ package epoll
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -143,6 +147,66 @@ func TestABusyLoopKeepsATimer(t *testing.T) {
 			t.Errorf("%s: %v ahead, want %v", test.name, time.Duration(got-now), time.Duration(test.want-now))
 		}
 	}
+}
+
+// When a Handler begins to compute, the runtime's monitor may be asleep, and nothing else looks after the others.
+func TestAHandlerThatComputesDoesNotStopOthers(t *testing.T) {
+	for name, mode := range map[string]waitMode{"events are rare": parking, "others run": sharing} {
+		for _, processors := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s, GOMAXPROCS %d", name, processors), func(t *testing.T) {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+				m := Loops(2)
+				c, peer := attachedTo(t, m, "unix")
+				other, otherPeer := attachedTo(t, m, "unix")
+				var served atomic.Bool
+				inTime := make(chan bool, 1)
+				if err := other.Push(&sink{c: other, each: func([]byte) { served.Store(true) }}); err != nil {
+					t.Fatal(err)
+				}
+				s := &sink{c: c}
+				s.begun = func() {
+					c.loop.poller.blocker.mode, c.loop.poller.blocker.sharedUntil = mode, math.MaxInt64
+				}
+				s.each = func([]byte) {
+					for begun := timing.Now(); !served.Load() && timing.Now()-begun < timing.Instant(20*time.Second); {
+					}
+					inTime <- served.Load()
+				}
+				if err := c.Push(s); err != nil {
+					t.Fatal(err)
+				}
+				writeFromOutside(t, peer, otherPeer)
+				if !<-inTime { // waiting with a timer would wake the monitor
+					t.Error("another loop gets nothing as long as the Handler computes")
+				}
+			})
+		}
+	}
+}
+
+// writeFromOutside has another process write to the first connection, and then to the second. A write of this one
+// would wake the runtime's monitor.
+func writeFromOutside(t *testing.T, first, second net.Conn) {
+	cmd := exec.Command("sh", "-c", "sleep 0.1; echo >&3; sleep 0.05; echo >&4; read end")
+	for _, c := range []net.Conn{first, second} {
+		f, err := c.(*net.UnixConn).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	end, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		end.Close()
+		cmd.Wait()
+	})
 }
 
 // blockingPoller returns a poller that blocks, and the descriptor of an event.
