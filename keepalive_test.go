@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -181,27 +181,8 @@ func TestAServerAbortsTheConnectionOfASilentClient(t *testing.T) {
 // carriers are the transports that the tests of keepalive run on.
 var carriers = map[string]Transport{"std": std.Transport(), "epoll": epoll.Transport(), "netpoll": netpoll.Transport()}
 
-// A slowConn is read at a rate, in bytes a second. Reads that come late are made up for, so that it isn't
-// slower on a busy machine.
-type slowConn struct {
-	net.Conn
-	rate int
-	due  time.Time // of the next read
-}
-
-func (c *slowConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p[:min(len(p), 32<<10)])
-	if c.due.IsZero() {
-		c.due = time.Now()
-	}
-	c.due = c.due.Add(time.Duration(n) * time.Second / time.Duration(c.rate))
-	time.Sleep(time.Until(c.due))
-	return n, err
-}
-
-// slowServer receives messages at a rate, and answers each with its length. With rate 0 it never
-// reads. It returns its URL, and the Config to trust it.
-func slowServer(t *testing.T, secure bool, rate int) (string, Config) {
+// unreadServer completes handshakes, and then never reads. It returns its URL, and the Config to trust it.
+func unreadServer(t *testing.T, secure bool) (string, Config) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -234,18 +215,7 @@ func slowServer(t *testing.T, secure bool, rate int) (string, Config) {
 		if _, _, err := handshake.ServerConn(context.Background(), conn, nil); err != nil {
 			return
 		}
-		if rate == 0 {
-			<-over
-			return
-		}
-		c := NewConn(std.New(&slowConn{Conn: conn, rate: rate}, nil), Server, Options{})
-		defer c.Abort(nil)
-		for {
-			_, msg, err := c.RecvMessage(nil)
-			if err != nil || c.SendText(strconv.AppendInt(nil, int64(len(msg)), 10)) != nil {
-				return
-			}
-		}
+		<-over
 	}
 	serving.Go(func() {
 		for {
@@ -270,6 +240,7 @@ func eachCarrier(t *testing.T, f func(t *testing.T, transport Transport, secure 
 	}
 }
 
+// The peer reads for longer than Timeout, and has not come to the ping that waits behind the message.
 func TestALongUploadIsNotAborted(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("the system can't tell how much of what it buffers the peer's system has acknowledged")
@@ -277,41 +248,40 @@ func TestALongUploadIsNotAborted(t *testing.T) {
 	for _, pushed := range []bool{false, true} {
 		t.Run(fmt.Sprint("with a Handler: ", pushed), func(t *testing.T) {
 			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
-				url, cfg := slowServer(t, secure, 2<<20)
-				cfg.Transport = transport
-				cfg.KeepAlive = KeepAlive{Ping: 400 * time.Millisecond, Timeout: 2500 * time.Millisecond}
-				answers, closed := make(chan string, 1), make(chan error, 1)
-				if pushed {
-					cfg.Handler = Messages(
-						func(_ *Conn, _ Opcode, msg []byte) { answers <- string(msg) },
-						func(_ *Conn, err error) { closed <- err })
+				near, far := netpair.Sockets(t, "tcp")
+				far.(*net.TCPConn).SetReadBuffer(32 << 10)
+				if secure {
+					near, far = netpair.SecuredBy(tls.VersionTLS13)(t, near, far)
 				}
-				c, err := Dial(t.Context(), url, &cfg)
+				attached, err := Attach(transport, near, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer c.Abort(nil)
-				if !pushed {
-					go func() {
-						_, msg, err := c.RecvMessage(nil)
-						if err != nil {
-							closed <- err
-							return
-						}
-						answers <- string(msg)
-					}()
-				}
-				if err := c.SendBinary(make([]byte, 6<<20)); err != nil {
-					t.Fatal(err)
-				}
-				select {
-				case answer := <-answers:
-					if answer != strconv.Itoa(6<<20) {
-						t.Error(answer)
+				c := NewConn(attached, Client, Options{})
+				if pushed {
+					if err := c.SetHandler(Messages(nil, nil)); err != nil {
+						t.Fatal(err)
 					}
-				case err := <-closed:
-					t.Error(err)
 				}
+				p := &keepalive.Policy{Ping: time.Minute, Timeout: 2 * time.Minute, Opcode: OpPing}
+				var m keepalive.Monitor
+				m.Start(heartbeatConn{c}, p, 0, p.Ping)
+				sent := make(chan error, 1)
+				go func() { sent <- c.SendBinary(make([]byte, 8<<20)) }()
+				piece := make([]byte, 1<<20) // much more than is written at once
+				for pieces := range 6 {
+					waitUntil(func() bool { _, waiting := c.Outgoing(); return waiting > 64<<10 })
+					before, _ := c.Outgoing()
+					if m.Visit(heartbeatConn{c}, p, time.Duration(pieces)*p.Timeout*3/4) == 0 {
+						t.Fatalf("the peer counts as dead after %d MiB", pieces)
+					}
+					if _, err := io.ReadFull(far, piece); err != nil {
+						t.Fatal(err)
+					}
+					waitUntil(func() bool { taken, _ := c.Outgoing(); return taken > before+int64(len(piece)/2) })
+				}
+				c.Abort(nil)
+				<-sent
 			})
 		})
 	}
@@ -334,7 +304,7 @@ func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
-				url, cfg := slowServer(t, secure, 0)
+				url, cfg := unreadServer(t, secure)
 				cfg.Transport = transport
 				cfg.KeepAlive = KeepAlive{Ping: 200 * time.Millisecond, Timeout: 500 * time.Millisecond}
 				closed := make(chan error)
@@ -357,7 +327,7 @@ func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 }
 
 func TestAPeerThatDoesNotReadCostsNoGoroutines(t *testing.T) {
-	url, cfg := slowServer(t, false, 0)
+	url, cfg := unreadServer(t, false)
 	before := runtime.NumGoroutine()
 	for _, transport := range carriers {
 		cfg := cfg
@@ -380,7 +350,7 @@ func TestAPeerThatDoesNotReadCostsNoGoroutines(t *testing.T) {
 // Also without a Timeout at most one ping is under way.
 func TestPingsDoNotPileUpForAPeerThatTakesNothing(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport Transport, secure bool) {
-		url, cfg := slowServer(t, secure, 0)
+		url, cfg := unreadServer(t, secure)
 		cfg.Transport = transport
 		cfg.KeepAlive = KeepAlive{Ping: 20 * time.Millisecond, Timeout: -1}
 		cfg.Limits.SendQueue = 1 << 30 // so that none is refused
