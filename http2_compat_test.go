@@ -114,7 +114,7 @@ func TestOnePingServesAllWebSocketsOfAConnection(t *testing.T) {
 	ends := make(chan error, 2)
 	s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Accept(w, r, &AcceptOptions{
-			KeepAlive: KeepAlive{Ping: 30 * time.Millisecond, Timeout: 300 * time.Millisecond},
+			KeepAlive: KeepAlive{Ping: 30 * time.Millisecond, Timeout: 3 * time.Second},
 			Handler:   Messages(nil, func(c *Conn, err error) { ends <- err }),
 		})
 	})})

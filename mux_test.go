@@ -493,18 +493,22 @@ func TestTheHandshakeAgreesOnTheSameThingsOverHTTP2(t *testing.T) {
 }
 
 func TestADialThatLeavesResetsItsStream(t *testing.T) {
-	reset := make(chan error, 1)
+	asked, reset := make(chan bool, 2), make(chan error, 2)
 	s := newStreamServer(t, streamServerConfig{h2: h2.Config{Request: func(st *h2.Stream, h h2.Head) {
 		if fieldOf(h, ":path") == "/" {
 			echoStream(st, h)
 			return
 		}
 		st.OnEnd(func(err error) { reset <- err })
+		asked <- true
 	}}})
 	cfg := s.config(closing(t, &Mux{}))
 	open := dialMux(t, s.url(), cfg)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	go func() {
+		<-asked
+		cancel()
+	}()
 	if _, err := Dial(ctx, s.url()+"silent", cfg); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -787,7 +791,7 @@ func TestAMuxSurvivesACapriciousServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := closing(t, &Mux{StreamsPerConn: 5, MaxConns: 3, IdleTimeout: 20 * time.Millisecond})
 			cfg := s.config(m)
-			cfg.Transport, cfg.Timeout = carrier, 200*time.Millisecond
+			cfg.Transport, cfg.Timeout = carrier, time.Second
 			var dials sync.WaitGroup
 			var echoes atomic.Int32
 			for range 20 {

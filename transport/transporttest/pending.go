@@ -33,7 +33,7 @@ func (s Suite) testAPendingWriteIsFinishedAndFollowed(t *testing.T) {
 		go w.write()
 		w.stalls(t)
 		got := make([]byte, size)
-		returns(t, "the peer's read", func() {
+		returnsWithin(t, 4*patience, "the peer's read", func() {
 			if n, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, numbered(0, size)) {
 				t.Errorf("the peer got %d bytes, or others, and %v", n, err)
 			}
