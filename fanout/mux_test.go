@@ -286,11 +286,14 @@ func TestPerHostCountsTheConnectionsThatAreDialled(t *testing.T) {
 	together := make(chan struct{})
 	enough := sync.OnceFunc(func() { close(together) })
 	server.OnRequest = func(r *http.Request) error {
-		if asking.Add(1) >= streams/2 {
+		switch n := asking.Add(1); {
+		case n == 1: // it is alone until it is known that its connection can be shared
+			return nil
+		case n > streams/2:
 			enough()
 		}
 		select {
-		case <-together: // no attempt succeeds before so many streams are being opened
+		case <-together: // no other succeeds before so many streams are being opened
 			return nil
 		case <-r.Context().Done():
 			asking.Add(-1)
