@@ -72,7 +72,7 @@ func TestFanoutSendsToAServerThatDoesNotAnswer(t *testing.T) {
 	url, _ := startServer(t, "-push", "1h")
 	for _, flags := range []string{"", "-procs 2"} {
 		r, got := runFanout(t, append([]string{"-url", url, "-n", "10", "-duration", "200ms", "-mode", "send", "-msg-rate", "1000"}, strings.Fields(flags)...)...)
-		if got.code != 0 || r.Sent < 100 || r.Received != 0 || r.Awaited != 0 || r.Mode != report.ModeSend || r.MessagesPerSecond == 0 {
+		if got.code != 0 || r.Sent == 0 || r.Received != 0 || r.Awaited != 0 || r.Mode != report.ModeSend || r.MessagesPerSecond == 0 {
 			t.Errorf("%+v", got)
 		}
 	}
