@@ -438,7 +438,7 @@ func (w *batchWriter) drain(ctx context.Context, o batchOwner, n int) bool {
 
 // drainTransport waits until the transport has at most n bytes queued.
 func (w *batchWriter) drainTransport(ctx context.Context, n int) error {
-	if w.t.Queued() > n {
+	if w.t.Queued() > n || w.state == writerBusy { // what is being written may be queued
 		w.beginSend()
 	}
 	rare := w.ensureRare()

@@ -84,11 +84,15 @@ func (w *batchWriter) applySendDeadline() error {
 // or another goroutine does must not prolong a send.
 func (w *batchWriter) liftSendDeadline() {
 	l := &w.ensureRare().deadlines
-	if l.lifted || l.waiting > 0 || w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 || !l.final.IsZero() {
+	if l.waiting > 0 {
+		w.beginSend() // a Drain waits, which has begun when nothing was queued
+		return
+	}
+	if l.lifted || w.state != writerIdle || w.pending != nil || w.t.Queued() > 0 || !l.final.IsZero() {
 		return
 	}
 	l.lifted = true
-	if l.send.IsZero() {
+	if l.send.IsZero() && w.config.writes != writesBatch {
 		return
 	}
 	w.applySendDeadline() // if this fails, so does the write

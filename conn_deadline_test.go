@@ -3,7 +3,9 @@ package websock
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +95,46 @@ func TestTheSendDeadlineHoldsForSends(t *testing.T) {
 	s.writes(ping, first)
 }
 
+// A batchingTransport holds back what is written behind, until the deadline is set or more is written.
+type batchingTransport struct {
+	drainingTransport
+	behind, queued int
+}
+
+func (b *batchingTransport) Batches() bool { return true }
+func (b *batchingTransport) Queued() int   { return b.queued }
+
+func (b *batchingTransport) SetWriteDeadline(t time.Time) error {
+	b.queued, b.behind = b.queued+b.behind, 0
+	return b.drainingTransport.SetWriteDeadline(t)
+}
+
+func (b *batchingTransport) Writev(bufs ...[]byte) error {
+	b.queued, b.behind = b.queued+b.behind, 0
+	return b.drainingTransport.Writev(bufs...)
+}
+
+func (b *batchingTransport) WriteBehind(bufs ...[]byte) error { return b.Writev(bufs...) }
+
+func (b *batchingTransport) TryWrite(p []byte) (transport.PendingWrite, error) {
+	return nil, b.Writev(p)
+}
+
+// A message of a Handler was written behind when a heartbeat was sent. The peer doesn't take it, so a
+// deadline that is set then is that of the message.
+func TestASendDeadlineHoldsForWhatWasWrittenBehind(t *testing.T) {
+	s := &batchingTransport{behind: 10}
+	c := NewConn(s, Client, Options{})
+	if err := c.SendHeartbeat(OpPing, nil); err != nil {
+		t.Error(err)
+	}
+	deadline := time.Now().Add(time.Hour)
+	c.SetSendDeadline(deadline)
+	if !s.writeDeadline.Equal(deadline) {
+		t.Errorf("the deadline is %v, want %v", s.writeDeadline, deadline)
+	}
+}
+
 // A pong is being written when a deadline is set. It holds from the next send on, which has to wait.
 func TestTheSendDeadlineHoldsForAPongThatASendWaitsFor(t *testing.T) {
 	deadline := time.Now().Add(time.Hour)
@@ -167,6 +209,74 @@ func TestAPongDoesNotLiftTheDeadlineOfADrain(t *testing.T) {
 	}
 	close(s.free)
 	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// A Drain begins when nothing is queued, and the send deadline is lifted. What is queued before the
+// transport looks has the deadline, as Drain waits for that.
+func TestAPongBehindADrainHasTheSendDeadline(t *testing.T) {
+	s := &drainingTransport{begun: make(chan struct{}), free: make(chan struct{})}
+	s.chunks = [][]byte{frames(Client, "ping a; text b"), frames(Client, "ping c; text d")}
+	c := NewConn(s, Client, Options{})
+	if _, _, err := c.RecvMessage(nil); err != nil {
+		t.Error(err)
+	}
+	deadline := time.Now().Add(time.Hour)
+	c.SetSendDeadline(deadline)
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	<-s.begun
+	if _, _, err := c.RecvMessage(nil); err != nil {
+		t.Error(err)
+	}
+	if !s.writeDeadline.Equal(deadline) {
+		t.Errorf("the deadline is %v, want %v", s.writeDeadline, deadline)
+	}
+	close(s.free)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// A queueingTransport queues what is written, and lets writes begin, and end.
+type queueingTransport struct {
+	drainingTransport
+	writing chan struct{}
+	queued  atomic.Int32
+}
+
+func (q *queueingTransport) Queued() int { return int(q.queued.Load()) }
+
+func (q *queueingTransport) Writev(bufs ...[]byte) error {
+	q.writing <- struct{}{}
+	<-q.free
+	q.queued.Store(10)
+	return q.scriptTransport.Writev(bufs...)
+}
+
+// A Drain begins while a pong is written that the transport is going to queue.
+func TestAPongThatADrainMayWaitForHasTheSendDeadline(t *testing.T) {
+	s := &queueingTransport{writing: make(chan struct{})}
+	s.begun, s.free = make(chan struct{}), make(chan struct{})
+	s.chunks = [][]byte{frames(Client, "ping a; text b")}
+	c := NewConn(s, Client, Options{})
+	deadline := time.Now().Add(time.Hour)
+	c.SetSendDeadline(deadline)
+	received := make(chan error, 1)
+	go func() {
+		_, _, err := c.RecvMessage(nil)
+		received <- err
+	}()
+	<-s.writing
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	<-s.begun
+	if !s.writeDeadline.Equal(deadline) {
+		t.Errorf("the deadline is %v, want %v", s.writeDeadline, deadline)
+	}
+	close(s.free)
+	if err := errors.Join(<-received, <-drained); err != nil {
 		t.Error(err)
 	}
 }
