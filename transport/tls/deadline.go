@@ -1,13 +1,62 @@
 package tls
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed004e8d11/websock/transport"
+)
 
 // SetReadDeadline sets the inner transport's read deadline. A deadline that passes in the middle of
 // a record loses nothing.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
 
-// SetWriteDeadline sets the inner transport's write deadline.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDeadline(t) }
+// SetWriteDeadline sets the inner transport's write deadline. If it has passed when the peer requests a
+// key update, and nothing waits to be written, it isn't that of the reply.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.wire.out.setDeadline(t) }
+
+func (w *recordWriter) setDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rare != nil || !t.IsZero() {
+		rare := w.ensureRareLocked()
+		rare.deadline, rare.lifted = t, false
+	}
+	return w.inner.SetWriteDeadline(t)
+}
+
+// liftDeadlineLocked removes a write deadline that has passed, before a reply that nothing waits
+// before: the reply would fail, and with it all later writes. Writing the reply must not wait for the
+// peer.
+func (w *recordWriter) liftDeadlineLocked() {
+	if w.rare == nil || w.rare.deadline.IsZero() || time.Now().Before(w.rare.deadline) {
+		return
+	}
+	if _, ok := w.inner.(transport.Queue); !ok {
+		return
+	}
+	w.rare.lifted = true
+	w.inner.SetWriteDeadline(time.Time{}) // if this fails, so does the write
+	if w.inner.Queued() > 0 {             // what was written behind, until now
+		w.restoreDeadlineLocked()
+	}
+}
+
+// restoreDeadlineLocked has the write deadline hold again, for what is being written as well.
+func (w *recordWriter) restoreDeadlineLocked() {
+	if w.rare != nil && w.rare.lifted {
+		w.rare.lifted = false
+		w.inner.SetWriteDeadline(w.rare.deadline) // if this fails, so does the write
+	}
+}
+
+// beginDrain is called before a Drain, which waits for replies, too.
+func (w *recordWriter) beginDrain(most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inner.Queued() > most {
+		w.restoreDeadlineLocked()
+	}
+}
 
 // A tls.Conn sets deadlines itself, around its close_notify. They must not reach the inner
 // transport, where they would fail what is queued.

@@ -187,6 +187,43 @@ func TestUnreadKeyUpdateRepliesEndConnection(t *testing.T) {
 	}
 }
 
+// A send deadline that passes while nothing is sent isn't that of replies to key updates, but of the next
+// send.
+func TestAPassedSendDeadlineIsThatOfSendsOnly(t *testing.T) {
+	for name, f := range factories {
+		transport, peer, next := connectKeyUpdatePeer(t, f)
+		c := websock.NewConn(transport, websock.Client, websock.Options{})
+		go io.Copy(io.Discard, peer)
+		past := time.Now().Add(-time.Second)
+		c.SetSendDeadline(past)
+		for range 3 {
+			if _, err := peer.Write(next("\x81\x05hello")); err != nil {
+				t.Fatal(err)
+			}
+			if _, msg, err := c.RecvMessage(nil); string(msg) != "hello" || err != nil {
+				t.Errorf("%s: %q, %v", name, msg, err)
+			}
+			c.SetSendDeadline(time.Time{})
+			if err := c.SendText([]byte("in time")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := c.Drain(0); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			c.SetSendDeadline(past)
+		}
+		peer.Write(next("\x81\x05hello"))
+		if _, _, err := c.RecvMessage(nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := c.SendText([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: a late send returned %v", name, err)
+		}
+		c.Abort(nil)
+		peer.Close()
+	}
+}
+
 // A read replies to the peer's key updates. It must not wait for another goroutine that writes to a
 // peer that reads nothing.
 func TestBlockedWriteDoesNotBlockRead(t *testing.T) {

@@ -42,12 +42,15 @@ type recordWriter struct {
 	lingering  bool           // inner closes itself
 }
 
-// rareState is what a recordWriter needs only after the inner transport could not write at once, or
-// a goroutine had to wait for another's write.
+// rareState is what a recordWriter needs only after the inner transport could not write at once, a
+// goroutine had to wait for another's write, or a write deadline was set.
 type rareState struct {
 	written sync.Cond           // signals the end of a write
 	current *buffer.Buffer      // records of a pending write of inner
 	done    transport.WriteDone // called when nothing is being written; nil: none
+
+	deadline time.Time // of SetWriteDeadline
+	lifted   bool      // inner doesn't have it, as only replies were written since it passed
 }
 
 func (w *recordWriter) ensureRareLocked() *rareState {
@@ -73,6 +76,7 @@ func (w *recordWriter) write(records []byte) {
 func (w *recordWriter) beginBatch(size int) {
 	const overhead = 64 // of one record: all but the first few of a connection have 16 KiB of plaintext
 	w.mu.Lock()
+	w.restoreDeadlineLocked()
 	w.batching = true
 	if w.pending == nil {
 		w.pending = buffer.Get(min(size+size/16+overhead, maxRecords))
@@ -193,6 +197,9 @@ func (w *recordWriter) replyLocked(record []byte) {
 	}
 	if unsent <= int(w.sinceReply) { // all of it was added after the last reply, which is sent
 		w.replies.Store(0)
+	}
+	if unsent == 0 {
+		w.liftDeadlineLocked()
 	}
 	w.addLocked(record)
 	w.sinceReply = 0

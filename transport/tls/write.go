@@ -157,6 +157,7 @@ func (c *Conn) Queued() int { return c.inner.Queued() }
 // transport.Queue says. It returns nil at once if the inner transport is not a transport.Queue.
 func (c *Conn) Drain(ctx context.Context, most int) error {
 	if q, ok := c.inner.(transport.Queue); ok {
+		c.wire.out.beginDrain(most)
 		return q.Drain(ctx, most)
 	}
 	return nil
