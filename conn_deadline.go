@@ -15,13 +15,13 @@ func (c *Conn) SetRecvDeadline(t time.Time) error {
 }
 
 // SetSendDeadline sets the time at which sends fail, including the current ones; the zero time
-// means never. A send fails that begins after its deadline, and one whose frame has not been passed
-// to the system by then, even if the send has returned, as what it has queued. That ends sending, as a
-// part of the frame may have been written; see SendText.
+// means never. A send that begins after the deadline fails. So does one whose frame the system has not
+// accepted by then, also if the send has returned and the frame is queued. A send that fails this way
+// ends sending, as a part of its frame may have been written; see SendText.
 //
-// A deadline that passes while nothing of the caller's waits to be written does nothing until the next
-// send. It is not the deadline of pongs, of what KeepAlive sends, and of SendHeartbeat. But those that
-// wait in the queue behind a send end with it.
+// A deadline that passes while no send waits to be written does nothing until the next send. Pongs, what
+// KeepAlive sends, and SendHeartbeat have no deadline. But if they are queued behind a send, they fail
+// with it.
 //
 // Close replaces the deadline by that of the close frame, see Limits.CloseTimeout; a later one then
 // has no effect. It may be set from any goroutine.
@@ -41,7 +41,7 @@ type deadlines struct {
 	send        time.Time // of SetSendDeadline, unless the close timeout has started since
 	final       time.Time // when the close timeout ends receiving and sending
 
-	lifted   bool   // send doesn't hold, as only the library's own frames were written since it last did
+	lifted   bool   // send doesn't hold: only the library's own frames were written since it was lifted
 	atOnce   bool   // the close timeout ends receiving at once: Close doesn't wait for the peer
 	deferred bool   // a Handler is running: final is set again when it returns
 	waiting  uint32 // number of sends that wait, for another's write or for the queue
@@ -80,8 +80,8 @@ func (w *batchWriter) applySendDeadline() error {
 
 // liftSendDeadline is called before a frame of the library's own is written. The time of
 // SetSendDeadline doesn't hold for it, and may have passed. But the transport has one deadline for all
-// that it writes. So the time is lifted only if no send waits, and nothing that was sent: what a peer
-// or another goroutine does must not prolong a send.
+// that it writes, and neither a peer nor another goroutine may prolong a send. So the time is lifted
+// only if no send is in progress, and nothing that was sent is pending or queued.
 func (w *batchWriter) liftSendDeadline() {
 	l := &w.ensureRare().deadlines
 	if l.waiting > 0 {

@@ -82,7 +82,7 @@ func TestPingsAreSentAtTheirInterval(t *testing.T) {
 	}
 }
 
-// A deadline that a program has set on the connection of a slot is that of what it sends.
+// A deadline that a program sets on the connection of a slot is that of its sends.
 func TestPingsAreSentAfterTheSendDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
