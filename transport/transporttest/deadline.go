@@ -175,7 +175,7 @@ func (s Suite) testUnreadPongsAreBoundedAfterTheSendDeadline(t *testing.T) {
 	)
 	s.receiving(t, func(t *testing.T, begin func(c *websock.Conn)) {
 		near, far := s.sockets(t, "tcp")
-		c := s.conn(t, near, websock.Client, websock.Limits{SendQueue: sendQueue, PongRate: 1 << 30})
+		c := s.conn(t, near, websock.Client, websock.Limits{SendQueue: sendQueue, PongRate: 1 << 30, WhenFull: websock.QueueWaits})
 		begin(c)
 		c.SetSendDeadline(time.Now().Add(-time.Second))
 		flood := []byte(strings.Repeat(string(frameTo(websock.Client, websock.OpPing, strings.Repeat("p", 125))), 1000))
