@@ -49,7 +49,7 @@ type deadline struct {
 
 var (
 	timeout      = &deadline{"Config.Timeout", func(cfg *websock.Config) { cfg.Timeout = wait }}
-	keepAlive    = &deadline{"KeepAlive.Timeout", func(cfg *websock.Config) { cfg.KeepAlive.Timeout = wait }}
+	keepAlive    = &deadline{"KeepAlive.Timeout", func(cfg *websock.Config) { cfg.KeepAlive.Ping, cfg.KeepAlive.Timeout = wait/2, wait }}
 	closeTimeout = &deadline{"Limits.CloseTimeout", func(cfg *websock.Config) { cfg.Limits.CloseTimeout = wait }}
 	recvDeadline = &deadline{"SetRecvDeadline", closeTimeout.set} // Close follows
 	sendDeadline = &deadline{"SetSendDeadline", closeTimeout.set}
