@@ -73,7 +73,7 @@ type output struct {
 	wrote   chan struct{} // closed when the write under way has ended; nil: nobody waits for that
 	behind  bool          // the goroutine that holds the lock ends a turn, and the carrier is a transport.Batcher
 	owed    bool          // the goroutine that writes has to write what is pending, too
-	corked  int           // calls of Cork without Flush
+	corks   []uint32      // the goroutines that have called Cork and not Flush yet, oldest first
 	window  int64         // of the connection
 	sending ring          // streams that have something to send, and a window
 
@@ -336,11 +336,11 @@ func (s *Session) enlistLocked(st *Stream) {
 	}
 }
 
-// commitLocked writes what is pending, unless it is held back until the end of the turn, or until
-// Flush.
+// commitLocked writes what is pending, unless the calling goroutine holds it back: until the end of its
+// turn, or until its Flush.
 func (s *Session) commitLocked() {
 	o := &s.out
-	if o.size() < batchSize && !o.owed && (o.corked > 0 || s.turn.isMine()) {
+	if o.size() < batchSize && !o.owed && (o.isCorked() || s.turn.isMine()) {
 		return
 	}
 	s.flushLocked()
@@ -349,7 +349,7 @@ func (s *Session) commitLocked() {
 // holdsBack reports whether what is pending after a write came under a Cork, which goes on, and so is not
 // written by the goroutine that has written what was sent before.
 func (o *output) holdsBack() bool {
-	return o.corked > 0 && !o.owed && o.size() < batchSize && o.sending.empty()
+	return len(o.corks) > 0 && !o.owed && o.size() < batchSize && o.sending.empty()
 }
 
 // flushLocked writes what is pending, and what waits for a turn, until the carrier has no more room.
@@ -536,23 +536,6 @@ func (o *output) stop() {
 		o.current.moveOwned(&o.pending)
 	} else {
 		o.pending.release()
-	}
-}
-
-// Cork holds back what the streams send until Flush, or until 64 KiB wait. Each Cork needs a Flush.
-func (s *Session) Cork() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.out.corked++
-}
-
-// Flush ends a Cork. What was held back is written, unless another Cork goes on.
-func (s *Session) Flush() {
-	s.lock()
-	defer s.unlock()
-	s.out.corked--
-	if s.out.corked == 0 {
-		s.commitLocked()
 	}
 }
 

@@ -496,7 +496,7 @@ func (s *Session) unlock() {
 	}
 	n := s.notes
 	s.notes = notes{frames: n.frames}
-	traces := len(n.frames) > 0 && !s.tracing
+	traces := len(n.frames) > 0 && !s.tracing && !s.out.isCorked() // or Flush does it
 	s.tracing = s.tracing || traces
 	s.mu.Unlock()
 	if traces {

@@ -261,6 +261,7 @@ func (st *Stream) awaitLocked(p []byte) int {
 	in.waiter.Init()
 	in.into, in.got = p, 0
 	deadline := st.readDeadline
+	st.s.uncorkWaiterLocked()
 	st.s.unlock()
 	in.waiter.Wait(deadline)
 	st.s.lock()

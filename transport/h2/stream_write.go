@@ -211,6 +211,7 @@ func (st *Stream) Drain(ctx context.Context, n int) error {
 	if st.queuedLocked() <= n {
 		return st.drainErrLocked()
 	}
+	s.uncorkWaiterLocked()
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, st.wakeDrains)()
 	}
