@@ -91,18 +91,31 @@ func (c *Conn) SendPrepared(pm *PreparedMessage) error {
 	if frame.rsv != 0 {
 		c.enc.Compressed(pm.plain.payload, len(frame.payload))
 	}
-	if c.Role() == Client || w.gathers() || w.state == writerBusy || w.pending != nil {
+	if !c.writesPreparedLocked() {
 		return c.sendAcceptedLocked(pm.op, true, frame.rsv, frame.payload)
 	}
+	return c.writePreparedLocked(frame)
+}
+
+// writesPreparedLocked reports whether a prepared frame is written as it is: a server doesn't mask it,
+// and it need not wait, nor become part of a batch.
+func (c *Conn) writesPreparedLocked() bool {
+	w := &c.batch
+	return c.Role() == Server && !w.gathers() && w.state != writerBusy && w.pending == nil
+}
+
+// writePreparedLocked writes a prepared frame without a copy.
+func (c *Conn) writePreparedLocked(frame *preparedFrame) error {
 	vec := buffer.Get(0)
 	defer vec.Put()
-	w.write(c, vec, frame.bytes, nil)
+	c.batch.write(c, vec, frame.bytes, nil)
 	return c.writeUnownedLocked()
 }
 
 // TrySendPrepared sends a prepared message and never waits, as TrySend does: for messages to many peers
 // over a transport that doesn't queue, such as std, where SendPrepared waits for a peer that doesn't
-// read. It copies the frame. The errors are those of TrySend.
+// read. It copies the frame, unless a server writes it at once over a transport that queues. The errors are
+// those of TrySend. For many peers at once there is Broadcast.
 func (c *Conn) TrySendPrepared(pm *PreparedMessage) error {
 	if !pm.op.StartsMessage() { // the zero PreparedMessage
 		return ErrFrameOrder
@@ -124,6 +137,9 @@ func (c *Conn) TrySendPrepared(pm *PreparedMessage) error {
 	w.ensureCounts().countSent(pm.op, true, n)
 	if frame.rsv != 0 {
 		c.enc.Compressed(pm.plain.payload, len(frame.payload))
+	}
+	if c.Queues() && c.writesPreparedLocked() {
+		return c.writePreparedLocked(frame)
 	}
 	return c.queueNowLocked(pm.op, frame.rsv, frame.payload)
 }

@@ -71,8 +71,6 @@ func (s *websockServer) received(c *websock.Conn, op websock.Opcode, msg []byte)
 		return
 	}
 	if message, err := websock.NewPreparedMessage(op, msg); err == nil {
-		for _, to := range s.members.all() {
-			to.SendPrepared(message)
-		}
+		message.Broadcast(s.members.all(), nil)
 	}
 }

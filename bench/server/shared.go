@@ -3,8 +3,10 @@
 package server
 
 import (
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/seed004e8d11/websock"
@@ -19,7 +21,7 @@ type Shared struct {
 	accept    websock.AcceptOptions
 	secure    *secure // its listener and certificate
 	plain     []net.Listener
-	broadcast []byte
+	broadcast *websock.PreparedMessage
 
 	mu   sync.Mutex
 	open map[*websock.Conn]bool
@@ -31,7 +33,11 @@ func ListenShared(size int) (*Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shared{secure: secure, broadcast: make([]byte, size), open: make(map[*websock.Conn]bool)}
+	broadcast, err := websock.NewPreparedMessage(websock.OpBinary, make([]byte, size))
+	if err != nil {
+		return nil, err
+	}
+	s := &Shared{secure: secure, broadcast: broadcast, open: make(map[*websock.Conn]bool)}
 	s.accept = websock.AcceptOptions{
 		Transport: epoll.Transport(),
 		Handler:   websock.Messages(s.echo, s.closed),
@@ -121,7 +127,5 @@ func (s *Shared) closed(c *websock.Conn, _ error) {
 func (s *Shared) broadcastToAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.open {
-		c.SendBinary(s.broadcast)
-	}
+	s.broadcast.Broadcast(slices.Collect(maps.Keys(s.open)), nil)
 }
