@@ -98,7 +98,7 @@ type Mux struct {
 	// a proxy, a Unix socket, a NetDial, a DialTLS, or a Dialer with Control or ControlContext: they say
 	// how to connect with TCP.
 	//
-	// StreamsPerConn, MaxConns, Window, IdleTimeout, Close, Shutdown and Stats apply; Trace, Cork and
+	// StreamsPerConn, MaxConns, Window, IdleTimeout, Close, Shutdown and Stats apply; Trace and
 	// Config.Transport don't.
 	HTTP3 transport.StreamDialer
 
@@ -110,7 +110,6 @@ type Mux struct {
 	state   muxState
 	hosts   map[muxKey]*muxHost
 	conns   map[*muxConn]struct{} // that have a session
-	corks   int                   // of each session in conns
 	drained chan struct{}         // closed when Shutdown has nothing more to wait for; nil: not called
 }
 
@@ -192,29 +191,6 @@ func (m *Mux) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// Cork holds back what the WebSockets of this Mux write, until Flush or until much is held back, so
-// that what is sent to many of them leaves in few writes. Each Cork needs a Flush; several
-// goroutines may cork at the same time.
-func (m *Mux) Cork() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.corks++
-	for c := range m.conns {
-		c.session.Cork()
-	}
-}
-
-// Flush ends a Cork, and writes what was held back.
-func (m *Mux) Flush() {
-	m.mu.Lock()
-	m.corks--
-	sessions := m.sessionsLocked()
-	m.mu.Unlock()
-	for _, s := range sessions {
-		s.Flush()
 	}
 }
 

@@ -74,7 +74,3 @@ func (s http3Session) keepAlive(p *keepalive.Policy) *keepalive.Policy {
 }
 
 func (s http3Session) Close(_ http2.ErrCode, cause error) { s.StreamSession.Close(cause) }
-
-// QUIC decides itself when it sends what is written, so there is nothing to hold back.
-func (s http3Session) Cork()  {}
-func (s http3Session) Flush() {}

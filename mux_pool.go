@@ -37,8 +37,6 @@ type muxSession interface {
 	// that remains for a WebSocket.
 	keepAlive(p *keepalive.Policy) *keepalive.Policy
 
-	Cork()
-	Flush()
 	Shutdown()
 	Close(code http2.ErrCode, cause error)
 }
@@ -333,9 +331,6 @@ func (c *muxConn) opened(s muxSession) bool {
 	c.session, c.state, c.lastUsed = s, muxConnOpen, time.Now()
 	h.limit = max(s.Room(), 1) // the next one will have as much
 	m.conns[c] = struct{}{}
-	for range m.corks {
-		s.Cork()
-	}
 	close(c.done)
 	c.updateLocked()
 	return true

@@ -439,28 +439,6 @@ func TestAConnectionIsClosedWhenItHasBeenIdle(t *testing.T) {
 	}
 }
 
-func TestCorkHoldsForConnectionsThatComeLater(t *testing.T) {
-	pool(t, func(p *poolTest) {
-		p.mux.StreamsPerConn = 1
-		p.open(p.Context(), 1)
-		first := p.dialled().opens(10)
-		p.mux.Cork()
-		p.mux.Cork()
-		p.open(p.Context(), 1)
-		second := p.dialled().opens(10)
-		p.mux.Flush()
-		for _, s := range []*fakeSession{first, second} {
-			if s.corks != 1 || s.flushes != 1 {
-				p.Errorf("corked %d times, flushed %d times", s.corks, s.flushes)
-			}
-		}
-		p.mux.Flush()
-		if first.corks != 0 || second.corks != 0 {
-			p.Error("still corked")
-		}
-	})
-}
-
 func TestCloseOfAMuxEndsWhatThereIs(t *testing.T) {
 	pool(t, func(p *poolTest) {
 		p.mux.StreamsPerConn, p.mux.MaxConns = 1, 2

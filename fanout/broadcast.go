@@ -1,10 +1,10 @@
 package fanout
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/gather"
 )
 
 // A Delivery counts the slots of a Group by what a broadcast has done to them. Slots that are removed
@@ -23,7 +23,8 @@ type Delivery struct {
 //
 // Each copy is masked with a key of its own. On connections that compress each message by itself
 // (websock.Compression.SendTakeover is false), the message is compressed once for all of them. What is
-// sent to slots that share an HTTP/2 connection (Config.Mux) leaves in as few writes as possible.
+// sent to slots that share an HTTP/2 connection (Config.Mux) is written together, in pieces of about 64 KiB:
+// these slots get it one after another, so the order is not always that of their numbers.
 func (g *Group) Broadcast(op websock.Opcode, p []byte) Delivery {
 	return g.BroadcastTo(op, p, nil)
 }
@@ -62,7 +63,7 @@ func (r *recipients) release() {
 // broadcast sends p to slots, and calls OnUnsent for those that are passed over.
 func (g *Group) broadcast(to *recipients, op websock.Opcode, p []byte) Delivery {
 	b := &broadcast{group: g, op: op, payload: p}
-	b.send(to.slots)
+	b.sendAll(to.slots)
 	b.report()
 	return b.delivery
 }
@@ -73,9 +74,8 @@ type broadcast struct {
 	op         websock.Opcode
 	payload    []byte
 	shared     *sharedMessage // nil: no slot has needed it
-	corks      corks
 	delivery   Delivery
-	passedOver []refusal // that OnUnsent is to be told of, when nothing is corked any more
+	passedOver []refusal // that OnUnsent is to be told of, when nothing is held back any more
 }
 
 // A refusal says why a slot was passed over.
@@ -84,19 +84,19 @@ type refusal struct {
 	err  error
 }
 
-// send sends the message to slots.
-func (b *broadcast) send(slots []*Slot) {
-	defer b.corks.flush()
-	for _, s := range slots {
-		kept, err := s.send(b.op, b.payload, b)
-		switch {
-		case err == nil && kept:
-			b.delivery.Kept++
-		case err == nil:
-			b.delivery.Sent++
-		default:
-			b.refused(s, err)
-		}
+// sendAll sends the message to slots.
+func (b *broadcast) sendAll(slots []*Slot) { gather.Each(slots, (*Slot).session, b.send) }
+
+// send sends the message to a slot.
+func (b *broadcast) send(s *Slot) {
+	kept, err := s.send(b.op, b.payload, b)
+	switch {
+	case err == nil && kept:
+		b.delivery.Kept++
+	case err == nil:
+		b.delivery.Sent++
+	default:
+		b.refused(s, err)
 	}
 }
 
@@ -124,24 +124,6 @@ func (b *broadcast) report() {
 	defer g.doneRunning()
 	for _, r := range b.passedOver {
 		r.slot.reportPassedOver(r.err)
-	}
-}
-
-// corks are the Muxes that hold back what is sent on their connections, so that it is written together.
-type corks []*websock.Mux
-
-// add corks m, unless it is nil or corked already.
-func (k *corks) add(m *websock.Mux) {
-	if m != nil && !slices.Contains(*k, m) {
-		*k = append(*k, m)
-		m.Cork()
-	}
-}
-
-// flush writes what was held back.
-func (k *corks) flush() {
-	for _, m := range *k {
-		m.Flush()
 	}
 }
 

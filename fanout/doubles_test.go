@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -327,15 +328,31 @@ func newMux(t testing.TB) *websock.Mux {
 	return m
 }
 
-// A countingConn counts the writes.
+// A countingConn is the client's end of an HTTP/2 connection. It counts the writes that have payload of
+// streams.
 type countingConn struct {
 	net.Conn
 	writes *atomic.Int64
 }
 
 func (c countingConn) Write(p []byte) (int, error) {
-	c.writes.Add(1)
+	if hasPayload(bytes.TrimPrefix(p, []byte(http2.ClientPreface))) {
+		c.writes.Add(1)
+	}
 	return c.Conn.Write(p)
+}
+
+// hasPayload reports whether there is a DATA frame that isn't empty among frames.
+func hasPayload(frames []byte) bool {
+	for f := http2.NewFramer(nil, bytes.NewReader(frames)); ; {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return false
+		}
+		if data, ok := frame.(*http2.DataFrame); ok && len(data.Data()) > 0 {
+			return true
+		}
+	}
 }
 
 // A pingCounter is a Trace of a Mux that counts the PING frames sent.

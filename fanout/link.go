@@ -10,6 +10,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/internal/keepalive"
 	"github.com/seed004e8d11/websock/internal/timing"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 // A link is one connection of a slot: its Handler, PingHandler and PongHandler.
@@ -51,6 +52,21 @@ func newLink(s *Slot, conn *websock.Conn, t *Target, state *targetState) *link {
 		l.messages = websock.Messages(l.onMessage, nil)
 	}
 	return l
+}
+
+// session returns the HTTP/2 connection that the slot's shares with others; nil: none. l may be nil.
+func (l *link) session() *h2.Session {
+	if l == nil || l.mux == nil {
+		return nil
+	}
+	return l.conn.Session()
+}
+
+// session returns that of the slot's connection. It may be another one a moment later.
+func (s *Slot) session() *h2.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link.session()
 }
 
 func (l *link) onMessage(_ *websock.Conn, op websock.Opcode, msg []byte) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/gather"
 )
 
 // ErrKeyInUse is what Start, Group.Add and Group.Resize return for a key that another slot has.
@@ -126,17 +127,15 @@ func (s *Slot) Remove() { s.remove(false) }
 func (s *Slot) Abort() { s.remove(true) }
 
 func (s *Slot) remove(aborts bool) {
-	var k corks
-	defer k.flush()
-	s.removeCorked(aborts, &k)
+	s.beginRemoval(aborts).carryOut()
 }
 
-// removeCorked removes the slot. The close frame may be held back by k.
-func (s *Slot) removeCorked(aborts bool, k *corks) {
-	r := &request{slot: s, wish: wishLeave, cause: ErrRemoved, code: websock.CloseNormal, aborts: aborts, corks: k}
+// beginRemoval removes the slot from its Group. The request that it returns has to be carried out.
+func (s *Slot) beginRemoval(aborts bool) *request {
+	r := &request{slot: s, wish: wishLeave, cause: ErrRemoved, code: websock.CloseNormal, aborts: aborts}
 	r.removeMember()
 	s.group.topics.removeSlot(s)
-	r.carryOut()
+	return r
 }
 
 // removeMember makes the slot no longer a member and has it end. That is one step for Stats, so that the
@@ -199,15 +198,15 @@ func (g *Group) Resize(n int) error {
 	if n < 0 || n > maxSlots {
 		return errSize
 	}
-	var k corks
-	defer k.flush()
+	var removals []*request
+	defer func() { gather.Each(removals, (*request).session, (*request).carryOut) }()
 	for {
 		count, last, free := g.members.bounds()
 		switch {
 		case count == n:
 			return nil
 		case count > n:
-			last.removeCorked(false, &k)
+			removals = append(removals, last.beginRemoval(false))
 		default:
 			if err := g.addNumber(free); err != nil {
 				return err

@@ -177,54 +177,55 @@ func TestKeepAliveOfATargetTakesThePlaceOfPing(t *testing.T) {
 	waitUntil(t, "pings", func() bool { return pings.sent.Load() >= 3 })
 }
 
-func TestBroadcastsAndShutdownWriteOncePerConnection(t *testing.T) {
+func TestWhatGoesToManySlotsIsWrittenOncePerConnection(t *testing.T) {
 	const slots, streams = 100, 25
 	const conns = slots / streams
-	synctest.Test(t, func(t *testing.T) {
-		var received, writes atomic.Int64
-		m := newMux(t)
-		m.StreamsPerConn = streams
-		targets := targetsFor(muxed{std.Transport(), m}, "ws://a/")
-		targets[0].Config.NetDial = func(context.Context, string, string) (net.Conn, error) {
-			conn := streamPipe(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { received.Add(1) }, nil))
-			return countingConn{conn, &writes}, nil
-		}
-		g, shutDown := startInBubble(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
-		defer shutDown()
-		waitAllUp(t, g)
-		// writesOf waits until nothing is under way on any connection, before f and after it.
-		writesOf := func(f func()) int64 {
-			synctest.Wait()
-			before := writes.Load()
-			f()
-			synctest.Wait()
-			return writes.Load() - before
-		}
-		for i := range 3 {
-			n := writesOf(func() {
-				if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
-					t.Errorf("%+v", d)
+	for name, end := range map[string]func(t *testing.T, g *Group){
+		"Shutdown": func(t *testing.T, g *Group) { shutdown(t, g) },
+		"Resize": func(t *testing.T, g *Group) {
+			if err := g.Resize(0); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var received, writes atomic.Int64
+				m := newMux(t)
+				m.StreamsPerConn = streams
+				targets := targetsFor(muxed{std.Transport(), m}, "ws://a/")
+				targets[0].Config.NetDial = func(context.Context, string, string) (net.Conn, error) {
+					conn := streamPipe(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) { received.Add(1) }, nil))
+					return countingConn{conn, &writes}, nil
+				}
+				g, shutDown := startInBubble(t, Options{Targets: targets, Size: slots, Ping: -1, Backoff: Backoff{Base: time.Hour}})
+				defer shutDown()
+				waitAllUp(t, g)
+				// writesOf waits until nothing is under way on any connection, before f and after it.
+				writesOf := func(f func()) int64 {
+					synctest.Wait()
+					before := writes.Load()
+					f()
+					synctest.Wait()
+					return writes.Load() - before
+				}
+				for i := range 3 {
+					n := writesOf(func() {
+						if d := g.Broadcast(websock.OpText, []byte("hello")); d.Sent != slots {
+							t.Errorf("%+v", d)
+						}
+					})
+					if n != conns || received.Load() != int64(i+1)*slots {
+						t.Errorf("%d writes on %d connections, %d messages are received", n, conns, received.Load())
+					}
+				}
+				n := writesOf(func() { end(t, g) })
+				if lost := totalLost(g.Stats()); n != conns || lost != slots {
+					t.Errorf("%d writes on %d connections, %d of %d slots are closed", n, conns, lost, slots)
 				}
 			})
-			if n != conns || received.Load() != int64(i+1)*slots {
-				t.Errorf("%d writes on %d connections, %d messages are received", n, conns, received.Load())
-			}
-		}
-		var k corks
-		n := writesOf(func() {
-			for s := range g.Slots() {
-				s.close(&k) // as Shutdown does
-			}
 		})
-		if n != 0 {
-			t.Errorf("%d writes before all close frames are there", n)
-		}
-		k.flush()
-		synctest.Wait()
-		if n := totalLost(g.Stats()); n != slots {
-			t.Errorf("%d of %d slots are closed", n, slots)
-		}
-	})
+	}
 }
 
 func TestOnUnsentIsCalledWhenABroadcastHasLeft(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 var (
@@ -56,7 +57,6 @@ type request struct {
 	code   websock.CloseCode // with which a connection is closed
 	aborts bool              // it isn't closed, but aborted
 	keeps  bool              // a slot that is connecting or up is left alone
-	corks  *corks            // may hold back the close frame; nil: nothing does
 
 	changed bool     // the slot's intent has changed
 	remove  *attempt // from the dialQueue
@@ -132,6 +132,9 @@ func (s *Slot) closeAfterOutboxLocked(code websock.CloseCode) {
 	o.scheduleLocked()
 }
 
+// session returns the HTTP/2 connection of the connection that carryOut closes; nil: there is none.
+func (r *request) session() *h2.Session { return r.close.session() }
+
 // carryOut does what applyLocked has noted.
 func (r *request) carryOut() {
 	s, g := r.slot, r.slot.group
@@ -150,9 +153,6 @@ func (r *request) carryOut() {
 	case r.aborts:
 		l.conn.Abort(r.cause) // OnClose follows
 	default:
-		if r.corks != nil {
-			r.corks.add(l.mux)
-		}
 		l.conn.CloseWith(r.code, "") // doesn't wait
 	}
 	if r.dropped > 0 {

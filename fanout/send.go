@@ -92,11 +92,8 @@ func (s *Slot) sendOn(l *link, op websock.Opcode, p []byte, b *broadcast) error 
 		return err
 	}
 	defer budget.charge(l, size)
-	if b != nil {
-		b.corks.add(l.mux)
-		if compressesAlone(l.conn) {
-			return b.share().send(l.conn, op)
-		}
+	if b != nil && compressesAlone(l.conn) {
+		return b.share().send(l.conn, op)
 	}
 	return l.conn.SendFrame(op, true, p)
 }

@@ -26,6 +26,9 @@ func BenchmarkBroadcast(b *testing.B) {
 			})
 		}
 	}
+	b.Run(fmt.Sprintf("HTTP2/stalled=0 of %d", slots), func(b *testing.B) {
+		benchmarkBroadcast(b, muxed{epoll.Transport(), newMux(b)}, slots, 0)
+	})
 }
 
 func benchmarkBroadcast(b *testing.B, transport websock.Transport, slots, stalled int) {

@@ -306,7 +306,7 @@ func TestABroadcastIsCompressedOnce(t *testing.T) {
 			g := startGroup(t, Options{Targets: targets, Size: slots, Ping: -1})
 			waitAllUp(t, g)
 			b := &broadcast{group: g, op: websock.OpText, payload: message}
-			if b.send(slices.Collect(g.Slots())); b.delivery.Sent != slots {
+			if b.sendAll(slices.Collect(g.Slots())); b.delivery.Sent != slots {
 				t.Fatalf("%+v", b.delivery)
 			}
 			for range slots {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/gather"
 )
 
 // ErrClosed is what calls return after Shutdown. errors.Is(ErrClosed, net.ErrClosed) holds.
@@ -65,11 +67,7 @@ func (g *Group) beginShutdown() {
 
 func (g *Group) closeSlots() {
 	defer g.doneRunning()
-	var k corks
-	defer k.flush()
-	for s := range g.members.all() {
-		s.close(&k)
-	}
+	gather.Each(slices.Collect(g.members.all()), (*Slot).session, (*Slot).close)
 }
 
 // hasEndedLocked reports whether all that Shutdown waits for has ended.
@@ -137,9 +135,8 @@ func (g *Group) moreEnded() bool {
 }
 
 // close stops the slot, and closes its connection. An attempt ends by itself, since dialCtx has ended.
-// The close frame may be held back by k.
-func (s *Slot) close(k *corks) {
-	r := &request{slot: s, wish: wishStop, cause: ErrClosed, code: websock.CloseGoingAway, corks: k}
+func (s *Slot) close() {
+	r := &request{slot: s, wish: wishStop, cause: ErrClosed, code: websock.CloseGoingAway}
 	r.do()
 }
 
