@@ -29,7 +29,7 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 		Lease:      5 * time.Second,
 		Rate:       2000,
 		Receive:    true,
-		Publish:    Publish{To: ToJetStream, Stream: &jetstream.StreamConfig{AllowBatchPublish: true}},
+		Publish:    Publish{To: ToJetStream, FlushTimeout: patience, Stream: &jetstream.StreamConfig{AllowBatchPublish: true}},
 		Fanout: fanout.Options{
 			Choose: func(s *fanout.Slot) fanout.Target {
 				return fanout.Target{
