@@ -1,8 +1,6 @@
 package handshake
 
 import (
-	"crypto/sha1"
-	"encoding/base64"
 	"maps"
 	"net/http"
 )
@@ -103,8 +101,11 @@ func streamHeader(own http.Header, r *http.Request, agreed negotiated, o *Server
 	set(headerProtocol, agreed.subprotocol)
 	set(headerExtensions, agreed.extensions)
 	set(headerAccept, "")
+	// RFC 8441 section 5 needs neither, but some clients send a key as they do over HTTP/1.1, and wait for the
+	// answer.
 	if keys := r.Header[headerKey]; validKey(keys) {
-		set(headerAccept, acceptOf(keys[0]))
+		accept := acceptOf([]byte(keys[0]))
+		set(headerAccept, string(accept[:]))
 	}
 	return h
 }
@@ -114,11 +115,4 @@ func deleteConnectionSpecific(h http.Header) {
 	for _, name := range connectionSpecific {
 		delete(h, name)
 	}
-}
-
-// acceptOf returns the Sec-WebSocket-Accept for a key. RFC 8441 section 5 needs neither, but some
-// clients send a key as they do over HTTP/1.1, and wait for the answer.
-func acceptOf(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

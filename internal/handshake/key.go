@@ -17,14 +17,15 @@ func newKey() (k key) {
 	return k
 }
 
-// accept returns the Sec-WebSocket-Accept with which a server proves that it has read the key (RFC
-// 6455 section 4.2.2).
-func (k *key) accept() (accept [28]byte) {
+// accept returns the Sec-WebSocket-Accept with which a server proves that it has read the key.
+func (k *key) accept() [28]byte { return acceptOf(k[:]) }
+
+// acceptOf returns the Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2).
+func acceptOf(k []byte) (accept [28]byte) {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-	var text [len(k) + len(guid)]byte
-	copy(text[:], k[:])
-	copy(text[len(k):], guid)
-	sum := sha1.Sum(text[:])
+	text := make([]byte, 0, len(key{})+len(guid))
+	text = append(text, k...)
+	sum := sha1.Sum(append(text, guid...))
 	base64.StdEncoding.Encode(accept[:], sum[:])
 	return accept
 }

@@ -108,6 +108,7 @@ func (r *response) agreement(request *Request, k *key) (a agreement, failed *Han
 		return a, failure("the response is not HTTP/1.1")
 	case len(r.header[headerUpgrade]) > 1:
 		return a, repeated(headerUpgrade)
+	// The one is exact to the letter, where Unicode folds others to those of ASCII, and the other allows no list.
 	case !hasToken(r.header, headerUpgrade, "websocket"), !strings.EqualFold(r.header.Get(headerUpgrade), "websocket"):
 		return a, failure("the response's Upgrade is missing or not websocket")
 	case !hasToken(r.header, headerConnection, "upgrade"):
