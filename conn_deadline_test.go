@@ -190,6 +190,25 @@ func (d *drainingTransport) Drain(context.Context, int) error {
 	return nil
 }
 
+// receiveInDrain receives a message, before which a ping is answered, while c waits in Drain, and checks that
+// the deadline of writes is then the one wanted.
+func (d *drainingTransport) receiveInDrain(t *testing.T, c *Conn, want time.Time) {
+	t.Helper()
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(0) }()
+	<-d.begun
+	if _, _, err := c.RecvMessage(nil); err != nil {
+		t.Error(err)
+	}
+	if !d.writeDeadline.Equal(want) {
+		t.Errorf("the deadline is %v, want %v", d.writeDeadline, want)
+	}
+	close(d.free)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
 // The queue has become empty, but the goroutine that waits for that in Drain doesn't know yet. It would
 // go on waiting if a pong were queued now, so its deadline must still hold then.
 func TestAPongDoesNotLiftTheDeadlineOfADrain(t *testing.T) {
@@ -198,19 +217,7 @@ func TestAPongDoesNotLiftTheDeadlineOfADrain(t *testing.T) {
 	c := NewConn(s, Client, Options{})
 	deadline := time.Now().Add(time.Hour)
 	c.SetSendDeadline(deadline)
-	drained := make(chan error, 1)
-	go func() { drained <- c.Drain(0) }()
-	<-s.begun
-	if _, _, err := c.RecvMessage(nil); err != nil {
-		t.Error(err)
-	}
-	if !s.writeDeadline.Equal(deadline) {
-		t.Errorf("the deadline is %v, want %v", s.writeDeadline, deadline)
-	}
-	close(s.free)
-	if err := <-drained; err != nil {
-		t.Error(err)
-	}
+	s.receiveInDrain(t, c, deadline)
 }
 
 // A Drain begins when nothing is queued, and the send deadline is lifted. What is queued before the
@@ -224,19 +231,7 @@ func TestAPongBehindADrainHasTheSendDeadline(t *testing.T) {
 	}
 	deadline := time.Now().Add(time.Hour)
 	c.SetSendDeadline(deadline)
-	drained := make(chan error, 1)
-	go func() { drained <- c.Drain(0) }()
-	<-s.begun
-	if _, _, err := c.RecvMessage(nil); err != nil {
-		t.Error(err)
-	}
-	if !s.writeDeadline.Equal(deadline) {
-		t.Errorf("the deadline is %v, want %v", s.writeDeadline, deadline)
-	}
-	close(s.free)
-	if err := <-drained; err != nil {
-		t.Error(err)
-	}
+	s.receiveInDrain(t, c, deadline)
 }
 
 // A queueingTransport queues what is written, and lets writes begin, and end.

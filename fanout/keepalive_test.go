@@ -57,20 +57,23 @@ func TestPingsMeasureTheRoundTrip(t *testing.T) {
 	})
 }
 
+// dialAnswering dials a server that answers pings.
+func dialAnswering(context.Context, string, int) (net.Conn, error) {
+	return servePipe(func(conn net.Conn) {
+		eachFrame(conn, func(h websock.Header, payload []byte) {
+			if h.Opcode == websock.OpPing {
+				writePong(conn, payload)
+			}
+		})
+	}), nil
+}
+
 // Ping is the interval, however long PingTimeout is.
 func TestPingsAreSentAtTheirInterval(t *testing.T) {
 	const ping, pings = 200 * time.Millisecond, 50
 	for _, timeout := range []time.Duration{-1, ping / 2, ping, 10 * time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
-				return servePipe(func(conn net.Conn) {
-					eachFrame(conn, func(h websock.Header, payload []byte) {
-						if h.Opcode == websock.OpPing {
-							writePong(conn, payload)
-						}
-					})
-				}), nil
-			})
+			d := newFakeDialer(dialAnswering)
 			g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: ping, PingTimeout: timeout})
 			defer shutDown()
 			g.WaitUp(t.Context(), 1)
@@ -85,15 +88,7 @@ func TestPingsAreSentAtTheirInterval(t *testing.T) {
 // A deadline that a program sets on the connection of a slot is that of its sends.
 func TestPingsAreSentAfterTheSendDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newFakeDialer(func(context.Context, string, int) (net.Conn, error) {
-			return servePipe(func(conn net.Conn) {
-				eachFrame(conn, func(h websock.Header, payload []byte) {
-					if h.Opcode == websock.OpPing {
-						writePong(conn, payload)
-					}
-				})
-			}), nil
-		})
+		d := newFakeDialer(dialAnswering)
 		g, shutDown := startInBubble(t, Options{Targets: d.targets("a"), Ping: time.Second})
 		defer shutDown()
 		g.WaitUp(t.Context(), 1)
