@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +31,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/handshake"
+	"github.com/seed004e8d11/websock/internal/loopback"
 	"github.com/seed004e8d11/websock/mask"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/epoll"
@@ -62,7 +62,7 @@ type testServer struct {
 }
 
 func newTestServer(t testing.TB) *testServer {
-	s := &testServer{t: t, addr: ownAddress() + ":0", conns: map[*websock.Conn]struct{}{}}
+	s := &testServer{t: t, addr: loopback.Host() + ":0", conns: map[*websock.Conn]struct{}{}}
 	s.start()
 	t.Cleanup(func() {
 		if s.http != nil {
@@ -175,15 +175,6 @@ func (s *testServer) kill() {
 	for _, c := range s.all() {
 		c.Abort(nil)
 	}
-}
-
-// ownAddress returns a loopback address from which nothing connects, so that its ports stay free for
-// listening again.
-func ownAddress() string {
-	if runtime.GOOS != "linux" {
-		return "127.0.0.1"
-	}
-	return fmt.Sprintf("127.%d.%d.1", rand.N(200)+1, rand.N(250))
 }
 
 // freeAddress returns an address on which nothing listens.

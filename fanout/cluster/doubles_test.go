@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ import (
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
+	"github.com/seed004e8d11/websock/internal/loopback"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -48,7 +50,7 @@ type natsServer struct {
 
 func newNATS(t testing.TB) *natsServer {
 	return &natsServer{t: t, options: server.Options{
-		Host:      "127.0.0.1",
+		Host:      loopback.Host(),
 		Port:      server.RANDOM_PORT,
 		JetStream: true,
 		StoreDir:  t.TempDir(),
@@ -67,13 +69,16 @@ func startNATS(t testing.TB) *natsServer {
 // startNATSCluster starts servers that know each other.
 func startNATSCluster(t testing.TB, n int) (servers []*natsServer) {
 	var routes []*url.URL
-	for i := range n {
+	for i, address := range loopback.Addresses(t, n) {
 		s := newNATS(t)
 		s.options.ServerName = fmt.Sprint("server-", i)
-		l := listen(t)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
-		s.options.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}
-		l.Close()
+		route := &url.URL{Scheme: "nats", Host: address}
+		routes = append(routes, route)
+		port, err := strconv.Atoi(route.Port())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.options.Cluster = server.ClusterOpts{Name: "test", Host: route.Hostname(), Port: port}
 		servers = append(servers, s)
 	}
 	for _, s := range servers {
@@ -96,7 +101,7 @@ func (s *natsServer) start() {
 		s.t.Fatal(err)
 	}
 	s.server.Start()
-	if !s.server.ReadyForConnections(10 * time.Second) {
+	if !s.server.ReadyForConnections(patience) {
 		s.t.Fatal("the NATS server doesn't start")
 	}
 	s.options.Port = s.server.Addr().(*net.TCPAddr).Port
@@ -108,7 +113,7 @@ func (s *natsServer) stop() {
 }
 
 // addr returns host and port.
-func (s *natsServer) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.options.Port) }
+func (s *natsServer) addr() string { return fmt.Sprintf("%s:%d", s.options.Host, s.options.Port) }
 
 // connectNATS connects to one of servers or proxies, and again whenever that is lost.
 func connectNATS(t testing.TB, addrs ...string) *nats.Conn {

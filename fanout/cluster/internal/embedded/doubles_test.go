@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -133,20 +132,6 @@ func renewUnderKill(t *testing.T, b store.Store, key string, last uint64, victim
 			return revision
 		}
 	}
-}
-
-// freeAddresses returns addresses at which nobody listened just now.
-func freeAddresses(t *testing.T, n int) (addresses []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses
 }
 
 // childEnv, if it is set, makes the test binary a process with a server. See TestMain.

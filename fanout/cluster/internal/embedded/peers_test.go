@@ -5,12 +5,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // threePeers are the configurations of three peers.
 func threePeers(t *testing.T) (configs []Config) {
 	t.Helper()
-	addresses := freeAddresses(t, 3)
+	addresses := loopback.Addresses(t, 3)
 	for _, address := range addresses {
 		configs = append(configs, Config{
 			Dir: t.TempDir(), Secret: "secret", Peers: addresses, ClusterListen: address,

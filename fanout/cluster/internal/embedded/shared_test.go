@@ -1,6 +1,10 @@
 package embedded
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/seed004e8d11/websock/internal/loopback"
+)
 
 func TestProcessesOfAMachineShareAServer(t *testing.T) {
 	c := Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}
@@ -66,7 +70,7 @@ func TestManyProcessesStartAtOnce(t *testing.T) {
 // The process that runs the server is killed, again and again.
 func TestAnotherProcessStartsTheServerWhenOneIsKilled(t *testing.T) {
 	d := t.TempDir()
-	args := []string{d, freeAddresses(t, 1)[0]}
+	args := []string{d, loopback.Addresses(t, 1)[0]}
 	children := map[int]*child{}
 	add := func() {
 		c := startChild(t, args...).ready(t)
@@ -86,15 +90,13 @@ func TestAnotherProcessStartsTheServerWhenOneIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		place, err := dir(d).place()
-		if err != nil {
-			t.Fatal(err)
-		}
-		runs := children[place.Process]
-		if runs == nil {
-			t.Fatalf("the server runs in process %d, which is none of %v", place.Process, children)
-		}
-		delete(children, place.Process)
+		var runs *child
+		waitUntil(t, "a process says that it runs the server", func() bool { // it may take connections before
+			place, err := dir(d).place()
+			runs = children[place.Process]
+			return err == nil && runs != nil
+		})
+		delete(children, runs.Process.Pid)
 		revision = renewUnderKill(t, b, "lease", revision, runs)
 		add()
 	}

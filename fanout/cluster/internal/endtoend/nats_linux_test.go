@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/embedded"
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // natsSecret lets members in.
@@ -63,7 +63,7 @@ type natsServers struct {
 func startNATS(t *testing.T, servers int) *natsServers {
 	t.Helper()
 	n := &natsServers{t: t, running: make([]*process, servers)}
-	ports := freePorts(t, 2*servers)
+	ports := loopback.Addresses(t, 2*servers)
 	for i := range servers {
 		c := natsConfig{Dir: t.TempDir(), Listen: ports[i]}
 		if servers > 1 {
@@ -73,20 +73,6 @@ func startNATS(t *testing.T, servers int) *natsServers {
 	}
 	n.startAll()
 	return n
-}
-
-// freePorts returns addresses of loopback at which nobody listens.
-func freePorts(t *testing.T, number int) (addresses []string) {
-	t.Helper()
-	for range number {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses
 }
 
 // startAll starts the servers that don't run.

@@ -16,6 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/fanout/cluster"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/embedded"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/feed"
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // How large the tests are. docs/cluster-design.md tells of runs with 6000 keys.
@@ -91,7 +92,7 @@ func (w *world) useFlag() {
 	case "three":
 		w.useNATS(startNATS(w.t, 3))
 	case "peers":
-		w.peers = freePorts(w.t, 3)
+		w.peers = loopback.Addresses(w.t, 3)
 	default:
 		w.config.Dir = w.t.TempDir()
 	}

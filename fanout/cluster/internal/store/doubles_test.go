@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store/storetest"
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // patience is how long tests wait for what should come soon.
@@ -40,7 +42,7 @@ type natsServer struct {
 
 func newServer(t *testing.T, o server.Options) *natsServer {
 	t.Helper()
-	o.Host, o.NoSigs, o.NoLog = "127.0.0.1", true, true
+	o.Host, o.NoSigs, o.NoLog = loopback.Host(), true, true
 	if o.Port == 0 {
 		o.Port = server.RANDOM_PORT
 	}
@@ -72,7 +74,7 @@ func (s *natsServer) stop() {
 	}
 }
 
-func (s *natsServer) address() string { return fmt.Sprint("127.0.0.1:", s.options.Port) }
+func (s *natsServer) address() string { return fmt.Sprintf("%s:%d", s.options.Host, s.options.Port) }
 
 // oneServer starts a server with JetStream.
 func oneServer(t *testing.T) *natsServer {
@@ -86,22 +88,19 @@ func oneServer(t *testing.T) *natsServer {
 func threeServers(t *testing.T) (servers []*natsServer) {
 	t.Helper()
 	var routes []*url.URL
-	var listeners []net.Listener
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for _, address := range loopback.Addresses(t, 3) {
+		routes = append(routes, &url.URL{Scheme: "nats-route", Host: address})
+	}
+	for i, route := range routes {
+		port, err := strconv.Atoi(route.Port())
 		if err != nil {
 			t.Fatal(err)
 		}
-		listeners = append(listeners, l)
-		routes = append(routes, &url.URL{Scheme: "nats-route", Host: l.Addr().String()})
-	}
-	for i, l := range listeners {
-		l.Close()
 		s := newServer(t, server.Options{
 			ServerName: fmt.Sprint("server", i),
 			JetStream:  true,
 			StoreDir:   t.TempDir(),
-			Cluster:    server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port},
+			Cluster:    server.ClusterOpts{Name: "test", Host: route.Hostname(), Port: port},
 			Routes:     routes,
 		})
 		s.start()
