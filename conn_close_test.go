@@ -3,7 +3,6 @@ package websock
 import (
 	"errors"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -110,31 +109,27 @@ func TestSendCloseOnAConnectionThatIsClosedReturnsTheErrorOfASend(t *testing.T) 
 }
 
 func TestSendCloseBoundsTheWaitForThePeersAnswer(t *testing.T) {
-	ended := make(chan struct{})
-	defer close(ended)
-	url := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := Accept(w, r, nil); err == nil {
-			defer c.Abort(nil)
-			<-ended // it doesn't receive, and so doesn't answer
-		}
-	}))
+	url := deaf(t) // it doesn't receive, and so doesn't answer
 	for name, carrier := range carriers {
-		c, err := Dial(t.Context(), url, &Config{Transport: carrier, Limits: Limits{CloseTimeout: 300 * time.Millisecond}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		received := make(chan error)
-		go func() {
-			_, _, err := c.RecvMessage(nil)
-			received <- err
-		}()
-		if err := c.SendClose(CloseNormal, ""); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err := <-received; !errors.Is(err, ErrClosed) || !errors.Is(err, ErrTimeout) {
-			t.Errorf("%s: %v, want ErrClosed and ErrTimeout", name, err)
-		}
-		c.Close()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := Dial(t.Context(), url, &Config{Transport: carrier, Limits: Limits{CloseTimeout: 2 * time.Second}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			received := make(chan error)
+			go func() {
+				_, _, err := c.RecvMessage(nil)
+				received <- err
+			}()
+			if err := c.SendClose(CloseNormal, ""); err != nil {
+				t.Error(err)
+			}
+			if err := <-received; !errors.Is(err, ErrClosed) || !errors.Is(err, ErrTimeout) {
+				t.Errorf("%v, want ErrClosed and ErrTimeout", err)
+			}
+		})
 	}
 }
 

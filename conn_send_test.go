@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed004e8d11/websock/engine"
@@ -333,22 +334,24 @@ func BenchmarkSend(b *testing.B) {
 }
 
 func TestFramesThatCannotBeWrittenReleaseTheirMemory(t *testing.T) {
-	c, s := newScripted(Client, Limits{PongRate: 1}, frames(Client, "ping a; ping b; text x"))
-	c.Cork()
-	if err := c.SendText([]byte("held back")); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := c.RecvMessage(nil); err != nil {
-		t.Fatal(err)
-	}
-	if c.batch.pending == nil || c.batch.rare.ping == nil {
-		t.Fatal("nothing waits")
-	}
-	s.err = io.EOF
-	c.Recv(nil)
-	if c.batch.pending != nil || c.batch.rare.ping != nil {
-		t.Error("what waited is still there")
-	}
+	synctest.Test(t, func(t *testing.T) { // in which no second passes between the pings
+		c, s := newScripted(Client, Limits{PongRate: 1}, frames(Client, "ping a; ping b; text x"))
+		c.Cork()
+		if err := c.SendText([]byte("held back")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.RecvMessage(nil); err != nil {
+			t.Fatal(err)
+		}
+		if c.batch.pending == nil || c.batch.rare.ping == nil {
+			t.Fatal("nothing waits")
+		}
+		s.err = io.EOF
+		c.Recv(nil)
+		if c.batch.pending != nil || c.batch.rare.ping != nil {
+			t.Error("what waited is still there")
+		}
+	})
 }
 
 func TestSendDeadlinesAreSetOnTheTransport(t *testing.T) {

@@ -151,7 +151,7 @@ func TestTheClosingHandshakeEndsAStreamCleanly(t *testing.T) {
 		Accept(w, r, &AcceptOptions{Handler: Messages(func(*Conn, Opcode, []byte) {}, nil)})
 	}
 	serverCloses := func(w http.ResponseWriter, r *http.Request) {
-		limits := Limits{CloseTimeout: 50 * time.Millisecond} // the client doesn't end the stream
+		limits := Limits{CloseTimeout: 2 * time.Second} // the client doesn't end the stream
 		if c, err := Accept(w, r, &AcceptOptions{Limits: limits}); err == nil {
 			c.CloseWith(CloseNormal, "")
 		}

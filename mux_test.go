@@ -428,8 +428,12 @@ func TestARefusalHasStatusHeaderAndBody(t *testing.T) {
 		{"endless", "", strings.Repeat("x", 1<<10), 500},
 		{"large", "", "", 0},
 	} {
-		_, err := Dial(t.Context(), s.url()+test.path, cfg)
+		var err error
 		var refusal *HandshakeError
+		waitUntil(func() bool { // Dial doesn't wait for long for the body
+			_, err = Dial(t.Context(), s.url()+test.path, cfg)
+			return !errors.As(err, &refusal) || len(refusal.Body) >= len(test.body)
+		})
 		if !errors.As(err, &refusal) || refusal.Status != test.status || refusal.Header.Get("X-Why") != test.header || string(refusal.Body) != test.body || refusal.Host != s.addr {
 			t.Errorf("%s: %+v", test.path, err)
 		}

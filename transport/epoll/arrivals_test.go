@@ -207,6 +207,7 @@ func TestALoopGoesOnWithoutARingThatFails(t *testing.T) {
 				return nil
 			}
 			w := doubled(t, 5, r)
+			w.holdForever(t)
 			for round := range 4 {
 				w.all(t, func(i int) string { return fmt.Sprint("message ", round, i) })
 				for i, m := range w.members {

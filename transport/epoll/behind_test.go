@@ -146,6 +146,7 @@ func TestErrorsOfSendsInABatchReachTheReceiver(t *testing.T) {
 				}
 				return -1, 0
 			}})
+			w.holdForever(t)
 			broken := w.members[2]
 			failures := make(chan error, 10)
 			broken.sendFailed = func(err error) { failures <- err }
@@ -349,6 +350,7 @@ func TestAnswersLeaveWhileALaterReceiverBlocks(t *testing.T) {
 func TestAnswersOfSlowReceiversLeaveBeforeTheEndOfTheBatch(t *testing.T) {
 	r := &plainRing{}
 	w := doubled(t, 12, r)
+	w.holdForever(t) // so that the watchdog isn't started
 	w.together(t, func() { w.members[0].c.loop.behind.holdTime = 0 })
 	w.all(t, func(int) string { return "x" })
 	for _, m := range w.members {

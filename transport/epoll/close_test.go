@@ -154,7 +154,7 @@ func TestPushWhileLingeringEndsTheReceiver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, peer := attached(t, "tcp")
-			lingered := linger(t, c, 500*time.Millisecond)
+			lingered := linger(t, c, 3*time.Second)
 			s := push(t, c)
 			end(c, peer)
 			<-lingered
@@ -393,7 +393,7 @@ func TestCloseShutsTheSocketDownDuringAReceiverCall(t *testing.T) {
 	}
 	<-begun
 	c.Close()
-	peer.SetReadDeadline(time.Now().Add(10 * time.Second))
+	peer.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the peer reads %v, want the end", err)
 	}

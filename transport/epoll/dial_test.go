@@ -161,8 +161,13 @@ func TestErrorsOfADialedConnectionAreThoseOfPackageNet(t *testing.T) {
 		"Close":      func(conn, _ net.Conn) { conn.Close() },
 	} {
 		for call, of := range map[string]func(net.Conn) error{
-			"Read":  func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err },
-			"Write": func(c net.Conn) error { _, err := c.Write(make([]byte, 1)); return err },
+			"Read": func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+			"Write": func(c net.Conn) (err error) {
+				for err == nil { // until the reset has come
+					_, err = c.Write(make([]byte, 1))
+				}
+				return err
+			},
 		} {
 			t.Run(name+", "+call, func(t *testing.T) {
 				dialed, peer := dialTCP(t, Loops(1))
@@ -299,25 +304,35 @@ func TestDialTCPFailsAtTheLimitOfOpenFiles(t *testing.T) {
 	f := Loops(1)
 	running, _ := dialTCP(t, f)
 	defer running.Close()
-	next, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lowest := int(next.Fd())
-	next.Close()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	for more := range 2 { // none for the waitPoint; none for the socket
+	dial := func(more int) (net.Conn, error) { // with so many descriptors more
+		next, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lowest := int(next.Fd())
+		next.Close()
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest + more), Max: limit.Max}); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := f.DialTCP(t.Context(), addr)
-		unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-		if conn != nil || !errors.Is(err, syscall.EMFILE) {
-			t.Errorf("with %d more descriptors: %v, %v", more, conn, err)
-		}
+		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+		return f.DialTCP(t.Context(), addr)
+	}
+	for more := range 2 { // none for the waitPoint; none for the socket
+		waitUntil(t, "it fails", func() bool { // loops of other tests may close descriptors meanwhile
+			conn, err := dial(more)
+			if err == nil {
+				conn.Close()
+				return false
+			}
+			if conn != nil || !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("with %d more descriptors: %v, %v", more, conn, err)
+			}
+			return true
+		})
 	}
 	if f.loops.loops[0].conns != 1 {
 		t.Errorf("%d connections count", f.loops.loops[0].conns)

@@ -174,7 +174,7 @@ func TestALargeBacklogDoesNotStarveOthersOnItsLoop(t *testing.T) {
 				if got.bytes > backlog.TurnBytes || got.calls > backlog.TurnCalls {
 					t.Errorf("the busy Handler got %d bytes in %d calls first", got.bytes, got.calls)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the neighbour was starved")
 			}
 		})
@@ -233,7 +233,7 @@ func exchangeAndClose(t *testing.T, m Factory, token string) {
 			if got != token {
 				t.Errorf("%q instead of %q", got, token)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("a message was lost")
 		}
 	}
@@ -245,7 +245,7 @@ func exchangeAndClose(t *testing.T, m Factory, token string) {
 	for range handlers {
 		select {
 		case <-closed:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("OnClose was not called")
 		}
 	}

@@ -127,10 +127,11 @@ func TestReadDeadlineOfAViewUnderWay(t *testing.T) {
 	if err := <-receive(); !errors.Is(err, os.ErrDeadlineExceeded) { // still
 		t.Errorf("%v", err)
 	}
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	soon := time.Now().Add(3 * time.Second)
+	c.SetReadDeadline(soon)
 	received = receive()
 	c.SetReadDeadline(time.Time{}) // never
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(time.Until(soon))
 	waits(received)
 	io.WriteString(peer, "x")
 	if err := <-received; err != nil {

@@ -251,7 +251,7 @@ func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 					c.Pause()
 				}
 				if test.set == nil {
-					c.SetWriteDeadline(time.Now().Add(time.Second)) // fill takes some of it
+					c.SetWriteDeadline(time.Now().Add(3 * time.Second)) // fill takes some of it
 					fill(t, c)
 				} else {
 					fill(t, c)
