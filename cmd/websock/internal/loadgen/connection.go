@@ -14,8 +14,8 @@ import (
 // No method may block, but start may wait for a send. onMessage is called by one goroutine at a time,
 // and not after onClose; start and inFlight may be called at the same time as any other.
 type conversation interface {
-	// start is called when messages may be sent: once at most, and only in the exchanging phase. It is
-	// not called if the connection ends, or the exchange does, before that.
+	// start is called when messages may be sent: once at most, and not if the connection opens after the
+	// exchanging phase.
 	start()
 
 	// onMessage is called with every message received, from the opening of the connection on. It was
@@ -67,17 +67,27 @@ func (g *LoadGen) newConnection(number int, conn *websock.Conn) *connection {
 
 // begin starts the conversation if the LoadGen is exchanging messages and it wasn't started yet.
 func (c *connection) begin() {
+	if c.mayStart() {
+		c.startOnce()
+	}
+}
+
+// mayStart reports whether begin starts the conversation. Then startOnce must be called.
+func (c *connection) mayStart() bool {
 	g := c.gen
 	g.mu.Lock()
-	mayStart := g.is(exchanging) && c.state.CompareAndSwap(connOpen, connStarted)
-	if mayStart {
-		g.starting.Add(1)
+	defer g.mu.Unlock()
+	if !g.is(exchanging) || !c.state.CompareAndSwap(connOpen, connStarted) {
+		return false
 	}
-	g.mu.Unlock()
-	if mayStart {
-		defer g.starting.Done()
-		c.start()
-	}
+	g.starting.Add(1)
+	return true
+}
+
+// startOnce starts the conversation, after mayStart.
+func (c *connection) startOnce() {
+	defer c.gen.starting.Done()
+	c.start()
 }
 
 // end counts the end of the connection as a failure, unless we closed it.

@@ -273,7 +273,8 @@ func (g *LoadGen) noteAttempt(slot *slot) {
 }
 
 // Exchange starts every connection in a goroutine of its own: a single goroutine that started
-// all of them would have to compete with the connections that are busy already.
+// all of them would have to compete with the connections that are busy already. Each is started, also if d
+// has passed before its goroutine runs.
 func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	g.result.Before = g.Snapshot()
 	cpu, begin := process.CPUTime(), g.now()
@@ -285,8 +286,8 @@ func (g *LoadGen) Exchange(ctx context.Context, d time.Duration) error {
 	g.enter(exchanging)
 	stopPaces := g.startPaces(begin)
 	for i := range g.slots {
-		if c := g.slots[i].conn.Load(); c != nil {
-			g.starting.Go(c.begin)
+		if c := g.slots[i].conn.Load(); c != nil && c.mayStart() {
+			go c.startOnce()
 		}
 	}
 	if g.staged() {

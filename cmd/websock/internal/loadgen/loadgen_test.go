@@ -81,7 +81,7 @@ func testConnectionsThatComeAndGo(t *testing.T, rate float64) {
 	if err := g.Exchange(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	result, err := g.Finish(t.Context(), time.Second)
+	result, err := g.Finish(t.Context(), time.Minute)
 	if err != nil || len(result.Errors) > 0 || result.Final.Sent != result.Final.Received || result.Final.Reconnects != 0 || result.Connections != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -106,6 +106,28 @@ func waitForMessages(t *testing.T, g *LoadGen, n int64) {
 			t.Errorf("only %+v", g.Snapshot())
 			return
 		}
+	}
+}
+
+// On a busy machine, a short run may be over before a goroutine has its turn.
+func TestEveryConnectionSendsInTheShortestRun(t *testing.T) {
+	const connections, window = 50, 3
+	url := startServer(t, func(string) func(*websock.Conn) { return serveEcho })
+	g := New(Config{
+		Targets:     []fanout.Target{{URL: url}},
+		Connections: connections,
+		Message:     payload.New(false, 16),
+		Window:      window,
+	})
+	if err := g.Dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Exchange(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	result, _ := g.Finish(t.Context(), time.Minute)
+	if f := result.Final; f.Sent < connections*window || f.Answered != f.Sent || len(result.Errors) > 0 {
+		t.Errorf("%+v", result)
 	}
 }
 
@@ -173,7 +195,7 @@ func TestASnapshotSaysWhatAllConnectionsDo(t *testing.T) {
 		}
 	}()
 	g.Exchange(ctx, 0)
-	result, _ := g.Finish(t.Context(), time.Second)
+	result, _ := g.Finish(t.Context(), time.Minute)
 	got := result.Final
 	if got.Awaited != got.Sent || got.Answered != got.Sent || got.Received != got.Sent || got.Latency.Count() != got.Sent {
 		t.Errorf("%+v", got)

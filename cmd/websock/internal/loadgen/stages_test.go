@@ -61,7 +61,7 @@ messages: [{send: '{{.Sequence}}', every: 5ms, answer: {regex: '(.*)'}}]
 		}
 		last = max(at, last)
 	}
-	result, _ := g.Finish(t.Context(), time.Second)
+	result, _ := g.Finish(t.Context(), time.Minute)
 	if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 10 || got.Attempts != 8 || result.Connections != 8 {
 		t.Errorf("%+v", result)
 	}
