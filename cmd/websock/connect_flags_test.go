@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 )
@@ -59,7 +62,6 @@ func TestConnectSendsOneMessage(t *testing.T) {
 }
 
 func TestConnectCountsMessages(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		for i := range 5 {
 			conn.SendText(fmt.Append(nil, i))
@@ -73,9 +75,9 @@ func TestConnectCountsMessages(t *testing.T) {
 	}{
 		{[]string{"-count", "3"}, 0, "0\n1\n2\n", "closed by us: 1000 (normal closure)\n"},
 		{[]string{"-count", "5", "-wait", "1m"}, 0, "0\n1\n2\n3\n4\n", "closed by us: 1000 (normal closure)\n"},
-		{[]string{"-count", "6", "-wait", "1s"}, 1, "0\n1\n2\n3\n4\n", "5 of 6 messages came\n"},
+		{[]string{"-count", "6", "-wait", "0s"}, 1, "0\n1\n2\n3\n4\n", "5 of 6 messages came\n"},
 	} {
-		got := command(t.Context(), "", slices.Concat([]string{"connect"}, test.flags, []string{url})...)
+		got := commandUntil(t, "4\n", "", slices.Concat([]string{"connect"}, test.flags, []string{url})...)
 		if got.code != test.code || got.out != test.out || !strings.HasSuffix(got.err, test.last) {
 			t.Errorf("%v: %+v", test.flags, got)
 		}
@@ -91,7 +93,7 @@ func TestConnectWithACountWaitsWithoutLimit(t *testing.T) {
 	stdin, keep := io.Pipe()
 	defer keep.Close()
 	var out, stderr syncBuffer
-	ctx := interruptedAfter(t, 2*quietTime) // the default of -wait would end it
+	ctx := interruptedAfter(t, 3*time.Second) // the default of -wait would end it
 	go keep.Close()
 	if code := run(ctx, []string{"connect", "-count", "2", url}, stdin, &out, &stderr); code != 130 {
 		t.Errorf("%d %s %s", code, out.String(), stderr.String())
@@ -129,40 +131,45 @@ func TestConnectClosesWithACodeAndReason(t *testing.T) {
 
 func TestInterruptedConnectClosesWithTheCode(t *testing.T) {
 	heard := make(chan string, 1)
-	url := startScriptedServer(t, func(conn *websock.Conn) { heard <- closedWith(conn) })
+	url := startScriptedServer(t, func(conn *websock.Conn) {
+		conn.SendText([]byte("hello"))
+		heard <- closedWith(conn)
+	})
 	stdin, keep := io.Pipe()
 	defer keep.Close()
 	var out, stderr syncBuffer
-	code := run(interruptedAfter(t, quietTime/20), []string{"connect", "-close", "4000", url}, stdin, &out, &stderr)
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		defer interrupt()
+		waitUntil(t, "it is connected", func() bool { return out.String() != "" })
+	}()
+	code := run(ctx, []string{"connect", "-close", "4000", url}, stdin, &out, &stderr)
 	if told := <-heard; code != 130 || told != "closed by the peer: 4000" {
 		t.Errorf("%d, %s", code, told)
 	}
 }
 
 func TestConnectTakesCommandsInAPipeIfAsked(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
 	file := filepath.Join(t.TempDir(), "some file")
 	os.WriteFile(file, []byte{0, 255, '\n'}, 0o600)
 	large := filepath.Join(t.TempDir(), "large")
 	os.WriteFile(large, nil, 0o600)
 	os.Truncate(large, 16<<20+1)
-	stdin := "/ping\n/ping two words\n//slash\n///\nplain /ping\n/binary " + file + "\n/pong\n/help\n"
-	for _, flags := range [][]string{{"-commands"}, {}, {"-commands=false"}} {
-		got := command(t.Context(), stdin, slices.Concat([]string{"connect", "-wait", quiet}, flags, []string{url})...)
-		if !slices.Equal(flags, []string{"-commands"}) {
-			if got.code != 0 || got.out != stdin {
-				t.Errorf("%v: %+v", flags, got)
-			}
-			continue
+	stdin := "/pong\n/help\n/ping\n/ping two words\n//slash\n///\nplain /ping\n/binary " + file + "\n"
+	for _, flags := range [][]string{{}, {"-commands=false"}} {
+		got := command(t.Context(), stdin, slices.Concat([]string{"connect", "-count", "8"}, flags, []string{url})...)
+		if got.code != 0 || got.out != stdin {
+			t.Errorf("%v: %+v", flags, got)
 		}
-		if got.code != 0 || got.out != "/slash\n//\nplain /ping\n\x00\xff\n\n" {
-			t.Errorf("%+v", got)
-		}
-		for _, text := range []string{"pong \"1\" after ", "pong \"two words\" after ", "/binary FILE  "} {
-			if !strings.Contains(got.err, text) {
-				t.Errorf("no %q in %s", text, got.err)
-			}
+	}
+	got := command(t.Context(), stdin, "connect", "-commands", "-count", "4", url)
+	if got.code != 0 || got.out != "/slash\n//\nplain /ping\n\x00\xff\n\n" {
+		t.Errorf("%+v", got)
+	}
+	for _, text := range []string{"pong \"1\" after ", "pong \"two words\" after ", "/binary FILE  "} {
+		if !strings.Contains(got.err, text) {
+			t.Errorf("no %q in %s", text, got.err)
 		}
 	}
 	for line, text := range map[string]string{
@@ -192,15 +199,14 @@ func TestConnectTakesCommandsInAPipeIfAsked(t *testing.T) {
 var long126 = strings.Repeat("x", 126)
 
 func TestConnectPings(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t, "-h2c")
 	for _, flags := range [][]string{nil, {"-h2"}} {
-		args := slices.Concat([]string{"connect", "-ping", "200ms", "-wait", quiet}, flags)
-		got := command(t.Context(), "", append(args, url)...)
+		args := slices.Concat([]string{"connect", "-ping", "200ms", "-wait", "0s"}, flags)
+		got := commandUntil(t, "pong \"2\" after ", "", append(args, url)...)
 		if got.code != 0 || !strings.Contains(got.err, "pong \"1\" after ") || !strings.Contains(got.err, "pong \"2\" after ") {
 			t.Errorf("%v: %+v", flags, got)
 		}
-		got = command(t.Context(), "", append(args, "-json", url)...)
+		got = commandUntil(t, `"text":"2"`, "", append(args, "-json", url)...)
 		pongs := 0
 		for line := range strings.Lines(got.out) {
 			var e struct {
@@ -347,23 +353,25 @@ func TestLinesOfAPipeWaitForTheNextConnection(t *testing.T) {
 		func(conn *websock.Conn) {
 			echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
 		})
+	var out, stderr syncBuffer
 	go func() {
+		defer typing.Close()
 		io.WriteString(typing, "lost\n")
 		<-next
-		for i := range 100 {
-			fmt.Fprintln(typing, i)
+		n := 0 // lines that were sent before the loss was noticed may be lost, and no others
+		for ; n < 100 || out.String() == ""; n++ {
+			fmt.Fprintln(typing, n)
 		}
-		typing.Close()
+		waitUntil(t, "the last line is echoed", func() bool { return strings.HasSuffix(out.String(), fmt.Sprintln(n-1)) })
 	}()
-	var out, stderr syncBuffer
-	code := run(t.Context(), []string{"connect", "-reconnect", "-wait", quiet, url}, stdin, &out, &stderr)
+	code := run(t.Context(), []string{"connect", "-reconnect", "-wait", "0s", url}, stdin, &out, &stderr)
 	lines := strings.Fields(out.String())
-	// Lines that were sent before the loss was noticed may be lost, and no others.
-	if code != 0 || len(lines) == 0 || lines[len(lines)-1] != "99" || lines[0] == "lost" {
-		t.Errorf("%d %q %s", code, lines, stderr.String())
+	if code != 0 || len(lines) == 0 || lines[0] == "lost" {
+		t.Fatalf("%d %q %s", code, lines, stderr.String())
 	}
+	first, _ := strconv.Atoi(lines[0])
 	for i := range lines {
-		if want := fmt.Sprint(100 - len(lines) + i); lines[i] != want {
+		if want := fmt.Sprint(first + i); lines[i] != want {
 			t.Fatalf("%s, want %s, in %q", lines[i], want, lines)
 		}
 	}
@@ -374,7 +382,7 @@ func TestInterruptWhileConnectWaitsToDialAgain(t *testing.T) {
 	stdin, keep := io.Pipe()
 	defer keep.Close()
 	var out, stderr syncBuffer
-	if code := run(interruptedAfter(t, quietTime/4), []string{"connect", "-reconnect", url}, stdin, &out, &stderr); code != 130 {
+	if code := run(interruptedAfter(t, 500*time.Millisecond), []string{"connect", "-reconnect", url}, stdin, &out, &stderr); code != 130 {
 		t.Errorf("%d %s", code, stderr.String())
 	}
 }

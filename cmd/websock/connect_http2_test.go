@@ -9,11 +9,10 @@ import (
 )
 
 func TestConnectOverHTTP2(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	for _, serverFlags := range [][]string{{"-h2c"}, {"-tls"}, {"-h2c", "-compress"}} {
 		url, _ := startServer(t, serverFlags...)
 		for _, flags := range [][]string{{"-h2", "-compress"}, nil} { // the server speaks both
-			args := append([]string{"connect", "-insecure", "-json", "-wait", quiet}, flags...)
+			args := append([]string{"connect", "-insecure", "-json", "-count", "1"}, flags...)
 			got := command(t.Context(), "hello\n", append(args, url)...)
 			protocol := `"protocol":"HTTP/1.1"`
 			if flags != nil {
@@ -27,9 +26,8 @@ func TestConnectOverHTTP2(t *testing.T) {
 }
 
 func TestConnectTellsThatTheServerHasNoHTTP2(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, trust := startServerWithHTTP1(t)
-	args := append([]string{"connect", "-h2", "-wait", quiet}, trust...)
+	args := append([]string{"connect", "-h2", "-count", "1"}, trust...)
 	got := command(t.Context(), "hello\n", append(args, url)...)
 	if got.code != 0 || got.out != "hello\n" || !strings.HasPrefix(got.err, "HTTP/1.1: the server offers no WebSockets over HTTP/2\n") {
 		t.Errorf("%+v", got)
@@ -51,10 +49,9 @@ func TestConnectByPriorKnowledgeToAServerWithoutHTTP2(t *testing.T) {
 }
 
 func TestVerboseConnectShowsTheFramesOfHTTP2(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	for _, serverFlag := range []string{"-h2c", "-tls"} {
 		url, _ := startServer(t, serverFlag)
-		got := command(t.Context(), "hello\n", "connect", "-h2", "-v", "-insecure", "-wait", quiet,
+		got := command(t.Context(), "hello\n", "connect", "-h2", "-v", "-insecure", "-count", "1",
 			"-header", "X-Name: me", "-header", "Authorization: Basic c2VjcmV0", url)
 		if got.code != 0 || got.out != "hello\n" {
 			t.Errorf("%+v", got)

@@ -14,17 +14,10 @@ import (
 	"github.com/seed004e8d11/websock"
 )
 
-// The tests use this time for -wait. It is long enough for echoes on a slow machine.
-const (
-	quietTime = 2 * time.Second
-	quiet     = "2s"
-)
-
 func TestConnectWithPipes(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
 	for _, args := range [][]string{{}, {"-binary"}} {
-		args = append([]string{"connect", "-wait", quiet}, append(args, url)...)
+		args = append([]string{"connect", "-count", "4"}, append(args, url)...)
 		got := command(t.Context(), "one\ntwo\r\n\nlast", args...)
 		if got.code != 0 || got.out != "one\ntwo\n\nlast\n" || got.err != "closed by us: 1000 (normal closure)\n" {
 			t.Errorf("%+v", got)
@@ -33,20 +26,20 @@ func TestConnectWithPipes(t *testing.T) {
 }
 
 func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
-	got := command(t.Context(), "good\nb\xffd\n", "connect", "-wait", quiet, url)
+	got := command(t.Context(), "b\xffd\ngood\n", "connect", "-count", "1", url)
 	if got.code != 1 || got.out != "good\n" || !strings.Contains(got.err, "not UTF-8") {
 		t.Errorf("%+v", got)
 	}
-	got = command(t.Context(), "b\xffd\n", "connect", "-binary", "-wait", quiet, url)
+	got = command(t.Context(), "b\xffd\n", "connect", "-binary", "-count", "1", url)
 	if got.code != 0 || got.out != "b\xffd\n" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
+	t.Parallel()                                         // it takes longer than wait
+	const wait, pause = 6 * time.Second, 2 * time.Second // a machine may stand still for the difference
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.RecvMessage(nil)
 		for _, part := range []string{"p", "a", "r", "t", "s"} {
@@ -55,11 +48,11 @@ func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
 				op = websock.OpText
 			}
 			conn.SendFrame(op, part == "s", []byte(part))
-			time.Sleep(quietTime / 3) // together longer than -wait
+			time.Sleep(pause) // together longer than -wait
 		}
 		conn.RecvMessage(nil)
 	})
-	got := command(t.Context(), "go\n", "connect", "-wait", quiet, url)
+	got := command(t.Context(), "go\n", "connect", "-wait", wait.String(), url)
 	if got.code != 0 || got.out != "parts\n" {
 		t.Errorf("%+v", got)
 	}
@@ -71,7 +64,7 @@ func TestConnectShowsHowThePeerCloses(t *testing.T) {
 			conn.RecvMessage(nil)
 			conn.CloseWith(code, "enough")
 		})
-		got := command(t.Context(), "x\n", "connect", url)
+		got := command(t.Context(), "x\n", "connect", "-wait", "1m", url)
 		if got.code != exit || !strings.Contains(got.err, code.String()+": enough") {
 			t.Errorf("%v: %+v", code, got)
 		}
@@ -132,11 +125,17 @@ func TestConnectTimesOutWithoutAnAnswer(t *testing.T) {
 }
 
 func TestConnectLimitsTheLengthOfALine(t *testing.T) {
-	url, _ := startServer(t)
-	endless := io.MultiReader(strings.NewReader("good\n"), endlessLine{})
+	const refusal = "a line of more than 16,777,216 bytes"
 	var out, stderr syncBuffer
-	code := run(t.Context(), []string{"connect", "-wait", quiet, url}, endless, &out, &stderr)
-	if code != 1 || out.String() != "good\n" || !strings.Contains(stderr.String(), "a line of more than 16,777,216 bytes") {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
+		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode {
+			waitUntil(t, "the second line is refused", func() bool { return strings.Contains(stderr.String(), refusal) })
+			return op
+		})
+	})
+	endless := io.MultiReader(strings.NewReader("good\n"), endlessLine{})
+	code := run(t.Context(), []string{"connect", "-count", "1", url}, endless, &out, &stderr)
+	if code != 1 || out.String() != "good\n" || !strings.Contains(stderr.String(), refusal) {
 		t.Errorf("%d %d bytes: %s", code, len(out.String()), stderr.String())
 	}
 }
@@ -197,14 +196,13 @@ func TestConnectHasAnExitCodeForEachFailure(t *testing.T) {
 		answers(""):                               4,
 		lost:                                      5,
 	} {
-		if got := command(t.Context(), "x\n", "connect", url); got.code != code || got.err == "" {
+		if got := command(t.Context(), "x\n", "connect", "-wait", "1m", url); got.code != code || got.err == "" {
 			t.Errorf("%s: %+v, want %d", url, got, code)
 		}
 	}
 }
 
 func TestConnectWritesJSON(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url := startScriptedServer(t, func(conn *websock.Conn) {
 		conn.SendText([]byte("<text>"))
 		conn.SendBinary([]byte{0, 255})
@@ -227,7 +225,7 @@ func TestConnectWritesJSON(t *testing.T) {
 		}
 	}
 	url, _ = startServer(t)
-	got = command(t.Context(), "x\n", "connect", "-json", "-wait", quiet, url)
+	got = command(t.Context(), "x\n", "connect", "-json", "-wait", "100ms", url)
 	if got.code != 0 || !strings.HasSuffix(got.out, `"event":"closed","code":1000,"local":true}`+"\n") {
 		t.Errorf("%+v", got)
 	}
@@ -238,20 +236,18 @@ func TestConnectWritesJSON(t *testing.T) {
 }
 
 func TestConnectCompresses(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t, "-compress")
 	line := strings.Repeat("compress ", 100)
-	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-wait", quiet, url)
+	got := command(t.Context(), line+"\n", "connect", "-v", "-compress", "-count", "1", url)
 	if got.code != 0 || got.out != line+"\n" || strings.Count(got.err, "RSV 100") != 2 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestVerboseConnectShowsTheHandshakeAndFrames(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	for _, args := range [][]string{nil, {"-tls"}} {
 		url, _ := startServer(t, args...)
-		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-wait", quiet, url)
+		got := command(t.Context(), "hello\n", "connect", "-v", "-insecure", "-header", "X-Name: me", "-count", "1", url)
 		if got.code != 0 || got.out != "hello\n" {
 			t.Errorf("%+v", got)
 		}

@@ -48,9 +48,10 @@ func TestFanoutSendsAtARate(t *testing.T) {
 }
 
 func TestFanoutOnlyReceives(t *testing.T) {
+	t.Parallel() // it takes longer than a machine stands still
 	for _, flags := range []string{"-mode receive", "-window 0", "-mode receive -procs 2", "-mode receive -h2", "-mode receive -transport std"} {
 		url, _ := startServer(t, "-h2c", "-push", "10ms")
-		args := append([]string{"-url", url, "-n", "10", "-duration", "300ms"}, strings.Fields(flags)...)
+		args := append([]string{"-url", url, "-n", "10", "-duration", "1s"}, strings.Fields(flags)...)
 		r, got := runFanout(t, args...)
 		if got.code != 0 || got.err != "" || r.Sent != 0 || r.Received == 0 || r.OneWay == nil || r.OneWay.Max == 0 || r.LatencyFrom != "" {
 			t.Errorf("%s: %+v", flags, got)
@@ -78,7 +79,7 @@ func TestFanoutSendsToAServerThatDoesNotAnswer(t *testing.T) {
 	}
 	// An echo server's answers are no errors.
 	url, _ = startServer(t)
-	if r, got := runFanout(t, "-url", url, "-n", "10", "-duration", "200ms", "-mode", "send", "-msg-rate", "1000"); got.code != 0 || r.Received == 0 {
+	if r, got := runFanout(t, "-url", url, "-n", "10", "-duration", "1s", "-mode", "send", "-msg-rate", "1000"); got.code != 0 || r.Received == 0 {
 		t.Errorf("%+v", got)
 	}
 }

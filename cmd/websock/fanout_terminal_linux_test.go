@@ -235,7 +235,7 @@ func TestPlainLinesOnADumbTerminal(t *testing.T) {
 	url, _ := startServer(t)
 	p, program, _ := openScreen(t, 80, 24)
 	t.Setenv("TERM", "dumb")
-	if code := run(t.Context(), []string{"fanout", "-url", url, "-n", "1", "-duration", "1s"}, program, program, program); code != 0 {
+	if code := run(t.Context(), []string{"fanout", "-url", url, "-n", "1", "-duration", "2s"}, program, program, program); code != 0 {
 		t.Errorf("%d", code)
 	}
 	p.waitFor("exchanging: ")

@@ -167,7 +167,7 @@ func TestFanoutCountsFailuresByKind(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			timeout := "1m"
 			if kind == "echo timeout" { // the one that waits so long
-				timeout = "2s"
+				timeout = "5s"
 			}
 			r, got := runFanout(t, "-url", url, "-n", "3", "-duration", "100ms", "-timeout", timeout)
 			if got.code != 1 || r.Errors[kind] != 3 || len(r.Errors) != 1 || r.ErrorsTotal != 3 {

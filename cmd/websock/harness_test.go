@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,29 @@ func command(ctx context.Context, stdin string, args ...string) outcome {
 	var out, err syncBuffer
 	code := run(ctx, args, strings.NewReader(stdin), &out, &err)
 	return outcome{code, out.String(), err.String()}
+}
+
+// commandUntil is command with a standard input that ends when the program has printed a text.
+func commandUntil(t *testing.T, text, stdin string, args ...string) outcome {
+	t.Helper()
+	var out, err syncBuffer
+	var over atomic.Bool
+	printed := waitingReader(func() {
+		waitUntil(t, fmt.Sprintf("%q is printed", text), func() bool {
+			return strings.Contains(out.String(), text) || strings.Contains(err.String(), text) || over.Load()
+		})
+	})
+	code := run(t.Context(), args, io.MultiReader(strings.NewReader(stdin), printed), &out, &err)
+	over.Store(true)
+	return outcome{code, out.String(), err.String()}
+}
+
+// A waitingReader is empty. Its end comes when the function returns.
+type waitingReader func()
+
+func (wait waitingReader) Read([]byte) (int, error) {
+	wait()
+	return 0, io.EOF
 }
 
 // interruptedAfter returns a context that ends after d, as with a signal.
@@ -246,10 +270,10 @@ func runFanout(t *testing.T, args ...string) (report.Report, outcome) {
 	return runFanoutUntil(t, t.Context(), args...)
 }
 
-// runFanoutUntil is runFanout that is interrupted when ctx ends.
+// runFanoutUntil is runFanout that is interrupted when ctx ends. A busy machine may take long for the answers.
 func runFanoutUntil(t *testing.T, ctx context.Context, args ...string) (report.Report, outcome) {
 	t.Helper()
-	got := command(ctx, "", append([]string{"fanout", "-json", "-quiet"}, args...)...)
+	got := command(ctx, "", append([]string{"fanout", "-json", "-quiet", "-timeout", "1m"}, args...)...)
 	if got.out == "" {
 		t.Fatalf("no result: %+v", got)
 	}

@@ -86,7 +86,7 @@ func TestListenPassesLinesOn(t *testing.T) {
 	if !strings.HasPrefix(url, "ws://127.0.0.1:") {
 		t.Errorf("a port alone is of the loopback interface, not %s", url)
 	}
-	got := command(t.Context(), "one\ntwo words\nü\n", "connect", "-wait", quiet, url)
+	got := command(t.Context(), "one\ntwo words\nü\n", "connect", "-count", "3", url)
 	if got.code != 0 || got.out != "got one\ngot two words\ngot ü\n" {
 		t.Errorf("%+v", got)
 	}
@@ -212,7 +212,8 @@ func TestAnInterruptClosesConnectionsWithGoingAway(t *testing.T) {
 }
 
 func TestACommandThatDoesNotReadHoldsUpItsClientAlone(t *testing.T) {
-	url, _ := startListen(t, `echo $$; exec sleep 1000`, "-timeout", "300ms", "-grace", "50ms")
+	t.Parallel() // it takes the timeout, which is longer than a machine stands still
+	url, _ := startListen(t, `echo $$; exec sleep 1000`, "-timeout", "4s", "-grace", "50ms")
 	conn := dialListen(t, url, nil)
 	pid := recvPID(t, conn)
 	failed := make(chan error, 1)
@@ -257,13 +258,17 @@ func TestAnInterruptEndsACommandThatDoesNotRead(t *testing.T) {
 }
 
 func TestACommandThatClosesItsInputGoesOnSending(t *testing.T) {
-	url, _ := startListen(t, `exec 0<&-; echo closed; sleep 0.3; echo later`)
+	goOn := filepath.Join(t.TempDir(), "go on")
+	url, _ := startListen(t, `exec 0<&-; echo closed; until test -e "`+goOn+`"; do sleep 0.05; done; echo later`)
 	conn := dialListen(t, url, nil)
 	recvText(t, conn)
 	for range 100 {
 		if err := conn.SendText([]byte("for nobody")); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if got := recvText(t, conn); got != "later" {
 		t.Errorf("%q", got)
@@ -273,14 +278,16 @@ func TestACommandThatClosesItsInputGoesOnSending(t *testing.T) {
 
 // The command can't write more than the system's buffers hold, and ends after the time of -timeout.
 func TestAClientThatDoesNotReadHoldsUpItsCommand(t *testing.T) {
-	url, _ := startListen(t, `echo $$; exec yes`, "-timeout", "500ms", "-grace", "50ms")
+	t.Parallel() // it takes the timeout, which is longer than a machine stands still
+	url, _ := startListen(t, `echo $$; exec yes`, "-timeout", "4s", "-grace", "50ms")
 	conn := dialListen(t, url, &websock.Config{NetDial: dialWithSmallBuffer})
 	pid := recvPID(t, conn)
 	awaitEnd(t, pid)
 }
 
 func TestTheTimeoutIsOnlyForWhatIsSent(t *testing.T) {
-	url, _ := startListen(t, `echo one; sleep 1; echo two`, "-timeout", "200ms")
+	t.Parallel() // it takes longer than the timeout, which is longer than a machine stands still
+	url, _ := startListen(t, `echo one; sleep 5; echo two`, "-timeout", "4s")
 	conn := dialListen(t, url, nil)
 	if one, two := recvText(t, conn), recvText(t, conn); one != "one" || two != "two" {
 		t.Errorf("%q %q", one, two)

