@@ -37,7 +37,7 @@ func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
 // waitUntil waits for a condition to become true, and fails the test if it doesn't.
 func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

@@ -41,7 +41,7 @@ func TestCloseInAPollerCallbackDoesNotStopThePoller(t *testing.T) {
 			}
 			bystander, server := netpair.Sockets(t, "tcp")
 			tr := attached(t, bystander, nil)
-			tr.SetReadDeadline(time.Now().Add(10 * time.Second))
+			tr.SetReadDeadline(time.Now().Add(time.Minute))
 			io.WriteString(server, "alive")
 			if view, err := tr.View(); string(view) != "alive" || err != nil {
 				t.Errorf("another connection gets %q, %v", view, err)
@@ -92,7 +92,7 @@ func TestCloseDuringAPollerCallbackDoesNotStopThePoller(t *testing.T) {
 	}
 	client, server := netpair.Sockets(t, "tcp")
 	tr := attached(t, client, nil)
-	tr.SetReadDeadline(time.Now().Add(10 * time.Second))
+	tr.SetReadDeadline(time.Now().Add(time.Minute))
 	io.WriteString(server, "alive")
 	if view, err := tr.View(); string(view) != "alive" || err != nil {
 		t.Errorf("%q, %v", view, err)

@@ -58,7 +58,7 @@ func computeInHandler(addr string) {
 	c := websock.NewConn(std.New(conn, nil), websock.Client, websock.Options{})
 	err = c.SetHandler(websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
 		go os.Exit(0)
-		for start := time.Now(); time.Since(start) < 5*time.Second; {
+		for start := time.Now(); time.Since(start) < 20*time.Second; {
 		}
 		println("the Handler was not preempted")
 		os.Exit(1)

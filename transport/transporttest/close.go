@@ -57,7 +57,7 @@ func (s Suite) testBothSidesClosingAtOnce(t *testing.T) {
 
 func (s Suite) testCloseDiscardsWhatThePeerKeepsSending(t *testing.T) {
 	client, server := s.sockets(t, "tcp")
-	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 50 * time.Millisecond})
+	c := s.conn(t, client, websock.Client, websock.Limits{CloseTimeout: 500 * time.Millisecond})
 	flooding := make(chan struct{})
 	go func() {
 		defer close(flooding)
@@ -338,8 +338,7 @@ func (s Suite) testCallsAfterTheEndReturnACloseError(t *testing.T) {
 						t.Errorf("%s: %v", name, err)
 					}
 				}
-				for range 20 { // where the system has to notice first
-					client.SendPing(nil)
+				for start := time.Now(); client.SendPing(nil) == nil && time.Since(start) < patience; { // the system has to notice first
 					time.Sleep(time.Millisecond)
 				}
 				for name, send := range sends(100) {

@@ -469,7 +469,7 @@ func readMessages(conn net.Conn, n int) error {
 // peerCloseCode reads what a client sends, which is masked, up to its close frame.
 func peerCloseCode(t *testing.T, server net.Conn) websock.CloseCode {
 	t.Helper()
-	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	server.SetReadDeadline(time.Now().Add(patience))
 	d := engine.NewDecoder(websock.Server, engine.Limits{})
 	buf := make([]byte, 512)
 	for {

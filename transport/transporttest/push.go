@@ -60,7 +60,7 @@ func (s Suite) testSetHandlerDoesNotCallTheHandlerItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("SetHandler calls the Handler itself")
 		}
 		if got := wait(t, "a message", h.messages); got != "early" {
@@ -174,7 +174,7 @@ func (s Suite) testOnCloseReportsAPeerThatDoesNotAnswerTheClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
 		a, b := s.sockets(t, network)
 		go io.Copy(io.Discard, b)
-		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 20 * time.Millisecond})
+		c := s.conn(t, a, websock.Client, websock.Limits{CloseTimeout: 500 * time.Millisecond})
 		h := newCollector()
 		setHandler(t, c, h.handler())
 		c.Close()

@@ -379,7 +379,8 @@ func (s Suite) play(t *testing.T, seed uint64, pushed, both bool, finish func(*w
 				var msg []byte
 				for {
 					var err error
-					if _, msg, err = c.RecvMessage(msg[:0]); err != nil && !errors.Is(err, websock.ErrTimeout) {
+					var closed *websock.CloseError // which may be because of a timeout, too
+					if _, msg, err = c.RecvMessage(msg[:0]); errors.As(err, &closed) {
 						c.Close()
 						return
 					}
