@@ -447,6 +447,8 @@ func TestCheckReturnsTheErrorOfDialWithoutDialing(t *testing.T) {
 		{"the URL's user", "ws://user@server.test/", Config{}, "the URL can't be used"},
 		{"no Host", "", Config{}, "Host, Port and Path can't be used"},
 		{"the port", "", Config{Host: "server.test", Port: 1 << 16}, "Host, Port and Path can't be used"},
+		{"a name with a port", "", Config{Host: "server.test:80"}, `"server.test:80" includes a port`},
+		{"an address with a port", "", Config{Host: "[::1]:80"}, `"[::1]:80" includes a port`},
 		{"HostHeader", server, Config{HostHeader: "a b"}, `host "a b" can't be sent`},
 		{"a header's name", server, Config{Header: http.Header{"a b": {"c"}}}, "a b"},
 		{"a header of the handshake", server, Config{Header: http.Header{"Upgrade": {"c"}}}, "Upgrade"},

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // ASCIIHost returns a host name in lower-case ASCII, an international name in Punycode (RFC 5891), and
 // an IP address in canonical form, without brackets and with its zone.
 func ASCIIHost(host string) (string, error) {
+	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
+		return "", fmt.Errorf("host %q includes a port, which belongs in Port", host)
+	}
 	bare := host
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		if bare, ok = strings.CutSuffix(inner, "]"); !ok {
