@@ -206,6 +206,7 @@ func (c *client) answerLocked(r request, a answer, fate *rand.Rand) {
 // A watch delivers changes to one member, each after the latency that it has then, in order.
 type watch struct {
 	n     *node
+	ctx   context.Context // when it ends, so does the watch, a moment later
 	ch    chan store.Update
 	queue []delivery
 	due   bool // an event is there for the first of the queue
@@ -235,11 +236,9 @@ func (c *client) Watch(ctx context.Context) (<-chan store.Update, error) {
 		if watch == nil {
 			return nil, errLost
 		}
-		context.AfterFunc(ctx, func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			watch.endLocked()
-		})
+		// The watch ends when every goroutine has done what it does at this time: which of them comes
+		// first is up to the scheduler.
+		context.AfterFunc(ctx, func() { w.locked(func() { w.afterLocked(0, watch.endLocked) }) })
 		return watch.ch, nil
 	case <-ctx.Done():
 		n.waitAwake()
@@ -273,7 +272,7 @@ func (c *client) beginLocked(ctx context.Context, begun chan *watch, fate *rand.
 		seen = sort.Search(seen, func(i int) bool { return s.log[i].at > past })
 	}
 	records := s.recordsAfterLocked(seen)
-	watch := &watch{n: n, ch: make(chan store.Update, len(records)+1+watchRoom), fate: fate}
+	watch := &watch{n: n, ctx: ctx, ch: make(chan store.Update, len(records)+1+watchRoom), fate: fate}
 	at := w.now() + n.latencyLocked(fate)
 	for _, r := range records {
 		watch.queue = append(watch.queue, delivery{at, true, r})
@@ -315,7 +314,7 @@ func (t *watch) deliverLocked() {
 	t.due = false
 	n, w := t.n, t.n.w
 	switch {
-	case t.ended || len(t.queue) == 0:
+	case t.ended || t.ctx.Err() != nil || len(t.queue) == 0:
 		return
 	case n.cut:
 		n.onRestoreLocked(0, t.scheduleLocked)

@@ -268,7 +268,7 @@ func TestClustersInWhichThingsFailKeepTheInvariants(t *testing.T) {
 }
 
 func TestASeedRepeatsARun(t *testing.T) {
-	sc := scenarioOf(3)
+	sc := scenarioOf(11) // members end, which several goroutines do at a time
 	first, _ := simulate(t, sc, 1<<20)
 	second, _ := simulate(t, sc, 1<<20)
 	for i, line := range first.lines {

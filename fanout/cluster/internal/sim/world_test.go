@@ -11,7 +11,8 @@ import (
 
 // A world is one simulation: events in the order of time, all in one synctest bubble. After each event
 // all goroutines of the members run until they wait for something; then comes the next event. So what
-// happens depends on the seed alone.
+// happens depends on the seed alone. What several goroutines do at the same time must not depend on
+// which of them comes first: under the race detector the scheduler runs them in random order.
 type world struct {
 	sc    scenario
 	rng   *rand.Rand // of the schedule of faults
