@@ -98,9 +98,8 @@ func TestTheReadDeadline(t *testing.T) {
 		p := newPeer(t, newWire(), client, h2.Config{})
 		st := p.open()
 		st.SetReadDeadline(time.Now().Add(soon))
-		r := p.record(st)
-		waitFor(t, p.wire.isDue)
-		p.wire.run()
+		r := p.record(st) // which may be when it has passed
+		waitFor(t, func() bool { p.wire.run(); r.mu.Lock(); defer r.mu.Unlock(); return r.ends == 1 })
 		r.got(t, "End: "+os.ErrDeadlineExceeded.Error())
 	})
 }
@@ -115,8 +114,8 @@ func TestTheWriteDeadline(t *testing.T) {
 	}
 	t.Run("of queued bytes, pulled", func(t *testing.T) {
 		p, st := queueing(t)
+		st.Writev([]byte("abc")) // before the deadline, which may pass at once
 		st.SetWriteDeadline(time.Now().Add(soon))
-		st.Writev([]byte("abc"))
 		var failed *transport.SendError
 		if _, err := st.View(); !errors.As(err, &failed) || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("View: %v", err)
