@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -90,20 +90,22 @@ type parsedURL struct {
 	to   endpoint.Endpoint
 }
 
-// recentURL is the URL parsed last. Programs that open many connections often open them to one URL.
-var recentURL atomic.Pointer[parsedURL]
+// recentURLs has URLs that were parsed last, as programs that open many connections often open them to one
+// URL. It is a Pool because a URL may have a secret in its query: the garbage collector drops it.
+var recentURLs sync.Pool // of *parsedURL, which don't change
 
 // parseURL returns the endpoint that Dial connects to.
 func parseURL(rawURL string) (endpoint.Endpoint, error) {
-	if recent := recentURL.Load(); recent != nil && recent.text == rawURL {
-		return recent.to, nil
+	recent, _ := recentURLs.Get().(*parsedURL)
+	if recent == nil || recent.text != rawURL {
+		to, err := endpoint.Parse(rawURL)
+		if err != nil {
+			return to, &HandshakeError{Reason: "the URL can't be used", Err: err}
+		}
+		recent = &parsedURL{rawURL, to}
 	}
-	to, err := endpoint.Parse(rawURL)
-	if err != nil {
-		return to, &HandshakeError{Reason: "the URL can't be used", Err: err}
-	}
-	recentURL.Store(&parsedURL{rawURL, to})
-	return to, nil
+	recentURLs.Put(recent)
+	return recent.to, nil
 }
 
 // open connects to an endpoint, or to the one that it redirects to.

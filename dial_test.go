@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
@@ -500,4 +502,21 @@ func TestNothingStaysReservedAfterAFunctionOfAConfigEndsItsGoroutine(t *testing.
 		<-ended
 		waitUntil(func() bool { return reserver.reserved.Load() == 0 })
 	}
+}
+
+// A URL may have a secret in its query, so it isn't kept for the life of the process.
+func TestAURLThatWasDialedIsForgotten(t *testing.T) {
+	kept := func() weak.Pointer[byte] {
+		rawURL := strings.Clone("ws://example.com/feed?token=secret")
+		for range 2 {
+			if to, err := parseURL(rawURL); err != nil || to.Target != "/feed?token=secret" {
+				t.Fatal(to, err)
+			}
+		}
+		return weak.Make(unsafe.StringData(rawURL))
+	}()
+	waitUntil(func() bool {
+		runtime.GC()
+		return kept.Value() == nil
+	})
 }
