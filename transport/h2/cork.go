@@ -11,8 +11,9 @@ import (
 //
 // What another goroutine sends meanwhile is written at once, with all that is held back before it, and so
 // is what the Session sends by itself: the answer to a PING, for example. Several goroutines may use Cork at
-// the same time. One that waits for bytes of a stream, or in Drain, has what it holds back written first,
-// and so may wait for an answer. Config.Trace is not called by it until Flush.
+// the same time. One that waits for a response, for bytes or the end of a stream, or in Drain, has what it holds
+// back written first, and so may wait for an answer; one that calls Shutdown, too. Config.Trace is not called by
+// it until Flush.
 func (s *Session) Cork() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +29,7 @@ func (s *Session) Flush() {
 }
 
 // uncorkWaiterLocked writes what the calling goroutine holds back, since it is about to wait for the peer,
-// which may wait for that.
+// which may wait for that. It is called where a goroutine waits, or is likely to.
 func (s *Session) uncorkWaiterLocked() {
 	if s.out.isCorked() {
 		s.flushLocked()

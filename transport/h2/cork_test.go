@@ -238,3 +238,53 @@ func TestAGoroutineThatWaitsHoldsNothingBack(t *testing.T) {
 		})
 	}
 }
+
+// closings are the calls of a Stream that wait until the peer has ended the stream, or answered.
+var closings = map[string]func(st *h2.Stream) error{
+	"Linger": func(st *h2.Stream) error {
+		st.CloseWrite()
+		return st.Linger(patience)
+	},
+	"LingerForAnswer": func(st *h2.Stream) error {
+		return st.LingerForAnswer(patience, func(p []byte) bool { return string(p) == "answer" })
+	},
+}
+
+func TestAGoroutineThatClosesHoldsNothingBack(t *testing.T) {
+	for name, wait := range closings {
+		t.Run(name, func(t *testing.T) {
+			client, _, accepted := carrier{factory: std.Transport()}.sessions(t, h2.Config{}, h2.Config{})
+			a, b := open(t, client, accepted)
+			go func() {
+				b.SetReadDeadline(time.Now().Add(2 * patience))
+				if _, err := io.ReadFull(b, make([]byte, len("last"))); err == nil {
+					b.Writev([]byte("answer"))
+					b.CloseWrite()
+				}
+			}()
+			client.Cork()
+			defer client.Flush()
+			a.Writev([]byte("last"))
+			if err := wait(a); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAGoroutineThatWaitsForAResponseHoldsNothingBack(t *testing.T) {
+	client, _, accepted := carrier{factory: std.Transport()}.sessions(t, h2.Config{}, h2.Config{})
+	open(t, client, accepted) // what begins a connection is exchanged
+	client.Cork()
+	defer client.Flush()
+	open(t, client, accepted)
+}
+
+// The end of a Session may be waited for, so it is not held back.
+func TestACorkDoesNotHoldBackAShutdown(t *testing.T) {
+	p, streams := corked(t, 1, false, h2.Config{})
+	streams[0].Writev([]byte("last"))
+	p.session.Shutdown()
+	p.gets(`DATA 1 "last"`, "GOAWAY 0 NO_ERROR")
+	p.session.Flush()
+}

@@ -369,6 +369,7 @@ func (s *Session) Shutdown() {
 	s.out.writeGoAway(math.MaxInt32, http2.ErrCodeNo, "")
 	s.out.writePing(false, shutdownPing)
 	s.commitLocked()
+	s.uncorkWaiterLocked()
 }
 
 // drainLocked tells the peer which of its streams is the last.
@@ -376,6 +377,7 @@ func (s *Session) drainLocked() {
 	s.phase = draining
 	s.out.writeGoAway(s.lastID, http2.ErrCodeNo, "")
 	s.commitLocked()
+	s.uncorkWaiterLocked()
 	s.endIfDrainedLocked()
 }
 

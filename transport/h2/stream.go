@@ -115,9 +115,10 @@ func (st *Stream) Session() *Session { return st.s }
 // net.ErrClosed. After the first Head that returned none, it must not be called again.
 func (st *Stream) Head(ctx context.Context) (Head, error) {
 	s := st.s
-	s.mu.Lock()
+	s.lock()
 	o := st.rare.opening
-	s.mu.Unlock()
+	s.uncorkWaiterLocked()
+	s.unlock()
 	select {
 	case <-o.arrived:
 	case <-ctx.Done():

@@ -80,10 +80,12 @@ func (st *Stream) linger(d time.Duration, isAnswer func(payload []byte) bool) er
 		st.in.waiter.Wake()
 	}
 	s.commitLocked()
-	s.unlock()
 	if !waits {
+		s.unlock()
 		return nil
 	}
+	s.uncorkWaiterLocked()
+	s.unlock()
 	<-done
 	return r.lingerErr
 }
