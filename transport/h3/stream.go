@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/seed004e8d11/websock/internal/buffer"
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
@@ -38,7 +39,7 @@ type stream struct {
 	failed  error      // of a write, and so of all later ones
 	torn    bool       // it was in the middle of a frame
 
-	writeDeadline atomic.Int64 // in Unix nanoseconds; 0: none
+	writeDeadline atomic.Int64 // a timing.Instant
 
 	closed atomic.Bool
 }
@@ -249,17 +250,12 @@ func (st *stream) SetReadDeadline(t time.Time) error { return st.str.SetReadDead
 // SetWriteDeadline makes a stream a net.Conn. TryWrite has to keep the deadline, too, which that of quic-go
 // doesn't.
 func (st *stream) SetWriteDeadline(t time.Time) error {
-	at := int64(0)
-	if !t.IsZero() {
-		at = max(t.UnixNano(), 1)
-	}
-	st.writeDeadline.Store(at)
+	st.writeDeadline.Store(int64(timing.InstantOf(t)))
 	return st.str.SetWriteDeadline(t)
 }
 
 func (st *stream) isWriteTimeOver() bool {
-	at := st.writeDeadline.Load()
-	return at != 0 && time.Now().UnixNano() >= at
+	return timing.Instant(st.writeDeadline.Load()).Passed()
 }
 
 // SetDeadline makes a stream a net.Conn.

@@ -95,6 +95,32 @@ func (s Suite) testAPassedSendDeadlineIsThatOfSendsOnly(t *testing.T) {
 	})
 }
 
+// A deadline that no one lives to see is none, also where its nanoseconds since 1970 are more than an int64.
+func (s Suite) testADeadlineMayBeFarAway(t *testing.T) {
+	s.pulledAndPushed(t, func(t *testing.T, begin func(c *websock.Conn)) {
+		near, far := s.sockets(t, "tcp")
+		c := s.conn(t, near, websock.Client, websock.Limits{})
+		peer := s.newPinger(t, websock.Client, far)
+		begin(c)
+		for _, year := range []int{2200, 2300, 2500, 9999, 1e9} {
+			at := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+			c.SetSendDeadline(at)
+			c.SetRecvDeadline(at)
+			peer.SetSendDeadline(at)
+			peer.SetRecvDeadline(at)
+			for name, send := range sends(10) {
+				if err := send(c); err != nil {
+					t.Fatalf("%d: %s: %v", year, name, err)
+				}
+				wait(t, "a message", peer.messages)
+			}
+			if err := c.Err(); err != nil {
+				t.Fatal(year, ": ", err)
+			}
+		}
+	})
+}
+
 // A send after its deadline fails and ends sending, whatever was answered meanwhile.
 func (s Suite) testASendAfterItsDeadlineFails(t *testing.T) {
 	for name, send := range sends(10) {

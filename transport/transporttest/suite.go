@@ -150,6 +150,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ABlockedHandlerDoesNotDelayTheCloseForThePeer", s.testABlockedHandlerDoesNotDelayTheCloseForThePeer, pusher},
 		{"ASendDeadlineHoldsWhileAHandlerBlocks", s.testASendDeadlineHoldsWhileAHandlerBlocks, pusher},
 		{"APassedSendDeadlineIsThatOfSendsOnly", s.testAPassedSendDeadlineIsThatOfSendsOnly, 0},
+		{"ADeadlineMayBeFarAway", s.testADeadlineMayBeFarAway, 0},
 		{"ASendAfterItsDeadlineFails", s.testASendAfterItsDeadlineFails, 0},
 		{"PingsDoNotProlongASend", s.testPingsDoNotProlongASend, 0},
 		{"UnreadPongsAreBoundedAfterTheSendDeadline", s.testUnreadPongsAreBoundedAfterTheSendDeadline, queue},
