@@ -137,6 +137,7 @@ func TestSlotsOfASilentConnectionAreLost(t *testing.T) {
 		"heartbeats": {PingMessage: []byte("alive?")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			quiet := make(chan struct{})
 			url := serveConns(t, func(conn net.Conn) { acceptStreams(conn, quiet) })
 			var pings pingCounter
@@ -144,7 +145,7 @@ func TestSlotsOfASilentConnectionAreLost(t *testing.T) {
 			m.Trace = pings.trace
 			lost := make(chan error, slots)
 			o.Targets = targetsFor(muxed{epoll.Transport(), m}, url)
-			o.Size, o.Ping, o.PingTimeout = slots, 100*time.Millisecond, time.Second
+			o.Size, o.Ping, o.PingTimeout = slots, 100*time.Millisecond, 6*time.Second
 			o.Backoff = Backoff{Base: time.Hour}
 			o.OnDown = func(_ *Slot, err error, _ time.Duration) { lost <- err }
 			g := startGroup(t, o)

@@ -131,7 +131,7 @@ func TestMetricsOfAMux(t *testing.T) {
 	g, err := fanout.Start(fanout.Options{
 		Targets: []fanout.Target{{
 			URL:    "wss" + strings.TrimPrefix(over.URL, "https"),
-			Config: websock.Config{Mux: m, TLS: over.Client().Transport.(*http.Transport).TLSClientConfig},
+			Config: websock.Config{Mux: m, Timeout: time.Hour, TLS: over.Client().Transport.(*http.Transport).TLSClientConfig},
 		}},
 		Size: 9,
 		Pace: fanout.Pace{Rate: -1},
