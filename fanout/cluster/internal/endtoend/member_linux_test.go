@@ -46,7 +46,7 @@ type memberConfig struct {
 // A memberReport is what the process of a member says when it is asked for it, and at its end.
 type memberReport struct {
 	cluster.Stats
-	Opened uint64 // connections
+	Opened, Attempts uint64 // connections
 }
 
 // What the process of a member may be told.
@@ -98,7 +98,8 @@ func answer(ctx context.Context, c *cluster.Cluster) {
 }
 
 func report(c *cluster.Cluster) {
-	text, err := json.Marshal(memberReport{c.Stats(), c.Group().Stats().Connected})
+	connections := c.Group().Stats()
+	text, err := json.Marshal(memberReport{c.Stats(), connections.Connected, connections.Attempts})
 	if err != nil {
 		text = []byte(err.Error())
 	}

@@ -123,12 +123,16 @@ func (n *natsServers) connect() *nats.Conn {
 	if n.host != nil {
 		options = append(options, nats.SetCustomDialer(n.host))
 	}
-	conn, err := nats.Connect(n.url(), options...)
-	if err != nil {
-		n.t.Fatal(err)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := nats.Connect(n.url(), options...)
+		if err == nil {
+			n.t.Cleanup(conn.Close)
+			return conn
+		}
+		if time.Now().After(end) { // a server ends connections that take a while to be let in
+			n.t.Fatal(err)
+		}
 	}
-	n.t.Cleanup(conn.Close)
-	return conn
 }
 
 // leader returns which of the servers leads the bucket of a cluster; ok is false if none does.

@@ -63,7 +63,7 @@ type process struct {
 }
 
 // patience is how long a test waits for something that takes a moment on a machine that isn't busy.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // launch starts a process, on a host or, if that is nil, where the test runs.
 func launch(t *testing.T, name string, on *host, r role) *process {

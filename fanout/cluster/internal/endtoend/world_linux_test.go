@@ -23,7 +23,7 @@ import (
 var (
 	keysFlag  = flag.Int("keys", 300, "keys of a cluster")
 	rateFlag  = flag.Float64("rate", 150, "connections a second")
-	leaseFlag = flag.Duration("lease", 4*time.Second, "lease of the members, unless a test says it")
+	leaseFlag = flag.Duration("lease", 8*time.Second, "lease of the members, unless a test says it")
 	everyFlag = flag.Duration("every", 500*time.Millisecond, "time between two messages of the feed to each key")
 	natsFlag  = flag.String("nats", "shared", "where members find NATS, unless a test says it: shared (one of them runs it), three (servers), peers (each member runs one)")
 )
@@ -35,10 +35,14 @@ func begin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
 	}
-	if *keysFlag < 1000 {
+	if !measures() {
 		t.Parallel()
 	}
 }
+
+// measures reports whether the tests are large ones, which a machine runs alone: only then it matters how long
+// something takes.
+func measures() bool { return *keysFlag >= 1000 }
 
 // A world is a cluster of processes, and what there is around it.
 type world struct {
@@ -65,6 +69,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func newWorldOf(t *testing.T, f *feed.Server) *world {
+	f.Grace = time.Second
 	w := &world{t: t, feed: f, members: map[string]*process{}, dirs: map[string]string{}}
 	t.Cleanup(f.Close)
 	t.Cleanup(w.checkViolations)
@@ -148,11 +153,11 @@ func (w *world) connect() {
 	if w.peers != nil {
 		dir = w.dirs["c"] // which isn't killed
 	}
-	var err error
-	w.conn, err = embedded.Connect(dir)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.waitUntil("NATS lets the test in", func() bool { // a server ends connections that take a while for that
+		var err error
+		w.conn, err = embedded.Connect(dir)
+		return err == nil
+	})
 	w.t.Cleanup(w.conn.Close)
 }
 
@@ -308,15 +313,11 @@ func mostWithin(times []time.Time, window time.Duration) (most int) {
 	return most
 }
 
-// checkOverlap fails the test if a key had two connections for longer than a feed that is busy may need
-// to notice the end of the first.
-func (w *world) checkOverlap() {
+// logOverlap says for how long the feed has seen two connections of a key. It is the feed that reports those
+// that have not ended after its Grace.
+func (w *world) logOverlap() {
 	w.t.Helper()
-	overlap := w.feed.LongestOverlap()
-	w.t.Logf("two connections of a key were seen for at most %v", overlap.Round(time.Microsecond))
-	if overlap > time.Second {
-		w.t.Error("a key had two connections")
-	}
+	w.t.Logf("two connections of a key were seen for at most %v", w.feed.LongestOverlap().Round(time.Microsecond))
 }
 
 // timeFor returns how long the cluster takes for a number of connections.
@@ -324,17 +325,16 @@ func (w *world) timeFor(connections int) time.Duration {
 	return time.Duration(float64(connections) / w.config.Rate * float64(time.Second))
 }
 
-// checkTook fails the test if something took more than twice as long as it should, which a busy machine
-// may need.
+// checkTook fails a test that measures if something took more than twice as long as it should.
 func (w *world) checkTook(what string, took, should time.Duration) {
 	w.t.Helper()
 	w.t.Logf("%s took %v; it should take %v", what, took.Round(time.Millisecond), should.Round(time.Millisecond))
-	if took > 2*should {
+	if measures() && took > 2*should {
 		w.t.Errorf("%s took more than twice as long", what)
 	}
 }
 
-// checkDown fails the test if a key that has moved was without a connection for longer than a move takes:
+// checkDown checks for how long a key that has moved was without a connection, which is what a move takes:
 // what the receiver has to connect before, which is about a second of its share of the rate, and the
 // partition itself.
 func (w *world) checkDown() {

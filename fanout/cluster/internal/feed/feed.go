@@ -27,7 +27,8 @@ const (
 // A Server listens on loopback until it is closed. Its methods may be called from any goroutine.
 type Server struct {
 	// Grace is how long the Server may learn of the end of a session after the next one for its key
-	// has begun: the Server itself may be slow. It has to be set before the first connection.
+	// has begun: the Server itself may be slow. If its process is stopped meanwhile, that hardly counts. It has
+	// to be set before the first connection.
 	Grace time.Duration
 
 	// KeepAlive is that of the sessions. It has to be set before the first connection.
@@ -150,9 +151,9 @@ func (s *Server) begin(session *Session, begun time.Time) bool {
 	case session.Token < k.token && s.excused[session.Member] != adrift:
 		// An attempt that was aborted may still arrive, if the Server is slow: it has to end by itself.
 		newest := k.token
-		time.AfterFunc(s.Grace, func() { s.checkEnded(session, newest) })
+		s.afterGrace(func() { s.checkEnded(session, newest) })
 	case len(k.sessions) > 0:
-		time.AfterFunc(s.Grace, func() { s.checkAlone(session) })
+		s.afterGrace(func() { s.checkAlone(session) })
 	case !k.downFrom.IsZero():
 		k.longest = max(k.longest, now.Sub(k.downFrom))
 	}
@@ -160,6 +161,22 @@ func (s *Server) begin(session *Session, begun time.Time) bool {
 	k.token = max(k.token, session.Token)
 	k.sessions = append(k.sessions, session)
 	return true
+}
+
+// afterGrace calls check after Grace. It waits in short steps, since a time in which nothing of the process
+// runs may end the step that is under way, but no other.
+func (s *Server) afterGrace(check func()) {
+	const steps = 20
+	step := 0
+	var wait func()
+	wait = func() {
+		if step++; step > steps {
+			check()
+			return
+		}
+		time.AfterFunc(s.Grace/steps, wait)
+	}
+	wait()
 }
 
 // checkEnded reports a session that began with an old token and has not ended yet.
