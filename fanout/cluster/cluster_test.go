@@ -70,7 +70,7 @@ func holdersOf(s *feed.Server) map[string][]string {
 func TestTheKeysOfAMemberThatDiesAreTakenOver(t *testing.T) {
 	s := newFeed(t)
 	o := testOptions(s, keysUpTo(100)...)
-	o.Dir = t.TempDir()
+	o.Dir, o.Lease = t.TempDir(), shortLease
 	a := startMember(t, named(o, "a"))
 	b := startMember(t, named(o, "b"))
 	wait(t, a, b)
@@ -100,7 +100,7 @@ func TestSettingsOfMembersThatHaveEndedAreReplaced(t *testing.T) {
 	o := testOptions(s, "k")
 	o.Dir = t.TempDir()
 	shutdown(t, startMember(t, o))
-	o.Partitions, o.Lease = 32, 3*time.Second
+	o.Partitions, o.Lease = 32, 10*time.Second
 	wait(t, startMember(t, o))
 	waitUntil(t, "the key is connected again", func() bool { n, _ := s.Connected(); return n == 1 })
 }
@@ -127,7 +127,7 @@ func TestWithAnOverlapAKeyThatMovesIsNeverDown(t *testing.T) {
 		}
 	}
 	o := testOptions(s, keysUpTo(200)...)
-	o.Dir, o.Overlap = t.TempDir(), 2*time.Second
+	o.Dir, o.Overlap = t.TempDir(), 10*time.Second
 	o.Fanout.OnConnect = func(_ context.Context, slot *fanout.Slot, _ *websock.Conn) error {
 		change(slot.Key(), 1)
 		return nil
@@ -148,9 +148,11 @@ func TestWithAnOverlapAKeyThatMovesIsNeverDown(t *testing.T) {
 	wait(t, a, b)
 	waitUntil(t, "a has closed its connections", func() bool { _, by := s.Connected(); return by["a"]+by["b"] == 200 && by["b"] > 0 })
 	mu.Lock()
-	defer mu.Unlock()
 	moving = false
 	if moved == 0 {
 		t.Error("no key has moved")
 	}
+	mu.Unlock()
+	die(a) // to leave takes as long as the Overlap
+	die(b)
 }

@@ -118,11 +118,13 @@ func (s *natsServer) addr() string { return fmt.Sprintf("%s:%d", s.options.Host,
 // connectNATS connects to one of servers or proxies, and again whenever that is lost.
 func connectNATS(t testing.TB, addrs ...string) *nats.Conn {
 	t.Helper()
-	c, err := nats.Connect(strings.Join(addrs, ","), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
-		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var c *nats.Conn
+	waitUntil(t, "NATS lets it in", func() bool { // a server ends connections that take a while for that
+		var err error
+		c, err = nats.Connect(strings.Join(addrs, ","), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+			nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
+		return err == nil
+	})
 	t.Cleanup(c.Close)
 	return c
 }
@@ -361,12 +363,15 @@ func newFeed(t *testing.T) *feed.Server {
 	return s
 }
 
+// shortLease is the lease of tests that wait until it is over.
+const shortLease = 8 * time.Second
+
 // testOptions are those of a member that connects keys to a feed. NATS has to be added.
 func testOptions(s *feed.Server, keys ...string) Options {
 	return Options{
 		Keys:        Static(keys...),
 		Partitions:  16,
-		Lease:       5 * time.Second, // so that none ends because the machine does a lot else
+		Lease:       20 * time.Second, // so that none ends because the machine does a lot else
 		Rate:        2000,
 		FenceHeader: feed.TokenHeader,
 		Fanout: fanout.Options{

@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -51,12 +52,12 @@ func TestWithAnOverlapAPartitionTakesMessagesWhenItIsSettled(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		overlap  time.Duration
-		takes    bool // at once
-		answered bool // the opening handshake is
+		first    []bool // whether it may take them at once
+		answered bool   // the opening handshake is
 	}{
-		{"no overlap", 0, true, false},
-		{"settled", time.Hour, false, true},
-		{"the overlap has passed", time.Second, false, false},
+		{"no overlap", 0, []bool{true}, false},
+		{"settled", time.Hour, []bool{false}, true},
+		{"the overlap has passed", time.Second, []bool{false, true}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			answer := make(chan struct{})
@@ -89,7 +90,7 @@ func TestWithAnOverlapAPartitionTakesMessagesWhenItIsSettled(t *testing.T) {
 			}
 			c.holder.put("key", nil)
 			c.holder.Open(0, 1)
-			if got := takes(); got != test.takes {
+			if got := takes(); !slices.Contains(test.first, got) {
 				t.Errorf("at first, messages are taken: %v", got)
 			}
 			if test.answered {

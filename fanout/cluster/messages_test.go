@@ -26,7 +26,7 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 		URL:        "nats://" + n.addr(),
 		Keys:       Static(keys...),
 		Partitions: 8,
-		Lease:      5 * time.Second,
+		Lease:      20 * time.Second,
 		Rate:       2000,
 		Receive:    true,
 		Publish:    Publish{To: ToJetStream, FlushTimeout: patience, Stream: &jetstream.StreamConfig{AllowBatchPublish: true}},

@@ -155,7 +155,7 @@ func TestOtherProgramsGetRepliesInJSON(t *testing.T) {
 		{"binary", `{"status":"sent"}`},
 		{"ping", `{"status":"refused","kind":"opcode","error":"the opcode is neither text nor binary"}`},
 	} {
-		reply, err := c.RequestMsg(&nats.Msg{Subject: "test.tx.a", Header: nats.Header{OpcodeHeader: {test.opcode}}}, 5*time.Second)
+		reply, err := c.RequestMsg(&nats.Msg{Subject: "test.tx.a", Header: nats.Header{OpcodeHeader: {test.opcode}}}, patience)
 		if err != nil || string(reply.Data) != test.want {
 			t.Errorf("opcode %q: %s %v, want %s", test.opcode, reply.Data, err, test.want)
 		}

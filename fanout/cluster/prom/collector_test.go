@@ -34,6 +34,7 @@ func TestMetricsAreTheStatsOfTheMember(t *testing.T) {
 		Fanout:     fanout.Options{Targets: fanout.URLs("ws" + strings.TrimPrefix(server.URL, "http"))},
 		Dir:        t.TempDir(),
 		Partitions: 8,
+		Lease:      2 * time.Minute, // a renewal fails if it takes a fifth of it
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -56,10 +56,17 @@ func closeServer(t *testing.T, s *Server) {
 
 func connect(t *testing.T, s *Server) *nats.Conn {
 	t.Helper()
-	nc, err := s.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return letIn(t, func() (*nats.Conn, error) { return s.Connect() })
+}
+
+// letIn connects as soon as the server lets it in, which ends connections that take a while for that.
+func letIn(t *testing.T, connect func() (*nats.Conn, error)) (nc *nats.Conn) {
+	t.Helper()
+	waitUntil(t, "the server lets it in", func() bool {
+		var err error
+		nc, err = connect()
+		return err == nil
+	})
 	t.Cleanup(nc.Close)
 	return nc
 }

@@ -102,12 +102,7 @@ func TestAPeerIsKilled(t *testing.T) {
 	}
 	for _, c := range configs {
 		children[c.Dir].ready(t)
-		nc, err := Connect(c.Dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer nc.Close()
-		conns = append(conns, nc)
+		conns = append(conns, letIn(t, func() (*nats.Conn, error) { return Connect(c.Dir) }))
 	}
 	b := open(t, conns[0], 3)
 	revision, err := b.Create(inTime(t), "lease", []byte("0"))

@@ -3,6 +3,8 @@ package embedded
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
@@ -79,12 +81,7 @@ func TestAnotherProcessStartsTheServerWhenOneIsKilled(t *testing.T) {
 	add()
 	add()
 	add()
-	nc, err := Connect(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	b := open(t, nc, 1)
+	b := open(t, letIn(t, func() (*nats.Conn, error) { return Connect(d) }), 1)
 	revision, err := b.Create(t.Context(), "lease", []byte("0"))
 	if err != nil {
 		t.Fatal(err)

@@ -131,11 +131,13 @@ func TestOpenWaitsForServersToComeUp(t *testing.T) {
 	s := oneServer(t)
 	nc := connect(t, s.address())
 	s.stop()
-	go func() {
+	var starting sync.WaitGroup
+	starting.Go(func() {
 		time.Sleep(300 * time.Millisecond) // Open has failed by then, most likely
 		s.start()
-	}()
+	})
 	open(t, nc, store.Config{Bucket: "b"})
+	starting.Wait()
 }
 
 func TestMarkersOfDeletedKeysGoAway(t *testing.T) {

@@ -122,10 +122,12 @@ func leader(servers []*natsServer, bucket string) int {
 func connect(t *testing.T, address string, options ...nats.Option) *nats.Conn {
 	t.Helper()
 	options = append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond)}, options...)
-	nc, err := nats.Connect("nats://"+address, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var nc *nats.Conn
+	waitUntil(t, "NATS lets it in", func() bool { // a server ends connections that take a while for that
+		var err error
+		nc, err = nats.Connect("nats://"+address, options...)
+		return err == nil
+	})
 	t.Cleanup(nc.Close)
 	return nc
 }
