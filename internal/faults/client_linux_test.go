@@ -84,7 +84,7 @@ func run(t *testing.T, f fault, s setting, addr string) (r result) {
 // follows the client's close frame.
 func closeMux(t *testing.T, f fault, m *websock.Mux) {
 	if f.closes {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		m.Shutdown(ctx)
 	}

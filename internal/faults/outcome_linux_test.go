@@ -90,7 +90,7 @@ func heap() uint64 {
 
 // remains describes the goroutines and descriptors that remain after a connection.
 func remains(goroutines, descriptors int) string {
-	for range 1000 {
+	for range 6000 {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= descriptors {
 			return "nothing"
 		}

@@ -55,7 +55,7 @@ func TestUnacknowledgedCountsWhatThePeerHasNotTaken(t *testing.T) {
 			}
 		}
 	}()
-	for end := time.Now().Add(10 * time.Second); unacknowledged() > 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); unacknowledged() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d bytes still wait", unacknowledged(), full)
 		}
