@@ -258,6 +258,7 @@ func TestControlCInterruptsConnect(t *testing.T) {
 	p.waitFor("connected to 127.0.0.1:")
 	p.waitFor("> ")
 	p.typeKeys("half a line\x03")
+	p.waitFor("closed by us: 1000")
 	if code := <-ended; code != 130 {
 		t.Errorf("%d", code)
 	}

@@ -21,22 +21,34 @@ type terminal struct {
 	saved   *term.State // before raw mode
 	history *history    // nil: the Terminal's own
 	keys    keyReader
+	ended   bool // a key has ended the lines
 }
 
 // errInterrupted ends the lines after Control-C, which sends no signal in raw mode.
 var errInterrupted = errors.New("interrupted")
 
-// A keyReader reads what is typed and records whether the last read had a Control-C.
+// A keyReader reads what is typed and counts the Control-Cs of the last read.
 type keyReader struct {
 	io.Reader
-	interrupted bool
+	interrupts int
 }
 
 func (k *keyReader) Read(p []byte) (int, error) {
-	const controlC = 3
 	n, err := k.Reader.Read(p)
-	k.interrupted = bytes.IndexByte(p[:n], controlC) >= 0
+	k.interrupts = bytes.Count(p[:n], []byte{3})
 	return n, err
+}
+
+// interrupt reads until the next Control-C.
+func (k *keyReader) interrupt() error {
+	var buf [64]byte
+	for k.interrupts == 0 {
+		if _, err := k.Read(buf[:]); err != nil {
+			return err
+		}
+	}
+	k.interrupts--
+	return errInterrupted
 }
 
 // openTerminal puts the terminal into raw mode until restore. historyFile may be "".
@@ -63,8 +75,12 @@ func openTerminal(streams console.Streams, historyFile string) (*terminal, error
 	return t, nil
 }
 
-// readLine edits a line. Control-C and Control-D end the lines.
+// readLine edits a line. Control-C and Control-D end the lines; then it only waits for the next Control-C.
+// The Terminal keeps the key that has ended them, and would return it again and again.
 func (t *terminal) readLine() ([]byte, error) {
+	if t.ended {
+		return nil, t.keys.interrupt()
+	}
 	if width, height, err := term.GetSize(t.screen); err == nil && width > 0 {
 		t.SetSize(width, height)
 	}
@@ -72,8 +88,11 @@ func (t *terminal) readLine() ([]byte, error) {
 	switch {
 	case errors.Is(err, term.ErrPasteIndicator):
 		err = nil
-	case errors.Is(err, io.EOF) && t.keys.interrupted:
-		err = errInterrupted
+	case errors.Is(err, io.EOF):
+		t.ended = true
+		if t.keys.interrupts > 0 {
+			err = t.keys.interrupt()
+		}
 	}
 	return []byte(line), err
 }

@@ -1,13 +1,63 @@
 package connect
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
+
+	"golang.org/x/term"
 )
+
+func TestAKeyEndsTheLinesOfATerminalOnce(t *testing.T) {
+	for typed, want := range map[string]string{
+		"a\r\x03":         "a interrupted EOF",
+		"a\x03b\r\x03":    "interrupted interrupted EOF",
+		"\x03\x03":        "interrupted interrupted EOF",
+		"\x03\x04\x03":    "interrupted interrupted EOF",
+		"a\r\x04":         "a EOF EOF",
+		"a\r":             "a EOF EOF",
+		"\x1b[200~\x03\r": "\x03 EOF EOF", // in a paste it is no key
+	} {
+		t.Run(typed, func(t *testing.T) {
+			for _, from := range []io.Reader{strings.NewReader(typed), iotest.OneByteReader(strings.NewReader(typed))} {
+				if got := readThrice(from); got != want {
+					t.Errorf("%q, want %q", got, want)
+				}
+			}
+		})
+	}
+	// The key after Control-D is known as another one only if it comes by itself.
+	if got := readThrice(iotest.OneByteReader(strings.NewReader("\x04a\r\x03"))); got != "EOF interrupted EOF" {
+		t.Error(got)
+	}
+}
+
+// readThrice returns three results of readLine of a terminal on which from is typed.
+func readThrice(from io.Reader) string {
+	terminal := &terminal{screen: -1, keys: keyReader{Reader: from}}
+	terminal.Terminal = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{&terminal.keys, io.Discard}, "")
+	var got []string
+	for range 3 {
+		switch line, err := terminal.readLine(); {
+		case err == nil:
+			got = append(got, string(line))
+		case errors.Is(err, errInterrupted):
+			got = append(got, "interrupted")
+		default:
+			got = append(got, err.Error())
+		}
+	}
+	return strings.Join(got, " ")
+}
 
 func linesOf(h *history) (lines []string) {
 	for i := range h.Len() {
