@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -40,13 +39,11 @@ func (l *listenFlags) addOrigin(origin string) error {
 // check returns what is wrong with the flags and the address, and sets the address.
 func (l *listenFlags) check(addr string) error {
 	o := &l.options
-	o.Addr = addr
-	if !strings.Contains(addr, ":") {
-		o.Addr = net.JoinHostPort("127.0.0.1", addr)
-	}
+	var err error
+	o.Addr, err = listenAddr(addr)
 	switch {
-	case !isListenAddr(o.Addr):
-		return fmt.Errorf("%q is not a port, or a host and port", addr)
+	case err != nil:
+		return err
 	case (o.CertFile == "") != (o.KeyFile == ""):
 		return errors.New("-tls-cert and -tls-key go together")
 	case o.Path != "" && !strings.HasPrefix(o.Path, "/"):

@@ -58,7 +58,7 @@ func (o *outputFlags) check(set func(name string) bool, json bool, counts []stri
 	case o.series == standardStream && json:
 		return errors.New("-series - and -json would both write to standard output: name a file for -series")
 	case o.prom != "" && !isListenAddr(o.prom):
-		return fmt.Errorf("-prom is not a host and port: %q", o.prom)
+		return fmt.Errorf("-prom is a host and port, like :9090, and not %q", o.prom)
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net"
+	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
@@ -35,7 +37,7 @@ func newServeCommand(s stdio) *ffcli.Command {
 
 func (c *serveCommand) register(fs *flag.FlagSet) {
 	o := &c.options
-	fs.StringVar(&o.Addr, "addr", "127.0.0.1:8080", "host and port to listen on (port 0: any that is free)")
+	fs.StringVar(&o.Addr, "addr", "127.0.0.1:8080", "`address` to listen on: a port of the loopback interface, or a host and port (port 0: any that is free)")
 	fs.BoolVar(&o.ReusePort, "reuseport", false, "share the port with other servers that have this flag: the system spreads connections over them (Linux)")
 	fs.BoolVar(&o.Compress, "compress", false, "compress for clients that offer it (permessage-deflate)")
 	fs.BoolVar(&o.TLS, "tls", false, "speak TLS (wss), with a self-signed certificate unless -tls-cert names one")
@@ -51,9 +53,10 @@ func (c *serveCommand) register(fs *flag.FlagSet) {
 
 func (c *serveCommand) exec(ctx context.Context, args []string) error {
 	o := &c.options
+	addr, err := listenAddr(o.Addr)
 	switch {
 	case len(args) > 0:
-		return c.usageError("serve takes no arguments, but there is %q", args[0])
+		return c.usageError("serve takes no arguments, but there is %q: -addr has the address", args[0])
 	case (o.CertFile == "") != (o.KeyFile == ""):
 		return c.usageError("-tls-cert and -tls-key go together")
 	case o.H2C && (o.TLS || o.CertFile != ""):
@@ -62,13 +65,25 @@ func (c *serveCommand) exec(ctx context.Context, args []string) error {
 		return c.usageError("-streams is 1 to %d", maxStreams)
 	case transports[c.transport] == nil:
 		return c.usageError("there is no transport %q; there is: %s", c.transport, transportNames())
-	case !isListenAddr(o.Addr):
-		return c.usageError("-addr is not a host and port: %q", o.Addr)
+	case err != nil:
+		return c.usageError("-addr: %v", err)
 	case o.Push < 0 || o.MessageSize < 0 || o.MessageSize > websock.DefaultMessageSize:
 		return c.usageError("-push must not be negative, and -size is 0 to %d", websock.DefaultMessageSize)
 	}
-	o.Transport = transports[c.transport]
+	o.Addr, o.Transport = addr, transports[c.transport]
 	return serve.Run(ctx, c.Streams, *o)
+}
+
+// listenAddr returns the host and port that addr means: a port alone is one of the loopback interface.
+func listenAddr(addr string) (string, error) {
+	full := addr
+	if !strings.Contains(addr, ":") {
+		full = net.JoinHostPort("127.0.0.1", addr)
+	}
+	if !isListenAddr(full) {
+		return "", fmt.Errorf("%q is not a port, or a host and port", addr)
+	}
+	return full, nil
 }
 
 // isListenAddr reports whether addr has the form of a host and port. Whether the host exists is
