@@ -278,7 +278,11 @@ func (c *clusterStatusCommand) print(ctx context.Context, name string) error {
 	status, err := cluster.ReadStatus(reading, c.options(name))
 	switch {
 	case errors.Is(err, cluster.ErrNoCluster):
-		fmt.Fprintf(c.Err, "websock: there is no cluster %q %s\n", name, c.where())
+		fmt.Fprintf(c.Err, "websock: there is no cluster %q %s", name, c.where())
+		if name == defaultCluster {
+			fmt.Fprint(c.Err, ": cluster status NAME asks for another one")
+		}
+		fmt.Fprintln(c.Err)
 		return exitUnreachable
 	case err != nil:
 		return c.tellClusterError(ctx, err)

@@ -31,7 +31,7 @@ func (l *lines) add(now measure.Sample) string {
 	text := []string{fmt.Sprintf("%s of %s up", console.Grouped(now.Up), console.Grouped(s.asked()))}
 	add := func(format string, args ...any) { text = append(text, fmt.Sprintf(format, args...)) }
 	if c := now.Cluster; c.Members > 0 {
-		add("%s of %s by %d members", console.Grouped(c.Up), console.Grouped(l.options.Connections), c.Members)
+		add("%s of %s by %s %s", console.Grouped(c.Up), console.Grouped(l.options.Connections), console.Grouped(c.Members), membersWord(c.Members))
 	}
 	if r.sent > 0 || r.received > 0 {
 		add("%s sent", rateText(r.sent))

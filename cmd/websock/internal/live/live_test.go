@@ -54,6 +54,14 @@ func TestAPlainLineHasAllThatThereIs(t *testing.T) {
 	}
 }
 
+func TestAPlainLineOfOneMemberIsInTheSingular(t *testing.T) {
+	l := lines{options: &Options{Connections: 300}}
+	got := l.add(measure.Sample{Snapshot: measure.Snapshot{Phase: "exchanging", Asked: 300, Up: 300, Cluster: measure.ClusterCounts{Members: 1, Up: 300}}})
+	if want := "0:00 exchanging: 300 of 300 up, 300 of 300 by 1 member, 0 errors"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestQuietShowsNothingButTheLog(t *testing.T) {
 	var out bytes.Buffer
 	d := New(Options{Out: &out, Quiet: true})

@@ -233,16 +233,19 @@ func (s *state) drawSessions(a area) {
 	a.picture().put(0, 0, label, connections+" for "+console.Grouped(s.Streams)+" WebSockets")
 }
 
+func membersWord(n int64) string {
+	if n == 1 {
+		return "member"
+	}
+	return "members"
+}
+
 func (s *state) drawCluster(a area) {
 	c := &s.Cluster
 	a.name(0, "cluster", strong, console.Grouped(c.Members))
-	members := "members"
-	if c.Members == 1 {
-		members = "member"
-	}
 	p, x := a.picture(), 0
 	for _, text := range []string{
-		fmt.Sprintf("%s, %s of %s up", members, console.Grouped(c.Up), console.Grouped(s.Connections)),
+		fmt.Sprintf("%s, %s of %s up", membersWord(c.Members), console.Grouped(c.Up), console.Grouped(s.Connections)),
 		fmt.Sprintf(", %s of %s partitions here", console.Grouped(c.Held), console.Grouped(c.HeldByAll)),
 		fmt.Sprintf(", %s taken over", console.Grouped(c.TakenOver)),
 		fmt.Sprintf(", %s handed over", console.Grouped(c.HandedOver)),
