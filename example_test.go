@@ -57,7 +57,7 @@ func ExampleOpen() {
 	defer server.Close()
 	addr := server.Listener.Addr().String()
 	host, port, _ := strings.Cut(addr, ":")
-	cfg := websock.Config{Host: host, Path: "/chat", Timeout: time.Second}
+	cfg := websock.Config{Host: host, Path: "/chat", Timeout: 10 * time.Second}
 	fmt.Sscan(port, &cfg.Port)
 
 	conn, err := websock.Open(context.Background(), cfg)

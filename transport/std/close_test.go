@@ -123,6 +123,18 @@ func TestClosingHandshakeEndsWithCloseNotify(t *testing.T) {
 
 // A write in progress delays the close_notify of a tls.Conn. Neither may wait for the peer for long.
 func TestCloseWriteOverForeignTLSDoesNotWaitForPeer(t *testing.T) {
+	const most = 3 * time.Second // crypto/tls alone would wait for 5 s each time
+	var took time.Duration
+	for range 3 { // a busy machine may take longer once
+		if took = timeCloseWriteOverForeignTLS(t); took <= most {
+			return
+		}
+	}
+	t.Errorf("it took %v", took)
+}
+
+// timeCloseWriteOverForeignTLS returns how long CloseWrite takes during a write that waits for the peer.
+func timeCloseWriteOverForeignTLS(t *testing.T) time.Duration {
 	a, b := netpair.Sockets(t, "unix")
 	client, _ := netpair.SecuredByOthers(stdtls.VersionTLS13)(t, a, b)
 	transport := std.New(client, nil)
@@ -139,8 +151,7 @@ func TestCloseWriteOverForeignTLSDoesNotWaitForPeer(t *testing.T) {
 	time.Sleep(100 * time.Millisecond) // until the write blocks
 	begun := time.Now()
 	transport.CloseWrite()
-	if took := time.Since(begun); took > 3*time.Second { // crypto/tls alone would wait for 5 s
-		t.Errorf("it took %v", took)
-	}
+	took := time.Since(begun)
 	<-written
+	return took
 }
