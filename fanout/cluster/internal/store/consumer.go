@@ -20,8 +20,10 @@ const (
 	heartbeat   = time.Second
 	pullExpires = 30 * time.Second
 
-	// silenceLimit is how long nothing may come, not even a heartbeat.
-	silenceLimit = 2 * heartbeat
+	// silenceSteps times silenceStep is how long nothing may come, not even a heartbeat. If the process was
+	// stopped for a while, that is one step at most, and what came meanwhile is read in the next.
+	silenceSteps = 4
+	silenceStep  = heartbeat / 2
 
 	// retryPull is how long to wait when nobody got a request for messages.
 	retryPull = 20 * time.Millisecond

@@ -146,7 +146,7 @@ func (w *watch) run(ctx context.Context) error {
 	if err := w.mark(ctx); err != nil { // there are no records
 		return err
 	}
-	silence := time.NewTimer(silenceLimit)
+	silence, silent := time.NewTimer(silenceStep), 0 // steps in which nothing has come
 	defer silence.Stop()
 	ask := time.NewTicker(quiet)
 	defer ask.Stop()
@@ -165,13 +165,14 @@ func (w *watch) run(ctx context.Context) error {
 				err = w.deliver(ctx, m)
 			}
 			if heard { // and now, since the reader may have been slow
-				silence.Reset(silenceLimit)
+				silent = 0
+				silence.Reset(silenceStep)
 			}
 		case <-silence.C:
-			if len(w.consumer.messages) == 0 {
+			if silent++; silent >= silenceSteps && len(w.consumer.messages) == 0 {
 				err = errSilence
 			}
-			silence.Reset(silenceLimit)
+			silence.Reset(silenceStep)
 		case <-ask.C:
 			switch {
 			case w.marked:
