@@ -100,7 +100,7 @@ func TestCompressedEcho(t *testing.T) {
 					continue
 				}
 				t.Run("as the client, "+s.String(), func(t *testing.T) {
-					c, err := websock.Dial(t.Context(), p.server(t, s), &websock.Config{Compression: s.compression(), Timeout: 10 * time.Second})
+					c, err := websock.Dial(t.Context(), p.server(t, s), &websock.Config{Compression: s.compression(), Timeout: patience})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -110,7 +110,7 @@ tls:
 		url = "https://" + addr
 	}
 	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	for range 500 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		response, err := insecure.Get(url)
 		if err == nil {
 			response.Body.Close()
@@ -118,7 +118,6 @@ tls:
 				return addr
 			}
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("traefik doesn't forward to %s", backend)
 	return ""

@@ -16,7 +16,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// An intermediary is in front of a server, closes connections that are idle for two seconds, and
+// An intermediary is in front of a server, closes connections that are idle for five seconds, and
 // answers with a page if the server is down.
 type intermediary struct {
 	name  string
@@ -37,9 +37,9 @@ func haproxy(t *testing.T, dir string, c *certificate, backend string) (ws, wss 
 			conf := write(t, dir, "haproxy"+port+".cfg", fill(`defaults
   mode http
   timeout connect 5s
-  timeout client 2s
-  timeout server 2s
-  timeout tunnel 2s
+  timeout client 5s
+  timeout server 5s
+  timeout tunnel 5s
 listen front
   bind 127.0.0.1:{port} {secure}
   server back {backend}
@@ -67,7 +67,7 @@ http {
   ssl_certificate {cert}; ssl_certificate_key {key};
   server {
     listen 127.0.0.1:{port}{secure};
-    location / { proxy_pass http://{backend}; proxy_read_timeout 2s; {settings} }
+    location / { proxy_pass http://{backend}; proxy_read_timeout 5s; {settings} }
   }
 }
 `, "{port}", port, "{dir}", dir, "{secure}", secure, "{backend}", backend, "{settings}", settings,
@@ -82,6 +82,7 @@ http {
 func eachIntermediary(t *testing.T, backend string, f func(t *testing.T, m intermediary, urls []string, c *certificate)) {
 	for _, m := range intermediaries {
 		t.Run(m.name, func(t *testing.T) {
+			t.Parallel() // some of it takes the time of a few timeouts
 			dir := folder(t)
 			c := newCertificate(t, dir)
 			ws, wss := m.start(t, dir, c, backend)
@@ -103,7 +104,7 @@ func TestEchoThroughIntermediary(t *testing.T) {
 	eachIntermediary(t, echoBackend(t), func(t *testing.T, _ intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
 			for name, transport := range transports {
-				cfg := &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Transport: transport, Timeout: 10 * time.Second}
+				cfg := &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Transport: transport, Timeout: patience}
 				conn, err := websock.Dial(t.Context(), u, cfg)
 				if err != nil {
 					t.Fatal(name, u, err)
@@ -132,7 +133,7 @@ func TestGroupAndIdleTimeouts(t *testing.T) {
 			var targets []fanout.Target
 			for _, u := range urls {
 				targets = append(targets, fanout.Target{URL: u, Config: websock.Config{
-					TLS: &tls.Config{RootCAs: c.roots}, Transport: epoll.Transport(), Timeout: 10 * time.Second,
+					TLS: &tls.Config{RootCAs: c.roots}, Transport: epoll.Transport(), Timeout: patience,
 				}})
 			}
 			var cuts atomic.Int32
@@ -154,7 +155,7 @@ func TestGroupAndIdleTimeouts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := g.WaitUp(ctx, len(targets)); err != nil {
 				t.Fatal(err, g.Slot(0).Err(), g.Slot(1).Err())
@@ -168,7 +169,7 @@ func TestGroupAndIdleTimeouts(t *testing.T) {
 					}
 				}
 			} else {
-				time.Sleep(5 * time.Second) // more than two timeouts
+				time.Sleep(11 * time.Second) // more than two timeouts
 				if n := cuts.Load(); n > 0 {
 					t.Errorf("%d were closed in spite of pings", n)
 				}
@@ -183,7 +184,7 @@ func TestGroupAndIdleTimeouts(t *testing.T) {
 func TestServerDownBehindIntermediary(t *testing.T) {
 	eachIntermediary(t, "127.0.0.1:1", func(t *testing.T, m intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
-			_, err := websock.Dial(t.Context(), u, &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Timeout: 10 * time.Second})
+			_, err := websock.Dial(t.Context(), u, &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Timeout: patience})
 			var failed *websock.HandshakeError
 			if !errors.As(err, &failed) || failed.Status != m.down || !strings.Contains(string(failed.Body), m.page) || failed.Proxy != "" {
 				t.Fatal(err)
@@ -199,7 +200,7 @@ func TestServerDownBehindIntermediary(t *testing.T) {
 func TestIntermediaryWithHTTP10(t *testing.T) {
 	dir := folder(t)
 	ws, _ := nginx("")(t, dir, newCertificate(t, dir), echoBackend(t))
-	_, err := websock.Dial(t.Context(), ws, &websock.Config{Timeout: 10 * time.Second})
+	_, err := websock.Dial(t.Context(), ws, &websock.Config{Timeout: patience})
 	var failed *websock.HandshakeError
 	if !errors.As(err, &failed) || failed.Status != 400 || !strings.Contains(string(failed.Body), "Bad Request") {
 		t.Errorf("%v, %+v", err, failed)

@@ -13,8 +13,11 @@ import (
 	"github.com/seed004e8d11/websock/engine"
 )
 
+// unhurried gives a peer that is slow the time to close.
+var unhurried = websock.Limits{CloseTimeout: 20 * time.Second}
+
 func config(p peer, handler websock.Handler) *websock.Config {
-	cfg := &websock.Config{Handler: handler, Timeout: 10 * time.Second}
+	cfg := &websock.Config{Handler: handler, Timeout: patience, Limits: unhurried}
 	if p.subprotocol != "" {
 		cfg.Subprotocols = []string{p.subprotocol}
 	}
@@ -104,7 +107,7 @@ func TestEchoOfFragments(t *testing.T) {
 		if _, got := receive(t, c, p, len(want)); string(got) != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-		for deadline := time.Now().Add(5 * time.Second); c.Stats().PongsReceived == 0; {
+		for deadline := time.Now().Add(patience); c.Stats().PongsReceived == 0; {
 			if _, _, err := c.RecvTimeout(nil, 50*time.Millisecond); !errors.Is(err, websock.ErrTimeout) {
 				t.Fatal(err)
 			}

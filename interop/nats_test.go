@@ -37,7 +37,7 @@ func startNATS(t *testing.T, secure *tls.Config) *server.Server {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		t.Fatal("the NATS server doesn't start")
 	}
 	return s

@@ -3,11 +3,13 @@ package interop
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -164,28 +166,42 @@ func libwebsockets(t *testing.T) string {
 	return process(t, func(port string) *exec.Cmd { return exec.Command(server, "--port="+port, "-d", "1") })
 }
 
+// patience is how long a test waits for what another program does.
+const patience = time.Minute
+
 // process starts a server on a free port of loopback and waits until it listens. The server is stopped
 // when the test ends.
 func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
+	port := freePort(t)
 	cmd := command(port)
 	run(t, cmd)
-	for range 500 {
+	addr := net.JoinHostPort("127.0.0.1", port)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
 			return fmt.Sprintf("ws://%s/", addr)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("%v doesn't listen on %s", cmd.Args, addr)
+	return ""
+}
+
+// freePort returns a port of 127.0.0.1 at which nobody listens. It is none of those from which the system
+// connects by default, one of which an outgoing connection could get before the server listens there.
+func freePort(t *testing.T) string {
+	t.Helper()
+	var err error
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.N(20_000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal(err)
 	return ""
 }
 

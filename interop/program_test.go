@@ -49,7 +49,7 @@ type result struct {
 func TestFanout(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer, url string) {
 		n := 50
-		args := []string{"fanout", "-json", "-quiet", "-duration", "1s", "-size", "128", "-text"}
+		args := []string{"fanout", "-json", "-quiet", "-timeout", "1m", "-duration", "1s", "-size", "128", "-text"}
 		if p.subprotocol != "" {
 			args = append(args, "-subprotocol", p.subprotocol)
 		}

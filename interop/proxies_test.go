@@ -151,7 +151,7 @@ func byWayOf(via *url.URL, roots *x509.CertPool) *websock.Config {
 	return &websock.Config{
 		Proxy:   websock.ProxyURL(via),
 		TLS:     &tls.Config{RootCAs: roots},
-		Timeout: 10 * time.Second,
+		Timeout: patience,
 	}
 }
 

@@ -45,7 +45,8 @@ func (v variant) config(trust *tls.Config, subprotocol string) *websock.Config {
 		TLS:          trust,
 		Subprotocols: []string{subprotocol},
 		Compression:  v.compression(),
-		Timeout:      20 * time.Second,
+		Timeout:      patience,
+		Limits:       unhurried,
 	}
 }
 
@@ -81,6 +82,7 @@ func acceptorOf(t *testing.T, variants []variant) (*acceptor, *http.ServeMux) {
 			conn, err := websock.Accept(rw, req, &websock.AcceptOptions{
 				Subprotocols: []string{"chat"},
 				Compression:  v.compression(),
+				Limits:       unhurried,
 			})
 			if err != nil {
 				t.Error(v, err)

@@ -45,6 +45,9 @@ func (s *session) write(messageType int, text string) {
 	s.note("write %v", s.conn.WriteMessage(messageType, []byte(text)))
 }
 
+// patience is how long a test waits for what comes at once, unless the machine is busy.
+const patience = 30 * time.Second
+
 // fill has another goroutine write, until it writes no more because the peer reads nothing.
 func (s *session) fill() {
 	var written atomic.Int64
@@ -53,8 +56,13 @@ func (s *session) fill() {
 			written.Add(1)
 		}
 	}()
-	for before := int64(-1); before != written.Load(); time.Sleep(500 * time.Millisecond) {
-		before = written.Load()
+	before := int64(-1)
+	for same := 0; same < 20; time.Sleep(25 * time.Millisecond) { // one look could be right after the machine stood still
+		if now := written.Load(); now != before {
+			before, same = now, 0
+		} else {
+			same++
+		}
 	}
 }
 
@@ -96,7 +104,7 @@ func (p *peer) end() { p.conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 // receive returns the frames that come until the stream ends, messages as one.
 func (p *peer) receive() (frames []string) {
-	p.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p.conn.SetReadDeadline(time.Now().Add(patience))
 	var message string
 	for {
 		f, err := readFrame(p.conn)

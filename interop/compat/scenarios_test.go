@@ -28,7 +28,7 @@ const (
 	pong    = gorilla.PongMessage
 )
 
-func soon() time.Time { return time.Now().Add(5 * time.Second) }
+func soon() time.Time { return time.Now().Add(patience) }
 
 var scenarios = map[string]scenario{
 	"messages of all kinds": {play: func(s *session) {
@@ -211,7 +211,7 @@ var scenarios = map[string]scenario{
 		s.read()
 	}},
 	"a handler of pongs that extends the read deadline": {play: func(s *session) {
-		s.conn.SetReadDeadline(time.Now().Add(time.Second))
+		s.conn.SetReadDeadline(soon())
 		s.conn.SetPongHandler(func(string) error { return s.conn.SetReadDeadline(time.Now().Add(time.Hour)) })
 		s.write(ping, "p")
 		s.peer.send(ws.OpPong, true, "p")
@@ -452,14 +452,14 @@ var scenarios = map[string]scenario{
 		s.fill()
 		began := time.Now()
 		err := s.conn.WriteControl(closing, nil, time.Now().Add(50*time.Millisecond))
-		s.note("close %v, late %v", err, time.Since(began) > 3*time.Second)
+		s.note("close %v, late %v", err, time.Since(began) > patience)
 	}},
 	"the answer to a close frame can't be written": {stalled: true, play: func(s *session) {
 		s.fill()
 		s.peer.close(1000, "")
 		began := time.Now()
 		s.read()
-		s.note("late %v", time.Since(began) > 3*time.Second)
+		s.note("late %v", time.Since(began) > patience)
 	}},
 	"a control message waits for a write until its deadline": {stalled: true, play: func(s *session) {
 		writing := make(chan struct{})
