@@ -50,7 +50,7 @@ func TestClientsTakeTurnsInSlices(t *testing.T) {
 		t.Fatal(err)
 	}
 	contestants := []loopback.Contestant{{Name: "raw"}, {Name: program + ":websock-epoll"}, {Name: "nobody"}}
-	timing := loopback.Timing{Warmup: 5 * time.Millisecond, Window: 20 * time.Millisecond}
+	timing := loopback.Timing{Warmup: 5 * time.Millisecond, Window: 200 * time.Millisecond}
 	results, errs := lab.RunSliced(contestants, c, timing, time.Millisecond)
 	for i := range 2 {
 		if errs[i] != nil || results[i].Messages == 0 || results[i].CPU == 0 {

@@ -40,7 +40,7 @@ func TestProgramIsComparedAsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	echo := loopback.Case{Server: true, Kind: loopback.Echo, Conns: 2, Window: 1}
-	r, err := lab.Run(program, echo, loopback.Timing{Window: 10 * time.Millisecond})
+	r, err := lab.Run(program, echo, loopback.Timing{Window: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

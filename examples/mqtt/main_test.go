@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -66,14 +67,19 @@ persistence false
 	}
 }
 
-// freePort returns an address that was free a moment ago.
+// freePort returns an address that was free a moment ago. Its port is none of those from which the system
+// connects by default, so that no outgoing connection gets it.
 func freePort(t *testing.T) *net.TCPAddr {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))); err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr)
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr)
+	t.Fatal(err)
+	return nil
 }
 
 func TestPublishAndReceive(t *testing.T) {
