@@ -3,6 +3,7 @@ package websock_test
 import (
 	"context"
 	"crypto/tls"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,8 @@ func TestAStuckHandlerDelaysNoPingsOfOtherConnections(t *testing.T) {
 				}
 				deaf := dial(silent, nil)
 				stuck, release := make(chan bool, 1), make(chan bool)
+				unblock := sync.OnceFunc(func() { close(release) })
+				defer unblock()
 				closed := make(chan error, 2)
 				onClose := func(_ *websock.Conn, err error) { closed <- err }
 				dial(silent, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
@@ -70,7 +73,7 @@ func TestAStuckHandlerDelaysNoPingsOfOtherConnections(t *testing.T) {
 				if deaf.Err() == nil {
 					t.Error("the silent connection wasn't aborted")
 				}
-				close(release)
+				unblock()
 				for range 2 {
 					select {
 					case <-closed:
