@@ -77,7 +77,7 @@ func startInBubble(t *testing.T, o Options) (g *Group, shutDown func()) {
 }
 
 // patience is how long a test waits for what must happen, also on a machine that does a lot else.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 func shutdown(t testing.TB, g *Group) {
 	t.Helper()
