@@ -10,8 +10,8 @@ import (
 // a record loses nothing.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
 
-// SetWriteDeadline sets the inner transport's write deadline. If it has passed when the peer requests a
-// key update, and nothing waits to be written, it isn't that of the reply.
+// SetWriteDeadline sets the inner transport's write deadline. It isn't that of a reply to a key update before
+// which nothing waits to be written.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.wire.out.setDeadline(t) }
 
 func (w *recordWriter) setDeadline(t time.Time) error {
@@ -24,11 +24,11 @@ func (w *recordWriter) setDeadline(t time.Time) error {
 	return w.inner.SetWriteDeadline(t)
 }
 
-// liftDeadlineLocked removes a write deadline that has passed, before a reply that nothing waits
-// before: the reply would fail, and with it all later writes. Writing the reply must not wait for the
-// peer.
+// liftDeadlineLocked removes the write deadline, before a reply that nothing waits before: if the deadline has
+// passed, or does before the peer takes the reply, that would fail, and with it all later writes. Writing the
+// reply must not wait for the peer.
 func (w *recordWriter) liftDeadlineLocked() {
-	if w.rare == nil || w.rare.deadline.IsZero() || time.Now().Before(w.rare.deadline) {
+	if w.rare == nil || w.rare.deadline.IsZero() {
 		return
 	}
 	if _, ok := w.inner.(transport.Queue); !ok {

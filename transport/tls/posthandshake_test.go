@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 )
 
 // wantRecord checks the next record that the peer receives.
@@ -47,6 +48,41 @@ func TestKeyUpdates(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A reply to a key update that the peer doesn't read must not fail when a deadline passes that was set for
+// sends: with it, later sends would fail. The deadline is that of the next send, and of what that waits for.
+func TestAWriteDeadlineIsNotThatOfAReplyThatWaits(t *testing.T) {
+	c, m, h := connectRawPeer(t, tls.VersionTLS13, "client")
+	m.stall(true)
+	deadline := time.Now().Add(time.Hour)
+	given := func() time.Time {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.writeDeadline
+	}
+	update := func(want time.Time) {
+		t.Helper()
+		queued := m.Queued()
+		h.send(typeHandshake, keyUpdate, 0, 0, 1, 1)
+		h.out.update()
+		h.send(typeApplication, 'x')
+		view, err := c.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Consume(len(view))
+		if m.Queued() == queued || !given().Equal(want) {
+			t.Errorf("the reply has the deadline %v, want %v", given(), want)
+		}
+	}
+	c.SetWriteDeadline(deadline)
+	update(time.Time{})
+	c.Writev([]byte("ours"))
+	if !given().Equal(deadline) {
+		t.Errorf("a send has the deadline %v, want %v", given(), deadline)
+	}
+	update(deadline) // the send waits before it
 }
 
 func TestKeyUpdatesDuringWrites(t *testing.T) {
