@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed004e8d11/websock/engine"
 	"github.com/seed004e8d11/websock/internal/timing"
+	"github.com/seed004e8d11/websock/mask"
 	"github.com/seed004e8d11/websock/transport"
 )
 
@@ -126,7 +127,7 @@ func (c *Conn) encodeCloseLocked(code CloseCode, reason string) {
 // shutdown closes the transport as RFC 6455 section 7.1.1 demands: the server closes first,
 // immediately if it has the peer's close frame; the client when the server has closed. Over HTTP/2 and HTTP/3 the
 // client ends its stream without waiting: a stream leaves no port in TIME_WAIT, and a proxy may end it
-// only after its client.
+// only after its client. What can't end one direction can't do that, either.
 func (c *Conn) shutdown() error {
 	c.batch.mu.Lock()
 	return c.shutdownLocked()
@@ -142,11 +143,12 @@ func (c *Conn) shutdownLocked() error {
 	}
 	failed := w.state == writerStopped
 	atOnce := failed || !c.closing().MayReceive() && c.Role() == Server && w.t.Queued() == 0
-	stream, isStream := w.t.(transport.AnswerAwaiter)
-	awaitsAnswer := isStream && c.Role() == Server && c.closing().MayReceive()
+	awaiter, ok := w.t.(transport.AnswerAwaiter)
+	isAwaiter := ok && awaiter.AwaitsAnswer()
+	awaitsAnswer := isAwaiter && c.Role() == Server && c.closing().MayReceive()
 	timeout := time.Until(w.rareOrZero().deadlines.final)
 	w.mu.Unlock()
-	if (isStream || c.Role() == Server) && !awaitsAnswer && !again && !failed {
+	if (isAwaiter || c.Role() == Server) && !awaitsAnswer && !again && !failed {
 		c.batch.t.CloseWrite() // if this fails, the wait below ends with a timeout
 	}
 	switch {
@@ -160,7 +162,7 @@ func (c *Conn) shutdownLocked() error {
 	}
 	var err error
 	if awaitsAnswer {
-		err = stream.LingerForAnswer(timeout, endsWithClose)
+		err = awaiter.LingerForAnswer(timeout, endsWithClose)
 	} else {
 		err = c.batch.t.Linger(timeout)
 	}
@@ -177,7 +179,11 @@ func endsWithClose(p []byte) bool {
 	const header = 2 + 4 // with the masking key
 	for n := 0; n <= engine.MaxControlPayload && header+n <= len(p); n++ {
 		if frame := p[len(p)-header-n:]; frame[0] == 0x80|byte(OpClose) && frame[1] == 0x80|byte(n) {
-			return true
+			var payload [engine.MaxControlPayload]byte
+			mask.Copy(payload[:n], frame[header:], [4]byte(frame[2:header]), 0)
+			if _, _, err := engine.ParseClose(payload[:n]); err == nil {
+				return true
+			}
 		}
 	}
 	return false

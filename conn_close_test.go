@@ -384,3 +384,28 @@ func TestAbortEndsTheConnectionAtOnceWithItsCause(t *testing.T) {
 		}
 	}
 }
+
+func TestEndsWithClose(t *testing.T) {
+	masked := func(payload string) string { return string(frame(Server, OpClose, true, payload)) }
+	for name, test := range map[string]struct {
+		p    string
+		want bool
+	}{
+		"nothing":                {"", false},
+		"no status":              {masked(""), true},
+		"a status":               {masked("\x03\xe8"), true},
+		"after other bytes":      {"\x82\xfe\x01\x00" + masked("\x0f\xa0bye"), true},
+		"the longest":            {masked("\x03\xe8" + strings.Repeat("r", 123)), true},
+		"half a status":          {masked("\x03"), false},
+		"a status never sent":    {masked("\x03\xee"), false},
+		"a reason not in UTF-8":  {masked("\x03\xe8\xff"), false},
+		"followed by a byte":     {masked("\x03\xe8") + "x", false},
+		"without its last byte":  {masked("\x03\xe8bye")[:10], false},
+		"without masking":        {"\x88\x02\x03\xe8", false},
+		"of another opcode, bin": {"\x82\x82\x00\x00\x00\x00\x03\xe8", false},
+	} {
+		if got := endsWithClose([]byte(test.p)); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -86,10 +86,15 @@ type StreamHead struct {
 	Truncated bool                // the list is larger than StreamTarget.MaxHeaderBytes: Fields is its beginning
 }
 
-// An AnswerAwaiter is a Conn of a stream, which its peer may take to be over in both directions when it
-// ends in one. The server then has to get the answer to its last message first.
+// An AnswerAwaiter is a Conn on which a server has to get the answer to its last message before it ends its
+// direction: a stream, which its peer may take to be over in both directions when it ends in one, or a Conn
+// whose CloseWrite does nothing.
 type AnswerAwaiter interface {
+	// AwaitsAnswer reports whether LingerForAnswer may be called. It always gives the same answer.
+	AwaitsAnswer() bool
+
 	// LingerForAnswer is Conn.Linger for a server. It ends, and CloseWrite is called, when what has
-	// arrived ends with the answer, as isAnswer says.
+	// arrived ends with the answer, as isAnswer says. That looks at no more than 131 bytes, which is the
+	// size of the largest close frame of a client.
 	LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error
 }

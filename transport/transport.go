@@ -80,7 +80,8 @@ type Conn interface {
 
 	// CloseWrite ends our direction of the stream once all that is queued has been sent
 	// (RFC 6455 section 7.1.1: the server closes first). It doesn't wait. A Conn that can't do
-	// it returns nil: then the peer's timeout ends the connection.
+	// it returns nil: then the peer's timeout ends the connection, unless the Conn is an
+	// AnswerAwaiter.
 	CloseWrite() error
 
 	// Linger waits until what is queued has been sent and the peer has ended the stream, or d

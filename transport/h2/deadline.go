@@ -97,7 +97,7 @@ func (st *Stream) checkDeadlinesLocked() {
 	switch {
 	case !st.readDeadline.Passed(), st.has(closed):
 	case st.has(lingering):
-		if st.awaitsAnswer() {
+		if st.lingersForAnswer() {
 			st.endWriteLocked()
 		}
 		st.closeLocked(os.ErrDeadlineExceeded)

@@ -44,6 +44,9 @@ func (s *Session) sendEndLocked(st *Stream) {
 // stream, or d has passed; then it closes. With a receiver it returns at once.
 func (st *Stream) Linger(d time.Duration) error { return st.linger(d, nil) }
 
+// AwaitsAnswer returns true: a peer may take END_STREAM for the end of both directions.
+func (st *Stream) AwaitsAnswer() bool { return true }
+
 // LingerForAnswer is Linger for a server whose last message the peer answers, as it does the close frame
 // of a WebSocket. isAnswer says whether payload ends with the answer; it gets what arrives, and what has
 // arrived and was not read, when a reader that has a view of it gives that back. Then END_STREAM is sent, and the stream closed. If END_STREAM were sent
@@ -101,8 +104,8 @@ func (st *Stream) lingerLocked() {
 	}
 }
 
-// awaitsAnswer reports whether LingerForAnswer was called.
-func (st *Stream) awaitsAnswer() bool { return st.rare != nil && st.rare.isAnswer != nil }
+// lingersForAnswer reports whether LingerForAnswer was called.
+func (st *Stream) lingersForAnswer() bool { return st.rare != nil && st.rare.isAnswer != nil }
 
 // answeredLocked closes a stream that has got its answer.
 func (st *Stream) answeredLocked() {

@@ -89,7 +89,7 @@ func (s *Session) deliverLocked(st *Stream, payload []byte) {
 	case st == nil:
 	case st.has(closed | lingering | finished):
 		s.refundStreamLocked(st, len(payload))
-		if st.awaitsAnswer() && st.rare.isAnswer(payload) {
+		if st.lingersForAnswer() && st.rare.isAnswer(payload) {
 			st.answeredLocked()
 		}
 	case st.has(pushed) && !st.has(paused) && len(st.in.front()) == 0:
@@ -158,7 +158,7 @@ func (st *Stream) Consume(n int) {
 	if st.in == nil || st.in.kept.empty() {
 		return // it was dropped when the stream ended
 	}
-	if n >= st.in.viewed && st.has(lingering) && st.awaitsAnswer() && st.rare.isAnswer(st.in.front()) {
+	if n >= st.in.viewed && st.has(lingering) && st.lingersForAnswer() && st.rare.isAnswer(st.in.front()) {
 		st.answeredLocked()
 		s.commitLocked()
 	}

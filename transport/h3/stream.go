@@ -286,7 +286,10 @@ type answer struct {
 // answerSize is the size of the largest close frame of a client.
 const answerSize = 2 + 4 + 125
 
-// LingerForAnswer makes a conn a transport.AnswerAwaiter.
+// AwaitsAnswer makes a conn, with LingerForAnswer, a transport.AnswerAwaiter.
+func (c *conn) AwaitsAnswer() bool { return true }
+
+// LingerForAnswer is Linger until the peer has answered the close frame.
 func (c *conn) LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error {
 	c.stream.awaiting.Store(&answer{isAnswer: isAnswer})
 	return c.Linger(d)

@@ -84,7 +84,7 @@ func belowTLS(conn net.Conn) net.Conn {
 }
 
 // CloseWrite ends the outgoing stream of TCP and Unix sockets and of TLS connections. For others it
-// does nothing, and returns nil.
+// does nothing, and returns nil: see AwaitsAnswer.
 func (c *Conn) CloseWrite() error {
 	conn, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok {
@@ -138,7 +138,7 @@ func (c *Conn) Linger(d time.Duration) error {
 	}
 	b := buffer.Get(waitSize)
 	for err == nil {
-		_, err = c.conn.Read(b.B[:waitSize])
+		_, err = c.readConn(b.B[:waitSize])
 	}
 	b.Put()
 	c.Close()

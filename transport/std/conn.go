@@ -22,6 +22,7 @@ type Conn struct {
 	stream Stream          // conn, if it is one
 	pull   *pullState      // nil: View and Read have not waited yet
 	pump   *pump           // nil: Push was not called
+	answer *answerWatch    // nil: CloseWrite ends the stream
 
 	view    []byte         // bytes read and not consumed
 	viewBuf *buffer.Buffer // memory of the view; nil for early bytes
@@ -50,7 +51,7 @@ func New(conn net.Conn, early []byte) *Conn {
 	conn = deadline.Wrap(conn)
 	socket.DisableLinger(belowTLS(conn))
 	stream, _ := conn.(Stream)
-	return &Conn{conn: conn, raw: rawConn(conn), stream: stream, view: early}
+	return &Conn{conn: conn, raw: rawConn(conn), stream: stream, answer: newAnswerWatch(conn, early), view: early}
 }
 
 // NetConn returns the connection underneath. The caller must not read from it, write to it or close
@@ -75,7 +76,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
 var (
-	_ transport.Conn   = (*Conn)(nil)
-	_ transport.Pusher = (*Conn)(nil)
-	_ transport.Queue  = (*Conn)(nil)
+	_ transport.Conn          = (*Conn)(nil)
+	_ transport.Pusher        = (*Conn)(nil)
+	_ transport.Queue         = (*Conn)(nil)
+	_ transport.AnswerAwaiter = (*Conn)(nil)
 )

@@ -84,3 +84,14 @@ func (r *replier) Readable() error {
 func (r *replier) Wrote(err error) { r.wrote <- err }
 func (r *replier) End(error)       {}
 func (r *replier) Finish()         { r.conn.Close() }
+
+// A delayed is a net.Conn whose writes take a while.
+type delayed struct {
+	net.Conn
+	delay time.Duration
+}
+
+func (d delayed) Write(p []byte) (int, error) {
+	time.Sleep(d.delay)
+	return d.Conn.Write(p)
+}

@@ -161,7 +161,7 @@ func (p *pump) readNetConn() {
 	for p.prepareRead() {
 		p.yieldProcessor()
 		b := p.spare.Get(p.c.nextSize(waitSize, fullWaitSize))
-		n, err := p.c.conn.Read(b.B[:cap(b.B)])
+		n, err := p.c.readConn(b.B[:cap(b.B)])
 		if n > 0 || !p.isWakeup(err) {
 			p.deliver(b, n, err)
 		} else {

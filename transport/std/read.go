@@ -128,7 +128,7 @@ func (c *Conn) readWithoutWaiting(fd uintptr) {
 // readNetConn is wait for a net.Conn without a descriptor.
 func (c *Conn) readNetConn() {
 	if c.pull.into != nil {
-		c.pull.n, c.readErr = c.conn.Read(c.pull.into)
+		c.pull.n, c.readErr = c.readConn(c.pull.into)
 		if c.pull.n > 0 {
 			c.readErr = nil // the next read returns it again
 		}
@@ -139,7 +139,7 @@ func (c *Conn) readNetConn() {
 		return
 	}
 	b := buffer.Get(c.nextSize(waitSize, fullWaitSize))
-	n, err := c.conn.Read(b.B[:cap(b.B)])
+	n, err := c.readConn(b.B[:cap(b.B)])
 	c.setView(b, n, err)
 }
 

@@ -46,6 +46,6 @@ func (c *Conn) readStream() (b *buffer.Buffer, n int, err error) {
 		return buffer.Get(0), 0, err
 	}
 	b = buffer.Get(c.nextSize(readSize, fullReadSize))
-	n, err = c.stream.Read(b.B[:cap(b.B)])
+	n, err = c.readConn(b.B[:cap(b.B)])
 	return b, n, err
 }
