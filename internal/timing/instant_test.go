@@ -2,6 +2,7 @@ package timing
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -14,9 +15,22 @@ func TestInstantsAreTimes(t *testing.T) {
 	if InstantOf(time.Time{}) != 0 || !Instant(0).Time().IsZero() {
 		t.Error("the zero time is not 0")
 	}
-	if InstantOf(time.Now().Add(-365*24*time.Hour)) != 1 {
-		t.Error("a time before the process is none")
+	if InstantOf(time.Unix(-1, 0)) != 1 {
+		t.Error("a time before all Instants is none")
 	}
+}
+
+func TestInstantsAreTimesInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := InstantOf(time.Now().Add(time.Second))
+		if at.Passed() {
+			t.Error("a second has passed at once")
+		}
+		time.Sleep(time.Second)
+		if !at.Passed() || Now() != at || !at.Time().Equal(time.Now()) {
+			t.Errorf("a second later it is %d, not %d", Now(), at)
+		}
+	})
 }
 
 func TestNoTimeHasNotPassed(t *testing.T) {

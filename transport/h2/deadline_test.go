@@ -5,13 +5,23 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/timing"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/h2"
 )
 
 const soon = 10 * time.Millisecond
+
+// deadlineTick is how late a deadline may be noticed.
+const deadlineTick = 2 * timing.Tick
+
+// inBubble returns test in a bubble, whose clock stands still while anything runs.
+func inBubble(test func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
+}
 
 func TestTheReadDeadline(t *testing.T) {
 	t.Run("of a goroutine that waits", func(t *testing.T) {
@@ -65,43 +75,47 @@ func TestTheReadDeadline(t *testing.T) {
 		}},
 		{"in the past", func(p *peer, st *h2.Stream) { st.SetReadDeadline(time.Now().Add(-time.Second)) }},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(test.name, inBubble(func(t *testing.T) {
 			p := newPeer(t, newWire(), client, h2.Config{})
 			st := p.open()
 			r := p.record(st)
 			test.set(p, st)
-			waitFor(t, p.wire.isDue)
+			time.Sleep(soon + deadlineTick)
+			synctest.Wait()
 			p.wire.run()
 			r.got(t, "End: "+os.ErrDeadlineExceeded.Error())
 			if r.ends != 1 {
 				t.Errorf("%d calls of Finish", r.ends)
 			}
-		})
+		}))
 	}
-	t.Run("that is moved to a later time", func(t *testing.T) {
-		t.Parallel()
-		const soon = time.Second // it must not pass before it is moved
+	t.Run("that is moved to a later time", inBubble(func(t *testing.T) {
 		p := newPeer(t, newWire(), client, h2.Config{})
-		st, other := p.open(), p.open()
+		st := p.open()
 		r := p.record(st)
-		p.record(other)
 		st.SetReadDeadline(time.Now().Add(soon))
 		st.SetReadDeadline(time.Now().Add(time.Hour))
-		other.SetReadDeadline(time.Now().Add(2 * soon))
-		waitFor(t, p.wire.isDue)
+		time.Sleep(2 * soon)
+		synctest.Wait()
 		p.wire.run()
 		r.got(t)
 		p.send(data(1, "abc"))
 		r.got(t, `"abc"`)
-	})
-	t.Run("that was set before Push", func(t *testing.T) {
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		p.wire.run()
+		r.got(t, `"abc"`, "End: "+os.ErrDeadlineExceeded.Error())
+	}))
+	t.Run("that was set before Push", inBubble(func(t *testing.T) {
 		p := newPeer(t, newWire(), client, h2.Config{})
 		st := p.open()
 		st.SetReadDeadline(time.Now().Add(soon))
-		r := p.record(st) // which may be when it has passed
-		waitFor(t, func() bool { p.wire.run(); r.mu.Lock(); defer r.mu.Unlock(); return r.ends == 1 })
+		r := p.record(st)
+		time.Sleep(soon + deadlineTick)
+		synctest.Wait()
+		p.wire.run()
 		r.got(t, "End: "+os.ErrDeadlineExceeded.Error())
-	})
+	}))
 }
 
 // A write never waits, so its deadline is that of what is queued, and of Drain.
