@@ -19,7 +19,8 @@ import (
 //
 // If conn is TLS from package transport/tls, f carries the connection below, and TLS is put over
 // it, unless f is a transport.TLSFactory. Connections that f doesn't support are carried by
-// transport/std, together with their TLS if they have no method CloseWrite. The error is that of f; conn is then unchanged.
+// transport/std, together with their TLS if they have no method CloseWrite. The error is that of f; conn is
+// then unchanged.
 func Attach(f transport.Factory, conn net.Conn, early []byte) (transport.Conn, error) {
 	if secured, ok := conn.(*stdtls.Conn); ok {
 		if t, ok := withoutReservation(f).(transport.TLSFactory); ok {
