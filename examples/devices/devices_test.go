@@ -112,6 +112,7 @@ func TestADeviceHasOneConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := f.group.Slot(0).Conn()
+	waitUntil(t, "the platform has the device", func() bool { _, devices := p.state(); return devices == 1 })
 	device := "device-000000"
 	cfg := f.targets[0].Config
 	cfg.Header = http.Header{deviceHeader: {device}, tokenHeader: {tokenOf(secret, device)}}
