@@ -147,6 +147,15 @@ func (s *testServer) all() (conns []*websock.Conn) {
 	return conns
 }
 
+// readNothing has the server read nothing of new connections until read is called, or the test ends.
+func (s *testServer) readNothing() (read func()) {
+	reads := make(chan struct{})
+	s.OnConn = func(*websock.Conn) { <-reads }
+	read = sync.OnceFunc(func() { close(reads) })
+	s.t.Cleanup(read)
+	return read
+}
+
 // takeArrivals returns the times of the requests since the last call.
 func (s *testServer) takeArrivals() []time.Time {
 	s.mu.Lock()

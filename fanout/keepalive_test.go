@@ -216,7 +216,6 @@ func TestAPeerThatSendsNothingIsDropped(t *testing.T) {
 func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		downs := make(chan error, 10)
 		targets := targetsFor(transport, server.url())

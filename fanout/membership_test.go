@@ -423,7 +423,7 @@ func TestRemovalDropsKeptMessages(t *testing.T) {
 func TestAbortEndsAConnectionAtOnce(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		server.readNothing()
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
 		targets[0].Config.Limits.CloseTimeout = time.Hour
@@ -454,7 +454,7 @@ func TestTheRateChangesWhileSlotsWait(t *testing.T) {
 	waitUntil(t, "the first attempt", func() bool { return g.Stats().Attempts == 1 })
 	g.SetRate(1e-5)
 	g.SetRate(-1)
-	waitUntil(t, "the others", func() bool { return g.Stats().Attempts == 100 })
+	waitUntil(t, "the others", func() bool { return g.Stats().Attempts >= 100 }) // one may have been tried again
 }
 
 // eachFunction sets a function of Options so that it calls f with its slot, and has it called.
@@ -728,7 +728,7 @@ func TestAConnectionIsDrainedBeforeItIsClosed(t *testing.T) {
 func TestSendsAreRefusedWhileAConnectionIsDrained(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *websock.Conn) { c.Pause() }
+		read := server.readNothing()
 		server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) {}
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
@@ -754,9 +754,7 @@ func TestSendsAreRefusedWhileAConnectionIsDrained(t *testing.T) {
 		if s := g.Stats(); s.Up != 2 || s.Ending != 1 {
 			t.Errorf("%+v", s)
 		}
-		for _, c := range server.all() {
-			c.Resume()
-		}
+		read()
 		waitUntil(t, "the first has stopped", func() bool { return slots[0].State() == Stopped })
 		waitUntil(t, "the second is up again", func() bool { return slots[1].SendText(nil) == nil && slots[1].State() == Up })
 		waitEnded(t, slots[2], ErrRemoved)

@@ -330,8 +330,7 @@ func TestTheQueueBudgetLimitsAllSlotsTogether(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		const slots, size, most = 20, 1 << 20, 8 << 20
 		server := newTestServer(t)
-		read := make(chan struct{})
-		server.OnConn = func(*websock.Conn) { <-read } // nothing is read before read is closed
+		read := server.readNothing()
 		server.OnMessage = func(*websock.Conn, websock.Opcode, []byte) {}
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
@@ -364,7 +363,7 @@ func TestTheQueueBudgetLimitsAllSlotsTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		close(read)
+		read()
 		waitUntil(t, "there is room again", func() bool { return g.Slot(0).SendBinary(make([]byte, size)) == nil })
 		waitUntil(t, "all has left", func() bool {
 			g.budget.recount()

@@ -156,7 +156,6 @@ func TestShutdownEndsAttemptsAtEveryStage(t *testing.T) {
 func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
@@ -180,7 +179,6 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 func TestShutdownWaitsAtMostForCloseTimeout(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, transport websock.Transport) {
 		server := newTestServer(t)
-		server.OnConn = func(c *websock.Conn) { c.Pause() }
 		server.OnMessage = func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.Pause() }
 		targets := targetsFor(transport, server.url())
 		targets[0].Config.NetDial = dialSmallBuffer
