@@ -124,15 +124,20 @@ func totalLost(s Stats) (n uint64) {
 	return n
 }
 
-// checkCounts asserts that all slots are up and that the counts add up.
-func checkCounts(t *testing.T, s Stats, slots int) {
-	t.Helper()
-	t.Logf("%+v", s)
+// addUp reports whether all slots are up and the counts add up. They may not while slots come and go.
+func addUp(s Stats, slots int) bool {
 	failed := uint64(0)
 	for _, n := range s.Failed {
 		failed += n
 	}
-	if s.Attempts != s.Ready+failed || s.Ready != uint64(s.Up)+totalLost(s) || s.Up != slots {
+	return s.Attempts == s.Ready+failed && s.Ready == uint64(s.Up)+totalLost(s) && s.Up == slots
+}
+
+// checkCounts asserts that all slots are up and that the counts add up.
+func checkCounts(t *testing.T, s Stats, slots int) {
+	t.Helper()
+	t.Logf("%+v", s)
+	if !addUp(s, slots) {
 		t.Errorf("the counts don't add up: %+v", s)
 	}
 }
