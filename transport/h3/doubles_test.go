@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2/hpack"
 
@@ -159,6 +160,12 @@ func wantEcho(t testing.TB, c *websock.Conn, msg string) {
 
 // patience is how long a test waits for what should come at once.
 const patience = 20 * time.Second
+
+// idleTimeout is a MaxIdleTimeout for which no machine stands still.
+const idleTimeout = 10 * time.Second
+
+// endlessHandshake leaves it to a Dialer how long a server may be silent.
+var endlessHandshake = &quic.Config{HandshakeIdleTimeout: time.Hour}
 
 // waitUntil waits until a condition holds.
 func waitUntil(t testing.TB, what string, holds func() bool) {

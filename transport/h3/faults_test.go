@@ -139,16 +139,16 @@ func TestARestartedServerEndsTheConnectionsAtOnce(t *testing.T) {
 // A peer that can't be reached any more is noticed by QUIC.
 func TestASilentPeerIsNoticed(t *testing.T) {
 	t.Parallel()
-	const timeout = 3 * time.Second
 	s := newServer(t, echo)
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: timeout}
+	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: idleTimeout}
 	c := s.mustDial(t, websock.Config{})
 	wantEcho(t, c, "here")
-	time.Sleep(timeout + time.Second) // the connection is kept alive meanwhile
+	time.Sleep(idleTimeout + time.Second) // the connection is kept alive meanwhile
 	wantEcho(t, c, "still here")
 	p.lose(func() bool { return true })
+	c.SetRecvDeadline(time.Now().Add(2 * patience))
 	_, _, err := c.RecvMessage(nil)
 	var idle *quic.IdleTimeoutError
 	if !errors.As(err, &idle) {
@@ -164,7 +164,7 @@ func TestWithoutHTTP3(t *testing.T) {
 	}{
 		{"HTTP/1.1 instead", &h3.Dialer{Timeout: 100 * time.Millisecond}, false},
 		{"an error", &h3.Dialer{Timeout: 100 * time.Millisecond, Required: true}, true},
-		{"HTTP/1.1 in half of a Dial's time", &h3.Dialer{Timeout: time.Minute}, false},
+		{"HTTP/1.1 in half of a Dial's time", &h3.Dialer{Timeout: time.Minute, QUIC: endlessHandshake}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +172,7 @@ func TestWithoutHTTP3(t *testing.T) {
 			mux := &websock.Mux{HTTP3: test.dialer}
 			defer mux.Close()
 			for range 2 {
-				c, err := s.dial(t, websock.Config{Mux: mux, Timeout: 10 * time.Second})
+				c, err := s.dial(t, websock.Config{Mux: mux, Timeout: patience})
 				if (err != nil) != test.want {
 					t.Fatal(err)
 				}

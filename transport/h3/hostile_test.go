@@ -412,7 +412,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 	})
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: 3 * time.Second}
+	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: idleTimeout}
 	receiver, sender := s.mustDial(t, websock.Config{}), s.mustDial(t, websock.Config{})
 	results := make(chan error, 3)
 	go func() {
@@ -436,7 +436,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 			if !errors.As(err, &session) || !errors.As(err, &idle) {
 				t.Error(err)
 			}
-		case <-time.After(patience):
+		case <-time.After(2 * patience):
 			t.Fatal("a call was not released")
 		}
 	}
@@ -457,7 +457,7 @@ func TestAServerForgetsAClientThatHasGone(t *testing.T) {
 		close(opened)
 		_, _, err = conn.RecvMessage(nil)
 		ended <- err
-	}, func(s *http3.Server) { s.QUICConfig = &quic.Config{MaxIdleTimeout: 3 * time.Second} })
+	}, func(s *http3.Server) { s.QUICConfig = &quic.Config{MaxIdleTimeout: idleTimeout} })
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
 	s.mustDial(t, websock.Config{})
@@ -472,7 +472,7 @@ func TestAServerForgetsAClientThatHasGone(t *testing.T) {
 		if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal || !errors.As(err, &idle) {
 			t.Error(err)
 		}
-	case <-time.After(patience):
+	case <-time.After(2 * patience):
 		t.Fatal("the server still waits")
 	}
 }
