@@ -21,6 +21,7 @@ import (
 	"unsafe"
 	"weak"
 
+	"github.com/seed004e8d11/websock/internal/loopback"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -275,12 +276,7 @@ func TestErrorsShowTheHostAndTheResponse(t *testing.T) {
 }
 
 func TestDialFailsIfNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, err = Dial(t.Context(), "ws://"+l.Addr().String(), nil)
+	_, err := Dial(t.Context(), "ws://"+loopback.Addresses(t, 1)[0], nil)
 	var refused *net.OpError
 	if !errors.As(err, new(*HandshakeError)) || !errors.As(err, &refused) {
 		t.Errorf("%v", err)

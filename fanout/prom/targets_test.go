@@ -3,7 +3,6 @@ package prom_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,18 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/fanout/prom"
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 func TestMetricsOfTargets(t *testing.T) {
 	server := echoServer()
 	defer server.Close()
 	works := strings.TrimPrefix(server.URL, "http://")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := l.Addr().String()
-	l.Close()
+	broken := loopback.Addresses(t, 1)[0]
 	g, err := fanout.Start(fanout.Options{
 		Targets:  fanout.URLs("ws://"+works, "ws://"+broken),
 		Size:     4,
