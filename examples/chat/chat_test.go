@@ -58,8 +58,25 @@ func run[T any](t *testing.T, tab context.Context, what string, action chromedp.
 // holds waits until a condition of the page holds.
 func holds(condition string) chromedp.Action[bool] { return chromedp.Poll[bool](condition) }
 
+// waitForPeople waits until n people are in the room.
+func waitForPeople(t *testing.T, room *chat, n int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		room.mu.Lock()
+		people := len(room.people)
+		room.mu.Unlock()
+		if people == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d people are in the room, want %d", people, n)
+		}
+	}
+}
+
 func TestTwoBrowsersChat(t *testing.T) {
-	server := httptest.NewServer(newChat())
+	room := newChat()
+	server := httptest.NewServer(room)
 	defer server.Close()
 	ann := newBrowser(t)
 	bob := newTab(t, ann)
@@ -68,6 +85,7 @@ func TestTwoBrowsersChat(t *testing.T) {
 		run(t, tab, name+" is connected", holds(`document.getElementById('state').textContent == 'connected'`))
 		run(t, tab, name+" has a name", chromedp.SetValue(chromedp.CSS("#name"), name))
 	}
+	waitForPeople(t, room, 2) // a browser may be connected before it is in the room
 	run(t, ann, "Ann talks", chromedp.SendKeys(chromedp.CSS("#text"), "Hello Bob, grüß dich 🙂\r"))
 	run(t, bob, "Bob hears", holds(`document.getElementById('said').textContent == 'AnnHello Bob, grüß dich 🙂'`))
 	run(t, bob, "Bob answers", chromedp.SendKeys(chromedp.CSS("#text"), "Hello Ann\r"))
