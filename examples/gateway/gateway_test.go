@@ -235,6 +235,9 @@ func TestServerOfHTTP2StopsAfterItsBrowsers(t *testing.T) {
 	if protocol := conn.TLS().NegotiatedProtocol; protocol != "h2" {
 		t.Fatal(protocol)
 	}
+	if _, _, err := conn.RecvMessage(nil); err != nil { // the gateway has the browser
+		t.Fatal(err)
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- stopServing(within(t), server.Config, g) }()
 	for err == nil {
