@@ -77,6 +77,8 @@ func (s *server) handleLocked(conn *websock.Conn, c command) []string {
 			s.Errorf("connection %d with %s", s.connects, c.Connect.Token)
 		}
 		return append(ok(`"connect":{"client":"x","version":"0","ping":25,"pong":true}`), "{}")
+	case c.ID == 0: // after the connection was lost, too
+		s.pongs++
 	case conn != s.conn:
 		s.Errorf("%+v before connect", c)
 	case c.Subscribe != nil:
@@ -101,8 +103,6 @@ func (s *server) handleLocked(conn *websock.Conn, c command) []string {
 		return ok(`"publish":{}`)
 	case c.Unsubscribe != nil:
 		return ok(`"unsubscribe":{}`)
-	case c.ID == 0:
-		s.pongs++
 	}
 	return nil
 }
