@@ -66,17 +66,21 @@ func TestCallTimeoutDoesNotAffectOthers(t *testing.T) {
 
 func TestCallsFailWithTheirConnection(t *testing.T) {
 	leavesNoGoroutines(t)
-	c := newTestClient(t, newServer(t, serveNode), nil)
+	waiting := make(chan struct{}, 3)
+	c := newTestClient(t, newServer(t, serveNode), func(method string, _ json.RawMessage) {
+		if method == "waiting" {
+			waiting <- struct{}{}
+		}
+	})
 	ctx := within(t, time.Minute)
 	for range 3 {
 		lost := make(chan error, 1)
-		c.group.WaitUp(ctx, 1)
 		go func() { lost <- c.call(ctx, "late", nil, nil) }()
-		waitUntil(t, "the call is pending", func() bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return len(c.pending) > 0
-		})
+		select {
+		case <-waiting: // the server has the call
+		case err := <-lost:
+			t.Fatal(err)
+		}
 		if err := c.call(ctx, "hang up", nil, nil); !errors.Is(err, errLost) {
 			t.Errorf("%v", err)
 		}

@@ -62,8 +62,9 @@ func leavesNoGoroutines(t *testing.T) {
 }
 
 // A node is a server, with the state of one connection. It answers "sum" at once, "late" after the next
-// call was answered, "bad" with an error, and a batch in reverse order. On "hang up" it aborts the
-// connection. "subscribe" is answered with an id, and "say" has its params sent to that subscription.
+// call was answered, "bad" with an error, and a batch in reverse order. When "late" has come, it notifies the
+// client that it is "waiting". On "hang up" it aborts the connection. "subscribe" is answered with an id, and
+// "say" has its params sent to that subscription.
 type node struct {
 	conn *websock.Conn
 	late []json.RawMessage
@@ -108,6 +109,7 @@ func (n *node) handle(r message) string {
 		return ""
 	case "late":
 		n.late = append(n.late, r.ID)
+		n.send(`{"jsonrpc":"2.0","method":"waiting"}`)
 		return ""
 	case "bad":
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"not numbers","data":[1]}}`, r.ID)
