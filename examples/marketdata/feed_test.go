@@ -233,7 +233,7 @@ func TestTheExchangeClosesConnectionsThatAnswerPingsWithAnotherPayload(t *testin
 // The other tests use pipes and a clock of their own; this one, event loops.
 func TestBooksAreRightOverTCP(t *testing.T) {
 	e := exchange.New(3, "BTC-USD", "ETH-USD")
-	e.Transport = epoll.Transport()
+	e.Transport, e.Subscriptions = epoll.Transport(), 1000
 	server := httptest.NewServer(e)
 	defer server.Close()
 	defer e.Close()
@@ -248,7 +248,6 @@ func TestBooksAreRightOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.close()
-	e.Subscriptions = 1000
 	right := func() bool {
 		for _, symbol := range f.symbols {
 			if bids, asks, ok := f.book(symbol); !ok || !equals(e, symbol, bids, asks) {
