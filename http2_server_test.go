@@ -425,7 +425,7 @@ func TestCloseEndsConnectionsOverHTTP2(t *testing.T) {
 
 func TestIdleConnectionsOverHTTP2End(t *testing.T) {
 	eachHTTP2Server(t, func() *http.Server {
-		return &http.Server{Handler: pageOrEcho(t, nil), IdleTimeout: 3 * time.Second} // within which a busy machine opens a WebSocket
+		return &http.Server{Handler: pageOrEcho(t, nil), IdleTimeout: 8 * time.Second} // within which a busy machine opens a WebSocket
 	}, func(t *testing.T, s *runningServer) {
 		session := s.session(t)
 		c := s.open(t, session)

@@ -178,7 +178,7 @@ func refusingStreams(t *testing.T) (string, *Config, *atomic.Int32) {
 		Request: func(st *h2.Stream, _ h2.Head) { st.Reset(http2.ErrCodeHTTP11Required) },
 	}})
 	cfg := s.config(closing(t, &Mux{}))
-	cfg.Mux.IdleTimeout = time.Millisecond // of the connection that there is
+	cfg.Mux.IdleTimeout = 3 * time.Second // of the connection that there is; the first Dial needs less
 	n := counting(cfg)
 	return s.url(), cfg, n
 }
@@ -732,9 +732,9 @@ func TestAServerThatGoesSilentIsNoticedByOnePing(t *testing.T) {
 		keepAlive KeepAlive
 		data      func(n int) bool // heartbeats of the WebSockets
 	}{
-		"pings":      {KeepAlive{Ping: 500 * time.Millisecond, Timeout: 2 * time.Second}, zero},
-		"heartbeats": {KeepAlive{Ping: 500 * time.Millisecond, Timeout: 2 * time.Second, Message: []byte("alive?")}, positive},
-		"no pings":   {KeepAlive{Timeout: 2 * time.Second}, zero},
+		"pings":      {KeepAlive{Ping: 2 * time.Second, Timeout: 8 * time.Second}, zero},
+		"heartbeats": {KeepAlive{Ping: 2 * time.Second, Timeout: 8 * time.Second, Message: []byte("alive?")}, positive},
+		"no pings":   {KeepAlive{Timeout: 8 * time.Second}, zero},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
