@@ -87,11 +87,14 @@ func TestHandshakeErrorsHaveTheResponse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newServer(t, test.handler)
-			_, err := s.dial(t, test.cfg)
 			var failed *websock.HandshakeError
-			if !errors.As(err, &failed) {
-				t.Fatal(err)
-			}
+			waitUntil(t, "the body has come", func() bool { // Dial doesn't wait for long for it
+				_, err := s.dial(t, test.cfg)
+				if !errors.As(err, &failed) {
+					t.Fatal(err)
+				}
+				return len(failed.Body) >= len(test.body)
+			})
 			if failed.Status != test.status || failed.Header.Get("X-Test") != test.header || !strings.HasPrefix(string(failed.Body), test.body) ||
 				len(failed.Body) > 1<<10 || !strings.Contains(failed.Error(), test.reason) || failed.Host != s.addr.String() {
 				t.Errorf("%v: header %v, body of %d bytes", failed, failed.Header, len(failed.Body))
