@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,9 +26,12 @@ type pipeServer struct {
 }
 
 // startServer starts a server of HTTP/1.1 and HTTP/2 that calls what serve returns for a path with every connection, and returns
-// its URL.
+// its URL. When the test ends, these calls end, too: what they use must not be part of what the next test measures.
 func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url string) {
+	var serving sync.WaitGroup
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.Add(1)
+		defer serving.Done()
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
@@ -47,6 +51,7 @@ func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url
 	t.Cleanup(func() {
 		streams.Close()
 		server.Close()
+		serving.Wait()
 	})
 	return "ws" + strings.TrimPrefix(server.URL, "http")
 }
@@ -105,12 +110,14 @@ func serveEchoAfter(wait func()) func(*websock.Conn) {
 	return func(conn *websock.Conn) {
 		const room = 1 << 16
 		messages := make(chan []byte, room)
-		go func() {
+		var answering sync.WaitGroup
+		answering.Go(func() {
 			for msg := range messages {
 				wait()
 				conn.SendBinary(msg)
 			}
-		}()
+		})
+		defer answering.Wait()
 		defer close(messages)
 		for {
 			_, msg, err := conn.RecvMessage(nil)

@@ -2,25 +2,16 @@ package loadgen
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
 	"github.com/seed004e8d11/websock/fanout"
 )
 
 func TestStagesOpenAndCloseConnections(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		websock.Accept(w, r, &websock.AcceptOptions{
-			Handler: websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) { c.SendFrame(op, true, msg) }, nil),
-		})
-	}))
-	defer server.Close()
 	s, err := scenario.Parse("stages.yaml", []byte(`
 stages: [{to: 8, for: 100ms, name: up}, {for: 100ms, name: stay}, {to: 0, for: 100ms, name: down}, {for: 100ms, name: none}]
 messages: [{send: '{{.Sequence}}', every: 5ms, answer: {regex: '(.*)'}}]
@@ -28,41 +19,45 @@ messages: [{send: '{{.Sequence}}', every: 5ms, answer: {regex: '(.*)'}}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := New(Config{
-		Targets:     []fanout.Target{{URL: "ws" + strings.TrimPrefix(server.URL, "http")}},
-		Connections: 8, Window: 1, Scenario: s, AnswerTimeout: time.Minute,
-	})
-	if now := g.Snapshot(); now.Asked != 0 || now.Waiting != 0 {
-		t.Errorf("before it begins: %+v", now)
-	}
-	if err := g.Dial(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var phases []string
-	ctx, end := context.WithCancel(t.Context())
-	go func() {
-		defer end()
-		for end := time.Now().Add(time.Minute); !slices.Contains(phases, "none") || g.Snapshot().Asked > 0; time.Sleep(time.Millisecond) {
-			phases = append(phases, g.Snapshot().Phase)
-			if time.Now().After(end) {
-				t.Errorf("%+v", g.Snapshot())
-				return
+	synctest.Test(t, func(t *testing.T) {
+		server := newPipeServer(t, serveEcho)
+		g := New(Config{
+			Targets:     []fanout.Target{server.target()},
+			Connections: 8, Window: 1, Scenario: s, AnswerTimeout: time.Minute,
+		})
+		if now := g.Snapshot(); now.Asked != 0 || now.Waiting != 0 {
+			t.Errorf("before it begins: %+v", now)
+		}
+		if err := g.Dial(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var phases []string
+		ctx, end := context.WithCancel(t.Context())
+		go func() {
+			defer end()
+			for end := time.Now().Add(time.Minute); !slices.Contains(phases, "none") || g.Snapshot().Asked > 0; time.Sleep(time.Millisecond) {
+				phases = append(phases, g.Snapshot().Phase)
+				if time.Now().After(end) {
+					t.Errorf("%+v", g.Snapshot())
+					return
+				}
 			}
+		}()
+		g.Exchange(ctx, 0)
+		<-ctx.Done()
+		// Which phase is seen first is left to chance.
+		names := []string{"dialing", "exchanging", "up", "stay", "down", "none"}
+		for last := 0; len(phases) > 0; phases = phases[1:] {
+			at := slices.Index(names, phases[0])
+			if at < last {
+				t.Errorf("%q after %q", phases[0], names[last])
+			}
+			last = max(at, last)
 		}
-	}()
-	g.Exchange(ctx, 0)
-	<-ctx.Done()
-	// A busy machine may not see all, nor the first stage right at its beginning.
-	names := []string{"dialing", "exchanging", "up", "stay", "down", "none"}
-	for last := 0; len(phases) > 0; phases = phases[1:] {
-		at := slices.Index(names, phases[0])
-		if at < last {
-			t.Errorf("%q after %q", phases[0], names[last])
+		result, _ := g.Finish(t.Context(), time.Minute)
+		if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 10 || got.Attempts != 8 || result.Connections != 8 {
+			t.Errorf("%+v", result)
 		}
-		last = max(at, last)
-	}
-	result, _ := g.Finish(t.Context(), time.Minute)
-	if got := result.Final; got.Errors != 0 || got.Awaited != got.Answered || got.Answered < 10 || got.Attempts != 8 || result.Connections != 8 {
-		t.Errorf("%+v", result)
-	}
+		server.http.Close()
+	})
 }
