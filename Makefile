@@ -115,14 +115,18 @@ PLATFORMS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm
 # of the library for one system.
 PUREGO_PLATFORMS := linux/amd64 linux/arm64
 
+# The program contains a NATS server, which takes longer to compile than everything else. It is built for the
+# platforms of a release, and one with 32 bits.
+PROGRAM_PLATFORMS := linux/amd64 linux/arm64 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
 # With -trimpath, as in dist, which has little more to compile then, and links the program for RELEASED.
 cross: ## builds for every platform, with and without assembly
 	@set -e; build() { GOOS=$${1%/*} GOARCH=$${1#*/} CGO_ENABLED=0 go build -trimpath $$2; }; \
-		for p in $(PLATFORMS); do echo "$$p"; build $$p "./... ./cmd/websock/internal/..."; done; \
-		for p in $(filter-out $(RELEASED),$(PLATFORMS)); do echo "the program for $$p"; build $$p "-o /dev/null ./cmd/websock"; done; \
+		for p in $(PLATFORMS); do echo "$$p"; build $$p ./...; done; \
+		for p in $(filter-out $(RELEASED),$(PROGRAM_PLATFORMS)); do echo "the program for $$p"; build $$p "-o /dev/null ./cmd/websock"; done; \
 		for p in $(PUREGO_PLATFORMS); do echo "$$p without assembly"; build $$p "-tags=purego ./..."; done
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
-	GOOS=windows GOARCH=386 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 go vet -trimpath $(PACKAGES)
 	@GOOS=js GOARCH=wasm go build . 2>&1 | grep -q websock_does_not_support_js && echo "js/wasm is refused, as it should be"
 
