@@ -17,8 +17,8 @@ import (
 // openLab opens a lab that is closed when this process ends.
 var openLab = sync.OnceValues(func() (*Lab, error) { return Open(true) })
 
-// short is long enough for a figure of some kind.
-var short = Timing{Warmup: time.Millisecond, Window: 10 * time.Millisecond}
+// short is long enough for a figure of some kind, even if a busy machine lets a program wait for some of it.
+var short = Timing{Warmup: time.Millisecond, Window: 100 * time.Millisecond}
 
 // exchanges are cases of every kind in which messages are exchanged.
 var exchanges = []Case{
