@@ -186,13 +186,6 @@ func (s *testServer) kill() {
 	}
 }
 
-// freeAddress returns an address on which nothing listens.
-func freeAddress(t *testing.T) string {
-	server := newTestServer(t)
-	server.kill()
-	return server.addr
-}
-
 // statusServer is a server that answers every request with a status.
 func statusServer(t testing.TB, status int, header map[string]string) (url string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

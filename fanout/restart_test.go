@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/loopback"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
@@ -215,7 +216,7 @@ func (p *serverProcess) report() (seen serverReport) {
 
 func TestAllSlotsAreUpAfterTheServerProcessIsKilled(t *testing.T) {
 	slots := *manySlots
-	server := &serverProcess{t: t, addr: freeAddress(t)}
+	server := &serverProcess{t: t, addr: loopback.Addresses(t, 1)[0]}
 	server.start()
 	defer func() { server.kill() }()
 	g := startGroup(t, Options{
