@@ -33,7 +33,7 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 	wait(t, a, b)
 	waitUntil(t, "b has its share", func() bool {
 		ofA, ofB := a.Stats(), b.Stats()
-		return ofA.Moving+ofB.Moving == 0 && ofB.Held > 0 && ofA.Held+ofB.Held == o.Partitions
+		return ofA.Moving+ofB.Moving == 0 && ofB.Held > 0 && ofA.Held+ofB.Held == testPartitions
 	})
 	c := startMember(t, named(o, "c"))
 	wait(t, a, b, c)
@@ -41,7 +41,7 @@ func TestEachKeyIsConnectedByOneMember(t *testing.T) {
 		n, by := s.Connected()
 		return n == 300 && by["a"]+by["b"]+by["c"] == 300 && by["a"] > 0 && by["b"] > 0 && by["c"] > 0
 	})
-	if a.Stats().Claimed != 16 || b.Stats().Claimed != 0 {
+	if a.Stats().Claimed != testPartitions || b.Stats().Claimed != 0 {
 		t.Errorf("a claimed %d and b %d; a was first, and gave partitions to b", a.Stats().Claimed, b.Stats().Claimed)
 	}
 	for key, holders := range holdersOf(s) {

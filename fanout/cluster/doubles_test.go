@@ -366,11 +366,15 @@ func newFeed(t *testing.T) *feed.Server {
 // shortLease is the lease of tests that wait until it is over.
 const shortLease = 8 * time.Second
 
+// testPartitions are so many that each of three members gets some: which ones depends on their IDs, and
+// those are random. With 16 one of them would get none in one of 200 runs.
+const testPartitions = 64
+
 // testOptions are those of a member that connects keys to a feed. NATS has to be added.
 func testOptions(s *feed.Server, keys ...string) Options {
 	return Options{
 		Keys:        Static(keys...),
-		Partitions:  16,
+		Partitions:  testPartitions,
 		Lease:       20 * time.Second, // so that none ends because the machine does a lot else
 		Rate:        2000,
 		FenceHeader: feed.TokenHeader,

@@ -25,7 +25,7 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 		Name:       "test",
 		URL:        "nats://" + n.addr(),
 		Keys:       Static(keys...),
-		Partitions: 8,
+		Partitions: testPartitions,
 		Lease:      20 * time.Second,
 		Rate:       2000,
 		Receive:    true,

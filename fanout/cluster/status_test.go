@@ -33,10 +33,10 @@ func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 		return len(status.Members) == 2 && status.Members[0].Up+status.Members[1].Up == 50 && status.Moving == 0
 	})
 	first, second := status.Members[0], status.Members[1]
-	if status.Partitions != 16 || status.Lease != o.Lease || status.Free != 0 {
+	if status.Partitions != testPartitions || status.Lease != o.Lease || status.Free != 0 {
 		t.Errorf("the status is %+v", status)
 	}
-	if first.ID != a.ID() || second.ID != b.ID() || first.Partitions+second.Partitions != 16 || second.Partitions == 0 {
+	if first.ID != a.ID() || second.ID != b.ID() || first.Partitions+second.Partitions != testPartitions || second.Partitions == 0 {
 		t.Errorf("the members are %+v", status.Members)
 	}
 	if other, err := a.Status(t.Context()); err != nil || len(other.Members) != 2 {
