@@ -113,21 +113,32 @@ func waitForMessages(t *testing.T, g *LoadGen, n int64) {
 func TestEveryConnectionSendsInTheShortestRun(t *testing.T) {
 	const connections, window = 50, 3
 	url := startServer(t, func(string) func(*websock.Conn) { return serveEcho })
-	g := New(Config{
-		Targets:     []fanout.Target{{URL: url}},
-		Connections: connections,
-		Message:     payload.New(false, 16),
-		Window:      window,
-	})
-	if err := g.Dial(t.Context()); err != nil {
+	once, err := scenario.Parse("once.yaml", []byte("messages: [{send: hello, think: 1h, answer: any}]"), scenario.Sources{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Exchange(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	result, _ := g.Finish(t.Context(), time.Minute)
-	if f := result.Final; f.Sent < connections*window || f.Answered != f.Sent || len(result.Errors) > 0 {
-		t.Errorf("%+v", result)
+	for _, test := range []struct {
+		name   string
+		config Config
+		least  int64
+	}{
+		{"windows", Config{Message: payload.New(false, 16), Window: window}, connections * window},
+		{"a scenario", Config{Scenario: once, AnswerTimeout: time.Minute}, connections},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.config.Targets, test.config.Connections = []fanout.Target{{URL: url}}, connections
+			g := New(test.config)
+			if err := g.Dial(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := g.Exchange(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			result, _ := g.Finish(t.Context(), time.Minute)
+			if f := result.Final; f.Sent < test.least || f.Answered != f.Sent || len(result.Errors) > 0 {
+				t.Errorf("%+v", result)
+			}
+		})
 	}
 }
 

@@ -87,11 +87,14 @@ func newScripted(c *connection) *scripted {
 // script returns what the connection of a LoadGen with a scenario does.
 func (c *connection) script() *scripted { return c.conversation.(*scripted) }
 
+// start also sends what is due at once when the exchange is over already.
 func (s *scripted) start() {
 	s.mu.Lock()
-	s.session.Start(time.Now())
+	now := time.Now()
+	s.session.Start(now)
+	err := s.sendDueLocked(now)
 	s.mu.Unlock()
-	s.advance()
+	s.giveUp(err)
 }
 
 // advance does what is due.
@@ -117,8 +120,8 @@ func (s *scripted) giveUp(err error) {
 // been counted.
 var errNoAnswer = errors.New("no answer to a message that is sent when the connection opens")
 
-// advanceLocked sends what is due, and sets the timer for what comes next. An error says that the script
-// has ended since it can't go on.
+// advanceLocked does what is due, and sets the timer for what comes next. An error says that the script has
+// ended since it can't go on.
 func (s *scripted) advanceLocked() error {
 	if s.timer == nil {
 		return nil
@@ -134,6 +137,14 @@ func (s *scripted) advanceLocked() error {
 	}
 	if !s.gen.is(dialing) && !s.gen.is(exchanging) {
 		s.stopLocked(now)
+	}
+	return s.sendDueLocked(now)
+}
+
+// sendDueLocked sends what is due, and sets the timer for what comes next. An error is one of advanceLocked.
+func (s *scripted) sendDueLocked(now time.Time) error {
+	if s.timer == nil {
+		return nil
 	}
 	s.due.Add(s.session.Due(now))
 	blocked, err := s.sendLocked(now)
