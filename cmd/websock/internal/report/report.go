@@ -104,7 +104,7 @@ func (r *Report) SetResult(result measure.Result, samples []measure.Sample) {
 	}
 	if r.Connections > 0 {
 		r.BytesPerConn = max(result.IdleMemory, 0) / int64(r.Connections)
-		r.CPUPerOpen = rounded(float64(result.DialCPU.Nanoseconds()) / 1000 / float64(r.Connections))
+		r.CPUPerOpen = cpuOfEach(result.DialCPU, result.Connections)
 	}
 	if r.StreamsAsked > 0 {
 		r.HTTP2 = &HTTP2{result.Sessions, result.Streams, max(result.Connections-result.Streams, 0)}
@@ -113,7 +113,7 @@ func (r *Report) SetResult(result measure.Result, samples []measure.Sample) {
 	r.Seconds = rounded(result.Elapsed.Seconds())
 	if result.Exchanged > 0 {
 		r.MessagesPerSecond = perSecond(result.Exchanged, result.Elapsed)
-		r.CPUPerMessage = rounded(float64(result.CPU.Nanoseconds()) / 1000 / float64(result.Exchanged))
+		r.CPUPerMessage = cpuOfEach(result.CPU, result.Exchanged)
 	}
 	r.Sent, r.Received, r.Reconnects = result.Final.Sent, result.Final.Received, result.Final.Reconnects
 	r.Errors, r.ErrorsTotal, r.FirstErrors = result.Errors, result.Final.Errors, result.FirstErrors
@@ -176,6 +176,12 @@ func perSecond(n int64, d time.Duration) float64 {
 		return 0
 	}
 	return rounded(float64(n) / d.Seconds())
+}
+
+// cpuOfEach returns how many microseconds of CPU time each of n things took. What runs aside is left out of the
+// time, and the kernel may count that later: little time may look like less than none.
+func cpuOfEach(cpu time.Duration, n int64) float64 {
+	return rounded(float64(max(cpu, 0).Nanoseconds()) / 1000 / float64(n))
 }
 
 // rounded keeps two decimals.

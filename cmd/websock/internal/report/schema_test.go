@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -111,7 +112,11 @@ func TestReportsAreAsTheSchemaSays(t *testing.T) {
 	nothing := measured()
 	nothing.Elapsed, nothing.Dialing, nothing.Connections = 0, 0, 0
 	empty.SetResult(nothing, nil)
-	for _, r := range []*Report{full, empty} {
+	negative := measured()
+	negative.Connections, negative.DialCPU, negative.Exchanged, negative.CPU = 1, -time.Millisecond, 1, -time.Millisecond
+	little := &Report{URLs: []string{}, Processes: 1}
+	little.SetResult(negative, nil)
+	for _, r := range []*Report{full, empty, little} {
 		var b bytes.Buffer
 		if err := r.WriteJSON(&b); err != nil {
 			t.Fatal(err)
