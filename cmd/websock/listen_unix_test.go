@@ -117,17 +117,18 @@ func TestListenPassesBytesOn(t *testing.T) {
 func TestTheEndOfACommandClosesItsConnection(t *testing.T) {
 	for _, test := range []struct {
 		script string
+		grace  string
 		code   websock.CloseCode
 		reason string
 	}{
-		{"printf last", websock.CloseNormal, ""},
-		{"printf last; exit 3", websock.CloseInternalError, "exit status 3"},
-		{"printf last; kill -9 $$", websock.CloseInternalError, "signal: killed"},
-		{"printf last; exec 0<&- 1>&- 2>&-; exit 4", websock.CloseInternalError, "exit status 4"},
-		{`printf 'last\n\377\n'; sleep 100`, websock.CloseInternalError, "not UTF-8"},
-		{`printf 'last\n%01001d\n' 1; sleep 100`, websock.CloseInternalError, "more than 1,000 bytes"},
+		{"printf last", "1m", websock.CloseNormal, ""},
+		{"printf last; exit 3", "1m", websock.CloseInternalError, "exit status 3"},
+		{"printf last; kill -9 $$", "1m", websock.CloseInternalError, "signal: killed"},
+		{"printf last; exec 0<&- 1>&- 2>&-; exit 4", "1m", websock.CloseInternalError, "exit status 4"},
+		{`printf 'last\n\377\n'; sleep 100`, "100ms", websock.CloseInternalError, "not UTF-8"},
+		{`printf 'last\n%01001d\n' 1; sleep 100`, "100ms", websock.CloseInternalError, "more than 1,000 bytes"},
 	} {
-		url, _ := startListen(t, test.script, "-max-message", "1000", "-grace", "100ms")
+		url, _ := startListen(t, test.script, "-max-message", "1000", "-grace", test.grace)
 		conn := dialListen(t, url, nil)
 		if got := recvText(t, conn); got != "last" {
 			t.Errorf("%s: %q", test.script, got)
