@@ -116,7 +116,7 @@ func (d *Dialer) dial(ctx context.Context, to transport.StreamTarget) (*session,
 // lookup returns the addresses of a host.
 func lookup(ctx context.Context, to transport.StreamTarget) ([]netip.AddrPort, error) {
 	if ip, err := netip.ParseAddr(to.Host); err == nil {
-		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(to.Port))}, nil
+		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(to.Port))}, ctx.Err()
 	}
 	resolver := to.Resolver
 	if resolver == nil {
