@@ -112,7 +112,7 @@ func TestManyPausedWebSocketsStopNoOther(t *testing.T) {
 	s := newServer(t, handler, func(s *http3.Server) {
 		s.QUICConfig = &quic.Config{MaxIncomingStreams: 300, InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window}
 	})
-	mux := &websock.Mux{StreamsPerConn: 300, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
+	mux := &websock.Mux{StreamsPerConn: 300, HTTP3: newDialer()}
 	defer mux.Close()
 	for range 150 {
 		c := s.mustDial(t, websock.Config{Mux: mux})

@@ -2,6 +2,7 @@ package h3_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -36,7 +37,7 @@ func newServer(t testing.TB, h http.HandlerFunc, options ...func(*http3.Server))
 	udp := listenUDP(t)
 	config, roots := certificate()
 	s := &server{
-		http3:  &http3.Server{Handler: h, TLSConfig: config},
+		http3:  &http3.Server{Handler: h, TLSConfig: config, QUICConfig: endlessHandshake},
 		addr:   udp.LocalAddr().(*net.UDPAddr).AddrPort(),
 		config: &tls.Config{RootCAs: roots},
 		mux:    newMux(),
@@ -61,7 +62,12 @@ func newServer(t testing.TB, h http.HandlerFunc, options ...func(*http3.Server))
 
 // newMux returns a Mux that uses nothing but HTTP/3.
 func newMux() *websock.Mux {
-	return &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
+	return &websock.Mux{HTTP3: newDialer()}
+}
+
+// newDialer returns a Dialer that gives servers time.
+func newDialer() *h3.Dialer {
+	return &h3.Dialer{Required: true, Timeout: patience, QUIC: endlessHandshake}
 }
 
 // listenUDP returns a UDP socket on this machine.
@@ -88,6 +94,7 @@ func (s *server) dial(t testing.TB, cfg websock.Config) (*websock.Conn, error) {
 func (s *server) dialAny(t testing.TB, cfg websock.Config) (*websock.Conn, error) {
 	t.Helper()
 	cfg.TLS = s.config
+	cfg.Limits.CloseTimeout = cmp.Or(cfg.Limits.CloseTimeout, patience)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return websock.Dial(ctx, "wss://"+s.addr.String()+"/", &cfg)
@@ -119,7 +126,7 @@ func (s *server) target() transport.StreamTarget {
 // session connects to the server.
 func (s *server) session(t testing.TB) transport.StreamSession {
 	t.Helper()
-	session, err := (&h3.Dialer{Timeout: patience}).DialStreams(context.Background(), s.target())
+	session, err := newDialer().DialStreams(context.Background(), s.target())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,9 +276,15 @@ func (p *proxy) moveServer(server netip.AddrPort) {
 func newTCPServer(t testing.TB, h http.HandlerFunc) *server {
 	l := httptest.NewTLSServer(h)
 	t.Cleanup(l.Close)
+	addr := l.Listener.Addr().(*net.TCPAddr).AddrPort()
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr)) // which no other server gets meanwhile
+	if err != nil {
+		return newTCPServer(t, h)
+	}
+	t.Cleanup(func() { udp.Close() })
 	roots := x509.NewCertPool()
 	roots.AddCert(l.Certificate())
-	return &server{addr: l.Listener.Addr().(*net.TCPAddr).AddrPort(), config: &tls.Config{RootCAs: roots}}
+	return &server{addr: addr, config: &tls.Config{RootCAs: roots}}
 }
 
 // A ticketCache is a tls.ClientSessionCache that says when it has a ticket.

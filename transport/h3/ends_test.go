@@ -109,7 +109,7 @@ func TestCloseIsAnsweredBothWays(t *testing.T) {
 		for _, closer := range []string{"the server", "the client"} {
 			served := make(chan *websock.Conn, 1)
 			s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
-				c, err := websock.Accept(w, r, &websock.AcceptOptions{Handler: handler})
+				c, err := websock.Accept(w, r, &websock.AcceptOptions{Handler: handler, Limits: websock.Limits{CloseTimeout: patience}})
 				if err != nil {
 					t.Error(err)
 				}
@@ -156,18 +156,21 @@ func TestCloseIsBounded(t *testing.T) {
 func TestAPausedWebSocketDoesNotStopOthers(t *testing.T) {
 	handler, accepted := accepts(t)
 	s := newServer(t, handler)
+	const window = 64 << 10
+	mux := &websock.Mux{Window: window, HTTP3: newDialer()}
+	defer mux.Close()
 	var stuck []*websock.Conn
-	for range 30 {
-		s.mustDial(t, websock.Config{})
+	for range 30 { // together more than the window of a connection with which quic-go begins
+		s.mustDial(t, websock.Config{Mux: mux})
 		c := <-accepted
-		go c.SendBinary(make([]byte, 512<<10)) // more than the window, and nobody reads
+		go c.SendBinary(make([]byte, 2*window)) // and nobody reads
 		stuck = append(stuck, c.Conn)
 	}
-	near := s.mustDial(t, websock.Config{})
+	near := s.mustDial(t, websock.Config{Mux: mux})
 	far := <-accepted
-	go far.SendBinary(make([]byte, 2<<20))
+	go far.SendBinary(make([]byte, 8*window))
 	near.SetRecvDeadline(time.Now().Add(patience))
-	if _, msg, err := near.RecvMessage(nil); len(msg) != 2<<20 || err != nil {
+	if _, msg, err := near.RecvMessage(nil); len(msg) != 8*window || err != nil {
 		t.Errorf("%d bytes, %v", len(msg), err)
 	}
 	for _, c := range append(stuck, near, far.Conn) {
@@ -191,7 +194,7 @@ func TestConnectionsAreShared(t *testing.T) {
 				h3.ConfigureServer(s)
 				s.QUICConfig.MaxIncomingStreams = test.server
 			})
-			mux := &websock.Mux{StreamsPerConn: test.perConn, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
+			mux := &websock.Mux{StreamsPerConn: test.perConn, HTTP3: newDialer()}
 			defer mux.Close()
 			var conns []*websock.Conn
 			for range test.streams {
@@ -214,7 +217,7 @@ func TestADialWaitsForAStream(t *testing.T) {
 		h3.ConfigureServer(s)
 		s.QUICConfig.MaxIncomingStreams = 1
 	})
-	mux := &websock.Mux{MaxConns: 1, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
+	mux := &websock.Mux{MaxConns: 1, HTTP3: newDialer()}
 	defer mux.Close()
 	for range 5 {
 		first := s.mustDial(t, websock.Config{Mux: mux})
@@ -275,7 +278,7 @@ func TestShutdownLetsWebSocketsEnd(t *testing.T) {
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	s := newServer(t, echo)
-	mux := &websock.Mux{IdleTimeout: 20 * time.Millisecond, HTTP3: &h3.Dialer{Required: true, Timeout: patience}}
+	mux := &websock.Mux{IdleTimeout: 20 * time.Millisecond, HTTP3: newDialer()}
 	defer mux.Close()
 	c := s.mustDial(t, websock.Config{Mux: mux})
 	time.Sleep(100 * time.Millisecond)

@@ -60,8 +60,8 @@ func exchange(t *testing.T, c *websock.Conn, messages, size int, received func(i
 		}
 		sent <- err
 	}()
-	c.SetRecvDeadline(time.Now().Add(patience))
 	for i := range messages {
+		c.SetRecvDeadline(time.Now().Add(patience))
 		if _, msg, err := c.RecvMessage(nil); err != nil || !bytes.Equal(msg, message(i)) {
 			t.Errorf("echo %d of %d bytes has %d, %v", i, len(message(i)), len(msg), err)
 			return
@@ -188,6 +188,7 @@ func TestWithoutHTTP3(t *testing.T) {
 func TestZeroRTTIsRefused(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
 		s := newServer(t, echo, func(s *http3.Server) {
+			s.QUICConfig = nil
 			if allowed {
 				s.QUICConfig = &quic.Config{Allow0RTT: true}
 			}
@@ -195,7 +196,7 @@ func TestZeroRTTIsRefused(t *testing.T) {
 		config := s.target().TLS.Clone()
 		config.ClientSessionCache = newTicketCache()
 		for _, resumed := range []bool{false, true} {
-			conn, err := quic.DialAddrEarly(t.Context(), s.addr.String(), config, nil)
+			conn, err := quic.DialAddrEarly(t.Context(), s.addr.String(), config, endlessHandshake)
 			if err != nil {
 				t.Fatal(err)
 			}

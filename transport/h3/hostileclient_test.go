@@ -31,7 +31,7 @@ func newRawClient(t *testing.T, s *server) *rawClient {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, err := quic.DialAddr(ctx, s.addr.String(), wstls.ClientConfig(s.addr.Addr().String(), s.config, http3.NextProtoH3), nil)
+	conn, err := quic.DialAddr(ctx, s.addr.String(), wstls.ClientConfig(s.addr.Addr().String(), s.config, http3.NextProtoH3), endlessHandshake)
 	if err != nil {
 		t.Fatal(err)
 	}

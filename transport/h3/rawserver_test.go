@@ -2,6 +2,7 @@ package h3_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -47,6 +48,8 @@ func newRawServer(t *testing.T, config *quic.Config, serve func(*rawConn)) *rawS
 		listener: &quic.Transport{Conn: udp},
 	}
 	secure.NextProtos = []string{http3.NextProtoH3}
+	config = cmp.Or(config, endlessHandshake).Clone()
+	config.HandshakeIdleTimeout = endlessHandshake.HandshakeIdleTimeout
 	l, err := s.listener.Listen(secure, config)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +162,7 @@ func answerPackets(t *testing.T, timeout time.Duration, answer func(p []byte) []
 	}()
 	s := &server{
 		addr: udp.LocalAddr().(*net.UDPAddr).AddrPort(),
-		mux:  &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: timeout}},
+		mux:  &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: timeout, QUIC: endlessHandshake}},
 	}
 	t.Cleanup(s.mux.Close)
 	return s
