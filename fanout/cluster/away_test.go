@@ -72,7 +72,7 @@ func TestAMemberThatLosesItsSessionJoinsAgain(t *testing.T) {
 	a, b := startMember(t, named(o, "a")), startMember(t, named(o, "b"))
 	wait(t, a, b)
 	session := b.Stats().Session
-	status, err := a.Status(t.Context())
+	status, err := a.Status(inTime(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestAMemberThatLosesItsSessionJoinsAgain(t *testing.T) {
 		k, by := s.Connected()
 		return k == 40 && by["b"] > 0
 	})
-	if again, err := a.Status(t.Context()); err != nil || len(again.Members) != len(status.Members) {
+	if again, err := a.Status(inTime(t)); err != nil || len(again.Members) != len(status.Members) {
 		t.Errorf("the members are %+v, %v", again.Members, err)
 	}
 }

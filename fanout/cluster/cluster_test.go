@@ -88,9 +88,7 @@ func TestStartRefusesOtherSettings(t *testing.T) {
 	o.Dir = t.TempDir()
 	startMember(t, o)
 	o.Partitions = 32
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if _, err := Start(ctx, o); !errors.Is(err, ErrOtherSettings) {
+	if _, err := Start(inTime(t), o); !errors.Is(err, ErrOtherSettings) {
 		t.Errorf("Start with other Partitions returned %v", err)
 	}
 }

@@ -36,9 +36,34 @@ func waitUntil(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited too long until %s", what)
+			giveUp(t, "waited too long until %s", what)
 		}
 	}
+}
+
+// giveUp fails a test, and logs what there is.
+func giveUp(t testing.TB, format string, args ...any) {
+	t.Helper()
+	for _, state := range witnesses {
+		t.Log(state())
+	}
+	t.Fatalf(format, args...)
+}
+
+// witnesses say what there is in the test that runs: there is one at a time.
+var witnesses []func() string
+
+// witness adds one until the test ends.
+func witness(t testing.TB, state func() string) {
+	witnesses = append(witnesses, state)
+	t.Cleanup(func() { witnesses = witnesses[:len(witnesses)-1] })
+}
+
+// inTime returns a context that ends when a test has waited long enough.
+func inTime(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // A natsServer can be stopped, and started again at the same address with what it has stored.
@@ -292,7 +317,10 @@ func startSlots(t testing.TB, p *peer, keys []string, o fanout.Options) *fanout.
 		defer cancel()
 		_ = g.Shutdown(ctx)
 	})
-	waitUntil(t, "all slots are up", func() bool { return g.Stats().Up == len(keys) })
+	witness(t, func() string { return fmt.Sprintf("slots: %+v", g.Stats()) })
+	waitUntil(t, "all slots are up, and the peer knows it", func() bool {
+		return g.Stats().Up == len(keys) && !slices.ContainsFunc(keys, func(key string) bool { return p.conn(key) == nil })
+	})
 	return g
 }
 
@@ -360,6 +388,10 @@ func newFeed(t *testing.T) *feed.Server {
 			}
 		}
 	})
+	witness(t, func() string {
+		keys, by := s.Connected()
+		return fmt.Sprintf("%d keys are connected, of members %v", keys, by)
+	})
 	return s
 }
 
@@ -400,13 +432,12 @@ func named(o Options, name string) Options {
 // startMember starts a member that leaves when the test ends.
 func startMember(t *testing.T, o Options) *Cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	c, err := Start(ctx, o)
+	c, err := Start(inTime(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { shutdown(t, c) })
+	witness(t, func() string { return fmt.Sprintf("%s: %+v", c.ID(), c.Stats()) })
 	return c
 }
 
@@ -422,11 +453,10 @@ func shutdown(t *testing.T, c *Cluster) {
 // wait waits until the members are settled, each in its own view.
 func wait(t *testing.T, members ...*Cluster) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	ctx := inTime(t)
 	for _, c := range members {
 		if err := c.Wait(ctx); err != nil {
-			t.Fatalf("Wait: %v, %+v", err, c.Stats())
+			giveUp(t, "%s: Wait: %v", c.ID(), err)
 		}
 	}
 }

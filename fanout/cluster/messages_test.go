@@ -69,9 +69,13 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 	}
 	for _, c := range []*Cluster{a, b} { // whoever holds the key
 		for _, key := range keys {
-			if err := c.Send(t.Context(), key, websock.OpText, []byte(c.ID())); err != nil {
-				t.Errorf("%s to %s: %v", c.ID(), key, err)
-			}
+			waitUntil(t, key+" is up, and subscribed", func() bool {
+				err := c.Send(inTime(t), key, websock.OpText, []byte(c.ID()))
+				if err != nil && !errors.Is(err, fanout.ErrDown) && !errors.Is(err, ErrNobody) {
+					t.Fatalf("%s to %s: %v", c.ID(), key, err)
+				}
+				return err == nil
+			})
 		}
 	}
 	shutdown(t, a)
@@ -80,9 +84,7 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 	close(stop)
 	<-stopped
 	for _, key := range keys {
-		if err := server.send(key, []byte(final)); err != nil {
-			t.Error(err)
-		}
+		waitUntil(t, "the server knows the connection of b", func() bool { return server.send(key, []byte(final)) == nil })
 	}
 	waitUntil(t, "everything is received and published", func() bool {
 		return finals.Load() == uint64(len(keys)) && b.Stats().Publish.Waiting == 0
@@ -110,6 +112,7 @@ func TestMessagesOfMovingKeysAreInOrder(t *testing.T) {
 		t.Errorf("%d messages are stored, and %d were received", len(all), received.Load())
 	}
 	for _, key := range keys {
+		waitUntil(t, key+" has received what was sent", func() bool { return len(server.receivedBy(key)) >= 2 })
 		got := server.receivedBy(key)
 		if want := fmt.Sprint([]string{"text " + a.ID(), "text " + b.ID()}); fmt.Sprint(got) != want {
 			t.Errorf("%s received %q, want %s", key, got, want)

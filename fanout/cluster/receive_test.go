@@ -23,6 +23,7 @@ func startTestReceiver(t testing.TB, c *nats.Conn, h *tokens, keys []string, sen
 	t.Helper()
 	r := startReceiver(receiverOptions{prefix: "test", conn: c, holds: h.holds, send: send, log: discardLog})
 	t.Cleanup(r.stop)
+	witness(t, func() string { return fmt.Sprintf("receiver: %+v", r.stats()) })
 	for _, key := range keys {
 		r.open(key)
 	}
@@ -33,7 +34,7 @@ func startTestReceiver(t testing.TB, c *nats.Conn, h *tokens, keys []string, sen
 func waitSubscribed(t testing.TB, r *receiver, n int) {
 	t.Helper()
 	waitUntil(t, "the keys are subscribed", func() bool { return r.stats().Subscribed == n })
-	if err := r.conn.Flush(); err != nil {
+	if err := r.conn.FlushTimeout(patience); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +76,7 @@ func TestMessagesAreSentByTheMemberThatHoldsTheKey(t *testing.T) {
 		{strings.Repeat("long", 1000), websock.OpText, "x", ErrNobody},
 		{"a", websock.OpText, strings.Repeat("x", 2<<20), nats.ErrMaxPayload},
 	} {
-		if err := Send(t.Context(), c, "test", test.key, test.op, []byte(test.p)); !errors.Is(err, test.want) {
+		if err := Send(inTime(t), c, "test", test.key, test.op, []byte(test.p)); !errors.Is(err, test.want) {
 			t.Errorf("%s, %v %.10q: %v, want %v", test.key, test.op, test.p, err, test.want)
 		}
 	}
@@ -126,7 +127,7 @@ func TestErrorsOfAMemberReachTheSender(t *testing.T) {
 		"removed": fanout.ErrDown,
 		"closed":  fanout.ErrDown,
 	} {
-		if err := Send(t.Context(), c, "test", key, websock.OpText, nil); !errors.Is(err, want) {
+		if err := Send(inTime(t), c, "test", key, websock.OpText, nil); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", key, err, want)
 		}
 	}
@@ -135,7 +136,7 @@ func TestErrorsOfAMemberReachTheSender(t *testing.T) {
 		"other": {RefusedOther, "strange"},
 	} {
 		var got *SendError
-		if err := Send(t.Context(), c, "test", key, websock.OpText, nil); !errors.As(err, &got) || *got != want {
+		if err := Send(inTime(t), c, "test", key, websock.OpText, nil); !errors.As(err, &got) || *got != want {
 			t.Errorf("%s: %#v, want %#v", key, err, want)
 		}
 	}
@@ -196,8 +197,11 @@ func TestTheMessagesOfAKeyAreSentInOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if i%50 == 0 { // no faster than they can be answered
-			if err := Send(t.Context(), c, "test", keys[0], websock.OpBinary, nil); err != nil {
+		if i%50 > 0 {
+			continue
+		}
+		for _, key := range keys { // no faster than each of the workers, among which they are divided at random
+			if err := Send(inTime(t), c, "test", key, websock.OpBinary, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -269,13 +273,13 @@ func TestNothingIsHeardForAKeyThatIsClosed(t *testing.T) {
 	r.open("b")                          // again
 	r.open(strings.Repeat("long", 1000)) // which NATS doesn't take
 	waitSubscribed(t, r, 1)
-	if err := Send(t.Context(), c, "test", "a", websock.OpText, nil); !errors.Is(err, ErrNobody) {
+	if err := Send(inTime(t), c, "test", "a", websock.OpText, nil); !errors.Is(err, ErrNobody) {
 		t.Errorf("%v, want ErrNobody", err)
 	}
 	r.open("a")
 	waitSubscribed(t, r, 2)
 	for _, key := range []string{"a", "b"} {
-		if err := Send(t.Context(), c, "test", key, websock.OpText, nil); err != nil {
+		if err := Send(inTime(t), c, "test", key, websock.OpText, nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -309,7 +313,7 @@ func TestKeysAreSubscribedAgainWhenNATSComesBack(t *testing.T) {
 	waitUntil(t, "it is back", c.IsConnected)
 	waitSubscribed(t, r, 2)
 	for _, key := range []string{"a", "b"} {
-		if err := Send(t.Context(), c, "test", key, websock.OpText, nil); err != nil {
+		if err := Send(inTime(t), c, "test", key, websock.OpText, nil); err != nil {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

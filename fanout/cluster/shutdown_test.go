@@ -54,11 +54,7 @@ func TestAFunctionOfFanoutMayCallShutdown(t *testing.T) {
 // checkNoMembers fails the test if there is a record of a member.
 func checkNoMembers(t *testing.T, n *natsServer) {
 	t.Helper()
-	status, err := ReadStatus(t.Context(), Options{URL: n.addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range status.Members {
+	for _, m := range statusOf(t, Options{URL: n.addr()}).Members {
 		if m.ID != silentMember {
 			t.Errorf("%s is still a member", m.ID)
 		}
@@ -125,12 +121,12 @@ func TestAStartThatFailsLeavesNoRecord(t *testing.T) {
 	o := testOptions(s, "k")
 	o.URL, o.Lease = n.addr(), 30*time.Second
 	conn := connectNATS(t, n.addr())
-	bucket, err := store.Open(t.Context(), conn, store.Config{Bucket: bucketOf(DefaultName)})
+	bucket, err := store.Open(inTime(t), conn, store.Config{Bucket: bucketOf(DefaultName)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	record, _ := json.Marshal(machine.Member{Weight: 1, Lease: o.Lease}) // for it the new member waits
-	if _, err := bucket.Create(t.Context(), machine.MemberKey(silentMember), record); err != nil {
+	if _, err := bucket.Create(inTime(t), machine.MemberKey(silentMember), record); err != nil {
 		t.Fatal(err)
 	}
 	updates, err := bucket.Watch(t.Context())
@@ -154,6 +150,7 @@ func TestAStartThatFailsLeavesNoRecord(t *testing.T) {
 
 func TestABucketThatIsDeletedIsMadeAgain(t *testing.T) {
 	s, n := newFeed(t), startNATS(t)
+	s.Grace = 30 * time.Second // one member may notice up to its deadline later than the other
 	o := testOptions(s, keysUpTo(20)...)
 	o.URL, o.FenceHeader = n.addr(), "" // tokens begin anew
 	a, b := startMember(t, named(o, "a")), startMember(t, named(o, "b"))
@@ -162,7 +159,7 @@ func TestABucketThatIsDeletedIsMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := js.DeleteKeyValue(t.Context(), bucketOf(DefaultName)); err != nil {
+	if err := js.DeleteKeyValue(inTime(t), bucketOf(DefaultName)); err != nil {
 		t.Fatal(err)
 	}
 	waitUntil(t, "the sessions are lost", func() bool { return a.Stats().Losses > 0 && b.Stats().Losses > 0 })
@@ -171,7 +168,10 @@ func TestABucketThatIsDeletedIsMadeAgain(t *testing.T) {
 		return err == nil && len(status.Members) == 2
 	})
 	wait(t, a, b)
-	waitUntil(t, "all are connected again", func() bool { k, _ := s.Connected(); return k == 20 })
+	waitUntil(t, "each is connected again, once", func() bool {
+		keys, by := s.Connected()
+		return keys == 20 && by["a"]+by["b"] == 20
+	})
 }
 
 // A curiousLog asks the Cluster for its Stats whenever something is logged.

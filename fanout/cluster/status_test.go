@@ -11,6 +11,19 @@ import (
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
 )
 
+// statusOf reads the status of a cluster, as soon as NATS lets it in.
+func statusOf(t *testing.T, o Options) (s Status) {
+	t.Helper()
+	waitUntil(t, "the status can be read", func() bool {
+		var err error
+		if s, err = ReadStatus(inTime(t), o); err != nil {
+			t.Log(err)
+		}
+		return err == nil
+	})
+	return s
+}
+
 func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 	s := newFeed(t)
 	o := testOptions(s, keysUpTo(50)...)
@@ -21,15 +34,12 @@ func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 	a := startMember(t, named(o, "a"))
 	b := startMember(t, named(o, "b"))
 	wait(t, a, b)
-	if _, err := ReadStatus(t.Context(), Options{Dir: o.Dir, Name: "other"}); !errors.Is(err, ErrNoCluster) {
+	if _, err := ReadStatus(inTime(t), Options{Dir: o.Dir, Name: "other"}); !errors.Is(err, ErrNoCluster) {
 		t.Errorf("without a cluster of this name, ReadStatus returned %v", err)
 	}
 	var status Status
 	waitUntil(t, "all keys are reported, and no moves", func() bool {
-		var err error
-		if status, err = ReadStatus(t.Context(), Options{Dir: o.Dir}); err != nil {
-			t.Fatal(err)
-		}
+		status = statusOf(t, Options{Dir: o.Dir})
 		return len(status.Members) == 2 && status.Members[0].Up+status.Members[1].Up == 50 && status.Moving == 0
 	})
 	first, second := status.Members[0], status.Members[1]
@@ -39,7 +49,7 @@ func TestTheStatusSaysWhoHoldsWhat(t *testing.T) {
 	if first.ID != a.ID() || second.ID != b.ID() || first.Partitions+second.Partitions != testPartitions || second.Partitions == 0 {
 		t.Errorf("the members are %+v", status.Members)
 	}
-	if other, err := a.Status(t.Context()); err != nil || len(other.Members) != 2 {
+	if other, err := a.Status(inTime(t)); err != nil || len(other.Members) != 2 {
 		t.Errorf("Cluster.Status returned %+v, %v", other, err)
 	}
 }
@@ -49,9 +59,8 @@ func TestTheStatusIsFoundWherePeersHaveTheirDirectories(t *testing.T) {
 	parent := t.TempDir()
 	o.Dir = filepath.Join(parent, "127.0.0.1_7201")
 	m := startMember(t, o)
-	status, err := ReadStatus(t.Context(), Options{Dir: parent})
-	if err != nil || len(status.Members) != 1 || status.Members[0].ID != m.ID() {
-		t.Errorf("ReadStatus returned %+v, %v", status, err)
+	if status := statusOf(t, Options{Dir: parent}); len(status.Members) != 1 || status.Members[0].ID != m.ID() {
+		t.Errorf("ReadStatus returned %+v", status)
 	}
 }
 
