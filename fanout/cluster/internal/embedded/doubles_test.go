@@ -24,9 +24,26 @@ func waitUntil(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			for _, s := range started {
+				t.Log(stateOf(s))
+			}
 			t.Fatal("not in time: ", what)
 		}
 	}
+}
+
+// started are the servers of the test that runs, for waitUntil to tell of them. There is one test at a time.
+var started []*Server
+
+func stateOf(s *Server) string {
+	s.mu.Lock()
+	e := s.engine
+	s.mu.Unlock()
+	if e == nil {
+		return fmt.Sprintf("%s: the server doesn't run here, but at %s", s.dir, s.URL())
+	}
+	return fmt.Sprintf("%s: the server runs, with %d clients and %d routes; it leads: %v, and is current: %v",
+		s.dir, e.NumClients(), e.NumRoutes(), e.JetStreamIsLeader(), e.JetStreamIsCurrent())
 }
 
 // inTime returns a context that ends when a test has waited long enough.
@@ -43,7 +60,11 @@ func start(t *testing.T, c Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeServer(t, s) })
+	started = append(started, s)
+	t.Cleanup(func() {
+		started = started[:len(started)-1]
+		closeServer(t, s)
+	})
 	return s
 }
 
@@ -84,7 +105,7 @@ func open(t *testing.T, nc *nats.Conn, replicas int) *store.Bucket {
 func renew(t *testing.T, b store.Store, key, value string, last uint64) (revision uint64) {
 	t.Helper()
 	waitUntil(t, "a write", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var err error
 		if revision, err = b.Update(ctx, key, []byte(value), last); err == nil {

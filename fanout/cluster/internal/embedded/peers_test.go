@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -75,7 +77,9 @@ func leads(t *testing.T, nc *nats.Conn) (leader string) {
 		t.Fatal(err)
 	}
 	waitUntil(t, "a leader", func() bool {
-		s, err := js.Stream(inTime(t), "KV_b")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // nobody answers while there is none
+		defer cancel()
+		s, err := js.Stream(ctx, "KV_b")
 		if err == nil && s.CachedInfo().Cluster != nil {
 			leader = s.CachedInfo().Cluster.Leader
 		}

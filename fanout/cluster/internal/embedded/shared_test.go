@@ -29,9 +29,7 @@ func TestProcessesOfAMachineShareAServer(t *testing.T) {
 	firstConn.Close()
 	closeServer(t, first)
 	renew(t, b, "k", "2", revision)
-	if !second.Running() {
-		t.Error("the second process doesn't run the server")
-	}
+	waitUntil(t, "the second process knows that it runs the server", second.Running)
 	third := start(t, c)
 	if third.Running() {
 		t.Error("a third process runs a server, too")
