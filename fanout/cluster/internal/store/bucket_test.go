@@ -42,7 +42,7 @@ func TestMembersCreateABucketAtOnce(t *testing.T) {
 	for range 8 {
 		nc := connect(t, s.address())
 		wg.Go(func() {
-			if _, err := store.Open(t.Context(), nc, store.Config{Bucket: "b"}); err != nil {
+			if _, err := store.Open(inTime(t), nc, store.Config{Bucket: "b"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -64,17 +64,17 @@ func TestOpenRefusesABucketThatBreaksThePromises(t *testing.T) {
 		{"LimitMarkerTTL", jetstream.KeyValueConfig{Bucket: "b"}},
 		{"storage", jetstream.KeyValueConfig{Bucket: "c", LimitMarkerTTL: time.Minute, Storage: jetstream.MemoryStorage}},
 	} {
-		if _, err := js.CreateKeyValue(t.Context(), test.bucket); err != nil {
+		if _, err := js.CreateKeyValue(inTime(t), test.bucket); err != nil {
 			t.Fatal(err)
 		}
 		c := store.Config{Bucket: test.bucket.Bucket}
-		_, err := store.Open(t.Context(), nc, c)
+		_, err := store.Open(inTime(t), nc, c)
 		var settings *store.SettingsError
 		if !errors.As(err, &settings) || settings.Setting != test.setting || settings.Bucket != c.Bucket {
 			t.Errorf("%s: %v", test.setting, err)
 		}
 		c.AnySettings = true
-		if _, err := store.Open(t.Context(), nc, c); err != nil {
+		if _, err := store.Open(inTime(t), nc, c); err != nil {
 			t.Errorf("%s, and any settings are accepted: %v", test.setting, err)
 		}
 	}
@@ -82,13 +82,13 @@ func TestOpenRefusesABucketThatBreaksThePromises(t *testing.T) {
 
 func TestOpenAcceptsMoreReplicasAndHistory(t *testing.T) {
 	nc := connect(t, threeServers(t)[0].address())
-	open(t, nc, store.Config{Bucket: "warm"}) // JetStream is ready
+	open(t, nc, store.Config{Bucket: "warm", Replicas: 3}) // JetStream is ready on all servers
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	has := jetstream.KeyValueConfig{Bucket: "b", Replicas: 3, History: 5, LimitMarkerTTL: time.Minute}
-	if _, err := js.CreateKeyValue(t.Context(), has); err != nil {
+	if _, err := js.CreateKeyValue(inTime(t), has); err != nil {
 		t.Fatal(err)
 	}
 	open(t, nc, store.Config{Bucket: "b", Replicas: 1})
@@ -146,7 +146,7 @@ func TestMarkersOfDeletedKeysGoAway(t *testing.T) {
 	const keys = 1000
 	for i := range keys {
 		key := fmt.Sprint("member.", i)
-		if err := b.Delete(t.Context(), key, create(t, b, key, "x")); err != nil {
+		if err := b.Delete(inTime(t), key, create(t, b, key, "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestMarkersOfDeletedKeysGoAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), "KV_b")
+	stream, err := js.Stream(inTime(t), "KV_b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestAWatchOf100000Keys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "keys", History: 3})
+	kv, err := js.CreateKeyValue(inTime(t), jetstream.KeyValueConfig{Bucket: "keys", History: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +193,10 @@ func TestAWatchOf100000Keys(t *testing.T) {
 		}
 	}
 	<-js.PublishAsyncComplete()
-	if _, err := kv.Put(t.Context(), "k7", []byte("new")); err != nil {
+	if _, err := kv.Put(inTime(t), "k7", []byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	if err := kv.Delete(t.Context(), "k8"); err != nil {
+	if err := kv.Delete(inTime(t), "k8"); err != nil {
 		t.Fatal(err)
 	}
 	b := open(t, nc, store.Config{Bucket: "keys", AnySettings: true})
@@ -219,7 +219,7 @@ func TestAWatchOf100000Keys(t *testing.T) {
 	if len(got) != keys-1 || string(got["k7"].Value) != "new" || string(got["k99999"].Value) != "99999" {
 		t.Errorf("%d keys, %q, %q", len(got), got["k7"].Value, got["k99999"].Value)
 	}
-	if err := kv.Delete(t.Context(), "k9"); err != nil {
+	if err := kv.Delete(inTime(t), "k9"); err != nil {
 		t.Fatal(err)
 	}
 	for {

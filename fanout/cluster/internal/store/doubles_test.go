@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
-	"github.com/seed004e8d11/websock/fanout/cluster/internal/store/storetest"
 	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
@@ -31,6 +30,13 @@ func waitUntil(t *testing.T, what string, condition func() bool) {
 			t.Fatal("not in time: ", what)
 		}
 	}
+}
+
+// inTime returns a context that ends when a test has waited long enough.
+func inTime(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // A natsServer is a NATS server inside the test that can be stopped and started again.
@@ -134,10 +140,8 @@ func connect(t *testing.T, address string, options ...nats.Option) *nats.Conn {
 
 func open(t *testing.T, nc *nats.Conn, c store.Config) *store.Bucket {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	b, err := store.Open(ctx, nc, c)
+	b, err := store.Open(inTime(t), nc, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +150,7 @@ func open(t *testing.T, nc *nats.Conn, c store.Config) *store.Bucket {
 
 func create(t *testing.T, s store.Store, key, value string) uint64 {
 	t.Helper()
-	revision, err := s.Create(t.Context(), key, []byte(value))
+	revision, err := s.Create(inTime(t), key, []byte(value))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,9 +180,16 @@ func updateSoon(t *testing.T, s store.Store, key, value string, last uint64) (re
 		if err == nil {
 			return true
 		}
-		u := storetest.Records(t, watching(t, s))[key]
-		revision = u.Revision
-		return string(u.Value) == value
+		for u := range watching(t, s) { // which may end
+			switch {
+			case u.Key == key && string(u.Value) == value:
+				revision = u.Revision
+				return true
+			case u.Key == "":
+				return false
+			}
+		}
+		return false
 	})
 	return revision
 }

@@ -123,7 +123,7 @@ func TestABucketThatIsRemovedIsMadeAgainByTheNextWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := js.DeleteKeyValue(t.Context(), "b"); err != nil {
+	if err := js.DeleteKeyValue(inTime(t), "b"); err != nil {
 		t.Fatal(err)
 	}
 	storetest.Ends(t, updates)
@@ -131,7 +131,7 @@ func TestABucketThatIsRemovedIsMadeAgainByTheNextWatch(t *testing.T) {
 	if all := storetest.Records(t, updates); len(all) != 0 {
 		t.Errorf("the bucket that was made again has %v", all)
 	}
-	if _, err := b.Create(t.Context(), "k", nil); err != nil {
+	if _, err := b.Create(inTime(t), "k", nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -163,7 +163,7 @@ func TestAWatchThatIsOverLeavesNoConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), "KV_b")
+	stream, err := js.Stream(inTime(t), "KV_b")
 	if err != nil {
 		t.Fatal(err)
 	}

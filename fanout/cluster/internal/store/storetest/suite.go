@@ -32,7 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b store.Store)) {
 		"WritesEndWithTheirContext":        writesEndWithTheirContext,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+			ctx, cancel := context.WithTimeout(context.Background(), 20*patience) // thousands of writes, by three servers
 			defer cancel()
 			a, b := open(t)
 			test(t, ctx, a, b)
