@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,14 +70,14 @@ func (j *journal) check(mayBeFenced bool) (c counted) {
 	stored := make([]int, len(sessions)) // messages of each session
 	keys := map[string]*keyJournal{}
 	present := map[uint64]bool{}
-	j.read(func(m jetstream.Msg) {
+	for _, m := range j.read() {
 		about, err := m.Metadata()
 		if err != nil {
 			t.Fatal(err)
 		}
 		present[about.Sequence.Stream] = true
 		if string(m.Data()) == askForEcho {
-			return
+			continue
 		}
 		c.stored++
 		if err := j.checkMessage(m, sessions, stored, keys); err == errFenced {
@@ -84,7 +85,7 @@ func (j *journal) check(mayBeFenced bool) (c counted) {
 		} else if err != nil {
 			t.Errorf("message %d of the stream, %s %q: %v", about.Sequence.Stream, m.Subject(), m.Data(), err)
 		}
-	})
+	}
 	j.mu.Lock()
 	acked := len(j.acked)
 	for sequence := range j.acked {
@@ -177,10 +178,10 @@ func (j *journal) nothingWaits() bool {
 func (j *journal) storesAll() bool {
 	j.w.t.Helper()
 	stored := map[int]int{} // messages of each session
-	j.read(func(m jetstream.Msg) {
+	for _, m := range j.read() {
 		session, number := numbersOf(m)
 		stored[session] = max(stored[session], number)
-	})
+	}
 	for _, s := range j.w.feed.History() {
 		if s.Ended.IsZero() && stored[s.ID] < s.Sent {
 			return false
@@ -197,41 +198,51 @@ func numbersOf(m jetstream.Msg) (session, number int) {
 	return session, number
 }
 
-// read calls f with each message of the stream.
-func (j *journal) read(f func(jetstream.Msg)) {
-	t := j.w.t
-	t.Helper()
+// read returns the messages of the stream. Servers that have just been started may not answer at first.
+func (j *journal) read() (all []jetstream.Msg) {
+	j.w.t.Helper()
+	j.w.waitUntil("the stream can be read", func() bool {
+		var err error
+		if all, err = j.tryToRead(); err != nil {
+			j.w.t.Log(err)
+		}
+		return err == nil
+	})
+	return all
+}
+
+func (j *journal) tryToRead() (all []jetstream.Msg, err error) {
 	js, err := jetstream.New(j.w.conn)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 	defer cancel()
 	consumer, err := js.OrderedConsumer(ctx, j.stream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	stream, err := js.Stream(ctx, j.stream)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	last := stream.CachedInfo().State.LastSeq
 	if last == 0 {
-		t.Fatal("nothing is in the stream")
+		return nil, errors.New("nothing is in the stream")
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer messages.Stop()
 	for {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		f(m)
+		all = append(all, m)
 		if about, err := m.Metadata(); err != nil || about.Sequence.Stream >= last {
-			return
+			return all, err
 		}
 	}
 }

@@ -81,7 +81,11 @@ func TestAMemberThatWasPausedUsesNoKeyThatOthersHave(t *testing.T) {
 }
 
 func TestARollingRestartMovesEachKeyInAnOrderlyWay(t *testing.T) {
-	w := startThree(t)
+	begin(t)
+	w := newWorld(t)
+	w.useFlag()
+	w.config.Lease = max(w.config.Lease, 30*time.Second) // nobody waits for its end
+	w.startThree()
 	j := w.watchAcks()
 	w.sendNumbers()
 	began := time.Now()

@@ -147,6 +147,17 @@ func (p *process) report() memberReport {
 	return p.parse(p.ask(askToReport))
 }
 
+// lastWords asks a member for its report when the test has failed: it may not answer.
+func (p *process) lastWords() string {
+	io.WriteString(p.stdin, askToReport+"\n")
+	select {
+	case line := <-p.stdout:
+		return line
+	case <-time.After(5 * time.Second):
+		return "nothing"
+	}
+}
+
 func (p *process) parse(line string) (r memberReport) {
 	p.t.Helper()
 	if err := json.Unmarshal([]byte(line), &r); err != nil {

@@ -190,6 +190,9 @@ func (w *world) waitUntil(what string, ok func() bool) (took time.Duration) {
 	for !ok() {
 		if took = time.Since(began); took > patience {
 			keys, by := w.feed.Connected()
+			for _, p := range w.members {
+				w.t.Logf("%s reports %s", p.name, p.lastWords())
+			}
 			w.t.Fatalf("waited too long until %s; %d keys are connected: %v", what, keys, by)
 		}
 		time.Sleep(20 * time.Millisecond)
