@@ -51,7 +51,7 @@ func TestProgramIsComparedAsServer(t *testing.T) {
 	if r, err = lab.Run(program, idle, loopback.Timing{}); err != nil {
 		t.Fatal(err)
 	}
-	if r.BytesPerConn == 0 || !math.IsNaN(r.GoroutinesPerConn) {
+	if !math.IsNaN(r.GoroutinesPerConn) { // there may be room for these connections in its memory already
 		t.Errorf("%+v", r)
 	}
 }

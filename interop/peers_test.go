@@ -3,13 +3,11 @@ package interop
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +16,8 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 	gorilla "github.com/gorilla/websocket"
+
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // A peer is a server of another project.
@@ -188,21 +188,14 @@ func process(t *testing.T, command func(port string) *exec.Cmd) string {
 	return ""
 }
 
-// freePort returns a port of 127.0.0.1 at which nobody listens. It is none of those from which the system
-// connects by default, one of which an outgoing connection could get before the server listens there.
+// freePort returns a port of 127.0.0.1 at which nobody listens, each time another one.
 func freePort(t *testing.T) string {
 	t.Helper()
-	var err error
-	for range 100 {
-		port := strconv.Itoa(10_000 + rand.N(20_000))
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			l.Close()
-			return port
-		}
+	port, err := loopback.Port()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal(err)
-	return ""
+	return port
 }
 
 // run starts a program, which is stopped when the test ends.

@@ -19,6 +19,7 @@ import (
 	"github.com/seed004e8d11/websock/bench/client"
 	"github.com/seed004e8d11/websock/bench/echo"
 	"github.com/seed004e8d11/websock/bench/server"
+	addresses "github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // An echoServer is a server that is compared, in a process of its own.
@@ -269,14 +270,11 @@ func answerSettle(tasks *json.Decoder, answers *json.Encoder) error {
 
 // start starts a program and waits until it listens.
 func (c Contestant) start(cpu int, limit time.Duration) (*echoServer, error) {
-	address, err := freeAddress()
+	port, err := addresses.Port()
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
+	address := net.JoinHostPort("127.0.0.1", port)
 	words := c.commandFor(port)
 	var said bytes.Buffer
 	cmd := exec.Command(words[0], words[1:]...)
@@ -300,18 +298,9 @@ func (c Contestant) start(cpu int, limit time.Duration) (*echoServer, error) {
 	return s, nil
 }
 
-// freeAddress returns an address that nobody listens on.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
-}
-
 // awaitListener waits until there is a server at the address.
 func awaitListener(address string) error {
-	const patience, pause = 10 * time.Second, 10 * time.Millisecond
+	const patience, pause = 30 * time.Second, 10 * time.Millisecond
 	for began := time.Now(); ; time.Sleep(pause) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {

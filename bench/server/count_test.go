@@ -31,7 +31,7 @@ func TestServerCountsMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.SetDeadline(time.Now().Add(time.Minute))
 			t.Cleanup(func() { conn.Close() })
 			return conn
 		}

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	writeWait = 5 * time.Second
-	pongWait  = 10 * time.Second
+	writeWait = 30 * time.Second
+	pongWait  = time.Minute
 )
 
 // A said is what one member has said to all.
