@@ -55,7 +55,7 @@ func ExampleClient() {
 // A server can perform the handshake over a connection, without net/http.
 func ExampleServerConn() {
 	client, server := net.Pipe()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {

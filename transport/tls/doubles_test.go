@@ -71,7 +71,7 @@ func (s *stream) end(err error) {
 func (s *stream) setDeadline(at time.Time) {
 	s.change(func() { s.deadline = at })
 	if !at.IsZero() {
-		time.AfterFunc(time.Until(at), s.changed.Broadcast)
+		time.AfterFunc(time.Until(at), func() { s.change(func() {}) }) // locked: a read that saw the time before waits now
 	}
 }
 

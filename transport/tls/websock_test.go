@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -25,7 +26,8 @@ func pair(t *testing.T, version uint16) (client, server *websock.Conn) {
 	a, b := wstls.Connect(t, version)
 	ca, _ := wstls.Move(t, a, nil)
 	cb, _ := wstls.Move(t, b, nil)
-	return websock.NewConn(ca, websock.Client, websock.Options{}), websock.NewConn(cb, websock.Server, websock.Options{})
+	patient := websock.Options{Limits: websock.Limits{CloseTimeout: time.Minute}}
+	return websock.NewConn(ca, websock.Client, patient), websock.NewConn(cb, websock.Server, patient)
 }
 
 // echo sets a Handler that sends every message back.
@@ -201,7 +203,7 @@ func TestMoveHijackedConnection(t *testing.T) {
 			go server.Serve(wstls.NewListener(l, serverConfig))
 			defer server.Close()
 			secured := upgrade(t, l.Addr().String(), clientConfig)
-			client := websock.NewConn(std.New(secured, nil), websock.Client, websock.Options{})
+			client := websock.NewConn(std.New(secured, nil), websock.Client, websock.Options{Limits: websock.Limits{CloseTimeout: time.Minute}})
 			for _, size := range []int{1, 1000, 100_000} {
 				want := bytes.Repeat([]byte("h"), size)
 				if err := client.SendBinary(want); err != nil {
