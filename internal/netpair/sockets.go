@@ -36,12 +36,24 @@ func Sockets(t testing.TB, network string) (client, server net.Conn) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if server, err = l.Accept(); err != nil {
+		if server, err = accept(l, client); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() { client.Close(); server.Close() })
 	return client, server
+}
+
+// accept returns the other end of client. Another program may dial the port, too, at which somebody else has listened
+// before.
+func accept(l net.Listener, client net.Conn) (server net.Conn, err error) {
+	for {
+		server, err = l.Accept()
+		if err != nil || l.Addr().Network() != "tcp" || server.RemoteAddr().String() == client.LocalAddr().String() {
+			return server, err
+		}
+		server.Close()
+	}
 }
 
 // RequireUnix skips the test if the system has no Unix sockets, like Wine and old versions of Windows.
