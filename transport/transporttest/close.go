@@ -16,7 +16,7 @@ import (
 
 func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, websock.Limits{})
+		client, server := s.pair(t, network, websock.Limits{CloseTimeout: patience})
 		served := make(chan error, 1)
 		go func() { served <- echo(server) }()
 		received := make(chan error, 1)
@@ -41,7 +41,7 @@ func (s Suite) testCloseFromAnotherGoroutineEndsAReceive(t *testing.T) {
 func (s Suite) testBothSidesClosingAtOnce(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} { // a pipe has no buffer for what both send
 		for range 20 {
-			client, server := s.pair(t, network, websock.Limits{CloseTimeout: 10 * time.Second})
+			client, server := s.pair(t, network, websock.Limits{CloseTimeout: patience})
 			var closers sync.WaitGroup
 			for _, c := range []*websock.Conn{client, server} {
 				closers.Go(func() {

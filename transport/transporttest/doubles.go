@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdtls "crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -435,6 +436,17 @@ func echo(c *websock.Conn) error {
 			return errors.Join(err, c.Close())
 		}
 	}
+}
+
+// An answerer is a net.Conn that is closed when the peer has closed.
+type answerer struct{ net.Conn }
+
+func (a answerer) Read(p []byte) (int, error) {
+	n, err := a.Conn.Read(p)
+	if err == io.EOF {
+		a.Close()
+	}
+	return n, err
 }
 
 // frameTo returns a frame as a peer of role sends it. A client's is masked with a key of zeros.

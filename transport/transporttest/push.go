@@ -139,7 +139,7 @@ func (s Suite) testOnCloseFollowsAnEndThatArrivesWithTheLastBytes(t *testing.T) 
 
 func (s Suite) testHandlersEchoUntilClose(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, websock.Limits{})
+		client, server := s.pair(t, network, websock.Limits{CloseTimeout: patience})
 		serverClosed := make(chan error, 2)
 		setHandler(t, server, websock.Messages(func(c *websock.Conn, op websock.Opcode, msg []byte) {
 			if err := c.SendFrame(op, true, msg); err != nil {

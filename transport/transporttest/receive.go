@@ -19,7 +19,7 @@ import (
 
 func (s Suite) testEchoOfEverySize(t *testing.T) {
 	s.eachNetwork(t, func(t *testing.T, network string) {
-		client, server := s.pair(t, network, websock.Limits{})
+		client, server := s.pair(t, network, websock.Limits{CloseTimeout: patience})
 		echoed := make(chan error, 1)
 		go func() { echoed <- echo(server) }()
 		for _, size := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
@@ -113,11 +113,10 @@ func (s Suite) testRecvTimeoutOfZeroReturnsWhatHasArrived(t *testing.T) {
 		stream := append(engine.AppendHeader(nil, websock.Header{Fin: true, Opcode: websock.OpBinary, Length: 10000}), large...)
 		buf := make([]byte, 10000)
 		poll := func(d time.Duration) (h websock.Header, n int, err error) {
-			for range 1000 { // loopback takes a moment
+			for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) { // loopback takes a moment
 				if h, n, err = c.RecvTimeout(buf, d); !errors.Is(err, websock.ErrTimeout) {
 					break
 				}
-				time.Sleep(time.Millisecond)
 			}
 			return h, n, err
 		}
@@ -257,8 +256,10 @@ func (s Suite) netConns(t testing.TB, network string, role websock.Role, timeout
 func (s Suite) testNetConnIsANetConn(t *testing.T) {
 	s.eachRole(t, func(t *testing.T, role websock.Role) {
 		nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
-			a, b = s.netConns(t, "tcp", role, time.Second)
-			return a, b, func() { // both at once: neither has to wait for the other
+			a, b = s.netConns(t, "tcp", role, patience)
+			a, b = answerer{a}, answerer{b} // else a test in which one end is closed would wait for that long
+			// Both at once: neither has to wait for the other.
+			return a, b, func() {
 				var closing sync.WaitGroup
 				closing.Go(func() { a.Close() })
 				closing.Go(func() { b.Close() })

@@ -23,7 +23,7 @@ func (s Suite) testEveryAcceptedMessageArrivesOnce(t *testing.T) {
 	for name, z := range map[string]websock.Compression{"plain": {}, "compressed": websock.DefaultCompression} {
 		t.Run(name, func(t *testing.T) {
 			a, b := s.sockets(t, "tcp")
-			limits := websock.Limits{SendQueue: 8 << 10}
+			limits := websock.Limits{SendQueue: 8 << 10, CloseTimeout: patience}
 			client := websock.NewConn(s.attach(t, a, nil), websock.Client, websock.Options{Limits: limits, Compression: z})
 			server := websock.NewConn(s.attach(t, b, nil), websock.Server, websock.Options{Limits: limits, Compression: z})
 			ways := map[string]func(p []byte) error{
