@@ -96,9 +96,10 @@ func (s *testServer) start() {
 }
 
 func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.arrivals = append(s.arrivals, time.Now())
-	s.mu.Unlock()
+	if !s.arrives(r) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	opts := &websock.AcceptOptions{CheckRequest: s.OnRequest, Compression: s.Compression, Transport: s.Transport}
 	if opts.Transport == nil {
 		opts.Transport = epoll.Transport()
@@ -109,7 +110,7 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
-	dead := s.http != r.Context().Value(http.ServerContextKey)
+	dead := s.deadLocked(r)
 	s.mu.Unlock()
 	s.accepted.Add(1)
 	if dead {
@@ -119,6 +120,23 @@ func (s *testServer) accept(w http.ResponseWriter, r *http.Request) {
 		s.OnConn(c)
 	}
 	c.SetHandler(websock.Messages(s.receive, s.forget))
+}
+
+// arrives records the time of a request. It returns false if the server is being killed: that ends HTTP/2
+// connections one after another, and those that are left would carry slots whose first connection has ended.
+func (s *testServer) arrives(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deadLocked(r) {
+		return false
+	}
+	s.arrivals = append(s.arrivals, time.Now())
+	return true
+}
+
+// deadLocked reports whether the server was killed to which a request has come.
+func (s *testServer) deadLocked(r *http.Request) bool {
+	return s.http != r.Context().Value(http.ServerContextKey)
 }
 
 func (s *testServer) receive(c *websock.Conn, op websock.Opcode, msg []byte) {
