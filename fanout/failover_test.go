@@ -657,12 +657,13 @@ func TestASlotThatIsAddedHasTargetsOfItsOwn(t *testing.T) {
 		if err := g.Find("one that fails").Err(); FailureOf(err) != FailedConnect {
 			t.Error(err)
 		}
+		g.Find("one that fails").Stop() // it dials all the time
 		tried := board.takeDials()["b"]
 		for i := range 20 {
 			g.Find(fmt.Sprint("two ", i)).Reconnect()
 		}
 		time.Sleep(time.Second)
-		if n := board.takeDials()["b"]; n > 5 {
+		if n := board.takeDials()["b"]; n > 1 { // whether it works again
 			t.Errorf("%d dials of the target that all know to fail, after %d", n, tried)
 		}
 		for s := range g.Slots() {
