@@ -144,12 +144,15 @@ func TestFailureOfClassifiesFailedAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	byProxy := websock.Config{Host: "a", Proxy: websock.ProxyURL(proxy)}
+	noNames := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("there is no name server")
+	}}
 	plain := strings.TrimPrefix(server.url(), "ws")
 	for want, target := range map[Failure]Target{
 		FailedProxy:    {Config: byProxy},
 		FailedStatus:   {URL: statusServer(t, 500, nil)},
 		FailedConnect:  {URL: "ws://127.0.0.1:1/"},
-		FailedResolve:  {URL: "ws://does-not-exist.invalid/"},
+		FailedResolve:  {URL: "ws://does-not-exist.invalid/", Config: websock.Config{Dialer: &net.Dialer{Resolver: noNames}}},
 		FailedTLS:      {URL: "wss" + plain},
 		FailedTimeout:  {Config: timeout},
 		FailedProtocol: {URL: bannerServer(t, "SSH-2.0\r\n")},
@@ -263,8 +266,8 @@ func TestFailuresOverHTTP2(t *testing.T) {
 			}
 			failed := make(chan error, 1)
 			g := startGroup(t, Options{
-				Targets: targets,
-				Backoff: Backoff{Base: time.Hour},
+				Targets:   targets,
+				Permanent: func(error) bool { return true }, // so that there is one attempt
 				OnDown: func(_ *Slot, err error, _ time.Duration) {
 					if ReasonOf(err) == AttemptFailed {
 						failed <- err

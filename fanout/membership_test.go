@@ -300,7 +300,7 @@ func checkKeys(t *testing.T, server *testServer) {
 	open := map[string]*websock.Conn{}
 	keys := map[*websock.Conn]string{}
 	server.OnRequest = func(r *http.Request) error {
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			mu.Lock()
 			last := open[r.URL.Path]
 			mu.Unlock()

@@ -284,10 +284,10 @@ func TestWhatALookupReturns(t *testing.T) {
 				config.Timeout = 50 * time.Millisecond
 			}
 			startGroup(t, Options{
-				Targets:  []Target{{URL: "ws://feed.test/", Config: config}},
-				Backoff:  Backoff{Base: time.Hour, Max: time.Hour},
-				Rotation: &Rotation{Lookup: test.lookUp},
-				OnDown:   func(_ *Slot, err error, _ time.Duration) { down <- err },
+				Targets:   []Target{{URL: "ws://feed.test/", Config: config}},
+				Permanent: func(error) bool { return true }, // so that there is one attempt
+				Rotation:  &Rotation{Lookup: test.lookUp},
+				OnDown:    func(_ *Slot, err error, _ time.Duration) { down <- err },
 				Recover: func(s *Slot, v any) {
 					if s.Number() != 0 || v != refused {
 						t.Errorf("slot %v, %v", s.Number(), v)
