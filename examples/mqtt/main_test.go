@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
 // newBroker starts Mosquitto with a listener for WebSocket, and returns its URL.
@@ -31,14 +31,14 @@ func newBroker(t *testing.T) string {
 		}
 		t.Skip("needs the broker mosquitto: apt-get install mosquitto")
 	}
-	addr, other := freePort(t), freePort(t) // Mosquitto 2.0.11 exits if all its listeners are for WebSocket
+	addresses := loopback.Addresses(t, 2) // Mosquitto 2.0.11 exits if all its listeners are for WebSocket
 	config := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf(`listener %d 127.0.0.1
+	text := fmt.Sprintf(`listener %s
 protocol websockets
-listener %d 127.0.0.1
+listener %s
 allow_anonymous true
 persistence false
-`, addr.Port, other.Port)
+`, listener(addresses[0]), listener(addresses[1]))
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,10 @@ persistence false
 		}
 	})
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", addr.String())
+		conn, err := net.Dial("tcp", addresses[0])
 		if err == nil {
 			conn.Close()
-			return "ws://" + addr.String() + "/"
+			return "ws://" + addresses[0] + "/"
 		}
 		if time.Now().After(end) {
 			t.Fatal(err)
@@ -67,19 +67,10 @@ persistence false
 	}
 }
 
-// freePort returns an address that was free a moment ago. Its port is none of those from which the system
-// connects by default, so that no outgoing connection gets it.
-func freePort(t *testing.T) *net.TCPAddr {
-	var err error
-	for range 100 {
-		var l net.Listener
-		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))); err == nil {
-			defer l.Close()
-			return l.Addr().(*net.TCPAddr)
-		}
-	}
-	t.Fatal(err)
-	return nil
+// listener returns an address as Mosquitto's configuration has it.
+func listener(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	return port + " " + host
 }
 
 func TestPublishAndReceive(t *testing.T) {
