@@ -206,11 +206,15 @@ generate: ## the assembly for amd64
 	cd internal/gen && go run ./utf8 -pkg utf8 -out ../utf8/valid_amd64.s -stubs ../utf8/valid_amd64.go
 	cd internal/gen && go run ./unmask -pkg utf8 -out ../utf8/unmask_amd64.s -stubs ../utf8/unmask_amd64.go
 
+# The jobs others and interop of .ci/run may both need it.
 $(VENV)/installed:
-	rm -rf $(@D)
-	/usr/bin/python3 -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r interop/requirements.txt
-	touch $@
+	mkdir -p $(dir $(VENV))
+	flock $(dir $(VENV)) sh -ec '\
+		if test -e $@; then exit; fi; \
+		rm -rf $(@D); \
+		/usr/bin/python3 -m venv $(@D); \
+		$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r interop/requirements.txt; \
+		touch $@'
 
 BUN = bench/others/ws/node_modules/.package-lock.json
 
@@ -221,7 +225,7 @@ peers: $(CADDY) $(H2SPEC) $(VENV)/installed ## what is built for interop; says w
 	flock interop/compiled $(MAKE) -C interop/compiled
 
 interop: peers $(BUN) ## against programs of others; interop/README.md says what to install
-	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 ./...
+	cd interop && VIRTUAL_ENV="$(VENV)" PATH="$(dir $(CADDY)):$(dir $(H2SPEC)):$$PATH" go test -count=1 -timeout 30m ./...
 
 coverage: ## statements covered by the tests of each package; demands nothing
 	go test -cover ./engine ./mask ./internal/handshake ./transport/... .
