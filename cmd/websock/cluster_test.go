@@ -166,7 +166,7 @@ func TestProcessesShareConnectionsAndTakeOverFromOneThatIsKilled(t *testing.T) {
 	var processes []*clusterProcess
 	for i := range 3 {
 		processes = append(processes, startClusterProcess(t, append([]string{
-			"-cluster", "-url", server.url, "-n", strconv.Itoa(keys), "-lease", "6s", "-size", "32",
+			"-cluster", "-url", server.url, "-n", strconv.Itoa(keys), "-lease", "12s", "-size", "32",
 		}, nats...)...))
 		waitUntil(t, fmt.Sprintf("%d members share the connections", i+1), shared(i+1))
 	}
