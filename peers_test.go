@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		parallel.Value.Set("6")
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait")) // its pollers never end
+	leak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait")) // its pollers never end
 }
 
 // echo returns a handler that accepts a connection and sends every message back.

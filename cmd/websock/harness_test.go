@@ -27,6 +27,7 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/report"
+	"github.com/seed004e8d11/websock/internal/leak"
 	"go.uber.org/goleak"
 )
 
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" { // with the race detector, a process sleeps for a second before it ends
 		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+	leak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
 // An outcome is the exit code and output of a run of the program.

@@ -13,14 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 var secret = []byte("of the tests")
 

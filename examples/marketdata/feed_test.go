@@ -8,15 +8,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/examples/marketdata/internal/exchange"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 func TestBooksAreRightAgainAfterEachFault(t *testing.T) {
 	for _, c := range []struct {

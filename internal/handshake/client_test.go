@@ -15,12 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed004e8d11/websock/engine"
+	"github.com/seed004e8d11/websock/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 func TestCheckRejectsWhatMustNotBeSent(t *testing.T) {
 	header := func(name, value string) Request {

@@ -11,15 +11,14 @@ import (
 	"testing"
 	"unsafe"
 
-	"go.uber.org/goleak"
-
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/transporttest"
 )
 
 var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", "unix"}}
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 func TestTransport(t *testing.T) { suite.Run(t) }
 

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/transporttest"
@@ -20,7 +21,7 @@ var suite = transporttest.Suite{Factory: Transport(), Networks: []string{"tcp", 
 
 // TestMain looks for goroutines left behind. netpoll's pollers stay until the process ends.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+	leak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
 func TestTransport(t *testing.T) { suite.Run(t) }

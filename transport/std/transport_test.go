@@ -6,8 +6,7 @@ import (
 	"runtime"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport/std"
 	"github.com/seed004e8d11/websock/transport/transporttest"
@@ -54,5 +53,5 @@ func BenchmarkEcho(b *testing.B) { suite.Benchmark(b) }
 
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
-	goleak.VerifyTestMain(m)
+	leak.VerifyTestMain(m)
 }

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed004e8d11/websock/internal/leak"
 )
 
 // TestMain checks for leaked goroutines. netpoll's pollers never end.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+	leak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 
 // identity returns a certificate for example.com, and a pool with its issuer.

@@ -7,9 +7,8 @@ import (
 	"runtime"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/internal/leak"
 	"github.com/seed004e8d11/websock/internal/race"
 	"github.com/seed004e8d11/websock/transport"
 	"github.com/seed004e8d11/websock/transport/std"
@@ -18,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "6") // unless the command line sets it: most tests only wait
-	goleak.VerifyTestMain(m)
+	leak.VerifyTestMain(m)
 }
 
 // A hiding is a Factory of transports that hide a part of what those of package std implement.

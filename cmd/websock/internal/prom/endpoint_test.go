@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
 	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
+	"github.com/seed004e8d11/websock/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // exampleSnapshot returns one in which every number differs.
 func exampleSnapshot() measure.Snapshot {
