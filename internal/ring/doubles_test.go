@@ -135,14 +135,27 @@ func (d *descriptor) shrink(t testing.TB, peer *descriptor) {
 	}
 }
 
+// await waits for an event of poll(2): what a peer does over TCP may take a moment to arrive.
+func (d *descriptor) await(t testing.TB, event int16) (came bool) {
+	t.Helper()
+	ready, err := 0, error(unix.EINTR)
+	for err == unix.EINTR {
+		ready, err = unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: event}}, 20_000)
+	}
+	if ready == 0 || err != nil {
+		t.Errorf("the event %x has not come: %v", event, err)
+		return false
+	}
+	return true
+}
+
 // readAll reads n bytes, which are there or on their way.
 func (d *descriptor) readAll(t testing.TB, n int) []byte {
 	t.Helper()
 	p := make([]byte, n)
 	for got := 0; got < n; {
-		poll := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}}
-		if ready, err := unix.Poll(poll, 20_000); ready == 0 || err != nil && err != unix.EINTR {
-			t.Fatalf("only %d of %d bytes came: %v", got, n, err)
+		if !d.await(t, unix.POLLIN) {
+			t.FailNow()
 		}
 		m, err := unix.Read(d.fd, p[got:])
 		if m <= 0 && err != unix.EAGAIN {

@@ -48,13 +48,13 @@ var requests = []struct {
 var all, tcp, unixOnly = []string{"tcp", "unix"}, []string{"tcp"}, []string{"unix"}
 
 func nothing(*testing.T, *descriptor, *descriptor) {}
-func ended(_ *testing.T, _, b *descriptor)         { b.close() }
+func ended(t *testing.T, a, b *descriptor)         { b.close(); a.await(t, unix.POLLIN) }
 func closed(_ *testing.T, a, _ *descriptor)        { a.close() }
-func wasReset(t *testing.T, _, b *descriptor)      { b.reset(t) }
+func wasReset(t *testing.T, a, b *descriptor)      { b.reset(t); a.await(t, unix.POLLERR) }
 func shut(_ *testing.T, a, _ *descriptor)          { unix.Shutdown(a.fd, unix.SHUT_WR) }
 
 func sent(s string) func(*testing.T, *descriptor, *descriptor) {
-	return func(t *testing.T, _, b *descriptor) { b.write(t, []byte(s)) }
+	return func(t *testing.T, a, b *descriptor) { b.write(t, []byte(s)); a.await(t, unix.POLLIN) }
 }
 
 func full(t *testing.T, a, b *descriptor) {
@@ -268,6 +268,11 @@ func exchange(t *testing.T, r *Ring, round int, here, peers []*descriptor) bool 
 	if res, ok := r.Next(); ok {
 		t.Errorf("round %d: a send has the result %+v", round, res)
 		return false
+	}
+	for _, i := range sent {
+		if !peers[i].await(t, unix.POLLIN) {
+			return false
+		}
 	}
 	for range 1 + round%2 { // the second time nothing is there
 		buffers := make([][]byte, len(peers))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed004e8d11/websock/internal/loopback"
 	"github.com/seed004e8d11/websock/internal/socket"
 )
 
@@ -60,12 +61,7 @@ func TestOpenTCPSetsTheOptionsOfNetDialer(t *testing.T) {
 }
 
 func TestConnectReportsThatNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.MustParseAddrPort(l.Addr().String())
-	l.Close()
+	addr := netip.MustParseAddrPort(loopback.Addresses(t, 1)[0])
 	fd, err := socket.OpenTCP(addr)
 	if err != nil {
 		t.Fatal(err)
