@@ -12,7 +12,7 @@ import (
 )
 
 // hangs is how long these tests wait for a call that should return at once.
-const hangs = 20 * time.Second
+const hangs = time.Minute
 
 // rounds returns how often a case is repeated. With -v, when the longest time of a case is reported,
 // the cases are repeated and don't run at the same time.
@@ -151,7 +151,7 @@ func TestEndingAConnectionNeverWaitsForUserCodeOrThePeer(t *testing.T) {
 							longest = max(longest, run(e))
 						}
 						t.Logf("longest of %d: %v", n, longest)
-						if longest >= hangs/2 {
+						if longest >= hangs {
 							t.Errorf("%s took %v", how, longest)
 						}
 					})

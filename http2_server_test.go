@@ -191,7 +191,7 @@ func (s *runningServer) open(t testing.TB, session *h2.Session, more ...hpack.He
 	if err != nil || head.Fields[0].Value != "200" {
 		t.Fatalf("%v, %v", head, err)
 	}
-	return NewConn(st, Client, Options{Limits: Limits{CloseTimeout: 5 * time.Second}})
+	return NewConn(st, Client, Options{Limits: Limits{CloseTimeout: time.Minute}})
 }
 
 // pageOrEcho serves a page, and echoes on WebSockets.
@@ -652,7 +652,7 @@ func TestServeConnReturnsWhyTheConnectionEnded(t *testing.T) {
 func TestServerEndsItsStreamAfterTheAnswer(t *testing.T) {
 	eachHTTP2Server(t, func() *http.Server {
 		return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c, err := Accept(w, r, nil)
+			c, err := Accept(w, r, &AcceptOptions{Limits: Limits{CloseTimeout: time.Minute}})
 			if err != nil {
 				t.Error(err)
 				return

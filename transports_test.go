@@ -324,7 +324,7 @@ func (s *stuckTransport) sends(role Role, want string) {
 
 func newStuck(t *testing.T, room int, chunks ...[]byte) (*Conn, *stuckTransport) {
 	s := newStuckTransport(t, room, chunks...)
-	return NewConn(s, Client, Options{Limits: Limits{PongRate: 1000}}), s
+	return NewConn(s, Client, Options{Limits: Limits{PongRate: 1000, CloseTimeout: time.Minute}}), s
 }
 
 func newStuckTransport(t *testing.T, room int, chunks ...[]byte) *stuckTransport {
