@@ -49,12 +49,17 @@ func TestForwardsBytes(t *testing.T) {
 }
 
 func TestForwardsInPieces(t *testing.T) {
+	const delay = 20 * time.Millisecond
 	p, client, server := connect(t)
-	p.Begin(Fault{Piece: 2, Delay: 20 * time.Millisecond})
+	p.Begin(Fault{Piece: 2, Delay: delay})
+	began := time.Now()
 	io.WriteString(server, "abcd")
-	buf := make([]byte, 10)
-	if n, err := client.Read(buf); n != 2 || err != nil {
-		t.Errorf("%q, %v", buf[:n], err)
+	buf := make([]byte, 4)
+	if _, err := io.ReadFull(client, buf); string(buf) != "abcd" || err != nil {
+		t.Errorf("%q, %v", buf, err)
+	}
+	if took := time.Since(began); took < 2*delay {
+		t.Errorf("two pieces took %v, with a delay of %v each", took, delay)
 	}
 }
 
@@ -91,6 +96,10 @@ func TestCloseEndsAStall(t *testing.T) {
 	if _, err := io.ReadFull(client, make([]byte, 2)); err != nil {
 		t.Fatal(err)
 	}
+	p.mu.Lock()
+	stalled := p.links[0].stalled
+	p.mu.Unlock()
+	<-stalled
 	io.WriteString(client, "answer")
 	for _, conn := range []net.Conn{client, server} {
 		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
