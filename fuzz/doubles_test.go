@@ -216,8 +216,10 @@ func (e *end) set(d *deadline, at time.Time) error {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
-	if !at.IsZero() {
-		d.timer = time.AfterFunc(time.Until(at), func() {
+	// A timer of a bubble that is due at once runs in the goroutine that starts it. If two do so at the same time,
+	// the race detector may crash: they are one and the same thread for it.
+	if left := time.Until(at); !at.IsZero() && left > 0 {
+		d.timer = time.AfterFunc(left, func() {
 			e.link.mu.Lock()
 			e.link.changed.Broadcast()
 			e.link.mu.Unlock()
