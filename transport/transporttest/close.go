@@ -158,7 +158,7 @@ func (s Suite) testNothingExtendsTheCloseTimeout(t *testing.T) {
 
 // The close timeout begins when the Handler returns that called Close, or during which it was called.
 func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
-	const size, timeout = 4 << 20, 3 * time.Second // within which a busy machine moves them
+	const size, timeout = 4 << 20, 6 * time.Second // within which a busy machine moves them
 	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
 		t.Run(role.String()+" closed by "+closer, func(t *testing.T) {
 			s.mayRunInParallel(t)
