@@ -16,7 +16,8 @@ import (
 type Compression struct {
 	// Level is the compression level of sent messages: 1 is the fastest, 9 makes the smallest
 	// messages. With takeover, each level above 1 processes the whole window for every message,
-	// which is costly if the window is large and messages are small. 0: compression is off.
+	// which is costly if the window is large and messages are small. Level 1 looks back eight times as
+	// far as a message is long, and at least 8 KiB. 0: compression is off.
 	Level int
 
 	// Threshold is the size in bytes below which an unfragmented message is sent uncompressed. So

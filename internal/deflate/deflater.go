@@ -65,11 +65,20 @@ func (d *Deflater) Deflate(dst, src []byte, dict *History) []byte {
 
 // join returns the end of dict followed by src, and the index of src[at] in it.
 func (d *Deflater) join(dict *History, src []byte, at int) (data []byte, from int) {
-	d.joined = dict.AppendTo(d.joined[:0])
-	if most := d.window - at; len(d.joined) > most {
-		d.joined = d.joined[len(d.joined)-most:]
-	}
-	from = len(d.joined) + at
+	n := min(dict.Len(), d.window-at, d.reach(len(src)))
+	d.joined = slices.Grow(d.joined[:0], n)[:n]
+	dict.copyTo(d.joined, n)
+	from = n + at
 	d.joined = append(append(d.joined, src...), make([]byte, joinedPadding)...)
 	return d.joined[:len(d.joined)-joinedPadding], from
+}
+
+// reach returns how much of the history matches are looked for in if a message has n bytes. For level 1, a
+// short message is not worth a long history: to remember all of that would take longer than the rest.
+func (d *Deflater) reach(n int) int {
+	const times, least = 8, 8 << 10
+	if d.level > 1 {
+		return d.window
+	}
+	return max(times*n, least)
 }

@@ -65,3 +65,28 @@ func TestDeflateRefersToHistory(t *testing.T) {
 		}
 	}
 }
+
+func TestLevel1LooksBackEightTimesAsFarAsAMessageIsLong(t *testing.T) {
+	noise := make([]byte, 1<<15)
+	rand.NewChaCha8([32]byte{1}).Read(noise)
+	h := NewHistory(15)
+	h.Append(noise)
+	for _, test := range []struct {
+		level, size, back int
+		found             bool
+	}{
+		{1, 100, 8 << 10, true},
+		{1, 100, 9 << 10, false},
+		{1, 1 << 10, 8 << 10, true},
+		{1, 1 << 10, 10 << 10, false},
+		{1, 2 << 10, 16 << 10, true},
+		{1, 4 << 10, 32 << 10, true},
+		{2, 100, 31 << 10, true},
+	} {
+		repeated := noise[len(noise)-test.back:][:test.size]
+		n := len(NewDeflater(test.level, 15).Deflate(nil, repeated, &h))
+		if found := n < test.size/2; found != test.found {
+			t.Errorf("level %d: what %d bytes of %d KiB ago repeat takes %d", test.level, test.size, test.back>>10, n)
+		}
+	}
+}
