@@ -30,7 +30,7 @@ var charted = map[string]chart{
 	"pipelined/ws/conns=64x16":            {file: "Pipelined", title: "64 connections, 16 messages in flight on each", unit: "µs of CPU time for a message"},
 	"idle/wss/conns=10000/shared=100":     {file: "IdleHTTP2", title: "10,000 idle WebSockets, 100 on a connection", unit: "bytes of memory for each, with TLS"},
 	"echo/wss/conns=1000/shared=10":       {file: "EchoHTTP2", title: "Echo over 1,000 WebSockets, 10 on a connection", unit: "µs of CPU time for a message, with TLS"},
-	"echo/ws/conns=61/size=1024/takeover": {file: "Compressed", title: "Echo of 1 KiB of JSON, compressed", unit: "µs of CPU time for a message, with context takeover"},
+	"echo/ws/conns=61/size=1024/takeover": {file: "Compressed", title: "Echo of 1 KiB of JSON, compressed", unit: "µs of CPU time for a message, with takeover"},
 }
 
 // drawCharts draws each chart twice, for a light and a dark page.
