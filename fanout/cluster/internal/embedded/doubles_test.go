@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/store/storetest"
 )
 
 // patience is how long tests wait for what should come soon.
@@ -116,16 +117,9 @@ func renew(t *testing.T, b store.Store, key, value string, last uint64) (revisio
 		if err != nil {
 			return false
 		}
-		for u := range updates {
-			switch {
-			case u.Key == key && string(u.Value) == value:
-				revision = u.Revision
-				return true
-			case u.Key == "":
-				return false
-			}
-		}
-		return false
+		var written bool
+		revision, written = storetest.Written(updates, key, value)
+		return written
 	})
 	return revision
 }

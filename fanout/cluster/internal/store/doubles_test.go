@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/seed004e8d11/websock/fanout/cluster/internal/store"
+	"github.com/seed004e8d11/websock/fanout/cluster/internal/store/storetest"
 	"github.com/seed004e8d11/websock/internal/loopback"
 )
 
@@ -180,16 +181,9 @@ func updateSoon(t *testing.T, s store.Store, key, value string, last uint64) (re
 		if err == nil {
 			return true
 		}
-		for u := range watching(t, s) { // which may end
-			switch {
-			case u.Key == key && string(u.Value) == value:
-				revision = u.Revision
-				return true
-			case u.Key == "":
-				return false
-			}
-		}
-		return false
+		var written bool
+		revision, written = storetest.Written(watching(t, s), key, value)
+		return written
 	})
 	return revision
 }

@@ -112,6 +112,20 @@ func Records(t *testing.T, updates <-chan store.Update) map[string]store.Update 
 	}
 }
 
+// Written reads a watch to the mark, and returns the revision at which a key has a value. It is not found if the
+// watch ends before.
+func Written(updates <-chan store.Update, key, value string) (revision uint64, found bool) {
+	for u := range updates {
+		switch {
+		case u.Key == key && string(u.Value) == value:
+			return u.Revision, true
+		case u.Key == "":
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
 // Ends reads a watch to its end, for which it waits.
 func Ends(t *testing.T, updates <-chan store.Update) {
 	t.Helper()
