@@ -305,8 +305,12 @@ func TestOnCloseAfterCloseReportsThatSentFramesWereNotWritten(t *testing.T) {
 	c, s := newScripted(Client, Limits{}, frames(Client, "text a"))
 	s.writeErr = syscall.EPIPE
 	c.SetHandler(&recorder{onData: func(c *Conn, _ Header, _ []byte) {
-		go c.Close()
-		waitUntil(func() bool { return c.Err() != nil })
+		closed := make(chan struct{})
+		go func() {
+			c.Close()
+			close(closed)
+		}()
+		<-closed // the write has failed before the stream ends
 	}})
 	s.err = io.EOF
 	err := s.play()
