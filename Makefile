@@ -86,8 +86,8 @@ test-cluster:
 
 race: race-packages race-cluster ## all tests under the race detector, in random order
 
-# The tests of these packages are about documents and sources.
-DOCUMENTS := /internal/(api|dist|exportdata|gen|snippets|tree)$$
+# The tests of these packages are about documents, sources and builds.
+DOCUMENTS := /internal/(api|delays|dist|exportdata|gen|snippets|tree)$$
 
 race-packages:
 	go test -race -shuffle=on -timeout 30m $$(go list $(PACKAGES) | grep -vE '$(DOCUMENTS)')
