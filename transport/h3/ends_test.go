@@ -1,6 +1,7 @@
 package h3_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -130,6 +131,58 @@ func TestCloseIsAnsweredBothWays(t *testing.T) {
 				t.Errorf("%s, %s closes: %v", name, closer, err)
 			}
 			waitUntil(t, "the Mux has no stream", func() bool { return s.mux.Stats().Streams == 0 })
+		}
+	}
+}
+
+// A client may leave the end of its stream to the server. Nothing more is waited for when its answer was read,
+// whoever has read it.
+func TestTheAnswerIsSeenWhoeverReadsIt(t *testing.T) {
+	taken := make(chan transport.Conn, 1)
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		taker, _ := handshake.StreamTakerOf[transport.Conn](w)
+		c, err := taker.TakeStream(http.StatusOK, http.Header{})
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- c
+	})
+	isAnswer := func(p []byte) bool { return bytes.HasSuffix(p, maskedClose[2:]) } // without the header of DATA
+	for _, test := range []struct {
+		name   string
+		before func(c transport.Conn, answer func())
+	}{
+		{"before", func(c transport.Conn, answer func()) {
+			answer()
+			c.View()
+		}},
+		{"meanwhile", func(c transport.Conn, answer func()) {
+			go c.Read(make([]byte, 100))
+			time.Sleep(time.Millisecond) // until it waits; if it comes too late, Linger reads
+			time.AfterFunc(time.Millisecond, answer)
+		}},
+		{"Linger", func(_ transport.Conn, answer func()) { time.AfterFunc(time.Millisecond, answer) }},
+	} {
+		client := newRawClient(t, s)
+		st := client.stream(proper)
+		c := <-taken
+		if c == nil {
+			return
+		}
+		test.before(c, func() { st.Write(maskedClose) })
+		lingered := make(chan error, 1)
+		go func() { lingered <- c.(transport.AnswerAwaiter).LingerForAnswer(time.Hour, isAnswer) }()
+		select {
+		case err := <-lingered:
+			if err != nil {
+				t.Errorf("%s: %v", test.name, err)
+			}
+		case <-time.After(patience):
+			t.Errorf("%s: the answer was not seen", test.name)
+			c.Close()
+		}
+		if _, err := io.Copy(io.Discard, st); err != nil {
+			t.Errorf("%s: the client reads %v", test.name, err)
 		}
 	}
 }

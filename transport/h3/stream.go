@@ -31,8 +31,7 @@ type stream struct {
 
 	reading  sync.Mutex // held by a Read
 	frames   deframer
-	violated atomic.Pointer[error]  // why we have ended the connection; nil: we haven't
-	awaiting atomic.Pointer[answer] // nil: LingerForAnswer wasn't called
+	violated atomic.Pointer[error] // why we have ended the connection; nil: we haven't
 
 	writing sync.Mutex // held by a Write
 	unsent  int        // bytes that TryWrite has written since the last Write: no more of them wait in quic-go
@@ -76,8 +75,6 @@ func (st *stream) Read(p []byte) (int, error) {
 			broken = st.fail(bad)
 		}
 		switch {
-		case n > 0 && st.isAnswered(p[:n]):
-			return 0, io.EOF
 		case n > 0:
 			return n, nil // the next Read returns an error again
 		case broken != nil:
@@ -276,32 +273,3 @@ type conn struct {
 }
 
 func newConn(st *stream) *conn { return &conn{std.New(st, nil), st} }
-
-// An answer is what LingerForAnswer waits for.
-type answer struct {
-	isAnswer func(payload []byte) bool
-	tail     []byte // the last bytes before those that have arrived now
-}
-
-// answerSize is the size of the largest close frame of a client.
-const answerSize = 2 + 4 + 125
-
-// AwaitsAnswer makes a conn, with LingerForAnswer, a transport.AnswerAwaiter.
-func (c *conn) AwaitsAnswer() bool { return true }
-
-// LingerForAnswer is Linger until the peer has answered the close frame.
-func (c *conn) LingerForAnswer(d time.Duration, isAnswer func(payload []byte) bool) error {
-	c.stream.awaiting.Store(&answer{isAnswer: isAnswer})
-	return c.Linger(d)
-}
-
-// isAnswered reports whether the answer that LingerForAnswer waits for has come, with p.
-func (st *stream) isAnswered(p []byte) bool {
-	a := st.awaiting.Load()
-	if a == nil {
-		return false
-	}
-	a.tail = append(a.tail, p...)
-	a.tail = a.tail[max(0, len(a.tail)-answerSize):]
-	return a.isAnswer(a.tail)
-}

@@ -20,10 +20,11 @@ type answerWatch struct {
 // answerSize is the size of the largest close frame of a client.
 const answerSize = 2 + 4 + 125
 
-// newAnswerWatch returns nil if conn, or what carries it if it is a tls.Conn, has a method CloseWrite. early
-// are bytes that were read from it.
+// newAnswerWatch returns nil if conn is no Stream and has a method CloseWrite, or what carries it if it is a
+// tls.Conn. early are bytes that were read from it.
 func newAnswerWatch(conn net.Conn, early []byte) *answerWatch {
-	if _, ok := belowTLS(deadline.Unwrap(conn)).(interface{ CloseWrite() error }); ok {
+	_, isStream := conn.(Stream)
+	if _, ok := belowTLS(deadline.Unwrap(conn)).(interface{ CloseWrite() error }); ok && !isStream {
 		return nil
 	}
 	w := &answerWatch{}
@@ -54,7 +55,8 @@ func (w *answerWatch) await(isAnswer func(payload []byte) bool) bool {
 }
 
 // AwaitsAnswer reports whether CloseWrite does nothing, so that the peer can't know that nothing more
-// comes until the connection is closed.
+// comes until the connection is closed; or whether the Conn carries a Stream, whose peer may take it to be
+// over in both directions when it ends in one.
 func (c *Conn) AwaitsAnswer() bool { return c.answer != nil }
 
 // LingerForAnswer is Linger, but also ends when what was read ends with the answer, as isAnswer says. It

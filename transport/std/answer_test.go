@@ -155,6 +155,11 @@ func TestLingerForAnswer(t *testing.T) {
 	}
 }
 
+// A streamWithCloseWrite is a std.Stream that can end one direction.
+type streamWithCloseWrite struct{ *bufferedStream }
+
+func (streamWithCloseWrite) CloseWrite() error { return nil }
+
 // Where CloseWrite works, a server's Close ends the stream by it.
 func TestAwaitsAnswerOnlyWithoutCloseWrite(t *testing.T) {
 	for network, want := range map[string]bool{"tcp": false, "tunnel": false, "pipe": true} {
@@ -162,5 +167,9 @@ func TestAwaitsAnswerOnlyWithoutCloseWrite(t *testing.T) {
 		if c := std.New(near, nil); c.AwaitsAnswer() != want {
 			t.Errorf("%s: %v", network, !want)
 		}
+	}
+	near, _ := netpair.Sockets(t, "tcp")
+	if c := std.New(streamWithCloseWrite{&bufferedStream{Conn: near}}, nil); !c.AwaitsAnswer() {
+		t.Error("a Stream's CloseWrite may be taken for the end of both directions")
 	}
 }

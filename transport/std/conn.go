@@ -22,7 +22,7 @@ type Conn struct {
 	stream Stream          // conn, if it is one
 	pull   *pullState      // nil: View and Read have not waited yet
 	pump   *pump           // nil: Push was not called
-	answer *answerWatch    // nil: CloseWrite ends the stream
+	answer *answerWatch    // nil: a server calls CloseWrite before it has the answer
 
 	view    []byte         // bytes read and not consumed
 	viewBuf *buffer.Buffer // memory of the view; nil for early bytes
