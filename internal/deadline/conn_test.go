@@ -101,9 +101,19 @@ func TestReadAfterDeadlineReturnsWhatHasArrived(t *testing.T) {
 
 func TestWriteWaitsForEarlierWriteThatTimedOut(t *testing.T) {
 	near, far := pipe(t)
-	near.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	timedOut := make(chan error)
+	go func() {
+		for range 2 {
+			_, err := near.Write([]byte("first"))
+			timedOut <- err
+		}
+	}()
+	if _, err := io.ReadFull(far, make([]byte, 1)); err != nil { // the first write has begun
+		t.Fatal(err)
+	}
+	near.SetWriteDeadline(time.Now())
 	for range 2 {
-		if _, err := near.Write([]byte("first")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := <-timedOut; !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +122,7 @@ func TestWriteWaitsForEarlierWriteThatTimedOut(t *testing.T) {
 		near.Write([]byte("second"))
 		near.Close()
 	}()
-	if got, _ := io.ReadAll(far); string(got) != "firstsecond" {
+	if got, _ := io.ReadAll(far); string(got) != "irstsecond" {
 		t.Errorf("%q", got)
 	}
 }
