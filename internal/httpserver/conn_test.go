@@ -74,16 +74,7 @@ func TestHandlersOfResetRequestsCount(t *testing.T) {
 	c.WriteRSTStream(id, http2.ErrCodeCancel)
 	id += 2
 	c.request(id, true, withGet()) // waits
-	c.WritePing(false, [8]byte{1})
-	for {
-		f, err := c.ReadFrame()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ping, ok := f.(*http2.PingFrame); ok && ping.IsAck() {
-			break // all was handled
-		}
-	}
+	c.sync()
 	if n := g.most.Load(); n != 2 {
 		t.Errorf("%d handlers run", n)
 	}

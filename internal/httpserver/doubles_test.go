@@ -194,15 +194,46 @@ func (c *rawClient) next() http2.Frame {
 	}
 }
 
-// expect reads frames until one is told as want. See tell.
+// expect expects frames that are told as want; see tell. The end of a stream may come in a frame of its own:
+// what a Cork holds back is written as soon as another goroutine of the server sends something.
 func (c *rawClient) expect(want ...string) {
 	c.t.Helper()
 	for _, w := range want {
-		if got := tell(c.next()); got != w {
+		f := c.next()
+		got := tell(f)
+		if got+endStream == w {
+			got, w = tell(c.next()), tellData(f.Header().StreamID, "", true)
+		}
+		if got != w {
 			c.t.Fatalf("%s, want %s", got, w)
 		}
 	}
 }
+
+// sync waits until the server has handled all frames that it was sent.
+func (c *rawClient) sync() {
+	c.t.Helper()
+	c.WritePing(false, [8]byte{1})
+	for {
+		f, err := c.ReadFrame()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				c.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			if f.IsAck() {
+				return
+			}
+		}
+	}
+}
+
+// endStream is how tell describes the flag END_STREAM.
+const endStream = " END_STREAM"
 
 // tell describes a frame.
 func tell(f http2.Frame) string {
@@ -210,12 +241,12 @@ func tell(f http2.Frame) string {
 	switch f := f.(type) {
 	case *http2.MetaHeadersFrame:
 		if f.StreamEnded() {
-			end = " END_STREAM"
+			end = endStream
 		}
 		return fmt.Sprintf("%d HEADERS %s%s", f.StreamID, f.PseudoValue("status"), end)
 	case *http2.DataFrame:
 		if f.StreamEnded() {
-			end = " END_STREAM"
+			end = endStream
 		}
 		return fmt.Sprintf("%d DATA %q%s", f.StreamID, f.Data(), end)
 	case *http2.RSTStreamFrame:
@@ -231,7 +262,7 @@ func tellHead(id uint32, status string) string { return fmt.Sprintf("%d HEADERS 
 
 func tellData(id uint32, data string, end bool) string {
 	if end {
-		return fmt.Sprintf("%d DATA %q END_STREAM", id, data)
+		return fmt.Sprintf("%d DATA %q%s", id, data, endStream)
 	}
 	return fmt.Sprintf("%d DATA %q", id, data)
 }
