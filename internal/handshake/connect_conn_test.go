@@ -218,6 +218,7 @@ func TestAcceptServesWebSocketsOfNetHTTPOverHTTP2(t *testing.T) {
 	if !servedByNetHTTP(t) {
 		return
 	}
+	timedOut := make(chan struct{})
 	client := serveH2(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, result, err := Accept(w, r, &ServerOptions{Subprotocols: []string{"v1"}})
 		if err != nil || result.Subprotocol != "v1" || r.URL.Path != "/chat" {
@@ -227,9 +228,10 @@ func TestAcceptServesWebSocketsOfNetHTTPOverHTTP2(t *testing.T) {
 		conn = deadline.Wrap(conn)
 		defer conn.Close()
 		conn.SetReadDeadline(time.Unix(1, 0))
-		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) { // nothing has been sent
 			t.Error(err)
 		}
+		close(timedOut)
 		conn.SetReadDeadline(time.Time{})
 		if local, ok := conn.LocalAddr().(*net.TCPAddr); !ok || !local.IP.IsLoopback() {
 			t.Errorf("local address %v", conn.LocalAddr())
@@ -248,6 +250,7 @@ func TestAcceptServesWebSocketsOfNetHTTPOverHTTP2(t *testing.T) {
 	if !ok || head.PseudoValue("status") != "200" || head.StreamEnded() {
 		t.Fatalf("answered %v", head)
 	}
+	<-timedOut
 	client.send("Hello")
 	if data, ok := client.next().(*http2.DataFrame); !ok || string(data.Data()) != "Hello" || data.StreamEnded() {
 		t.Errorf("echoed %v", data)
