@@ -406,7 +406,6 @@ func TestACanceledSendContextWritesUnownedBatches(t *testing.T) {
 	}
 }
 
-// given.
 func TestDrainWaitsForWhatTrySendHasQueued(t *testing.T) {
 	c, s := newStuck(t, 0)
 	for {

@@ -474,7 +474,7 @@ func TestOnPingIsCalledForEveryPing(t *testing.T) {
 func TestEndedConnectionsAreNoLongerVisited(t *testing.T) {
 	url := server(t, echo(t, nil))
 	for range 10 {
-		c, err := Dial(t.Context(), url, &Config{KeepAlive: KeepAlive{Ping: 200 * time.Millisecond}})
+		c, err := Dial(t.Context(), url, &Config{KeepAlive: KeepAlive{Ping: 200 * time.Millisecond, Timeout: -1}}) // not aborted, however late it is looked at
 		if err != nil {
 			t.Fatal(err)
 		}
