@@ -240,9 +240,9 @@ func TestALongUploadIsNotAborted(t *testing.T) {
 		t.Parallel()
 		answered := make(chan struct{}, 1)
 		g := startGroup(t, Options{
-			Targets:     targetsFor(transport, slowServer(t, 768<<10)), // it takes 8 s
+			Targets:     targetsFor(transport, slowServer(t, 256<<10)), // it takes 24 s
 			Ping:        time.Second,
-			PingTimeout: 6 * time.Second,
+			PingTimeout: 20 * time.Second,
 			OnMessage:   func(*Slot, websock.Opcode, []byte) { answered <- struct{}{} },
 			OnDown: func(_ *Slot, err error, _ time.Duration) {
 				if ReasonOf(err) != ShutDown {

@@ -109,9 +109,11 @@ func waitUntil(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// targetsFor returns one Target, with a URL and a transport, which nil makes the default.
+// targetsFor returns one Target, with a URL and a transport, which nil makes the default. It doesn't give up a
+// closing handshake before the test does.
 func targetsFor(transport websock.Transport, url string) []Target {
 	t := Target{URL: url, Config: websock.Config{Transport: transport, Proxy: websock.NoProxy}}
+	t.Config.Limits.CloseTimeout = patience
 	if over, ok := transport.(muxed); ok {
 		t.Config.Transport, t.Config.Mux = over.Transport, over.mux
 	}

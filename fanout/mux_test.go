@@ -137,31 +137,39 @@ func TestSlotsOfASilentConnectionAreLost(t *testing.T) {
 		"heartbeats": {PingMessage: []byte("alive?")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			quiet := make(chan struct{})
-			url := serveConns(t, func(conn net.Conn) { acceptStreams(conn, quiet) })
-			var pings pingCounter
-			m := newMux(t)
-			m.Trace = pings.trace
-			lost := make(chan error, slots)
-			o.Targets = targetsFor(muxed{epoll.Transport(), m}, url)
-			o.Size, o.Ping, o.PingTimeout = slots, 100*time.Millisecond, 6*time.Second
-			o.Backoff = Backoff{Base: time.Hour}
-			o.OnDown = func(_ *Slot, err error, _ time.Duration) { lost <- err }
-			g := startGroup(t, o)
-			if o.PingMessage == nil {
-				waitAllUp(t, g) // the connection may be lost before, if it is silent
-			}
-			close(quiet)
-			for range slots {
-				if err := <-lost; !errors.Is(err, websock.ErrIdle) || ReasonOf(err) != ConnectionLost {
-					t.Error(err)
+			synctest.Test(t, func(t *testing.T) {
+				quiet := make(chan struct{})
+				var pings pingCounter
+				m := newMux(t)
+				m.Trace = pings.trace
+				lost := make(chan error, slots)
+				o.Targets = targetsFor(muxed{std.Transport(), m}, "ws://a/")
+				o.Targets[0].Config.NetDial = func(context.Context, string, string) (net.Conn, error) {
+					client, server := net.Pipe()
+					go func() {
+						defer server.Close()
+						acceptStreams(server, quiet)
+					}()
+					return client, nil
 				}
-			}
-			s := g.Stats()
-			if heartbeats := o.PingMessage != nil; s.PingTimeouts != slots || heartbeats != (s.PingsSent > 0) || heartbeats == (pings.sent.Load() > 0) {
-				t.Errorf("%d PING frames, %+v", pings.sent.Load(), s)
-			}
+				o.Size, o.Ping, o.PingTimeout = slots, 100*time.Millisecond, 6*time.Second
+				o.Backoff = Backoff{Base: time.Hour}
+				o.OnDown = func(_ *Slot, err error, _ time.Duration) { lost <- err }
+				g, shutDown := startInBubble(t, o)
+				defer shutDown()
+				waitAllUp(t, g)
+				close(quiet)
+				for range slots {
+					if err := <-lost; !errors.Is(err, websock.ErrIdle) || ReasonOf(err) != ConnectionLost {
+						t.Error(err)
+					}
+				}
+				synctest.Wait()
+				s := g.Stats()
+				if heartbeats := o.PingMessage != nil; s.PingTimeouts != slots || heartbeats != (s.PingsSent > 0) || heartbeats == (pings.sent.Load() > 0) {
+					t.Errorf("%d PING frames, %+v", pings.sent.Load(), s)
+				}
+			})
 		})
 	}
 }
