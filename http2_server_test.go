@@ -191,7 +191,7 @@ func (s *runningServer) open(t testing.TB, session *h2.Session, more ...hpack.He
 	if err != nil || head.Fields[0].Value != "200" {
 		t.Fatalf("%v, %v", head, err)
 	}
-	return NewConn(st, Client, Options{Limits: Limits{CloseTimeout: time.Minute}})
+	return NewConn(st, Client, Options{Limits: patientLimits})
 }
 
 // pageOrEcho serves a page, and echoes on WebSockets.
@@ -350,7 +350,7 @@ func TestPatternsOfServeMuxMatchBothVersions(t *testing.T) {
 	mux.HandleFunc("/{$}", echo(t, nil))
 	s := serverStarts["cleartext"](t, new(HTTP2Server), &http.Server{Handler: mux})
 	roundTrip(t, s.open(t, s.session(t)))
-	c, err := Dial(t.Context(), "ws://"+s.addr, nil)
+	c, err := Dial(t.Context(), "ws://"+s.addr, &Config{Limits: patientLimits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -562,7 +562,7 @@ func TestHTTPTestServersSpeakHTTP2(t *testing.T) {
 func TestHTTP1IsServedBesideHTTP2(t *testing.T) {
 	for _, name := range []string{"ServeTLS", "transport/tls", "cleartext"} {
 		s := serverStarts[name](t, new(HTTP2Server), &http.Server{Handler: echo(t, nil)})
-		c, err := Dial(t.Context(), strings.Replace(s.url(), "http", "ws", 1), &Config{TLS: &stdtls.Config{RootCAs: s.roots}})
+		c, err := Dial(t.Context(), strings.Replace(s.url(), "http", "ws", 1), &Config{TLS: &stdtls.Config{RootCAs: s.roots}, Limits: patientLimits})
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -619,7 +619,7 @@ func TestWebSocketsOfAMuxShareAConnectionToAConfiguredServer(t *testing.T) {
 		url, config := strings.Replace(s.url(), "http", "ws", 1), &stdtls.Config{RootCAs: s.roots}
 		var conns []*Conn
 		for range 20 {
-			c, err := Dial(t.Context(), url, &Config{Mux: m, TLS: config})
+			c, err := Dial(t.Context(), url, &Config{Mux: m, TLS: config, Limits: patientLimits})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -271,12 +272,15 @@ func (s *streamServer) url() string {
 	return scheme + "://" + s.addr + "/"
 }
 
+// patientLimits have a bound for the closing handshake that only a fault reaches.
+var patientLimits = Limits{CloseTimeout: time.Minute}
+
 // config returns a Config for clients of the server.
 func (s *streamServer) config(m *Mux) *Config {
 	if s.roots == nil {
 		m.Cleartext = true
 	}
-	return &Config{Mux: m, Proxy: NoProxy, TLS: &tls.Config{RootCAs: s.roots, ServerName: "example.com"}}
+	return &Config{Mux: m, Proxy: NoProxy, TLS: &tls.Config{RootCAs: s.roots, ServerName: "example.com"}, Limits: patientLimits}
 }
 
 // echoStream accepts a WebSocket that sends every message back.

@@ -167,7 +167,7 @@ func httpsServer(protocols []string) func(t *testing.T) (string, *Config, *atomi
 		if len(protocols) == 0 {
 			s.TLS.NextProtos = nil
 		}
-		cfg := &Config{Mux: closing(t, &Mux{}), Proxy: NoProxy, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig}
+		cfg := &Config{Mux: closing(t, &Mux{}), Proxy: NoProxy, Limits: patientLimits, TLS: s.Client().Transport.(*http.Transport).TLSClientConfig}
 		return "wss" + strings.TrimPrefix(s.URL, "https"), cfg, counting(cfg)
 	}
 }
@@ -257,7 +257,7 @@ func TestAMuxWorksThroughProxiesAndUnixSockets(t *testing.T) {
 
 func TestWithoutCleartextWSUsesHTTP1(t *testing.T) {
 	m := closing(t, &Mux{})
-	roundTrip(t, dialMux(t, server(t, echo(t, nil)), &Config{Mux: m, Proxy: NoProxy}))
+	roundTrip(t, dialMux(t, server(t, echo(t, nil)), &Config{Mux: m, Proxy: NoProxy, Limits: patientLimits}))
 	if stats := m.Stats(); len(stats.Hosts) != 0 {
 		t.Errorf("%+v", stats)
 	}
