@@ -147,13 +147,18 @@ func TestLingerEndsAReceiveUnderWay(t *testing.T) {
 
 func TestPushWhileLingeringEndsTheReceiver(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, peer net.Conn){
-		"by the peer":     func(_ *Conn, peer net.Conn) { peer.Close() },
-		"by Close":        func(c *Conn, _ net.Conn) { c.Close() },
-		"by the deadline": func(c *Conn, _ net.Conn) {},
+		"by the peer": func(_ *Conn, peer net.Conn) { peer.Close() },
+		"by Close":    func(c *Conn, _ net.Conn) { c.Close() },
+		"by the deadline": func(c *Conn, _ net.Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.readDeadline = timing.Now()
+			c.scheduleDeadlineLocked()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, peer := attached(t, "tcp")
-			lingered := linger(t, c, 3*time.Second)
+			lingered := linger(t, c, time.Minute)
 			s := push(t, c)
 			end(c, peer)
 			<-lingered

@@ -74,6 +74,24 @@ func (c *Conn) isHeldBack() bool {
 	return c.behind != 0
 }
 
+// haveDeadlinesChecked has the loop check the connection's deadlines, as if one had passed, before it handles
+// what arrives from now on.
+func haveDeadlinesChecked(t *testing.T, c *Conn) {
+	t.Helper()
+	q := &c.loop.deadlines
+	q.mu.Lock()
+	c.place, _ = q.wheel.Add(c, 0, int64(q.clock()/tick))
+	q.entries.Store(int32(q.wheel.Len()))
+	place, due := c.place, q.wheel.TickOf(c.place)
+	q.mu.Unlock()
+	c.loop.wakeup()
+	waitUntil(t, "the loop checks the deadlines", func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.wheel.TickOf(place) != due
+	})
+}
+
 // isFree reports whether the descriptor is closed.
 func (c *Conn) isFree() bool { return connsByFD.get(int(c.fd)) != c }
 

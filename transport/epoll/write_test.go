@@ -229,7 +229,7 @@ func wantStalled(t *testing.T, err error) {
 func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 	tests := []struct {
 		name string
-		set  func(c *Conn)
+		set  func(c *Conn) // when all is queued
 	}{
 		{"set before", nil},
 		{"set when all is queued", func(c *Conn) { c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) }},
@@ -245,17 +245,29 @@ func TestStalledPeerFailsAtTheWriteDeadline(t *testing.T) {
 	for _, test := range tests {
 		for _, paused := range []bool{false, true} {
 			t.Run(test.name, func(t *testing.T) {
-				c, _ := attached(t, "tcp")
-				s := push(t, c)
-				if paused {
-					c.Pause()
+				begin := func() (c *Conn, s *sink) {
+					c, _ = attached(t, "tcp")
+					s = push(t, c)
+					if paused {
+						c.Pause()
+					}
+					return c, s
 				}
-				if test.set == nil {
-					c.SetWriteDeadline(time.Now().Add(3 * time.Second)) // fill takes some of it
-					fill(t, c)
-				} else {
+				c, s := begin()
+				if test.set != nil {
 					fill(t, c)
 					test.set(c)
+				} else {
+					late := func(soon time.Duration) bool { // the deadline has passed before anything was queued
+						c.SetWriteDeadline(time.Now().Add(soon))
+						return c.Writev(make([]byte, 1<<20)) != nil
+					}
+					for soon := 50 * time.Millisecond; late(soon); soon *= 2 {
+						if soon > time.Minute {
+							t.Fatal("nothing is queued")
+						}
+						c, s = begin()
+					}
 				}
 				if paused {
 					waitUntil(t, "the deadline has passed", func() bool { return c.has(sendFailed) })
@@ -274,12 +286,15 @@ func TestWriteDeadlineDoesNotMatterOnceTheQueueIsEmpty(t *testing.T) {
 	c, peer := attached(t, "tcp")
 	s := push(t, c)
 	sent := fill(t, c)
-	c.SetWriteDeadline(time.Now().Add(3 * time.Second)) // within which a busy machine moves all of it
 	readAll(t, peer, sent)
 	if err := c.Drain(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "the loop has checked it", func() bool { return c.loop.deadlines.entries.Load() == 0 })
+	c.mu.Lock()
+	c.writeDeadline = timing.Now() // as if it had been set before
+	c.state.Or(limited)
+	c.mu.Unlock()
+	haveDeadlinesChecked(t, c)
 	io.WriteString(peer, "still here")
 	waitUntil(t, "bytes arrive", func() bool { return s.got() == "still here" })
 	if err := c.Writev([]byte("late")); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -158,123 +158,155 @@ func (s Suite) testNothingExtendsTheCloseTimeout(t *testing.T) {
 
 // The close timeout begins when the Handler returns that called Close, or during which it was called.
 func (s Suite) testCloseInASlowHandlerLosesNothing(t *testing.T) {
-	const size, timeout = 4 << 20, 6 * time.Second // within which a busy machine moves them
 	for role, closer := range map[websock.Role]string{websock.Client: "the Handler", websock.Server: "another goroutine"} {
 		t.Run(role.String()+" closed by "+closer, func(t *testing.T) {
 			s.mayRunInParallel(t)
-			near, far := s.sockets(t, "tcp")
-			c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
-			peer := s.conn(t, far, 1-role, websock.Limits{})
-			ended := make(chan error, 1)
-			setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
-				c.SendBinary(make([]byte, size))
-				if closer == "the Handler" {
-					c.CloseWith(4000, "bye")
-				} else {
-					done := make(chan struct{})
-					go func() { c.CloseWith(4000, "bye"); close(done) }()
-					<-done
+			// A busy machine may need more time than a CloseTimeout for what was sent.
+			for timeout := time.Second; !s.closesInASlowHandler(t, role, closer, timeout); timeout *= 2 {
+				if timeout > patience/2 {
+					t.Fatalf("what was sent takes longer than %v", timeout)
 				}
-				time.Sleep(5 * timeout / 4)
-			}, func(_ *websock.Conn, err error) { ended <- err }))
-			peer.SendText([]byte("close it"))
-			read := make(chan error, 1)
-			go func() {
-				_, msg, err := peer.RecvMessage(nil)
-				if err != nil || len(msg) != size {
-					read <- fmt.Errorf("%d bytes, %w", len(msg), err)
-					return
-				}
-				_, _, err = peer.RecvMessage(nil)
-				peer.Close()
-				read <- err
-			}()
-			var closed *websock.CloseError
-			if err := wait(t, "the peer", read); !errors.As(err, &closed) || closed.Code != 4000 || closed.Reason != "bye" {
-				t.Errorf("the peer got %v", err)
-			}
-			if err := wait(t, "the end", ended); !errors.As(err, &closed) || closed.Err != websock.ErrClosed {
-				t.Errorf("OnClose got %v", err)
 			}
 		})
 	}
+}
+
+// closesInASlowHandler has closer call Close during a Handler that takes longer than the CloseTimeout. It
+// returns false if the CloseTimeout passed after that, too.
+func (s Suite) closesInASlowHandler(t *testing.T, role websock.Role, closer string, timeout time.Duration) (inTime bool) {
+	const size = 4 << 20
+	near, far := s.sockets(t, "tcp")
+	c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout, SendQueue: 2 * size})
+	peer := s.conn(t, far, 1-role, websock.Limits{})
+	var returned time.Time
+	ended := make(chan error, 1)
+	setHandler(t, c, websock.Messages(func(c *websock.Conn, _ websock.Opcode, _ []byte) {
+		c.SendBinary(make([]byte, size))
+		if closer == "the Handler" {
+			c.CloseWith(4000, "bye")
+		} else {
+			done := make(chan struct{})
+			go func() { c.CloseWith(4000, "bye"); close(done) }()
+			<-done
+		}
+		time.Sleep(5 * timeout / 4)
+		returned = time.Now()
+	}, func(_ *websock.Conn, err error) { ended <- err }))
+	peer.SendText([]byte("close it"))
+	read := make(chan error, 1)
+	go func() {
+		_, msg, err := peer.RecvMessage(nil)
+		if err != nil || len(msg) != size {
+			read <- fmt.Errorf("%d bytes, %w", len(msg), err)
+			return
+		}
+		_, _, err = peer.RecvMessage(nil)
+		peer.Close()
+		read <- err
+	}()
+	peerGot := waitWithin(t, 2*patience, "the peer", read)
+	got := waitWithin(t, 2*patience, "the end", ended)
+	var closed *websock.CloseError
+	lost := !errors.As(peerGot, &closed) || closed.Code != 4000 || closed.Reason != "bye" ||
+		!errors.As(got, &closed) || closed.Err != websock.ErrClosed
+	if lost && time.Since(returned) >= timeout {
+		return false
+	}
+	if lost {
+		t.Errorf("the peer got %v, OnClose %v", peerGot, got)
+	}
+	return true
+}
+
+// A blockedClose is a close during a Handler that blocks.
+type blockedClose struct {
+	name    string
+	answers bool  // the peer answers the close frame
+	longer  bool  // the Handler returns when the connection is closed for good
+	err     error // what OnClose gets
 }
 
 // While a Handler blocks, the peer gets the close frame at once, and the end of the stream after
 // Limits.CloseTimeout. OnClose reports the peer's answer if the Handler returns within the same time
 // again.
 func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
-	const long, short = 2 * time.Second, 300 * time.Millisecond // a busy machine resumes a Handler within the first
-	tests := []struct {
-		name    string
-		timeout time.Duration
-		answers bool // the peer answers the close frame
-		longer  bool // the Handler returns when the connection is closed for good
-		err     error
-	}{
-		{"the peer answers", long, true, false, websock.ErrClosed},
-		{"the peer does not answer", short, false, true, websock.ErrTimeout},
-		{"the answer comes to a Handler that hangs too long", short, true, true, websock.ErrTimeout},
-	}
 	s.eachRole(t, func(t *testing.T, role websock.Role) {
-		message, answer := "\x81\x04hang", "\x88\x02\x0f\xa0"
-		if role == websock.Server {
-			message, answer = "\x81\x84\x00\x00\x00\x00hang", "\x88\x82\x00\x00\x00\x00\x0f\xa0"
-		}
-		for _, test := range tests {
+		for _, test := range []blockedClose{
+			{"the peer answers", true, false, websock.ErrClosed},
+			{"the peer does not answer", false, true, websock.ErrTimeout},
+			{"the answer comes to a Handler that hangs too long", true, true, websock.ErrTimeout},
+		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
-				near, far := s.sockets(t, "tcp")
-				c := s.conn(t, near, role, websock.Limits{CloseTimeout: test.timeout})
-				entered, release := make(chan bool, 1), make(chan bool)
-				ended := make(chan error, 1)
-				setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-					entered <- true
-					<-release
-				}, func(_ *websock.Conn, err error) { ended <- err }))
-				far.Write([]byte(message))
-				wait(t, "the Handler", entered)
-				if err := c.CloseWith(4000, ""); err != nil {
-					t.Error(err)
-				}
-				read := make(chan byte, 1)
-				go func() {
-					buf := make([]byte, 100)
-					for {
-						n, err := far.Read(buf)
-						if err != nil {
-							close(read)
-							return
-						}
-						if test.answers {
-							far.Write([]byte(answer))
-						}
-						if n > 0 {
-							read <- buf[0]
-						}
+				// A busy machine may need more time than a CloseTimeout to resume a Handler.
+				for timeout := 300 * time.Millisecond; !s.closesWhileAHandlerBlocks(t, role, test, timeout); timeout *= 2 {
+					if timeout > patience/4 {
+						t.Fatalf("the Handler is not resumed within %v", timeout)
 					}
-				}()
-				if first := wait(t, "the close frame", read); first != 0x88 {
-					t.Errorf("the peer got %#x", first)
-				}
-				wait(t, "the end of the stream", read)
-				for start := time.Now(); test.longer; time.Sleep(time.Millisecond) {
-					if _, err := far.Write([]byte{0}); err != nil { // nobody reads what comes after the close frame
-						break
-					}
-					if time.Since(start) > patience {
-						t.Error("the connection is not closed for good")
-						break
-					}
-				}
-				close(release)
-				var closed *websock.CloseError
-				if err := wait(t, "OnClose", ended); !errors.As(err, &closed) || closed.Code != 4000 || !errors.Is(err, test.err) {
-					t.Errorf("OnClose got %v", err)
 				}
 			})
 		}
 	})
+}
+
+// closesWhileAHandlerBlocks returns false if the Handler should have returned within the CloseTimeout, and
+// that passed before OnClose was called.
+func (s Suite) closesWhileAHandlerBlocks(t *testing.T, role websock.Role, test blockedClose, timeout time.Duration) (inTime bool) {
+	near, far := s.sockets(t, "tcp")
+	c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout})
+	entered, release := make(chan bool, 1), make(chan bool)
+	ended := make(chan error, 1)
+	setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+		entered <- true
+		<-release
+	}, func(_ *websock.Conn, err error) { ended <- err }))
+	far.Write(frameTo(role, websock.OpText, "hang"))
+	wait(t, "the Handler", entered)
+	begun := time.Now()
+	if err := c.CloseWith(4000, ""); err != nil {
+		t.Error(err)
+	}
+	read := make(chan byte, 1)
+	go func() {
+		buf := make([]byte, 100)
+		for {
+			n, err := far.Read(buf)
+			if err != nil {
+				close(read)
+				return
+			}
+			if test.answers {
+				far.Write(frameTo(role, websock.OpClose, "\x0f\xa0"))
+			}
+			if n > 0 {
+				read <- buf[0]
+			}
+		}
+	}()
+	if first := wait(t, "the close frame", read); first != 0x88 {
+		t.Errorf("the peer got %#x", first)
+	}
+	wait(t, "the end of the stream", read)
+	for start := time.Now(); test.longer; time.Sleep(time.Millisecond) {
+		if _, err := far.Write([]byte{0}); err != nil { // nobody reads what comes after the close frame
+			break
+		}
+		if time.Since(start) > patience {
+			t.Error("the connection is not closed for good")
+			break
+		}
+	}
+	close(release)
+	var closed *websock.CloseError
+	err := wait(t, "OnClose", ended)
+	if errors.As(err, &closed) && closed.Code == 4000 && errors.Is(err, test.err) {
+		return true
+	}
+	if !test.longer && time.Since(begun) >= 2*timeout {
+		return false
+	}
+	t.Errorf("OnClose got %v", err)
+	return true
 }
 
 // ends are ways in which the connection c ends.
