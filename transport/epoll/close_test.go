@@ -348,6 +348,8 @@ func TestCloseWhileAHandlerIsSet(t *testing.T) {
 	for range 100 {
 		transport, peer := attached(t, "tcp")
 		go func() {
+			peer.Read(make([]byte, 1)) // of the close frame
+			peer.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, peer)
 			peer.Close()
 		}()
@@ -355,10 +357,6 @@ func TestCloseWhileAHandlerIsSet(t *testing.T) {
 		closed, told := make(chan error, 1), make(chan error, 2)
 		go func() { closed <- c.Close() }()
 		err := c.SetHandler(websock.Messages(nil, func(_ *websock.Conn, err error) { told <- err }))
-		go func() {
-			time.Sleep(time.Millisecond)
-			peer.(*net.TCPConn).CloseWrite()
-		}()
 		if err == nil {
 			err = <-told
 		}
