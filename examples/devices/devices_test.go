@@ -31,7 +31,7 @@ func newFleet(t *testing.T, s settings) (f *fleet, p *platform) {
 	t.Cleanup(server.Close)
 	s.targets = []fanout.Target{{
 		URL:    "ws" + strings.TrimPrefix(server.URL, "http"),
-		Config: websock.Config{Transport: epoll.Transport()},
+		Config: websock.Config{Transport: epoll.Transport(), Limits: websock.Limits{CloseTimeout: time.Minute}},
 	}}
 	s.rate = -1
 	f, err := startFleet(s)

@@ -20,6 +20,7 @@ func newPod(t *testing.T, protocol string) (pod, *server) {
 	leavesNoGoroutines(t)
 	s := newServer("secret")
 	s.options.Subprotocols = []string{protocol}
+	s.options.Limits.CloseTimeout = time.Minute // a busy machine may need more than the default
 	return pod{url: serveHTTP(t, s), token: "secret"}, s
 }
 
@@ -33,7 +34,10 @@ func serveHTTP(t *testing.T, handler http.Handler) string {
 // newPodOf starts a server that serves each connection with serve.
 func newPodOf(t *testing.T, serve func(*websock.Conn)) pod {
 	return pod{url: serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Subprotocols: []string{protocolV5}})
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{
+			Subprotocols: []string{protocolV5},
+			Limits:       websock.Limits{CloseTimeout: time.Minute},
+		})
 		if err != nil {
 			return
 		}
