@@ -52,7 +52,11 @@ var (
 	keepAlive    = &deadline{"KeepAlive.Timeout", func(cfg *websock.Config) { cfg.KeepAlive.Ping, cfg.KeepAlive.Timeout = wait/2, wait }}
 	closeTimeout = &deadline{"Limits.CloseTimeout", func(cfg *websock.Config) { cfg.Limits.CloseTimeout = wait }}
 	recvDeadline = &deadline{"SetRecvDeadline", closeTimeout.set} // Close follows
-	sendDeadline = &deadline{"SetSendDeadline", closeTimeout.set}
+	sendDeadline = &deadline{"SetSendDeadline", func(cfg *websock.Config) {
+		if queues := cfg.Handler != nil && cfg.Transport == factories["epoll"]; !queues {
+			closeTimeout.set(cfg) // Close follows, and the server waits as well
+		}
+	}}
 )
 
 // conversation is a message of a few bytes, one of several reads, and a close frame.
@@ -121,7 +125,7 @@ var faults = []fault{
 	{what: "resets in a payload", serve: converses(Fault{After: afterHello + 1000, Then: Reset})},
 	{what: "stalls in a payload", serve: converses(Fault{After: afterHello + 1000, Then: Stall}), deadline: keepAlive},
 	{what: "stalls; the client receives with a deadline", acts: receivesInTime, serve: converses(Fault{After: afterHello + 1000, Then: Stall}), deadline: recvDeadline},
-	{what: "stalls; the client sends with a deadline", acts: sends, serve: converses(Fault{Then: Stall}), deadline: sendDeadline},
+	{what: "stalls; the client sends with a deadline", acts: sends, serve: converses(Fault{Then: Stall}), deadline: sendDeadline, closes: true},
 	{what: "stalls; the client closes", acts: closes, serve: converses(Fault{Then: Stall}), deadline: closeTimeout},
 
 	// The opening handshake.

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -87,8 +88,8 @@ func (p *Proxy) Begin(f Fault) {
 	}
 }
 
-// Close forwards what clients sent during a stall, closes all connections, and returns when that is
-// done. It may be called more than once.
+// Close forwards what clients sent during a stall, and the end of the server's stream, closes all connections,
+// and returns when that is done, or after a minute. It may be called more than once.
 func (p *Proxy) Close() {
 	p.closed.Do(func() {
 		close(p.closing)
@@ -96,7 +97,7 @@ func (p *Proxy) Close() {
 	})
 	p.mu.Lock()
 	for _, l := range p.links {
-		l.setDeadline(time.Now().Add(10 * time.Second))
+		l.setDeadline(time.Now().Add(time.Minute))
 	}
 	p.mu.Unlock()
 	p.running.Wait()
@@ -214,8 +215,18 @@ func (l *link) forwardUp() {
 	}
 }
 
-// forwardDown forwards what the server sends, until the action.
+// forwardDown forwards what the server sends until the action, or after a stall only the end of its stream, so
+// that a client ends that waits for it.
 func (l *link) forwardDown() {
+	l.forwardUntilAction()
+	if l.isStalled() {
+		<-l.proxy.closing
+		io.Copy(io.Discard, l.server)
+		l.client.CloseWrite()
+	}
+}
+
+func (l *link) forwardUntilAction() {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := l.server.Read(buf)

@@ -89,8 +89,10 @@ func TestActionFollowsTheGivenBytes(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAStall(t *testing.T) {
-	p, client, server := connect(t)
+// connectStalled is connect, and begins a stall.
+func connectStalled(t *testing.T) (p *Proxy, client, server *net.TCPConn) {
+	t.Helper()
+	p, client, server = connect(t)
 	p.Begin(Fault{After: 2, Then: Stall})
 	io.WriteString(server, "abc")
 	if _, err := io.ReadFull(client, make([]byte, 2)); err != nil {
@@ -100,6 +102,11 @@ func TestCloseEndsAStall(t *testing.T) {
 	stalled := p.links[0].stalled
 	p.mu.Unlock()
 	<-stalled
+	return p, client, server
+}
+
+func TestCloseEndsAStall(t *testing.T) {
+	p, client, server := connectStalled(t)
 	io.WriteString(client, "answer")
 	for _, conn := range []net.Conn{client, server} {
 		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
@@ -113,4 +120,16 @@ func TestCloseEndsAStall(t *testing.T) {
 	if got, err := io.ReadAll(server); string(got) != "answer" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// A client may wait for the server's end before it ends its own direction.
+func TestCloseForwardsTheServersEndAfterAStall(t *testing.T) {
+	p, client, server := connectStalled(t)
+	server.Close()
+	go p.Close()
+	client.SetReadDeadline(time.Now().Add(30 * time.Second)) // half of what Close would wait for the client
+	if got, err := io.ReadAll(client); len(got) > 0 || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	client.Close()
 }
