@@ -20,9 +20,9 @@ const (
 	echoed = "echo of message "
 
 	// maxFaults bounds the faults of an end, and enough is a time within which everything can be
-	// done, however long the link delays it.
+	// done, however long the link delays it: half a minute, for a machine that is busy.
 	maxFaults = 200
-	enough    = 2 * maxFaults * faultSize * time.Millisecond
+	enough    = 5 * maxFaults * faultSize * time.Millisecond
 )
 
 // A peer is one side of a connection over a link. Its script says what it sends, and what else it
