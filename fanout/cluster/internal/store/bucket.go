@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -66,6 +67,9 @@ type Bucket struct {
 	config Config
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
+
+	mu        sync.Mutex
+	goneSince time.Time // when it was found that there is no bucket any more; zero: there is one
 }
 
 func (b *Bucket) streamName() string { return b.stream.CachedInfo().Config.Name }

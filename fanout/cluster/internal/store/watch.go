@@ -20,6 +20,11 @@ const (
 	// beginTimeout bounds the requests with which a watch begins.
 	beginTimeout = 5 * time.Second
 
+	// deletion is how long a bucket has to be gone before it is created again. A server forgets it before
+	// it removes its files: who creates it meanwhile gets a bucket in which are all old keys, and
+	// nothing can be read or written, for ever (nats-server 2.15.3).
+	deletion = 2 * time.Second
+
 	// quiet is how long a watch waits for messages before the mark until it asks what is the matter.
 	quiet = 200 * time.Millisecond
 
@@ -46,7 +51,8 @@ type watch struct {
 // Watch delivers all records, the mark, and changes. The channel is closed at once when the
 // connection is lost, and within two seconds when the consumer is. A reader that is slow holds back
 // its watch only, for which NATS sends no more than some hundred messages ahead. A bucket that has been
-// deleted, or lost by NATS, is created again, and its revisions begin anew.
+// deleted, or lost by NATS, is created again when it has been gone for two seconds, in which Watch fails. Its
+// revisions begin anew.
 func (b *Bucket) Watch(ctx context.Context) (<-chan Update, error) {
 	ctx, release := b.untilLost(ctx) // before anything else, so that no loss is missed
 	w, err := b.beginWatch(ctx)
@@ -76,7 +82,7 @@ func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
 	begin, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	floor, missing, err := b.now(begin)
-	if codeOf(err) == jetstream.JSErrCodeStreamNotFound {
+	if codeOf(err) == jetstream.JSErrCodeStreamNotFound && b.goneFor() >= deletion {
 		b.config.Logger.Warn("the bucket is gone, and is created again", "bucket", b.config.Bucket)
 		if _, err := openOnce(begin, b.js, b.config); err != nil {
 			return nil, err
@@ -86,6 +92,7 @@ func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.found()
 	consumer, err := b.newConsumer(begin)
 	if err != nil {
 		return nil, err
@@ -94,6 +101,23 @@ func (b *Bucket) beginWatch(ctx context.Context) (*watch, error) {
 		bucket: b, consumer: consumer, updates: make(chan Update, updates),
 		missing: missing, floor: floor, again: missing == nil,
 	}, nil
+}
+
+// goneFor returns how long it is known that there is no bucket.
+func (b *Bucket) goneFor() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.goneSince.IsZero() {
+		b.goneSince = time.Now()
+	}
+	return time.Since(b.goneSince)
+}
+
+// found notes that there is a bucket.
+func (b *Bucket) found() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.goneSince = time.Time{}
 }
 
 // now asks the leader of the stream for the last revision and for all subjects, which are nil if they

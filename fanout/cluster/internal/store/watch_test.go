@@ -127,6 +127,13 @@ func TestABucketThatIsRemovedIsMadeAgainByTheNextWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Ends(t, updates)
+	waitUntil(t, "a watch finds that the bucket is gone", func() bool {
+		_, err := b.Watch(t.Context())
+		return errors.Is(err, jetstream.ErrStreamNotFound)
+	})
+	if _, err := js.Stream(inTime(t), "KV_b"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("the server may still be deleting the bucket: %v", err)
+	}
 	updates = watching(t, b)
 	if all := storetest.Records(t, updates); len(all) != 0 {
 		t.Errorf("the bucket that was made again has %v", all)
