@@ -154,12 +154,12 @@ func connectNATS(t testing.TB, addrs ...string) *nats.Conn {
 	return c
 }
 
-// A proxy carries connections to a server. It can be slow, and cut them.
+// A proxy carries connections to a server. It can hold up what they carry, and cut them.
 type proxy struct {
 	listener net.Listener
 	to       string
-	rate     atomic.Int64 // bytes a second from the clients to the server; 0: no limit
-	mute     atomic.Bool  // nothing is carried from the server to the clients
+	deaf     atomic.Bool // nothing is carried from the clients to the server
+	mute     atomic.Bool // nothing is carried from the server to the clients
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -201,30 +201,31 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns = append(p.conns, client, server)
 		p.mu.Unlock()
-		go p.carry(server, client, func(n int) {
-			if rate := p.rate.Load(); rate > 0 {
-				time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
-			}
-		})
-		go p.carry(client, server, func(int) {
-			for p.mute.Load() {
-				time.Sleep(time.Millisecond)
-			}
-		})
+		go p.carry(server, client, &p.deaf)
+		go p.carry(client, server, &p.mute)
 	}
 }
 
-func (p *proxy) carry(to, from net.Conn, wait func(n int)) {
+func (p *proxy) carry(to, from net.Conn, held *atomic.Bool) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf)
-		wait(n)
+		for held.Load() {
+			time.Sleep(time.Millisecond)
+		}
 		if _, e := to.Write(buf[:n]); e != nil || err != nil {
 			return
 		}
 	}
+}
+
+// carried returns how many connections there have been since the last cut.
+func (p *proxy) carried() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) / 2
 }
 
 // cut ends all connections.
