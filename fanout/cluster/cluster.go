@@ -49,9 +49,10 @@ type Cluster struct {
 }
 
 // Start joins the cluster, or begins one, when Keys are known. It returns when this process is a member,
-// before it holds any keys; from then on the functions of Options.Fanout may be called. ctx bounds only Start. An error says
-// which of the options can't be used (*OptionError) or differ from those of the other members
-// (ErrOtherSettings), or that NATS can't be reached or used.
+// before it holds any keys; from then on the functions of Options.Fanout may be called. ctx bounds only Start. NATS
+// servers that are slow to let it in have half a minute. An error says which of the options can't be used
+// (*OptionError) or differ from those of the other members (ErrOtherSettings), or that NATS can't be reached or
+// used.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func (c *Cluster) watchKeys(ctx context.Context) error {
 // connection to NATS of its own, so that a flood delays no renewal of the lease.
 func (c *Cluster) startMessages(ctx context.Context) error {
 	if c.options.Publish.To != ToNowhere {
-		conn, err := c.nats.connect(&c.options, "publish")
+		conn, err := c.nats.connect(ctx, &c.options, "publish")
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (c *Cluster) startMessages(ctx context.Context) error {
 		}
 	}
 	if c.options.Receive {
-		conn, err := c.nats.connect(&c.options, "receive")
+		conn, err := c.nats.connect(ctx, &c.options, "receive")
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func openNATS(ctx context.Context, o *Options) (*natsAccess, error) {
 		n.replicas = server.Replicas()
 	}
 	var err error
-	if n.conn, err = n.connect(o, "member"); err != nil {
+	if n.conn, err = n.connect(ctx, o, "member"); err != nil {
 		n.close()
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func openNATS(ctx context.Context, o *Options) (*natsAccess, error) {
 }
 
 // openForReading connects to servers that run already.
-func openForReading(o *Options) (*natsAccess, error) {
+func openForReading(ctx context.Context, o *Options) (*natsAccess, error) {
 	n := &natsAccess{conn: o.Conn}
 	if o.Conn != nil {
 		return n, nil
@@ -59,7 +60,7 @@ func openForReading(o *Options) (*natsAccess, error) {
 		n.dial = func(more ...nats.Option) (*nats.Conn, error) { return connectToEmbedded(o.Dir, more...) }
 	}
 	var err error
-	if n.conn, err = n.connect(o, "status"); errors.Is(err, embedded.ErrNoServer) {
+	if n.conn, err = n.connect(ctx, o, "status"); errors.Is(err, embedded.ErrNoServer) {
 		err = fmt.Errorf("%w: %w", ErrNoCluster, err)
 	}
 	return n, err
@@ -88,17 +89,37 @@ func connectToEmbedded(dir string, options ...nats.Option) (*nats.Conn, error) {
 	return nil, err
 }
 
-// connect returns another connection, that is closed with this access.
-func (n *natsAccess) connect(o *Options, purpose string) (*nats.Conn, error) {
+// connect returns another connection, that is closed with this access. It tries again, until ctx ends or
+// letInTime has passed, if another attempt may succeed.
+func (n *natsAccess) connect(ctx context.Context, o *Options, purpose string) (*nats.Conn, error) {
 	if n.dial == nil {
 		return n.conn, nil // the caller's, for everything
 	}
-	conn, err := n.dial(o.natsOptions(purpose)...)
-	if err != nil {
-		return nil, fmt.Errorf("cluster: can't connect to NATS at %s: %w", o.where(), err)
+	ctx, cancel := context.WithTimeout(ctx, letInTime)
+	defer cancel()
+	for {
+		conn, err := n.dial(o.natsOptions(purpose)...)
+		if err == nil {
+			n.own = append(n.own, conn)
+			return conn, nil
+		}
+		err = fmt.Errorf("cluster: can't connect to NATS at %s: %w", o.where(), err)
+		if !n.mayLetIn(err) {
+			return nil, err
+		}
+		select {
+		case <-time.After(reconnectWait):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+		}
 	}
-	n.own = append(n.own, conn)
-	return conn, nil
+}
+
+// mayLetIn reports whether a server may let this process in although an attempt has failed: one that was too
+// slow, and one of this machine, in whose place another process starts its own.
+func (n *natsAccess) mayLetIn(err error) bool {
+	var slow net.Error
+	return n.server != nil || errors.As(err, &slow) && slow.Timeout() || strings.Contains(err.Error(), "authentication timeout")
 }
 
 // close ends what was begun for the access.
@@ -155,6 +176,7 @@ func (o *Options) defaultDir() (string, error) {
 }
 
 const (
+	letInTime     = 30 * time.Second // for the first connection; one attempt takes 2 s, if Options.NATS doesn't say more
 	reconnectWait = 200 * time.Millisecond
 	writeTimeout  = 10 * time.Second // then the server is taken for lost; until then even closing waits
 	pingInterval  = 2 * time.Second  // of the connections to NATS; the second without an answer ends them

@@ -60,7 +60,7 @@ func ReadStatus(ctx context.Context, o Options) (Status, error) {
 	if err := o.complete(); err != nil {
 		return Status{}, err
 	}
-	n, err := openForReading(&o)
+	n, err := openForReading(ctx, &o)
 	if err != nil {
 		return Status{}, err
 	}
