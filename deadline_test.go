@@ -107,6 +107,7 @@ func TestRecvTimeoutLosesNothingWithoutDeadlines(t *testing.T) {
 					t.Fatalf("%q, %v", msg, err)
 				}
 			}
+			giveMinuteToClose(c)
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}

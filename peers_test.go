@@ -106,6 +106,7 @@ func tlsServer(t testing.TB, h http.Handler, config *tls.Config) (string, *x509.
 func roundTrip(t testing.TB, c *Conn) {
 	t.Helper()
 	defer func() {
+		giveMinuteToClose(c)
 		if err := c.Close(); err != nil {
 			t.Error("Close:", err)
 		}
@@ -116,6 +117,16 @@ func roundTrip(t testing.TB, c *Conn) {
 	if op, msg, err := c.RecvMessage(nil); op != OpText || string(msg) != "Hello" || err != nil {
 		t.Fatalf("%v %q, %v", op, msg, err)
 	}
+}
+
+// giveMinuteToClose sets Limits.CloseTimeout of a connection without a Handler to a minute, which the peer
+// needs only if there is a fault. The goroutine that receives must call it.
+func giveMinuteToClose(c *Conn) {
+	c.batch.mu.Lock()
+	defer c.batch.mu.Unlock()
+	config := *c.batch.config // which other connections share
+	config.limits.CloseTimeout = time.Minute
+	c.batch.config = &config
 }
 
 // recordHeaders returns a handler that appends the headers of each request to got and redirects it
