@@ -24,7 +24,8 @@ type echo struct {
 
 	// queue has the sequence numbers to send, if the connection has a goroutine that sends: see
 	// sendQueued. Otherwise it is nil.
-	queue chan int64
+	queue   chan int64
+	counted atomic.Int64 // messages that this goroutine has sent and counted
 }
 
 func newEcho(c *connection) *echo {
@@ -58,9 +59,11 @@ func (e *echo) start() {
 func (e *echo) sendQueued() {
 	for sequence := range int64(e.gen.Window) {
 		e.send(sequence)
+		e.counted.Add(1)
 	}
 	for sequence := range e.queue {
 		e.send(sequence)
+		e.counted.Add(1)
 	}
 }
 
@@ -151,9 +154,14 @@ func (e *echo) onClose(err error) {
 	}
 }
 
+// inFlight counts a message also if its echo came before sendQueued has counted it: nothing may be counted
+// after the last wait for answers.
 func (e *echo) inFlight() int64 {
-	echoed := e.echoed.Load() // before sequence: see onMessage
-	return e.sequence.Load() - echoed
+	done := e.echoed.Load() // before sequence: see onMessage
+	if e.queue != nil {
+		done = min(done, e.counted.Load())
+	}
+	return e.sequence.Load() - done
 }
 
 // checkEcho reports whether a message is the echo of the one with an ID, if there is one in flight. If not,
