@@ -42,7 +42,7 @@ func (o *Options) Serve(ctx context.Context, conn *websock.Conn, r *http.Request
 		s.receive()
 		s.end()
 	}()
-	s.run()
+	s.run(ctx)
 	<-received
 }
 
@@ -99,7 +99,7 @@ func (s *session) closePipes() {
 }
 
 // run sends what the process writes until it has ended, and then closes the connection.
-func (s *session) run() {
+func (s *session) run(ctx context.Context) {
 	s.copying.Go(s.copyOutput)
 	s.copying.Go(func() { s.log.copyLines(s.stderr) })
 	s.process.awaitExit()
@@ -107,7 +107,7 @@ func (s *session) run() {
 	s.signal(kill) // what it has left behind
 	exit := s.reap()
 	s.closePipes()
-	s.closeConn(exit)
+	s.closeConn(ctx, exit)
 }
 
 // copyOutput sends what the process writes. If that fails, the process ends, as the connection does.
@@ -136,9 +136,12 @@ func (s *session) awaitOutput() {
 	s.copying.Wait()
 }
 
-// closeConn closes the connection with a code for how the process has ended.
-func (s *session) closeConn(exit error) {
+// closeConn closes the connection with a code for how the process has ended. After ctx has ended, the process
+// did so because of that.
+func (s *session) closeConn(ctx context.Context, exit error) {
 	switch {
+	case ctx.Err() != nil:
+		s.conn.CloseWith(websock.CloseGoingAway, "")
 	case s.notReading.Load():
 		s.closeNotReading()
 	case exit != nil && s.conn.Err() == nil: // it has ended by itself
