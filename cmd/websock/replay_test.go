@@ -230,13 +230,13 @@ func TestReplayHasTheExitCodesOfConnect(t *testing.T) {
 		{ends, []string{said(0, "client", "leave")}, 0},
 		{ends, nil, 0},
 	} {
-		got := command(t.Context(), "", "replay", recordingOf(t, test.url, test.lines...))
+		got := command(t.Context(), "", "replay", "-wait", "1m", recordingOf(t, test.url, test.lines...))
 		if got.code != test.code {
 			t.Errorf("%q: %+v, want %d", test.lines, got, test.code)
 		}
 	}
 	for range 10 { // the end of the connection counts, although the recorded one is due at the same time
-		got := command(t.Context(), "", "replay", recordingOf(t, ends, said(0, "client", "lose"), said(0, "server", "answer"), closed(0, "client", 1000)))
+		got := command(t.Context(), "", "replay", "-wait", "1m", recordingOf(t, ends, said(0, "client", "lose"), said(0, "server", "answer"), closed(0, "client", 1000)))
 		if got.code != 5 {
 			t.Errorf("%+v", got)
 		}
@@ -248,6 +248,18 @@ func TestReplayHasTheExitCodesOfConnect(t *testing.T) {
 	}
 	if got := command(interruptedAfter(t, 100*time.Millisecond), "", "replay", "-count", "0", recordingOf(t, echoes)); got.code != 130 {
 		t.Errorf("interrupted: %+v", got)
+	}
+}
+
+// A server may need longer for the answer to a ping than a message is waited for.
+func TestReplayDoesNotGiveUpAServerThatAnswersLate(t *testing.T) {
+	url := startScriptedServer(t, func(conn *websock.Conn) {
+		time.Sleep(time.Second)
+		closedWith(conn)
+	})
+	name := recordingOf(t, url, said(0, "client", "a"), said(2, "client", "b"))
+	if got := command(t.Context(), "", "replay", "-wait", "100ms", name); got.code != 0 || !strings.Contains(got.out, "sent 2,") {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/connect"
@@ -16,7 +17,7 @@ func Client(ctx context.Context, streams console.Streams, o Options, url string,
 	if config.Mux != nil {
 		defer connect.CloseMux(config.Mux)
 	}
-	config.KeepAlive.Ping = o.Wait
+	config.KeepAlive.Ping = max(o.Wait, leastSilence)
 	for round := 1; o.Count == 0 || round <= o.Count; round++ {
 		for number := range o.File.Conns() {
 			c := &client{Options: &o, Streams: streams, number: number, url: url, config: config}
@@ -28,6 +29,10 @@ func Client(ctx context.Context, streams console.Streams, o Options, url string,
 	}
 	return Result{}, nil
 }
+
+// leastSilence is how long a server may be silent at least before it is pinged: Wait can be shorter than an
+// answer takes.
+const leastSilence = 5 * time.Second
 
 // A client plays one connection.
 type client struct {
