@@ -37,27 +37,6 @@ func TestConnectSendsOnlyUTF8AsText(t *testing.T) {
 	}
 }
 
-func TestConnectWaitsForTheEndOfALongMessage(t *testing.T) {
-	t.Parallel()                                         // it takes longer than wait
-	const wait, pause = 6 * time.Second, 2 * time.Second // a machine may stand still for the difference
-	url := startScriptedServer(t, func(conn *websock.Conn) {
-		conn.RecvMessage(nil)
-		for _, part := range []string{"p", "a", "r", "t", "s"} {
-			op := websock.OpContinuation
-			if part == "p" {
-				op = websock.OpText
-			}
-			conn.SendFrame(op, part == "s", []byte(part))
-			time.Sleep(pause) // together longer than -wait
-		}
-		conn.RecvMessage(nil)
-	})
-	got := command(t.Context(), "go\n", "connect", "-wait", wait.String(), url)
-	if got.code != 0 || got.out != "parts\n" {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestConnectShowsHowThePeerCloses(t *testing.T) {
 	for code, exit := range map[websock.CloseCode]int{websock.CloseNormal: 0, websock.CloseGoingAway: 0, websock.CloseInternalError: 6, 4000: 6} {
 		url := startScriptedServer(t, func(conn *websock.Conn) {

@@ -127,8 +127,8 @@ func (l *link) handle(in input) {
 // a pipe.
 func (l *link) handleEnd(err error) {
 	if !errors.Is(err, io.EOF) {
-		l.refuse(err)
 		l.notSent.Store(true)
+		l.refuse(err)
 	}
 	if l.typed {
 		l.over.Store(true)
@@ -174,10 +174,10 @@ func (s *session) refuse(err error) {
 	case endsSending(err):
 		text = "the connection has ended"
 	}
-	fmt.Fprintf(s.Err, "not sent: %s\n", console.Printable([]byte(text)))
 	if !s.typed {
-		s.notSent.Store(true)
+		s.notSent.Store(true) // first, so that an answer to what the user sees finds it
 	}
+	fmt.Fprintf(s.Err, "not sent: %s\n", console.Printable([]byte(text)))
 }
 
 // startQuietTimer makes receive time out when nothing comes.

@@ -67,9 +67,9 @@ func (l *link) onPong(payload []byte) {
 // A liveness finds out whether a server is gone, by what is received although pings are sent. Its zero
 // value belongs to a link that was just opened.
 type liveness struct {
-	received uint64    // bytes, at the last call of isSilent
-	taken    int64     // bytes that the server had accepted then
-	since    time.Time // of the last sign of life; zero: no ping was sent
+	received uint64 // bytes, at the last call of isSilent
+	taken    int64  // bytes that the server had accepted then
+	calls    int    // of isSilent, since the one that saw the last sign of life; 0: no ping was sent
 }
 
 // traffic is what has passed on a link until now.
@@ -92,14 +92,16 @@ func (t traffic) isUploading() bool { return t.waiting > unacknowledged }
 const leastSilence = 5 * time.Second
 
 // isSilent is called when a ping is due. It reports whether there was no sign of life for two intervals, and
-// so after two pings.
-func (v *liveness) isSilent(now time.Time, t traffic, interval time.Duration) bool {
+// so after two pings. It counts intervals: while this process is stopped, it can't see what comes.
+func (v *liveness) isSilent(t traffic, interval time.Duration) bool {
 	takes := t.isUploading() && t.taken > v.taken
-	if v.since.IsZero() || t.received != v.received || takes || t.showing {
-		v.since = now
+	if t.received != v.received || takes || t.showing {
+		v.calls = 0
 	}
 	v.received, v.taken = t.received, t.taken
-	return now.Sub(v.since) >= max(2*interval, leastSilence)
+	silence := time.Duration(v.calls) * interval
+	v.calls++
+	return silence >= max(2*interval, leastSilence)
 }
 
 // keepAlive sends pings until the connection has ended, and ends it if the server is gone. It must not wait
@@ -123,7 +125,7 @@ func (l *link) pingOrAbort(v *liveness) {
 	now := traffic{received: l.conn.Stats().WireReceived, showing: l.showing.Load()}
 	now.taken, now.waiting = l.conn.Outgoing()
 	switch {
-	case v.isSilent(time.Now(), now, l.Ping):
+	case v.isSilent(now, l.Ping):
 		l.conn.Abort(websock.ErrIdle)
 	case !now.isUploading():
 		payload := []byte(l.pings.add("", time.Now()))
