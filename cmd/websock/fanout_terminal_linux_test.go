@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -235,10 +236,16 @@ func TestPlainLinesOnADumbTerminal(t *testing.T) {
 	url, _ := startServer(t)
 	p, program, _ := openScreen(t, 80, 24)
 	t.Setenv("TERM", "dumb")
-	if code := run(t.Context(), []string{"fanout", "-url", url, "-n", "1", "-duration", "2s"}, program, program, program); code != 0 {
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() {
+		ended <- run(ctx, []string{"fanout", "-url", url, "-n", "1", "-duration", "1h"}, program, program, program)
+	}()
+	p.waitFor("exchanging: ")
+	interrupt()
+	if code := <-ended; code != 130 {
 		t.Errorf("%d", code)
 	}
-	p.waitFor("exchanging: ")
 	p.waitFor("messages received")
 	if seen := p.seen.String(); strings.Contains(seen, "\x1b") {
 		t.Errorf("%q", seen)

@@ -214,7 +214,7 @@ func TestAnInterruptClosesConnectionsWithGoingAway(t *testing.T) {
 
 func TestACommandThatDoesNotReadHoldsUpItsClientAlone(t *testing.T) {
 	t.Parallel() // it takes the timeout, which is longer than a machine stands still
-	url, _ := startListen(t, `echo $$; exec sleep 1000`, "-timeout", "4s", "-grace", "50ms")
+	url, _ := startListen(t, `echo $$; exec sleep 1000`, "-timeout", "20s", "-grace", "50ms")
 	conn := dialListen(t, url, nil)
 	pid := recvPID(t, conn)
 	failed := make(chan error, 1)
@@ -280,7 +280,7 @@ func TestACommandThatClosesItsInputGoesOnSending(t *testing.T) {
 // The command can't write more than the system's buffers hold, and ends after the time of -timeout.
 func TestAClientThatDoesNotReadHoldsUpItsCommand(t *testing.T) {
 	t.Parallel() // it takes the timeout, which is longer than a machine stands still
-	url, _ := startListen(t, `echo $$; exec yes`, "-timeout", "4s", "-grace", "50ms")
+	url, _ := startListen(t, `echo $$; exec yes`, "-timeout", "20s", "-grace", "50ms")
 	conn := dialListen(t, url, &websock.Config{NetDial: dialWithSmallBuffer})
 	pid := recvPID(t, conn)
 	awaitEnd(t, pid)
@@ -288,7 +288,7 @@ func TestAClientThatDoesNotReadHoldsUpItsCommand(t *testing.T) {
 
 func TestTheTimeoutIsOnlyForWhatIsSent(t *testing.T) {
 	t.Parallel() // it takes longer than the timeout, which is longer than a machine stands still
-	url, _ := startListen(t, `echo one; sleep 5; echo two`, "-timeout", "4s")
+	url, _ := startListen(t, `echo one; sleep 25; echo two`, "-timeout", "20s")
 	conn := dialListen(t, url, nil)
 	if one, two := recvText(t, conn), recvText(t, conn); one != "one" || two != "two" {
 		t.Errorf("%q %q", one, two)

@@ -59,8 +59,12 @@ func TestThresholdsOfASchedule(t *testing.T) {
 	if got.code != 0 || !strings.Contains(got.out, "6 of 6 held") {
 		t.Errorf("%+v", got)
 	}
+}
+
+func TestThresholdsOfWhatIsPushed(t *testing.T) {
+	t.Parallel() // it takes longer than a machine stands still
 	push, _ := startServer(t, "-push", "10ms")
-	got = command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "1s", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>0")
+	got := command(t.Context(), "", "fanout", "-url", push, "-n", "2", "-duration", "5s", "-mode", "receive", "-threshold", "one_way.p50<1m", "-threshold", "received>0")
 	if got.code != 0 || !strings.Contains(got.out, "2 of 2 held") {
 		t.Errorf("%+v", got)
 	}

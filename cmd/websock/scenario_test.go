@@ -209,25 +209,26 @@ func TestWhatGoesWrongInAScenario(t *testing.T) {
 		conn.RecvMessage(nil)
 		conn.CloseWith(4321, "enough")
 	})
+	const endsAll, goesOn = "1m", "1s" // the run ends when all connections have ended
 	for _, test := range []struct {
-		what, url, scenario string
-		errors              map[string]int64 // at least
-		counted             map[string]bool
+		what, url, duration, scenario string
+		errors                        map[string]int64 // at least
+		counted                       map[string]bool
 	}{
-		{"a login that is not answered", silent, "open: [{send: login, answer: any, timeout: 50ms}]", map[string]int64{"answer timeout": 3}, nil},
-		{"an answer that does not come", silent, "messages: [{send: '{{.Sequence}}', think: 1s, answer: {regex: '(.*)'}, timeout: 50ms}]", map[string]int64{"answer timeout": 3}, nil},
-		{"a message that can't be made", echo, "messages: [{send: 'a{{slice \"ab\" .Sequence}}', think: 20ms}]", map[string]int64{"scenario error": 3}, nil},
-		{"text that is not UTF-8", echo, "messages: [{send: 'a{{slice \"aaé\" .Sequence}}', think: 20ms}]", map[string]int64{"scenario error": 3}, nil},
-		{"a message without its ID", echo, "messages: [{send: '{{if eq .Sequence 1}}7{{end}}', answer: {regex: '(.)'}}]", map[string]int64{"scenario error": 3}, nil},
-		{"a message that is an error", echo, "messages: [{send: '{\"error\":1}', think: 1s}]\nerrors: {refused: {json: error}}", map[string]int64{"refused": 3}, nil},
-		{"a path that can't be made", echo, "path: '/{{slice \"a\" .Connection}}'", map[string]int64{"handshake failed": 1}, nil},
-		{"a second answer", twice, "messages: [{send: '{{.Sequence}}', think: 20ms, answer: {regex: '(.*)'}}]", nil, map[string]bool{"answers that nothing waited for": true}},
-		{"a clock that is ahead", echo, "messages: [{send: '{\"t\":9000000000}', think: 20ms, answer: any}]\npushed: {json: t, unit: s}", nil, map[string]bool{"times ahead of this clock": true}},
-		{"a close that is expected", closing, "open: [{send: hello}]\nclose: {codes: [4321]}", nil, nil},
-		{"a close that is not", closing, "open: [{send: hello}]", map[string]int64{"close code 4321": 3}, nil},
-		{"a close instead of an answer", closing, "messages: [{send: hello, answer: any}]\nclose: {codes: [4321]}", map[string]int64{"unanswered at close": 3}, nil},
+		{"a login that is not answered", silent, endsAll, "open: [{send: login, answer: any, timeout: 50ms}]", map[string]int64{"answer timeout": 3}, nil},
+		{"an answer that does not come", silent, goesOn, "messages: [{send: '{{.Sequence}}', think: 1s, answer: {regex: '(.*)'}, timeout: 50ms}]", map[string]int64{"answer timeout": 3}, nil},
+		{"a message that can't be made", echo, endsAll, "messages: [{send: 'a{{slice \"ab\" .Sequence}}', think: 20ms}]", map[string]int64{"scenario error": 3}, nil},
+		{"text that is not UTF-8", echo, endsAll, "messages: [{send: 'a{{slice \"aaé\" .Sequence}}', think: 20ms}]", map[string]int64{"scenario error": 3}, nil},
+		{"a message without its ID", echo, endsAll, "messages: [{send: '{{if eq .Sequence 1}}7{{end}}', answer: {regex: '(.)'}}]", map[string]int64{"scenario error": 3}, nil},
+		{"a message that is an error", echo, goesOn, "messages: [{send: '{\"error\":1}', think: 1s}]\nerrors: {refused: {json: error}}", map[string]int64{"refused": 3}, nil},
+		{"a path that can't be made", echo, goesOn, "path: '/{{slice \"a\" .Connection}}'", map[string]int64{"handshake failed": 1}, nil},
+		{"a second answer", twice, goesOn, "messages: [{send: '{{.Sequence}}', think: 20ms, answer: {regex: '(.*)'}}]", nil, map[string]bool{"answers that nothing waited for": true}},
+		{"a clock that is ahead", echo, goesOn, "messages: [{send: '{\"t\":9000000000}', think: 20ms, answer: any}]\npushed: {json: t, unit: s}", nil, map[string]bool{"times ahead of this clock": true}},
+		{"a close that is expected", closing, endsAll, "open: [{send: hello}]\nclose: {codes: [4321]}", nil, nil},
+		{"a close that is not", closing, endsAll, "open: [{send: hello}]", map[string]int64{"close code 4321": 3}, nil},
+		{"a close instead of an answer", closing, endsAll, "messages: [{send: hello, answer: any}]\nclose: {codes: [4321]}", map[string]int64{"unanswered at close": 3}, nil},
 	} {
-		r, got := runFanout(t, "-url", test.url, "-scenario", writeScenario(t, test.scenario), "-n", "3", "-duration", "1s", "-timeout", "1m")
+		r, got := runFanout(t, "-url", test.url, "-scenario", writeScenario(t, test.scenario), "-n", "3", "-duration", test.duration)
 		code := 0
 		for kind, n := range test.errors {
 			if code = 1; r.Errors[kind] < n {
