@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed004e8d11/websock"
+	"github.com/seed004e8d11/websock/cmd/websock/internal/measure"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/payload"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/scenario"
 	"github.com/seed004e8d11/websock/fanout"
@@ -101,9 +102,18 @@ func waitForUp(t *testing.T, group *fanout.Group, n int) {
 
 // waitForMessages waits until n messages have been received.
 func waitForMessages(t *testing.T, g *LoadGen, n int64) {
-	for end := time.Now().Add(time.Minute); g.Snapshot().Received < n; time.Sleep(time.Millisecond) {
+	waitForSnapshot(t, g, func(now *measure.Snapshot) bool { return now.Received >= n })
+}
+
+// waitForSnapshot waits until a Snapshot is as wished.
+func waitForSnapshot(t *testing.T, g *LoadGen, wished func(*measure.Snapshot) bool) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		now := g.Snapshot()
+		if wished(&now) {
+			return
+		}
 		if time.Now().After(end) {
-			t.Errorf("only %+v", g.Snapshot())
+			t.Errorf("only %+v", now)
 			return
 		}
 	}
@@ -194,6 +204,7 @@ func TestASnapshotSaysWhatAllConnectionsDo(t *testing.T) {
 	if err := g.Dial(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	waitForSnapshot(t, g, func(now *measure.Snapshot) bool { return now.Up+now.Ended == 4 }) // Dial doesn't wait for the group to count
 	if now := g.Snapshot(); now.Asked != 4 || now.Up != 2 || now.Ended != 2 || now.Errors != 2 || now.ErrorsByKind["handshake status 418"] != 2 {
 		t.Errorf("%+v", now)
 	}
