@@ -110,7 +110,10 @@ func TestManyPausedWebSocketsStopNoOther(t *testing.T) {
 	handler, accepted := accepts(t)
 	const window = 4 << 10
 	s := newServer(t, handler, func(s *http3.Server) {
-		s.QUICConfig = &quic.Config{MaxIncomingStreams: 300, InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window}
+		s.QUICConfig = &quic.Config{
+			MaxIncomingStreams: 300, InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window,
+			HandshakeIdleTimeout: time.Hour,
+		}
 	})
 	mux := &websock.Mux{StreamsPerConn: 300, HTTP3: newDialer()}
 	defer mux.Close()

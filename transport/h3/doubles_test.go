@@ -95,9 +95,8 @@ func (s *server) dialAny(t testing.TB, cfg websock.Config) (*websock.Conn, error
 	t.Helper()
 	cfg.TLS = s.config
 	cfg.Limits.CloseTimeout = cmp.Or(cfg.Limits.CloseTimeout, patience)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return websock.Dial(ctx, "wss://"+s.addr.String()+"/", &cfg)
+	cfg.Timeout = cmp.Or(cfg.Timeout, patience)
+	return websock.Dial(context.Background(), "wss://"+s.addr.String()+"/", &cfg)
 }
 
 // mustDial opens a WebSocket.
@@ -173,6 +172,9 @@ const idleTimeout = 10 * time.Second
 
 // endlessHandshake leaves it to a Dialer how long a server may be silent.
 var endlessHandshake = &quic.Config{HandshakeIdleTimeout: time.Hour}
+
+// endingIdle ends a connection on which nothing arrives for idleTimeout.
+var endingIdle = &quic.Config{MaxIdleTimeout: idleTimeout, HandshakeIdleTimeout: time.Hour}
 
 // waitUntil waits until a condition holds.
 func waitUntil(t testing.TB, what string, holds func() bool) {

@@ -142,7 +142,7 @@ func TestASilentPeerIsNoticed(t *testing.T) {
 	s := newServer(t, echo)
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: idleTimeout}
+	s.mux.HTTP3.(*h3.Dialer).QUIC = endingIdle
 	c := s.mustDial(t, websock.Config{})
 	wantEcho(t, c, "here")
 	time.Sleep(idleTimeout + time.Second) // the connection is kept alive meanwhile
@@ -190,7 +190,7 @@ func TestZeroRTTIsRefused(t *testing.T) {
 		s := newServer(t, echo, func(s *http3.Server) {
 			s.QUICConfig = nil
 			if allowed {
-				s.QUICConfig = &quic.Config{Allow0RTT: true}
+				s.QUICConfig = &quic.Config{Allow0RTT: true, HandshakeIdleTimeout: time.Hour}
 			}
 		})
 		config := s.target().TLS.Clone()

@@ -419,7 +419,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 	})
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
-	s.mux.HTTP3.(*h3.Dialer).QUIC = &quic.Config{MaxIdleTimeout: idleTimeout}
+	s.mux.HTTP3.(*h3.Dialer).QUIC = endingIdle
 	receiver, sender := s.mustDial(t, websock.Config{}), s.mustDial(t, websock.Config{})
 	results := make(chan error, 3)
 	go func() {
@@ -427,7 +427,7 @@ func TestASilentNetworkReleasesAllCalls(t *testing.T) {
 		results <- err
 	}()
 	go func() {
-		_, err := s.dial(t, websock.Config{})
+		_, err := s.dial(t, websock.Config{Timeout: 3 * patience})
 		results <- err
 	}()
 	waitUntil(t, "the third request has come", func() bool { return s.requests.Load() == 3 })
@@ -464,7 +464,7 @@ func TestAServerForgetsAClientThatHasGone(t *testing.T) {
 		close(opened)
 		_, _, err = conn.RecvMessage(nil)
 		ended <- err
-	}, func(s *http3.Server) { s.QUICConfig = &quic.Config{MaxIdleTimeout: idleTimeout} })
+	}, func(s *http3.Server) { s.QUICConfig = endingIdle })
 	p := newProxy(t, s.addr)
 	s.addr = p.addr()
 	s.mustDial(t, websock.Config{})
