@@ -164,7 +164,7 @@ func TestABucketThatIsDeletedIsMadeAgain(t *testing.T) {
 	}
 	waitUntil(t, "the sessions are lost", func() bool { return a.Stats().Losses > 0 && b.Stats().Losses > 0 })
 	waitUntil(t, "there are two members again", func() bool {
-		status, err := a.Status(t.Context())
+		status, err := a.Status(inTime(t))
 		return err == nil && len(status.Members) == 2
 	})
 	wait(t, a, b)

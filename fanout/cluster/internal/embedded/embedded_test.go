@@ -23,7 +23,7 @@ func TestAServerKeepsWhatItHadInItsDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc := connect(t, first)
-	revision, err := open(t, nc, first.Replicas()).Create(t.Context(), "k", []byte("1"))
+	revision, err := open(t, nc, first.Replicas()).Create(inTime(t), "k", []byte("1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestJetStreamHasLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for size, ok := range map[int64]bool{1 << 19: true, 1 << 21: false} {
-		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "s", MaxBytes: size, Subjects: []string{"s"}})
+		_, err := js.CreateStream(inTime(t), jetstream.StreamConfig{Name: "s", MaxBytes: size, Subjects: []string{"s"}})
 		if (err == nil) != ok {
 			t.Errorf("a stream of %d bytes: %v", size, err)
 		}

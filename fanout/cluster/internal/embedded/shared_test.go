@@ -20,7 +20,7 @@ func TestProcessesOfAMachineShareAServer(t *testing.T) {
 	}
 	firstConn, secondConn := connect(t, first), connect(t, second)
 	b := open(t, secondConn, second.Replicas())
-	revision, err := open(t, firstConn, 1).Create(t.Context(), "k", []byte("0"))
+	revision, err := open(t, firstConn, 1).Create(inTime(t), "k", []byte("0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestAnotherProcessStartsTheServerWhenOneIsKilled(t *testing.T) {
 	add()
 	add()
 	b := open(t, letIn(t, func() (*nats.Conn, error) { return Connect(d) }), 1)
-	revision, err := b.Create(t.Context(), "lease", []byte("0"))
+	revision, err := b.Create(inTime(t), "lease", []byte("0"))
 	if err != nil {
 		t.Fatal(err)
 	}

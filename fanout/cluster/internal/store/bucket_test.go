@@ -205,9 +205,11 @@ func TestAWatchOf100000Keys(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := 10; i < keys/2 && writing.Err() == nil; i++ {
-			if _, err := kv.Put(t.Context(), fmt.Sprint("k", i), []byte("again")); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			if _, err := kv.Put(ctx, fmt.Sprint("k", i), []byte("again")); err != nil {
 				t.Error(err)
 			}
+			cancel()
 		}
 	})
 	began := time.Now()

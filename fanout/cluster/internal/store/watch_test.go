@@ -98,7 +98,7 @@ func TestAConnectionIsCutInTheMiddleOfAWrite(t *testing.T) {
 	if got := storetest.Records(t, watching(t, cut))["k"]; got.Revision != written.Revision {
 		t.Errorf("the next watch has %+v, want revision %d", got, written.Revision)
 	}
-	if _, err := cut.Update(t.Context(), "k", []byte("3"), revision); !errors.Is(err, store.ErrConflict) {
+	if _, err := cut.Update(inTime(t), "k", []byte("3"), revision); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("again with the old revision: %v", err)
 	}
 }
