@@ -178,7 +178,7 @@ func TestUnreadKeyUpdateRepliesEndConnection(t *testing.T) {
 				if err := c.SendText(nil); !errors.Is(err, wstls.ErrKeyUpdates) {
 					t.Errorf("%s, pushed %v: a send returned %v", name, pushed, err)
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Errorf("%s, pushed %v: the connection is still open, after %d messages", name, pushed, c.Stats().MessagesReceived)
 			}
 			c.Close()
