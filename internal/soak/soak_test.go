@@ -107,7 +107,7 @@ func warmUp(t *testing.T, transport websock.Transport) {
 // waitForCount waits until a count is no more than before.
 func waitForCount(t *testing.T, what string, before int, now func() int) {
 	t.Helper()
-	for range 2000 {
+	for range 6000 {
 		if now() <= before {
 			return
 		}
