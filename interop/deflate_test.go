@@ -100,7 +100,7 @@ func TestCompressedEcho(t *testing.T) {
 					continue
 				}
 				t.Run("as the client, "+s.String(), func(t *testing.T) {
-					c, err := websock.Dial(t.Context(), p.server(t, s), &websock.Config{Compression: s.compression(), Timeout: patience})
+					c, err := websock.Dial(t.Context(), p.server(t, s), &websock.Config{Compression: s.compression(), Timeout: patience, Limits: unhurried})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -109,7 +109,7 @@ func TestCompressedEcho(t *testing.T) {
 				t.Run("as the server, "+s.String(), func(t *testing.T) {
 					conns := make(chan *websock.Conn, 1)
 					url := inProcess(func(w http.ResponseWriter, r *http.Request) {
-						c, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: s.compression()})
+						c, err := websock.Accept(w, r, &websock.AcceptOptions{Compression: s.compression(), Limits: unhurried})
 						if err != nil {
 							t.Error(err)
 							return
@@ -120,7 +120,7 @@ func TestCompressedEcho(t *testing.T) {
 					select {
 					case c := <-conns:
 						p.converse(t, c, s)
-					case <-time.After(20 * time.Second):
+					case <-time.After(patience):
 						t.Fatal("no client connected")
 					}
 				})
@@ -134,7 +134,7 @@ func (p *compressing) converse(t *testing.T, c *websock.Conn, s setting) {
 	if got, want := c.Compression(), p.negotiated(c.Role(), s.compression()); got != want {
 		t.Errorf("negotiated %+v, want %+v", got, want)
 	}
-	if err := c.SetRecvDeadline(time.Now().Add(60 * time.Second)); err != nil {
+	if err := c.SetRecvDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, uint64(s.bits)))

@@ -59,7 +59,7 @@ func echoed(c *websock.Conn, op websock.Opcode, p []byte) error {
 }
 
 func arrives(c *websock.Conn, op websock.Opcode, p []byte) error {
-	c.SetRecvDeadline(time.Now().Add(30 * time.Second))
+	c.SetRecvDeadline(time.Now().Add(patience))
 	got, msg, err := c.RecvMessage(nil)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func TestBrowsersShareConnections(t *testing.T) {
 						t.Errorf("the page saw %+v", e)
 					}
 				}
-			case <-time.After(time.Minute):
+			case <-time.After(patience):
 				t.Error("the page did not see all WebSockets closed")
 			}
 			s.running.Wait()
@@ -98,7 +98,7 @@ func (s *sharingServer) serve(converse func(c *websock.Conn) error) http.Handler
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.running.Add(1)
 		defer s.running.Done()
-		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Subprotocols: []string{"chat"}})
+		conn, err := websock.Accept(w, r, &websock.AcceptOptions{Subprotocols: []string{"chat"}, Limits: unhurried})
 		if err != nil {
 			s.t.Error(err)
 			return
@@ -134,6 +134,7 @@ func (s *sharingServer) serveHandler(w http.ResponseWriter, r *http.Request) {
 	s.running.Add(1)
 	conn, err := websock.Accept(w, r, &websock.AcceptOptions{
 		Subprotocols: []string{"chat"},
+		Limits:       unhurried,
 		Handler: websock.Messages(
 			func(c *websock.Conn, _ websock.Opcode, _ []byte) { c.CloseWith(websock.CloseNormal, "that is all") },
 			func(_ *websock.Conn, err error) {

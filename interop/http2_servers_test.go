@@ -113,7 +113,7 @@ func startHaproxy(t *testing.T, dir string, c *certificate, server string, secur
 	return address(t, func(port string) *exec.Cmd {
 		conf := write(t, dir, "haproxy"+port+".cfg", fill(`defaults
   mode http
-  timeout connect 5s
+  timeout connect 60s
   timeout client 60s
   timeout server 60s
 listen front

@@ -45,7 +45,7 @@ func quicClient(t *testing.T, c *certificate, _ string, urls []string) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	conn, err := quic.DialAddr(ctx, to.Host, &tls.Config{RootCAs: c.roots, NextProtos: []string{http3.NextProtoH3}}, nil)
+	conn, err := quic.DialAddr(ctx, to.Host, &tls.Config{RootCAs: c.roots, NextProtos: []string{http3.NextProtoH3}}, patientHandshake)
 	if err != nil {
 		t.Fatal(err)
 	}

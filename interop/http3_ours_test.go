@@ -6,15 +6,19 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/transport/h3"
 )
 
+// patientHandshake gives a peer that is slow the time to answer.
+var patientHandshake = &quic.Config{HandshakeIdleTimeout: patience}
+
 // http3Mux returns a Mux that uses nothing but HTTP/3.
 func http3Mux(t *testing.T) *websock.Mux {
-	mux := &websock.Mux{HTTP3: &h3.Dialer{Required: true}}
+	mux := &websock.Mux{HTTP3: &h3.Dialer{Required: true, Timeout: patience, QUIC: patientHandshake}}
 	t.Cleanup(mux.Close)
 	return mux
 }
@@ -22,7 +26,7 @@ func http3Mux(t *testing.T) *websock.Mux {
 // serveHTTP3 starts our server, and returns its host and port.
 func serveHTTP3(t *testing.T, c *certificate, h http.Handler) string {
 	t.Helper()
-	s := &http3.Server{Handler: h}
+	s := &http3.Server{Handler: h, QUICConfig: patientHandshake}
 	h3.ConfigureServer(s)
 	return startHTTP3(t, c, s)
 }

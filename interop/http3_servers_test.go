@@ -44,7 +44,7 @@ func caddyHTTP3(t *testing.T, dir string, c *certificate, backend string, secure
 
 // quicServer echoes with gobwas over the HTTP/3 of quic-go, of which it knows only the framing.
 func quicServer(t *testing.T, _ string, c *certificate, _ string, _ bool) string {
-	return startHTTP3(t, c, &http3.Server{Handler: http.HandlerFunc(gobwasQUICEcho)})
+	return startHTTP3(t, c, &http3.Server{Handler: http.HandlerFunc(gobwasQUICEcho), QUICConfig: patientHandshake})
 }
 
 func gobwasQUICEcho(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -16,8 +17,11 @@ import (
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
-// An intermediary is in front of a server, closes connections that are idle for five seconds, and
-// answers with a page if the server is down.
+// idleTimeout is longer than machines stand still.
+const idleTimeout = 10 * time.Second
+
+// An intermediary is in front of a server, closes connections that are idle for idleTimeout, and answers
+// with a page if the server is down.
 type intermediary struct {
 	name  string
 	start func(t *testing.T, dir string, c *certificate, backend string) (ws, wss string)
@@ -36,14 +40,14 @@ func haproxy(t *testing.T, dir string, c *certificate, backend string) (ws, wss 
 		return address(t, func(port string) *exec.Cmd {
 			conf := write(t, dir, "haproxy"+port+".cfg", fill(`defaults
   mode http
-  timeout connect 5s
-  timeout client 5s
-  timeout server 5s
-  timeout tunnel 5s
+  timeout connect {idle}
+  timeout client {idle}
+  timeout server {idle}
+  timeout tunnel {idle}
 listen front
   bind 127.0.0.1:{port} {secure}
   server back {backend}
-`, "{port}", port, "{secure}", secure, "{backend}", backend), 0o644)
+`, "{port}", port, "{secure}", secure, "{backend}", backend, "{idle}", idleTimeout.String()), 0o644)
 			return exec.Command(program, "-db", "-f", conf)
 		})
 	}
@@ -67,10 +71,10 @@ http {
   ssl_certificate {cert}; ssl_certificate_key {key};
   server {
     listen 127.0.0.1:{port}{secure};
-    location / { proxy_pass http://{backend}; proxy_read_timeout 5s; {settings} }
+    location / { proxy_pass http://{backend}; proxy_read_timeout {idle}; {settings} }
   }
 }
-`, "{port}", port, "{dir}", dir, "{secure}", secure, "{backend}", backend, "{settings}", settings,
+`, "{port}", port, "{dir}", dir, "{secure}", secure, "{backend}", backend, "{settings}", settings, "{idle}", idleTimeout.String(),
 					"{cert}", c.files["cert"], "{key}", c.files["key"]), 0o644)
 				return exec.Command(program, "-c", conf, "-e", dir+"/error.log")
 			})
@@ -104,12 +108,12 @@ func TestEchoThroughIntermediary(t *testing.T) {
 	eachIntermediary(t, echoBackend(t), func(t *testing.T, _ intermediary, urls []string, c *certificate) {
 		for _, u := range urls {
 			for name, transport := range transports {
-				cfg := &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Transport: transport, Timeout: patience}
+				cfg := &websock.Config{TLS: &tls.Config{RootCAs: c.roots}, Transport: transport, Timeout: patience, Limits: unhurried}
 				conn, err := websock.Dial(t.Context(), u, cfg)
 				if err != nil {
 					t.Fatal(name, u, err)
 				}
-				conn.SetRecvDeadline(time.Now().Add(20 * time.Second))
+				conn.SetRecvDeadline(time.Now().Add(patience))
 				for _, size := range []int{1, 125, 70000} {
 					if err := conn.SendText(payload(size)); err != nil {
 						t.Fatal(err)
@@ -130,53 +134,57 @@ func TestEchoThroughIntermediary(t *testing.T) {
 func TestGroupAndIdleTimeouts(t *testing.T) {
 	eachIntermediary(t, echoBackend(t), func(t *testing.T, _ intermediary, urls []string, c *certificate) {
 		for _, ping := range []time.Duration{-1, 200 * time.Millisecond} {
-			var targets []fanout.Target
-			for _, u := range urls {
-				targets = append(targets, fanout.Target{URL: u, Config: websock.Config{
-					TLS: &tls.Config{RootCAs: c.roots}, Transport: epoll.Transport(), Timeout: patience,
-				}})
-			}
-			var cuts atomic.Int32
-			g, err := fanout.Start(fanout.Options{
-				Targets: targets,
-				Ping:    ping,
-				Backoff: fanout.Backoff{Base: 10 * time.Millisecond},
-				OnDown: func(_ *fanout.Slot, err error, next time.Duration) {
-					if next < 0 { // Shutdown
-						return
+			t.Run(fmt.Sprintf("ping %v", ping), func(t *testing.T) {
+				t.Parallel()
+				var targets []fanout.Target
+				for _, u := range urls {
+					targets = append(targets, fanout.Target{URL: u, Config: websock.Config{
+						TLS: &tls.Config{RootCAs: c.roots}, Transport: epoll.Transport(), Timeout: patience, Limits: unhurried,
+					}})
+				}
+				var cuts atomic.Int32
+				g, err := fanout.Start(fanout.Options{
+					Targets:     targets,
+					Ping:        ping,
+					PingTimeout: patience,
+					Backoff:     fanout.Backoff{Base: 10 * time.Millisecond},
+					OnDown: func(_ *fanout.Slot, err error, next time.Duration) {
+						if next < 0 { // Shutdown
+							return
+						}
+						cuts.Add(1)
+						var closed *websock.CloseError
+						if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
+							t.Error(err)
+						}
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), idleTimeout+2*patience)
+				defer cancel()
+				if err := g.WaitUp(ctx, len(targets)); err != nil {
+					t.Fatal(err, g.Slot(0).Err(), g.Slot(1).Err())
+				}
+				if ping < 0 {
+					for g.Stats().Ready < 4 { // each was closed and dialed again
+						select {
+						case <-ctx.Done():
+							t.Fatalf("%+v", g.Stats())
+						case <-time.After(10 * time.Millisecond):
+						}
 					}
-					cuts.Add(1)
-					var closed *websock.CloseError
-					if !errors.As(err, &closed) || closed.Code != websock.CloseAbnormal {
-						t.Error(err)
+				} else {
+					time.Sleep(2*idleTimeout + time.Second)
+					if n := cuts.Load(); n > 0 {
+						t.Errorf("%d were closed in spite of pings", n)
 					}
-				},
+				}
+				if err := g.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			if err := g.WaitUp(ctx, len(targets)); err != nil {
-				t.Fatal(err, g.Slot(0).Err(), g.Slot(1).Err())
-			}
-			if ping < 0 {
-				for g.Stats().Ready < 4 { // each was closed and dialed again
-					select {
-					case <-ctx.Done():
-						t.Fatalf("%+v", g.Stats())
-					case <-time.After(10 * time.Millisecond):
-					}
-				}
-			} else {
-				time.Sleep(11 * time.Second) // more than two timeouts
-				if n := cuts.Load(); n > 0 {
-					t.Errorf("%d were closed in spite of pings", n)
-				}
-			}
-			if err := g.Shutdown(ctx); err != nil {
-				t.Error(err)
-			}
 		}
 	})
 }

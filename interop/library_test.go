@@ -14,7 +14,7 @@ import (
 )
 
 // unhurried gives a peer that is slow the time to close.
-var unhurried = websock.Limits{CloseTimeout: 20 * time.Second}
+var unhurried = websock.Limits{CloseTimeout: patience}
 
 func config(p peer, handler websock.Handler) *websock.Config {
 	cfg := &websock.Config{Handler: handler, Timeout: patience, Limits: unhurried}
@@ -31,7 +31,7 @@ func dial(t *testing.T, p peer, url string, handler websock.Handler) *websock.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetRecvDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetRecvDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -241,7 +241,7 @@ func TestSubprotocol(t *testing.T) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
-			c, err := websock.Dial(t.Context(), p.start(t), &websock.Config{Subprotocols: []string{"soap", "chat"}})
+			c, err := websock.Dial(t.Context(), p.start(t), &websock.Config{Subprotocols: []string{"soap", "chat"}, Timeout: patience, Limits: unhurried})
 			if err != nil {
 				t.Fatal(err)
 			}

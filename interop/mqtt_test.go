@@ -66,7 +66,7 @@ func TestMosquittoChoosesTheSubprotocol(t *testing.T) {
 func connectMQTT(t *testing.T, conn *websock.Conn) {
 	t.Helper()
 	stream := conn.NetConn(websock.OpBinary)
-	stream.SetDeadline(time.Now().Add(20 * time.Second))
+	stream.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(stream, mqttConnects[conn.Subprotocol()]); err != nil {
 		t.Fatal(err)
 	}

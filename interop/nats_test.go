@@ -114,7 +114,7 @@ func TestNATSServerGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetRecvDeadline(time.Now().Add(20 * time.Second))
+	conn.SetRecvDeadline(time.Now().Add(patience))
 	if op, msg, err := conn.RecvMessage(nil); op != websock.OpBinary || !bytes.HasPrefix(msg, []byte("INFO {")) || err != nil {
 		t.Fatalf("%v %.20q, %v", op, msg, err)
 	}
@@ -132,7 +132,7 @@ func TestNATSServerGoesAway(t *testing.T) {
 // several reads, and has one answered.
 func talkNATS(t *testing.T, url string, options ...nats.Option) {
 	t.Helper()
-	nc, err := nats.Connect(url, append(options, nats.NoReconnect(), nats.Timeout(20*time.Second))...)
+	nc, err := nats.Connect(url, append(options, nats.NoReconnect(), nats.Timeout(patience))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func talkNATS(t *testing.T, url string, options ...nats.Option) {
 		}
 	}
 	for _, size := range sizes {
-		m, err := prices.NextMsg(20 * time.Second)
+		m, err := prices.NextMsg(patience)
 		if err != nil {
 			t.Fatalf("%v, message of %d bytes", err, size)
 		}
@@ -162,10 +162,10 @@ func talkNATS(t *testing.T, url string, options ...nats.Option) {
 			t.Fatalf("%d other bytes in place of %d", len(m.Data), size)
 		}
 	}
-	if m, err := nc.Request("length", []byte("0123456789"), 20*time.Second); err != nil || string(m.Data) != "012" {
+	if m, err := nc.Request("length", []byte("0123456789"), patience); err != nil || string(m.Data) != "012" {
 		t.Errorf("%v, %v", m, err)
 	}
-	if err := nc.FlushTimeout(20 * time.Second); err != nil { // PING and PONG of NATS
+	if err := nc.FlushTimeout(patience); err != nil { // PING and PONG of NATS
 		t.Error(err)
 	}
 	if err := nc.LastError(); err != nil {

@@ -166,8 +166,9 @@ func libwebsockets(t *testing.T) string {
 	return process(t, func(port string) *exec.Cmd { return exec.Command(server, "--port="+port, "-d", "1") })
 }
 
-// patience is how long a test waits for what another program does.
-const patience = time.Minute
+// patience is how long a test waits for what another program does. A browser takes most of a minute to start
+// beside much else.
+const patience = 3 * time.Minute
 
 // process starts a server on a free port of loopback and waits until it listens. The server is stopped
 // when the test ends.
@@ -203,6 +204,7 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.WaitDelay = patience // for processes that it has started and that keep the output open
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func behindTLS(t *testing.T, dir string, c *certificate, addr string) string {
 	return address(t, func(port string) *exec.Cmd {
 		conf := write(t, dir, "tls.cfg", fill(`defaults
   mode tcp
-  timeout connect 5s
+  timeout connect 60s
   timeout client 60s
   timeout server 60s
 listen secure
@@ -168,7 +168,7 @@ func TestEchoThroughProxy(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer conn.Close()
-					conn.SetRecvDeadline(time.Now().Add(20 * time.Second))
+					conn.SetRecvDeadline(time.Now().Add(patience))
 					for _, size := range []int{0, 1, 125, 70000} {
 						if err := conn.SendText(payload(size)); err != nil {
 							t.Fatal(err)
@@ -284,7 +284,7 @@ func TestGroupThroughProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		defer g.Shutdown(ctx)
 		if err := g.WaitUp(ctx, slots); err != nil {

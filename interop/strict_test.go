@@ -37,7 +37,7 @@ func closedWith(c *websock.Conn, code websock.CloseCode, sent error) error {
 	if sent != nil {
 		return sent
 	}
-	c.SetRecvDeadline(time.Now().Add(20 * time.Second))
+	c.SetRecvDeadline(time.Now().Add(patience))
 	_, _, err := c.RecvMessage(nil)
 	if closed := new(websock.CloseError); !errors.As(err, &closed) || closed.Code != code || closed.Local {
 		return errors.Join(errors.New("not closed as expected"), err)
@@ -79,7 +79,7 @@ func requiresSubprotocol(t *testing.T, url string) {
 	if refused := new(websock.HandshakeError); !errors.As(err, &refused) || refused.Status != 400 {
 		t.Errorf("without a subprotocol: %v", err)
 	}
-	conn, err := websock.Dial(t.Context(), url, &websock.Config{Subprotocols: []string{"chat"}})
+	conn, err := websock.Dial(t.Context(), url, &websock.Config{Subprotocols: []string{"chat"}, Timeout: patience, Limits: unhurried})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func requiresSubprotocol(t *testing.T, url string) {
 // refusesInvalidText writes a frame past our connection, which would refuse it, too.
 func refusesInvalidText(t *testing.T, url string) {
 	var raw net.Conn
-	conn, err := websock.Dial(t.Context(), url, &websock.Config{NetDial: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	conn, err := websock.Dial(t.Context(), url, &websock.Config{Timeout: patience, Limits: unhurried, NetDial: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 		raw, err = new(net.Dialer).DialContext(ctx, network, addr)
 		return raw, err
 	}})

@@ -106,7 +106,7 @@ func (r *acceptor) await(v variant) (*websock.Conn, error) {
 	select {
 	case conn := <-r.accepted[v]:
 		return conn, nil
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		return nil, fmt.Errorf("no client connected to %s", r.urls[v])
 	}
 }
