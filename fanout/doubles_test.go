@@ -54,6 +54,7 @@ type testServer struct {
 	MaxStreams  int // of a connection with HTTP/2; 0: the default
 
 	mu       sync.Mutex
+	listener net.Listener
 	http     *http.Server
 	streams  *websock.HTTP2Server
 	conns    map[*websock.Conn]struct{}
@@ -90,7 +91,7 @@ func (s *testServer) start() {
 		s.t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.addr, s.http, s.streams = l.Addr().String(), server, streams
+	s.addr, s.listener, s.http, s.streams = l.Addr().String(), l, server, streams
 	s.mu.Unlock()
 	go server.Serve(l)
 }
@@ -194,9 +195,10 @@ func (s *testServer) cutStreams() {
 // kill stops listening and aborts all connections.
 func (s *testServer) kill() {
 	s.mu.Lock()
-	server, streams := s.http, s.streams
+	listener, server, streams := s.listener, s.http, s.streams
 	s.http = nil
 	s.mu.Unlock()
+	listener.Close() // which server.Close leaves to Serve, if that has not begun
 	server.Close()
 	streams.Close()
 	for _, c := range s.all() {
