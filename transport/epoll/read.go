@@ -178,15 +178,15 @@ func (c *Conn) tryRead(in *input, p []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	defer c.releaseFd()
-	if c.has(lingering) {
-		return 0, net.ErrClosed
-	}
 	var b *buffer.Buffer
 	if p == nil {
 		b = buffer.Get(pullSize)
 		p = b.B[:pullSize]
 	}
 	n, err = socket.RawRead(int(c.fd), p)
+	if c.has(lingering) { // the loop may have discarded what came before
+		n, err = 0, net.ErrClosed
+	}
 	if n == len(p) || in.hungUp.Load() {
 		in.ready.Store(true)
 	}
