@@ -91,8 +91,10 @@ func replyRefused(err error) []byte {
 //
 // nil says that the member has given the message to the connection, or keeps it until the key is connected
 // (see fanout.Options.SendBuffer). Otherwise errors are ErrNobody, fanout.ErrDown if the key isn't
-// connected, a *SendError, nats.ErrMaxPayload, and that of ctx. After all but the last nothing was sent.
-// Nothing is tried twice. If ctx has no deadline, DefaultSendTimeout bounds the call.
+// connected, a *SendError, nats.ErrMaxPayload, and that of ctx. After all but the last nothing was sent, with
+// one exception: for a moment after a key has moved, the member that held it still answers ErrDown, and the
+// one that holds it may send the message nevertheless. Nothing is tried twice. If ctx has no deadline,
+// DefaultSendTimeout bounds the call.
 //
 // Any program that speaks NATS can do the same: a request with the message to the subject PREFIX.tx.KEY,
 // with the key as Escape returns it, and with the header "Websock-Opcode: binary" if it isn't text. The
