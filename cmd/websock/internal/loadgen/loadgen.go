@@ -86,6 +86,7 @@ func (p phase) String() string { return [...]string{"dialing", "exchanging", "dr
 type slot struct {
 	conn      atomic.Pointer[connection] // the latest one; nil: none so far
 	attempted atomic.Bool
+	closing   atomic.Bool // a stage has closed it: a connection that opens now sends nothing
 }
 
 // New returns a LoadGen that has not dialed yet.
@@ -202,12 +203,15 @@ func (g *LoadGen) countConnections() {
 // onConnect puts a new connection into its slot. It uses a Handler, not a goroutine that pulls:
 // with one message in flight the cost is the same, but of several, the replies to messages that
 // arrive in one read are written together.
-func (g *LoadGen) onConnect(_ context.Context, s *fanout.Slot, conn *websock.Conn) error {
+func (g *LoadGen) onConnect(ctx context.Context, s *fanout.Slot, conn *websock.Conn) error {
 	number := g.numberOf(s)
 	slot := &g.slots[number]
 	c := g.newConnection(number, conn)
 	if slot.conn.Swap(c) != nil {
 		g.reconnects.Add(1)
+	}
+	if g.staged() && (slot.closing.Load() || ctx.Err() != nil) { // whoever closes it may not have seen it
+		c.script().stop()
 	}
 	g.attempts.Add(1)
 	g.countUp()

@@ -81,6 +81,7 @@ func (s *stages) want(n int) {
 	}
 	for ; s.wanted > n; s.wanted-- {
 		number := s.wanted - 1
+		s.gen.slots[number].closing.Store(true)
 		if c := s.gen.slots[number].conn.Load(); c != nil {
 			c.script().stop()
 		}
@@ -89,6 +90,7 @@ func (s *stages) want(n int) {
 }
 
 func (s *stages) open(number int) {
+	s.gen.slots[number].closing.Store(false)
 	s.group.Add(strconv.Itoa(number), fanout.SlotOptions{}) // fails only after Shutdown
 }
 

@@ -11,6 +11,38 @@ import (
 	"github.com/seed004e8d11/websock/fanout"
 )
 
+func TestAConnectionThatOpensAfterItsStageSendsNothing(t *testing.T) {
+	s, err := scenario.Parse("stages.yaml", []byte(`
+stages: [{to: 1, for: 1h}]
+messages: [{send: '{{.Sequence}}', every: 1h, answer: {regex: '(.*)'}}]
+`), scenario.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, closing := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newPipeServer(t, serveEcho)
+			g := New(Config{
+				Targets:     []fanout.Target{server.target()},
+				Connections: 1, Window: 1, Scenario: s, AnswerTimeout: time.Minute,
+			})
+			if err := g.Dial(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			g.enter(exchanging)
+			stages := &stages{gen: g, group: g.group.Load(), closing: map[int]bool{}}
+			stages.open(0)
+			g.slots[0].closing.Store(closing) // as want does, which finds no connection yet
+			waitForUp(t, stages.group, 1)
+			result, _ := g.Finish(t.Context(), time.Minute)
+			if sent := result.Final.Sent; sent > 0 == closing || result.Final.Answered != sent {
+				t.Errorf("closing %v: %+v", closing, result)
+			}
+			server.http.Close()
+		})
+	}
+}
+
 func TestStagesOpenAndCloseConnections(t *testing.T) {
 	s, err := scenario.Parse("stages.yaml", []byte(`
 stages: [{to: 8, for: 100ms, name: up}, {for: 100ms, name: stay}, {to: 0, for: 100ms, name: down}, {for: 100ms, name: none}]
