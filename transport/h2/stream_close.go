@@ -20,12 +20,14 @@ func (st *Stream) CloseWrite() error {
 	return nil
 }
 
+// endWriteLocked ends our direction. A write deadline that has passed matters only to what is queued.
 func (st *Stream) endWriteLocked() {
-	if st.writeErrLocked() != nil {
+	queued := st.queuedLocked() > 0 || st.has(writev)
+	if st.endErrLocked() != nil || st.has(ending|localEnded) || queued && st.writeErrLocked() != nil {
 		return
 	}
 	st.flags |= ending
-	if st.queuedLocked() > 0 || st.has(writev) {
+	if queued {
 		return // END_STREAM follows
 	}
 	st.s.sendEndLocked(st)

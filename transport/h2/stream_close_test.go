@@ -23,6 +23,7 @@ func TestEndingsOfAStream(t *testing.T) {
 	queued := func(p *peer, st *h2.Stream) { p.send(settings(4, 3)); st.Writev([]byte("abcde")) }
 	closedWrite := func(p *peer, st *h2.Stream) { st.CloseWrite() }
 	peerEnds := func(p *peer, st *h2.Stream) { p.send(data(st.ID(), "", endStream)) }
+	late := func(p *peer, st *h2.Stream) { st.SetWriteDeadline(time.Unix(1, 0)) }
 	opensWindow := func(p *peer, st *h2.Stream) { p.send(windowUpdate(st.ID(), 1000)) }
 	type steps []func(p *peer, st *h2.Stream)
 	for _, test := range []struct {
@@ -49,6 +50,8 @@ func TestEndingsOfAStream(t *testing.T) {
 		{"CloseWrite with a queue", client, steps{queued, closedWrite}, `SETTINGS ACK, DATA 1 "abc"`, true},
 		{"CloseWrite with a queue that is sent", client, steps{queued, closedWrite, opensWindow}, `SETTINGS ACK, DATA 1 "abc", DATA 1 "de" END_STREAM`, true},
 		{"CloseWrite with a queue, after the peer's end", client, steps{queued, peerEnds, closedWrite, opensWindow}, `SETTINGS ACK, DATA 1 "abc", DATA 1 "de" END_STREAM`, false},
+		{"CloseWrite after the write deadline", client, steps{late, closedWrite}, `DATA 1 "" END_STREAM`, true},
+		{"CloseWrite with a queue, after the write deadline", client, steps{queued, late, closedWrite, opensWindow}, `SETTINGS ACK, DATA 1 "abc"`, true},
 		{"CloseWrite after Close", client, steps{closes, closedWrite}, "RST_STREAM 1 CANCEL", false},
 		{"Reset", client, steps{func(p *peer, st *h2.Stream) { st.Reset(http2.ErrCodeInternal) }}, "RST_STREAM 1 INTERNAL_ERROR", false},
 		{"Reset after the peer's end", server, steps{peerEnds, func(p *peer, st *h2.Stream) { st.Reset(http2.ErrCodeNo) }}, "RST_STREAM 1 NO_ERROR", false},
