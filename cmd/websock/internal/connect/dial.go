@@ -13,7 +13,7 @@ import (
 	"github.com/seed004e8d11/websock/transport/std"
 )
 
-// dial opens a link, or returns nil and why it can't. The user has been told.
+// dial opens a link, or returns nil and why it can't, which the user has been told.
 func (s *session) dial(ctx context.Context) (*link, ending) {
 	config := s.Config
 	if s.Verbose {
@@ -32,7 +32,6 @@ func (s *session) dial(ctx context.Context) (*link, ending) {
 	}
 	l.conn, l.opened = conn, time.Now()
 	s.Record.Begin(record.Header{URL: s.RecordURL, QueryHidden: s.RecordURL != s.URL, Subprotocol: conn.Subprotocol()})
-	s.display.opened(conn, s.protocol())
 	return l, ending{}
 }
 

@@ -35,6 +35,7 @@ type ending struct {
 // run exchanges messages until the connection ends. When ctx ends it is closed, when aborted ends it
 // is not even closed in an orderly way. An error is one of standard output.
 func (l *link) run(ctx, aborted context.Context) (ending, error) {
+	l.display.opened(l.conn, l.protocol()) // not before, so that what is typed then is sent
 	var running sync.WaitGroup
 	ended := make(chan struct{})
 	running.Go(func() { l.send(ended) })

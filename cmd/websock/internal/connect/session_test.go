@@ -3,6 +3,7 @@ package connect
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -39,16 +40,25 @@ func (l pipeListener) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
+// servePipes serves WebSockets by a function, and returns the listener to dial.
+func servePipes(t *testing.T, serve func(conn *websock.Conn)) (l pipeListener, closes func()) {
+	l = make(pipeListener)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websock.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		serve(conn)
+	})}
+	go server.Serve(l)
+	return l, func() { server.Close() }
+}
+
 func TestTheQuietTimeBeginsAnewWithEachPartOfAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := make(pipeListener)
-		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, err := websock.Accept(w, r, nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
+		l, closes := servePipes(t, func(conn *websock.Conn) {
 			conn.RecvMessage(nil)
 			for _, part := range []string{"p", "a", "r", "t", "s"} {
 				op := websock.OpContinuation
@@ -59,9 +69,8 @@ func TestTheQuietTimeBeginsAnewWithEachPartOfAMessage(t *testing.T) {
 				time.Sleep(2 * time.Second) // together longer than Wait
 			}
 			conn.RecvMessage(nil)
-		})}
-		go server.Serve(l)
-		defer server.Close()
+		})
+		defer closes()
 		var out, stderr bytes.Buffer
 		begin := time.Now()
 		outcome, err := Run(t.Context(), console.Streams{In: strings.NewReader("go\n"), Out: &out, Err: &stderr}, Options{
@@ -73,6 +82,66 @@ func TestTheQuietTimeBeginsAnewWithEachPartOfAMessage(t *testing.T) {
 		}
 		if took := time.Since(begin); took != 11*time.Second {
 			t.Errorf("the session ended after %v", took)
+		}
+	})
+}
+
+// A typist types a line when the connection after the first is announced, and does so before whoever
+// announces it goes on.
+type typist struct {
+	lines     chan string
+	announced int
+	shown     strings.Builder
+}
+
+func (k *typist) readLine() ([]byte, error) {
+	line, ok := <-k.lines
+	if !ok {
+		return nil, io.EOF
+	}
+	return []byte(line), nil
+}
+
+func (k *typist) Write(p []byte) (int, error) {
+	k.shown.Write(p)
+	if strings.HasPrefix(string(p), "connected to ") {
+		k.announced++
+		if k.announced == 2 {
+			k.lines <- "hello"
+			close(k.lines)
+			time.Sleep(time.Second) // everybody else goes on
+		}
+	}
+	return len(p), nil
+}
+
+func TestWhatIsTypedOnceAConnectionIsAnnouncedIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		received := make(chan string, 1)
+		conns := 0
+		l, closes := servePipes(t, func(conn *websock.Conn) {
+			if conns++; conns == 1 {
+				conn.Abort(nil)
+				return
+			}
+			_, msg, _ := conn.RecvMessage(nil)
+			received <- string(msg)
+			conn.RecvMessage(nil) // the client closes first: over a net.Pipe both can't write at once
+		})
+		defer closes()
+		k := &typist{lines: make(chan string, 1)}
+		streams := console.Streams{Out: io.Discard, Err: k}
+		s := &session{
+			Options: Options{
+				URL: "ws://pipe/", Config: websock.Config{Proxy: websock.NoProxy, NetDial: l.dial},
+				Close: CloseStatus{Code: websock.CloseNormal}, Reconnect: true,
+			},
+			Streams: streams, lines: k, typed: true,
+			display: &textDisplay{Streams: streams, announce: true},
+		}
+		outcome, err := s.run(t.Context())
+		if got := <-received; got != "hello" || outcome != ClosedNormally || err != nil {
+			t.Errorf("the server got %q; %v, %v: %s", got, outcome, err, &k.shown)
 		}
 	})
 }
