@@ -16,6 +16,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
 	"github.com/seed004e8d11/websock/internal/leak"
+	"github.com/seed004e8d11/websock/internal/netpair"
 	"github.com/seed004e8d11/websock/transport/epoll"
 )
 
@@ -135,19 +136,17 @@ func TestADeviceHasOneConnection(t *testing.T) {
 // the devices dial.
 type bubble struct {
 	server *http.Server
-	conns  chan net.Conn
+	pipes  netpair.Pipes
 
 	mu    sync.Mutex
 	dials []time.Time
 }
 
-func (b *bubble) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
+func (b *bubble) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	b.mu.Lock()
 	b.dials = append(b.dials, time.Now())
 	b.mu.Unlock()
-	b.conns <- server
-	return client, nil
+	return b.pipes.Dial(ctx, network, addr)
 }
 
 func (b *bubble) takeDials() []time.Time {
@@ -158,23 +157,13 @@ func (b *bubble) takeDials() []time.Time {
 	return dials
 }
 
-func (b *bubble) Addr() net.Addr { return &net.TCPAddr{} }
-func (b *bubble) Close() error   { close(b.conns); return nil }
-func (b *bubble) Accept() (net.Conn, error) {
-	conn, ok := <-b.conns
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
 // inBubble calls f with devices that are all connected.
 func inBubble(t *testing.T, devices int, s settings, f func(*bubble, *fleet, *platform)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{conns: make(chan net.Conn)}
+		b := &bubble{pipes: netpair.NewPipes()}
 		p := newPlatform(secret, nil)
 		b.server = &http.Server{Handler: p}
-		go b.server.Serve(b)
+		go b.server.Serve(b.pipes)
 		s.secret = secret
 		s.targets = []fanout.Target{{URL: "ws://platform.example/", Config: websock.Config{NetDial: b.dial, Proxy: websock.NoProxy}}}
 		fleet, err := startFleet(s)

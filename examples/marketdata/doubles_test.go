@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -13,6 +11,7 @@ import (
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/examples/marketdata/internal/exchange"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 // A lab is an exchange and a feed of it in a bubble of testing/synctest, joined by pipes.
@@ -20,7 +19,7 @@ type lab struct {
 	t        *testing.T
 	exchange *exchange.Exchange
 	server   *http.Server
-	pipes    pipeListener
+	pipes    netpair.Pipes
 	feed     *feed
 	alarms   []alarm
 }
@@ -29,7 +28,7 @@ type lab struct {
 // which fails the test if a goroutine is left.
 func newLab(t *testing.T, change func(*exchange.Exchange, *settings)) *lab {
 	t.Helper()
-	l := &lab{t: t, exchange: exchange.New(7, "BTC-USD", "ETH-USD"), pipes: pipeListener{make(chan net.Conn), make(chan struct{})}}
+	l := &lab{t: t, exchange: exchange.New(7, "BTC-USD", "ETH-USD"), pipes: netpair.NewPipes()}
 	s := settings{
 		target:        fanout.Target{URL: "ws://exchange.example/", Config: l.config()},
 		symbols:       []string{"BTC-USD", "ETH-USD"},
@@ -51,7 +50,7 @@ func newLab(t *testing.T, change func(*exchange.Exchange, *settings)) *lab {
 
 func (l *lab) config() websock.Config {
 	return websock.Config{
-		NetDial: l.pipes.dial,
+		NetDial: l.pipes.Dial,
 		Proxy:   websock.NoProxy,
 		Limits:  websock.Limits{MessageSize: 1 << 20},
 	}
@@ -120,33 +119,3 @@ func equals(e *exchange.Exchange, symbol string, bids, asks []level) bool {
 	wantBids, wantAsks := e.Levels(symbol)
 	return slices.EqualFunc(bids, wantBids, same) && slices.EqualFunc(asks, wantAsks, same)
 }
-
-// A pipeListener accepts pipes, since in a bubble nothing else can be used.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (p pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.conns <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p pipeListener) Close() error   { close(p.closed); return nil }
-func (p pipeListener) Addr() net.Addr { return &net.TCPAddr{} }

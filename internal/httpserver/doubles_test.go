@@ -170,24 +170,32 @@ func (c *rawClient) request(id uint32, endStream bool, list []hpack.HeaderField)
 	c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndStream: endStream, EndHeaders: true})
 }
 
+// read returns the next frame, and answers it if it is a SETTINGS or a PING.
+func (c *rawClient) read() http2.Frame {
+	c.t.Helper()
+	f, err := c.ReadFrame()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	switch f := f.(type) {
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			c.WriteSettingsAck()
+		}
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			c.WritePing(true, f.Data)
+		}
+	}
+	return f
+}
+
 // next returns the next frame that says something about streams, or a GOAWAY.
 func (c *rawClient) next() http2.Frame {
 	c.t.Helper()
 	for {
-		f, err := c.ReadFrame()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		switch f := f.(type) {
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				c.WriteSettingsAck()
-			}
-		case *http2.PingFrame:
-			if !f.IsAck() {
-				c.WritePing(true, f.Data)
-			}
-		case *http2.WindowUpdateFrame:
+		switch f := c.read().(type) {
+		case *http2.SettingsFrame, *http2.PingFrame, *http2.WindowUpdateFrame:
 		default:
 			return f
 		}
@@ -215,19 +223,8 @@ func (c *rawClient) sync() {
 	c.t.Helper()
 	c.WritePing(false, [8]byte{1})
 	for {
-		f, err := c.ReadFrame()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		switch f := f.(type) {
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				c.WriteSettingsAck()
-			}
-		case *http2.PingFrame:
-			if f.IsAck() {
-				return
-			}
+		if ping, ok := c.read().(*http2.PingFrame); ok && ping.IsAck() {
+			return
 		}
 	}
 }

@@ -2,9 +2,7 @@ package connect
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,36 +11,12 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/cmd/websock/internal/console"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
-// A pipeListener accepts the server's ends of pipes, for tests in a bubble of testing/synctest, where only
-// these can be used.
-type pipeListener chan net.Conn
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	conn, ok := <-l
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (l pipeListener) Close() error {
-	close(l)
-	return nil
-}
-
-func (l pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	l <- server
-	return client, nil
-}
-
 // servePipes serves WebSockets by a function, and returns the listener to dial.
-func servePipes(t *testing.T, serve func(conn *websock.Conn)) (l pipeListener, closes func()) {
-	l = make(pipeListener)
+func servePipes(t *testing.T, serve func(conn *websock.Conn)) (l netpair.Pipes, closes func()) {
+	l = netpair.NewPipes()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
@@ -74,7 +48,7 @@ func TestTheQuietTimeBeginsAnewWithEachPartOfAMessage(t *testing.T) {
 		var out, stderr bytes.Buffer
 		begin := time.Now()
 		outcome, err := Run(t.Context(), console.Streams{In: strings.NewReader("go\n"), Out: &out, Err: &stderr}, Options{
-			URL: "ws://pipe/", Config: websock.Config{Proxy: websock.NoProxy, NetDial: l.dial},
+			URL: "ws://pipe/", Config: websock.Config{Proxy: websock.NoProxy, NetDial: l.Dial},
 			Wait: 3 * time.Second, Close: CloseStatus{Code: websock.CloseNormal},
 		})
 		if outcome != ClosedNormally || err != nil || out.String() != "parts\n" {
@@ -133,7 +107,7 @@ func TestWhatIsTypedOnceAConnectionIsAnnouncedIsSent(t *testing.T) {
 		streams := console.Streams{Out: io.Discard, Err: k}
 		s := &session{
 			Options: Options{
-				URL: "ws://pipe/", Config: websock.Config{Proxy: websock.NoProxy, NetDial: l.dial},
+				URL: "ws://pipe/", Config: websock.Config{Proxy: websock.NoProxy, NetDial: l.Dial},
 				Close: CloseStatus{Code: websock.CloseNormal}, Reconnect: true,
 			},
 			Streams: streams, lines: k, typed: true,

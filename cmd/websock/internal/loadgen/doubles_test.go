@@ -14,13 +14,14 @@ import (
 
 	"github.com/seed004e8d11/websock"
 	"github.com/seed004e8d11/websock/fanout"
+	"github.com/seed004e8d11/websock/internal/netpair"
 )
 
 // A pipeServer accepts WebSockets over pipes, for tests in a bubble of testing/synctest, where only these
 // can be used.
 type pipeServer struct {
 	http  http.Server
-	conns chan net.Conn
+	pipes netpair.Pipes
 	began time.Time
 	down  atomic.Bool // dials fail
 }
@@ -58,7 +59,7 @@ func startServer(t *testing.T, serve func(path string) func(*websock.Conn)) (url
 
 // newPipeServer returns a server that calls serve with every connection, and closes it then.
 func newPipeServer(t *testing.T, serve func(*websock.Conn)) *pipeServer {
-	s := &pipeServer{conns: make(chan net.Conn), began: time.Now()}
+	s := &pipeServer{pipes: netpair.NewPipes(), began: time.Now()}
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websock.Accept(w, r, nil)
 		if err != nil {
@@ -68,7 +69,7 @@ func newPipeServer(t *testing.T, serve func(*websock.Conn)) *pipeServer {
 		defer conn.Close()
 		serve(conn)
 	})
-	go s.http.Serve(s)
+	go s.http.Serve(s.pipes)
 	return s
 }
 
@@ -77,28 +78,11 @@ func (s *pipeServer) target() fanout.Target {
 	return fanout.Target{Config: websock.Config{Host: "pipe", Proxy: websock.NoProxy, NetDial: s.dial}}
 }
 
-func (s *pipeServer) dial(context.Context, string, string) (net.Conn, error) {
+func (s *pipeServer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if s.down.Load() {
 		return nil, errors.New("the server is down")
 	}
-	client, server := net.Pipe()
-	s.conns <- server
-	return client, nil
-}
-
-func (s *pipeServer) Accept() (net.Conn, error) {
-	conn, ok := <-s.conns
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-func (s *pipeServer) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (s *pipeServer) Close() error {
-	close(s.conns)
-	return nil
+	return s.pipes.Dial(ctx, network, addr)
 }
 
 // serveEcho answers every message.
