@@ -252,14 +252,7 @@ func (s Suite) testABlockedHandlerDoesNotDelayTheCloseForThePeer(t *testing.T) {
 func (s Suite) closesWhileAHandlerBlocks(t *testing.T, role websock.Role, test blockedClose, timeout time.Duration) (inTime bool) {
 	near, far := s.sockets(t, "tcp")
 	c := s.conn(t, near, role, websock.Limits{CloseTimeout: timeout})
-	entered, release := make(chan bool, 1), make(chan bool)
-	ended := make(chan error, 1)
-	setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-		entered <- true
-		<-release
-	}, func(_ *websock.Conn, err error) { ended <- err }))
-	far.Write(frameTo(role, websock.OpText, "hang"))
-	wait(t, "the Handler", entered)
+	release, ended := blockHandler(t, c, far)
 	begun := time.Now()
 	if err := c.CloseWith(4000, ""); err != nil {
 		t.Error(err)

@@ -455,6 +455,20 @@ func frameTo(role websock.Role, op websock.Opcode, payload string) []byte {
 	return append(engine.AppendHeader(nil, h), payload...)
 }
 
+// blockHandler gives c a Handler that is handling a message of far when this returns, until release is closed.
+// ended gets the error of OnClose.
+func blockHandler(t *testing.T, c *websock.Conn, far net.Conn) (release chan<- bool, ended <-chan error) {
+	t.Helper()
+	entered, released, closed := make(chan bool, 1), make(chan bool), make(chan error, 1)
+	setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
+		entered <- true
+		<-released
+	}, func(_ *websock.Conn, err error) { closed <- err }))
+	far.Write(frameTo(c.Role(), websock.OpText, "hang"))
+	wait(t, "the Handler", entered)
+	return released, closed
+}
+
 // readMessages reads n messages that a client has sent.
 func readMessages(conn net.Conn, n int) error {
 	d := engine.NewDecoder(websock.Server, engine.Limits{})

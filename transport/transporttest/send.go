@@ -195,14 +195,7 @@ func (s Suite) testASendDeadlineHoldsWhileAHandlerBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			near, far := s.sockets(t, "tcp")
 			c := s.conn(t, near, websock.Client, websock.Limits{CloseTimeout: 100 * time.Millisecond, WhenFull: websock.QueueWaits})
-			entered, release := make(chan bool, 1), make(chan bool)
-			ended := make(chan error, 1)
-			setHandler(t, c, websock.Messages(func(*websock.Conn, websock.Opcode, []byte) {
-				entered <- true
-				<-release
-			}, func(_ *websock.Conn, err error) { ended <- err }))
-			far.Write([]byte("\x81\x04hang"))
-			wait(t, "the Handler", entered)
+			release, ended := blockHandler(t, c, far)
 			setDeadline(c)
 			sent := make(chan error, 1)
 			go func() {
